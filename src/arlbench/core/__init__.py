@@ -1,0 +1,1 @@
+"""The learning algorithms and what they stand on."""

@@ -1,0 +1,80 @@
+"""Acting and evaluating: what a trained agent does."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from arlbench.core import running_statistics
+from arlbench.core.algorithms.dqn.hyperparameters import AgentStructure
+from arlbench.core.algorithms.dqn.state import DQNRunnerState
+from arlbench.core.algorithms.evaluation import evaluate_episodes
+from arlbench.core.observations import encode
+from arlbench.core.randomness import Stream, stream_key
+from arlbench.core.running_statistics import RunningStatisticsState
+
+
+
+@functools.lru_cache(maxsize=None)
+def apply_fn(network: nn.Module) -> Any:
+    """``network.apply``, one object for equal networks: a new one would trace again."""
+    return network.apply
+
+
+def q_values(
+    agent: AgentStructure,
+    params: Any,
+    normalizer_state: RunningStatisticsState,
+    normalize: chex.Numeric,
+    obs: Any,
+) -> jax.Array:
+    """Values ``[B, num_actions]`` of observations as the environment gives them."""
+    features = encode(agent.env.observation_space, obs, agent.images)
+    features = running_statistics.normalize(normalizer_state, features, normalize)
+    return apply_fn(agent.network)(params, features)
+
+
+def epsilon_greedy(rng: chex.PRNGKey, q: jax.Array, epsilon: chex.Numeric) -> jax.Array:
+    """Actions ``[B]``: uniform with probability epsilon, otherwise the best of ``q``."""
+    explore_key, action_key = jax.random.split(rng)
+    n_envs, n_actions = q.shape
+    explore = jax.random.uniform(explore_key, (n_envs,)) < epsilon
+    random_action = jax.random.randint(action_key, (n_envs,), 0, n_actions, jnp.int32)
+    return jnp.where(explore, random_action, jnp.argmax(q, axis=-1).astype(jnp.int32))
+
+
+def act(
+    agent: AgentStructure,
+    runner: DQNRunnerState,
+    normalize: chex.Numeric,
+    obs: Any,
+    rng: chex.PRNGKey | None,
+    deterministic: bool,
+) -> jax.Array:
+    """Actions ``[B]``: greedy, or epsilon-greedy with ``eval_eps``."""
+    q = q_values(agent, runner.train_state.params, runner.normalizer_state, normalize, obs)
+    if deterministic:
+        return jnp.argmax(q, axis=-1).astype(jnp.int32)
+    return epsilon_greedy(rng, q, agent.eval_eps)
+
+
+def evaluate(
+    agent: AgentStructure,
+    n_episodes: int,
+    runner: DQNRunnerState,
+    normalize: chex.Numeric,
+) -> tuple[jax.Array, jax.Array]:
+    """Returns of whole episodes ``[n_episodes]``, and whether all parameters are finite."""
+
+    def policy(obs: Any, key: chex.PRNGKey) -> jax.Array:
+        return act(agent, runner, normalize, obs, key, agent.deterministic_eval)
+
+    key = stream_key(runner.rng, Stream.EVALUATE, runner.global_step)
+    finite = jax.tree.map(lambda x: jnp.all(jnp.isfinite(x)), runner.train_state.params)
+    all_finite = functools.reduce(jnp.logical_and, jax.tree.leaves(finite))
+    return evaluate_episodes(agent.eval_env, policy, key, n_episodes), all_finite

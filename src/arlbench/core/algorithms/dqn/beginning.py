@@ -1,0 +1,100 @@
+"""How a run begins, and how it goes on with other hyperparameters."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
+
+from arlbench.core import running_statistics
+from arlbench.core.algorithms.dqn.acting import apply_fn
+from arlbench.core.algorithms.dqn.hyperparameters import (
+    AgentStructure,
+    Structure,
+    TracedHyperparameters,
+)
+from arlbench.core.algorithms.dqn.learner import follow_without_target, logical_size
+from arlbench.core.algorithms.dqn.optimizer import optimizer, with_learning_rate
+from arlbench.core.algorithms.dqn.state import (
+    DQNRunnerState,
+    DQNState,
+    DQNTrainState,
+    StoredTransition,
+)
+from arlbench.core.buffers import replay
+from arlbench.core.observations import encode
+from arlbench.core.randomness import Stream, stream_key
+
+
+
+def init_params(agent: AgentStructure, rng: chex.PRNGKey, obs: Any) -> Any:
+    """Fresh parameters of the network."""
+    features = encode(agent.env.observation_space, obs, agent.images)
+    return agent.network.init(stream_key(rng, Stream.NETWORK_INIT), features)
+
+
+def example_transition(agent: AgentStructure) -> StoredTransition:
+    """Shapes and dtypes of one stored transition."""
+    _, obs = jax.eval_shape(lambda: agent.env.reset(jax.random.key(0)))
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), obs)
+    scalar = functools.partial(jax.ShapeDtypeStruct, ())
+    return StoredTransition(one, scalar(jnp.int32), scalar(jnp.float32), one, scalar(jnp.bool_))
+
+
+def init_buffer(agent: AgentStructure, capacity: int) -> PrioritisedTrajectoryBufferState:
+    """An empty buffer of this many rows."""
+    return replay.init(example_transition(agent), capacity)
+
+
+def init_runner(
+    agent: AgentStructure,
+    rng: chex.PRNGKey,
+    params: Any,
+    target_params: Any,
+    opt_state: Any,
+    hp: TracedHyperparameters,
+) -> DQNRunnerState:
+    """A runner state at step 0; each part that is None is made anew."""
+    env_state, obs = agent.env.reset(stream_key(rng, Stream.ENV_RESET))
+    if params is None:
+        params = init_params(agent, rng, obs)
+    if target_params is None:
+        target_params = params
+    # Copies, because training takes over the memory of everything in the state.
+    rng, params, target_params, opt_state = jax.tree.map(
+        jnp.copy, (rng, params, target_params, opt_state)
+    )
+    train_state = DQNTrainState.create_with_opt_state(
+        apply_fn=apply_fn(agent.network),
+        params=params,
+        target_params=target_params,
+        tx=optimizer(),
+        opt_state=opt_state,
+    )
+    train_state = train_state.replace(
+        opt_state=with_learning_rate(train_state.opt_state, hp.learning_rate)
+    )
+    features = encode(agent.env.observation_space, obs, agent.images)
+    return DQNRunnerState(
+        rng=rng,
+        train_state=train_state,
+        normalizer_state=running_statistics.init_state(features.shape[1:]),
+        env_state=env_state,
+        obs=obs,
+        global_step=jnp.zeros((), jnp.int32),
+    )
+
+
+def prepare(structure: Structure, hp: TracedHyperparameters, state: DQNState) -> DQNState:
+    """Brings a state in line with hyperparameters that may have changed since it was made."""
+    runner, buffer = state
+    buffer = replay.resize(buffer, logical_size(hp, buffer))
+    if structure.prioritised:
+        buffer = replay.rebuild_tree(buffer, hp.buffer_alpha)
+    opt_state = with_learning_rate(runner.train_state.opt_state, hp.learning_rate)
+    train_state = follow_without_target(hp, runner.train_state.replace(opt_state=opt_state))
+    return DQNState(runner._replace(train_state=train_state), buffer)

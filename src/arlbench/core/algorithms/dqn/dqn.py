@@ -1,0 +1,426 @@
+"""DQN algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import chex
+import jax
+import optax
+from ConfigSpace import Configuration, ConfigurationSpace
+from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
+from flax.core import unfreeze
+from flax.core.frozen_dict import FrozenDict
+
+from arlbench.core import memory
+from arlbench.core.algorithms.algorithm import Algorithm, OnProgress
+from arlbench.core.algorithms.dqn import (
+    beginning,
+    checks,
+    hyperparameters,
+    programs,
+    recording,
+    training,
+)
+from arlbench.core.algorithms.dqn.models import CNNQ, MLPQ
+from arlbench.core.algorithms.dqn.state import (
+    DQNMetrics,
+    DQNRunnerState,
+    DQNState,
+    DQNTrainingResult,
+    DQNTrainReturnT,
+    DQNTrainState,
+    Transition,
+)
+from arlbench.core.algorithms.pacing import Pacer
+from arlbench.core.buffers import replay
+from arlbench.core.environments import Environment
+from arlbench.core.randomness import typed_key
+from arlbench.errors import ConfigurationError
+
+__all__ = [
+    "DQN",
+    "DQNMetrics",
+    "DQNRunnerState",
+    "DQNState",
+    "DQNTrainReturnT",
+    "DQNTrainState",
+    "DQNTrainingResult",
+    "Transition",
+]
+
+
+class DQN(Algorithm):
+    """JAX-based implementation of Deep Q-Network (DQN)."""
+
+    name: str = "dqn"
+
+    def __init__(
+        self,
+        hpo_config: Configuration | Mapping[str, Any] | None,
+        env: Environment,
+        eval_env: Environment | None = None,
+        deterministic_eval: bool = True,
+        eval_eps: float = 0.05,
+        cnn_policy: bool = False,
+        nas_config: Configuration | Mapping[str, Any] | None = None,
+        track_trajectories: bool = False,
+        track_metrics: bool = False,
+        memory_limit_gib: float = 4.0,
+    ) -> None:
+        """Binds DQN to an environment; nothing is compiled or allocated yet.
+
+        Args:
+            hpo_config: Hyperparameters; those that a mapping leaves out take their
+                defaults.
+            env: Where to learn.
+            eval_env: Where to evaluate; ``env`` where None.
+            deterministic_eval: Evaluate greedily; otherwise with ``eval_eps``.
+            eval_eps: Probability of a random action in a non-greedy evaluation.
+            cnn_policy: Use :class:`CNNQ` on images instead of :class:`MLPQ`.
+            nas_config: Architecture; defaults as for ``hpo_config``.
+            track_trajectories: Return every step.
+            track_metrics: Return every update's loss, gradients and TD errors.
+            memory_limit_gib: Refuse runs whose buffer and records would take more.
+
+        Raises:
+            ConfigurationError: If a name or value is unknown or impossible.
+            UnknownEnvironmentError: If DQN cannot learn in this environment.
+        """
+        self.env = env
+        self.eval_env = env if eval_env is None else eval_env
+        checks.learnable(self.env, "env")
+        checks.learnable(self.eval_env, "eval_env")
+        self.deterministic_eval = bool(deterministic_eval)
+        self.eval_eps = float(hyperparameters.check_probability("eval_eps", eval_eps))
+        self.cnn_policy = bool(cnn_policy)
+        self.track_trajectories = bool(track_trajectories)
+        self.track_metrics = bool(track_metrics)
+        self.memory_limit_gib = memory_limit_gib
+        self._pacer = Pacer()
+        self.nas_config = hyperparameters.resolve(
+            nas_config, self.get_nas_config_space(), "architecture choice"
+        )
+        network = CNNQ if self.cnn_policy else MLPQ
+        self._agent = hyperparameters.AgentStructure(
+            env=self.env,
+            eval_env=self.eval_env,
+            network=network(int(self.env.action_space.n), **self.nas_config),  # type: ignore[attr-defined]
+            images=self.cnn_policy,
+            deterministic_eval=self.deterministic_eval,
+            eval_eps=self.eval_eps,
+        )
+        self._set_hpo_config(
+            hyperparameters.resolve(hpo_config, self.get_hpo_config_space(), "hyperparameter")
+        )
+
+    @staticmethod
+    def get_hpo_config_space(seed: int | None = None) -> ConfigurationSpace:
+        """Returns the hyperparameter optimization (HPO) configuration space for DQN."""
+        return hyperparameters.hpo_config_space(seed)
+
+    @staticmethod
+    def get_default_hpo_config() -> Configuration:
+        """Returns the default hyperparameter configuration for DQN."""
+        return hyperparameters.hpo_config_space().get_default_configuration()
+
+    @staticmethod
+    def get_nas_config_space(seed: int | None = None) -> ConfigurationSpace:
+        """Returns the neural architecture search (NAS) configuration space for DQN."""
+        return hyperparameters.nas_config_space(seed)
+
+    @staticmethod
+    def get_default_nas_config() -> Configuration:
+        """Returns the default NAS configuration for DQN."""
+        return hyperparameters.nas_config_space().get_default_configuration()
+
+    @staticmethod
+    def get_checkpoint_factory(
+        runner_state: DQNRunnerState, train_result: DQNTrainingResult | None
+    ) -> dict[str, Callable[[], Any]]:
+        """Creates a factory dictionary of all possible checkpointing options for DQN.
+
+        Beside ``opt_state``, ``params``, ``target_params``, ``loss`` and
+        ``trajectories`` it offers what an exact continuation needs: ``train_step``,
+        ``normalizer_state``, ``env_state``, ``obs``, ``rng`` (raw key data) and
+        ``global_step``. The replay buffer is saved apart.
+
+        Args:
+            runner_state: DQN runner state.
+            train_result: Result of the training; None, or one without the records
+                asked for, gives None for ``loss`` and ``trajectories``.
+        """
+        train_state = runner_state.train_state
+        metrics = train_result.metrics if train_result else None
+        return {
+            "opt_state": lambda: train_state.opt_state,
+            "params": lambda: train_state.params,
+            "target_params": lambda: train_state.target_params,
+            "loss": lambda: metrics.loss if metrics else None,
+            "trajectories": lambda: train_result.trajectories if train_result else None,
+            "train_step": lambda: train_state.step,
+            "normalizer_state": lambda: runner_state.normalizer_state,
+            "env_state": lambda: runner_state.env_state,
+            "obs": lambda: runner_state.obs,
+            "rng": lambda: jax.random.key_data(runner_state.rng),
+            "global_step": lambda: runner_state.global_step,
+        }
+
+    def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
+        """Changes hyperparameters of this object; those not given stay as they are.
+
+        A state goes on under the new values with the next call of ``train``. Only
+        ``buffer_batch_size`` and ``buffer_prio_sampling`` need another program, and a
+        ``buffer_size`` beyond the rows that were allocated.
+
+        Raises:
+            ConfigurationError: If a name or value is unknown or impossible.
+        """
+        space = self.get_hpo_config_space()
+        given = {k: v for k, v in dict(hpo_config).items() if v is not None}
+        self._set_hpo_config(
+            hyperparameters.resolve({**self.hpo_config, **given}, space, "hyperparameter")
+        )
+
+    def init(
+        self,
+        rng: chex.PRNGKey,
+        buffer_state: PrioritisedTrajectoryBufferState | None = None,
+        network_params: FrozenDict | dict | None = None,
+        target_params: FrozenDict | dict | None = None,
+        opt_state: optax.OptState | None = None,
+        capacity: int | None = None,
+    ) -> DQNState:
+        """Initializes DQN state. Passed parameters are copied into the final state.
+
+        Args:
+            rng: One random key, typed or raw.
+            buffer_state: Buffer state.
+            network_params: Network parameters.
+            target_params: Target network parameters; a copy of ``network_params``
+                where None.
+            opt_state: Optimizer state. Its learning rate gives way to the
+                configuration's.
+            capacity: Rows of the buffer to allocate, rounded up to a power of two.
+                None allocates ``buffer_size``, and at least 8 MiB so that small sizes
+                share one program.
+
+        Raises:
+            ConfigurationError: If a part does not fit this network or environment.
+            MemoryLimitError: If the buffer would not fit in ``memory_limit_gib``.
+        """
+        checks.not_consumed(buffer_state, network_params, target_params, opt_state)
+        rng = typed_key(rng)
+        given = [
+            unfreeze(part) if isinstance(part, FrozenDict) else part
+            for part in (network_params, target_params, opt_state)
+        ]
+        self._check_parts(rng, *given)
+        runner_state = programs.init_runner(self._agent, rng, *given, self._hp)
+        return DQNState(runner_state, self._make_buffer(buffer_state, capacity))
+
+    def predict(
+        self,
+        runner_state: DQNRunnerState,
+        obs: Any,
+        rng: chex.PRNGKey | None = None,
+        deterministic: bool = True,
+    ) -> jax.Array:
+        """Predict action(s) based on the current observation(s).
+
+        Args:
+            runner_state: Algorithm runner state.
+            obs: Observations, leaves ``[B, ...]``, as the environment gives them.
+            rng: A key, needed only where the action is not deterministic.
+            deterministic: Greedy; otherwise epsilon-greedy with ``eval_eps``.
+
+        Returns:
+            Actions, int32 ``[B]``.
+
+        Raises:
+            ConfigurationError: If a random action is asked for without a key.
+        """
+        checks.not_consumed(runner_state)
+        if not deterministic and rng is None:
+            raise ConfigurationError("predict with deterministic=False needs a random key.")
+        key = None if deterministic else typed_key(rng)
+        normalize = self._hp.normalize_observations
+        return programs.act(self._agent, runner_state, normalize, obs, key, bool(deterministic))
+
+    def update(
+        self,
+        train_state: DQNTrainState,
+        observations: jax.Array,
+        is_weights: jax.Array,
+        actions: jax.Array,
+        next_observations: jax.Array,
+        rewards: jax.Array,
+        dones: jax.Array,
+    ) -> tuple[DQNTrainState, jax.Array, jax.Array, Any]:
+        """Update the Q-network.
+
+        Args:
+            train_state: DQN training state; without ``target_params`` the target is
+                computed with ``params``.
+            observations: Batch of observations, leaves ``[B, ...]``. They are not
+                normalised here.
+            is_weights: Importance weights, ``[B]``; ones for a uniform batch.
+            actions: Batch of actions, integers ``[B]``.
+            next_observations: Batch of next observations.
+            rewards: Batch of rewards, ``[B]``.
+            dones: 1 where the task ended, ``[B]``; not where only the time ran out.
+
+        Returns:
+            Tuple of (train_state, loss ``[]``, td_error ``[B]``, grads).
+        """
+        checks.not_consumed(train_state)
+        return programs.update(
+            self._agent,
+            train_state,
+            observations,
+            is_weights,
+            actions,
+            next_observations,
+            rewards,
+            dones,
+            self._hp,
+        )
+
+    def train(
+        self,
+        runner_state: DQNRunnerState,
+        buffer_state: PrioritisedTrajectoryBufferState,
+        n_total_timesteps: int | float = 1_000_000,
+        n_eval_steps: int = 100,
+        n_eval_episodes: int = 10,
+        schedule_timesteps: int | float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> DQNTrainReturnT:
+        """Performs one full training.
+
+        The memory of both states is taken over: use the returned ones afterwards.
+        Inside ``jax.jit`` or ``jax.vmap`` it is an ordinary traceable function, which
+        calls nothing on the host and takes ``on_progress`` to be None.
+
+        Args:
+            runner_state: DQN runner state.
+            buffer_state: Buffer state.
+            n_total_timesteps: Environment steps, such as ``1e5``. Rounded up so that
+                every interval between evaluations has as many whole iterations.
+            n_eval_steps: Number of evaluations, one after each of as many intervals.
+            n_eval_episodes: Number of episodes of each evaluation.
+            schedule_timesteps: Environment steps over which the exploration schedule
+                runs, counted from the run's beginning; ``n_total_timesteps`` where
+                None. Set it to the whole run's length when training in parts.
+            on_progress: Called between segments of about a quarter of a second; the
+                training stops early where it returns True.
+
+        Returns:
+            Tuple of DQN algorithm state and training result.
+
+        Raises:
+            ConsumedStateError: If an earlier call has taken over the states.
+            MemoryLimitError: If buffer and records would not fit in the limit.
+            DivergenceError: If the parameters were not finite at an evaluation; it
+                holds the state and the result so far.
+        """
+        checks.not_consumed(runner_state, buffer_state)
+        plan = training.make_plan(
+            n_total_timesteps,
+            n_eval_steps,
+            n_eval_episodes,
+            schedule_timesteps,
+            self.env.n_envs * self.hpo_config["train_freq"],
+        )
+        state = DQNState(runner_state._replace(rng=typed_key(runner_state.rng)), buffer_state)
+        if checks.is_traced(state):
+            shapes = self._recorder_shapes(state, plan)
+            return training.train_traced(self._structure, self._hp, plan, state, shapes)
+        state = self._with_room(state, plan)
+        run = training.HostTraining(self._structure, self._hp, plan, self._pacer, on_progress)
+        return run.run(state, self._recorder_shapes(state, plan))
+
+    def _set_hpo_config(self, config: dict[str, Any]) -> None:
+        self.hpo_config = config
+        self._hp = hyperparameters.traced(config)
+        self._structure = hyperparameters.Structure(
+            self._agent, config["buffer_batch_size"], config["buffer_prio_sampling"]
+        )
+
+    def _check_parts(self, rng: chex.PRNGKey, params: Any, target: Any, opt_state: Any) -> None:
+        if params is None and target is None and opt_state is None:
+            return
+        fresh = jax.eval_shape(
+            lambda key: beginning.init_runner(self._agent, key, None, None, None, self._hp), rng
+        ).train_state
+        expected = {
+            "network_params": (params, fresh.params),
+            "target_params": (target, fresh.params),
+            "opt_state": (opt_state, fresh.opt_state),
+        }
+        for name, (given, like) in expected.items():
+            if given is not None:
+                checks.same_structure(name, given, like)
+
+    def _make_buffer(
+        self, given: PrioritisedTrajectoryBufferState | None, capacity: int | None
+    ) -> PrioritisedTrajectoryBufferState:
+        if given is not None:
+            if capacity is not None:
+                raise ConfigurationError("Give init either a buffer_state or a capacity, not both.")
+            rows = replay.capacity(given)
+            fresh = jax.eval_shape(lambda: beginning.init_buffer(self._agent, rows))
+            checks.same_structure("buffer_state", given, fresh)
+            return programs.copy(given)
+        if capacity is None:
+            example = beginning.example_transition(self._agent)
+            rows = replay.default_capacity(example, self.hpo_config["buffer_size"])
+        else:
+            rows = replay.power_of_two_at_least(checks.positive_whole("capacity", capacity))
+        self._check_memory(rows, {})
+        return programs.init_buffer(self._agent, rows)
+
+    def _with_room(self, state: DQNState, plan: training.Plan) -> DQNState:
+        """The state with as many rows as the buffer may hold, or the run can fill."""
+        rows_ahead = plan.total_iterations * plan.steps_per_iteration
+        fillable = int(state.buffer_state.running_index) + rows_ahead
+        needed = min(self.hpo_config["buffer_size"], fillable)
+        if needed <= replay.capacity(state.buffer_state):
+            return state
+        rows = replay.power_of_two_at_least(needed)
+        self._check_memory(rows, {})
+        return state._replace(buffer_state=programs.grow(state.buffer_state, rows))
+
+    def _recorder_shapes(self, state: DQNState, plan: training.Plan) -> recording.Recorder:
+        n_envs, n_iterations = self.env.n_envs, plan.total_iterations
+        begin = state.runner_state.global_step
+        n_updates = n_iterations * self.hpo_config["gradient_steps"]
+        if not checks.is_traced(begin):
+            n_updates = training.count_updates(self._hp, n_envs, int(begin), n_iterations)
+        shapes = recording.shapes(
+            beginning.example_transition(self._agent),
+            state.runner_state.train_state.params,
+            n_envs,
+            self.hpo_config["buffer_batch_size"],
+            plan.total_timesteps // n_envs if self.track_trajectories else None,
+            n_updates if self.track_metrics else None,
+        )
+        records = {
+            "trajectories": memory.tree_bytes(shapes.trajectories),
+            "metrics": memory.tree_bytes(shapes.metrics),
+        }
+        self._check_memory(replay.capacity(state.buffer_state), records)
+        return shapes
+
+    def _check_memory(self, rows: int, records: dict[str, int]) -> None:
+        example = beginning.example_transition(self._agent)
+        memory.check(
+            {"buffer": rows * replay.row_bytes(example), **records},
+            self.memory_limit_gib,
+            {
+                "buffer": "lower buffer_size or give init a smaller capacity",
+                "trajectories": "set track_trajectories=False or train in shorter calls",
+                "metrics": "set track_metrics=False or train in shorter calls",
+            },
+        )

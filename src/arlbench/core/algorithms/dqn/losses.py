@@ -1,0 +1,65 @@
+"""The formulas of DQN, each for one transition unless it says otherwise."""
+
+from __future__ import annotations
+
+import chex
+import jax
+import jax.numpy as jnp
+
+
+def td_target(
+    reward: jax.Array, terminated: jax.Array, next_q: jax.Array, gamma: chex.Numeric
+) -> jax.Array:
+    """``r + gamma * (1 - terminated) * max_a' Q(s', a')`` (Mnih et al. 2015).
+
+    Only termination ends the sum of rewards; a time limit does not (Pardo et al. 2018).
+
+    Args:
+        reward: ``[]``.
+        terminated: ``[]``, 1 where the task ended.
+        next_q: Values of the next state's actions, ``[num_actions]``.
+        gamma: Discount.
+    """
+    chex.assert_rank([reward, terminated, next_q], [0, 0, 1])
+    return reward + gamma * (1.0 - terminated) * jnp.max(next_q)
+
+
+def td_error(q: jax.Array, action: jax.Array, target: jax.Array) -> jax.Array:
+    """``Q(s, a) - target``, with ``q [num_actions]``."""
+    chex.assert_rank([q, action, target], [1, 0, 0])
+    return q[action] - target
+
+
+def weighted_loss(errors: jax.Array, weights: jax.Array) -> jax.Array:
+    """``mean(w * 0.5 * td_error^2)`` over a batch ``[B]`` (Schaul et al. 2016)."""
+    chex.assert_rank([errors, weights], 1)
+    chex.assert_equal_shape([errors, weights])
+    return jnp.mean(weights * 0.5 * jnp.square(errors))
+
+
+def importance_weights(probabilities: jax.Array, beta: chex.Numeric) -> jax.Array:
+    """``(1 / P(i))^beta`` divided by the largest of the batch ``[B]`` (Schaul et al. 2016).
+
+    Computed from logarithms: the powers themselves leave the range of a float.
+    """
+    chex.assert_rank(probabilities, 1)
+    exponents = -beta * jnp.log(probabilities)
+    return jnp.exp(exponents - jnp.max(exponents))
+
+
+def epsilon(
+    timesteps: chex.Numeric,
+    initial: chex.Numeric,
+    target: chex.Numeric,
+    fraction: chex.Numeric,
+    schedule_timesteps: chex.Numeric,
+) -> jax.Array:
+    """The probability of a random action after ``timesteps`` environment steps.
+
+    It falls linearly from ``initial`` to ``target`` over the first ``fraction`` of
+    ``schedule_timesteps`` and stays there (Mnih et al. 2015).
+    """
+    horizon = jnp.maximum(fraction * schedule_timesteps, jnp.finfo(jnp.float32).tiny)
+    # With no horizon at all, the first step is past it too.
+    progress = jnp.where(fraction > 0, jnp.minimum(timesteps / horizon, 1.0), 1.0)
+    return initial + (target - initial) * progress

@@ -1,0 +1,81 @@
+"""Q-Networks for DQN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+_ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {"tanh": nn.tanh, "relu": nn.relu}
+
+#: Names that ``activation`` may take.
+ACTIVATIONS = tuple(_ACTIVATIONS)
+
+_HIDDEN_INIT = nn.initializers.orthogonal(2**0.5)
+_OUTPUT_INIT = nn.initializers.orthogonal(1.0)
+
+
+class MLPQ(nn.Module):
+    """Two hidden layers.
+
+    Attributes:
+        action_dim: Number of actions.
+        activation: "tanh" or "relu".
+        hidden_size: Units of each hidden layer.
+        discrete: Actions are a finite set; a Q-network has an output for each.
+    """
+
+    action_dim: int
+    activation: str = "tanh"
+    hidden_size: int = 64
+    discrete: bool = True
+
+    def setup(self) -> None:
+        """Makes the layers."""
+        self.hidden = [nn.Dense(self.hidden_size, kernel_init=_HIDDEN_INIT) for _ in range(2)]
+        self.out = nn.Dense(self.action_dim, kernel_init=_OUTPUT_INIT)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Values ``[..., action_dim]`` of observations ``[..., features]``."""
+        for layer in self.hidden:
+            x = _ACTIVATIONS[self.activation](layer(x))
+        return self.out(x)
+
+
+class CNNQ(nn.Module):
+    """The convolutional network of Mnih et al. (2015), for stacked frames of 84 x 84.
+
+    Attributes:
+        action_dim: Number of actions.
+        activation: "tanh" or "relu".
+        hidden_size: Units of the hidden layer after the convolutions.
+        discrete: Actions are a finite set; a Q-network has an output for each.
+    """
+
+    action_dim: int
+    activation: str = "tanh"
+    hidden_size: int = 512
+    discrete: bool = True
+
+    def setup(self) -> None:
+        """Makes the layers."""
+        shapes = [(32, 8, 4), (64, 4, 2), (64, 3, 1)]
+        self.convolutions = [
+            nn.Conv(
+                features, (kernel, kernel), (stride, stride), "VALID", kernel_init=_HIDDEN_INIT
+            )
+            for features, kernel, stride in shapes
+        ]
+        self.hidden = nn.Dense(self.hidden_size, kernel_init=_HIDDEN_INIT)
+        self.out = nn.Dense(self.action_dim, kernel_init=_OUTPUT_INIT)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Values ``[B, action_dim]`` of frames ``[B, channels, 84, 84]`` from 0 to 255."""
+        activation = _ACTIVATIONS[self.activation]
+        x = jnp.moveaxis(x.astype(jnp.float32) / 255.0, -3, -1)
+        for convolution in self.convolutions:
+            x = activation(convolution(x))
+        x = activation(self.hidden(x.reshape(*x.shape[:-3], -1)))
+        return self.out(x)

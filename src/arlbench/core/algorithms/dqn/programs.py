@@ -1,0 +1,60 @@
+"""The compiled programs.
+
+They belong to the module, not to an object, so everything of equal structure shares
+them: a change of a traced hyperparameter, or another object, compiles nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from arlbench.core.algorithms.dqn import acting, beginning, learner, recording
+from arlbench.core.algorithms.dqn.recording import Recorder
+from arlbench.core.buffers import replay
+
+segment = functools.partial(
+    jax.jit, static_argnames=("structure",), donate_argnames=("state", "recorder")
+)(learner.run_segment)
+
+prepare = functools.partial(
+    jax.jit, static_argnames=("structure",), donate_argnames=("state",)
+)(beginning.prepare)
+
+grow = functools.partial(
+    jax.jit, static_argnames=("new_capacity",), donate_argnames=("state",)
+)(replay.grow)
+
+evaluate = functools.partial(jax.jit, static_argnames=("agent", "n_episodes"))(acting.evaluate)
+
+init_runner = functools.partial(jax.jit, static_argnames=("agent",))(beginning.init_runner)
+
+init_buffer = functools.partial(jax.jit, static_argnames=("agent", "capacity"))(
+    beginning.init_buffer
+)
+
+act = functools.partial(jax.jit, static_argnames=("agent", "deterministic"))(acting.act)
+
+
+update = functools.partial(jax.jit, static_argnames=("agent",))(learner.update_once)
+
+
+def room(shapes: Recorder) -> Recorder:
+    """An empty recorder of these shapes."""
+    leaves, treedef = jax.tree.flatten(shapes)
+    return _room(treedef, tuple((x.shape, x.dtype) for x in leaves))
+
+
+@functools.partial(jax.jit, static_argnames=("treedef", "leaves"))
+def _room(treedef: Any, leaves: tuple[tuple[Any, Any], ...]) -> Recorder:
+    shapes = treedef.unflatten([jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
+    return recording.make_room(shapes)
+
+
+@jax.jit
+def copy(tree: Any) -> Any:
+    """The tree in memory of its own, strongly typed."""
+    return jax.tree.map(jnp.copy, tree)

@@ -1,0 +1,153 @@
+"""The types that a DQN run consists of, a shape on every field.
+
+Shapes: ``n_envs`` environments, ``B`` transitions a batch, ``S`` recorded vector steps,
+``U`` recorded updates.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import optax
+from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
+from flax.core.frozen_dict import FrozenDict
+from flax.training.train_state import TrainState
+
+from arlbench.core.running_statistics import RunningStatisticsState
+
+
+class DQNTrainState(TrainState):
+    """Network, optimiser and target network.
+
+    Attributes:
+        step: Gradient steps taken, int32 ``[]``.
+        apply_fn: ``apply_fn(params, x)`` gives values ``[B, num_actions]``.
+        params: Parameters of the network.
+        tx: The optimiser, whose learning rate is part of ``opt_state``.
+        opt_state: The optimiser's state.
+        target_params: Like ``params``; None bootstraps from ``params``.
+    """
+
+    opt_state: optax.OptState
+    target_params: None | chex.Array | dict | FrozenDict = None
+
+    @classmethod
+    def create_with_opt_state(
+        cls,
+        *,
+        apply_fn: Any,
+        params: Any,
+        target_params: Any,
+        tx: optax.GradientTransformation,
+        opt_state: optax.OptState | None,
+        **kwargs: Any,
+    ) -> DQNTrainState:
+        """A state at step 0 with this optimiser state, or a fresh one where it is None."""
+        return cls(
+            step=jax.numpy.zeros((), jax.numpy.int32),
+            apply_fn=apply_fn,
+            params=params,
+            tx=tx,
+            opt_state=tx.init(params) if opt_state is None else opt_state,
+            target_params=target_params,
+            **kwargs,
+        )
+
+
+class DQNRunnerState(NamedTuple):
+    """DQN runner state. Consists of (rng, train_state, env_state, obs, global_step).
+
+    Attributes:
+        rng: The run's key ``[]``. It stays the same: each draw takes its own key from
+            it and a counter.
+        train_state: Network and optimiser.
+        normalizer_state: Statistics of the observations.
+        env_state: State of the environments, leaves ``[n_envs, ...]``.
+        obs: Observations to act on next, leaves ``[n_envs, ...]``.
+        global_step: Vector steps taken, int32 ``[]``; ``n_envs`` times as many
+            environment steps.
+    """
+
+    rng: chex.PRNGKey
+    train_state: DQNTrainState
+    normalizer_state: RunningStatisticsState
+    env_state: Any
+    obs: Any
+    global_step: jax.Array | int
+
+
+class DQNState(NamedTuple):
+    """DQN algorithm state. Consists of (runner_state, buffer_state)."""
+
+    runner_state: DQNRunnerState
+    buffer_state: PrioritisedTrajectoryBufferState
+
+
+class DQNMetrics(NamedTuple):
+    """What each update gave.
+
+    Attributes:
+        loss: ``[U]``.
+        grads: Gradients, like the parameters with a first axis of ``U``.
+        td_error: ``[U, B]``.
+    """
+
+    loss: jax.Array
+    grads: Any
+    td_error: jax.Array
+
+
+class Transition(NamedTuple):
+    """What each vector step gave.
+
+    Attributes:
+        done: The episode ended, bool ``[S, n_envs]``.
+        action: int32 ``[S, n_envs]``.
+        reward: float32 ``[S, n_envs]``.
+        obs: Where the action was taken, leaves ``[S, n_envs, ...]``.
+        info: ``terminated`` and ``truncated``, bool ``[S, n_envs]``, and
+            ``final_observation``, where the action led, leaves ``[S, n_envs, ...]``.
+    """
+
+    done: jax.Array
+    action: jax.Array
+    reward: jax.Array
+    obs: Any
+    info: dict[str, Any]
+
+
+class StoredTransition(NamedTuple):
+    """What the replay buffer keeps of a transition.
+
+    Attributes:
+        obs: Where the action was taken, dtype as the environment gives it.
+        action: int32.
+        reward: float32.
+        next_obs: Where it led, before any reset.
+        terminated: Whether the task ended there, bool; a time limit does not count.
+    """
+
+    obs: Any
+    action: jax.Array
+    reward: jax.Array
+    next_obs: Any
+    terminated: jax.Array
+
+
+class DQNTrainingResult(NamedTuple):
+    """What a training returns beside the new state.
+
+    Attributes:
+        eval_rewards: Undiscounted returns, ``[n_eval_steps, n_eval_episodes]``.
+        trajectories: Every step in order, or None where they were not tracked.
+        metrics: Every update in order, or None where they were not tracked.
+    """
+
+    eval_rewards: jax.Array
+    trajectories: Transition | None
+    metrics: DQNMetrics | None
+
+
+DQNTrainReturnT = tuple[DQNState, DQNTrainingResult]

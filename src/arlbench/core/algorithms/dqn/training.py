@@ -1,0 +1,196 @@
+"""One call of ``train``: its plan, and the loop over segments and evaluations."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from arlbench.core.algorithms.algorithm import OnProgress, TrainingProgress
+from arlbench.core.algorithms.dqn import acting, beginning, learner, programs, recording
+from arlbench.core.algorithms.dqn.checks import positive_whole
+from arlbench.core.algorithms.dqn.hyperparameters import Structure, TracedHyperparameters
+from arlbench.core.algorithms.dqn.recording import Recorder
+from arlbench.core.algorithms.dqn.state import DQNState, DQNTrainingResult, DQNTrainReturnT
+from arlbench.core.algorithms.pacing import Pacer
+from arlbench.errors import DivergenceError
+
+
+class Plan(NamedTuple):
+    """What a call of ``train`` will do.
+
+    Attributes:
+        n_iterations: Iterations before each evaluation.
+        n_eval_steps: Evaluations.
+        n_eval_episodes: Episodes of each evaluation.
+        schedule_timesteps: Environment steps over which the exploration schedule runs.
+        steps_per_iteration: Environment steps of one iteration.
+    """
+
+    n_iterations: int
+    n_eval_steps: int
+    n_eval_episodes: int
+    schedule_timesteps: np.float32
+    steps_per_iteration: int
+
+    @property
+    def total_iterations(self) -> int:
+        return self.n_iterations * self.n_eval_steps
+
+    @property
+    def total_timesteps(self) -> int:
+        return self.total_iterations * self.steps_per_iteration
+
+
+def make_plan(
+    n_total_timesteps: int | float,
+    n_eval_steps: int,
+    n_eval_episodes: int,
+    schedule_timesteps: int | float | None,
+    steps_per_iteration: int,
+) -> Plan:
+    """Checks the numbers of a training and divides it into intervals.
+
+    Raises:
+        ConfigurationError: If one of them is not a positive whole number.
+    """
+    total = positive_whole("n_total_timesteps", n_total_timesteps)
+    evaluations = positive_whole("n_eval_steps", n_eval_steps)
+    horizon = total if schedule_timesteps is None else schedule_timesteps
+    return Plan(
+        n_iterations=math.ceil(total / (steps_per_iteration * evaluations)),
+        n_eval_steps=evaluations,
+        n_eval_episodes=positive_whole("n_eval_episodes", n_eval_episodes),
+        schedule_timesteps=np.float32(positive_whole("schedule_timesteps", horizon)),
+        steps_per_iteration=steps_per_iteration,
+    )
+
+
+def count_updates(hp: TracedHyperparameters, n_envs: int, begin: int, n_iterations: int) -> int:
+    """Gradient steps in ``n_iterations`` iterations from vector step ``begin`` on."""
+    waiting = int(hp.learning_starts) // n_envs - begin
+    n_idle = min(max(waiting // int(hp.train_freq), 0), n_iterations)
+    return (n_iterations - n_idle) * int(hp.gradient_steps)
+
+
+def train_traced(
+    structure: Structure,
+    hp: TracedHyperparameters,
+    plan: Plan,
+    state: DQNState,
+    recorder_shapes: Recorder,
+) -> DQNTrainReturnT:
+    """The whole training as one traceable function."""
+
+    def interval(carry: tuple[DQNState, Recorder], _: None) -> tuple[Any, jax.Array]:
+        state, recorder = learner.run_segment(
+            structure, hp, plan.schedule_timesteps, *carry, plan.n_iterations
+        )
+        returns, _ = acting.evaluate(
+            structure.agent, plan.n_eval_episodes, state.runner_state, hp.normalize_observations
+        )
+        return (state, recorder), returns
+
+    start = (beginning.prepare(structure, hp, state), recording.make_room(recorder_shapes))
+    (state, recorder), returns = jax.lax.scan(interval, start, None, plan.n_eval_steps)
+    return state, DQNTrainingResult(returns, recorder.trajectories, recorder.metrics)
+
+
+class HostTraining:
+    """The training as a loop on the host, over segments of the compiled program.
+
+    Between two segments nothing runs on the device, so progress can be shown and a wish
+    to stop be heard.
+    """
+
+    def __init__(
+        self,
+        structure: Structure,
+        hp: TracedHyperparameters,
+        plan: Plan,
+        pacer: Pacer,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self._structure = structure
+        self._hp = hp
+        self._plan = plan
+        self._pacer = pacer
+        self._on_progress = on_progress
+        self._timesteps = 0
+        self._returns: list[np.ndarray] = []
+
+    def run(self, state: DQNState, recorder_shapes: Recorder) -> DQNTrainReturnT:
+        """Trains to the end of the plan, or until ``on_progress`` wants to stop.
+
+        Raises:
+            DivergenceError: If the parameters are not finite at an evaluation.
+        """
+        state = programs.prepare(self._structure, self._hp, state)
+        recorder = programs.room(recorder_shapes)
+        for _ in range(self._plan.n_eval_steps):
+            state, recorder, stop = self._interval(state, recorder)
+            if stop:
+                break
+            returns, finite = programs.evaluate(
+                self._structure.agent,
+                self._plan.n_eval_episodes,
+                state.runner_state,
+                self._hp.normalize_observations,
+            )
+            if not finite:
+                raise self._diverged(state, recorder)
+            self._returns.append(np.asarray(returns))
+            if self._wants_to_stop(state):
+                break
+        return state, self._result(recorder)
+
+    def _interval(self, state: DQNState, recorder: Recorder) -> tuple[DQNState, Recorder, bool]:
+        """Trains up to the next evaluation, in segments."""
+        remaining = self._plan.n_iterations
+        while remaining:
+            n = self._pacer.next_segment(remaining)
+            begin = time.perf_counter()
+            state, recorder = programs.segment(
+                self._structure,
+                self._hp,
+                self._plan.schedule_timesteps,
+                state,
+                recorder,
+                np.int32(n),
+            )
+            jax.block_until_ready(state)
+            self._pacer.took(n, time.perf_counter() - begin)
+            self._timesteps += n * self._plan.steps_per_iteration
+            remaining -= n
+            if self._wants_to_stop(state):
+                return state, recorder, True
+        return state, recorder, False
+
+    def _wants_to_stop(self, state: DQNState) -> bool:
+        if self._on_progress is None:
+            return False
+        progress = TrainingProgress(
+            state, self._timesteps, self._plan.total_timesteps, self._eval_rewards()
+        )
+        return bool(self._on_progress(progress))
+
+    def _eval_rewards(self) -> np.ndarray:
+        empty = np.zeros((0, self._plan.n_eval_episodes), np.float32)
+        return np.stack(self._returns) if self._returns else empty
+
+    def _result(self, recorder: Recorder) -> DQNTrainingResult:
+        trajectories, metrics = recording.written(recorder)
+        return DQNTrainingResult(jnp.asarray(self._eval_rewards()), trajectories, metrics)
+
+    def _diverged(self, state: DQNState, recorder: Recorder) -> DivergenceError:
+        return DivergenceError(
+            f"Learning became non-finite within the first {self._timesteps} of "
+            f"{self._plan.total_timesteps} steps; lower learning_rate "
+            f"(now {float(self._hp.learning_rate):g}) or scale the rewards down.",
+            state,
+            self._result(recorder),
+        )

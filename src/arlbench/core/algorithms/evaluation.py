@@ -1,0 +1,104 @@
+"""Whole episodes, played without learning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from arlbench.core.environments import Environment
+
+#: An episode that does not end by itself is cut off here (108,000 Atari frames, four a step).
+EPISODE_STEP_CAP = 27_000
+
+Policy = Callable[[Any, chex.PRNGKey], jax.Array]
+
+
+class _Progress(NamedTuple):
+    """Where an evaluation stands.
+
+    Attributes:
+        env_state: Leaves ``[n_envs, ...]``.
+        obs: Leaves ``[n_envs, ...]``.
+        n_steps: Vector steps taken, ``[]``.
+        episode: How many episodes each environment has finished, ``[n_envs]``.
+        length: Steps of the episode under way, ``[n_envs]``.
+        episode_return: Rewards of the episode under way, ``[n_envs]``.
+        returns: Returns of the finished episodes, ``[n_episodes]``.
+    """
+
+    env_state: Any
+    obs: Any
+    n_steps: jax.Array
+    episode: jax.Array
+    length: jax.Array
+    episode_return: jax.Array
+    returns: jax.Array
+
+
+def evaluate_episodes(
+    env: Environment,
+    policy: Policy,
+    rng: chex.PRNGKey,
+    n_episodes: int,
+    step_cap: int = EPISODE_STEP_CAP,
+) -> jax.Array:
+    """Undiscounted returns of ``n_episodes`` episodes, float32 ``[n_episodes]``.
+
+    Environment ``j`` plays episodes ``j``, ``j + n_envs``, and so on, whichever finish
+    first: taking episodes in the order in which they end would favour short ones. An
+    episode longer than ``step_cap`` counts with what it earned until then.
+    """
+    slots = jnp.arange(env.n_envs, dtype=jnp.int32)
+    reset_key, play_key = jax.random.split(rng)
+
+    def slot_of(progress: _Progress) -> jax.Array:
+        return progress.episode * env.n_envs + slots
+
+    def unfinished(progress: _Progress) -> jax.Array:
+        return jnp.any(slot_of(progress) < n_episodes)
+
+    def step(progress: _Progress) -> _Progress:
+        keys = jax.random.split(jax.random.fold_in(play_key, progress.n_steps), 3)
+        action = policy(progress.obs, keys[0])
+        env_state, (obs, reward, done, _) = env.step(progress.env_state, action, keys[1])
+        length = progress.length + 1
+        episode_return = progress.episode_return + reward
+        capped = (length >= step_cap) & ~done
+        env_state, obs = jax.lax.cond(
+            jnp.any(capped),
+            lambda: _select(capped, env.reset(keys[2]), (env_state, obs)),
+            lambda: (env_state, obs),
+        )
+        ended = done | capped
+        # A slot past the last episode is out of range, and dropped.
+        finished_slot = jnp.where(ended, slot_of(progress), n_episodes)
+        return _Progress(
+            env_state,
+            obs,
+            progress.n_steps + 1,
+            progress.episode + ended,
+            jnp.where(ended, 0, length),
+            jnp.where(ended, 0.0, episode_return),
+            progress.returns.at[finished_slot].set(episode_return, mode="drop"),
+        )
+
+    env_state, obs = env.reset(reset_key)
+    zeros = jnp.zeros(env.n_envs, jnp.int32)
+    start = _Progress(
+        env_state, obs, jnp.int32(0), zeros, zeros,
+        jnp.zeros(env.n_envs), jnp.zeros(n_episodes),
+    )  # fmt: skip
+    return jax.lax.while_loop(unfinished, step, start).returns
+
+
+def _select(mask: jax.Array, if_true: Any, if_false: Any) -> Any:
+    """Per environment one tree or the other; ``mask`` is ``[n_envs]``."""
+
+    def select(new: jax.Array, old: jax.Array) -> jax.Array:
+        return jnp.where(jnp.expand_dims(mask, range(1, old.ndim)), new, old)
+
+    return jax.tree.map(select, if_true, if_false)

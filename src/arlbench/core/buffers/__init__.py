@@ -1,0 +1,1 @@
+"""Experience replay, uniform and prioritised, over one state of flashbax's type."""

@@ -1,0 +1,134 @@
+"""A complete binary tree of sums in a flat array, laid out as flashbax lays it out.
+
+Level ``l`` occupies ``nodes[2**l - 1 : 2**(l + 1) - 1]``; the leaves are the last level.
+An inner node is always *computed* as the sum of its children, never adjusted by a
+difference. So the tree is a function of its leaves alone: it does not drift, and
+building it anew gives the same bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+# Levels that one round of the descent passes at once: eight neighbouring grandchildren
+# are one short read, where three levels in turn would be three reads that wait.
+_LEVELS_PER_ROUND = 3
+
+
+def depth(nodes: jax.Array) -> int:
+    """Levels below the root."""
+    return (nodes.shape[0] + 1).bit_length() - 2
+
+
+def total(nodes: jax.Array) -> jax.Array:
+    """The sum over all leaves."""
+    return nodes[0]
+
+
+def leaves(nodes: jax.Array) -> jax.Array:
+    """The leaf values, ``[2**depth]``."""
+    return nodes[_first(depth(nodes)) :]
+
+
+def build(leaf_values: jax.Array) -> jax.Array:
+    """The tree ``[2 * capacity - 1]`` over leaves ``[capacity]``, a power of two."""
+    levels = [leaf_values]
+    while levels[0].shape[0] > 1:
+        pairs = levels[0].reshape(-1, 2)
+        levels.insert(0, pairs[:, 0] + pairs[:, 1])
+    return jnp.concatenate(levels)
+
+
+def set_leaves(nodes: jax.Array, indices: jax.Array, values: jax.Array) -> jax.Array:
+    """Sets leaves ``indices [B]`` to ``values [B]`` and mends the sums above them.
+
+    An index of ``capacity`` or more is ignored. An index that occurs twice must come
+    with equal values.
+    """
+    return jax.lax.platform_dependent(
+        nodes, indices, values, cpu=_set_leaves_in_turn, default=_set_leaves_at_once
+    )
+
+
+def _set_leaves_in_turn(nodes: jax.Array, indices: jax.Array, values: jax.Array) -> jax.Array:
+    """Scalar loops: on a CPU these are a third of the cost of many small kernels."""
+    n_levels, n = depth(nodes), indices.shape[0]
+    first = _first(n_levels)
+    # An ignored leaf lies past the end; its place in the climb is taken by the last one.
+    climbing = jnp.minimum(indices, first) + first + 1
+
+    def write_leaf(i: jax.Array, nodes: jax.Array) -> jax.Array:
+        return nodes.at[first + indices[i]].set(values[i], mode="drop")
+
+    def mend_level(height: jax.Array, nodes: jax.Array) -> jax.Array:
+        def mend(i: jax.Array, nodes: jax.Array) -> jax.Array:
+            position = (climbing[i] >> (height + 1)) - 1
+            return nodes.at[position].set(_sum_of_children(nodes, position))
+
+        return jax.lax.fori_loop(0, n, mend, nodes)
+
+    nodes = jax.lax.fori_loop(0, n, write_leaf, nodes)
+    return jax.lax.fori_loop(0, n_levels, mend_level, nodes)
+
+
+def _set_leaves_at_once(nodes: jax.Array, indices: jax.Array, values: jax.Array) -> jax.Array:
+    """One scatter a level, for accelerators."""
+    n_levels = depth(nodes)
+    first = _first(n_levels)
+    nodes = nodes.at[first + indices].set(values, mode="drop")
+
+    def mend_level(_: jax.Array, carry: tuple[jax.Array, jax.Array]) -> Any:
+        nodes, positions = carry
+        positions = (positions - 1) >> 1
+        return nodes.at[positions].set(_sum_of_children(nodes, positions)), positions
+
+    climbing = first + jnp.minimum(indices, first)
+    return jax.lax.fori_loop(0, n_levels, mend_level, (nodes, climbing))[0]
+
+
+def find(nodes: jax.Array, quantiles: jax.Array) -> jax.Array:
+    """The leaf at each quantile of the total.
+
+    Args:
+        nodes: The tree; at least one leaf is positive.
+        quantiles: Numbers in [0, 1], ``[B]``.
+
+    Returns:
+        Indices ``[B]`` of leaves that are positive, whatever the rounding.
+    """
+    remaining = quantiles * total(nodes)
+    node = jnp.zeros(quantiles.shape, jnp.int32)
+    level, bottom = 0, depth(nodes)
+    while level < bottom:
+        n_levels = min(_LEVELS_PER_ROUND, bottom - level)
+        level += n_levels
+        node, remaining = _descend(nodes, node, remaining, level, 1 << n_levels)
+    return node
+
+
+def _descend(
+    nodes: jax.Array, node: jax.Array, remaining: jax.Array, level: int, width: int
+) -> tuple[jax.Array, jax.Array]:
+    """From each node to that of its ``width`` descendants at ``level`` which holds the rest."""
+    children = jnp.arange(width, dtype=jnp.int32)[None, :]
+    values = nodes[_first(level) + node[:, None] * width + children]
+    starts = jnp.pad(jnp.cumsum(values[:, :-1], axis=1), ((0, 0), (1, 0)))
+    # The last child with mass that begins at or before the rest. Where rounding carries
+    # the rest past the end, that child still has mass: an empty leaf is never reached.
+    reachable = (values > 0) & (starts <= remaining[:, None])
+    child = jnp.max(jnp.where(reachable, children, 0), axis=1)
+    start = jnp.take_along_axis(starts, child[:, None], axis=1)[:, 0]
+    return node * width + child, jnp.maximum(remaining - start, 0.0)
+
+
+def _first(level: int) -> int:
+    """Position of the first node of a level."""
+    return (1 << level) - 1
+
+
+def _sum_of_children(nodes: jax.Array, position: jax.Array) -> jax.Array:
+    left = 2 * position + 1
+    return nodes[left] + nodes[left + 1]

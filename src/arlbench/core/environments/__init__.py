@@ -1,0 +1,25 @@
+"""Environments: one interface, a registry of frameworks, one adapter for each."""
+
+from arlbench.core.environments.environment import Environment, Timestep
+from arlbench.core.environments.listing import EnvListing
+from arlbench.core.environments.registry import (
+    list_environments,
+    make_env,
+    make_env_from_spec,
+    register_framework,
+)
+from arlbench.core.environments.spec import EnvSpec
+from arlbench.core.environments.vectorised import SingleStep, VectorisedEnvironment
+
+__all__ = [
+    "EnvListing",
+    "EnvSpec",
+    "Environment",
+    "SingleStep",
+    "Timestep",
+    "VectorisedEnvironment",
+    "list_environments",
+    "make_env",
+    "make_env_from_spec",
+    "register_framework",
+]

@@ -1,0 +1,98 @@
+"""The interface every environment has, wherever it comes from."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, ClassVar, Literal
+
+import chex
+import jax
+import jax.numpy as jnp
+from gymnasium import spaces
+
+from arlbench.core.environments.spec import EnvSpec
+
+#: ``obs``, ``reward``, ``done`` and ``info`` of one step of ``n_envs`` environments.
+Timestep = tuple[Any, jax.Array, jax.Array, dict[str, Any]]
+
+
+class Environment(abc.ABC):
+    """``n_envs`` copies of one environment that step together and reset themselves.
+
+    Subclasses are values: two environments that behave the same should compare equal,
+    because compiled programs are shared between equal environments. Those made from an
+    :class:`EnvSpec` compare by it; others are equal only to themselves.
+
+    Attributes:
+        kind: ``"traceable"`` where ``step`` can be compiled, ``"host"`` where it runs
+            in Python.
+        env_name: The name, for people.
+        n_envs: The number of copies, the first axis of everything below.
+        spec: What makes this environment again, or None for one made by hand.
+        max_episode_steps: The time limit of an episode, or None where there is none.
+    """
+
+    kind: ClassVar[Literal["traceable", "host"]] = "traceable"
+
+    def __init__(
+        self,
+        env_name: str,
+        n_envs: int,
+        spec: EnvSpec | None = None,
+        max_episode_steps: int | None = None,
+    ) -> None:
+        self.env_name = env_name
+        self.n_envs = n_envs
+        self.spec = spec
+        self.max_episode_steps = max_episode_steps
+
+    @abc.abstractmethod
+    def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
+        """Begins an episode in every copy.
+
+        Returns:
+            ``(env_state, obs)``, both with a first axis of ``n_envs``.
+        """
+
+    @abc.abstractmethod
+    def step(
+        self, env_state: Any, action: jax.Array, rng: chex.PRNGKey
+    ) -> tuple[Any, Timestep]:
+        """Steps every copy; one whose episode ended begins the next at once.
+
+        Args:
+            env_state: What ``reset`` or ``step`` returned.
+            action: Actions, ``[n_envs]``.
+            rng: One key for all copies.
+
+        Returns:
+            ``(env_state, (obs, reward, done, info))``. ``obs`` is where the next action
+            is taken, after a reset if there was one. ``info`` holds ``terminated`` (the
+            task ended), ``truncated`` (only the time did), both bool ``[n_envs]``, and
+            ``final_observation``, where this step led, before any reset.
+        """
+
+    @property
+    @abc.abstractmethod
+    def action_space(self) -> spaces.Space:
+        """The space of one copy's action."""
+
+    @property
+    @abc.abstractmethod
+    def observation_space(self) -> spaces.Space:
+        """The space of one copy's observation."""
+
+    def sample_actions(self, rng: chex.PRNGKey) -> jax.Array:
+        """Uniformly random actions, int32 ``[n_envs]``."""
+        n_actions = int(self.action_space.n)  # type: ignore[attr-defined]
+        return jax.random.randint(rng, (self.n_envs,), 0, n_actions, jnp.int32)
+
+    def identity(self) -> Any:
+        """A hashable value that equal environments share."""
+        return self.spec if self.spec is not None else id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self.identity() == other.identity()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.identity()))

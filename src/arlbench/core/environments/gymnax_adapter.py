@@ -1,0 +1,162 @@
+"""Environments of the gymnax library (https://github.com/RobertTLange/gymnax)."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+from gymnasium import spaces
+
+from arlbench.core.environments.environment import Environment, Timestep
+from arlbench.core.environments.listing import EnvListing
+from arlbench.core.environments.spec import EnvSpec
+from arlbench.core.environments.vectorised import strongly_typed
+from arlbench.core.lazy_imports import deferred
+from arlbench.errors import ConfigurationError, UnknownEnvironmentError, did_you_mean
+
+# gymnax imports plotting libraries for its visualisers; they cost more than JAX does.
+with deferred("seaborn", "matplotlib.pyplot", "matplotlib.animation", "scipy.stats"):
+    import gymnax
+    from gymnax.environments.spaces import gymnax_space_to_gym_space
+
+_NEEDS_DOWNLOAD = {
+    "MNISTBandit-bsuite": "it downloads the MNIST images when it is made",
+}
+
+
+class GymnaxEnvironment(Environment):
+    """``n_envs`` copies of a gymnax environment."""
+
+    def __init__(self, spec: EnvSpec, env: Any, params: Any) -> None:
+        super().__init__(
+            spec.name, spec.n_envs, spec, int(getattr(params, "max_steps_in_episode", 0)) or None
+        )
+        self._env = env
+        self._params = params
+        self._action_space = gymnax_space_to_gym_space(env.action_space(params))
+        self._observation_space = _as_returned(
+            gymnax_space_to_gym_space(env.observation_space(params)), env, params
+        )
+
+    def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
+        keys = jax.random.split(rng, self.n_envs)
+        obs, env_state = jax.vmap(self._env.reset, in_axes=(0, None))(keys, self._params)
+        return strongly_typed((env_state, obs))
+
+    def step(
+        self, env_state: Any, action: jax.Array, rng: chex.PRNGKey
+    ) -> tuple[Any, Timestep]:
+        keys = jax.random.split(rng, self.n_envs)
+        obs, env_state, reward, terminated, truncated, info = jax.vmap(
+            self._env.step, in_axes=(0, 0, 0, None)
+        )(keys, env_state, action, self._params)
+        info = {
+            "terminated": terminated,
+            # A task that ends in the very step its time runs out has ended.
+            "truncated": truncated & ~terminated,
+            "final_observation": info["final_observation"],
+        }
+        timestep = (obs, reward.astype(jnp.float32), terminated | truncated, info)
+        return strongly_typed((env_state, timestep))
+
+    @property
+    def action_space(self) -> spaces.Space:
+        return self._action_space
+
+    @property
+    def observation_space(self) -> spaces.Space:
+        return self._observation_space
+
+
+def make(spec: EnvSpec) -> Environment:
+    """Makes the environment that ``spec`` describes.
+
+    Raises:
+        UnknownEnvironmentError: If gymnax has no such environment, if it needs a
+            download, or if its actions are not a finite set.
+        ConfigurationError: If a setting is unknown or refused.
+    """
+    if spec.name not in gymnax.registered_envs:
+        raise UnknownEnvironmentError(
+            f"gymnax has no environment named '{spec.name}'."
+            + (did_you_mean(spec.name, gymnax.registered_envs) or " 'arlbench envs' lists them.")
+        )
+    if spec.name in _NEEDS_DOWNLOAD:
+        raise UnknownEnvironmentError(
+            f"{spec.name} cannot be used: {_NEEDS_DOWNLOAD[spec.name]}. Choose another "
+            "environment; 'arlbench envs' lists them."
+        )
+    env, params = _make_with_settings(spec)
+    action_space = env.action_space(params)
+    if not hasattr(action_space, "n"):
+        raise UnknownEnvironmentError(
+            f"{spec.name} has continuous actions, and DQN needs a finite set of them; choose "
+            "another environment ('arlbench envs' lists them)."
+        )
+    # Randomness comes from the keys alone, so a seed would only make equal specs differ.
+    return GymnaxEnvironment(dataclasses.replace(spec, seed=None), env, params)
+
+
+def list_environments() -> list[EnvListing]:
+    """Every gymnax environment, with the reason where it cannot be trained."""
+    return [_describe(name) for name in gymnax.registered_envs]
+
+
+def _describe(name: str) -> EnvListing:
+    if name in _NEEDS_DOWNLOAD:
+        return EnvListing("gymnax", name, unusable=_NEEDS_DOWNLOAD[name])
+    env, params = gymnax.make(name)
+    actions = env.action_space(params)
+    observation = gymnax_space_to_gym_space(env.observation_space(params))
+    n_actions = getattr(actions, "n", None)
+    return EnvListing(
+        framework="gymnax",
+        name=name,
+        observation=f"Discrete({observation.n})"
+        if isinstance(observation, spaces.Discrete)
+        else str(observation.shape),
+        n_actions=n_actions,
+        time_limit=int(getattr(params, "max_steps_in_episode", 0)) or None,
+        unusable=None if n_actions else "continuous actions",
+    )
+
+
+def _make_with_settings(spec: EnvSpec) -> tuple[Any, Any]:
+    """Splits the settings between the constructor and the environment's parameters."""
+    env, params = gymnax.make(spec.name)
+    constructor = {
+        name
+        for name, parameter in inspect.signature(type(env).__init__).parameters.items()
+        if name != "self" and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    }
+    fields = {field.name for field in dataclasses.fields(params)}
+    for key in spec.env_kwargs:
+        if key not in constructor | fields:
+            raise ConfigurationError(
+                f"{spec.name} has no setting '{key}'.{did_you_mean(key, constructor | fields)} "
+                f"It has: {', '.join(sorted(constructor | fields))}."
+            )
+    for_constructor = {k: v for k, v in spec.env_kwargs.items() if k in constructor}
+    try:
+        if for_constructor:
+            env, params = gymnax.make(spec.name, **for_constructor)
+        params = params.replace(**{k: v for k, v in spec.env_kwargs.items() if k in fields})
+        jax.eval_shape(lambda key: env.reset(key, params), jax.random.key(0))
+    except Exception as error:
+        raise ConfigurationError(
+            f"{spec.name} refused the settings {dict(spec.env_kwargs)}: {error}"
+        ) from error
+    return env, params
+
+
+def _as_returned(space: spaces.Space, env: Any, params: Any) -> spaces.Space:
+    """The space with the shape and dtype that observations really have."""
+    obs, _ = jax.eval_shape(lambda key: env.reset(key, params), jax.random.key(0))
+    if isinstance(space, spaces.Box) and (space.dtype != obs.dtype or space.shape != obs.shape):
+        low, high = float(space.low.min()), float(space.high.max())
+        return spaces.Box(low, high, obs.shape, obs.dtype.type)
+    return space

@@ -1,0 +1,25 @@
+"""What a list of environments says of each."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class EnvListing(NamedTuple):
+    """One environment in a list.
+
+    Attributes:
+        framework: The library that provides it.
+        name: Its name there.
+        observation: Its observation, for people.
+        n_actions: The number of actions, None where they are continuous.
+        time_limit: Steps until an episode is cut off, None where it never is.
+        unusable: Why it cannot be trained, or None where it can.
+    """
+
+    framework: str
+    name: str
+    observation: str = "?"
+    n_actions: int | None = None
+    time_limit: int | None = None
+    unusable: str | None = None

@@ -1,0 +1,110 @@
+"""Looking environments up by framework and name; a framework is imported when used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, cast
+
+from arlbench.core.environments.environment import Environment
+from arlbench.core.environments.listing import EnvListing
+from arlbench.core.environments.spec import EnvSpec
+from arlbench.errors import ConfigurationError, MissingExtraError, did_you_mean
+
+
+class Adapter(Protocol):
+    """What the module of a framework offers."""
+
+    def make(self, spec: EnvSpec) -> Environment: ...
+
+    def list_environments(self) -> list[EnvListing]: ...
+
+
+class Framework(NamedTuple):
+    """Where a framework's adapter is, and what to install for it."""
+
+    module: str
+    package: str
+    extra: str | None
+
+
+_frameworks: dict[str, Framework] = {
+    "gymnax": Framework("arlbench.core.environments.gymnax_adapter", "gymnax", None),
+}
+
+
+def register_framework(
+    name: str, module: str, package: str | None = None, extra: str | None = None
+) -> None:
+    """Makes a framework known by the name of a module that has an :class:`Adapter`'s functions.
+
+    Args:
+        name: What :func:`make_env` will know it by.
+        module: The adapter's module, imported at the first use.
+        package: The distribution that the adapter needs; named when it is missing.
+        extra: This package's extra that installs it, if there is one.
+
+    Raises:
+        ConfigurationError: If the name is taken.
+    """
+    if name in _frameworks:
+        raise ConfigurationError(f"A framework named '{name}' is registered already.")
+    _frameworks[name] = Framework(module, package or name, extra)
+
+
+def make_env(
+    framework: str,
+    name: str,
+    n_envs: int = 1,
+    env_kwargs: Mapping[str, Any] | None = None,
+    cnn_policy: bool = False,
+    seed: int | None = None,
+) -> Environment:
+    """Makes an environment.
+
+    Args:
+        framework: The library that provides it, such as ``"gymnax"``.
+        name: Its name there.
+        n_envs: How many copies step together.
+        env_kwargs: Settings for the library.
+        cnn_policy: Whether observations are kept as images for a convolutional network.
+        seed: Only for environments that live on the host.
+
+    Raises:
+        UnknownEnvironmentError: If there is no such environment or DQN cannot learn it.
+        ConfigurationError: If the framework or a setting is unknown or impossible.
+        MissingExtraError: If the framework is not installed.
+    """
+    return make_env_from_spec(
+        EnvSpec(framework, name, n_envs, dict(env_kwargs or {}), cnn_policy, seed)
+    )
+
+
+def make_env_from_spec(spec: EnvSpec) -> Environment:
+    """Makes the environment that ``spec`` describes; see :func:`make_env`."""
+    return _adapter(spec.framework).make(spec)
+
+
+def list_environments() -> list[EnvListing]:
+    """Every environment of every framework that is installed."""
+    listings: list[EnvListing] = []
+    for name in _frameworks:
+        listings.extend(_adapter(name).list_environments())
+    return listings
+
+
+def _adapter(framework: str) -> Adapter:
+    if framework not in _frameworks:
+        raise ConfigurationError(
+            f"There is no environment framework '{framework}'."
+            f"{did_you_mean(framework, _frameworks)} Known: {', '.join(_frameworks)}."
+        )
+    entry = _frameworks[framework]
+    try:
+        return cast(Adapter, importlib.import_module(entry.module))
+    except ModuleNotFoundError as error:
+        cure = f"arlbench[{entry.extra}]" if entry.extra else entry.package
+        raise MissingExtraError(
+            f"The framework '{framework}' needs a package that is missing ({error.name}); "
+            f"install it with: pip install '{cure}'"
+        ) from error

@@ -1,0 +1,69 @@
+"""Mean and variance of everything seen so far, and inputs standardised by them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+#: Standardised inputs are clipped to this many standard deviations.
+CLIP = 10.0
+
+# Below this a feature counts as constant; its deviations are not blown up.
+_MIN_STD = 1e-4
+
+
+class RunningStatisticsState(NamedTuple):
+    """Statistics of a stream of vectors.
+
+    Attributes:
+        count: Number of vectors seen, int32 ``[]``.
+        mean: Their mean, ``[*features]``.
+        summed_variance: Sum of squared deviations from the mean, ``[*features]``.
+        std: Population standard deviation, ``[*features]``; 1 before anything is seen.
+    """
+
+    count: jax.Array
+    mean: jax.Array
+    summed_variance: jax.Array
+    std: jax.Array
+
+
+def init_state(shape: tuple[int, ...]) -> RunningStatisticsState:
+    """Statistics of nothing, for vectors of this shape."""
+    zeros = jnp.zeros(shape, jnp.float32)
+    return RunningStatisticsState(
+        jnp.zeros((), jnp.int32), zeros, jnp.zeros_like(zeros), jnp.ones_like(zeros)
+    )
+
+
+def update(state: RunningStatisticsState, batch: jax.Array) -> RunningStatisticsState:
+    """Takes in a batch ``[B, *features]``.
+
+    Batches are merged as Chan, Golub & LeVeque (1983) merge samples, which stays exact
+    where sums of squares would cancel.
+    """
+    chex.assert_equal_shape([state.mean, batch[0]])
+    n_new = batch.shape[0]
+    count = state.count + n_new
+    share = n_new / count.astype(jnp.float32)
+    batch_mean = jnp.mean(batch, axis=0)
+    delta = batch_mean - state.mean
+    mean = state.mean + delta * share
+    summed_variance = (
+        state.summed_variance
+        + jnp.sum(jnp.square(batch - batch_mean[None]), axis=0)
+        + jnp.square(delta) * share * state.count.astype(jnp.float32)
+    )
+    std = jnp.sqrt(summed_variance / count.astype(jnp.float32))
+    return RunningStatisticsState(count, mean, summed_variance, jnp.maximum(std, _MIN_STD))
+
+
+def normalize(
+    state: RunningStatisticsState, batch: jax.Array, enabled: chex.Numeric = True
+) -> jax.Array:
+    """The batch ``[B, *features]`` standardised and clipped; unchanged unless enabled."""
+    standardised = jnp.clip((batch - state.mean[None]) / state.std[None], -CLIP, CLIP)
+    return jnp.where(enabled, standardised, batch)

@@ -1,0 +1,56 @@
+"""Every error a user can cause, each with one sentence that names the fault and the cure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+class ArlbenchError(Exception):
+    """Base of all errors of this package; the command line prints it as one line."""
+
+
+class ConfigurationError(ArlbenchError, ValueError):
+    """A hyperparameter or a setting that is unknown, of the wrong type or impossible."""
+
+
+class UnknownEnvironmentError(ArlbenchError, ValueError):
+    """An environment that does not exist, or that this algorithm cannot learn."""
+
+
+class MissingExtraError(ArlbenchError, ImportError):
+    """A package that only some users need, and that is not installed."""
+
+
+class MemoryLimitError(ArlbenchError, MemoryError):
+    """A run that would need more memory than its limit allows."""
+
+
+class ConsumedStateError(ArlbenchError, RuntimeError):
+    """A state whose memory an earlier call to ``train`` has taken over."""
+
+
+class RunFolderError(ArlbenchError, OSError):
+    """A run folder that cannot be written, read or used."""
+
+
+class DivergenceError(ArlbenchError, ArithmeticError):
+    """Learning that became non-finite.
+
+    Attributes:
+        state: The algorithm's state when it was noticed.
+        result: The training result up to and including the last finite evaluation.
+    """
+
+    def __init__(self, message: str, state: Any, result: Any) -> None:
+        super().__init__(message)
+        self.state = state
+        self.result = result
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence that proposes the nearest known name; empty when none is near."""
+    by_folded_name = {option.casefold(): option for option in known}
+    nearest = difflib.get_close_matches(str(name).casefold(), by_folded_name, n=1, cutoff=0.5)
+    return f" Did you mean '{by_folded_name[nearest[0]]}'?" if nearest else ""
