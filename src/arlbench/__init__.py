@@ -5,9 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from arlbench import runtime
+
 if TYPE_CHECKING:
     from arlbench.core.algorithms.dqn import DQN
     from arlbench.core.environments import Environment, EnvSpec, make_env
+
+runtime.configure()
 
 __version__ = "0.2.0"
 

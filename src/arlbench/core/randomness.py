@@ -1,19 +1,28 @@
-"""Random keys that are counted, not consumed.
+"""Random numbers that are counted, not consumed.
 
-Every draw's key is derived from the run's key, the purpose of the draw and a counter.
-So a result does not depend on how a run is cut into calls, and an evaluation in between
+Every draw is derived from the run's key, the purpose of the draw and a counter. So a
+result does not depend on how a run is cut into calls, and an evaluation in between
 takes nothing from the training.
+
+Draws of many steps are made at once, in blocks: on a CPU, hashing a few words at a time
+costs more than the hash.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
+from typing import Any
 
 import chex
 import jax
 import jax.numpy as jnp
 
 from arlbench.errors import ConfigurationError
+
+
+#: Consecutive values of a counter whose draws are made together.
+BLOCK = 32
 
 
 class Stream(enum.IntEnum):
@@ -29,6 +38,39 @@ class Stream(enum.IntEnum):
 def stream_key(rng: chex.PRNGKey, stream: Stream, counter: chex.Numeric = 0) -> chex.PRNGKey:
     """The key of draw number ``counter`` for one purpose."""
     return jax.random.fold_in(jax.random.fold_in(rng, int(stream)), counter)
+
+
+def block(
+    rng: chex.PRNGKey, stream: Stream, counter: chex.Numeric, draw: Callable[[chex.PRNGKey], Any]
+) -> Any:
+    """The draws of the block that ``counter`` lies in.
+
+    Args:
+        rng: The run's key.
+        stream: The purpose.
+        counter: Any value within the block.
+        draw: Takes a key to a tree of draws, leaves ``[BLOCK, ...]``.
+    """
+    return draw(stream_key(rng, stream, counter // BLOCK))
+
+
+def next_block(
+    current: Any,
+    rng: chex.PRNGKey,
+    stream: Stream,
+    counter: chex.Numeric,
+    draw: Callable[[chex.PRNGKey], Any],
+) -> Any:
+    """The current block, or a new one where ``counter`` is the first value of one."""
+    # Blocks are small, so a branch is cheap here; a loop of one or no turns is not.
+    return jax.lax.cond(
+        counter % BLOCK == 0, lambda: block(rng, stream, counter, draw), lambda: current
+    )
+
+
+def row(current: Any, counter: chex.Numeric) -> Any:
+    """The draws of one value of the counter, leaves ``[...]``."""
+    return jax.tree.map(lambda x: x[counter % BLOCK], current)
 
 
 def typed_key(rng: chex.PRNGKey) -> chex.PRNGKey:

@@ -142,30 +142,40 @@ def gather(state: PrioritisedTrajectoryBufferState, rows: jax.Array) -> Any:
 
 
 def sample_uniform(
-    state: PrioritisedTrajectoryBufferState,
-    rng: chex.PRNGKey,
-    batch_size: int,
-    size: chex.Numeric,
+    state: PrioritisedTrajectoryBufferState, words: jax.Array, size: chex.Numeric
 ) -> jax.Array:
-    """Rows drawn uniformly, with replacement, from those that hold a transition, ``[B]``."""
-    return jax.random.randint(rng, (batch_size,), 0, count(state, size), jnp.int32)
+    """Rows drawn uniformly, with replacement, from those that hold a transition.
+
+    Args:
+        state: The buffer.
+        words: Random words, uint32 ``[B]``.
+        size: The buffer's logical size.
+
+    Returns:
+        Rows, int32 ``[B]``. The remainder favours some rows by a factor of at most
+        ``1 + size / 2**32``.
+    """
+    return (words % count(state, size).astype(jnp.uint32)).astype(jnp.int32)
 
 
 def sample_prioritised(
-    state: PrioritisedTrajectoryBufferState, rng: chex.PRNGKey, batch_size: int
+    state: PrioritisedTrajectoryBufferState, jitter: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Rows drawn with ``P(i) = p_i^alpha / sum_k p_k^alpha``, stratified over the batch.
 
-    The total is divided into ``batch_size`` ranges, and one row is drawn from each
-    (Schaul et al. 2016, appendix B.2.1).
+    The total is divided into as many equal ranges as the batch has rows, and one row is
+    drawn from each (Schaul et al. 2016, appendix B.2.1).
+
+    Args:
+        state: The buffer, whose sum tree is up to date.
+        jitter: Uniform in [0, 1), where in its range each draw falls, ``[B]``.
 
     Returns:
         Rows ``[B]`` and their probabilities ``[B]``.
     """
     nodes = state.sum_tree_state.nodes
-    jitter = jax.random.uniform(rng, (batch_size,))
-    quantiles = (jnp.arange(batch_size, dtype=jnp.float32) + jitter) / batch_size
-    rows = sum_tree.find(nodes, quantiles)
+    n = jitter.shape[0]
+    rows = sum_tree.find(nodes, (jnp.arange(n, dtype=jnp.float32) + jitter) / n)
     return rows, sum_tree.leaves(nodes)[rows] / sum_tree.total(nodes)
 
 

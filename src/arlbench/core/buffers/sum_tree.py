@@ -8,8 +8,6 @@ building it anew gives the same bits.
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
@@ -48,45 +46,16 @@ def set_leaves(nodes: jax.Array, indices: jax.Array, values: jax.Array) -> jax.A
     An index of ``capacity`` or more is ignored. An index that occurs twice must come
     with equal values.
     """
-    return jax.lax.platform_dependent(
-        nodes, indices, values, cpu=_set_leaves_in_turn, default=_set_leaves_at_once
-    )
-
-
-def _set_leaves_in_turn(nodes: jax.Array, indices: jax.Array, values: jax.Array) -> jax.Array:
-    """Scalar loops: on a CPU these are a third of the cost of many small kernels."""
-    n_levels, n = depth(nodes), indices.shape[0]
-    first = _first(n_levels)
-    # An ignored leaf lies past the end; its place in the climb is taken by the last one.
-    climbing = jnp.minimum(indices, first) + first + 1
-
-    def write_leaf(i: jax.Array, nodes: jax.Array) -> jax.Array:
-        return nodes.at[first + indices[i]].set(values[i], mode="drop")
-
-    def mend_level(height: jax.Array, nodes: jax.Array) -> jax.Array:
-        def mend(i: jax.Array, nodes: jax.Array) -> jax.Array:
-            position = (climbing[i] >> (height + 1)) - 1
-            return nodes.at[position].set(_sum_of_children(nodes, position))
-
-        return jax.lax.fori_loop(0, n, mend, nodes)
-
-    nodes = jax.lax.fori_loop(0, n, write_leaf, nodes)
-    return jax.lax.fori_loop(0, n_levels, mend_level, nodes)
-
-
-def _set_leaves_at_once(nodes: jax.Array, indices: jax.Array, values: jax.Array) -> jax.Array:
-    """One scatter a level, for accelerators."""
-    n_levels = depth(nodes)
-    first = _first(n_levels)
+    bottom = depth(nodes)
+    first = _first(bottom)
     nodes = nodes.at[first + indices].set(values, mode="drop")
-
-    def mend_level(_: jax.Array, carry: tuple[jax.Array, jax.Array]) -> Any:
-        nodes, positions = carry
+    # An ignored leaf lies past the end; its place in the climb is taken by the last one,
+    # whose sums are right already.
+    positions = first + jnp.minimum(indices, first)
+    for _ in range(bottom):
         positions = (positions - 1) >> 1
-        return nodes.at[positions].set(_sum_of_children(nodes, positions)), positions
-
-    climbing = first + jnp.minimum(indices, first)
-    return jax.lax.fori_loop(0, n_levels, mend_level, (nodes, climbing))[0]
+        nodes = nodes.at[positions].set(_sum_of_children(nodes, positions))
+    return nodes
 
 
 def find(nodes: jax.Array, quantiles: jax.Array) -> jax.Array:

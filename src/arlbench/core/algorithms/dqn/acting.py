@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import chex
 import flax.linen as nn
@@ -39,13 +39,31 @@ def q_values(
     return apply_fn(agent.network)(params, features)
 
 
-def epsilon_greedy(rng: chex.PRNGKey, q: jax.Array, epsilon: chex.Numeric) -> jax.Array:
-    """Actions ``[B]``: uniform with probability epsilon, otherwise the best of ``q``."""
+class ActionDraws(NamedTuple):
+    """Random numbers for choosing actions, ``[..., B]``.
+
+    Attributes:
+        explore: Uniform in [0, 1); below epsilon the action is random.
+        action: Uniform actions, int32.
+    """
+
+    explore: jax.Array
+    action: jax.Array
+
+
+def draw_actions(rng: chex.PRNGKey, shape: tuple[int, ...], n_actions: int) -> ActionDraws:
+    """Independent draws, each kind from its own key."""
     explore_key, action_key = jax.random.split(rng)
-    n_envs, n_actions = q.shape
-    explore = jax.random.uniform(explore_key, (n_envs,)) < epsilon
-    random_action = jax.random.randint(action_key, (n_envs,), 0, n_actions, jnp.int32)
-    return jnp.where(explore, random_action, jnp.argmax(q, axis=-1).astype(jnp.int32))
+    return ActionDraws(
+        jax.random.uniform(explore_key, shape),
+        jax.random.randint(action_key, shape, 0, n_actions, jnp.int32),
+    )
+
+
+def epsilon_greedy(q: jax.Array, draws: ActionDraws, epsilon: chex.Numeric) -> jax.Array:
+    """Actions ``[B]``: random with probability epsilon, otherwise the best of ``q``."""
+    best = jnp.argmax(q, axis=-1).astype(jnp.int32)
+    return jnp.where(draws.explore < epsilon, draws.action, best)
 
 
 def act(
@@ -60,7 +78,7 @@ def act(
     q = q_values(agent, runner.train_state.params, runner.normalizer_state, normalize, obs)
     if deterministic:
         return jnp.argmax(q, axis=-1).astype(jnp.int32)
-    return epsilon_greedy(rng, q, agent.eval_eps)
+    return epsilon_greedy(q, draw_actions(rng, q.shape[:1], q.shape[1]), agent.eval_eps)
 
 
 def evaluate(

@@ -5,7 +5,8 @@ Everything here is traceable. ``structure`` is static, ``hp`` is traced.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -14,7 +15,12 @@ import optax
 
 from arlbench.core import running_statistics
 from arlbench.core.algorithms.dqn import losses
-from arlbench.core.algorithms.dqn.acting import epsilon_greedy, q_values
+from arlbench.core.algorithms.dqn.acting import (
+    ActionDraws,
+    draw_actions,
+    epsilon_greedy,
+    q_values,
+)
 from arlbench.core.algorithms.dqn.hyperparameters import (
     AgentStructure,
     Structure,
@@ -31,77 +37,145 @@ from arlbench.core.algorithms.dqn.state import (
 )
 from arlbench.core.buffers import replay
 from arlbench.core.observations import encode
-from arlbench.core.randomness import Stream, stream_key
+from arlbench.core.randomness import BLOCK, Stream, block, next_block, row
 
 
-def collect(
+class Inputs(NamedTuple):
+    """What stays the same throughout a segment.
+
+    Attributes:
+        structure: Static.
+        hp: Traced hyperparameters.
+        schedule_timesteps: Environment steps of the exploration schedule, float32 ``[]``.
+    """
+
+    structure: Structure
+    hp: TracedHyperparameters
+    schedule_timesteps: chex.Numeric
+
+
+class CollectDraws(NamedTuple):
+    """Random numbers of ``BLOCK`` vector steps.
+
+    Attributes:
+        actions: For choosing actions, ``[BLOCK, n_envs]``.
+        env_key: For the environments, ``[BLOCK]``.
+    """
+
+    actions: ActionDraws
+    env_key: chex.PRNGKey
+
+
+class Carry(NamedTuple):
+    """What changes from iteration to iteration.
+
+    Attributes:
+        state: The run.
+        recorder: What is kept of it.
+        collect_draws: Random numbers of this block of vector steps.
+        sample_draws: Random numbers of this block of updates, ``[BLOCK, B]``.
+    """
+
+    state: DQNState
+    recorder: Recorder
+    collect_draws: CollectDraws
+    sample_draws: jax.Array
+
+
+def run_segment(
     structure: Structure,
     hp: TracedHyperparameters,
     schedule_timesteps: chex.Numeric,
     state: DQNState,
     recorder: Recorder,
+    n_iterations: chex.Numeric,
 ) -> tuple[DQNState, Recorder]:
+    """``n_iterations`` iterations of DQN, from state to state."""
+    inputs = Inputs(structure, hp, schedule_timesteps)
+    runner = state.runner_state
+    rng, update_count = runner.rng, runner.train_state.step
+    carry = Carry(
+        state,
+        recorder,
+        block(rng, Stream.COLLECT, runner.global_step, partial(_draw_collect, structure)),
+        block(rng, Stream.SAMPLE, update_count, partial(_draw_sample, structure)),
+    )
+    carry = jax.lax.fori_loop(0, n_iterations, lambda _, c: iterate(inputs, c), carry)
+    return carry.state, carry.recorder
+
+
+def iterate(inputs: Inputs, carry: Carry) -> Carry:
+    """``train_freq`` vector steps, the target updates due, ``gradient_steps`` updates."""
+    step_before = carry.state.runner_state.global_step
+    carry = collect(inputs, carry)
+    runner, buffer = carry.state
+    train_state = update_target(
+        inputs.hp,
+        inputs.structure.agent.env.n_envs,
+        runner.train_state,
+        step_before,
+        runner.global_step,
+    )
+    state = DQNState(runner._replace(train_state=train_state), buffer)
+    return learn(inputs, carry._replace(state=state))
+
+
+def collect(inputs: Inputs, carry: Carry) -> Carry:
     """``train_freq`` vector steps into the buffer."""
-    return jax.lax.fori_loop(
-        0,
-        hp.train_freq,
-        lambda _, carry: vector_step(structure, hp, schedule_timesteps, *carry),
-        (state, recorder),
-    )
+    return jax.lax.fori_loop(0, inputs.hp.train_freq, lambda _, c: vector_step(inputs, c), carry)
 
 
-def vector_step(
-    structure: Structure,
-    hp: TracedHyperparameters,
-    schedule_timesteps: chex.Numeric,
-    state: DQNState,
-    recorder: Recorder,
-) -> tuple[DQNState, Recorder]:
+def vector_step(inputs: Inputs, carry: Carry) -> Carry:
     """One step of all environments."""
-    runner, buffer = state
+    structure, hp, _ = inputs
     agent = structure.agent
-    action_key, env_key = jax.random.split(
-        stream_key(runner.rng, Stream.COLLECT, runner.global_step)
+    runner, buffer = carry.state
+    step = runner.global_step
+    draws = next_block(
+        carry.collect_draws, runner.rng, Stream.COLLECT, step, partial(_draw_collect, structure)
     )
-    normalizer_state = running_statistics.update(
-        runner.normalizer_state, encode(agent.env.observation_space, runner.obs, agent.images)
-    )
+    now = row(draws, step)
+    features = encode(agent.env.observation_space, runner.obs, agent.images)
+    normalizer_state = running_statistics.update(runner.normalizer_state, features)
     q = q_values(
         agent, runner.train_state.params, normalizer_state, hp.normalize_observations, runner.obs
     )
-    action = epsilon_greedy(
-        action_key, q, exploration(hp, schedule_timesteps, runner.global_step, agent.env.n_envs)
-    )
-    env_state, (obs, reward, done, info) = agent.env.step(runner.env_state, action, env_key)
+    action = epsilon_greedy(q, now.actions, exploration(inputs, step))
+    env_state, (obs, reward, done, info) = agent.env.step(runner.env_state, action, now.env_key)
     stored = StoredTransition(
         runner.obs, action, reward, info["final_observation"], info["terminated"]
     )
-    buffer = replay.append(
-        buffer, stored, logical_size(hp, buffer), hp.buffer_alpha if structure.prioritised else None
-    )
-    recorder = record_step(recorder, Transition(done, action, reward, runner.obs, info))
+    alpha = hp.buffer_alpha if structure.prioritised else None
+    buffer = replay.append(buffer, stored, logical_size(hp, buffer), alpha)
+    taken = Transition(done, action, reward, runner.obs, info)
     runner = runner._replace(
-        normalizer_state=normalizer_state,
-        env_state=env_state,
-        obs=obs,
-        global_step=runner.global_step + 1,
+        normalizer_state=normalizer_state, env_state=env_state, obs=obs, global_step=step + 1
     )
-    return DQNState(runner, buffer), recorder
+    return carry._replace(
+        state=DQNState(runner, buffer),
+        recorder=record_step(carry.recorder, taken),
+        collect_draws=draws,
+    )
 
 
-def exploration(
-    hp: TracedHyperparameters,
-    schedule_timesteps: chex.Numeric,
-    global_step: chex.Numeric,
-    n_envs: int,
-) -> jax.Array:
+def _draw_collect(structure: Structure, rng: chex.PRNGKey) -> CollectDraws:
+    env = structure.agent.env
+    action_key, env_key = jax.random.split(rng)
+    n_actions = structure.agent.network.action_dim
+    return CollectDraws(
+        draw_actions(action_key, (BLOCK, env.n_envs), n_actions), jax.random.split(env_key, BLOCK)
+    )
+
+
+def exploration(inputs: Inputs, global_step: chex.Numeric) -> jax.Array:
     """The probability of a random action in the vector step after ``global_step``."""
+    hp = inputs.hp
     return losses.epsilon(
-        jnp.asarray(global_step, jnp.float32) * n_envs,
+        jnp.asarray(global_step, jnp.float32) * inputs.structure.agent.env.n_envs,
         hp.initial_epsilon,
         hp.target_epsilon,
         hp.exploration_fraction,
-        schedule_timesteps,
+        inputs.schedule_timesteps,
     )
 
 
@@ -139,26 +213,23 @@ def update_target(
     return train_state.replace(target_params=target_params)
 
 
-def learn(
-    structure: Structure, hp: TracedHyperparameters, state: DQNState, recorder: Recorder
-) -> tuple[DQNState, Recorder]:
-    """``gradient_steps`` gradient steps, none before learning begins."""
-    started = has_started(hp, structure.agent.env.n_envs, state.runner_state.global_step)
-    return jax.lax.fori_loop(
-        0,
-        jnp.where(started, hp.gradient_steps, 0),
-        lambda _, carry: gradient_step(structure, hp, *carry),
-        (state, recorder),
+def learn(inputs: Inputs, carry: Carry) -> Carry:
+    """``gradient_steps`` updates, none before learning begins."""
+    n_envs = inputs.structure.agent.env.n_envs
+    started = has_started(inputs.hp, n_envs, carry.state.runner_state.global_step)
+    n_updates = jnp.where(started, inputs.hp.gradient_steps, 0)
+    return jax.lax.fori_loop(0, n_updates, lambda _, c: gradient_step(inputs, c), carry)
+
+
+def gradient_step(inputs: Inputs, carry: Carry) -> Carry:
+    """One update on a fresh batch."""
+    structure, hp, _ = inputs
+    runner, buffer = carry.state
+    counter = runner.train_state.step
+    draws = next_block(
+        carry.sample_draws, runner.rng, Stream.SAMPLE, counter, partial(_draw_sample, structure)
     )
-
-
-def gradient_step(
-    structure: Structure, hp: TracedHyperparameters, state: DQNState, recorder: Recorder
-) -> tuple[DQNState, Recorder]:
-    """One gradient step on a fresh batch."""
-    runner, buffer = state
-    key = stream_key(runner.rng, Stream.SAMPLE, runner.train_state.step)
-    rows, weights = _sample(structure, hp, buffer, key)
+    rows, weights = _sample(structure, hp, buffer, row(draws, counter))
     batch: StoredTransition = replay.gather(buffer, rows)
 
     def read(obs: Any) -> jax.Array:
@@ -180,9 +251,28 @@ def gradient_step(
     if structure.prioritised:
         priorities = jnp.abs(td_error) + hp.buffer_epsilon
         buffer = replay.set_priorities(buffer, rows, priorities, hp.buffer_alpha)
-    recorder = record_update(recorder, DQNMetrics(loss, grads, td_error))
     runner = runner._replace(train_state=follow_without_target(hp, train_state))
-    return DQNState(runner, buffer), recorder
+    return carry._replace(
+        state=DQNState(runner, buffer),
+        recorder=record_update(carry.recorder, DQNMetrics(loss, grads, td_error)),
+        sample_draws=draws,
+    )
+
+
+def _draw_sample(structure: Structure, rng: chex.PRNGKey) -> jax.Array:
+    shape = (BLOCK, structure.batch_size)
+    return jax.random.uniform(rng, shape) if structure.prioritised else jax.random.bits(rng, shape)
+
+
+def _sample(
+    structure: Structure, hp: TracedHyperparameters, buffer: Any, draws: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Rows ``[B]`` and their importance weights ``[B]``."""
+    if structure.prioritised:
+        rows, probabilities = replay.sample_prioritised(buffer, draws)
+        return rows, losses.importance_weights(probabilities, hp.buffer_beta)
+    rows = replay.sample_uniform(buffer, draws, logical_size(hp, buffer))
+    return rows, jnp.ones(structure.batch_size)
 
 
 def update(
@@ -269,50 +359,3 @@ def follow_without_target(hp: TracedHyperparameters, train_state: DQNTrainState)
         train_state.params,
     )
     return train_state.replace(target_params=target_params)
-
-
-def _sample(
-    structure: Structure, hp: TracedHyperparameters, buffer: Any, key: chex.PRNGKey
-) -> tuple[jax.Array, jax.Array]:
-    """Rows ``[B]`` and their importance weights ``[B]``."""
-    if structure.prioritised:
-        rows, probabilities = replay.sample_prioritised(buffer, key, structure.batch_size)
-        return rows, losses.importance_weights(probabilities, hp.buffer_beta)
-    rows = replay.sample_uniform(buffer, key, structure.batch_size, logical_size(hp, buffer))
-    return rows, jnp.ones(structure.batch_size)
-
-
-def run_segment(
-    structure: Structure,
-    hp: TracedHyperparameters,
-    schedule_timesteps: chex.Numeric,
-    state: DQNState,
-    recorder: Recorder,
-    n_iterations: chex.Numeric,
-) -> tuple[DQNState, Recorder]:
-    """``n_iterations`` times: collect, update the target, learn."""
-    return jax.lax.fori_loop(
-        0,
-        n_iterations,
-        lambda _, carry: iterate(structure, hp, schedule_timesteps, *carry),
-        (state, recorder),
-    )
-
-
-def iterate(
-    structure: Structure,
-    hp: TracedHyperparameters,
-    schedule_timesteps: chex.Numeric,
-    state: DQNState,
-    recorder: Recorder,
-) -> tuple[DQNState, Recorder]:
-    """One iteration: ``train_freq`` vector steps, then ``gradient_steps`` gradient steps."""
-    step_before = state.runner_state.global_step
-    (runner, buffer), recorder = collect(structure, hp, schedule_timesteps, state, recorder)
-    train_state = update_target(
-        hp, structure.agent.env.n_envs, runner.train_state, step_before, runner.global_step
-    )
-    state = DQNState(runner._replace(train_state=train_state), buffer)
-    return learn(structure, hp, state, recorder)
-
-

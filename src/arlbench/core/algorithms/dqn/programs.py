@@ -16,8 +16,15 @@ from arlbench.core.algorithms.dqn import acting, beginning, learner, recording
 from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.buffers import replay
 
+# Without this analysis XLA on the CPU cannot see that the sum tree is read before it is
+# written, and copies all of it at every gradient step.
+_IN_PLACE = {"xla_cpu_copy_insertion_use_region_analysis": True}
+
 segment = functools.partial(
-    jax.jit, static_argnames=("structure",), donate_argnames=("state", "recorder")
+    jax.jit,
+    static_argnames=("structure",),
+    donate_argnames=("state", "recorder"),
+    compiler_options=_IN_PLACE,
 )(learner.run_segment)
 
 prepare = functools.partial(
