@@ -1,0 +1,56 @@
+"""Strict settings for every test: warnings are errors, ranks never promote by themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+
+# One folder for all test processes: programs of equal structure compile once.
+os.environ.setdefault(
+    "ARLBENCH_COMPILATION_CACHE", os.path.join(tempfile.gettempdir(), "arlbench-tests-compiled")
+)
+
+import arlbench  # noqa: F401  (before JAX, for its settings)
+import jax
+import pytest
+from hypothesis import settings
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+settings.register_profile("arlbench", deadline=None, max_examples=25, derandomize=True)
+settings.load_profile("arlbench")
+
+
+class CompilationCounter:
+    """Counts how often JAX had to trace a program to compile it, cached on disk or not."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    @property
+    def count(self) -> int:
+        return len(self.names)
+
+
+@pytest.fixture
+def count_compilations() -> Callable[[], contextlib.AbstractContextManager[CompilationCounter]]:
+    """A context manager that yields a counter of the compilations within it."""
+
+    @contextlib.contextmanager
+    def counting() -> Iterator[CompilationCounter]:
+        counter = CompilationCounter()
+        active = True
+
+        def listen(event: str, duration: float, **kwargs: object) -> None:
+            if active and event == "/jax/core/compile/jaxpr_to_mlir_module_duration":
+                counter.names.append(str(kwargs.get("fun_name", "?")))
+
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        try:
+            yield counter
+        finally:
+            active = False
+
+    return counting
