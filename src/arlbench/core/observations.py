@@ -42,9 +42,7 @@ def encode(space: spaces.Space, obs: Any, images: bool = False) -> jax.Array:
     if isinstance(space, spaces.MultiDiscrete):
         columns = np.cumsum(space.nvec.ravel()) - space.nvec.ravel()
         flat = jnp.asarray(obs).reshape(obs.shape[0], -1) - space.start.ravel()[None]
-        return jnp.sum(
-            jax.nn.one_hot(flat + columns[None], int(space.nvec.sum())), axis=1
-        )
+        return jnp.sum(jax.nn.one_hot(flat + columns[None], int(space.nvec.sum())), axis=1)
     if isinstance(space, spaces.Dict):
         return _join([encode(part, obs[key]) for key, part in space.items()])
     if isinstance(space, spaces.Tuple):

@@ -20,7 +20,6 @@ import jax.numpy as jnp
 
 from arlbench.errors import ConfigurationError
 
-
 #: Consecutive values of a counter whose draws are made together.
 BLOCK = 32
 

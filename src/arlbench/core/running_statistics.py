@@ -25,7 +25,7 @@ class RunningStatisticsState(NamedTuple):
         std: Population standard deviation, ``[*features]``; 1 before anything is seen.
     """
 
-    count: jax.Array
+    count: jax.Array  # type: ignore[assignment]  # the name is the field's, not tuple's
     mean: jax.Array
     summed_variance: jax.Array
     std: jax.Array

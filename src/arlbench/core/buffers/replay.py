@@ -194,9 +194,7 @@ def set_priorities(
         sum_tree_state=tree.replace(
             # Read back what was stored: a row drawn twice must not end with two values.
             nodes=sum_tree.set_leaves(tree.nodes, rows, stored[0, rows] ** alpha),
-            max_recorded_priority=jnp.maximum(
-                tree.max_recorded_priority, jnp.max(priorities)
-            ),
+            max_recorded_priority=jnp.maximum(tree.max_recorded_priority, jnp.max(priorities)),
         ),
     )
 
@@ -228,8 +226,10 @@ def resize(
     state = jax.lax.fori_loop(
         0, must_move.astype(jnp.int32), lambda _, s: _unroll(s, held, size), state
     )
-    return state.replace(is_full=state.is_full | (state.current_index == size),
-                         current_index=state.current_index % size)
+    return state.replace(
+        is_full=state.is_full | (state.current_index == size),
+        current_index=state.current_index % size,
+    )
 
 
 def _unroll(

@@ -55,9 +55,7 @@ class Environment(abc.ABC):
         """
 
     @abc.abstractmethod
-    def step(
-        self, env_state: Any, action: jax.Array, rng: chex.PRNGKey
-    ) -> tuple[Any, Timestep]:
+    def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
         """Steps every copy; one whose episode ended begins the next at once.
 
         Args:

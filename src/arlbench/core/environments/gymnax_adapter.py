@@ -47,9 +47,7 @@ class GymnaxEnvironment(Environment):
         obs, env_state = jax.vmap(self._env.reset, in_axes=(0, None))(keys, self._params)
         return strongly_typed((env_state, obs))
 
-    def step(
-        self, env_state: Any, action: jax.Array, rng: chex.PRNGKey
-    ) -> tuple[Any, Timestep]:
+    def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
         keys = jax.random.split(rng, self.n_envs)
         obs, env_state, reward, terminated, truncated, info = jax.vmap(
             self._env.step, in_axes=(0, 0, 0, None)

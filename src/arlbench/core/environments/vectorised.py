@@ -44,9 +44,7 @@ class VectorisedEnvironment(Environment):
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         return strongly_typed(jax.vmap(self.reset_one)(jax.random.split(rng, self.n_envs)))
 
-    def step(
-        self, env_state: Any, action: jax.Array, rng: chex.PRNGKey
-    ) -> tuple[Any, Timestep]:
+    def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
         keys = jax.random.split(rng, self.n_envs)
         return strongly_typed(jax.vmap(self._step_and_reset)(env_state, action, keys))
 

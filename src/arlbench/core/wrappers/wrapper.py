@@ -32,9 +32,7 @@ class Wrapper(Environment):
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         return self.env.reset(rng)
 
-    def step(
-        self, env_state: Any, action: jax.Array, rng: chex.PRNGKey
-    ) -> tuple[Any, Timestep]:
+    def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
         return self.env.step(env_state, action, rng)
 
     @property

@@ -19,8 +19,7 @@ from arlbench.core.randomness import Stream, stream_key
 from arlbench.core.running_statistics import RunningStatisticsState
 
 
-
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def apply_fn(network: nn.Module) -> Any:
     """``network.apply``, one object for equal networks: a new one would trace again."""
     return network.apply

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import chex
 import jax
@@ -11,13 +11,14 @@ import jax.numpy as jnp
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
 
 from arlbench.core import running_statistics
+from arlbench.core.algorithms.dqn import checks
 from arlbench.core.algorithms.dqn.acting import apply_fn
 from arlbench.core.algorithms.dqn.hyperparameters import (
     AgentStructure,
     Structure,
     TracedHyperparameters,
 )
-from arlbench.core.algorithms.dqn.learner import follow_without_target, logical_size
+from arlbench.core.algorithms.dqn.learner import logical_size
 from arlbench.core.algorithms.dqn.optimizer import optimizer, with_learning_rate
 from arlbench.core.algorithms.dqn.state import (
     DQNRunnerState,
@@ -25,10 +26,10 @@ from arlbench.core.algorithms.dqn.state import (
     DQNTrainState,
     StoredTransition,
 )
+from arlbench.core.algorithms.dqn.updates import follow_without_target
 from arlbench.core.buffers import replay
 from arlbench.core.observations import encode
 from arlbench.core.randomness import Stream, stream_key
-
 
 
 def init_params(agent: AgentStructure, rng: chex.PRNGKey, obs: Any) -> Any:
@@ -41,7 +42,7 @@ def example_transition(agent: AgentStructure) -> StoredTransition:
     """Shapes and dtypes of one stored transition."""
     _, obs = jax.eval_shape(lambda: agent.env.reset(jax.random.key(0)))
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), obs)
-    scalar = functools.partial(jax.ShapeDtypeStruct, ())
+    scalar = functools.partial(cast(Any, jax.ShapeDtypeStruct), ())
     return StoredTransition(one, scalar(jnp.int32), scalar(jnp.float32), one, scalar(jnp.bool_))
 
 
@@ -98,3 +99,31 @@ def prepare(structure: Structure, hp: TracedHyperparameters, state: DQNState) ->
     opt_state = with_learning_rate(runner.train_state.opt_state, hp.learning_rate)
     train_state = follow_without_target(hp, runner.train_state.replace(opt_state=opt_state))
     return DQNState(runner._replace(train_state=train_state), buffer)
+
+
+def check_parts(
+    agent: AgentStructure,
+    rng: chex.PRNGKey,
+    params: Any,
+    target_params: Any,
+    opt_state: Any,
+    hp: TracedHyperparameters,
+) -> None:
+    """Raises where a given part of a state does not fit; None is not given.
+
+    Raises:
+        ConfigurationError: Naming the leaf and both shapes.
+    """
+    if params is None and target_params is None and opt_state is None:
+        return
+    fresh = jax.eval_shape(
+        lambda key: init_runner(agent, key, None, None, None, hp), rng
+    ).train_state
+    expected = {
+        "network_params": (params, fresh.params),
+        "target_params": (target_params, fresh.params),
+        "opt_state": (opt_state, fresh.opt_state),
+    }
+    for name, (given, like) in expected.items():
+        if given is not None:
+            checks.same_structure(name, given, like)

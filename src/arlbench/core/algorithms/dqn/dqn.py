@@ -13,14 +13,13 @@ from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectory
 from flax.core import unfreeze
 from flax.core.frozen_dict import FrozenDict
 
-from arlbench.core import memory
 from arlbench.core.algorithms.algorithm import Algorithm, OnProgress
 from arlbench.core.algorithms.dqn import (
+    allocation,
     beginning,
     checks,
     hyperparameters,
     programs,
-    recording,
     training,
 )
 from arlbench.core.algorithms.dqn.models import CNNQ, MLPQ
@@ -34,7 +33,6 @@ from arlbench.core.algorithms.dqn.state import (
     Transition,
 )
 from arlbench.core.algorithms.pacing import Pacer
-from arlbench.core.buffers import replay
 from arlbench.core.environments import Environment
 from arlbench.core.randomness import typed_key
 from arlbench.errors import ConfigurationError
@@ -211,14 +209,22 @@ class DQN(Algorithm):
             MemoryLimitError: If the buffer would not fit in ``memory_limit_gib``.
         """
         checks.not_consumed(buffer_state, network_params, target_params, opt_state)
+        if buffer_state is not None and capacity is not None:
+            raise ConfigurationError("Give init either a buffer_state or a capacity, not both.")
         rng = typed_key(rng)
-        given = [
+        params, target = (
             unfreeze(part) if isinstance(part, FrozenDict) else part
-            for part in (network_params, target_params, opt_state)
-        ]
-        self._check_parts(rng, *given)
-        runner_state = programs.init_runner(self._agent, rng, *given, self._hp)
-        return DQNState(runner_state, self._make_buffer(buffer_state, capacity))
+            for part in (network_params, target_params)
+        )
+        beginning.check_parts(self._agent, rng, params, target, opt_state, self._hp)
+        runner_state = programs.init_runner(self._agent, rng, params, target, opt_state, self._hp)
+        if buffer_state is None:
+            buffer_state = allocation.make_buffer(
+                self._agent, self.hpo_config["buffer_size"], capacity, self.memory_limit_gib
+            )
+        else:
+            buffer_state = allocation.copy_buffer(self._agent, buffer_state)
+        return DQNState(runner_state, buffer_state)
 
     def predict(
         self,
@@ -334,93 +340,34 @@ class DQN(Algorithm):
             self.env.n_envs * self.hpo_config["train_freq"],
         )
         state = DQNState(runner_state._replace(rng=typed_key(runner_state.rng)), buffer_state)
-        if checks.is_traced(state):
-            shapes = self._recorder_shapes(state, plan)
+        traced = checks.is_traced(state)
+        if not traced:
+            state = allocation.with_room(
+                self._agent, self.hpo_config["buffer_size"], state, plan, self.memory_limit_gib
+            )
+        shapes = allocation.recorder_shapes(
+            self._structure,
+            self._hp,
+            state,
+            plan,
+            track_trajectories=self.track_trajectories,
+            track_metrics=self.track_metrics,
+            limit_gib=self.memory_limit_gib,
+        )
+        if traced:
             return training.train_traced(self._structure, self._hp, plan, state, shapes)
-        state = self._with_room(state, plan)
-        run = training.HostTraining(self._structure, self._hp, plan, self._pacer, on_progress)
-        return run.run(state, self._recorder_shapes(state, plan))
+        loop = training.HostTraining(self._structure, self._hp, plan, self._pacer, on_progress)
+        return loop.run(state, shapes)
+
+    def evaluation_interval(self, n_total_timesteps: int | float, n_eval_steps: int) -> int:
+        """Environment steps between two evaluations of such a training."""
+        steps_per_iteration = self.env.n_envs * self.hpo_config["train_freq"]
+        plan = training.make_plan(n_total_timesteps, n_eval_steps, 1, None, steps_per_iteration)
+        return plan.n_iterations * steps_per_iteration
 
     def _set_hpo_config(self, config: dict[str, Any]) -> None:
         self.hpo_config = config
         self._hp = hyperparameters.traced(config)
         self._structure = hyperparameters.Structure(
             self._agent, config["buffer_batch_size"], config["buffer_prio_sampling"]
-        )
-
-    def _check_parts(self, rng: chex.PRNGKey, params: Any, target: Any, opt_state: Any) -> None:
-        if params is None and target is None and opt_state is None:
-            return
-        fresh = jax.eval_shape(
-            lambda key: beginning.init_runner(self._agent, key, None, None, None, self._hp), rng
-        ).train_state
-        expected = {
-            "network_params": (params, fresh.params),
-            "target_params": (target, fresh.params),
-            "opt_state": (opt_state, fresh.opt_state),
-        }
-        for name, (given, like) in expected.items():
-            if given is not None:
-                checks.same_structure(name, given, like)
-
-    def _make_buffer(
-        self, given: PrioritisedTrajectoryBufferState | None, capacity: int | None
-    ) -> PrioritisedTrajectoryBufferState:
-        if given is not None:
-            if capacity is not None:
-                raise ConfigurationError("Give init either a buffer_state or a capacity, not both.")
-            rows = replay.capacity(given)
-            fresh = jax.eval_shape(lambda: beginning.init_buffer(self._agent, rows))
-            checks.same_structure("buffer_state", given, fresh)
-            return programs.copy(given)
-        if capacity is None:
-            example = beginning.example_transition(self._agent)
-            rows = replay.default_capacity(example, self.hpo_config["buffer_size"])
-        else:
-            rows = replay.power_of_two_at_least(checks.positive_whole("capacity", capacity))
-        self._check_memory(rows, {})
-        return programs.init_buffer(self._agent, rows)
-
-    def _with_room(self, state: DQNState, plan: training.Plan) -> DQNState:
-        """The state with as many rows as the buffer may hold, or the run can fill."""
-        rows_ahead = plan.total_iterations * plan.steps_per_iteration
-        fillable = int(state.buffer_state.running_index) + rows_ahead
-        needed = min(self.hpo_config["buffer_size"], fillable)
-        if needed <= replay.capacity(state.buffer_state):
-            return state
-        rows = replay.power_of_two_at_least(needed)
-        self._check_memory(rows, {})
-        return state._replace(buffer_state=programs.grow(state.buffer_state, rows))
-
-    def _recorder_shapes(self, state: DQNState, plan: training.Plan) -> recording.Recorder:
-        n_envs, n_iterations = self.env.n_envs, plan.total_iterations
-        begin = state.runner_state.global_step
-        n_updates = n_iterations * self.hpo_config["gradient_steps"]
-        if not checks.is_traced(begin):
-            n_updates = training.count_updates(self._hp, n_envs, int(begin), n_iterations)
-        shapes = recording.shapes(
-            beginning.example_transition(self._agent),
-            state.runner_state.train_state.params,
-            n_envs,
-            self.hpo_config["buffer_batch_size"],
-            plan.total_timesteps // n_envs if self.track_trajectories else None,
-            n_updates if self.track_metrics else None,
-        )
-        records = {
-            "trajectories": memory.tree_bytes(shapes.trajectories),
-            "metrics": memory.tree_bytes(shapes.metrics),
-        }
-        self._check_memory(replay.capacity(state.buffer_state), records)
-        return shapes
-
-    def _check_memory(self, rows: int, records: dict[str, int]) -> None:
-        example = beginning.example_transition(self._agent)
-        memory.check(
-            {"buffer": rows * replay.row_bytes(example), **records},
-            self.memory_limit_gib,
-            {
-                "buffer": "lower buffer_size or give init a smaller capacity",
-                "trajectories": "set track_trajectories=False or train in shorter calls",
-                "metrics": "set track_metrics=False or train in shorter calls",
-            },
         )

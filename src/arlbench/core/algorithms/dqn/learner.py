@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
-import optax
 
 from arlbench.core import running_statistics
 from arlbench.core.algorithms.dqn import losses
@@ -21,20 +20,15 @@ from arlbench.core.algorithms.dqn.acting import (
     epsilon_greedy,
     q_values,
 )
-from arlbench.core.algorithms.dqn.hyperparameters import (
-    AgentStructure,
-    Structure,
-    TracedHyperparameters,
-)
-from arlbench.core.algorithms.dqn.optimizer import with_learning_rate
+from arlbench.core.algorithms.dqn.hyperparameters import Structure, TracedHyperparameters
 from arlbench.core.algorithms.dqn.recording import Recorder, record_step, record_update
 from arlbench.core.algorithms.dqn.state import (
     DQNMetrics,
     DQNState,
-    DQNTrainState,
     StoredTransition,
     Transition,
 )
+from arlbench.core.algorithms.dqn.updates import follow_without_target, update, update_target
 from arlbench.core.buffers import replay
 from arlbench.core.observations import encode
 from arlbench.core.randomness import BLOCK, Stream, block, next_block, row
@@ -189,30 +183,6 @@ def has_started(hp: TracedHyperparameters, n_envs: int, global_step: Any) -> Any
     return global_step > hp.learning_starts // n_envs
 
 
-def update_target(
-    hp: TracedHyperparameters,
-    n_envs: int,
-    train_state: DQNTrainState,
-    step_before: chex.Numeric,
-    step_now: chex.Numeric,
-) -> DQNTrainState:
-    """The target updates that fell due in vector steps ``(step_before, step_now]``.
-
-    ``target = tau * params + (1 - tau) * target`` (Lillicrap et al. 2016), every
-    ``target_update_interval`` environment steps once learning has begun.
-    """
-    interval = -(-hp.target_update_interval // n_envs)
-    begin = jnp.maximum(step_before, hp.learning_starts // n_envs)
-    n_due = jnp.maximum(step_now // interval - begin // interval, 0)
-
-    def polyak(_: Any, target_params: Any) -> Any:
-        return optax.incremental_update(train_state.params, target_params, hp.tau)
-
-    # A loop that mostly makes no turn: the parameters are not touched without need.
-    target_params = jax.lax.fori_loop(0, n_due, polyak, train_state.target_params)
-    return train_state.replace(target_params=target_params)
-
-
 def learn(inputs: Inputs, carry: Carry) -> Carry:
     """``gradient_steps`` updates, none before learning begins."""
     n_envs = inputs.structure.agent.env.n_envs
@@ -273,89 +243,3 @@ def _sample(
         return rows, losses.importance_weights(probabilities, hp.buffer_beta)
     rows = replay.sample_uniform(buffer, draws, logical_size(hp, buffer))
     return rows, jnp.ones(structure.batch_size)
-
-
-def update(
-    train_state: DQNTrainState,
-    features: jax.Array,
-    is_weights: jax.Array,
-    actions: jax.Array,
-    next_features: jax.Array,
-    rewards: jax.Array,
-    terminated: jax.Array,
-    gamma: chex.Numeric,
-) -> tuple[DQNTrainState, jax.Array, jax.Array, Any]:
-    """One step down the gradient of the weighted loss.
-
-    Args:
-        train_state: Where to start; without ``target_params`` it bootstraps from ``params``.
-        features: What the network reads, ``[B, ...]``.
-        is_weights: Importance weights ``[B]``.
-        actions: Integers ``[B]``.
-        next_features: Like ``features``.
-        rewards: ``[B]``.
-        terminated: ``[B]``.
-        gamma: Discount.
-
-    Returns:
-        ``(train_state, loss [], td_error [B], grads)``.
-    """
-    bootstrap_params = train_state.target_params
-    if bootstrap_params is None:
-        bootstrap_params = train_state.params
-    next_q = train_state.apply_fn(bootstrap_params, next_features)
-    targets = jax.vmap(losses.td_target, in_axes=(0, 0, 0, None))(
-        rewards, terminated.astype(jnp.float32), next_q, gamma
-    )
-    targets = jax.lax.stop_gradient(targets)
-
-    def loss_fn(params: Any) -> tuple[jax.Array, jax.Array]:
-        q = train_state.apply_fn(params, features)
-        td_error = jax.vmap(losses.td_error)(q, actions, targets)
-        return losses.weighted_loss(td_error, is_weights), td_error
-
-    (loss, td_error), grads = jax.value_and_grad(loss_fn, has_aux=True)(train_state.params)
-    return train_state.apply_gradients(grads=grads), loss, td_error, grads
-
-
-def update_once(
-    agent: AgentStructure,
-    train_state: DQNTrainState,
-    obs: Any,
-    is_weights: jax.Array,
-    actions: jax.Array,
-    next_obs: Any,
-    rewards: jax.Array,
-    terminated: jax.Array,
-    hp: TracedHyperparameters,
-) -> tuple[DQNTrainState, jax.Array, jax.Array, Any]:
-    """:func:`update` on observations as the environment gives them, outside a run."""
-    space = agent.env.observation_space
-    if train_state.target_params is not None:
-        train_state = follow_without_target(hp, train_state)
-    train_state = train_state.replace(
-        opt_state=with_learning_rate(train_state.opt_state, hp.learning_rate)
-    )
-    train_state, loss, td_error, grads = update(
-        train_state,
-        encode(space, obs, agent.images),
-        is_weights,
-        actions,
-        encode(space, next_obs, agent.images),
-        rewards,
-        terminated,
-        hp.gamma,
-    )
-    if train_state.target_params is not None:
-        train_state = follow_without_target(hp, train_state)
-    return train_state, loss, td_error, grads
-
-
-def follow_without_target(hp: TracedHyperparameters, train_state: DQNTrainState) -> DQNTrainState:
-    """Without a target network the target is the network itself, at every step."""
-    target_params = jax.tree.map(
-        lambda target, online: jnp.where(hp.use_target_network, target, online),
-        train_state.target_params,
-        train_state.params,
-    )
-    return train_state.replace(target_params=target_params)

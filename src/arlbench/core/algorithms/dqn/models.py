@@ -63,9 +63,7 @@ class CNNQ(nn.Module):
         """Makes the layers."""
         shapes = [(32, 8, 4), (64, 4, 2), (64, 3, 1)]
         self.convolutions = [
-            nn.Conv(
-                features, (kernel, kernel), (stride, stride), "VALID", kernel_init=_HIDDEN_INIT
-            )
+            nn.Conv(features, (kernel, kernel), (stride, stride), "VALID", kernel_init=_HIDDEN_INIT)
             for features, kernel, stride in shapes
         ]
         self.hidden = nn.Dense(self.hidden_size, kernel_init=_HIDDEN_INIT)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def optimizer() -> optax.GradientTransformationExtraArgs:
     """Adam, whose learning rate is part of its state; always the same object."""
     return optax.inject_hyperparams(optax.adam)(learning_rate=0.0)

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from arlbench.core.algorithms.dqn import acting, beginning, learner, recording
+from arlbench.core.algorithms.dqn import acting, beginning, learner, recording, updates
 from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.buffers import replay
 
@@ -27,13 +27,13 @@ segment = functools.partial(
     compiler_options=_IN_PLACE,
 )(learner.run_segment)
 
-prepare = functools.partial(
-    jax.jit, static_argnames=("structure",), donate_argnames=("state",)
-)(beginning.prepare)
+prepare = functools.partial(jax.jit, static_argnames=("structure",), donate_argnames=("state",))(
+    beginning.prepare
+)
 
-grow = functools.partial(
-    jax.jit, static_argnames=("new_capacity",), donate_argnames=("state",)
-)(replay.grow)
+grow = functools.partial(jax.jit, static_argnames=("new_capacity",), donate_argnames=("state",))(
+    replay.grow
+)
 
 evaluate = functools.partial(jax.jit, static_argnames=("agent", "n_episodes"))(acting.evaluate)
 
@@ -46,7 +46,7 @@ init_buffer = functools.partial(jax.jit, static_argnames=("agent", "capacity"))(
 act = functools.partial(jax.jit, static_argnames=("agent", "deterministic"))(acting.act)
 
 
-update = functools.partial(jax.jit, static_argnames=("agent",))(learner.update_once)
+update = functools.partial(jax.jit, static_argnames=("agent",))(updates.update_once)
 
 
 def room(shapes: Recorder) -> Recorder:

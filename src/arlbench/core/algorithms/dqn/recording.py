@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 
 from arlbench.core.algorithms.dqn.state import DQNMetrics, StoredTransition, Transition
+
+# Stands for an array wherever only its shape is known yet.
+_Shape = cast(Any, jax.ShapeDtypeStruct)
 
 
 class Recorder(NamedTuple):
@@ -44,10 +47,10 @@ def shapes(
         n_steps: Vector steps to make room for, or None to track none.
         n_updates: Updates to make room for, or None to track none.
     """
-    counter = jax.ShapeDtypeStruct((), jnp.int32)
+    counter = _Shape((), jnp.int32)
     trajectories = metrics = None
     if n_steps is not None:
-        flag = jax.ShapeDtypeStruct((n_steps, n_envs), jnp.bool_)
+        flag = _Shape((n_steps, n_envs), jnp.bool_)
         stacked = _stack(example, (n_steps, n_envs))
         trajectories = Transition(
             done=flag,
@@ -58,9 +61,9 @@ def shapes(
         )
     if n_updates is not None:
         metrics = DQNMetrics(
-            loss=jax.ShapeDtypeStruct((n_updates,), jnp.float32),
+            loss=_Shape((n_updates,), jnp.float32),
             grads=_stack(params, (n_updates,)),
-            td_error=jax.ShapeDtypeStruct((n_updates, batch_size), jnp.float32),
+            td_error=_Shape((n_updates, batch_size), jnp.float32),
         )
     return Recorder(trajectories, metrics, counter, counter)
 
@@ -68,7 +71,7 @@ def shapes(
 def make_room(recorder_shapes: Recorder) -> Recorder:
     """An empty recorder; rows that are never written hold NaN, or 0 in whole numbers."""
 
-    def fill(x: jax.ShapeDtypeStruct) -> jax.Array:
+    def fill(x: Any) -> jax.Array:
         nothing = jnp.nan if jnp.issubdtype(x.dtype, jnp.inexact) else 0
         return jnp.full(x.shape, nothing, x.dtype)
 
@@ -110,7 +113,7 @@ def _first(rows: jax.Array, n: int) -> jax.Array:
 
 
 def _stack(tree: Any, axes: tuple[int, ...]) -> Any:
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((*axes, *x.shape), x.dtype), tree)
+    return jax.tree.map(lambda x: _Shape((*axes, *x.shape), x.dtype), tree)
 
 
 def _write(stacked: Any, index: jax.Array, one: Any) -> Any:

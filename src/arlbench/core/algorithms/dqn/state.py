@@ -31,7 +31,7 @@ class DQNTrainState(TrainState):
     """
 
     opt_state: optax.OptState
-    target_params: None | chex.Array | dict | FrozenDict = None
+    target_params: chex.Array | dict | FrozenDict | None = None
 
     @classmethod
     def create_with_opt_state(

@@ -86,9 +86,10 @@ def train_traced(
 ) -> DQNTrainReturnT:
     """The whole training as one traceable function."""
 
-    def interval(carry: tuple[DQNState, Recorder], _: None) -> tuple[Any, jax.Array]:
+    def interval(carry: Any, _: Any) -> tuple[Any, jax.Array]:
+        state, recorder = carry
         state, recorder = learner.run_segment(
-            structure, hp, plan.schedule_timesteps, *carry, plan.n_iterations
+            structure, hp, plan.schedule_timesteps, state, recorder, plan.n_iterations
         )
         returns, _ = acting.evaluate(
             structure.agent, plan.n_eval_episodes, state.runner_state, hp.normalize_observations
@@ -96,7 +97,7 @@ def train_traced(
         return (state, recorder), returns
 
     start = (beginning.prepare(structure, hp, state), recording.make_room(recorder_shapes))
-    (state, recorder), returns = jax.lax.scan(interval, start, None, plan.n_eval_steps)
+    (state, recorder), returns = jax.lax.scan(interval, start, length=plan.n_eval_steps)
     return state, DQNTrainingResult(returns, recorder.trajectories, recorder.metrics)
 
 

@@ -1,0 +1,45 @@
+# make demo   train CartPole and draw its learning curve
+# make test   the quick tests (under 8 minutes on 2 cores)
+# make check  what CI runs: lint, types, tests
+# make learn  slow: learning asserted against published measurements, writes a table
+# make bench  speed, in ratios measured side by side
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+WORKERS ?= 2
+
+.PHONY: demo test check lint learn bench clean
+
+demo: $(VENV)/.runtime
+	$(BIN)/arlbench train CartPole-v1
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test
+
+learn: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m learning -s
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/dqn_speed.py
+	$(BIN)/python benchmarks/start_up.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(PIP) -e '.[dev]'
+	touch $@

@@ -1,0 +1,59 @@
+"""Work in a thread of its own, so that Ctrl-C is heard while something compiles."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
+
+#: How long work may take to save what it has, after it was asked to stop, in seconds.
+GRACE_SECONDS = 0.8
+
+_POLL_SECONDS = 0.05
+
+
+class StoppableWork(Generic[Result]):
+    """Runs a function until it is done, or until the user does not want to wait.
+
+    Attributes:
+        stop: Set when the work should save what it has and return.
+    """
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        self.stop = threading.Event()
+        self._work = work
+        self._result: list[Result] = []
+        self._error: list[BaseException] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begins the work; Ctrl-C and a polite kill now ask it to stop."""
+        signal.signal(signal.SIGINT, self._ask_to_stop)
+        signal.signal(signal.SIGTERM, self._ask_to_stop)
+        self._thread.start()
+
+    def finish(self) -> Result | None:
+        """Waits for the result; None where the work did not stop in time.
+
+        Raises:
+            BaseException: What the work raised.
+        """
+        while self._thread.is_alive() and not self.stop.is_set():
+            self._thread.join(_POLL_SECONDS)
+        self._thread.join(GRACE_SECONDS)
+        if self._error:
+            raise self._error[0]
+        return self._result[0] if self._result else None
+
+    def _run(self) -> None:
+        try:
+            self._result.append(self._work())
+        except BaseException as error:
+            self._error.append(error)
+
+    def _ask_to_stop(self, _: int, __: FrameType | None) -> None:
+        self.stop.set()

@@ -1,0 +1,123 @@
+"""Memory of a run: how much it takes, whether it may, and making room when it must grow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
+
+from arlbench.core import memory
+from arlbench.core.algorithms.dqn import beginning, checks, programs, recording, training
+from arlbench.core.algorithms.dqn.hyperparameters import (
+    AgentStructure,
+    Structure,
+    TracedHyperparameters,
+)
+from arlbench.core.algorithms.dqn.recording import Recorder
+from arlbench.core.algorithms.dqn.state import DQNState
+from arlbench.core.buffers import replay
+
+_CURES = {
+    "buffer": "lower buffer_size or give init a smaller capacity",
+    "trajectories": "set track_trajectories=False or train in shorter calls",
+    "metrics": "set track_metrics=False or train in shorter calls",
+}
+
+
+def make_buffer(
+    agent: AgentStructure, buffer_size: int, capacity: int | None, limit_gib: float
+) -> PrioritisedTrajectoryBufferState:
+    """An empty buffer.
+
+    Args:
+        agent: What determines a row.
+        buffer_size: The logical size.
+        capacity: Rows to allocate, rounded up; None chooses by ``buffer_size``.
+        limit_gib: Memory that it may take.
+
+    Raises:
+        MemoryLimitError: If it would take more.
+    """
+    if capacity is None:
+        rows = replay.default_capacity(beginning.example_transition(agent), buffer_size)
+    else:
+        rows = replay.power_of_two_at_least(checks.positive_whole("capacity", capacity))
+    _check(agent, rows, {}, limit_gib)
+    return programs.init_buffer(agent, rows)
+
+
+def copy_buffer(
+    agent: AgentStructure, given: PrioritisedTrajectoryBufferState
+) -> PrioritisedTrajectoryBufferState:
+    """A copy of a buffer, if its rows are those of this agent.
+
+    Raises:
+        ConfigurationError: If they are not, naming the part.
+    """
+    rows = replay.capacity(given)
+    fresh = jax.eval_shape(lambda: beginning.init_buffer(agent, rows))
+    checks.same_structure("buffer_state", given, fresh)
+    return programs.copy(given)
+
+
+def with_room(
+    agent: AgentStructure,
+    buffer_size: int,
+    state: DQNState,
+    plan: training.Plan,
+    limit_gib: float,
+) -> DQNState:
+    """The state with as many rows as the buffer may hold, or the run can fill."""
+    fillable = int(state.buffer_state.running_index) + plan.total_timesteps
+    needed = min(buffer_size, fillable)
+    if needed <= replay.capacity(state.buffer_state):
+        return state
+    rows = replay.power_of_two_at_least(needed)
+    _check(agent, rows, {}, limit_gib)
+    return state._replace(buffer_state=programs.grow(state.buffer_state, rows))
+
+
+def recorder_shapes(
+    structure: Structure,
+    hp: TracedHyperparameters,
+    state: DQNState,
+    plan: training.Plan,
+    *,
+    track_trajectories: bool,
+    track_metrics: bool,
+    limit_gib: float,
+) -> Recorder:
+    """Shapes of what a training will record.
+
+    Where the step counter is not known yet, inside ``jax.jit``, there is room for an
+    update in every iteration.
+
+    Raises:
+        MemoryLimitError: If the records and the buffer would take too much together.
+    """
+    agent = structure.agent
+    begin = state.runner_state.global_step
+    n_updates = plan.total_iterations * int(hp.gradient_steps)
+    if not checks.is_traced(begin):
+        n_updates = training.count_updates(hp, agent.env.n_envs, int(begin), plan.total_iterations)
+    shapes = recording.shapes(
+        beginning.example_transition(agent),
+        state.runner_state.train_state.params,
+        agent.env.n_envs,
+        structure.batch_size,
+        plan.total_timesteps // agent.env.n_envs if track_trajectories else None,
+        n_updates if track_metrics else None,
+    )
+    records = {
+        "trajectories": memory.tree_bytes(shapes.trajectories),
+        "metrics": memory.tree_bytes(shapes.metrics),
+    }
+    _check(agent, replay.capacity(state.buffer_state), records, limit_gib)
+    return shapes
+
+
+def _check(agent: AgentStructure, rows: int, records: Mapping[str, int], limit_gib: float) -> None:
+    row_bytes: Any = replay.row_bytes(beginning.example_transition(agent))
+    memory.check({"buffer": rows * row_bytes, **records}, limit_gib, _CURES)

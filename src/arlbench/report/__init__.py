@@ -1,0 +1,1 @@
+"""Plots and tables, made from the files of a run."""

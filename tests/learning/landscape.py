@@ -1,0 +1,73 @@
+"""Training the rows of a published measurement, with its settings, on every core."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROWS = Path(__file__).with_name("cartpole_landscape_sample.csv")
+
+#: What the measurement kept fixed, beside the package's defaults.
+SETTINGS = {"train_freq": 32, "gradient_steps": 128, "gamma": 0.99, "tau": 1.0}
+N_ENVS, TIMESTEPS, EVALUATIONS, EPISODES = 8, 50_000, 10, 128
+
+_WORKERS = 2
+
+_INTEGERS = {"buffer_batch_size", "buffer_size", "learning_starts", "target_update_interval"}
+_FLAGS = {"buffer_prio_sampling", "use_target_network"}
+_HYPERPARAMETERS = _INTEGERS | _FLAGS | {
+    "initial_epsilon", "learning_rate", "target_epsilon",
+    "buffer_alpha", "buffer_beta", "buffer_epsilon",
+}  # fmt: skip
+
+
+class Row(NamedTuple):
+    """A configuration and what was published of it."""
+
+    run_id: int
+    hpo_config: dict[str, float | int | bool]
+    published_mean: float
+    published_std: float
+
+
+def read_rows() -> list[Row]:
+    """The rows of the sample, worst first as in the file; an empty cell is inactive."""
+    with ROWS.open(newline="") as file:
+        return [
+            Row(
+                int(cells["run_id"]),
+                {k: _parse(k, v) for k, v in cells.items() if k in _HYPERPARAMETERS and v},
+                float(cells["return_mean_at_50000"]),
+                float(cells["return_std_at_50000_over_seeds"]),
+            )
+            for cells in csv.DictReader(file)
+        ]
+
+
+def final_return(row: Row, seed: int) -> float:
+    """Mean return of the last evaluation of one training."""
+    import jax
+
+    from arlbench import DQN, make_env
+
+    env = make_env("gymnax", "CartPole-v1", n_envs=N_ENVS)
+    dqn = DQN({**SETTINGS, **row.hpo_config}, env)
+    state = dqn.init(jax.random.key(seed), capacity=TIMESTEPS)
+    _, result = dqn.train(*state, TIMESTEPS, EVALUATIONS, EPISODES)
+    return float(result.eval_rewards[-1].mean())
+
+
+def train_all(jobs: list[tuple[Row, int]]) -> list[float]:
+    """Final returns of all rows and seeds, in their order."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(_WORKERS, mp_context=spawn) as pool:
+        return list(pool.map(final_return, *zip(*jobs, strict=True)))
+
+
+def _parse(name: str, text: str) -> float | int | bool:
+    if name in _FLAGS:
+        return text == "True"
+    return int(float(text)) if name in _INTEGERS else float(text)

@@ -1,0 +1,60 @@
+"""Learning held against a published measurement (make learn; minutes).
+
+The sample: all 256 published configurations sorted by return, every 17th from the first;
+the last of them is row 51, the best.
+
+The published data themselves rank-correlate at 0.83 between a mean
+of 3 seeds and the mean of 7 others.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from landscape import read_rows, train_all
+from scipy.stats import spearmanr
+
+TABLE = Path(__file__).parents[2] / "benchmarks" / "results" / "cartpole_landscape.md"
+
+pytestmark = pytest.mark.learning
+
+
+def test_the_best_published_configuration_learns_over_ten_seeds() -> None:
+    best = next(row for row in read_rows() if row.run_id == 51)
+    returns = train_all([(best, seed) for seed in range(10)])
+    print(f"\nrow 51 over 10 seeds: {np.mean(returns):.1f} ({np.round(returns, 1)})")
+    assert np.mean(returns) >= 450
+
+
+def test_configurations_rank_as_published() -> None:
+    sample, n_seeds = read_rows(), 3
+    jobs = [(row, seed) for row in sample for seed in range(n_seeds)]
+    ours = np.array(train_all(jobs)).reshape(len(sample), n_seeds)
+    published = np.array([row.published_mean for row in sample])
+    correlation = float(spearmanr(ours.mean(axis=1), published).statistic)
+    _write_table(ours, correlation)
+    assert correlation >= 0.7
+
+
+def _write_table(ours: np.ndarray, correlation: float) -> None:
+    lines = [
+        "# CartPole-v1, sixteen published configurations",
+        "",
+        "50,000 steps, 8 environments, 3 seeds here and 10 in the publication. Final mean "
+        "return of 128 episodes. Written by `make learn`.",
+        "",
+        "| row | published mean | published std | here | each seed |",
+        "| ---: | ---: | ---: | ---: | --- |",
+    ]
+    for row, returns in zip(read_rows(), ours, strict=True):
+        seeds = ", ".join(f"{value:.0f}" for value in returns)
+        lines.append(
+            f"| {row.run_id} | {row.published_mean:.1f} | {row.published_std:.1f} "
+            f"| {returns.mean():.1f} | {seeds} |"
+        )
+    lines += ["", f"Spearman rank correlation of the means: {correlation:.3f}", ""]
+    TABLE.parent.mkdir(parents=True, exist_ok=True)
+    TABLE.write_text("\n".join(lines))
+    print("\n" + "\n".join(lines))
