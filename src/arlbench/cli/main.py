@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 from arlbench import __version__
 from arlbench.cli.envs import envs
@@ -13,7 +15,6 @@ from arlbench.cli.train import train
 from arlbench.errors import ArlbenchError
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Deep Q-Learning as a compiled, tunable program.",
@@ -28,21 +29,31 @@ def _print_version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def main(
+    context: typer.Context,
     version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Show the version."
     ),
 ) -> None:
     """Deep Q-Learning as a compiled, tunable program."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def run() -> None:
     """Runs the command line; a user's mistake is one sentence, not a traceback."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except ArlbenchError as error:
-        Console(stderr=True).print(
-            f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
-        sys.exit(2)
+        _fail(str(error))
+    except TyperException as error:
+        _fail(f"{error.format_message().rstrip('.')}. 'arlbench COMMAND --help' lists what there is.")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> NoReturn:
+    Console(stderr=True).print(
+        f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True
+    )
+    sys.exit(2)

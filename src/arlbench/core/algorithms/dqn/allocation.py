@@ -29,7 +29,14 @@ _CURES = {
 def make_buffer(
     agent: AgentStructure, buffer_size: int, capacity: int | None, limit_gib: float
 ) -> PrioritisedTrajectoryBufferState:
-    """An empty buffer.
+    """An empty buffer; see :func:`rows_to_allocate`."""
+    return programs.init_buffer(agent, rows_to_allocate(agent, buffer_size, capacity, limit_gib))
+
+
+def rows_to_allocate(
+    agent: AgentStructure, buffer_size: int, capacity: int | None, limit_gib: float
+) -> int:
+    """Rows of a new buffer.
 
     Args:
         agent: What determines a row.
@@ -45,7 +52,7 @@ def make_buffer(
     else:
         rows = replay.power_of_two_at_least(checks.positive_whole("capacity", capacity))
     _check(agent, rows, {}, limit_gib)
-    return programs.init_buffer(agent, rows)
+    return rows
 
 
 def copy_buffer(

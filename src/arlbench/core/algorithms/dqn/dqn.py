@@ -95,7 +95,7 @@ class DQN(Algorithm):
         self.cnn_policy = bool(cnn_policy)
         self.track_trajectories = bool(track_trajectories)
         self.track_metrics = bool(track_metrics)
-        self.memory_limit_gib = memory_limit_gib
+        self.memory_limit_gib = hyperparameters.check_positive("memory_limit_gib", memory_limit_gib)
         self._pacer = Pacer()
         self.nas_config = hyperparameters.resolve(
             nas_config, self.get_nas_config_space(), "architecture choice"
@@ -358,6 +358,16 @@ class DQN(Algorithm):
             return training.train_traced(self._structure, self._hp, plan, state, shapes)
         loop = training.HostTraining(self._structure, self._hp, plan, self._pacer, on_progress)
         return loop.run(state, shapes)
+
+    def check_memory(self, capacity: int | None = None) -> None:
+        """Raises where the buffer of :meth:`init` would pass the limit; allocates nothing.
+
+        Raises:
+            MemoryLimitError: Saying how much it would take and what to change.
+        """
+        allocation.rows_to_allocate(
+            self._agent, self.hpo_config["buffer_size"], capacity, self.memory_limit_gib
+        )
 
     def evaluation_interval(self, n_total_timesteps: int | float, n_eval_steps: int) -> int:
         """Environment steps between two evaluations of such a training."""

@@ -267,6 +267,11 @@ def check_probability(name: str, value: Any) -> float:
     return _in_range(name, value, _PROBABILITY)
 
 
+def check_positive(name: str, value: Any) -> float:
+    """The value as a float, if it is finite and greater than 0."""
+    return float(_in_range(name, value, _Valid(_to_float, 0.0, open_below=True)))
+
+
 def _range_text(valid: _Valid) -> str:
     if valid.open_below:
         return f"greater than {valid.lower:g}"
