@@ -12,10 +12,11 @@ os.environ.setdefault(
     "ARLBENCH_COMPILATION_CACHE", os.path.join(tempfile.gettempdir(), "arlbench-tests-compiled")
 )
 
-import arlbench  # noqa: F401  (before JAX, for its settings)
 import jax
 import pytest
 from hypothesis import settings
+
+import arlbench  # noqa: F401  (before JAX, for its settings)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

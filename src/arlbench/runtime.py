@@ -22,6 +22,7 @@ _XLA_THREADS_VARIABLE = "NPROC"
 
 # Programs that compile faster than this, in seconds, are not worth a file.
 _MIN_COMPILE_SECONDS = 0.2
+_MIN_COMPILE_VARIABLE = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
 def configure() -> None:
@@ -57,12 +58,11 @@ def enable_compilation_cache() -> None:
     if "jax" not in sys.modules:
         # JAX reads these when it is imported, so this need not import it.
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
-        os.environ.setdefault(
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", str(_MIN_COMPILE_SECONDS)
-        )
+        os.environ.setdefault(_MIN_COMPILE_VARIABLE, str(_MIN_COMPILE_SECONDS))
         return
     import jax
 
     if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
         jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", _MIN_COMPILE_SECONDS)
+        if _MIN_COMPILE_VARIABLE not in os.environ:
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", _MIN_COMPILE_SECONDS)

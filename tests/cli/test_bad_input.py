@@ -38,6 +38,7 @@ CASES = {
     "priority of zero": (["buffer_epsilon=0"], ["buffer_epsilon", "greater than 0"]),
     "empty buffer": (["buffer_size=0"], ["buffer_size", "at least 1"]),
     "empty batch": (["buffer_batch_size=0"], ["buffer_batch_size", "at least 1"]),
+    "beyond 32 bits": (["learning_rate=1e60"], ["learning_rate", "32 bits", "1e+60"]),
     "count too large": (["buffer_size=1e12"], ["buffer_size", "at most"]),
     "no steps an iteration": (["train_freq=0"], ["train_freq", "at least 1"]),
     "negative warm-up": (["learning_starts=-1"], ["learning_starts", "at least 0"]),

@@ -48,7 +48,9 @@ def run() -> None:
     except ArlbenchError as error:
         _fail(str(error))
     except TyperException as error:
-        _fail(f"{error.format_message().rstrip('.')}. 'arlbench COMMAND --help' lists what there is.")
+        _fail(
+            f"{error.format_message().rstrip('.')}. 'arlbench COMMAND --help' lists what there is."
+        )
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -10,6 +10,7 @@ costs more than the hash.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Callable
 from typing import Any
@@ -82,7 +83,8 @@ def typed_key(rng: chex.PRNGKey) -> chex.PRNGKey:
         if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
             return rng
     elif getattr(rng, "dtype", None) == jnp.uint32 and getattr(rng, "ndim", 0) == 1:
-        return jax.random.wrap_key_data(rng)
+        with contextlib.suppress(TypeError, ValueError):  # the wrong number of words
+            return jax.random.wrap_key_data(rng)
     raise ConfigurationError(
         f"Expected one random key, as jax.random.key(0) or jax.random.PRNGKey(0), not {rng!r}."
     )

@@ -11,8 +11,10 @@ import jax.numpy as jnp
 #: Standardised inputs are clipped to this many standard deviations.
 CLIP = 10.0
 
-# Below this a feature counts as constant; its deviations are not blown up.
+# Below these a feature counts as constant; its deviations are not blown up. The second
+# is relative to the mean, whose rounding would pass for a deviation.
 _MIN_STD = 1e-4
+_MIN_RELATIVE_STD = 1e-5
 
 
 class RunningStatisticsState(NamedTuple):
@@ -58,7 +60,8 @@ def update(state: RunningStatisticsState, batch: jax.Array) -> RunningStatistics
         + jnp.square(delta) * share * state.count.astype(jnp.float32)
     )
     std = jnp.sqrt(summed_variance / count.astype(jnp.float32))
-    return RunningStatisticsState(count, mean, summed_variance, jnp.maximum(std, _MIN_STD))
+    least = jnp.maximum(_MIN_STD, _MIN_RELATIVE_STD * jnp.abs(mean))
+    return RunningStatisticsState(count, mean, summed_variance, jnp.maximum(std, least))
 
 
 def normalize(

@@ -42,6 +42,7 @@ def draw(folder: Path) -> Path | None:
     figure = Figure(figsize=(7.2, 4.2), dpi=150, layout="constrained")
     axes = figure.subplots()
     _draw_curves(axes, curves)
+    _fit_to_returns(axes, curves)
     axes.set_title(_title(settings, len(curves)), loc="left", fontsize=11)
     axes.set_xlabel("environment steps")
     axes.set_ylabel(f"return (mean of {settings['n_eval_episodes']} episodes)")
@@ -73,6 +74,14 @@ def _draw_curves(axes: Any, curves: dict[int, dict[int, float]]) -> None:
     axes.fill_between(common, low, high, color=_COLOR, alpha=0.15, lw=0, label="95 % interval")
     axes.plot([], [], color=_COLOR, lw=1, alpha=0.35, label="each seed")
     axes.legend(frameon=False)
+
+
+def _fit_to_returns(axes: Any, curves: dict[int, dict[int, float]]) -> None:
+    """Scales to the returns themselves; an interval of few seeds may reach far beyond."""
+    returns = [value for curve in curves.values() for value in curve.values()]
+    low, high = min(returns), max(returns)
+    margin = 0.06 * (high - low or 1.0)
+    axes.set_ylim(low - margin, high + margin)
 
 
 def _title(settings: dict[str, Any], n_seeds: int) -> str:

@@ -164,7 +164,8 @@ def sample_prioritised(
     """Rows drawn with ``P(i) = p_i^alpha / sum_k p_k^alpha``, stratified over the batch.
 
     The total is divided into as many equal ranges as the batch has rows, and one row is
-    drawn from each (Schaul et al. 2016, appendix B.2.1).
+    drawn from each (Schaul et al. 2016, appendix B.2.1). Draws resolve the total to 24
+    bits: beyond some ten million rows of equal priority, neighbours are drawn unevenly.
 
     Args:
         state: The buffer, whose sum tree is up to date.

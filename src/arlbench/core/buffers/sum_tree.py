@@ -15,6 +15,10 @@ import jax.numpy as jnp
 # are one short read, where three levels in turn would be three reads that wait.
 _LEVELS_PER_ROUND = 3
 
+# The top of the tree is summed whole: with a batch of rows below, most of it changes
+# anyway, and a dense sum costs less than reading and writing it row by row.
+_DENSE_LEVELS = 6
+
 
 def depth(nodes: jax.Array) -> int:
     """Levels below the root."""
@@ -52,10 +56,12 @@ def set_leaves(nodes: jax.Array, indices: jax.Array, values: jax.Array) -> jax.A
     # An ignored leaf lies past the end; its place in the climb is taken by the last one,
     # whose sums are right already.
     positions = first + jnp.minimum(indices, first)
-    for _ in range(bottom):
+    dense = min(_DENSE_LEVELS, bottom)
+    for _ in range(bottom - dense):
         positions = (positions - 1) >> 1
         nodes = nodes.at[positions].set(_sum_of_children(nodes, positions))
-    return nodes
+    top = build(nodes[_first(dense) : _first(dense + 1)])
+    return jax.lax.dynamic_update_slice(nodes, top, (0,))
 
 
 def find(nodes: jax.Array, quantiles: jax.Array) -> jax.Array:

@@ -86,12 +86,15 @@ def evaluate(
     runner: DQNRunnerState,
     normalize: chex.Numeric,
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns of whole episodes ``[n_episodes]``, and whether all parameters are finite."""
+    """Returns of whole episodes ``[n_episodes]``, and whether what was learnt is finite."""
 
     def policy(obs: Any, key: chex.PRNGKey) -> jax.Array:
         return act(agent, runner, normalize, obs, key, agent.deterministic_eval)
 
     key = stream_key(runner.rng, Stream.EVALUATE, runner.global_step)
-    finite = jax.tree.map(lambda x: jnp.all(jnp.isfinite(x)), runner.train_state.params)
-    all_finite = functools.reduce(jnp.logical_and, jax.tree.leaves(finite))
+    learnt = (runner.train_state.params, runner.train_state.opt_state)
+    # An optimiser that has overflowed takes no more steps, and leaves the parameters finite.
+    all_finite = functools.reduce(
+        jnp.logical_and, [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(learnt)]
+    )
     return evaluate_episodes(agent.eval_env, policy, key, n_episodes), all_finite

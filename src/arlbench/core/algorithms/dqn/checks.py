@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from typing import Any
 
 import jax
@@ -18,9 +16,10 @@ def positive_whole(name: str, value: Any) -> int:
     """The value as an int; ``1e5`` is welcome, 0.5 is not."""
     if isinstance(value, np.generic):
         value = value.item()
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and value >= 1 and float(value).is_integer():
-        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
     raise ConfigurationError(f"{name} must be a positive whole number, not {value!r}.")
 
 

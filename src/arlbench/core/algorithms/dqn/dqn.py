@@ -22,7 +22,9 @@ from arlbench.core.algorithms.dqn import (
     programs,
     training,
 )
+from arlbench.core.algorithms.dqn.checkpoint import checkpoint_factory
 from arlbench.core.algorithms.dqn.models import CNNQ, MLPQ
+from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.algorithms.dqn.state import (
     DQNMetrics,
     DQNRunnerState,
@@ -109,9 +111,7 @@ class DQN(Algorithm):
             deterministic_eval=self.deterministic_eval,
             eval_eps=self.eval_eps,
         )
-        self._set_hpo_config(
-            hyperparameters.resolve(hpo_config, self.get_hpo_config_space(), "hyperparameter")
-        )
+        self._set_hpo_config(hpo_config)
 
     @staticmethod
     def get_hpo_config_space(seed: int | None = None) -> ConfigurationSpace:
@@ -144,26 +144,9 @@ class DQN(Algorithm):
         ``normalizer_state``, ``env_state``, ``obs``, ``rng`` (raw key data) and
         ``global_step``. The replay buffer is saved apart.
 
-        Args:
-            runner_state: DQN runner state.
-            train_result: Result of the training; None, or one without the records
-                asked for, gives None for ``loss`` and ``trajectories``.
+        What was not tracked is None.
         """
-        train_state = runner_state.train_state
-        metrics = train_result.metrics if train_result else None
-        return {
-            "opt_state": lambda: train_state.opt_state,
-            "params": lambda: train_state.params,
-            "target_params": lambda: train_state.target_params,
-            "loss": lambda: metrics.loss if metrics else None,
-            "trajectories": lambda: train_result.trajectories if train_result else None,
-            "train_step": lambda: train_state.step,
-            "normalizer_state": lambda: runner_state.normalizer_state,
-            "env_state": lambda: runner_state.env_state,
-            "obs": lambda: runner_state.obs,
-            "rng": lambda: jax.random.key_data(runner_state.rng),
-            "global_step": lambda: runner_state.global_step,
-        }
+        return checkpoint_factory(runner_state, train_result)
 
     def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
         """Changes hyperparameters of this object; those not given stay as they are.
@@ -175,11 +158,8 @@ class DQN(Algorithm):
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
         """
-        space = self.get_hpo_config_space()
         given = {k: v for k, v in dict(hpo_config).items() if v is not None}
-        self._set_hpo_config(
-            hyperparameters.resolve({**self.hpo_config, **given}, space, "hyperparameter")
-        )
+        self._set_hpo_config({**self.hpo_config, **given})
 
     def init(
         self,
@@ -230,7 +210,7 @@ class DQN(Algorithm):
         self,
         runner_state: DQNRunnerState,
         obs: Any,
-        rng: chex.PRNGKey | None = None,
+        rng: chex.PRNGKey | None,
         deterministic: bool = True,
     ) -> jax.Array:
         """Predict action(s) based on the current observation(s).
@@ -238,7 +218,7 @@ class DQN(Algorithm):
         Args:
             runner_state: Algorithm runner state.
             obs: Observations, leaves ``[B, ...]``, as the environment gives them.
-            rng: A key, needed only where the action is not deterministic.
+            rng: A key; None will do where the action is deterministic.
             deterministic: Greedy; otherwise epsilon-greedy with ``eval_eps``.
 
         Returns:
@@ -340,12 +320,17 @@ class DQN(Algorithm):
             self.env.n_envs * self.hpo_config["train_freq"],
         )
         state = DQNState(runner_state._replace(rng=typed_key(runner_state.rng)), buffer_state)
-        traced = checks.is_traced(state)
-        if not traced:
-            state = allocation.with_room(
-                self._agent, self.hpo_config["buffer_size"], state, plan, self.memory_limit_gib
-            )
-        shapes = allocation.recorder_shapes(
+        if checks.is_traced(state):
+            shapes = self._recorder_shapes(state, plan)
+            return training.train_traced(self._structure, self._hp, plan, state, shapes)
+        state = allocation.with_room(
+            self._agent, self.hpo_config["buffer_size"], state, plan, self.memory_limit_gib
+        )
+        loop = training.HostTraining(self._structure, self._hp, plan, self._pacer, on_progress)
+        return loop.run(state, self._recorder_shapes(state, plan))
+
+    def _recorder_shapes(self, state: DQNState, plan: training.Plan) -> Recorder:
+        return allocation.recorder_shapes(
             self._structure,
             self._hp,
             state,
@@ -354,10 +339,6 @@ class DQN(Algorithm):
             track_metrics=self.track_metrics,
             limit_gib=self.memory_limit_gib,
         )
-        if traced:
-            return training.train_traced(self._structure, self._hp, plan, state, shapes)
-        loop = training.HostTraining(self._structure, self._hp, plan, self._pacer, on_progress)
-        return loop.run(state, shapes)
 
     def check_memory(self, capacity: int | None = None) -> None:
         """Raises where the buffer of :meth:`init` would pass the limit; allocates nothing.
@@ -375,7 +356,9 @@ class DQN(Algorithm):
         plan = training.make_plan(n_total_timesteps, n_eval_steps, 1, None, steps_per_iteration)
         return plan.n_iterations * steps_per_iteration
 
-    def _set_hpo_config(self, config: dict[str, Any]) -> None:
+    def _set_hpo_config(self, given: Configuration | Mapping[str, Any] | None) -> None:
+        space = self.get_hpo_config_space()
+        config = hyperparameters.resolve(given, space, "hyperparameter")
         self.hpo_config = config
         self._hp = hyperparameters.traced(config)
         self._structure = hyperparameters.Structure(

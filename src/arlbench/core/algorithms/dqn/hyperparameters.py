@@ -29,6 +29,7 @@ from arlbench.core.environments import Environment
 from arlbench.errors import ConfigurationError, did_you_mean
 
 _INT32_MAX = 2**31 - 1
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 def hpo_config_space(seed: int | None = None) -> ConfigurationSpace:
@@ -149,22 +150,19 @@ def _to_bool(name: str, value: Any) -> bool:
 
 
 def _to_int(name: str, value: Any) -> int:
-    whole = (
-        isinstance(value, numbers.Real)
-        and not isinstance(value, (bool, np.bool_))
-        and math.isfinite(value)
-        and float(value).is_integer()
-    )
-    if whole:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     raise ConfigurationError(f"{name} must be a whole number, not {value!r}.")
 
 
 def _to_float(name: str, value: Any) -> float:
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
-    if is_number and math.isfinite(value):
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    # The program computes in 32 bits, so what counts is finite there.
+    if is_number and abs(value) <= _FLOAT32_MAX:
         return float(value)
-    raise ConfigurationError(f"{name} must be a finite number, not {value!r}.")
+    raise ConfigurationError(f"{name} must be a finite number of 32 bits, not {_short(value)}.")
 
 
 def _to_str(name: str, value: Any) -> str:
@@ -256,9 +254,10 @@ def _one_of(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
 
 def _in_range(name: str, value: Any, valid: _Valid) -> Any:
     converted = valid.convert(name, value)
-    below = converted <= valid.lower if valid.open_below else converted < valid.lower
+    smallest = np.float32(converted) if isinstance(converted, float) else converted
+    below = smallest <= valid.lower if valid.open_below else smallest < valid.lower
     if below or converted > valid.upper:
-        raise ConfigurationError(f"{name} must be {_range_text(valid)}, not {value!r}.")
+        raise ConfigurationError(f"{name} must be {_range_text(valid)}, not {_short(value)}.")
     return converted
 
 
@@ -270,6 +269,11 @@ def check_probability(name: str, value: Any) -> float:
 def check_positive(name: str, value: Any) -> float:
     """The value as a float, if it is finite and greater than 0."""
     return float(_in_range(name, value, _Valid(_to_float, 0.0, open_below=True)))
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:20]}… ({len(text)} characters)"
 
 
 def _range_text(valid: _Valid) -> str:

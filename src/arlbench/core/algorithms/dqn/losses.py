@@ -62,4 +62,4 @@ def epsilon(
     horizon = jnp.maximum(fraction * schedule_timesteps, jnp.finfo(jnp.float32).tiny)
     # With no horizon at all, the first step is past it too.
     progress = jnp.where(fraction > 0, jnp.minimum(timesteps / horizon, 1.0), 1.0)
-    return initial + (target - initial) * progress
+    return jnp.where(progress < 1, initial + (target - initial) * progress, target)

@@ -31,9 +31,8 @@ prepare = functools.partial(jax.jit, static_argnames=("structure",), donate_argn
     beginning.prepare
 )
 
-grow = functools.partial(jax.jit, static_argnames=("new_capacity",), donate_argnames=("state",))(
-    replay.grow
-)
+# Not donated: memory cannot be taken over by something larger.
+grow = functools.partial(jax.jit, static_argnames=("new_capacity",))(replay.grow)
 
 evaluate = functools.partial(jax.jit, static_argnames=("agent", "n_episodes"))(acting.evaluate)
 

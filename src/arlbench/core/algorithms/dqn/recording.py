@@ -48,6 +48,8 @@ def shapes(
         n_updates: Updates to make room for, or None to track none.
     """
     counter = _Shape((), jnp.int32)
+    # Nothing can be written into no rows, not even in a branch that is never taken.
+    n_steps, n_updates = (n if n is None else max(n, 1) for n in (n_steps, n_updates))
     trajectories = metrics = None
     if n_steps is not None:
         flag = _Shape((n_steps, n_envs), jnp.bool_)

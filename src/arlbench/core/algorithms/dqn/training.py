@@ -7,7 +7,6 @@ import time
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from arlbench.core.algorithms.algorithm import OnProgress, TrainingProgress
@@ -185,7 +184,7 @@ class HostTraining:
 
     def _result(self, recorder: Recorder) -> DQNTrainingResult:
         trajectories, metrics = recording.written(recorder)
-        return DQNTrainingResult(jnp.asarray(self._eval_rewards()), trajectories, metrics)
+        return DQNTrainingResult(jax.device_put(self._eval_rewards()), trajectories, metrics)
 
     def _diverged(self, state: DQNState, recorder: Recorder) -> DivergenceError:
         return DivergenceError(

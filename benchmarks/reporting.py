@@ -1,0 +1,55 @@
+"""Tables for people, JSON for programs, and the machine that the numbers belong to."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "numpy")
+
+
+def machine() -> dict[str, Any]:
+    """What the speed depends on; nothing that names the machine or its user."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are numbers."""
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def show_machine(described: dict[str, Any]) -> None:
+    """One line about the machine, above the tables."""
+    print(", ".join(f"{name} {value}" for name, value in described.items()), flush=True)
+
+
+def write_json(name: str, results: dict[str, Any]) -> Path:
+    """Writes ``results/<name>.json`` and returns where it is."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(results, indent=2) + "\n")
+    return path

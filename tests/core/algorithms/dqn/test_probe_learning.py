@@ -1,0 +1,79 @@
+"""What is learnt, as numbers: the values of tiny environments are known."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.algorithms.dqn.acting import q_values
+from probes import (
+    ActionReward,
+    FinalObservation,
+    ObservationReward,
+    OneStep,
+    Probe,
+    TimeLimit,
+    TwoSteps,
+)
+
+GAMMA = 0.6
+
+HYPERPARAMETERS = {
+    "buffer_size": 400,
+    "buffer_batch_size": 32,
+    "learning_rate": 1e-2,
+    "gamma": GAMMA,
+    "initial_epsilon": 1.0,
+    "target_epsilon": 0.5,
+    "learning_starts": 32,
+    "train_freq": 2,
+    "gradient_steps": 2,
+    "target_update_interval": 40,
+}
+
+# Whether transitions are drawn by priority shapes the program; the other two do not.
+SWITCHES = ["buffer_prio_sampling", "use_target_network", "normalize_observations"]
+ALL = [(p, t, n) for p in (False, True) for t in (False, True) for n in (False, True)]
+UNIFORM = [(False, True, False), (False, False, True)]
+PRIORITISED = [(True, True, True), (True, False, False)]
+
+CASES = [
+    *((FinalObservation, switches) for switches in ALL),
+    *((TwoSteps, switches) for switches in UNIFORM),
+    *((OneStep, switches) for switches in UNIFORM),
+    *((ActionReward, switches) for switches in PRIORITISED),
+    *((ObservationReward, switches) for switches in UNIFORM),
+    *((TimeLimit, switches) for switches in PRIORITISED),
+]
+
+
+def learn(env: Probe, switches: tuple[bool, ...]) -> dict[float, np.ndarray]:
+    """The learnt values, by observation."""
+    config = {**HYPERPARAMETERS, **dict(zip(SWITCHES, switches, strict=True))}
+    dqn = DQN(config, env, nas_config={"hidden_size": 16})
+    runner, buffer = dqn.init(jax.random.key(0), capacity=512)
+    (runner, _), _ = dqn.train(runner, buffer, 3000, n_eval_steps=1, n_eval_episodes=4)
+    observations = np.array([[value] for value in env.values(GAMMA)], np.float32)
+    learnt = q_values(
+        dqn._agent, runner.train_state.params, runner.normalizer_state, switches[2], observations
+    )
+    return dict(zip(env.values(GAMMA), np.asarray(learnt), strict=True))
+
+
+def case_name(value: type[Probe] | tuple[bool, ...]) -> str:
+    if isinstance(value, type):
+        return value.__name__
+    switched_on = [name for name, on in zip(SWITCHES, value, strict=True) if on]
+    return "+".join(switched_on) or "none"
+
+
+@pytest.mark.parametrize(("probe", "switches"), CASES, ids=case_name)
+def test_the_learnt_values_are_the_known_ones(
+    probe: type[Probe], switches: tuple[bool, ...]
+) -> None:
+    env = probe()
+    learnt = learn(env, switches)
+    for obs, values in env.values(GAMMA).items():
+        np.testing.assert_allclose(learnt[obs], values, atol=0.05)

@@ -1,0 +1,111 @@
+"""Environments are found by framework and name, and what is not found is explained."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import pytest
+
+from arlbench.core.environments import (
+    Environment,
+    EnvListing,
+    EnvSpec,
+    list_environments,
+    make_env,
+    make_env_from_spec,
+    register_framework,
+    registry,
+)
+from arlbench.errors import ConfigurationError, MissingExtraError
+from probes import OneStep
+
+
+@pytest.fixture(autouse=True)
+def restored_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone after it."""
+    monkeypatch.setattr(registry, "_frameworks", dict(registry._frameworks))
+
+
+def provide_adapter(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A module that has an adapter's two functions."""
+    adapter = types.ModuleType(name)
+    adapter.make = lambda spec: OneStep(spec.n_envs)  # type: ignore[attr-defined]
+    adapter.list_environments = lambda: [EnvListing("probes", "one")]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, name, adapter)
+
+
+def test_an_unknown_framework_is_answered_with_the_nearest_known() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"'gymnaks'.*Did you mean 'gymnax'.*Known: gymnax"
+    ):
+        make_env("gymnaks", "CartPole-v1")
+
+
+def test_a_registered_framework_makes_and_lists_its_environments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    provide_adapter(monkeypatch, "an_adapter_of_probes")
+    register_framework("probes", "an_adapter_of_probes")
+    assert make_env("probes", "one", n_envs=3) == OneStep(3)
+    assert EnvListing("probes", "one") in list_environments()
+
+
+def test_a_framework_is_registered_once() -> None:
+    with pytest.raises(ConfigurationError, match="'gymnax' is registered already"):
+        register_framework("gymnax", "anything")
+
+
+@pytest.mark.parametrize(
+    ("extra", "cure"), [("fast", r"arlbench\[fast\]"), (None, "the-distribution")]
+)
+def test_a_framework_that_is_not_installed_names_what_to_install(
+    extra: str | None, cure: str
+) -> None:
+    register_framework("absent", "no_such_module_at_all", "the-distribution", extra)
+    with pytest.raises(MissingExtraError, match=f"no_such_module_at_all.*pip install '{cure}'"):
+        make_env("absent", "anything")
+
+
+def test_a_module_with_a_fault_of_its_own_is_not_called_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    register_framework("faulty", "a_faulty_adapter")
+    (tmp_path / "a_faulty_adapter.py").write_text("raise ValueError('a fault')")  # type: ignore[operator]
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match="a fault"):
+        make_env("faulty", "anything")
+
+
+def test_an_environment_can_be_made_from_its_own_spec() -> None:
+    env = make_env("gymnax", "CartPole-v1", 2, {"max_steps_in_episode": 9})
+    assert isinstance(env, Environment)
+    assert env.spec is not None
+    again = make_env_from_spec(EnvSpec.from_json(env.spec.to_json()))
+    assert again == env
+    assert hash(again) == hash(env)
+    assert again is not env
+
+
+def test_environments_of_different_specs_differ() -> None:
+    env = make_env("gymnax", "CartPole-v1", 2)
+    assert env != make_env("gymnax", "CartPole-v1", 3)
+    assert env != make_env("gymnax", "CartPole-v1", 2, {"max_steps_in_episode": 9})
+    assert env != make_env("gymnax", "Acrobot-v1", 2)
+
+
+def test_a_seed_does_not_set_environments_apart_that_take_keys() -> None:
+    assert make_env("gymnax", "CartPole-v1", seed=1) == make_env("gymnax", "CartPole-v1", seed=2)
+
+
+def test_every_listed_environment_can_be_made_or_says_why_not() -> None:
+    listings = list_environments()
+    assert {"CartPole-v1", "Breakout-MinAtar", "FrozenLake-misc"} <= {x.name for x in listings}
+    for listing in listings:
+        if listing.unusable is None:
+            env = make_env(listing.framework, listing.name)
+            assert env.action_space.n == listing.n_actions  # type: ignore[attr-defined]
+            assert env.max_episode_steps == listing.time_limit
+        else:
+            with pytest.raises(ValueError, match=listing.name):
+                make_env(listing.framework, listing.name)

@@ -1,0 +1,85 @@
+"""A spec is a value: it can be written down, compared and made into an environment again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arlbench.core.environments import EnvSpec
+from arlbench.errors import ConfigurationError
+
+JSON_VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3)
+
+SPECS = st.builds(
+    EnvSpec,
+    st.sampled_from(["gymnax", "other"]),
+    st.text(max_size=5),
+    st.integers(1, 64),
+    st.dictionaries(st.text(max_size=3), JSON_VALUES | st.lists(JSON_VALUES, max_size=2)),
+    st.booleans(),
+    st.none() | st.integers(0, 9),
+)
+
+
+@given(SPECS)
+def test_a_spec_survives_being_written_and_read(spec: EnvSpec) -> None:
+    again = EnvSpec.from_json(spec.to_json())
+    assert again == spec
+    assert hash(again) == hash(spec)
+    assert again.to_json() == spec.to_json()
+
+
+def test_the_text_of_a_spec_is_plain_json() -> None:
+    spec = EnvSpec("gymnax", "CartPole-v1", 8, {"max_steps_in_episode": 50})
+    assert json.loads(spec.to_json()) == {
+        "framework": "gymnax",
+        "name": "CartPole-v1",
+        "n_envs": 8,
+        "env_kwargs": {"max_steps_in_episode": 50},
+        "cnn_policy": False,
+        "seed": None,
+    }
+
+
+def test_the_order_of_settings_does_not_matter() -> None:
+    left = EnvSpec("gymnax", "X", 1, {"a": 1, "b": 2})
+    right = EnvSpec("gymnax", "X", 1, {"b": 2, "a": 1})
+    assert left == right
+    assert hash(left) == hash(right)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"framework": "other"},
+        {"name": "Acrobot-v1"},
+        {"n_envs": 2},
+        {"env_kwargs": {"gravity": 1.0}},
+        {"cnn_policy": True},
+        {"seed": 0},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_field_sets_a_spec_apart(change: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {"framework": "gymnax", "name": "CartPole-v1"}
+    assert EnvSpec(**{**fields, **change}) != EnvSpec(**fields)
+
+
+def test_a_spec_is_not_equal_to_its_text() -> None:
+    spec = EnvSpec("gymnax", "CartPole-v1")
+    assert spec != spec.to_json()
+
+
+@pytest.mark.parametrize("n_envs", [0, -1, 1.0, True, "4", None])
+def test_a_number_of_environments_is_a_positive_whole_number(n_envs: Any) -> None:
+    with pytest.raises(ConfigurationError, match="n_envs must be a whole number of at least 1"):
+        EnvSpec("gymnax", "CartPole-v1", n_envs)
+
+
+def test_a_setting_that_cannot_be_written_is_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"'reward_fn' is a function.*written to a file"):
+        EnvSpec("gymnax", "CartPole-v1", 1, {"reward_fn": test_a_spec_is_not_equal_to_its_text})

@@ -1,0 +1,130 @@
+"""Random draws that depend on the key, the purpose and the counter, and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from arlbench.core import randomness
+from arlbench.core.randomness import BLOCK, Stream
+from arlbench.errors import ConfigurationError
+
+
+def draw_pairs(key):
+    """Two leaves, so that a tree of draws is tested."""
+    first, second = jax.random.split(key)
+    return {
+        "bits": jax.random.bits(first, (BLOCK, 2)),
+        "uniform": jax.random.uniform(second, (BLOCK,)),
+    }
+
+
+@jax.jit
+def block(key, counter):
+    return randomness.block(key, Stream.COLLECT, counter, draw_pairs)
+
+
+@jax.jit
+def next_block(current, key, counter):
+    return randomness.next_block(current, key, Stream.COLLECT, counter, draw_pairs)
+
+
+def assert_trees_equal(first, second):
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+def key_data(key):
+    return tuple(np.asarray(jax.random.key_data(key)).tolist())
+
+
+def test_the_same_key_purpose_and_counter_give_the_same_draw():
+    first = randomness.stream_key(jax.random.key(3), Stream.SAMPLE, 7)
+    jax.random.uniform(first)  # no draw in between changes it
+    second = jax.jit(lambda c: randomness.stream_key(jax.random.key(3), Stream.SAMPLE, c))(7)
+    assert key_data(first) == key_data(second)
+
+
+def test_other_keys_purposes_and_counters_give_other_draws():
+    combinations = list(itertools.product([0, 1], Stream, range(5)))
+    draws = {
+        key_data(randomness.stream_key(jax.random.key(seed), stream, counter))
+        for seed, stream, counter in combinations
+    }
+    assert len(draws) == len(combinations) == 50
+
+
+def test_the_numbers_of_the_purposes_never_change():
+    assert {stream.name: stream.value for stream in Stream} == {
+        "NETWORK_INIT": 0, "ENV_RESET": 1, "COLLECT": 2, "SAMPLE": 3, "EVALUATE": 4,
+    }  # fmt: skip
+
+
+def test_next_block_is_the_counters_own_block_across_two_boundaries():
+    key = jax.random.key(5)
+    current = block(key, 0)
+    for counter in range(2 * BLOCK + 3):
+        current = next_block(current, key, counter)
+        assert_trees_equal(current, block(key, counter))
+
+
+@pytest.mark.parametrize("start", [1, BLOCK - 1, BLOCK, BLOCK + 1])
+def test_starting_within_a_block_gives_the_draws_of_starting_before_it(start):
+    key = jax.random.key(5)
+    current = block(key, start)
+    for counter in range(start, start + BLOCK + 1):
+        current = next_block(current, key, counter)
+        expected = randomness.row(block(key, counter), counter)
+        assert_trees_equal(randomness.row(current, counter), expected)
+
+
+def test_the_rows_of_a_block_differ_and_so_do_its_neighbours():
+    key = jax.random.key(5)
+    rows = [
+        tuple(randomness.row(block(key, counter), counter)["bits"].tolist())
+        for counter in range(2 * BLOCK)
+    ]
+    assert len(set(rows)) == 2 * BLOCK
+
+
+def test_raw_and_typed_keys_agree():
+    typed = randomness.typed_key(jax.random.key(9))
+    raw = randomness.typed_key(jax.random.PRNGKey(9))
+    from_numpy = randomness.typed_key(np.array([0, 9], np.uint32))
+    assert jnp.issubdtype(raw.dtype, jax.dtypes.prng_key)
+    assert typed.shape == raw.shape == from_numpy.shape == ()
+    assert key_data(typed) == key_data(raw) == key_data(from_numpy) == (0, 9)
+
+
+def test_keys_are_accepted_while_tracing():
+    typed = jax.jit(lambda raw: jax.random.key_data(randomness.typed_key(raw)))
+    np.testing.assert_array_equal(typed(jax.random.PRNGKey(9)), [0, 9])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: 0,
+        lambda: None,
+        lambda: "key",
+        lambda: [0, 9],
+        lambda: np.uint32(9),
+        lambda: jnp.uint32(9),
+        lambda: jnp.array([0, 9], jnp.int32),
+        lambda: jnp.array([0.0, 9.0]),
+        lambda: jax.random.split(jax.random.key(0), 2),
+        lambda: jax.random.split(jax.random.key(0), 1),
+        lambda: jax.random.split(jax.random.PRNGKey(0), 2),
+        lambda: jnp.array([0, 9, 1], jnp.uint32),
+    ],
+    ids=[
+        "int", "none", "str", "list", "numpy scalar", "jax scalar", "signed", "floats",
+        "two typed keys", "one typed key in a batch", "two raw keys", "three words",
+    ],
+)  # fmt: skip
+def test_anything_but_one_key_is_an_error(make):
+    with pytest.raises(ConfigurationError, match="one random key"):
+        randomness.typed_key(make())

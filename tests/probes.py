@@ -1,0 +1,228 @@
+"""Tiny environments whose values can be worked out by hand, and small agents for them."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+
+from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.algorithms.pacing import Pacer
+from arlbench.core.environments import SingleStep, VectorisedEnvironment
+
+#: Two observations that standardise to themselves when they are equally frequent.
+LOW, HIGH = -1.0, 1.0
+
+
+class Probe(VectorisedEnvironment):
+    """Two actions; by default the observation is all there is to a state.
+
+    Probes of one class with equal settings are equal, so they share their programs.
+    """
+
+    n_features = 1
+
+    def __init__(self, n_envs: int = 4, max_episode_steps: int | None = None) -> None:
+        super().__init__(type(self).__name__, n_envs, max_episode_steps=max_episode_steps)
+
+    @property
+    def action_space(self) -> spaces.Space:
+        return spaces.Discrete(2)
+
+    @property
+    def observation_space(self) -> spaces.Space:
+        return spaces.Box(-10.0, 10.0, (self.n_features,), np.float32)
+
+    def identity(self) -> Any:
+        return (self.n_envs, self.max_episode_steps)
+
+    def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
+        return observation(LOW), observation(LOW)
+
+    def values(self, gamma: float) -> dict[float, list[float]]:
+        """The optimal values of both actions, by observation."""
+        raise NotImplementedError
+
+
+def observation(value: chex.Numeric) -> jax.Array:
+    """An observation of one feature."""
+    return jnp.full((1,), value, jnp.float32)
+
+
+class OneStep(Probe):
+    """One step, which earns 1."""
+
+    def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
+        return SingleStep(env_state, env_state, 1.0, True, False)
+
+    def values(self, gamma: float) -> dict[float, list[float]]:
+        return {LOW: [1.0, 1.0]}
+
+
+class TwoSteps(Probe):
+    """From LOW to HIGH for nothing, from HIGH to the end for 1."""
+
+    def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
+        last = env_state[0] == HIGH
+        return SingleStep(observation(HIGH), observation(HIGH), last, last, False)
+
+    def values(self, gamma: float) -> dict[float, list[float]]:
+        return {LOW: [gamma, gamma], HIGH: [1.0, 1.0]}
+
+
+class ActionReward(Probe):
+    """One step, which earns -1 for action 0 and 1 for action 1."""
+
+    def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
+        return SingleStep(env_state, env_state, 2.0 * action - 1.0, True, False)
+
+    def values(self, gamma: float) -> dict[float, list[float]]:
+        return {LOW: [-1.0, 1.0]}
+
+
+class ObservationReward(Probe):
+    """One step from a random observation, which earns what was observed."""
+
+    def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
+        obs = observation(jnp.where(jax.random.bernoulli(rng), HIGH, LOW))
+        return obs, obs
+
+    def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
+        return SingleStep(env_state, env_state, env_state[0], True, False)
+
+    def values(self, gamma: float) -> dict[float, list[float]]:
+        return {LOW: [-1.0, -1.0], HIGH: [1.0, 1.0]}
+
+
+class TimeLimit(Probe):
+    """Every step earns 1; the task never ends, only the time runs out."""
+
+    def __init__(self, n_envs: int = 4, max_episode_steps: int = 3) -> None:
+        super().__init__(n_envs, max_episode_steps)
+
+    def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
+        return jnp.int32(0), observation(LOW)
+
+    def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
+        n_steps = env_state + 1
+        return SingleStep(n_steps, observation(LOW), 1.0, False, n_steps == self.max_episode_steps)
+
+    def values(self, gamma: float) -> dict[float, list[float]]:
+        return {LOW: [1 / (1 - gamma)] * 2}
+
+
+class FinalObservation(Probe):
+    """From LOW both actions lead to HIGH, but after action 0 the time is up there.
+
+    From HIGH the task ends with 1. Who bootstraps from the observation after the reset
+    takes action 0 in LOW to be worth gamma squared.
+    """
+
+    def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
+        last = env_state[0] == HIGH
+        out_of_time = ~last & (action == 0)
+        return SingleStep(observation(HIGH), observation(HIGH), last, last, out_of_time)
+
+    def values(self, gamma: float) -> dict[float, list[float]]:
+        return {LOW: [gamma, gamma], HIGH: [1.0, 1.0]}
+
+
+class Walk(Probe):
+    """A noisy walk of episodes that differ in length, some cut off by a time limit.
+
+    It observes the position and a random number, so no two transitions are alike.
+    """
+
+    n_features = 2
+
+    def __init__(self, n_envs: int = 4, max_episode_steps: int = 12) -> None:
+        super().__init__(n_envs, max_episode_steps)
+
+    def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
+        obs = jax.random.uniform(rng, (2,), minval=-0.5, maxval=0.5)
+        return (obs[0], jnp.int32(0)), obs
+
+    def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
+        position, n_steps = env_state
+        noise = jax.random.normal(rng)
+        position = position + 0.2 * (2.0 * action - 1.0) + 0.1 * noise
+        n_steps = n_steps + 1
+        ended = jnp.abs(position) > 1.0
+        out_of_time = (n_steps == self.max_episode_steps) & ~ended
+        obs = jnp.stack([position, noise])
+        return SingleStep((position, n_steps), obs, 1.0 - position**2, ended, out_of_time)
+
+
+class Constant(OneStep):
+    """One step with a given reward, for rewards that no one can learn from."""
+
+    def __init__(self, reward: float, n_envs: int = 4) -> None:
+        super().__init__(n_envs)
+        self.reward = reward
+
+    def identity(self) -> Any:
+        return (self.n_envs, str(self.reward))
+
+    def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
+        return SingleStep(env_state, env_state, self.reward, True, False)
+
+
+#: A batch, a network and a schedule that are as small as they can be.
+SMALL = {
+    "buffer_size": 200,
+    "buffer_batch_size": 8,
+    "learning_starts": 16,
+    "train_freq": 2,
+    "gradient_steps": 2,
+    "target_update_interval": 12,
+    "learning_rate": 1e-2,
+}
+
+CAPACITY = 256
+
+
+def small_dqn(env: Any = None, hidden_size: int = 8, settings: Any = None, **hpo: Any) -> DQN:
+    """An agent that compiles and trains fast; ``settings`` go to the constructor."""
+    return DQN(
+        {**SMALL, **hpo},
+        Walk() if env is None else env,
+        nas_config={"hidden_size": hidden_size},
+        **(settings or {}),
+    )
+
+
+def small_state(dqn: DQN, seed: int = 0) -> Any:
+    """A fresh state with a small buffer."""
+    return dqn.init(jax.random.key(seed), capacity=CAPACITY)
+
+
+def as_numpy(tree: Any) -> list[np.ndarray]:
+    """All leaves as NumPy arrays, keys as their data."""
+
+    def convert(x: Any) -> np.ndarray:
+        is_key = isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
+        return np.asarray(jax.random.key_data(x) if is_key else x)
+
+    return [convert(leaf) for leaf in jax.tree.leaves(tree)]
+
+
+def same_bits(left: Any, right: Any) -> bool:
+    """Whether two trees hold the same values of the same types, bit by bit."""
+    pairs = list(zip(as_numpy(left), as_numpy(right), strict=True))
+    return all(a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in pairs)
+
+
+class FixedPacer(Pacer):
+    """Cuts a run into segments of given lengths, over and over, whatever the clock says."""
+
+    def __init__(self, *lengths: int) -> None:
+        super().__init__()
+        self._lengths = itertools.cycle(lengths)
+
+    def next_segment(self, remaining: int) -> int:
+        return min(remaining, next(self._lengths))
