@@ -11,6 +11,9 @@ from gymnasium import spaces
 from arlbench.core.environments import Environment
 from arlbench.errors import ConfigurationError, ConsumedStateError, UnknownEnvironmentError
 
+# What the three convolutions of CNNQ leave of a side must be at least one pixel.
+_SMALLEST_IMAGE = 36
+
 
 def positive_whole(name: str, value: Any) -> int:
     """The value as an int; ``1e5`` is welcome, 0.5 is not."""
@@ -34,10 +37,27 @@ def learnable(env: Any, role: str) -> None:
             f"{env.env_name} has actions of the kind {type(env.action_space).__name__}, and DQN "
             "needs a Discrete action space."
         )
+    if env.action_space.start != 0:
+        raise UnknownEnvironmentError(
+            f"{env.env_name} counts its actions from {env.action_space.start}; wrap it so that "
+            "they begin with 0."
+        )
     if env.kind != "traceable":
         raise UnknownEnvironmentError(
             f"{env.env_name} runs on the host, and DQN trains only in environments that JAX can "
             "compile."
+        )
+
+
+def readable_images(env: Environment) -> None:
+    """Raises where observations are no images that CNNQ can read."""
+    shape = env.observation_space.shape
+    is_image = isinstance(env.observation_space, spaces.Box) and len(shape or ()) == 3
+    if not is_image or min(shape[1:]) < _SMALLEST_IMAGE:  # type: ignore[index]
+        raise UnknownEnvironmentError(
+            f"{env.env_name} gives observations of shape {shape}, and the convolutional network "
+            f"reads (channels, height, width) of at least {_SMALLEST_IMAGE} pixels a side; set "
+            "cnn_policy=False."
         )
 
 

@@ -92,6 +92,8 @@ class DQN(Algorithm):
         self.eval_env = env if eval_env is None else eval_env
         checks.learnable(self.env, "env")
         checks.learnable(self.eval_env, "eval_env")
+        if cnn_policy:
+            checks.readable_images(self.env)
         self.deterministic_eval = bool(deterministic_eval)
         self.eval_eps = float(hyperparameters.check_probability("eval_eps", eval_eps))
         self.cnn_policy = bool(cnn_policy)
@@ -158,8 +160,7 @@ class DQN(Algorithm):
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
         """
-        given = {k: v for k, v in dict(hpo_config).items() if v is not None}
-        self._set_hpo_config({**self.hpo_config, **given})
+        self._set_hpo_config(hpo_config, self.hpo_config)
 
     def init(
         self,
@@ -356,9 +357,13 @@ class DQN(Algorithm):
         plan = training.make_plan(n_total_timesteps, n_eval_steps, 1, None, steps_per_iteration)
         return plan.n_iterations * steps_per_iteration
 
-    def _set_hpo_config(self, given: Configuration | Mapping[str, Any] | None) -> None:
+    def _set_hpo_config(
+        self,
+        given: Configuration | Mapping[str, Any] | None,
+        current: Mapping[str, Any] | None = None,
+    ) -> None:
         space = self.get_hpo_config_space()
-        config = hyperparameters.resolve(given, space, "hyperparameter")
+        config = hyperparameters.resolve(given, space, "hyperparameter", current)
         self.hpo_config = config
         self._hp = hyperparameters.traced(config)
         self._structure = hyperparameters.Structure(

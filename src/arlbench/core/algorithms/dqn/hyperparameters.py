@@ -201,14 +201,18 @@ _VALID: dict[str, _Valid] = {
 
 
 def resolve(
-    config: Configuration | Mapping[str, Any] | None, space: ConfigurationSpace, kind: str
+    config: Configuration | Mapping[str, Any] | None,
+    space: ConfigurationSpace,
+    kind: str,
+    current: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Every value of the space: those given, and the defaults for the rest.
+    """Every value of the space: those given, else the current ones, else the defaults.
 
     Args:
         config: Given values; inactive ones may be missing or None.
         space: The space whose names and defaults count.
         kind: What an error calls an entry, such as "hyperparameter".
+        current: Values that stay where none is given.
 
     Raises:
         ConfigurationError: If a name is unknown or a value impossible.
@@ -220,8 +224,8 @@ def resolve(
     given = {k: v for k, v in dict(config or {}).items() if v is not None}
     check_names(given, list(space), kind)
     return {
-        name: check_value(name, given.get(name, hyperparameter.default_value))
-        for name, hyperparameter in space.items()
+        name: check_value(name, {**(current or {}), **given}.get(name, entry.default_value))
+        for name, entry in space.items()
     }
 
 
