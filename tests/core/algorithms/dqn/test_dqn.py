@@ -298,3 +298,12 @@ def test_a_configuration_of_the_wrong_kind_is_refused() -> None:
     for attempt in (lambda: DQN(5, dqn.env), lambda: dqn.update_hpo_config(5)):  # type: ignore[arg-type]
         with pytest.raises(ConfigurationError, match="Configuration or a mapping, not a int"):
             attempt()
+
+
+def test_parameters_that_stand_twice_in_a_state_are_copied_once() -> None:
+    dqn = small_dqn()
+    runner, buffer = small_state(dqn)
+    shared = runner.train_state.replace(target_params=runner.train_state.params)
+    twice, _ = dqn.train(runner._replace(train_state=shared), buffer, 320, 1, 2)
+    apart, _ = dqn.train(*small_state(dqn), 320, 1, 2)
+    assert same_bits(twice.runner_state.train_state, apart.runner_state.train_state)

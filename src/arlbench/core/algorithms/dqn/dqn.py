@@ -328,7 +328,7 @@ class DQN(Algorithm):
             self._agent, self.hpo_config["buffer_size"], state, plan, self.memory_limit_gib
         )
         loop = training.HostTraining(self._structure, self._hp, plan, self._pacer, on_progress)
-        return loop.run(state, self._recorder_shapes(state, plan))
+        return loop.run(programs.unshared(state), self._recorder_shapes(state, plan))
 
     def _recorder_shapes(self, state: DQNState, plan: training.Plan) -> Recorder:
         return allocation.recorder_shapes(

@@ -64,3 +64,20 @@ def _room(treedef: Any, leaves: tuple[tuple[Any, Any], ...]) -> Recorder:
 def copy(tree: Any) -> Any:
     """The tree in memory of its own, strongly typed."""
     return jax.tree.map(jnp.copy, tree)
+
+
+def unshared(tree: Any) -> Any:
+    """The tree with a copy wherever one array stands in two places.
+
+    A user may put the parameters into a state as the target too; memory that is taken
+    over can only be taken over once.
+    """
+    seen: set[int] = set()
+
+    def own(leaf: Any) -> Any:
+        if id(leaf) in seen:
+            return copy(leaf)
+        seen.add(id(leaf))
+        return leaf
+
+    return jax.tree.map(own, tree)
