@@ -67,15 +67,23 @@ def train(
     if talkative:
         display.header(settings, folder.path)
     result = _train(settings, folder, talkative, time.perf_counter() - started)
+    if result is None:
+        # Something is still compiling and cannot be stopped; nothing of it is to be saved.
+        if not quiet:
+            display.interrupted(folder.path, (folder.path / "evaluations.csv").exists())
+        os._exit(_INTERRUPTED)
     if as_json:
         typer.echo(json.dumps(json.loads((folder.path / "summary.json").read_text())))
     if result.status == "interrupted":
-        display.interrupted(folder.path, bool(result.returns))
+        if not quiet:
+            display.interrupted(folder.path, bool(result.returns))
         raise typer.Exit(_INTERRUPTED)
 
 
-def _train(settings: RunSettings, folder: Any, talkative: bool, start_up: float) -> RunResult:
-    """Trains in a thread, shows progress, draws the curve."""
+def _train(
+    settings: RunSettings, folder: Any, talkative: bool, start_up: float
+) -> RunResult | None:
+    """Trains in a thread, shows progress, draws the curve; None if it did not stop in time."""
     from arlbench.cli import display
     from arlbench.cli.stopping import StoppableWork
     from arlbench.runs.run import Run
@@ -90,9 +98,7 @@ def _train(settings: RunSettings, folder: Any, talkative: bool, start_up: float)
 
         result = work.finish()
     if result is None:
-        # Something is still compiling and cannot be stopped; nothing of it is to be saved.
-        display.interrupted(folder.path, (folder.path / "evaluations.csv").exists())
-        os._exit(_INTERRUPTED)
+        return None
     learning_curve.draw(folder.path)
     if talkative:
         display.closing_table(result, start_up, folder.path)

@@ -68,5 +68,6 @@ def normalize(
     state: RunningStatisticsState, batch: jax.Array, enabled: chex.Numeric = True
 ) -> jax.Array:
     """The batch ``[B, *features]`` standardised and clipped; unchanged unless enabled."""
+    chex.assert_equal_shape([state.mean, batch[0]])
     standardised = jnp.clip((batch - state.mean[None]) / state.std[None], -CLIP, CLIP)
     return jnp.where(enabled, standardised, batch)

@@ -32,6 +32,9 @@ TUNED: dict[str, dict[str, Any]] = {
 }
 
 
+_MAX_SEEDS = 10_000
+
+
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
     """What a run trains, on what, and for how long.
@@ -130,7 +133,9 @@ def resolve(
 def _seeds(first: int, count: int) -> tuple[int, ...]:
     if first < 0:
         raise ConfigurationError(f"The seed must be 0 or more, not {first}.")
-    if first + positive_whole("seeds", count) > 2**32:
+    if positive_whole("seeds", count) > _MAX_SEEDS:
+        raise ConfigurationError(f"seeds must be at most {_MAX_SEEDS}, not {count}.")
+    if first + count > 2**32:
         raise ConfigurationError(f"Seeds must be below 2**32; choose a smaller one than {first}.")
     return tuple(range(first, first + count))
 

@@ -78,7 +78,8 @@ def find(nodes: jax.Array, quantiles: jax.Array) -> jax.Array:
     node = jnp.zeros(quantiles.shape, jnp.int32)
     level, bottom = 0, depth(nodes)
     while level < bottom:
-        n_levels = min(_LEVELS_PER_ROUND, bottom - level)
+        # Full rounds end at the leaves: empty levels above a small tree change no rounding.
+        n_levels = (bottom - level - 1) % _LEVELS_PER_ROUND + 1
         level += n_levels
         node, remaining = _descend(nodes, node, remaining, level, 1 << n_levels)
     return node

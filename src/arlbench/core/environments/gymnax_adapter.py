@@ -143,12 +143,19 @@ def _make_with_settings(spec: EnvSpec) -> tuple[Any, Any]:
         if for_constructor:
             env, params = gymnax.make(spec.name, **for_constructor)
         params = params.replace(**{k: v for k, v in spec.env_kwargs.items() if k in fields})
-        jax.eval_shape(lambda key: env.reset(key, params), jax.random.key(0))
+        jax.eval_shape(lambda key: _try_out(env, params, key), jax.random.key(0))
     except Exception as error:
         raise ConfigurationError(
             f"{spec.name} refused the settings {dict(spec.env_kwargs)}: {error}"
         ) from error
     return env, params
+
+
+def _try_out(env: Any, params: Any, rng: chex.PRNGKey) -> Any:
+    """A reset and a step, where a setting that makes no sense comes to light."""
+    obs, env_state = env.reset(rng, params)
+    actions = env.action_space(params)
+    return env.step(rng, env_state, actions.sample(rng), params) if hasattr(actions, "n") else obs
 
 
 def _as_returned(space: spaces.Space, env: Any, params: Any) -> spaces.Space:

@@ -76,7 +76,7 @@ def make_env(
         MissingExtraError: If the framework is not installed.
     """
     return make_env_from_spec(
-        EnvSpec(framework, name, n_envs, dict(env_kwargs or {}), cnn_policy, seed)
+        EnvSpec(framework, name, n_envs, {} if env_kwargs is None else env_kwargs, cnn_policy, seed)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,22 +35,33 @@ class EnvSpec:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.n_envs, bool) or not isinstance(self.n_envs, int) or self.n_envs < 1:
+        is_whole = isinstance(self.n_envs, numbers.Integral) and not isinstance(self.n_envs, bool)
+        if not is_whole or self.n_envs < 1:
             raise ConfigurationError(
                 f"n_envs must be a whole number of at least 1, not {self.n_envs!r}."
             )
+        if not isinstance(self.env_kwargs, Mapping):
+            raise ConfigurationError(
+                f"env_kwargs must be a mapping, not a {type(self.env_kwargs).__name__}."
+            )
+        object.__setattr__(self, "n_envs", int(self.n_envs))
+        object.__setattr__(self, "env_kwargs", dict(self.env_kwargs))
         for key, value in self.env_kwargs.items():
             try:
-                json.dumps(value)
-            except TypeError:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError):
                 raise ConfigurationError(
-                    f"The environment setting {key!r} is a {type(value).__name__}, which cannot be "
-                    "written to a file; use numbers, strings, lists and mappings."
+                    f"The environment setting {key!r} is a {type(value).__name__} ({value!r}), "
+                    "which cannot be written to a file; use finite numbers, strings, lists and "
+                    "mappings."
                 ) from None
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        # Kept, so that a later change of env_kwargs cannot change what this spec equals.
+        object.__setattr__(self, "_json", text)
 
     def to_json(self) -> str:
         """The spec as a JSON object with sorted keys; equal specs give equal text."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return str(self.__dict__["_json"])
 
     @classmethod
     def from_json(cls, text: str) -> EnvSpec:

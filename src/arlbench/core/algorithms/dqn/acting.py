@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from arlbench.core import running_statistics
 from arlbench.core.algorithms.dqn.hyperparameters import AgentStructure
+from arlbench.core.algorithms.dqn.models import MAX_PIXEL
 from arlbench.core.algorithms.dqn.state import DQNRunnerState
 from arlbench.core.algorithms.evaluation import evaluate_episodes
 from arlbench.core.observations import encode
@@ -33,9 +34,22 @@ def q_values(
     obs: Any,
 ) -> jax.Array:
     """Values ``[B, num_actions]`` of observations as the environment gives them."""
+    return apply_fn(agent.network)(params, read(agent, normalizer_state, normalize, obs))
+
+
+def read(
+    agent: AgentStructure,
+    normalizer_state: RunningStatisticsState,
+    normalize: chex.Numeric,
+    obs: Any,
+) -> jax.Array:
+    """What the network reads of observations, standardised where that is wanted, ``[B, ...]``."""
     features = encode(agent.env.observation_space, obs, agent.images)
-    features = running_statistics.normalize(normalizer_state, features, normalize)
-    return apply_fn(agent.network)(params, features)
+    standardised = running_statistics.normalize(normalizer_state, features)
+    if agent.images:
+        # CNNQ divides by this, which suits pixels and would blind it to deviations.
+        standardised = standardised * MAX_PIXEL
+    return jnp.where(normalize, standardised, features)
 
 
 class ActionDraws(NamedTuple):

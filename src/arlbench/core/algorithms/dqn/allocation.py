@@ -18,6 +18,7 @@ from arlbench.core.algorithms.dqn.hyperparameters import (
 from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.algorithms.dqn.state import DQNState
 from arlbench.core.buffers import replay
+from arlbench.errors import ConfigurationError
 
 _CURES = {
     "buffer": "lower buffer_size or give init a smaller capacity",
@@ -63,6 +64,11 @@ def copy_buffer(
     Raises:
         ConfigurationError: If they are not, naming the part.
     """
+    if not isinstance(getattr(given, "experience", None), replay.Experience):
+        raise ConfigurationError(
+            f"buffer_state must be the buffer of an arlbench DQN, not a {type(given).__name__} of "
+            "another origin; take it from the state that init or train returned."
+        )
     rows = replay.capacity(given)
     fresh = jax.eval_shape(lambda: beginning.init_buffer(agent, rows))
     checks.same_structure("buffer_state", given, fresh)
@@ -84,6 +90,16 @@ def with_room(
     rows = replay.power_of_two_at_least(needed)
     _check(agent, rows, {}, limit_gib)
     return state._replace(buffer_state=programs.grow(state.buffer_state, rows))
+
+
+def require_room(buffer_size: int, state: DQNState, plan: training.Plan) -> None:
+    """Raises where a traced training would need a larger buffer: it cannot grow there."""
+    rows, needed = replay.capacity(state.buffer_state), min(buffer_size, plan.total_timesteps)
+    if rows < needed:
+        raise ConfigurationError(
+            f"Inside jax.jit a buffer cannot grow, and this one has {rows} rows of {needed}; give "
+            f"init capacity={needed} or set buffer_size={rows}."
+        )
 
 
 def recorder_shapes(

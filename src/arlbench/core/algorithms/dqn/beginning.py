@@ -30,6 +30,7 @@ from arlbench.core.algorithms.dqn.updates import follow_without_target
 from arlbench.core.buffers import replay
 from arlbench.core.observations import encode
 from arlbench.core.randomness import Stream, stream_key
+from arlbench.errors import ConfigurationError
 
 
 def init_params(agent: AgentStructure, rng: chex.PRNGKey, obs: Any) -> Any:
@@ -38,6 +39,7 @@ def init_params(agent: AgentStructure, rng: chex.PRNGKey, obs: Any) -> Any:
     return agent.network.init(stream_key(rng, Stream.NETWORK_INIT), features)
 
 
+@functools.lru_cache(maxsize=64)
 def example_transition(agent: AgentStructure) -> StoredTransition:
     """Shapes and dtypes of one stored transition."""
     _, obs = jax.eval_shape(lambda: agent.env.reset(jax.random.key(0)))
@@ -97,7 +99,11 @@ def prepare(structure: Structure, hp: TracedHyperparameters, state: DQNState) ->
     if structure.prioritised:
         buffer = replay.rebuild_tree(buffer, hp.buffer_alpha)
     opt_state = with_learning_rate(runner.train_state.opt_state, hp.learning_rate)
-    train_state = follow_without_target(hp, runner.train_state.replace(opt_state=opt_state))
+    train_state = runner.train_state.replace(opt_state=opt_state)
+    if train_state.target_params is None:
+        target_params = jax.tree.map(jnp.copy, train_state.params)
+        train_state = train_state.replace(target_params=target_params)
+    train_state = follow_without_target(hp, train_state)
     return DQNState(runner._replace(train_state=train_state), buffer)
 
 
@@ -127,3 +133,33 @@ def check_parts(
     for name, (given, like) in expected.items():
         if given is not None:
             checks.same_structure(name, given, like)
+
+
+def check_state(
+    agent: AgentStructure, runner_state: Any, buffer_state: Any, hp: TracedHyperparameters
+) -> None:
+    """Raises where a state is not one of this agent, naming what does not fit.
+
+    Raises:
+        ConfigurationError: If it comes from another network or environment.
+    """
+    if not isinstance(runner_state, DQNRunnerState) or not isinstance(
+        buffer_state, PrioritisedTrajectoryBufferState
+    ):
+        raise ConfigurationError(
+            "train takes a runner_state and a buffer_state, in this order; call train(*state)."
+        )
+    fresh = jax.eval_shape(lambda: init_runner(agent, jax.random.key(0), None, None, None, hp))
+    checks.same_structure("runner_state", _comparable(runner_state), _comparable(fresh))
+
+
+def _comparable(runner: DQNRunnerState) -> Any:
+    """What of a state has one shape for an agent; keys and missing targets are welcome."""
+    train_state = runner.train_state
+    return {
+        "params": train_state.params,
+        "opt_state": train_state.opt_state,
+        "normalizer_state": runner.normalizer_state,
+        "env_state": runner.env_state,
+        "obs": runner.obs,
+    }

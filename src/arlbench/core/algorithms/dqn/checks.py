@@ -14,6 +14,9 @@ from arlbench.errors import ConfigurationError, ConsumedStateError, UnknownEnvir
 # What the three convolutions of CNNQ leave of a side must be at least one pixel.
 _SMALLEST_IMAGE = 36
 
+# Counters in the program have 32 bits.
+_INT32_MAX = 2**31 - 1
+
 
 def positive_whole(name: str, value: Any) -> int:
     """The value as an int; ``1e5`` is welcome, 0.5 is not."""
@@ -21,9 +24,11 @@ def positive_whole(name: str, value: Any) -> int:
         value = value.item()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _INT32_MAX:
         return value
-    raise ConfigurationError(f"{name} must be a positive whole number, not {value!r}.")
+    raise ConfigurationError(
+        f"{name} must be a positive whole number of at most {_INT32_MAX}, not {value!r}."
+    )
 
 
 def learnable(env: Any, role: str) -> None:
@@ -61,6 +66,57 @@ def readable_images(env: Environment) -> None:
         )
 
 
+def same_spaces(env: Environment, eval_env: Environment) -> None:
+    """Raises where an agent of ``env`` could not act in ``eval_env``; bounds may differ."""
+    for name in ("action_space", "observation_space"):
+        ours, theirs = getattr(env, name), getattr(eval_env, name)
+        if _kind_of(ours) != _kind_of(theirs):
+            raise ConfigurationError(
+                f"eval_env has the {name} {theirs} and env has {ours}; give an eval_env of the "
+                "same task."
+            )
+
+
+def _kind_of(space: spaces.Space) -> Any:
+    """What of a space shapes what a network reads or says."""
+    if isinstance(space, spaces.Dict):
+        return {name: _kind_of(part) for name, part in space.items()}
+    if isinstance(space, spaces.Tuple):
+        return [_kind_of(part) for part in space]
+    if isinstance(space, spaces.Box):
+        return ("Box", space.shape)
+    return space
+
+
+def batch_of(name: str, given: Any, example: Any) -> None:
+    """Raises where ``given`` is no batch of observations like ``example``."""
+    given_leaves = dict(_named_leaves(given))
+    for path, like in _named_leaves(example):
+        shape = np.shape(given_leaves[path]) if path in given_leaves else None
+        if shape is None or shape[1:] != like.shape or len(shape) != len(like.shape) + 1:
+            raise ConfigurationError(
+                f"{name}{path} has the shape {shape}, and observations of this environment are "
+                f"[batch, *{like.shape}]; a single one needs a first axis: obs[None]."
+            )
+
+
+def transitions(example: Any, observations: Any, next_observations: Any, **vectors: Any) -> None:
+    """Raises where the parts of a batch do not belong together."""
+    batch_of("observations", observations, example)
+    batch_of("next_observations", next_observations, example)
+    batch_size = np.shape(jax.tree.leaves(observations)[0])[0]
+    for name, value in vectors.items():
+        if np.shape(value) != (batch_size,):
+            raise ConfigurationError(
+                f"{name} has the shape {np.shape(value)}, and needs ({batch_size},) like the "
+                "observations."
+            )
+    if not np.issubdtype(vectors["actions"].dtype, np.integer):
+        raise ConfigurationError(
+            f"actions are {vectors['actions'].dtype}, and must be integers; use astype(int)."
+        )
+
+
 def not_consumed(*trees: Any) -> None:
     """Raises where a tree holds arrays that an earlier call has taken over."""
     for leaf in jax.tree.leaves(trees):
@@ -73,7 +129,9 @@ def not_consumed(*trees: Any) -> None:
 
 
 def is_traced(tree: Any) -> bool:
-    """Whether any leaf stands for a value that is not known yet."""
+    """Whether any leaf stands for a value that is not known yet, or a trace is running."""
+    # Within jit even this constant is traced, also where the state was closed over.
+    tree = (tree, jax.device_put(np.int32(0)))
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
@@ -98,7 +156,12 @@ def same_structure(name: str, given: Any, expected: Any) -> None:
         if np.shape(leaf) != wanted.shape:
             raise ConfigurationError(
                 f"{name}{path} has the shape {np.shape(leaf)}, and this DQN needs "
-                f"{wanted.shape}; give it parameters of the same network."
+                f"{wanted.shape}; it must come from a DQN with the same network and environment."
+            )
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else np.result_type(leaf)
+        if jax.dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True) != wanted.dtype:
+            raise ConfigurationError(
+                f"{name}{path} is {dtype}, and this DQN needs {wanted.dtype}; convert it."
             )
 
 

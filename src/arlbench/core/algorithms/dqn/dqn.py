@@ -7,6 +7,7 @@ from typing import Any
 
 import chex
 import jax
+import jax.numpy as jnp
 import optax
 from ConfigSpace import Configuration, ConfigurationSpace
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
@@ -92,6 +93,7 @@ class DQN(Algorithm):
         self.eval_env = env if eval_env is None else eval_env
         checks.learnable(self.env, "env")
         checks.learnable(self.eval_env, "eval_env")
+        checks.same_spaces(self.env, self.eval_env)
         if cnn_policy:
             checks.readable_images(self.env)
         self.deterministic_eval = bool(deterministic_eval)
@@ -229,6 +231,7 @@ class DQN(Algorithm):
             ConfigurationError: If a random action is asked for without a key.
         """
         checks.not_consumed(runner_state)
+        checks.batch_of("obs", obs, beginning.example_transition(self._agent).obs)
         if not deterministic and rng is None:
             raise ConfigurationError("predict with deterministic=False needs a random key.")
         key = None if deterministic else typed_key(rng)
@@ -262,16 +265,13 @@ class DQN(Algorithm):
             Tuple of (train_state, loss ``[]``, td_error ``[B]``, grads).
         """
         checks.not_consumed(train_state)
+        vectors = (is_weights, actions, rewards, dones)
+        names = ("is_weights", "actions", "rewards", "dones")
+        batch = dict(zip(names, map(jnp.asarray, vectors), strict=True))
+        example = beginning.example_transition(self._agent).obs
+        checks.transitions(example, observations, next_observations, **batch)
         return programs.update(
-            self._agent,
-            train_state,
-            observations,
-            is_weights,
-            actions,
-            next_observations,
-            rewards,
-            dones,
-            self._hp,
+            self._agent, train_state, observations, next_observations, hp=self._hp, **batch
         )
 
     def train(
@@ -288,7 +288,8 @@ class DQN(Algorithm):
 
         The memory of both states is taken over: use the returned ones afterwards.
         Inside ``jax.jit`` or ``jax.vmap`` it is an ordinary traceable function, which
-        calls nothing on the host and takes ``on_progress`` to be None.
+        calls nothing on the host: no ``on_progress``, no growing buffer, no
+        ``DivergenceError``, and room for records of updates that were never due (NaN).
 
         Args:
             runner_state: DQN runner state.
@@ -313,6 +314,7 @@ class DQN(Algorithm):
                 holds the state and the result so far.
         """
         checks.not_consumed(runner_state, buffer_state)
+        beginning.check_state(self._agent, runner_state, buffer_state, self._hp)
         plan = training.make_plan(
             n_total_timesteps,
             n_eval_steps,
@@ -322,6 +324,7 @@ class DQN(Algorithm):
         )
         state = DQNState(runner_state._replace(rng=typed_key(runner_state.rng)), buffer_state)
         if checks.is_traced(state):
+            allocation.require_room(self.hpo_config["buffer_size"], state, plan)
             shapes = self._recorder_shapes(state, plan)
             return training.train_traced(self._structure, self._hp, plan, state, shapes)
         state = allocation.with_room(

@@ -104,7 +104,7 @@ class AgentStructure:
     Attributes:
         env: Where it learns.
         eval_env: Where it is evaluated.
-        network: The network's class and its fields, see :func:`learner.network`.
+        network: The network's class and its fields, which compare equal.
         images: Whether observations reach the network as images.
         deterministic_eval: Greedy evaluation; otherwise epsilon-greedy with ``eval_eps``.
         eval_eps: Probability of a random action in an evaluation that is not greedy.

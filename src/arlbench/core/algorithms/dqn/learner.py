@@ -19,6 +19,7 @@ from arlbench.core.algorithms.dqn.acting import (
     draw_actions,
     epsilon_greedy,
     q_values,
+    read,
 )
 from arlbench.core.algorithms.dqn.hyperparameters import Structure, TracedHyperparameters
 from arlbench.core.algorithms.dqn.recording import Recorder, record_step, record_update
@@ -202,18 +203,13 @@ def gradient_step(inputs: Inputs, carry: Carry) -> Carry:
     rows, weights = _sample(structure, hp, buffer, row(draws, counter))
     batch: StoredTransition = replay.gather(buffer, rows)
 
-    def read(obs: Any) -> jax.Array:
-        features = encode(structure.agent.env.observation_space, obs, structure.agent.images)
-        return running_statistics.normalize(
-            runner.normalizer_state, features, hp.normalize_observations
-        )
-
+    read_batch = partial(read, structure.agent, runner.normalizer_state, hp.normalize_observations)
     train_state, loss, td_error, grads = update(
         runner.train_state,
-        read(batch.obs),
+        read_batch(batch.obs),
         weights,
         batch.action,
-        read(batch.next_obs),
+        read_batch(batch.next_obs),
         batch.reward,
         batch.terminated,
         hp.gamma,

@@ -13,6 +13,9 @@ _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {"tanh": nn.tanh, "r
 #: Names that ``activation`` may take.
 ACTIVATIONS = tuple(_ACTIVATIONS)
 
+#: The brightest pixel; CNNQ scales images to [0, 1] by it.
+MAX_PIXEL = 255.0
+
 _HIDDEN_INIT = nn.initializers.orthogonal(2**0.5)
 _OUTPUT_INIT = nn.initializers.orthogonal(1.0)
 
@@ -72,7 +75,7 @@ class CNNQ(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Values ``[B, action_dim]`` of frames ``[B, channels, 84, 84]`` from 0 to 255."""
         activation = _ACTIVATIONS[self.activation]
-        x = jnp.moveaxis(x.astype(jnp.float32) / 255.0, -3, -1)
+        x = jnp.moveaxis(x.astype(jnp.float32) / MAX_PIXEL, -3, -1)
         for convolution in self.convolutions:
             x = activation(convolution(x))
         x = activation(self.hidden(x.reshape(*x.shape[:-3], -1)))

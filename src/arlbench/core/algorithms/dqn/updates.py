@@ -63,11 +63,12 @@ def update_once(
     agent: AgentStructure,
     train_state: DQNTrainState,
     obs: Any,
+    next_obs: Any,
+    *,
     is_weights: jax.Array,
     actions: jax.Array,
-    next_obs: Any,
     rewards: jax.Array,
-    terminated: jax.Array,
+    dones: jax.Array,
     hp: TracedHyperparameters,
 ) -> tuple[DQNTrainState, jax.Array, jax.Array, Any]:
     """:func:`update` on observations as the environment gives them, outside a run."""
@@ -84,7 +85,7 @@ def update_once(
         actions,
         encode(space, next_obs, agent.images),
         rewards,
-        terminated,
+        dones,
         hp.gamma,
     )
     if train_state.target_params is not None:

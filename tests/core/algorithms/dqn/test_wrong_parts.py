@@ -1,0 +1,140 @@
+"""Parts that do not belong together are refused by name, before anything is traced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flashbax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.buffers import sum_tree
+from arlbench.errors import ArlbenchError, ConfigurationError
+from probes import CAPACITY, OneStep, Walk, same_bits, small_dqn, small_state
+
+TRAIN = {"n_total_timesteps": 64, "n_eval_steps": 1, "n_eval_episodes": 2}
+
+
+class OtherSpace(OneStep):
+    """Like another task: seven observations."""
+
+    observation_space = spaces.Discrete(7)
+
+
+def with_train_state(dqn: DQN, **fields: Any) -> tuple[Any, Any]:
+    runner, buffer = small_state(dqn)
+    return runner._replace(train_state=runner.train_state.replace(**fields)), buffer
+
+
+def a_flashbax_buffer() -> Any:
+    buffer = flashbax.make_prioritised_flat_buffer(16, 2, 2)
+    return buffer.init({"obs": jnp.zeros(2)})
+
+
+REFUSED = {
+    "one observation": (
+        lambda dqn: dqn.predict(small_state(dqn).runner_state, np.zeros(2, np.float32), None),
+        r"obs has the shape \(2,\).*obs\[None\]",
+    ),
+    "observations of another width": (
+        lambda dqn: dqn.predict(small_state(dqn).runner_state, np.zeros((5, 1)), None),
+        r"obs has the shape \(5, 1\)",
+    ),
+    "an eval_env of another task": (
+        lambda dqn: small_dqn(settings={"eval_env": OtherSpace()}),
+        "eval_env has the observation_space Discrete",
+    ),
+    "a state of another network": (
+        lambda dqn: dqn.train(*small_state(small_dqn(hidden_size=5)), **TRAIN),
+        r"runner_state.*hidden_0.*shape.*same network",
+    ),
+    "a state of another number of environments": (
+        lambda dqn: dqn.train(*small_state(small_dqn(Walk(n_envs=3))), **TRAIN),
+        r"runner_state.*has the shape \(3",
+    ),
+    "states in the wrong order": (
+        lambda dqn: dqn.train(*reversed(small_state(dqn)), **TRAIN),
+        "in this order",
+    ),
+    "parameters of another dtype": (
+        lambda dqn: dqn.init(
+            jax.random.key(0),
+            network_params=jax.tree.map(
+                lambda x: x.astype(jnp.bfloat16), small_state(dqn).runner_state.train_state.params
+            ),
+        ),
+        "bfloat16, and this DQN needs float32",
+    ),
+    "a buffer of another library": (
+        lambda dqn: dqn.init(jax.random.key(0), buffer_state=a_flashbax_buffer()),
+        "buffer of an arlbench DQN",
+    ),
+    "more episodes than can be counted": (
+        lambda dqn: dqn.train(*small_state(dqn), 64, 1, 2**31),
+        "n_eval_episodes must be a positive whole number of at most",
+    ),
+    "a buffer that would have to grow in jit": (
+        lambda dqn: jax.jit(
+            lambda key: dqn.train(*dqn.init(key, capacity=4), **TRAIN)[1].eval_rewards
+        )(jax.random.key(0)),
+        "Inside jax.jit a buffer cannot grow, and this one has 4 rows",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_it_is_refused_by_name(case: str) -> None:
+    attempt, message = REFUSED[case]
+    with pytest.raises(ConfigurationError, match=message):
+        attempt(small_dqn(Walk()))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"actions": jnp.zeros(3)}, "actions are float32, and must be integers"),
+        ({"rewards": jnp.zeros((3, 1))}, r"rewards has the shape \(3, 1\)"),
+        ({"dones": [0.0, 0.0]}, r"dones has the shape \(2,\)"),
+        ({"next_observations": jnp.zeros((3, 9))}, "next_observations has the shape"),
+    ],
+)
+def test_an_update_needs_parts_of_one_batch(changed: dict[str, Any], message: str) -> None:
+    dqn = small_dqn(Walk())
+    batch = {
+        "observations": jnp.zeros((3, 2)),
+        "is_weights": jnp.ones(3),
+        "actions": jnp.zeros(3, jnp.int32),
+        "next_observations": jnp.zeros((3, 2)),
+        "rewards": jnp.zeros(3),
+        "dones": jnp.zeros(3),
+    }
+    with pytest.raises(ArlbenchError, match=message):
+        dqn.update(small_state(dqn).runner_state.train_state, **{**batch, **changed})
+
+
+def test_a_state_without_target_parameters_begins_with_a_copy_of_its_own() -> None:
+    dqn = small_dqn(Walk())
+    without, _ = dqn.train(*with_train_state(dqn, target_params=None), **TRAIN)
+    usual, _ = dqn.train(*small_state(dqn), **TRAIN)
+    assert same_bits(without.runner_state.train_state, usual.runner_state.train_state)
+
+
+def test_a_state_that_jit_closes_over_is_trained_and_kept() -> None:
+    dqn = small_dqn(Walk())
+    state = small_state(dqn)
+    traced = jax.jit(lambda: dqn.train(*state, **TRAIN)[1].eval_rewards)()
+    _, result = dqn.train(*state, **TRAIN)
+    np.testing.assert_array_equal(traced, result.eval_rewards)
+
+
+def test_empty_levels_above_a_tree_change_no_draw() -> None:
+    values = jax.random.uniform(jax.random.key(0), (CAPACITY,))
+    quantiles = jax.random.uniform(jax.random.key(1), (2000,))
+    small = sum_tree.find(sum_tree.build(values), quantiles)
+    for factor in (2, 4, 8):
+        padded = jnp.pad(values, (0, CAPACITY * (factor - 1)))
+        np.testing.assert_array_equal(sum_tree.find(sum_tree.build(padded), quantiles), small)
