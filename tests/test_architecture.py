@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "runtime": set(),
     ".": {"runtime", "core"},
     "core": {"errors"},
-    "runs": {"core", "errors"},
+    "autorl": {"core", "errors"},
+    "runs": {"autorl", "core", "errors"},
     # Reports read files, so they can be made where nothing was trained.
     "report": {"errors"},
     "cli": {".", "report", "runs", "core", "errors"},
@@ -40,6 +41,7 @@ MAY_IMPORT_IN_CORE = {
     "buffers": set(),
     "environments": {"lazy_imports"},
     "wrappers": {"environments"},
+    "checkpoints": set(),
     "algorithms": {"buffers", "environments", "wrappers", *CORE_TOOLS},
 }
 

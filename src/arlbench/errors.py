@@ -35,6 +35,10 @@ class RunFolderError(ArlbenchError, OSError):
     """A run folder that cannot be written, read or used."""
 
 
+class CheckpointError(ArlbenchError, OSError):
+    """A checkpoint that is damaged, of another origin, or that cannot be written."""
+
+
 class DivergenceError(ArlbenchError, ArithmeticError):
     """Learning that became non-finite.
 

@@ -44,4 +44,4 @@ def test_parameters_are_named_by_their_path(tmp_path: Path) -> None:
     folder.write_params(3, {"params": {"out": {"bias": np.arange(2.0)}}})
     with np.load(tmp_path / "run" / "params-seed-3.npz") as saved:
         np.testing.assert_array_equal(saved["params/out/bias"], [0.0, 1.0])
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["params-seed-3.npz"]
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {"params-seed-3.npz", "run.lock"}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
+
+import typer
 
 from arlbench.errors import ConfigurationError
 
@@ -66,3 +68,18 @@ def parse_env_kwargs(text: str) -> dict[str, Any]:
             f"--env-kwargs must be a JSON object like '{{\"size\": 5}}', not {text}."
         )
     return settings
+
+
+def refuse_beside_resume(context: typer.Context, allowed: Collection[str]) -> None:
+    """Raises where a resumed run is given settings that were decided when it began."""
+    given = [name for name in context.params if name not in allowed and _was_given(context, name)]
+    if given:
+        raise ConfigurationError(
+            f"--resume goes on with the settings that the run began with, so {given[0]!r} cannot "
+            "be given; begin a new run to change it."
+        )
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -100,10 +100,10 @@ def closing_table(result: RunResult, start_up: float, folder: Path) -> None:
     table.add_column()
     table.add_row("final return", _return_text(result))
     table.add_row("start-up", f"{start_up:.1f} s")
-    table.add_row("compilation", f"{result.compile_seconds:.1f} s")
-    per_second = result.timesteps / max(result.train_seconds, 1e-9)
+    table.add_row("compilation", f"{result.elapsed.compiling:.1f} s")
+    per_second = result.timesteps / max(result.elapsed.training, 1e-9)
     table.add_row(
-        "training", f"{result.train_seconds:.1f} s ({per_second:,.0f} steps/s with evaluations)"
+        "training", f"{result.elapsed.training:.1f} s ({per_second:,.0f} steps/s with evaluations)"
     )
     table.add_row("saved in", str(folder))
     _console.print(table)
@@ -119,7 +119,11 @@ def _return_text(result: RunResult) -> str:
     return f"{mean:.1f}, 95 % interval {low:.1f} to {high:.1f} over {len(final)} seeds"
 
 
-def interrupted(folder: Path, anything: bool) -> None:
-    """Says that the run was stopped, and where its files are."""
-    saved = "what there was is saved" if anything else "its settings are saved"
-    _console.print(f"stopped; {saved} in {folder}")
+def interrupted(folder: Path) -> None:
+    """Says that the run was stopped, and how it goes on."""
+    _console.print(f"stopped; go on with: arlbench train --resume {folder}", soft_wrap=True)
+
+
+def notice(sentence: str) -> None:
+    """One sentence about something that the user did not ask for."""
+    _console.print(f"note: {sentence}", style="yellow", markup=False, soft_wrap=True)

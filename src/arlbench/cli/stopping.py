@@ -10,8 +10,11 @@ from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
-#: How long work may take to save what it has, after it was asked to stop, in seconds.
+#: How long work may take to notice that it was asked to stop, in seconds.
 GRACE_SECONDS = 0.8
+
+#: How long it may then take to save what it has.
+SAVING_SECONDS = 120.0
 
 _POLL_SECONDS = 0.05
 
@@ -21,10 +24,14 @@ class StoppableWork(Generic[Result]):
 
     Attributes:
         stop: Set when the work should save what it has and return.
+        noticed: Set by the work when it has noticed, and saves.
+        signal: The number of the signal that asked for it, 0 before.
     """
 
     def __init__(self, work: Callable[[], Result]) -> None:
         self.stop = threading.Event()
+        self.noticed = threading.Event()
+        self.signal = 0
         self._work = work
         self._result: list[Result] = []
         self._error: list[BaseException] = []
@@ -45,6 +52,8 @@ class StoppableWork(Generic[Result]):
         while self._thread.is_alive() and not self.stop.is_set():
             self._thread.join(_POLL_SECONDS)
         self._thread.join(GRACE_SECONDS)
+        if self.noticed.is_set():
+            self._thread.join(SAVING_SECONDS)
         if self._error:
             raise self._error[0]
         return self._result[0] if self._result else None
@@ -55,5 +64,12 @@ class StoppableWork(Generic[Result]):
         except BaseException as error:
             self._error.append(error)
 
-    def _ask_to_stop(self, _: int, __: FrameType | None) -> None:
+    def wants_to_stop(self) -> bool:
+        """For the work to call now and then: whether it should save and return."""
+        if self.stop.is_set():
+            self.noticed.set()
+        return self.stop.is_set()
+
+    def _ask_to_stop(self, number: int, _: FrameType | None) -> None:
+        self.signal = number
         self.stop.set()

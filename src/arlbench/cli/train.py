@@ -6,22 +6,49 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import typer
 
-from arlbench.cli.arguments import parse_env_kwargs, split_words
+from arlbench.cli.arguments import parse_env_kwargs, refuse_beside_resume, split_words
 
 if TYPE_CHECKING:
+    from arlbench.cli.stopping import StoppableWork
+    from arlbench.runs.folder import RunFolder
     from arlbench.runs.run import RunResult
+    from arlbench.runs.saving import Saving
     from arlbench.runs.settings import RunSettings
 
 DEFAULT_ENV = "CartPole-v1"
 
-_INTERRUPTED = 130
+# What may stand beside --resume; all else was decided when the run began.
+_WITH_RESUME = {"resume", "checkpoint_every", "keep", "quiet", "as_json"}
+
+
+class _Job(NamedTuple):
+    """What is to be trained, and how to talk about it."""
+
+    settings: RunSettings
+    folder: RunFolder
+    saving: Saving
+    resumed: bool
+    quiet: bool
+    as_json: bool
+
+    @property
+    def talkative(self) -> bool:
+        return not (self.quiet or self.as_json)
+
+    def notice(self, sentence: str) -> None:
+        """Tells the user something that went otherwise than planned."""
+        from arlbench.cli import display
+
+        if not self.quiet:
+            display.notice(sentence)
 
 
 def train(
+    context: typer.Context,
     words: list[str] = typer.Argument(
         None, metavar="[ENV] [KEY=VALUE ...]", help="An environment, and hyperparameters."
     ),
@@ -38,68 +65,122 @@ def train(
         False, "--defaults", help="Begin with the space's defaults, not with tuned values."
     ),
     memory_limit: float = typer.Option(4.0, help="Refuse runs that would take more, in GiB."),
+    resume: Path = typer.Option(
+        None, metavar="RUN", help="Continue the run in this folder, as if it had not stopped."
+    ),
+    checkpoint_every: float = typer.Option(
+        60.0, help="Seconds between two checkpoints; 0 writes one only when the run is stopped."
+    ),
+    keep: int = typer.Option(2, help="How many checkpoints to keep."),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON only."),
 ) -> None:
     """Train DQN: arlbench train CartPole-v1 learning_rate=1e-3 hidden_size=128"""
     started = time.perf_counter()
-    env_name, overrides = split_words(words or [], DEFAULT_ENV)
-    settings_kwargs = parse_env_kwargs(env_kwargs)
+    if resume is not None:
+        refuse_beside_resume(context, _WITH_RESUME)
+        settings, folder, note = _reopen(resume)
+    else:
+        asked = {
+            "first_seed": seed,
+            "n_seeds": seeds,
+            "n_total_timesteps": timesteps,
+            "n_eval_steps": evaluations,
+            "n_eval_episodes": eval_episodes,
+            "memory_limit_gib": memory_limit,
+            "tuned": not defaults,
+        }
+        settings, folder, note = _begin(words or [], framework, n_envs, env_kwargs, out, asked)
+    from arlbench.runs.saving import Saving
 
-    from arlbench.cli import display
+    saving = Saving.checked(checkpoint_every, keep)
+    job = _Job(settings, folder, saving, resume is not None, quiet, as_json)
+    if note:
+        job.notice(note)
+    _run(job, started)
+
+
+def _begin(
+    words: list[str],
+    framework: str,
+    n_envs: int,
+    env_kwargs: str,
+    out: Path | None,
+    asked: dict[str, Any],
+) -> tuple[RunSettings, RunFolder, str]:
+    """The settings and the folder of a new run."""
+    env_name, overrides = split_words(words, DEFAULT_ENV)
+    kwargs = parse_env_kwargs(env_kwargs)
+
     from arlbench.core.environments import EnvSpec
     from arlbench.runs.folder import RunFolder, next_folder
     from arlbench.runs.settings import resolve
 
-    settings = resolve(
-        EnvSpec(framework, env_name, n_envs, settings_kwargs),
-        overrides,
-        first_seed=seed,
-        n_seeds=seeds,
-        n_total_timesteps=timesteps,
-        n_eval_steps=evaluations,
-        n_eval_episodes=eval_episodes,
-        memory_limit_gib=memory_limit,
-        tuned=not defaults,
-    )
-    folder = RunFolder(out if out is not None else next_folder(Path("runs"), env_name))
-    talkative = not (quiet or as_json)
-    if talkative:
-        display.header(settings, folder.path)
-    result = _train(settings, folder, talkative, time.perf_counter() - started)
-    if result is None:
+    settings = resolve(EnvSpec(framework, env_name, n_envs, kwargs), overrides, **asked)
+    folder = RunFolder(out or next_folder(Path("runs"), env_name))
+    folder.write_settings(settings)
+    return settings, folder, ""
+
+
+def _reopen(path: Path) -> tuple[RunSettings, RunFolder, str]:
+    """The settings and the folder of an earlier run, and what has changed since."""
+    from arlbench.runs.folder import RunFolder
+
+    folder = RunFolder.reopen(path)
+    settings, note = folder.read_settings()
+    return settings, folder, note
+
+
+def _run(job: _Job, started: float) -> None:
+    """Trains what is left of a run, and says what came of it."""
+    from arlbench.cli import display
+
+    if job.folder.is_finished():
+        job.notice(f"The run in {job.folder.path} is finished; nothing is left to do.")
+    else:
+        if job.talkative:
+            display.header(job.settings, job.folder.path)
+        result, work = _train(job, started)
+        if result is None or result.status == "interrupted":
+            if not job.quiet:
+                display.interrupted(job.folder.path)
+            _leave(128 + work.signal, at_once=result is None)
+    if job.as_json:
+        typer.echo(json.dumps(job.folder.read_summary()))
+
+
+def _leave(code: int, at_once: bool) -> NoReturn:
+    if at_once:
         # Something is still compiling and cannot be stopped; nothing of it is to be saved.
-        if not quiet:
-            display.interrupted(folder.path, (folder.path / "evaluations.csv").exists())
-        os._exit(_INTERRUPTED)
-    if as_json:
-        typer.echo(json.dumps(json.loads((folder.path / "summary.json").read_text())))
-    if result.status == "interrupted":
-        if not quiet:
-            display.interrupted(folder.path, bool(result.returns))
-        raise typer.Exit(_INTERRUPTED)
+        os._exit(code)
+    raise typer.Exit(code)
 
 
-def _train(
-    settings: RunSettings, folder: Any, talkative: bool, start_up: float
-) -> RunResult | None:
-    """Trains in a thread, shows progress, draws the curve; None if it did not stop in time."""
+def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork]:
+    """Trains in a thread, shows progress, draws the curve; no result if it did not stop."""
     from arlbench.cli import display
     from arlbench.cli.stopping import StoppableWork
-    from arlbench.runs.run import Run
+    from arlbench.runs.run import train_run
 
-    with display.progress_bar(settings, talkative) as show:
+    start_up = time.perf_counter() - started
+    with display.progress_bar(job.settings, job.talkative) as show:
         work = StoppableWork(
-            lambda: Run(settings, folder, lambda p: show(p) or work.stop.is_set()).train()
+            lambda: train_run(
+                job.settings,
+                job.folder,
+                job.saving,
+                on_progress=lambda progress: show(progress) or work.wants_to_stop(),
+                on_notice=job.notice,
+                resumed=job.resumed,
+            )
         )
         work.start()
         # Drawing needs slow imports; they happen here while the other thread compiles.
         from arlbench.report import learning_curve
 
         result = work.finish()
-    if result is None:
-        return None
-    learning_curve.draw(folder.path)
-    if talkative:
-        display.closing_table(result, start_up, folder.path)
-    return result
+    if result is not None:
+        learning_curve.draw(job.folder.path)
+        if job.talkative:
+            display.closing_table(result, start_up, job.folder.path)
+    return result, work

@@ -13,6 +13,7 @@ from arlbench.core.algorithms.algorithm import TrainingProgress
 from arlbench.core.algorithms.dqn import DQN, DQNState
 from arlbench.errors import DivergenceError
 from arlbench.runs.folder import RunFolder
+from arlbench.runs.saving import Elapsed, RunCheckpoints, RunPosition, Saving, load_position
 from arlbench.runs.settings import RunSettings
 from arlbench.runs.stopwatch import CompilationClock
 
@@ -39,78 +40,122 @@ class RunResult(NamedTuple):
         returns: For each seed begun, returns ``[n_evaluations, n_eval_episodes]``.
         timesteps: Environment steps trained, over all seeds.
         interval: Environment steps between two evaluations.
-        compile_seconds: Time spent on tracing and compiling.
-        train_seconds: The rest of the training's time, evaluations included.
+        elapsed: Time that it took, also before it was interrupted.
     """
 
     status: Status
     returns: dict[int, np.ndarray]
     timesteps: int
     interval: int
-    compile_seconds: float
-    train_seconds: float
+    elapsed: Elapsed
 
 
 #: Called between segments; the run stops where it returns True.
 OnRunProgress = Callable[[RunProgress], bool]
 
 
+def train_run(
+    settings: RunSettings,
+    folder: RunFolder,
+    saving: Saving,
+    *,
+    on_progress: OnRunProgress,
+    on_notice: Callable[[str], None],
+    resumed: bool = False,
+) -> RunResult:
+    """Trains every seed of a run, or what is left of it.
+
+    Args:
+        settings: What to train.
+        folder: Where to keep what comes of it.
+        saving: When to save where it stands.
+        on_progress: Called between segments; the run is saved and stops where it
+            returns True.
+        on_notice: Takes sentences for the user.
+        resumed: Go on from the newest checkpoint in the folder.
+
+    Raises:
+        DivergenceError: If learning became non-finite; all that came before is saved.
+        CheckpointError: If there is a checkpoint to go on from and it cannot be read.
+    """
+    algorithm = settings.make_algorithm()
+    position, notes = load_position(folder, settings, algorithm) if resumed else (None, ())
+    for note in notes:
+        on_notice(note)
+    checkpoints = RunCheckpoints(folder, algorithm, saving, on_notice)
+    return Run(settings, folder, algorithm, on_progress, checkpoints).train(position)
+
+
 class Run:
     """One run: every seed in turn, each saved when it is done."""
 
     def __init__(
-        self, settings: RunSettings, folder: RunFolder, on_progress: OnRunProgress
+        self,
+        settings: RunSettings,
+        folder: RunFolder,
+        algorithm: DQN,
+        on_progress: OnRunProgress,
+        checkpoints: RunCheckpoints,
     ) -> None:
         self._settings = settings
         self._folder = folder
+        self._algorithm = algorithm
         self._on_progress = on_progress
-        self._algorithm: DQN = settings.make_algorithm()
+        self._checkpoints = checkpoints
+        self._clock = CompilationClock()
+        self._begin = time.perf_counter()
+        self._elapsed_before = Elapsed()
         self._returns: dict[int, np.ndarray] = {}
         self._timesteps_before = 0
         self._timesteps = 0
         self._stopped = False
 
-    def train(self) -> RunResult:
+    def train(self, position: RunPosition | None = None) -> RunResult:
         """Trains every seed, or until ``on_progress`` wants to stop.
+
+        Args:
+            position: Where an earlier run of the same settings stood; it goes on there.
 
         Raises:
             DivergenceError: If learning became non-finite; all that came before is saved.
         """
-        clock = CompilationClock()
-        begin = time.perf_counter()
-        self._folder.write_settings(self._settings)
+        first = 0
+        if position is not None:
+            first = position.seed_index
+            self._returns = dict(position.returns)
+            self._elapsed_before = position.elapsed
+            self._timesteps_before = first * position.training.total_timesteps
         status: Status = "finished"
         try:
-            for index, seed in enumerate(self._settings.seeds):
-                self._train_seed(index, seed)
+            for index in range(first, len(self._settings.seeds)):
+                self._train_seed(index, position.training if position else None)
+                position = None
                 if self._stopped:
                     status = "interrupted"
                     break
         except DivergenceError:
-            self._folder.write_summary(summarise(self._result("diverged", clock, begin)))
+            self._folder.write_summary(summarise(self._result("diverged")))
             raise
-        result = self._result(status, clock, begin)
+        finally:
+            self._checkpoints.close()
+        result = self._result(status)
         self._folder.write_summary(summarise(result))
         return result
 
-    def _train_seed(self, index: int, seed: int) -> None:
-        settings = self._settings
-        state = self._algorithm.init(jax.random.key(seed), capacity=settings.capacity)
-
-        def on_progress(progress: TrainingProgress) -> bool:
-            self._timesteps = self._timesteps_before + progress.timesteps
-            if len(progress.eval_rewards) > len(self._returns.get(seed, ())):
-                self._save_returns(seed, progress.eval_rewards)
-            self._stopped = self._on_progress(RunProgress(index, progress))
-            return self._stopped
-
+    def _train_seed(self, index: int, earlier: TrainingProgress | None) -> None:
+        settings, seed = self._settings, self._settings.seeds[index]
+        if earlier is None:
+            state = self._algorithm.init(jax.random.key(seed), capacity=settings.capacity)
+        else:
+            state = earlier.state
         try:
             trained, result = self._algorithm.train(
                 *state,
                 settings.n_total_timesteps,
                 settings.n_eval_steps,
                 settings.n_eval_episodes,
-                on_progress=on_progress,
+                on_progress=lambda progress: self._between_segments(index, progress),
+                progress=earlier,
             )
         except DivergenceError as error:
             self._save_returns(seed, np.asarray(error.result.eval_rewards))
@@ -118,6 +163,17 @@ class Run:
         self._save_returns(seed, np.asarray(result.eval_rewards))
         self._save_params(seed, trained)
         self._timesteps_before = self._timesteps
+
+    def _between_segments(self, index: int, progress: TrainingProgress) -> bool:
+        """Saves what is due; whether the training should stop."""
+        seed = self._settings.seeds[index]
+        self._timesteps = self._timesteps_before + progress.timesteps
+        if len(progress.eval_rewards) > len(self._returns.get(seed, ())):
+            self._save_returns(seed, progress.eval_rewards)
+        self._stopped = self._on_progress(RunProgress(index, progress))
+        save = self._checkpoints.save_now if self._stopped else self._checkpoints.save_if_due
+        save(RunPosition(index, progress, self._returns, self._elapsed))
+        return self._stopped
 
     def _save_returns(self, seed: int, returns: np.ndarray) -> None:
         self._returns[seed] = returns
@@ -133,16 +189,15 @@ class Run:
             settings.n_total_timesteps, settings.n_eval_steps
         )
 
-    def _result(self, status: Status, clock: CompilationClock, begin: float) -> RunResult:
-        seconds = time.perf_counter() - begin
-        return RunResult(
-            status,
-            self._returns,
-            self._timesteps,
-            self._interval,
-            clock.seconds,
-            max(seconds - clock.seconds, 0.0),
-        )
+    @property
+    def _elapsed(self) -> Elapsed:
+        seconds = time.perf_counter() - self._begin
+        before, compiling = self._elapsed_before, self._clock.seconds
+        training = max(seconds - compiling, 0.0)
+        return Elapsed(before.compiling + compiling, before.training + training)
+
+    def _result(self, status: Status) -> RunResult:
+        return RunResult(status, self._returns, self._timesteps, self._interval, self._elapsed)
 
 
 def final_returns(result: RunResult) -> dict[int, float]:
@@ -158,7 +213,7 @@ def summarise(result: RunResult) -> dict[str, Any]:
         "final_return_by_seed": {str(seed): value for seed, value in final.items()},
         "final_return_mean": float(np.mean(list(final.values()))) if final else None,
         "timesteps": result.timesteps,
-        "timesteps_per_second": round(result.timesteps / max(result.train_seconds, 1e-9), 1),
-        "compile_seconds": round(result.compile_seconds, 3),
-        "train_seconds": round(result.train_seconds, 3),
+        "timesteps_per_second": round(result.timesteps / max(result.elapsed.training, 1e-9), 1),
+        "compile_seconds": round(result.elapsed.compiling, 3),
+        "train_seconds": round(result.elapsed.training, 3),
     }

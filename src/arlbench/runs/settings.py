@@ -78,6 +78,12 @@ class RunSettings:
         """The settings as a JSON object, for people and programs."""
         return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True)
 
+    @classmethod
+    def from_mapping(cls, content: Mapping[str, Any]) -> RunSettings:
+        """The settings from the object that :meth:`to_json` writes."""
+        env_spec, seeds = EnvSpec(**content["env_spec"]), tuple(content["seeds"])
+        return cls(**{**content, "env_spec": env_spec, "seeds": seeds})
+
 
 def resolve(
     env_spec: EnvSpec,

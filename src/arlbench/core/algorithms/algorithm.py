@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import chex
 import jax
@@ -45,6 +45,9 @@ class Algorithm(abc.ABC):
         nas_config: The value of every architecture choice.
     """
 
+    #: Parts of a checkpoint that belong to the environment, not to the learner.
+    environment_parts: ClassVar[tuple[str, ...]] = ()
+
     name: str
     env: Environment
     eval_env: Environment
@@ -76,7 +79,25 @@ class Algorithm(abc.ABC):
     def get_checkpoint_factory(
         runner_state: Any, train_result: Any
     ) -> dict[str, Callable[[], Any]]:
-        """What can be saved, by name, each a function that returns it."""
+        """What can be saved, by name, each a function that returns it; None is not there."""
+
+    @abc.abstractmethod
+    def checkpoint_template(self) -> dict[str, Any]:
+        """Shapes of everything that ``get_checkpoint_factory`` offers, and of ``buffer``.
+
+        Returns:
+            Trees of ``jax.ShapeDtypeStruct`` by name, in which a length of None stands
+            for any length. ``buffer`` is the packed form of the replay buffer.
+        """
+
+    @abc.abstractmethod
+    def restore(self, parts: Mapping[str, Any], state: Any = None) -> Any:
+        """A state made of the parts of a checkpoint.
+
+        Args:
+            parts: Trees by name, in the structure of ``checkpoint_template``.
+            state: Provides what ``parts`` leaves out; where None, a fresh state does.
+        """
 
     @abc.abstractmethod
     def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:

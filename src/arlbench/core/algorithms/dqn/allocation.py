@@ -83,7 +83,7 @@ def with_room(
     limit_gib: float,
 ) -> DQNState:
     """The state with as many rows as the buffer may hold, or the run can fill."""
-    fillable = int(state.buffer_state.running_index) + plan.total_timesteps
+    fillable = int(state.buffer_state.running_index) + plan.remaining_timesteps
     needed = min(buffer_size, fillable)
     if needed <= replay.capacity(state.buffer_state):
         return state
@@ -107,7 +107,6 @@ def recorder_shapes(
     hp: TracedHyperparameters,
     state: DQNState,
     plan: training.Plan,
-    *,
     track_trajectories: bool,
     track_metrics: bool,
     limit_gib: float,
@@ -122,15 +121,16 @@ def recorder_shapes(
     """
     agent = structure.agent
     begin = state.runner_state.global_step
-    n_updates = plan.total_iterations * int(hp.gradient_steps)
+    n_iterations = plan.remaining_iterations
+    n_updates = n_iterations * int(hp.gradient_steps)
     if not checks.is_traced(begin):
-        n_updates = training.count_updates(hp, agent.env.n_envs, int(begin), plan.total_iterations)
+        n_updates = training.count_updates(hp, agent.env.n_envs, int(begin), n_iterations)
     shapes = recording.shapes(
         beginning.example_transition(agent),
         state.runner_state.train_state.params,
         agent.env.n_envs,
         structure.batch_size,
-        plan.total_timesteps // agent.env.n_envs if track_trajectories else None,
+        plan.remaining_timesteps // agent.env.n_envs if track_trajectories else None,
         n_updates if track_metrics else None,
     )
     records = {

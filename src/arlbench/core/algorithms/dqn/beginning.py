@@ -9,6 +9,7 @@ import chex
 import jax
 import jax.numpy as jnp
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
+from flax.core import FrozenDict, unfreeze
 
 from arlbench.core import running_statistics
 from arlbench.core.algorithms.dqn import checks
@@ -105,6 +106,11 @@ def prepare(structure: Structure, hp: TracedHyperparameters, state: DQNState) ->
         train_state = train_state.replace(target_params=target_params)
     train_state = follow_without_target(hp, train_state)
     return DQNState(runner._replace(train_state=train_state), buffer)
+
+
+def plain(params: Any) -> Any:
+    """Parameters as an ordinary dict, where they are flax's frozen one."""
+    return unfreeze(params) if isinstance(params, FrozenDict) else params
 
 
 def check_parts(

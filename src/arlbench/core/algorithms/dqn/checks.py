@@ -31,6 +31,15 @@ def positive_whole(name: str, value: Any) -> int:
     )
 
 
+def environments(env: Any, eval_env: Any, cnn_policy: bool) -> None:
+    """Raises where DQN cannot learn in the one or be evaluated in the other."""
+    learnable(env, "env")
+    learnable(eval_env, "eval_env")
+    same_spaces(env, eval_env)
+    if cnn_policy:
+        readable_images(env)
+
+
 def learnable(env: Any, role: str) -> None:
     """Raises where DQN cannot learn or be evaluated in this environment."""
     if not isinstance(env, Environment):
@@ -126,6 +135,14 @@ def not_consumed(*trees: Any) -> None:
                 "use the state which that call returned, or a copy made before it "
                 "(jax.tree.map(jnp.copy, state))."
             )
+
+
+def no_progress_when_traced(progress: Any) -> None:
+    """Raises where a training inside ``jax.jit`` should go on in the middle."""
+    if progress is not None:
+        raise ConfigurationError(
+            "Inside jax.jit a training cannot go on from a progress; call train outside of it."
+        )
 
 
 def is_traced(tree: Any) -> bool:

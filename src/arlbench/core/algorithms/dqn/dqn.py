@@ -11,19 +11,18 @@ import jax.numpy as jnp
 import optax
 from ConfigSpace import Configuration, ConfigurationSpace
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
-from flax.core import unfreeze
 from flax.core.frozen_dict import FrozenDict
 
-from arlbench.core.algorithms.algorithm import Algorithm, OnProgress
+from arlbench.core.algorithms.algorithm import Algorithm, OnProgress, TrainingProgress
 from arlbench.core.algorithms.dqn import (
     allocation,
     beginning,
+    checkpoint,
     checks,
     hyperparameters,
     programs,
     training,
 )
-from arlbench.core.algorithms.dqn.checkpoint import checkpoint_factory
 from arlbench.core.algorithms.dqn.models import CNNQ, MLPQ
 from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.algorithms.dqn.state import (
@@ -56,6 +55,7 @@ class DQN(Algorithm):
     """JAX-based implementation of Deep Q-Network (DQN)."""
 
     name: str = "dqn"
+    environment_parts = checkpoint.ENVIRONMENT_PARTS
 
     def __init__(
         self,
@@ -89,18 +89,12 @@ class DQN(Algorithm):
             ConfigurationError: If a name or value is unknown or impossible.
             UnknownEnvironmentError: If DQN cannot learn in this environment.
         """
-        self.env = env
-        self.eval_env = env if eval_env is None else eval_env
-        checks.learnable(self.env, "env")
-        checks.learnable(self.eval_env, "eval_env")
-        checks.same_spaces(self.env, self.eval_env)
-        if cnn_policy:
-            checks.readable_images(self.env)
+        self.env, self.eval_env = env, env if eval_env is None else eval_env
+        checks.environments(self.env, self.eval_env, cnn_policy)
         self.deterministic_eval = bool(deterministic_eval)
         self.eval_eps = float(hyperparameters.check_probability("eval_eps", eval_eps))
         self.cnn_policy = bool(cnn_policy)
-        self.track_trajectories = bool(track_trajectories)
-        self.track_metrics = bool(track_metrics)
+        self.track_trajectories, self.track_metrics = bool(track_trajectories), bool(track_metrics)
         self.memory_limit_gib = hyperparameters.check_positive("memory_limit_gib", memory_limit_gib)
         self._pacer = Pacer()
         self.nas_config = hyperparameters.resolve(
@@ -145,12 +139,26 @@ class DQN(Algorithm):
 
         Beside ``opt_state``, ``params``, ``target_params``, ``loss`` and
         ``trajectories`` it offers what an exact continuation needs: ``train_step``,
-        ``normalizer_state``, ``env_state``, ``obs``, ``rng`` (raw key data) and
-        ``global_step``. The replay buffer is saved apart.
-
-        What was not tracked is None.
+        ``normalizer_state``, ``env_state``, ``obs``, ``rng`` and ``global_step``; and of
+        the training's result ``eval_rewards``, ``grads`` and ``td_error``. The replay
+        buffer is saved apart. What was not tracked is None.
         """
-        return checkpoint_factory(runner_state, train_result)
+        return checkpoint.checkpoint_factory(runner_state, train_result)
+
+    def checkpoint_template(self) -> dict[str, Any]:
+        """Shapes of every part of a checkpoint; see :class:`Algorithm`."""
+        return checkpoint.template(self._agent, self._hp)
+
+    def restore(self, parts: Mapping[str, Any], state: DQNState | None = None) -> DQNState:
+        """The state with the parts of a checkpoint in place of its own.
+
+        Args:
+            parts: Trees by name, in the structure of :meth:`checkpoint_template`.
+            state: Provides the rest; a fresh state of key 0 where None.
+        """
+        # A buffer that is replaced at once need not be a large one.
+        rows = 1 if "buffer" in parts else None
+        return checkpoint.restore(state or self.init(jax.random.key(0), capacity=rows), parts)
 
     def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
         """Changes hyperparameters of this object; those not given stay as they are.
@@ -195,10 +203,7 @@ class DQN(Algorithm):
         if buffer_state is not None and capacity is not None:
             raise ConfigurationError("Give init either a buffer_state or a capacity, not both.")
         rng = typed_key(rng)
-        params, target = (
-            unfreeze(part) if isinstance(part, FrozenDict) else part
-            for part in (network_params, target_params)
-        )
+        params, target = map(beginning.plain, (network_params, target_params))
         beginning.check_parts(self._agent, rng, params, target, opt_state, self._hp)
         runner_state = programs.init_runner(self._agent, rng, params, target, opt_state, self._hp)
         if buffer_state is None:
@@ -265,9 +270,8 @@ class DQN(Algorithm):
             Tuple of (train_state, loss ``[]``, td_error ``[B]``, grads).
         """
         checks.not_consumed(train_state)
-        vectors = (is_weights, actions, rewards, dones)
-        names = ("is_weights", "actions", "rewards", "dones")
-        batch = dict(zip(names, map(jnp.asarray, vectors), strict=True))
+        batch = {"is_weights": is_weights, "actions": actions, "rewards": rewards, "dones": dones}
+        batch = jax.tree.map(jnp.asarray, batch)
         example = beginning.example_transition(self._agent).obs
         checks.transitions(example, observations, next_observations, **batch)
         return programs.update(
@@ -283,6 +287,7 @@ class DQN(Algorithm):
         n_eval_episodes: int = 10,
         schedule_timesteps: int | float | None = None,
         on_progress: OnProgress | None = None,
+        progress: TrainingProgress | None = None,
     ) -> DQNTrainReturnT:
         """Performs one full training.
 
@@ -303,6 +308,8 @@ class DQN(Algorithm):
                 None. Set it to the whole run's length when training in parts.
             on_progress: Called between segments of about a quarter of a second; the
                 training stops early where it returns True.
+            progress: Where an earlier call with the same numbers stood; this one does
+                the rest of it. Evaluations come back whole, records from here on.
 
         Returns:
             Tuple of DQN algorithm state and training result.
@@ -315,33 +322,27 @@ class DQN(Algorithm):
         """
         checks.not_consumed(runner_state, buffer_state)
         beginning.check_state(self._agent, runner_state, buffer_state, self._hp)
-        plan = training.make_plan(
-            n_total_timesteps,
-            n_eval_steps,
-            n_eval_episodes,
-            schedule_timesteps,
-            self.env.n_envs * self.hpo_config["train_freq"],
-        )
+        length = (n_total_timesteps, n_eval_steps, n_eval_episodes, schedule_timesteps)
+        per_iteration = self.env.n_envs * self.hpo_config["train_freq"]
+        plan = training.make_plan(*length, per_iteration, progress)
         state = DQNState(runner_state._replace(rng=typed_key(runner_state.rng)), buffer_state)
         if checks.is_traced(state):
+            checks.no_progress_when_traced(progress)
             allocation.require_room(self.hpo_config["buffer_size"], state, plan)
-            shapes = self._recorder_shapes(state, plan)
-            return training.train_traced(self._structure, self._hp, plan, state, shapes)
-        state = allocation.with_room(
-            self._agent, self.hpo_config["buffer_size"], state, plan, self.memory_limit_gib
+            records = self._room_for_records(state, plan)
+            return training.train_traced(self._structure, self._hp, plan, state, records)
+        size = self.hpo_config["buffer_size"]
+        state = allocation.with_room(self._agent, size, state, plan, self.memory_limit_gib)
+        earlier = () if progress is None else tuple(progress.eval_rewards)
+        loop = training.HostTraining(
+            self._structure, self._hp, plan, self._pacer, on_progress, earlier
         )
-        loop = training.HostTraining(self._structure, self._hp, plan, self._pacer, on_progress)
-        return loop.run(programs.unshared(state), self._recorder_shapes(state, plan))
+        return loop.run(programs.unshared(state), self._room_for_records(state, plan))
 
-    def _recorder_shapes(self, state: DQNState, plan: training.Plan) -> Recorder:
+    def _room_for_records(self, state: DQNState, plan: training.Plan) -> Recorder:
+        tracked = self.track_trajectories, self.track_metrics
         return allocation.recorder_shapes(
-            self._structure,
-            self._hp,
-            state,
-            plan,
-            track_trajectories=self.track_trajectories,
-            track_metrics=self.track_metrics,
-            limit_gib=self.memory_limit_gib,
+            self._structure, self._hp, state, plan, *tracked, self.memory_limit_gib
         )
 
     def check_memory(self, capacity: int | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +17,7 @@ from arlbench.core.algorithms.dqn.hyperparameters import Structure, TracedHyperp
 from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.algorithms.dqn.state import DQNState, DQNTrainingResult, DQNTrainReturnT
 from arlbench.core.algorithms.pacing import Pacer
-from arlbench.errors import DivergenceError
+from arlbench.errors import ConfigurationError, DivergenceError
 
 
 class Plan(NamedTuple):
@@ -28,6 +29,8 @@ class Plan(NamedTuple):
         n_eval_episodes: Episodes of each evaluation.
         schedule_timesteps: Environment steps over which the exploration schedule runs.
         steps_per_iteration: Environment steps of one iteration.
+        done_iterations: Iterations that an earlier call has done already.
+        done_evaluations: Evaluations that it has done.
     """
 
     n_iterations: int
@@ -35,14 +38,24 @@ class Plan(NamedTuple):
     n_eval_episodes: int
     schedule_timesteps: np.float32
     steps_per_iteration: int
+    done_iterations: int = 0
+    done_evaluations: int = 0
 
     @property
-    def total_iterations(self) -> int:
-        return self.n_iterations * self.n_eval_steps
+    def remaining_iterations(self) -> int:
+        return self.n_iterations * self.n_eval_steps - self.done_iterations
+
+    @property
+    def remaining_timesteps(self) -> int:
+        return self.remaining_iterations * self.steps_per_iteration
+
+    @property
+    def done_timesteps(self) -> int:
+        return self.done_iterations * self.steps_per_iteration
 
     @property
     def total_timesteps(self) -> int:
-        return self.total_iterations * self.steps_per_iteration
+        return self.n_iterations * self.n_eval_steps * self.steps_per_iteration
 
 
 def make_plan(
@@ -51,8 +64,11 @@ def make_plan(
     n_eval_episodes: int,
     schedule_timesteps: int | float | None,
     steps_per_iteration: int,
+    progress: TrainingProgress | None = None,
 ) -> Plan:
     """Checks the numbers of a training and divides it into intervals.
+
+    Where ``progress`` is given, what it has done is left out.
 
     Raises:
         ConfigurationError: If one of them is not a positive whole number.
@@ -60,13 +76,40 @@ def make_plan(
     total = positive_whole("n_total_timesteps", n_total_timesteps)
     evaluations = positive_whole("n_eval_steps", n_eval_steps)
     horizon = total if schedule_timesteps is None else schedule_timesteps
-    return Plan(
+    plan = Plan(
         n_iterations=math.ceil(total / (steps_per_iteration * evaluations)),
         n_eval_steps=evaluations,
         n_eval_episodes=positive_whole("n_eval_episodes", n_eval_episodes),
         schedule_timesteps=np.float32(positive_whole("schedule_timesteps", horizon)),
         steps_per_iteration=steps_per_iteration,
     )
+    return plan if progress is None else _continued(plan, progress)
+
+
+def _continued(plan: Plan, progress: TrainingProgress) -> Plan:
+    """What is left of a plan, from where an earlier call stood.
+
+    Raises:
+        ConfigurationError: If that was a call of another length.
+    """
+    done_iterations, rest = divmod(progress.timesteps, plan.steps_per_iteration)
+    done_evaluations = len(progress.eval_rewards)
+    ended, into_next = divmod(done_iterations, plan.n_iterations)
+    # Right after an interval its evaluation may still be due.
+    evaluations = {ended} if into_next else {ended, ended - 1}
+    if (
+        rest
+        or progress.total_timesteps != plan.total_timesteps
+        or np.shape(progress.eval_rewards)[1:] != (plan.n_eval_episodes,)
+        or done_evaluations not in evaluations
+    ):
+        raise ConfigurationError(
+            f"progress stands at {progress.timesteps} of {progress.total_timesteps} timesteps with "
+            f"evaluations {np.shape(progress.eval_rewards)}, which is no point of a training of "
+            f"{plan.total_timesteps} with {plan.n_eval_steps} evaluations of "
+            f"{plan.n_eval_episodes} episodes; call train with the numbers it was begun with."
+        )
+    return plan._replace(done_iterations=done_iterations, done_evaluations=done_evaluations)
 
 
 def count_updates(hp: TracedHyperparameters, n_envs: int, begin: int, n_iterations: int) -> int:
@@ -114,14 +157,15 @@ class HostTraining:
         plan: Plan,
         pacer: Pacer,
         on_progress: OnProgress | None,
+        earlier_returns: Sequence[np.ndarray] = (),
     ) -> None:
         self._structure = structure
         self._hp = hp
         self._plan = plan
         self._pacer = pacer
         self._on_progress = on_progress
-        self._timesteps = 0
-        self._returns: list[np.ndarray] = []
+        self._timesteps = plan.done_timesteps
+        self._returns = [np.asarray(returns, np.float32) for returns in earlier_returns]
 
     def run(self, state: DQNState, recorder_shapes: Recorder) -> DQNTrainReturnT:
         """Trains to the end of the plan, or until ``on_progress`` wants to stop.
@@ -131,8 +175,12 @@ class HostTraining:
         """
         state = programs.prepare(self._structure, self._hp, state)
         recorder = programs.room(recorder_shapes)
-        for _ in range(self._plan.n_eval_steps):
-            state, recorder, stop = self._interval(state, recorder)
+        plan = self._plan
+        for i in range(plan.done_evaluations, plan.n_eval_steps):
+            done = self._timesteps // plan.steps_per_iteration
+            state, recorder, stop = self._interval(
+                state, recorder, (i + 1) * plan.n_iterations - done
+            )
             if stop:
                 break
             returns, finite = programs.evaluate(
@@ -148,9 +196,10 @@ class HostTraining:
                 break
         return state, self._result(recorder)
 
-    def _interval(self, state: DQNState, recorder: Recorder) -> tuple[DQNState, Recorder, bool]:
-        """Trains up to the next evaluation, in segments."""
-        remaining = self._plan.n_iterations
+    def _interval(
+        self, state: DQNState, recorder: Recorder, remaining: int
+    ) -> tuple[DQNState, Recorder, bool]:
+        """Trains the iterations that remain to the next evaluation, in segments."""
         while remaining:
             n = self._pacer.next_segment(remaining)
             begin = time.perf_counter()

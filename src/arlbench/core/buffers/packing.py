@@ -1,0 +1,124 @@
+"""The buffer as it is saved: the rows that hold something, and no more."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
+from flashbax.buffers.sum_tree import SumTreeState
+
+from arlbench.core.buffers import replay
+from arlbench.core.buffers.replay import EMPTY, Experience
+
+
+class PackedBuffer(NamedTuple):
+    """The filled rows ``n`` of a buffer, and what else its state consists of.
+
+    Attributes:
+        transition: Stored transitions, leaves ``[n, ...]``, in the order of the rows.
+        priority: Raw priorities, float32 ``[n]``.
+        leaf_values: The sum tree's leaves, float32 ``[n]``. The sums above them follow.
+        max_recorded_priority: float32 ``[]``.
+        current_index: int32 ``[]``.
+        is_full: bool ``[]``.
+        running_index: int32 ``[]``.
+        capacity: Rows allocated, int32 ``[]``.
+    """
+
+    transition: Any
+    priority: Any
+    leaf_values: Any
+    max_recorded_priority: Any
+    current_index: Any
+    is_full: Any
+    running_index: Any
+    capacity: Any
+
+
+def pack(state: PrioritisedTrajectoryBufferState) -> PackedBuffer:
+    """The buffer without its empty rows, copied into ordinary memory."""
+    priority = np.asarray(state.experience.priority[0])
+    # Rows are filled from the first on, and emptied from the last.
+    n = int(np.count_nonzero(priority != EMPTY))
+    capacity, tree = replay.capacity(state), state.sum_tree_state
+
+    def rows(leaf: Any) -> np.ndarray:
+        return np.array(np.asarray(leaf)[0, :n], copy=True)
+
+    return PackedBuffer(
+        transition=jax.tree.map(rows, state.experience.transition),
+        priority=priority[:n].copy(),
+        leaf_values=np.asarray(tree.nodes)[capacity - 1 :][:n].copy(),
+        max_recorded_priority=np.array(tree.max_recorded_priority),
+        current_index=np.array(state.current_index),
+        is_full=np.array(state.is_full),
+        running_index=np.array(state.running_index),
+        capacity=np.int32(capacity),
+    )
+
+
+def template(example: Any) -> PackedBuffer:
+    """Shapes of a packed buffer; a length of None stands for any number of rows.
+
+    Args:
+        example: One transition (arrays or shapes), without batch axes.
+    """
+
+    def shape(dtype: Any, *lengths: int | None) -> Any:
+        return jax.ShapeDtypeStruct(lengths, dtype)  # type: ignore[arg-type]
+
+    return PackedBuffer(
+        transition=jax.tree.map(lambda x: shape(x.dtype, None, *x.shape), example),
+        priority=shape(np.float32, None),
+        leaf_values=shape(np.float32, None),
+        max_recorded_priority=shape(np.float32),
+        current_index=shape(np.int32),
+        is_full=shape(np.bool_),
+        running_index=shape(np.int32),
+        capacity=shape(np.int32),
+    )
+
+
+def unpack(packed: PackedBuffer) -> PrioritisedTrajectoryBufferState:
+    """The inverse of :func:`pack`, in new memory of the default device."""
+    capacity = int(packed.capacity)
+
+    def filled(rows: Any, nothing: float = 0.0) -> np.ndarray:
+        array = np.full((capacity, *rows.shape[1:]), nothing, rows.dtype)
+        array[: len(rows)] = rows
+        return array
+
+    def stored(rows: Any, nothing: float = 0.0) -> jax.Array:
+        return _on_device(filled(rows, nothing)[None])
+
+    tree = SumTreeState(
+        nodes=_on_device(_sums_above(filled(packed.leaf_values))),
+        max_recorded_priority=_on_device(packed.max_recorded_priority),
+        tree_depth=capacity.bit_length() - 1,
+        capacity=capacity,
+    )
+    return PrioritisedTrajectoryBufferState(  # type: ignore[call-arg]
+        experience=Experience(
+            jax.tree.map(stored, packed.transition), stored(packed.priority, EMPTY)
+        ),
+        current_index=_on_device(packed.current_index),
+        is_full=_on_device(packed.is_full),
+        sum_tree_state=tree,
+        running_index=_on_device(packed.running_index),
+    )
+
+
+def _sums_above(leaf_values: np.ndarray) -> np.ndarray:
+    """The nodes of the sum tree over these leaves; on the host, so nothing is compiled."""
+    levels = [leaf_values]
+    while len(levels[0]) > 1:
+        pairs = levels[0].reshape(-1, 2)
+        levels.insert(0, pairs[:, 0] + pairs[:, 1])
+    return np.concatenate(levels)
+
+
+def _on_device(array: Any) -> jax.Array:
+    # Memory of its own: training takes it over, and NumPy's cannot be taken over.
+    return jax.device_put(np.asarray(array), may_alias=False)

@@ -1,0 +1,25 @@
+"""Trees of arrays in folders that are whole or absent. Knows no algorithm."""
+
+from arlbench.core.checkpoints.background import BackgroundWriter
+from arlbench.core.checkpoints.folder import (
+    CheckpointFolder,
+    is_checkpoint,
+    newest_in,
+    read_checkpoint,
+    read_manifest,
+    write_checkpoint,
+)
+from arlbench.core.checkpoints.manifest import Manifest
+from arlbench.core.checkpoints.trees import on_host
+
+__all__ = [
+    "BackgroundWriter",
+    "CheckpointFolder",
+    "Manifest",
+    "is_checkpoint",
+    "newest_in",
+    "on_host",
+    "read_checkpoint",
+    "read_manifest",
+    "write_checkpoint",
+]

@@ -1,0 +1,236 @@
+"""Checkpoints on disk: written aside, synced, renamed into place, and pointed at.
+
+::
+
+    checkpoints/
+      newest                  the name of the newest whole checkpoint
+      checkpoint-000007/
+        manifest.json         what it is, and size and checksum of every other file
+        params.npz            a tree of arrays; a file for each part
+        …
+
+A folder whose name begins with a dot is being written or removed. Whoever is killed
+then leaves it behind; the next writer removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from arlbench.core.checkpoints.manifest import Manifest, package_versions, record_of
+from arlbench.core.checkpoints.trees import read_leaves, read_tree, write_tree
+from arlbench.errors import CheckpointError
+
+_MANIFEST = "manifest.json"
+_POINTER = "newest"
+_NAME = re.compile(r"checkpoint-(\d{6,})")
+_ASIDE = re.compile(r"\..*\.(part|old)")
+
+
+def write_checkpoint(path: Path, parts: Mapping[str, Any], info: Mapping[str, Any]) -> None:
+    """Writes a checkpoint; at ``path`` there is a whole one afterwards, or what was there.
+
+    Args:
+        path: The checkpoint's folder. One that is there already is replaced.
+        parts: Trees of arrays by name.
+        info: JSON values.
+
+    Raises:
+        CheckpointError: If it cannot be written; nothing of it is left then.
+    """
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        _remove(aside)
+        aside.mkdir(parents=True)
+        files = [aside / f"{name}.npz" for name in parts]
+        for file, tree in zip(files, parts.values(), strict=True):
+            write_tree(file, tree)
+        manifest = Manifest({f.name: record_of(f) for f in files}, info, package_versions())
+        (aside / _MANIFEST).write_text(manifest.to_json())
+        for file in (*files, aside / _MANIFEST, aside):
+            _sync(file)
+        if path.exists():
+            _move_away(path)
+        aside.rename(path)
+        _sync(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            _remove(aside)
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            f"The checkpoint {path} could not be written ({error.strerror or error})."
+        ) from error
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether the folder is one checkpoint, rather than a folder of several."""
+    return (path / _MANIFEST).exists()
+
+
+def read_manifest(path: Path) -> Manifest:
+    """What a checkpoint is.
+
+    Raises:
+        CheckpointError: If there is none, or if it is damaged or of a newer format.
+    """
+    file = path / _MANIFEST
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} holds no checkpoint that can be read ({error}).") from error
+    return Manifest.from_json(text, file)
+
+
+def read_checkpoint(path: Path, likes: Mapping[str, Any]) -> tuple[dict[str, Any], Manifest]:
+    """Reads parts of a checkpoint, each into the structure of a given tree.
+
+    Args:
+        path: The checkpoint's folder.
+        likes: For each part to read a tree of arrays or shapes; see ``read_tree``. None
+            reads it as it is, as NumPy arrays by name.
+
+    Returns:
+        The parts that were saved of those asked for, and the manifest.
+
+    Raises:
+        CheckpointError: If a file is missing or damaged, or a leaf does not fit.
+    """
+    manifest = read_manifest(path)
+    wanted = [name for name in likes if f"{name}.npz" in manifest.files]
+    for name in wanted:
+        _verify(path / f"{name}.npz", manifest)
+    try:
+        parts = {name: _read(path / f"{name}.npz", likes[name]) for name in wanted}
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    return parts, manifest
+
+
+class CheckpointFolder:
+    """A folder of numbered checkpoints, with one writer at a time.
+
+    Args:
+        path: Where; it is made when the first checkpoint is written.
+        keep: How many to keep; older ones are removed. None keeps all.
+    """
+
+    def __init__(self, path: Path, keep: int | None = None) -> None:
+        self.path = path
+        self._keep = keep
+
+    def next_path(self) -> Path:
+        """Where the next checkpoint belongs."""
+        numbers = [number for number, _ in _numbered(self.path)]
+        return self.path / f"checkpoint-{max(numbers, default=0) + 1:06d}"
+
+    def write(self, path: Path, parts: Mapping[str, Any], info: Mapping[str, Any]) -> None:
+        """Writes a checkpoint at ``next_path``, points at it, and removes old ones.
+
+        Raises:
+            CheckpointError: If it cannot be written; those before are untouched.
+        """
+        write_checkpoint(path, parts, info)
+        self._point_at(path)
+        self._remove_old()
+
+    def tidy(self) -> None:
+        """Removes what a killed writer has left behind."""
+        if self.path.is_dir():
+            for entry in list(self.path.iterdir()):
+                if _ASIDE.fullmatch(entry.name):
+                    _remove(entry)
+
+    def _point_at(self, path: Path) -> None:
+        aside = self.path / f".{_POINTER}.part"
+        try:
+            aside.write_text(path.name + "\n")
+            _sync(aside)
+            aside.replace(self.path / _POINTER)
+            _sync(self.path)
+        except OSError as error:
+            # Whole, but nothing points at it: gone, as if it had not been written.
+            _remove(path)
+            raise CheckpointError(
+                f"The checkpoint {path} could not be written ({error.strerror})."
+            ) from error
+
+    def _remove_old(self) -> None:
+        if self._keep is None:
+            return
+        for _, path in _numbered(self.path)[: -self._keep]:
+            _move_away(path)
+
+
+def newest_in(path: Path) -> tuple[Path, str] | None:
+    """The newest whole checkpoint of a folder, or None where there never was one.
+
+    Returns:
+        Its path, and a sentence where it is not the one that the pointer names.
+    """
+    numbered = _numbered(path)
+    try:
+        named = (path / _POINTER).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        named = ""
+    for _, checkpoint in numbered:
+        if checkpoint.name == named:
+            return checkpoint, ""
+    if not numbered:
+        return None
+    # Renamed into place, so it was whole; reading checks it again.
+    newest = numbered[-1][1]
+    return newest, f"The file {path / _POINTER} names no checkpoint; {newest.name} was taken."
+
+
+def _numbered(path: Path) -> list[tuple[int, Path]]:
+    entries: Iterable[Path] = path.iterdir() if path.is_dir() else ()
+    matches = ((_NAME.fullmatch(entry.name), entry) for entry in entries)
+    return sorted((int(match[1]), entry) for match, entry in matches if match)
+
+
+def _read(file: Path, like: Any) -> Any:
+    return read_leaves(file) if like is None else read_tree(file, like, file.stem)
+
+
+def _verify(file: Path, manifest: Manifest) -> None:
+    expected = manifest.files[file.name]
+    try:
+        found = record_of(file)
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read ({error.strerror}).") from error
+    if found.size != expected.size:
+        raise CheckpointError(
+            f"{file} is damaged: it has {found.size} bytes and was written with {expected.size}."
+        )
+    if found != expected:
+        raise CheckpointError(f"{file} is damaged: its checksum is not the one it was saved with.")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _move_away(path: Path) -> None:
+    """Removes a folder; one that is half removed does not look like a checkpoint."""
+    aside = path.with_name(f".{path.name}.old")
+    _remove(aside)
+    path.rename(aside)
+    _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,96 @@
+"""What a checkpoint is, and which bytes belong to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from arlbench.errors import CheckpointError
+
+#: Raised when a reader of today could not read what is written.
+FORMAT_VERSION = 1
+
+_FORMAT = "arlbench checkpoint"
+_PACKAGES = ("arlbench", "jax", "jaxlib", "flax", "optax", "flashbax", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class FileRecord:
+    """Size in bytes and SHA-256 of one file."""
+
+    size: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """The contents of ``manifest.json``.
+
+    Attributes:
+        files: Every file of the checkpoint by its name.
+        info: What the writer wants a reader to know, JSON values.
+        versions: The packages it was written with.
+        format_version: Of the folder's layout.
+    """
+
+    files: Mapping[str, FileRecord]
+    info: Mapping[str, Any]
+    versions: Mapping[str, str]
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """The manifest, followed by its own checksum."""
+        content = {"format": _FORMAT, **dataclasses.asdict(self)}
+        return json.dumps({"content": content, "sha256": _checksum(content)}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, path: Path) -> Manifest:
+        """The inverse of :meth:`to_json`; ``path`` is for errors.
+
+        Raises:
+            CheckpointError: If it is damaged, something else, or of a newer format.
+        """
+        try:
+            document = json.loads(text)
+            content = document["content"]
+            whole = document["sha256"] == _checksum(content)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise CheckpointError(f"{path} is damaged, or no manifest of a checkpoint.") from None
+        if not whole:
+            raise CheckpointError(f"{path} is damaged: its checksum does not fit its content.")
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise CheckpointError(f"{path} is not the manifest of an {_FORMAT}.")
+        if content["format_version"] > FORMAT_VERSION:
+            raise CheckpointError(
+                f"{path} has the format {content['format_version']}, and this version of arlbench "
+                f"reads up to {FORMAT_VERSION}; it was written by arlbench "
+                f"{content['versions']['arlbench']}, so install that or a newer one."
+            )
+        return cls(
+            files={name: FileRecord(**record) for name, record in content["files"].items()},
+            info=content["info"],
+            versions=content["versions"],
+            format_version=content["format_version"],
+        )
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of what a result depends on."""
+    return {name: metadata.version(name) for name in _PACKAGES}
+
+
+def record_of(path: Path) -> FileRecord:
+    """Size and checksum of a file on disk."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileRecord(path.stat().st_size, digest)
+
+
+def _checksum(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
