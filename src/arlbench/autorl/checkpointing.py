@@ -6,7 +6,7 @@ here knows which algorithm it is.
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -89,7 +89,8 @@ class Checkpointer:
 
         Args:
             algorithm: Whose state it is; its configuration is saved too.
-            state: ``(runner_state, buffer_state)``.
+            state: ``(runner_state, buffer_state)``; an algorithm without a buffer has
+                None there.
             train_result: Of the last training, for what was recorded in it.
             extra: Arrays by name, to find again after loading.
             info: JSON values, the same.
@@ -98,9 +99,10 @@ class Checkpointer:
             Where it is; with ``background`` where it will be.
 
         Raises:
-            ConfigurationError: If a part is unknown, or was not recorded.
+            ConfigurationError: If a part is unknown, or was not recorded, or if ``info``
+                is no JSON.
             CheckpointError: If it could not be written; with ``background`` it may be
-                the checkpoint before that could not.
+                the checkpoint before that could not. This one is not written then.
         """
         parts = self._collect(algorithm, state, train_result)
         if extra:
@@ -180,8 +182,8 @@ class Checkpointer:
             CheckpointError: As ``load`` does, or if it holds no buffer.
         """
         checkpoint, _ = _find(Path(path))
-        template = {BUFFER: algorithm.checkpoint_template()[BUFFER]}
-        parts, _ = _read(checkpoint, algorithm, template)
+        template = algorithm.checkpoint_template()
+        parts, _ = _read(checkpoint, algorithm, {BUFFER: template.get(BUFFER)})
         if BUFFER not in parts:
             raise CheckpointError(f"{checkpoint} holds no buffer; save it with names='all'.")
         return packing.unpack(parts[BUFFER])
@@ -202,22 +204,22 @@ class Checkpointer:
         if algorithm.env.kind == "host":
             wanted = [name for name in wanted if name not in algorithm.environment_parts]
         parts = {name: checkpoints.on_host(factory[name]()) for name in wanted}
+        if everything or BUFFER in self.names:
+            parts[BUFFER] = None if buffer_state is None else packing.pack(buffer_state)
         for name in self.names:
             if name in parts and parts[name] is None:
                 raise ConfigurationError(
                     f"{name} is to be saved and was not recorded; give save the train_result of "
                     "an algorithm that tracks it."
                 )
-        if everything or BUFFER in self.names:
-            parts[BUFFER] = packing.pack(buffer_state)
         return {name: part for name, part in parts.items() if part is not None}
 
     def _write(
         self, parts: Mapping[str, Any], algorithm: Algorithm, info: Mapping[str, Any]
     ) -> Path:
+        description = {**_description(algorithm), "info": checkpoints.as_json(info)}
         self.wait()
         path = self._folder.next_path()
-        description = {**_description(algorithm), "info": dict(info)}
         if self._background is None:
             self._folder.write(path, parts, description)
         else:
@@ -228,16 +230,14 @@ class Checkpointer:
 def _description(algorithm: Algorithm) -> dict[str, Any]:
     """What a state belongs to, as JSON values."""
     env = algorithm.env
-    return {
+    by_hand = {"name": env.env_name, "n_envs": env.n_envs}
+    description = {
         "algorithm": algorithm.name,
         "hpo_config": dict(algorithm.hpo_config),
         "nas_config": dict(algorithm.nas_config),
-        "env_spec": (
-            json.loads(env.spec.to_json())
-            if env.spec is not None
-            else {"name": env.env_name, "n_envs": env.n_envs}
-        ),
+        "env_spec": dataclasses.asdict(env.spec) if env.spec is not None else by_hand,
     }
+    return checkpoints.as_json(description)
 
 
 def _find(path: Path) -> tuple[Path, tuple[str, ...]]:
@@ -256,6 +256,8 @@ def _read(
     """Parts and info of a checkpoint, if it is one of this algorithm."""
     saved = checkpoints.read_manifest(checkpoint).info
     current = _description(algorithm)
+    if not current.keys() <= saved.keys():
+        raise CheckpointError(f"{checkpoint} is no checkpoint of an algorithm's state.")
     if saved["algorithm"] != current["algorithm"]:
         raise CheckpointError(
             f"{checkpoint} was saved by {saved['algorithm']}, and this is {current['algorithm']}."

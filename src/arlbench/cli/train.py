@@ -79,6 +79,8 @@ def train(
     started = time.perf_counter()
     if resume is not None:
         refuse_beside_resume(context, _WITH_RESUME)
+    saving = _checked_saving(checkpoint_every, keep)
+    if resume is not None:
         settings, folder, note = _reopen(resume)
     else:
         asked = {
@@ -91,13 +93,16 @@ def train(
             "tuned": not defaults,
         }
         settings, folder, note = _begin(words or [], framework, n_envs, env_kwargs, out, asked)
-    from arlbench.runs.saving import Saving
-
-    saving = Saving.checked(checkpoint_every, keep)
     job = _Job(settings, folder, saving, resume is not None, quiet, as_json)
     if note:
         job.notice(note)
     _run(job, started)
+
+
+def _checked_saving(every_seconds: float, keep: int) -> Saving:
+    from arlbench.runs.saving import Saving
+
+    return Saving.checked(every_seconds, keep)
 
 
 def _begin(

@@ -125,6 +125,7 @@ class Run:
             self._returns = dict(position.returns)
             self._elapsed_before = position.elapsed
             self._timesteps_before = first * position.training.total_timesteps
+            self._timesteps = self._timesteps_before + position.training.timesteps
         status: Status = "finished"
         try:
             for index in range(first, len(self._settings.seeds)):

@@ -107,6 +107,8 @@ class RunCheckpoints:
             self._save(position)
             self._checkpointer.wait()
 
+        # What could not be written before must not keep this one from being tried.
+        self.close()
         self._saving(save_and_wait)
 
     def close(self) -> None:
@@ -134,7 +136,7 @@ class RunCheckpoints:
             self._checkpointer.poll()
             action()
         except CheckpointError as error:
-            self._on_notice(f"{error} The run goes on; the checkpoint before it is whole.")
+            self._on_notice(f"{error} Those before it are whole.")
 
 
 def load_position(
@@ -147,8 +149,16 @@ def load_position(
     """
     if Checkpointer(folder.checkpoints).newest is None:
         return None, ("There is no checkpoint yet: the run begins at its first step.",)
-    loaded = Checkpointer.load(folder.checkpoints, algorithm)
-    returns = {int(seed): array for seed, array in loaded.extra.items()}
+    try:
+        loaded = Checkpointer.load(folder.checkpoints, algorithm)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{error} Nothing was changed; remove that checkpoint's folder to go on from the one "
+            "before it, or begin a new run."
+        ) from error
+    # In the order of the seeds; the names of a tree are in alphabetical order.
+    seeds = [seed for seed in settings.seeds if str(seed) in loaded.extra]
+    returns = {seed: loaded.extra[str(seed)] for seed in seeds}
     info = loaded.info
     seed_index = info["seed_index"]
     none_yet = np.zeros((0, settings.n_eval_episodes), np.float32)

@@ -9,13 +9,14 @@ from arlbench.core.checkpoints.folder import (
     read_manifest,
     write_checkpoint,
 )
-from arlbench.core.checkpoints.manifest import Manifest
+from arlbench.core.checkpoints.manifest import Manifest, as_json
 from arlbench.core.checkpoints.trees import on_host
 
 __all__ = [
     "BackgroundWriter",
     "CheckpointFolder",
     "Manifest",
+    "as_json",
     "is_checkpoint",
     "newest_in",
     "on_host",

@@ -34,10 +34,10 @@ _ASIDE = re.compile(r"\..*\.(part|old)")
 
 
 def write_checkpoint(path: Path, parts: Mapping[str, Any], info: Mapping[str, Any]) -> None:
-    """Writes a checkpoint; at ``path`` there is a whole one afterwards, or what was there.
+    """Writes a checkpoint; at ``path`` there is a whole one afterwards, or nothing.
 
     Args:
-        path: The checkpoint's folder. One that is there already is replaced.
+        path: The checkpoint's folder, which must not be there yet.
         parts: Trees of arrays by name.
         info: JSON values.
 
@@ -55,18 +55,14 @@ def write_checkpoint(path: Path, parts: Mapping[str, Any], info: Mapping[str, An
         (aside / _MANIFEST).write_text(manifest.to_json())
         for file in (*files, aside / _MANIFEST, aside):
             _sync(file)
-        if path.exists():
-            _move_away(path)
         aside.rename(path)
         _sync(path.parent)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             _remove(aside)
-        if isinstance(error, CheckpointError):
+        if isinstance(error, CheckpointError) or not isinstance(error, OSError):
             raise
-        raise CheckpointError(
-            f"The checkpoint {path} could not be written ({error.strerror or error})."
-        ) from error
+        raise _unwritable(path, error) from error
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -156,37 +152,43 @@ class CheckpointFolder:
             _sync(self.path)
         except OSError as error:
             # Whole, but nothing points at it: gone, as if it had not been written.
-            _remove(path)
-            raise CheckpointError(
-                f"The checkpoint {path} could not be written ({error.strerror})."
-            ) from error
+            with contextlib.suppress(OSError):
+                _move_away(path)
+            raise _unwritable(path, error) from error
 
     def _remove_old(self) -> None:
         if self._keep is None:
             return
         for _, path in _numbered(self.path)[: -self._keep]:
-            _move_away(path)
+            # One too many does no harm; the next writer tries again.
+            with contextlib.suppress(OSError):
+                _move_away(path)
 
 
 def newest_in(path: Path) -> tuple[Path, str] | None:
     """The newest whole checkpoint of a folder, or None where there never was one.
 
+    Every one was renamed into place when it was whole, so it is the one of the largest
+    number, also where a writer was killed before it could point at it.
+
     Returns:
-        Its path, and a sentence where it is not the one that the pointer names.
+        Its path, and a sentence where the pointer does not name it.
+
+    Raises:
+        CheckpointError: If there was one and it is gone.
     """
-    numbered = _numbered(path)
+    numbered, pointer = _numbered(path), path / _POINTER
+    if not numbered:
+        if pointer.exists():
+            raise CheckpointError(f"The checkpoint that {pointer} names is gone.")
+        return None
+    newest = numbered[-1][1]
     try:
-        named = (path / _POINTER).read_text().strip()
+        named = pointer.read_text().strip()
     except (OSError, UnicodeDecodeError):
         named = ""
-    for _, checkpoint in numbered:
-        if checkpoint.name == named:
-            return checkpoint, ""
-    if not numbered:
-        return None
-    # Renamed into place, so it was whole; reading checks it again.
-    newest = numbered[-1][1]
-    return newest, f"The file {path / _POINTER} names no checkpoint; {newest.name} was taken."
+    note = f"The file {pointer} does not name the newest checkpoint; {newest.name} was taken."
+    return newest, "" if named == newest.name else note
 
 
 def _numbered(path: Path) -> list[tuple[int, Path]]:
@@ -211,6 +213,12 @@ def _verify(file: Path, manifest: Manifest) -> None:
         )
     if found != expected:
         raise CheckpointError(f"{file} is damaged: its checksum is not the one it was saved with.")
+
+
+def _unwritable(path: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        f"The checkpoint {path} could not be written ({error.strerror or error})."
+    )
 
 
 def _sync(path: Path) -> None:

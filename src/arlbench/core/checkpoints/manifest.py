@@ -10,7 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from arlbench.errors import CheckpointError
+import numpy as np
+
+from arlbench.errors import CheckpointError, ConfigurationError
 
 #: Raised when a reader of today could not read what is written.
 FORMAT_VERSION = 1
@@ -44,8 +46,12 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:
-        """The manifest, followed by its own checksum."""
-        content = {"format": _FORMAT, **dataclasses.asdict(self)}
+        """The manifest, followed by its own checksum.
+
+        Raises:
+            ConfigurationError: If ``info`` is no JSON.
+        """
+        content = as_json({"format": _FORMAT, **dataclasses.asdict(self)})
         return json.dumps({"content": content, "sha256": _checksum(content)}, indent=1) + "\n"
 
     @classmethod
@@ -69,7 +75,7 @@ class Manifest:
             raise CheckpointError(
                 f"{path} has the format {content['format_version']}, and this version of arlbench "
                 f"reads up to {FORMAT_VERSION}; it was written by arlbench "
-                f"{content['versions']['arlbench']}, so install that or a newer one."
+                f"{content.get('versions', {}).get('arlbench')}, so install that or a newer one."
             )
         return cls(
             files={name: FileRecord(**record) for name, record in content["files"].items()},
@@ -77,6 +83,25 @@ class Manifest:
             versions=content["versions"],
             format_version=content["format_version"],
         )
+
+
+def as_json(value: Any) -> Any:
+    """The value as it comes back from a JSON file: names are texts, tuples are lists.
+
+    Raises:
+        ConfigurationError: If it cannot be written as JSON.
+    """
+    try:
+        return json.loads(json.dumps(value, default=_plain))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"What is saved beside a state must be JSON: {error}.") from None
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy as one of Python."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} is none")
 
 
 def package_versions() -> dict[str, str]:

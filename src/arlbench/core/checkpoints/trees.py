@@ -8,6 +8,7 @@ of their generator, small floats such as bfloat16 as plain bytes.
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,21 @@ from arlbench.errors import CheckpointError
 
 _TYPES = "__types__"
 _KEY = "key:"
+
+# What NumPy's ``dtype.isbuiltin`` says of types that a package has added to it.
+_OF_A_PACKAGE = 2
+
+
+# What reading a file of another kind ends with.
+_NO_TREE = (
+    OSError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    EOFError,
+    zipfile.BadZipFile,
+)
 
 
 class HostKey(NamedTuple):
@@ -44,18 +60,32 @@ def write_tree(path: Path, tree: Any) -> None:
     for name, leaf in _named_leaves(tree):
         if name in arrays or name == _TYPES:
             raise CheckpointError(f"Two leaves of a tree would both be called {name}; rename one.")
-        arrays[name], kind = _encode(leaf)
+        if not name.isprintable():
+            raise CheckpointError(f"A leaf is called {name!r}, which no file can hold; rename it.")
+        arrays[name], kind = _encode(name, leaf)
         if kind is not None:
             types[name] = kind
-    with path.open("xb") as file:
-        np.savez(file, allow_pickle=False, **{_TYPES: np.array(json.dumps(types))}, **arrays)
+    # Not numpy.savez, which has arguments of its own that a leaf may be called like.
+    with zipfile.ZipFile(path, "x") as file:
+        for name, array in {_TYPES: np.array(json.dumps(types)), **arrays}.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def read_leaves(path: Path) -> dict[str, Any]:
-    """All leaves by name, as NumPy arrays, or ``HostKey`` for random keys."""
-    with np.load(path, allow_pickle=False) as file:
-        types = json.loads(str(file[_TYPES]))
-        return {name: _decode(file[name], types.get(name)) for name in file.files if name != _TYPES}
+    """All leaves by name, as NumPy arrays, or ``HostKey`` for random keys.
+
+    Raises:
+        CheckpointError: If the file was not written by :func:`write_tree`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            # By the full name in the archive: a leaf may itself be called "a.npy".
+            arrays = {name: file[f"{name}.npy"] for name in file.files}
+        types = json.loads(str(arrays.pop(_TYPES)))
+        return {name: _decode(array, types.get(name)) for name, array in arrays.items()}
+    except _NO_TREE as error:
+        raise CheckpointError(f"{path} holds no tree of arrays ({error}).") from error
 
 
 def read_tree(path: Path, like: Any, what: str) -> Any:
@@ -113,15 +143,15 @@ def _copy(leaf: Any) -> Any:
     return np.array(leaf, copy=True)
 
 
-def _encode(leaf: Any) -> tuple[np.ndarray, str | None]:
+def _encode(name: str, leaf: Any) -> tuple[np.ndarray, str | None]:
     if _is_key(leaf):
         leaf = _copy(leaf)
     if isinstance(leaf, HostKey):
         return leaf.data, _KEY + leaf.generator
     array = np.asarray(leaf)
     if array.dtype.hasobject:
-        raise CheckpointError(f"A {type(leaf).__name__} cannot be saved; a tree holds arrays.")
-    if array.dtype.isbuiltin != 1:
+        raise CheckpointError(f"The leaf {name} cannot be saved: it is no array of numbers.")
+    if array.dtype.isbuiltin == _OF_A_PACKAGE:
         return array.view(f"V{array.dtype.itemsize}"), array.dtype.name
     return array, None
 

@@ -154,11 +154,15 @@ class DQN(Algorithm):
 
         Args:
             parts: Trees by name, in the structure of :meth:`checkpoint_template`.
-            state: Provides the rest; a fresh state of key 0 where None.
+            state: Provides the rest; where None a fresh state of key 0, whose target
+                network is a copy of the network.
         """
-        # A buffer that is replaced at once need not be a large one.
-        rows = 1 if "buffer" in parts else None
-        return checkpoint.restore(state or self.init(jax.random.key(0), capacity=rows), parts)
+        if state is None:
+            # A buffer that is replaced at once need not be a large one.
+            rows = 1 if "buffer" in parts else None
+            params = None if "target_params" in parts else parts.get("params")
+            state = self.init(jax.random.key(0), network_params=params, capacity=rows)
+        return checkpoint.restore(state, parts)
 
     def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
         """Changes hyperparameters of this object; those not given stay as they are.

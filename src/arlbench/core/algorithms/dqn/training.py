@@ -99,6 +99,7 @@ def _continued(plan: Plan, progress: TrainingProgress) -> Plan:
     evaluations = {ended} if into_next else {ended, ended - 1}
     if (
         rest
+        or not 0 <= progress.timesteps <= plan.total_timesteps
         or progress.total_timesteps != plan.total_timesteps
         or np.shape(progress.eval_rewards)[1:] != (plan.n_eval_episodes,)
         or done_evaluations not in evaluations
