@@ -14,6 +14,7 @@ import pytest
 
 from arlbench.autorl import Checkpointer
 from arlbench.core.algorithms.algorithm import TrainingProgress
+from arlbench.core.buffers import packing
 from arlbench.errors import ConfigurationError
 from continuing import KINDS, N_EPISODES, TIMESTEPS, bits, records_of, train_half
 from probes import FixedPacer, same_bits, small_dqn, small_state
@@ -124,6 +125,20 @@ def test_records_of_the_rest_begin_where_it_begins() -> None:
     assert [len(r.trajectories.reward) for r in (first, second)] == [320, 80]
     losses = np.concatenate([first.metrics.loss, second.metrics.loss])
     assert same_bits(losses, np.asarray(whole.metrics.loss))
+
+
+def test_a_run_whose_buffer_shrank_goes_on_with_the_rows_that_stayed(tmp_path: Path) -> None:
+    dqn = small_dqn(buffer_prio_sampling=True)
+    state, _ = dqn.train(*small_state(dqn), 400, 1, 2)
+    dqn.update_hpo_config({"buffer_size": 50})
+    state, _ = dqn.train(*state, 80, 1, 2)
+    Checkpointer(tmp_path).save(dqn, state)
+    loaded = Checkpointer.load(tmp_path, dqn).state
+    assert len(packing.pack(loaded.buffer_state).priority) == 50
+    (here, _), (there, _) = (dqn.train(*s, 400, 1, 2) for s in (state, loaded))
+    assert same_bits(here.runner_state, there.runner_state)
+    # Behind its rows the one buffer holds what is left from before, the other nothing.
+    assert same_bits(packing.pack(here.buffer_state), packing.pack(there.buffer_state))
 
 
 WRONG = {
