@@ -28,13 +28,21 @@ MAY_IMPORT = {
     "core": {"errors"},
     "autorl": {"core", "errors"},
     "runs": {"autorl", "core", "errors"},
+    "sweeps": {"population", "core", "errors"},
     # Reports read files, so they can be made where nothing was trained.
     "report": {"errors"},
-    "cli": {".", "report", "runs", "core", "errors"},
+    "cli": {".", "report", "runs", "sweeps", "population", "core", "errors"},
 }
 
 # The same within core. The modules that lie directly in it are tools for the rest.
-CORE_TOOLS = {"lazy_imports", "memory", "observations", "randomness", "running_statistics"}
+CORE_TOOLS = {
+    "lazy_imports",
+    "memory",
+    "observations",
+    "randomness",
+    "running_statistics",
+    "text_values",
+}
 MAY_IMPORT_IN_CORE = {
     **{tool: set() for tool in CORE_TOOLS},
     ".": set(),

@@ -35,6 +35,10 @@ class RunFolderError(ArlbenchError, OSError):
     """A run folder that cannot be written, read or used."""
 
 
+class SweepStoreError(ArlbenchError, OSError):
+    """A sweep's folder that cannot be written, read or used."""
+
+
 class CheckpointError(ArlbenchError, OSError):
     """A checkpoint that is damaged, of another origin, or that cannot be written."""
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import typer
 
+from arlbench.core.text_values import parse_value
 from arlbench.errors import ConfigurationError
 
-_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
-
-def split_words(words: Iterable[str], default_env: str) -> tuple[str, dict[str, Any]]:
-    """The environment's name, and the overrides.
+def split_words(
+    words: Iterable[str], default_env: str, parse: Callable[[str], Any] = parse_value
+) -> tuple[str, dict[str, Any]]:
+    """The environment's name, and what is said of each hyperparameter, read by ``parse``.
 
     Raises:
         ConfigurationError: If there are two names, or a key is empty or given twice.
@@ -30,25 +31,13 @@ def split_words(words: Iterable[str], default_env: str) -> tuple[str, dict[str, 
             raise ConfigurationError(f"'{word}' is not of the form KEY=VALUE.")
         if key in overrides:
             raise ConfigurationError(f"'{key}' is given twice; keep one of them.")
-        overrides[key] = parse_value(text)
+        overrides[key] = parse(text)
     if len(names) > 1:
         raise ConfigurationError(
             f"'{names[1]}' comes after the environment '{names[0]}'; write hyperparameters as "
             "KEY=VALUE, and one environment."
         )
     return (names[0] if names else default_env), overrides
-
-
-def parse_value(text: str) -> Any:
-    """A bool, int, float or the text itself: ``true``, ``3``, ``1e-3``, ``tanh``."""
-    if text.casefold() in _WORDS:
-        return _WORDS[text.casefold()]
-    for convert in (int, float):
-        try:
-            return convert(text)
-        except ValueError:
-            continue
-    return text
 
 
 def parse_env_kwargs(text: str) -> dict[str, Any]:
