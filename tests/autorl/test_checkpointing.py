@@ -32,10 +32,6 @@ class Counter(Algorithm):
         self.hpo_config = {"by": np.float32(0.5)}
         self.nas_config = {"layers": (2, 3)}
 
-    get_hpo_config_space = get_nas_config_space = update_hpo_config = None
-    get_default_hpo_config = get_default_nas_config = None
-    predict = train = None
-
     @staticmethod
     def get_checkpoint_factory(runner_state: Any, train_result: Any) -> Any:
         return {
@@ -53,6 +49,10 @@ class Counter(Algorithm):
 
     def init(self, rng: Any) -> Any:
         return {"count": np.array(0, np.int32), "where": np.zeros(2, np.float32)}, None
+
+
+# What saving has no need of, it leaves out.
+Counter.__abstractmethods__ = frozenset()
 
 
 @pytest.fixture(scope="module")

@@ -69,6 +69,10 @@ CASES = {
         ["FrozenLake-misc", "--env-kwargs", '{"map_name": "nowhere"}'],
         ["FrozenLake-misc", "nowhere"],
     ),
+    "no checkpoint to keep": (["--keep", "0"], ["keep", "positive whole"]),
+    "negative time": (["--checkpoint-every=-1"], ["checkpoint_every", "0 or more seconds"]),
+    "time not a number": (["--checkpoint-every", "nan"], ["checkpoint_every", "0 or more"]),
+    "half a checkpoint": (["--keep", "1.5"], ["--keep", "valid integer"]),
     "unknown option": (["--timestep", "5"], ["--timestep"]),
 }  # fmt: skip
 

@@ -94,9 +94,10 @@ def train(
         }
         settings, folder, note = _begin(words or [], framework, n_envs, env_kwargs, out, asked)
     job = _Job(settings, folder, saving, resume is not None, quiet, as_json)
-    if note:
-        job.notice(note)
-    _run(job, started)
+    with folder:
+        if note:
+            job.notice(note)
+        _run(job, started)
 
 
 def _checked_saving(every_seconds: float, keep: int) -> Saving:

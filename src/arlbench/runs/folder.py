@@ -85,6 +85,13 @@ class RunFolder:
         except OSError as error:
             raise _unwritable(path, error) from error
 
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Lets others work on it."""
+        self._lock.release()
+
     @property
     def checkpoints(self) -> Path:
         """The folder of the run's checkpoints."""

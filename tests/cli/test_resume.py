@@ -1,0 +1,280 @@
+"""A run that was stopped and resumed ends as if it had never been stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from arlbench.cli import display, main
+from arlbench.core.algorithms.pacing import Pacer
+from arlbench.runs.run import RunProgress
+
+# The names of these seeds are in another order than the seeds.
+SEEDS = (9, 10)
+
+TIMESTEPS = 1024
+
+WORDS = [
+    "train", "CartPole-v1", "--timesteps", str(TIMESTEPS), "--n-envs", "4", "--evaluations", "2",
+    "--eval-episodes", "3", "--defaults", "learning_starts=64", "hidden_size=8",
+    "--seed", "9", "--seeds", "2",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _short_segments_and_own_signals(monkeypatch) -> Iterator[None]:
+    """Many moments to stop at; afterwards Ctrl-C stops the tests again."""
+    monkeypatch.setattr(Pacer, "next_segment", lambda _, remaining: min(remaining, 5))
+    handlers = {sent: signal.getsignal(sent) for sent in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for sent, handler in handlers.items():
+        signal.signal(sent, handler)
+
+
+def arlbench(*words: object) -> int:
+    """Runs the command in this process; returns its exit status."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(sys, "argv", ["arlbench", *map(str, words)])
+        with pytest.raises(SystemExit) as exit_info:
+            main.run()
+    return int(exit_info.value.code or 0)
+
+
+def resume(folder: Path, *words: object) -> int:
+    return arlbench("train", "--resume", folder, *words)
+
+
+@contextlib.contextmanager
+def signal_at(moment: Callable[[RunProgress], bool], sent: signal.Signals) -> Iterator[None]:
+    """Sends this process a signal at a moment of the run within."""
+
+    def show(progress: RunProgress) -> None:
+        if moment(progress):
+            os.kill(os.getpid(), sent)
+            time.sleep(0.3)  # until the main thread has heard it
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(display, "progress_bar", lambda *_: contextlib.nullcontext(show))
+        yield
+
+
+def at(seed_index: int, timesteps: int, n_evaluations: int = 0) -> Callable[[RunProgress], bool]:
+    """The moment when a seed has done so much."""
+
+    def moment(progress: RunProgress) -> bool:
+        training = progress.training
+        return (
+            progress.seed_index == seed_index
+            and training.timesteps >= timesteps
+            and len(training.eval_rewards) >= n_evaluations
+        )
+
+    return moment
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    assert arlbench(*WORDS, "--out", folder, "--quiet") == 0
+    return folder
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """What a run came to, without how long it took."""
+    summary = json.loads((folder / "summary.json").read_text())
+    times = {"timesteps_per_second", "compile_seconds", "train_seconds"}
+    files = [folder / f"params-seed-{seed}.npz" for seed in SEEDS]
+    params = [{name: x.tobytes() for name, x in np.load(file).items()} for file in files]
+    return {
+        "summary": {name: value for name, value in summary.items() if name not in times},
+        "evaluations": (folder / "evaluations.csv").read_bytes(),
+        "params": params,
+    }
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+STOPS = {
+    "in the first seed": [(signal.SIGINT, at(0, 300))],
+    "in the second seed": [(signal.SIGTERM, at(1, 700))],
+    "in both": [(signal.SIGTERM, at(0, 600)), (signal.SIGINT, at(1, 100))],
+    "twice in one": [(signal.SIGINT, at(0, 100)), (signal.SIGINT, at(0, 101))],
+    "between an interval and its evaluation": [(signal.SIGINT, at(1, 512))],
+    "right after an evaluation": [(signal.SIGINT, at(1, 512, 1))],
+    "at the end of the first seed": [(signal.SIGINT, at(0, 1024, 2))],
+    "at the end of the run": [(signal.SIGINT, at(1, 1024, 2))],
+}
+
+
+@pytest.mark.parametrize("stops", STOPS)
+def test_a_resumed_run_ends_as_if_it_had_not_been_stopped(
+    stops: str, uninterrupted: Path, tmp_path: Path, capfd
+) -> None:
+    folder = tmp_path / "run"
+    for i, (sent, moment) in enumerate(STOPS[stops]):
+        with signal_at(moment, sent):
+            begun = resume(folder) if i else arlbench(*WORDS, "--out", folder)
+        assert begun == 128 + sent
+        assert f"go on with: arlbench train --resume {folder}" in capfd.readouterr().err
+        assert json.loads((folder / "summary.json").read_text())["status"] == "interrupted"
+    assert resume(folder, "--quiet") == 0
+    assert outcome(folder) == outcome(uninterrupted)
+    assert outcome(folder)["summary"]["timesteps"] == 2 * TIMESTEPS
+    printed = capfd.readouterr()
+    assert printed.out + printed.err == ""
+
+
+def test_checkpoints_on_the_way_change_nothing(uninterrupted: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert arlbench(*WORDS, "--out", folder, "--checkpoint-every", "1e-6", "--quiet") == 0
+    assert outcome(folder) == outcome(uninterrupted)
+    # The default keeps two and the file that points at the newest.
+    assert len(list((folder / "checkpoints").iterdir())) == 3
+    # As if it had been killed before it could say that it was done.
+    (folder / "summary.json").unlink()
+    (folder / "evaluations.csv").unlink()
+    assert resume(folder, "--keep", "1", "--quiet") == 0
+    assert outcome(folder) == outcome(uninterrupted)
+
+
+def test_a_finished_run_is_left_as_it_is(uninterrupted: Path, capfd) -> None:
+    before = content(uninterrupted)
+    assert resume(uninterrupted) == 0
+    assert "is finished; nothing is left to do" in capfd.readouterr().err
+    assert resume(uninterrupted, "--json") == 0
+    assert json.loads(capfd.readouterr().out) == json.loads(before["summary.json"])
+    assert content(uninterrupted) == before
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(
+    uninterrupted: Path, tmp_path: Path, capfd
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(uninterrupted / "settings.json", folder)
+    (folder / "evaluations.csv.part").write_text("seed,eval")
+    assert resume(folder) == 0
+    assert "no checkpoint yet: the run begins at its first step" in capfd.readouterr().err
+    assert outcome(folder) == outcome(uninterrupted)
+    assert not list(folder.rglob("*.part"))
+
+
+def complaint(capfd, *words: object) -> str:
+    """The one sentence of a command that fails."""
+    assert arlbench("train", *words) == 2
+    printed = capfd.readouterr()
+    assert "Traceback" not in printed.err + printed.out
+    assert printed.err.count("error:") == 1
+    return str(printed.err)
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory) -> Path:
+    """A run that was stopped twice in its second seed; for copying."""
+    folder = tmp_path_factory.mktemp("runs") / "stopped"
+    patched = pytest.MonkeyPatch()
+    patched.setattr(Pacer, "next_segment", lambda _, remaining: min(remaining, 5))
+    for timesteps in (200, 201):
+        with signal_at(at(1, timesteps), signal.SIGINT):
+            words = ["train", "--resume", folder] if folder.exists() else [*WORDS, "--out", folder]
+            assert arlbench(*words) == 130
+    patched.undo()
+    return folder
+
+
+def test_a_damaged_checkpoint_is_an_error_that_changes_nothing(
+    stopped: Path, uninterrupted: Path, tmp_path: Path, capfd
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(stopped, folder)
+    newest = folder / "checkpoints" / "checkpoint-000002"
+    params = newest / "params.npz"
+    params.write_bytes(params.read_bytes()[:-1])
+    before = content(folder)
+    capfd.readouterr()
+    sentence = complaint(capfd, "--resume", folder)
+    assert f"{params} is damaged" in sentence
+    assert "remove that checkpoint's folder to go on from the one before it" in sentence
+    assert content(folder) == before
+    # The cure that it names.
+    shutil.rmtree(newest)
+    assert resume(folder) == 0
+    assert "checkpoint-000001 was taken" in capfd.readouterr().err
+    assert outcome(folder) == outcome(uninterrupted)
+
+
+def test_checkpoints_that_are_gone_are_not_taken_for_none_yet(
+    stopped: Path, tmp_path: Path, capfd
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(stopped, folder)
+    for checkpoint in (folder / "checkpoints").glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    before = content(folder)
+    capfd.readouterr()
+    assert "newest names is gone" in complaint(capfd, "--resume", folder)
+    assert content(folder) == before
+
+
+def test_a_folder_that_another_process_works_on_is_refused(
+    stopped: Path, tmp_path: Path, capfd
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(stopped, folder)
+    hold = "import sys, filelock\nwith filelock.FileLock(sys.argv[1]):\n print(1)\n input()"
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", hold, str(folder / "run.lock")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"1\n"
+        capfd.readouterr()
+        before = content(folder)
+        assert "Another process is training" in complaint(capfd, "--resume", folder)
+        assert content(folder) == before
+        process.communicate(b"\n")
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path, capfd) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert f"There is no run in {folder}" in complaint(capfd, "--resume", folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_diverged_is_not_resumed(tmp_path: Path, capfd) -> None:
+    folder = tmp_path / "run"
+    diverging = ["learning_rate=1e38", "--out", folder, "--checkpoint-every", "1e-6"]
+    assert "non-finite" in complaint(capfd, *WORDS[1:], *diverging)
+    before = content(folder)
+    assert "would do so again" in complaint(capfd, "--resume", folder)
+    assert content(folder) == before
+
+
+DECIDED = ["--timesteps 5", "learning_rate=1e-3", "--seed 9", "--defaults", "--keep 0"]
+
+
+@pytest.mark.parametrize("words", DECIDED)
+def test_what_was_decided_when_a_run_began_cannot_be_changed(
+    words: str, stopped: Path, capfd
+) -> None:
+    before = content(stopped)
+    expected = "keep must be" if words == "--keep 0" else "goes on with the settings"
+    capfd.readouterr()
+    assert expected in complaint(capfd, "--resume", stopped, *words.split())
+    assert content(stopped) == before
