@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fake_training import make_design, result_of
 
 from arlbench.errors import SweepStoreError
 from arlbench.sweeps.design import SCHEMA_VERSION, SweepDesign
 from arlbench.sweeps.store import SweepStore, read_design, read_table
+from fake_training import make_design, result_of
 
 
 def fill(path: Path, design: SweepDesign, members=None, members_a_part: int = 2) -> None:
@@ -159,7 +159,10 @@ def test_another_design_is_refused_by_what_differs(change, named, tmp_path) -> N
 def test_other_versions_and_another_origin_are_the_same_design(tmp_path) -> None:
     fill(tmp_path, make_design(versions={"jax": "0.0.1"}), [])
     with SweepStore(tmp_path, make_design(origin={"sampler": "file"})) as store:
-        assert store.begun_with.versions == {"jax": "0.0.1"}
+        assert "jax 0.0.1 (now 0." in store.versions_note()
+    fill(tmp_path / "new", make_design(), [])
+    with SweepStore(tmp_path / "new", make_design()) as store:
+        assert store.versions_note() == ""
 
 
 def test_two_writers_are_one_too_many(tmp_path) -> None:
@@ -284,7 +287,7 @@ for member in members[1:]:
 
 
 def test_a_full_disk_is_one_sentence_and_harms_no_part(tmp_path) -> None:
-    words = [sys.executable, "-c", FILL_THE_DISK, str(tmp_path), str(Path(__file__).parent)]
+    words = [sys.executable, "-c", FILL_THE_DISK, str(tmp_path), str(Path(__file__).parents[1])]
     done = subprocess.run(words, capture_output=True, text=True, check=True, env=os.environ)
     sentence = done.stdout.splitlines()[0]
     assert f"{tmp_path}/parts cannot be written (File too large)" in sentence

@@ -58,7 +58,7 @@ def progress_bar(settings: RunSettings, shown: bool) -> Iterator[Callable[[RunPr
     )
     n_seeds = len(settings.seeds)
     task = progress.add_task("compiling", total=None, speed="", latest="")
-    speed = _Speed()
+    speed = Speed()
 
     def show(run: RunProgress) -> None:
         training = run.training
@@ -79,7 +79,7 @@ def progress_bar(settings: RunSettings, shown: bool) -> Iterator[Callable[[RunPr
         yield show
 
 
-class _Speed:
+class Speed:
     """Environment steps per second over the last few calls."""
 
     _WINDOW = 12

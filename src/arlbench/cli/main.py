@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from arlbench import __version__
 from arlbench.cli.envs import envs
+from arlbench.cli.sweep import sweep
 from arlbench.cli.train import train
 from arlbench.errors import ArlbenchError
 
@@ -20,6 +21,7 @@ app = typer.Typer(
     help="Deep Q-Learning as a compiled, tunable program.",
 )
 app.command()(train)
+app.command()(sweep)
 app.command()(envs)
 
 

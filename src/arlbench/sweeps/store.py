@@ -78,13 +78,22 @@ class SweepStore:
         self._lock = _hold(path)
         try:
             self._remove_leftovers()
-            #: The design as it was first written, with the versions of then.
-            self.begun_with = _same_design(path, design)
+            self._begun_with = _same_design(path, design)
             self._next = max((number for number, _ in _numbered(path)), default=0) + 1
             self._kept = _kept_members(path, design)
         except BaseException:
             self._lock.release()
             raise
+
+    def versions_note(self) -> str:
+        """A sentence where the sweep was begun with other packages; empty where it was not."""
+        now = self.design.versions
+        changed = [
+            f"{name} {version} (now {now.get(name, 'absent')})"
+            for name, version in self._begun_with.versions.items()
+            if version != now.get(name)
+        ]
+        return f"Begun with {', '.join(changed)}: results may differ." if changed else ""
 
     def missing(self) -> list[tuple[int, int]]:
         """The trainings that are not kept yet: indices of configuration and seed."""

@@ -1,0 +1,128 @@
+"""What ``arlbench sweep`` shows a person."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from arlbench.cli.display import Speed
+from arlbench.report.sweep_results import SweepResults, ranking
+from arlbench.sweeps.design import SweepDesign
+from arlbench.sweeps.sweep import SweepOutcome, SweepProgress
+
+_console = Console(stderr=True, highlight=False)
+
+#: Times a second that the progress bar is drawn.
+_REFRESH = 4
+
+#: Configurations in the closing table.
+_N_SHOWN = 5
+
+
+def header(design: SweepDesign, n_missing: int, folder: Path) -> None:
+    """What is about to be trained."""
+    env_spec = design.env_spec
+    _console.print(
+        f"[bold]DQN[/] on [bold]{env_spec.name}[/] ({env_spec.framework}), "
+        f"{count(len(design.configs), 'configuration')} with {count(len(design.seeds), 'seed')}, "
+        f"{design.n_total_timesteps:,} steps each, {count(env_spec.n_envs, 'environment')}"
+    )
+    if 0 < n_missing < design.n_members:
+        _console.print(f"[dim]goes on: {n_missing} of {design.n_members} trainings are missing[/]")
+    _console.print(f"[dim]folder: {folder}[/]", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def progress_bar(shown: bool) -> Iterator[Callable[[SweepProgress], None]]:
+    """A live bar over all trainings; yields the function that moves it."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%  {task.fields[speed]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[best]}"),
+        console=_console,
+        refresh_per_second=_REFRESH,
+        disable=not shown,
+    )
+    task = progress.add_task("compiling", total=None, speed="", best="")
+    speed = Speed()
+
+    def show(sweep: SweepProgress) -> None:
+        population = sweep.population
+        done = f"{sweep.members_done}/{sweep.members_total} trainings"
+        best = (
+            f"best {sweep.best.mean_return:.1f} (config {sweep.best.config})" if sweep.best else ""
+        )
+        progress.update(
+            task,
+            total=population.total_timesteps,
+            completed=population.timesteps,
+            description=f"{done}, compiling" if population.compiling else done,
+            speed=speed.text(population.timesteps),
+            best=best,
+        )
+
+    with progress:
+        yield show
+
+
+def closing_table(results: SweepResults, outcome: SweepOutcome, pictures: list[Path]) -> None:
+    """The best configurations side by side, and where the time went."""
+    _console.print(best_table(results))
+    if len(results.configs) > _N_SHOWN:
+        _console.print(
+            f"[dim]The best of {len(results.configs)} are also the luckiest: train them with new "
+            "seeds to know their return.[/]",
+            soft_wrap=True,
+        )
+    if outcome.members_trained:
+        _console.print(
+            f"{count(outcome.members_trained, 'training')} in {outcome.wall_seconds:.1f} s; "
+            f"compilation {outcome.compile_seconds:.1f} s, added up over processes"
+        )
+    if pictures:
+        names = " and ".join(picture.name for picture in pictures)
+        _console.print(f"drawn: {names} in {pictures[0].parent}", soft_wrap=True)
+
+
+def best_table(results: SweepResults) -> Table:
+    """The best configurations, a column each: return, interval, and what varied."""
+    shown = [rank for rank in ranking(results)[:_N_SHOWN] if not math.isnan(rank.mean)]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("best configurations", no_wrap=True)
+    for rank in shown:
+        table.add_column(f"config {rank.config}", justify="right")
+    table.add_row("[bold]final return[/]", *(f"[bold]{rank.mean:.1f}[/]" for rank in shown))
+    if len(results.seeds) > 1:
+        table.add_row("95 % interval", *(f"± {rank.high - rank.mean:.1f}" for rank in shown))
+    for name, hyperparameter in results.varied.items():
+        cells = (
+            value_text(hyperparameter.values[rank.row]) if hyperparameter.counts[rank.row] else "-"
+            for rank in shown
+        )
+        table.add_row(name, *cells)
+    return table
+
+
+def interrupted(n_kept: int, n_members: int, command: str) -> None:
+    """Says that the sweep was stopped, and how it goes on."""
+    kept = f"{n_kept} of {n_members} trainings are kept"
+    _console.print(f"stopped, {kept}; go on with: {command}", soft_wrap=True, markup=False)
+
+
+def value_text(value: Any) -> str:
+    """A hyperparameter's value for people: four digits are enough."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def count(n: int, noun: str) -> str:
+    """A number with its noun, such as ``1 seed`` or ``3 seeds``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
