@@ -1,6 +1,7 @@
 # make demo   train CartPole and draw its learning curve
 # make test   the quick tests (under 8 minutes on 2 cores)
 # make check  what CI runs: lint, types, tests
+# make stress slow: runs that are killed and disks that are full
 # make learn  slow: learning asserted against published measurements, writes a table
 # make bench  speed, in ratios measured side by side
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: demo test check lint learn bench clean
+.PHONY: demo test check lint stress learn bench clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/arlbench train CartPole-v1
@@ -24,6 +25,9 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 check: lint test
+
+stress: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m stress -s
 
 learn: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m learning -s

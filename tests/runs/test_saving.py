@@ -11,7 +11,7 @@ import pytest
 from arlbench.core.algorithms.algorithm import TrainingProgress
 from arlbench.core.checkpoints import folder as checkpoint_folder
 from arlbench.core.environments import EnvSpec
-from arlbench.errors import CheckpointError, ConfigurationError
+from arlbench.errors import CheckpointError, ConfigurationError, RunFolderError
 from arlbench.runs.folder import RunFolder
 from arlbench.runs.run import RunProgress, RunResult, train_run
 from arlbench.runs.saving import Elapsed, RunCheckpoints, RunPosition, Saving, load_position
@@ -169,3 +169,26 @@ def test_where_no_checkpoint_can_be_written_the_run_goes_on(
     assert stopped.timesteps == 1200
     assert len(notices) == 1
     assert "could not be written" in notices[0]
+
+
+def test_a_result_that_finds_no_room_beside_a_checkpoint_is_written_after_it(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, order = RunFolder(tmp_path), []
+    write, close = RunFolder.write_evaluations, RunCheckpoints.close
+
+    def write_evaluations(*arguments: Any) -> None:
+        order.append("result")
+        if order == ["result"]:
+            raise RunFolderError("No room.")
+        write(*arguments)
+
+    def wait(checkpoints: RunCheckpoints) -> None:
+        order.append("wait for the checkpoint")
+        close(checkpoints)
+
+    monkeypatch.setattr(RunFolder, "write_evaluations", write_evaluations)
+    monkeypatch.setattr(RunCheckpoints, "close", wait)
+    trained(settings, folder, at_end_of_first_seed)
+    assert order[:3] == ["result", "wait for the checkpoint", "result"]
+    assert (tmp_path / "evaluations.csv").read_text().count("\n") == 1 + 2 * 2

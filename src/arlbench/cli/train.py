@@ -186,7 +186,10 @@ def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork]:
 
         result = work.finish()
     if result is not None:
-        learning_curve.draw(job.folder.path)
+        try:
+            learning_curve.draw(job.folder.path)
+        except OSError as error:
+            job.notice(f"The learning curve could not be drawn ({error.strerror or error}).")
         if job.talkative:
             display.closing_table(result, start_up, job.folder.path)
     return result, work

@@ -34,7 +34,11 @@ def read_evaluations(folder: Path) -> dict[int, dict[int, float]]:
 
 
 def draw(folder: Path) -> Path | None:
-    """Draws ``learning_curve.png`` into a run's folder; None where nothing was evaluated."""
+    """Draws ``learning_curve.png`` into a run's folder; None where nothing was evaluated.
+
+    Raises:
+        OSError: If it cannot be written; the picture before it stays.
+    """
     curves = read_evaluations(folder)
     if not curves:
         return None
@@ -50,7 +54,12 @@ def draw(folder: Path) -> Path | None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     path = folder / "learning_curve.png"
-    figure.savefig(path)
+    temporary = folder / "learning_curve.png.part"
+    try:
+        figure.savefig(temporary, format="png")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -200,6 +201,8 @@ class RunFolder:
             write(temporary)
             temporary.replace(self.path / name)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise _unwritable(self.path, error) from error
 
 

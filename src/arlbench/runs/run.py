@@ -11,7 +11,7 @@ import numpy as np
 
 from arlbench.core.algorithms.algorithm import TrainingProgress
 from arlbench.core.algorithms.dqn import DQN, DQNState
-from arlbench.errors import DivergenceError
+from arlbench.errors import DivergenceError, RunFolderError
 from arlbench.runs.folder import RunFolder
 from arlbench.runs.saving import Elapsed, RunCheckpoints, RunPosition, Saving, load_position
 from arlbench.runs.settings import RunSettings
@@ -178,10 +178,20 @@ class Run:
 
     def _save_returns(self, seed: int, returns: np.ndarray) -> None:
         self._returns[seed] = returns
-        self._folder.write_evaluations(self._returns, self._interval)
+        self._keep(lambda: self._folder.write_evaluations(self._returns, self._interval))
 
     def _save_params(self, seed: int, state: DQNState) -> None:
-        self._folder.write_params(seed, state.runner_state.train_state.params)
+        params = state.runner_state.train_state.params
+        self._keep(lambda: self._folder.write_params(seed, params))
+
+    def _keep(self, write: Callable[[], None]) -> None:
+        """Writes a result, which goes before a checkpoint where there is no room for both."""
+        try:
+            write()
+        except RunFolderError:
+            # What is being written beside may have taken the room; if it fails it is removed.
+            self._checkpoints.close()
+            write()
 
     @property
     def _interval(self) -> int:

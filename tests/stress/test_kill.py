@@ -1,0 +1,81 @@
+"""Runs that are killed at any moment, again and again, end as if nothing had happened."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import commands
+import numpy as np
+import pytest
+
+N_KILLS = 30
+
+#: No run is killed more often, so that some of it is trained in every process.
+MOST_KILLS_OF_A_RUN = 5
+
+#: Seconds within which a kill falls, from the start of the process or its first checkpoint.
+FROM_START, FROM_CHECKPOINT = 6.0, 3.0
+
+OPTIONS = ["--checkpoint-every", "0.1"]
+
+
+def newest(folder: Path) -> str:
+    pointer = folder / "checkpoints" / "newest"
+    return pointer.read_text() if pointer.exists() else ""
+
+
+def killed(folder: Path, words: list[object], rng: np.random.Generator) -> bool:
+    """Runs a command and kills it at a random moment; False where it was done before."""
+    before, process = newest(folder), commands.begin(*words, *OPTIONS)
+    if rng.random() < 0.7:
+        while newest(folder) == before and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, FROM_CHECKPOINT))
+    else:
+        time.sleep(rng.uniform(0, FROM_START))
+    process.kill()
+    _, said = process.communicate()
+    assert "error" not in said
+    assert process.returncode in {0, -signal.SIGKILL}
+    return process.returncode != 0
+
+
+@pytest.mark.stress
+def test_runs_killed_at_thirty_moments_end_like_one_that_was_not(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    begin = time.perf_counter()
+    assert commands.finish(*commands.WORDS, "--out", whole)[0] == 0
+    seconds = time.perf_counter() - begin
+    expected = commands.outcome(whole)
+    rng = np.random.default_rng(0)
+    n_kills = n_runs = n_read = n_with_leftovers = n_before_a_checkpoint = 0
+    while n_kills < N_KILLS:
+        folder = tmp_path / f"run-{n_runs}"
+        n_runs += 1
+        for _ in range(MOST_KILLS_OF_A_RUN):
+            begun = (folder / "settings.json").exists()
+            words = ["--resume", folder] if begun else [*commands.WORDS, "--out", folder]
+            if n_kills == N_KILLS or not killed(folder, words, rng):
+                break
+            n_kills += 1
+            n_read += commands.read_every_checkpoint(folder)
+            n_with_leftovers += bool(commands.leftovers(folder))
+            n_before_a_checkpoint += not newest(folder)
+            if not (folder / "settings.json").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+        if (folder / "settings.json").exists():
+            status, said = commands.finish("--resume", folder, *OPTIONS)
+        else:
+            status, said = commands.finish(*commands.WORDS, "--out", folder, *OPTIONS)
+        assert status == 0, said
+        assert commands.outcome(folder) == expected
+        assert commands.leftovers(folder) == []
+    print(
+        f"\n{n_kills} kills in {n_runs} runs of {seconds:.1f} s: {n_read} checkpoints read, "
+        f"{n_with_leftovers} kills left something half done, {n_before_a_checkpoint} came before "
+        "the first checkpoint; every run ended like the one that was not killed"
+    )
+    assert n_read > 0
