@@ -49,12 +49,14 @@ class DivergenceError(ArlbenchError, ArithmeticError):
     Attributes:
         state: The algorithm's state when it was noticed.
         result: The training result up to and including the last finite evaluation.
+        timesteps: Environment steps of the training when it was noticed.
     """
 
-    def __init__(self, message: str, state: Any, result: Any) -> None:
+    def __init__(self, message: str, state: Any, result: Any, timesteps: int) -> None:
         super().__init__(message)
         self.state = state
         self.result = result
+        self.timesteps = timesteps
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -23,14 +23,14 @@ def draw_pairs(key):
     }
 
 
-@jax.jit
-def block(key, counter):
-    return randomness.block(key, Stream.COLLECT, counter, draw_pairs)
+def draws_of(key, counter):
+    """By definition: one draw from the key of the block."""
+    return draw_pairs(randomness.stream_key(key, Stream.COLLECT, counter // BLOCK))
 
 
 @jax.jit
-def next_block(current, key, counter):
-    return randomness.next_block(current, key, Stream.COLLECT, counter, draw_pairs)
+def current_block(block, key, counter):
+    return randomness.current_block(block, key, Stream.COLLECT, counter, draw_pairs)
 
 
 def assert_trees_equal(first, second):
@@ -63,31 +63,43 @@ def test_the_numbers_of_the_purposes_never_change():
     }  # fmt: skip
 
 
-def test_next_block_is_the_counters_own_block_across_two_boundaries():
+@pytest.mark.parametrize("start", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1])
+def test_the_current_block_is_the_counters_own_wherever_one_begins(start):
     key = jax.random.key(5)
-    current = block(key, 0)
-    for counter in range(2 * BLOCK + 3):
-        current = next_block(current, key, counter)
-        assert_trees_equal(current, block(key, counter))
+    block = randomness.no_block(key, draw_pairs)
+    for counter in range(start, start + BLOCK + 3):
+        block = current_block(block, key, counter)
+        assert_trees_equal(block.draws, draws_of(key, counter))
 
 
-@pytest.mark.parametrize("start", [1, BLOCK - 1, BLOCK, BLOCK + 1])
-def test_starting_within_a_block_gives_the_draws_of_starting_before_it(start):
-    key = jax.random.key(5)
-    current = block(key, start)
-    for counter in range(start, start + BLOCK + 1):
-        current = next_block(current, key, counter)
-        expected = randomness.row(block(key, counter), counter)
-        assert_trees_equal(randomness.row(current, counter), expected)
+def test_a_block_is_drawn_once():
+    block = randomness.no_block(jax.random.key(5), draw_pairs)
+    block = current_block(block, jax.random.key(5), 3)
+    # Another key shows whether it is drawn again.
+    kept = current_block(block, jax.random.key(6), BLOCK - 1)
+    assert_trees_equal(kept, block)
+    assert not np.array_equal(
+        current_block(block, jax.random.key(6), BLOCK).draws["bits"], block.draws["bits"]
+    )
 
 
 def test_the_rows_of_a_block_differ_and_so_do_its_neighbours():
     key = jax.random.key(5)
-    rows = [
-        tuple(randomness.row(block(key, counter), counter)["bits"].tolist())
-        for counter in range(2 * BLOCK)
-    ]
+    block, rows = randomness.no_block(key, draw_pairs), []
+    for counter in range(2 * BLOCK):
+        block = current_block(block, key, counter)
+        rows.append(tuple(randomness.row(block, counter)["bits"].tolist()))
     assert len(set(rows)) == 2 * BLOCK
+
+
+@pytest.mark.parametrize("kind", ["threefry2x32", "rbg"])
+def test_a_block_may_hold_keys_of_any_kind(kind):
+    key = jax.random.key(1, impl=kind)
+    block = randomness.no_block(key, lambda k: jax.random.split(k, BLOCK))
+    block = randomness.current_block(
+        block, key, Stream.COLLECT, 0, lambda k: jax.random.split(k, BLOCK)
+    )
+    assert jax.random.key_impl(randomness.row(block, 0)) == jax.random.key_impl(key)
 
 
 def test_raw_and_typed_keys_agree():

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import enum
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -40,37 +40,63 @@ def stream_key(rng: chex.PRNGKey, stream: Stream, counter: chex.Numeric = 0) -> 
     return jax.random.fold_in(jax.random.fold_in(rng, int(stream)), counter)
 
 
-def block(
-    rng: chex.PRNGKey, stream: Stream, counter: chex.Numeric, draw: Callable[[chex.PRNGKey], Any]
-) -> Any:
-    """The draws of the block that ``counter`` lies in.
+class Block(NamedTuple):
+    """The draws of ``BLOCK`` consecutive values of a counter.
+
+    Attributes:
+        number: Which values: ``number * BLOCK`` and those after it, int32 ``[]``; -1
+            where nothing was drawn yet.
+        draws: Leaves ``[BLOCK, ...]``.
+    """
+
+    number: jax.Array
+    draws: Any
+
+
+def no_block(rng: chex.PRNGKey, draw: Callable[[chex.PRNGKey], Any]) -> Block:
+    """Room for a block, with nothing drawn yet.
 
     Args:
-        rng: The run's key.
-        stream: The purpose.
-        counter: Any value within the block.
+        rng: A key of the kind that will be drawn with.
         draw: Takes a key to a tree of draws, leaves ``[BLOCK, ...]``.
     """
-    return draw(stream_key(rng, stream, counter // BLOCK))
+
+    def room(shape: Any) -> jax.Array:
+        is_key = jnp.issubdtype(shape.dtype, jax.dtypes.prng_key)
+        return jnp.broadcast_to(rng if is_key else jnp.zeros((), shape.dtype), shape.shape)
+
+    return Block(jnp.int32(-1), jax.tree.map(room, jax.eval_shape(draw, rng)))
 
 
-def next_block(
-    current: Any,
+def current_block(
+    block: Block,
     rng: chex.PRNGKey,
     stream: Stream,
     counter: chex.Numeric,
     draw: Callable[[chex.PRNGKey], Any],
-) -> Any:
-    """The current block, or a new one where ``counter`` is the first value of one."""
+) -> Block:
+    """The block that ``counter`` lies in: the given one, or a new one where it ended.
+
+    Args:
+        block: The block of an earlier value.
+        rng: The run's key.
+        stream: The purpose.
+        counter: The value.
+        draw: As in :func:`no_block`.
+    """
+    number = counter // BLOCK
     # Blocks are small, so a branch is cheap here; a loop of one or no turns is not.
-    return jax.lax.cond(
-        counter % BLOCK == 0, lambda: block(rng, stream, counter, draw), lambda: current
+    draws = jax.lax.cond(
+        number == block.number,
+        lambda: block.draws,
+        lambda: draw(stream_key(rng, stream, number)),
     )
+    return Block(number, draws)
 
 
-def row(current: Any, counter: chex.Numeric) -> Any:
+def row(block: Block, counter: chex.Numeric) -> Any:
     """The draws of one value of the counter, leaves ``[...]``."""
-    return jax.tree.map(lambda x: x[counter % BLOCK], current)
+    return jax.tree.map(lambda x: x[counter % BLOCK], block.draws)
 
 
 def typed_key(rng: chex.PRNGKey) -> chex.PRNGKey:

@@ -11,11 +11,11 @@ import numpy as np
 
 from arlbench.core.algorithms.algorithm import TrainingProgress
 from arlbench.core.algorithms.dqn import DQN, DQNState
+from arlbench.core.stopwatch import CompilationClock
 from arlbench.errors import DivergenceError, RunFolderError
 from arlbench.runs.folder import RunFolder
 from arlbench.runs.saving import Elapsed, RunCheckpoints, RunPosition, Saving, load_position
 from arlbench.runs.settings import RunSettings
-from arlbench.runs.stopwatch import CompilationClock
 
 Status = Literal["finished", "interrupted", "diverged"]
 

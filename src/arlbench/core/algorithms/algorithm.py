@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import chex
@@ -53,6 +53,19 @@ class Algorithm(abc.ABC):
     eval_env: Environment
     hpo_config: Mapping[str, Any]
     nas_config: Mapping[str, Any]
+
+    @property
+    @abc.abstractmethod
+    def structure(self) -> Hashable:
+        """What shapes the compiled programs: equal structures share them."""
+
+    @abc.abstractmethod
+    def evaluation_interval(self, n_total_timesteps: int | float, n_eval_steps: int) -> int:
+        """Environment steps between two evaluations of such a training, whole iterations."""
+
+    @abc.abstractmethod
+    def estimated_cost(self, n_total_timesteps: int | float) -> float:
+        """The work of such a training, in any unit that compares trainings."""
 
     @staticmethod
     @abc.abstractmethod

@@ -57,9 +57,13 @@ def set_leaves(nodes: jax.Array, indices: jax.Array, values: jax.Array) -> jax.A
     # whose sums are right already.
     positions = first + jnp.minimum(indices, first)
     dense = min(_DENSE_LEVELS, bottom)
-    for _ in range(bottom - dense):
+
+    def climb(_: int, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        nodes, positions = carry
         positions = (positions - 1) >> 1
-        nodes = nodes.at[positions].set(_sum_of_children(nodes, positions))
+        return nodes.at[positions].set(_sum_of_children(nodes, positions)), positions
+
+    nodes, _ = jax.lax.fori_loop(0, bottom - dense, climb, (nodes, positions))
     top = build(nodes[_first(dense) : _first(dense + 1)])
     return jax.lax.dynamic_update_slice(nodes, top, (0,))
 

@@ -10,7 +10,7 @@ from arlbench.core.checkpoints.folder import (
     write_checkpoint,
 )
 from arlbench.core.checkpoints.manifest import Manifest, as_json
-from arlbench.core.checkpoints.trees import on_host
+from arlbench.core.checkpoints.trees import on_device, on_host
 
 __all__ = [
     "BackgroundWriter",
@@ -19,6 +19,7 @@ __all__ = [
     "as_json",
     "is_checkpoint",
     "newest_in",
+    "on_device",
     "on_host",
     "read_checkpoint",
     "read_manifest",

@@ -53,6 +53,11 @@ def on_host(tree: Any) -> Any:
     return jax.tree.map(_copy, tree, is_leaf=_is_host_key)
 
 
+def on_device(tree: Any) -> Any:
+    """The inverse of :func:`on_host`, in new memory of the default device."""
+    return jax.tree.map(_on_device, tree, is_leaf=_is_host_key)
+
+
 def write_tree(path: Path, tree: Any) -> None:
     """Writes a tree of arrays, numbers and random keys; the file must not be there yet."""
     arrays: dict[str, np.ndarray] = {}

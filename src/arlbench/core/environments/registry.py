@@ -52,6 +52,17 @@ def register_framework(
     _frameworks[name] = Framework(module, package or name, extra)
 
 
+def registered_frameworks() -> dict[str, Framework]:
+    """Every framework by name, for another process to adopt."""
+    return dict(_frameworks)
+
+
+def adopt_frameworks(frameworks: Mapping[str, Framework]) -> None:
+    """Makes frameworks known that another process has registered."""
+    for name, framework in frameworks.items():
+        _frameworks.setdefault(name, framework)
+
+
 def make_env(
     framework: str,
     name: str,

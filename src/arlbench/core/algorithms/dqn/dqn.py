@@ -349,15 +349,30 @@ class DQN(Algorithm):
             self._structure, self._hp, state, plan, *tracked, self.memory_limit_gib
         )
 
-    def check_memory(self, capacity: int | None = None) -> None:
+    def check_memory(self, capacity: int | None = None, size: int | None = None) -> int:
         """Raises where the buffer of :meth:`init` would pass the limit; allocates nothing.
+
+        Args:
+            capacity: Rows to allocate, as for :meth:`init`.
+            size: A logical size to allocate for, where it is not ``buffer_size``.
+
+        Returns:
+            Rows that would be allocated.
 
         Raises:
             MemoryLimitError: Saying how much it would take and what to change.
         """
-        allocation.rows_to_allocate(
-            self._agent, self.hpo_config["buffer_size"], capacity, self.memory_limit_gib
-        )
+        size = self.hpo_config["buffer_size"] if size is None else size
+        return allocation.rows_to_allocate(self._agent, size, capacity, self.memory_limit_gib)
+
+    @property
+    def structure(self) -> hyperparameters.Structure:
+        """What shapes the compiled programs: agents of equal structure share them."""
+        return self._structure
+
+    def estimated_cost(self, n_total_timesteps: int | float) -> float:
+        """The work of such a training, in gradient steps of one transition."""
+        return hyperparameters.estimated_cost(self.hpo_config, self.env.n_envs, n_total_timesteps)
 
     def evaluation_interval(self, n_total_timesteps: int | float, n_eval_steps: int) -> int:
         """Environment steps between two evaluations of such a training."""

@@ -293,3 +293,20 @@ def traced(config: Mapping[str, Any]) -> TracedHyperparameters:
     dtypes = {bool: np.bool_, int: np.int32, float: np.float32}
     values = {name: config[name] for name in TracedHyperparameters._fields}
     return TracedHyperparameters(**{k: dtypes[type(v)](v) for k, v in values.items()})
+
+
+# Measured on one core, in gradient steps of one transition: what a vector step costs,
+# what a gradient step costs beside its batch, and how much more it costs by priority.
+_VECTOR_STEP_COST = 10.0
+_UPDATE_COST = 25.0
+_PRIORITISED_FACTOR = 1.6
+
+
+def estimated_cost(config: Mapping[str, Any], n_envs: int, n_total_timesteps: int | float) -> float:
+    """The work of a training, in gradient steps of one transition; roughly."""
+    vector_steps = n_total_timesteps / n_envs
+    learning_steps = max(vector_steps - config["learning_starts"] / n_envs, 0.0)
+    updates = learning_steps / config["train_freq"] * config["gradient_steps"]
+    per_update = _UPDATE_COST + config["buffer_batch_size"]
+    factor = _PRIORITISED_FACTOR if config["buffer_prio_sampling"] else 1.0
+    return vector_steps * _VECTOR_STEP_COST + updates * per_update * factor

@@ -32,7 +32,7 @@ from arlbench.core.algorithms.dqn.state import (
 from arlbench.core.algorithms.dqn.updates import follow_without_target, update, update_target
 from arlbench.core.buffers import replay
 from arlbench.core.observations import encode
-from arlbench.core.randomness import BLOCK, Stream, block, next_block, row
+from arlbench.core.randomness import BLOCK, Block, Stream, current_block, no_block, row
 
 
 class Inputs(NamedTuple):
@@ -67,14 +67,14 @@ class Carry(NamedTuple):
     Attributes:
         state: The run.
         recorder: What is kept of it.
-        collect_draws: Random numbers of this block of vector steps.
-        sample_draws: Random numbers of this block of updates, ``[BLOCK, B]``.
+        collect_draws: Random numbers of a block of vector steps, ``CollectDraws``.
+        sample_draws: Random numbers of a block of updates, ``[BLOCK, B]``.
     """
 
     state: DQNState
     recorder: Recorder
-    collect_draws: CollectDraws
-    sample_draws: jax.Array
+    collect_draws: Block
+    sample_draws: Block
 
 
 def run_segment(
@@ -87,13 +87,11 @@ def run_segment(
 ) -> tuple[DQNState, Recorder]:
     """``n_iterations`` iterations of DQN, from state to state."""
     inputs = Inputs(structure, hp, schedule_timesteps)
-    runner = state.runner_state
-    rng, update_count = runner.rng, runner.train_state.step
     carry = Carry(
         state,
         recorder,
-        block(rng, Stream.COLLECT, runner.global_step, partial(_draw_collect, structure)),
-        block(rng, Stream.SAMPLE, update_count, partial(_draw_sample, structure)),
+        no_block(state.runner_state.rng, partial(_draw_collect, structure)),
+        no_block(state.runner_state.rng, partial(_draw_sample, structure)),
     )
     carry = jax.lax.fori_loop(0, n_iterations, lambda _, c: iterate(inputs, c), carry)
     return carry.state, carry.recorder
@@ -126,7 +124,7 @@ def vector_step(inputs: Inputs, carry: Carry) -> Carry:
     agent = structure.agent
     runner, buffer = carry.state
     step = runner.global_step
-    draws = next_block(
+    draws = current_block(
         carry.collect_draws, runner.rng, Stream.COLLECT, step, partial(_draw_collect, structure)
     )
     now = row(draws, step)
@@ -197,7 +195,7 @@ def gradient_step(inputs: Inputs, carry: Carry) -> Carry:
     structure, hp, _ = inputs
     runner, buffer = carry.state
     counter = runner.train_state.step
-    draws = next_block(
+    draws = current_block(
         carry.sample_draws, runner.rng, Stream.SAMPLE, counter, partial(_draw_sample, structure)
     )
     rows, weights = _sample(structure, hp, buffer, row(draws, counter))

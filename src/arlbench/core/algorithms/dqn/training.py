@@ -243,4 +243,5 @@ class HostTraining:
             f"(now {float(self._hp.learning_rate):g}) or scale the rewards down.",
             state,
             self._result(recorder),
+            self._timesteps,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from arlbench.runs.stopwatch import CompilationClock
+from arlbench.core.stopwatch import CompilationClock
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+"""Checks at the edge: what a caller asks of a population."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ConfigSpace import Configuration
+
+from arlbench.core.algorithms.dqn.checks import positive_whole
+from arlbench.errors import ConfigurationError
+
+#: Seeds are the 32 bits that a random key is made of.
+SEED_LIMIT = 2**32
+
+
+def plain(config: Configuration | Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as a dict."""
+    if not isinstance(config, Mapping):
+        raise ConfigurationError(
+            f"configs must hold configurations or mappings, not a {type(config).__name__}."
+        )
+    return dict(config)
+
+
+def non_empty(name: str, given: Sequence[Any]) -> Sequence[Any]:
+    """What was given, if it is something."""
+    if len(given) == 0:
+        raise ConfigurationError(f"{name} is empty; give at least one.")
+    return given
+
+
+def seeds_in_range(seeds: Sequence[int]) -> list[int]:
+    """The seeds, if random keys can be made of them."""
+    for seed in non_empty("seeds", seeds):
+        whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+        if not whole or not 0 <= seed < SEED_LIMIT:
+            raise ConfigurationError(
+                f"Seeds must be whole numbers from 0 to 2**32 - 1, not {seed!r}."
+            )
+    return [int(seed) for seed in seeds]
+
+
+def timesteps_of_each(given: int | float | Sequence[int | float], n_configs: int) -> list[int]:
+    """Environment steps for each configuration, ``[n_configs]``."""
+    each = list(given) if isinstance(given, (Sequence, np.ndarray)) else [given] * n_configs
+    if len(each) != n_configs:
+        raise ConfigurationError(
+            f"n_total_timesteps has {len(each)} entries for {n_configs} configurations; give one "
+            "for each, or a single number."
+        )
+    return [positive_whole("n_total_timesteps", timesteps) for timesteps in each]
+
+
+def whole_or_none(name: str, value: int | float | None) -> int | None:
+    """The value as an int, if it is one at all."""
+    return None if value is None else positive_whole(name, value)

@@ -1,0 +1,95 @@
+"""Training one member in this process, exactly as a single run is trained."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from arlbench.core import checkpoints
+from arlbench.core.algorithms.algorithm import Algorithm, TrainingProgress
+from arlbench.core.algorithms.saving import collect
+from arlbench.core.stopwatch import CompilationClock
+from arlbench.errors import DivergenceError
+from arlbench.population.members import MemberResult, MemberTask
+
+#: Takes environment steps done by the member; it stops early where this returns True.
+OnSteps = Callable[[int], bool]
+
+
+def train_member(task: MemberTask, on_steps: OnSteps) -> MemberResult | None:
+    """Trains a member; None where ``on_steps`` stopped it before its end."""
+    clock = _clock()
+    begin, compiled_before = time.perf_counter(), clock.seconds
+    algorithm = task.recipe.make()
+    state = _state(algorithm, task)
+    stopped = False
+
+    def on_progress(progress: TrainingProgress) -> bool:
+        nonlocal stopped
+        at_end = len(progress.eval_rewards) == task.schedule.n_eval_steps
+        stopped = on_steps(progress.timesteps) and not at_end
+        return stopped
+
+    diverged_at = None
+    schedule = task.schedule
+    try:
+        state, result = algorithm.train(
+            *state,
+            schedule.n_total_timesteps,
+            schedule.n_eval_steps,
+            schedule.n_eval_episodes,
+            schedule_timesteps=schedule.schedule_timesteps,
+            on_progress=on_progress,
+        )
+    except DivergenceError as error:
+        state, result, diverged_at = error.state, error.result, error.timesteps
+    if stopped:
+        return None
+    compiling = clock.seconds - compiled_before
+    seconds = time.perf_counter() - begin - compiling
+    return _result(task, algorithm, state, result, diverged_at, max(seconds, 0.0), compiling)
+
+
+def _state(algorithm: Algorithm, task: MemberTask) -> Any:
+    if task.parts is not None:
+        return algorithm.restore(checkpoints.on_device(task.parts))
+    return algorithm.init(jax.random.key(task.seed), capacity=task.capacity)  # type: ignore[call-arg]
+
+
+def _result(
+    task: MemberTask,
+    algorithm: Algorithm,
+    state: Any,
+    result: Any,
+    diverged_at: int | None,
+    train_seconds: float,
+    compile_seconds: float,
+) -> MemberResult:
+    schedule = task.schedule
+    interval = task.total_timesteps // schedule.n_eval_steps
+    returns = np.full((schedule.n_eval_steps, schedule.n_eval_episodes), np.nan, np.float32)
+    evaluated = np.asarray(result.eval_rewards)
+    returns[: len(evaluated)] = evaluated
+    return MemberResult(
+        config_index=task.id.config_index,
+        seed_index=task.id.seed_index,
+        status="finished" if diverged_at is None else "diverged",
+        returns=returns,
+        timesteps=interval * np.arange(1, schedule.n_eval_steps + 1),
+        diverged_at=diverged_at,
+        train_seconds=train_seconds,
+        compile_seconds=compile_seconds,
+        params=collect(algorithm, state, ["params"])["params"] if task.keep_params else None,
+        parts=collect(algorithm, state) if task.keep_state else None,
+    )
+
+
+@functools.cache
+def _clock() -> CompilationClock:
+    """One clock a process: JAX cannot forget a listener."""
+    return CompilationClock()

@@ -1,0 +1,46 @@
+"""Who trains which member next."""
+
+from __future__ import annotations
+
+import collections
+import threading
+from collections.abc import Hashable, Iterable
+
+from arlbench.population.members import MemberTask
+
+
+class TaskQueue:
+    """Members that wait, handed out so that programs are compiled seldom and work ends evenly.
+
+    A process stays with the groups whose program it has; one that has none left takes
+    the group with the most work that no one else has begun, and only then helps with
+    another's. Within a group the longest members come first.
+    """
+
+    def __init__(self, tasks: Iterable[MemberTask]) -> None:
+        self._waiting: dict[int, list[MemberTask]] = collections.defaultdict(list)
+        # The last of a list is taken first.
+        for task in sorted(tasks, key=lambda task: (task.cost, task.id)):
+            self._waiting[task.group].append(task)
+        self._begun_by: dict[int, set[Hashable]] = collections.defaultdict(set)
+        self._lock = threading.Lock()
+
+    def take(self, who: Hashable) -> MemberTask | None:
+        """The next member for this process; None where none is left."""
+        with self._lock:
+            groups = [group for group, tasks in self._waiting.items() if tasks]
+            if not groups:
+                return None
+            group = max(groups, key=lambda group: self._preference(group, who))
+            self._begun_by[group].add(who)
+            return self._waiting[group].pop()
+
+    def give_back(self, task: MemberTask) -> None:
+        """Takes back a member whose process has died."""
+        with self._lock:
+            self._waiting[task.group].append(task)
+
+    def _preference(self, group: int, who: Hashable) -> tuple[bool, bool, float]:
+        begun_by = self._begun_by[group]
+        work = sum(task.cost for task in self._waiting[group])
+        return who in begun_by, not begun_by, work

@@ -1,0 +1,92 @@
+"""All that a population needs to be trained further."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from arlbench.core import checkpoints
+from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.errors import ConfigurationError
+from arlbench.population.members import MemberId, PopulationResult
+
+
+class PopulationState:
+    """The states of members, by (configuration, seed) pairs of indices.
+
+    Attributes:
+        parts: For each member its parts, as in a checkpoint.
+    """
+
+    def __init__(self, parts: Mapping[MemberId, Mapping[str, Any]]) -> None:
+        self.parts = dict(parts)
+
+    @classmethod
+    def of(cls, result: PopulationResult) -> PopulationState:
+        """The state that a training with ``keep_state=True`` has left.
+
+        Raises:
+            ConfigurationError: If it kept none.
+        """
+        if any(member.parts is None for member in result.members):
+            raise ConfigurationError(
+                "This result holds no states; train the population with keep_state=True."
+            )
+        return cls({m.id: m.parts for m in result.members if m.parts is not None})
+
+    def copy_members(self, sources: Mapping[tuple[int, int], tuple[int, int]]) -> PopulationState:
+        """A population in which some members go on from what others have learnt.
+
+        Args:
+            sources: For each member that is to be replaced, whose copy it becomes. The
+                key goes with it, so give the copies other hyperparameters.
+
+        Raises:
+            ConfigurationError: If there is no such member.
+        """
+        for pair in (*sources, *sources.values()):
+            if MemberId(*pair) not in self.parts:
+                raise ConfigurationError(f"There is no member {tuple(pair)} in this population.")
+        copies = {MemberId(*to): self.parts[MemberId(*of)] for to, of in sources.items()}
+        return PopulationState({**self.parts, **copies})
+
+    def save(self, path: str | Path) -> None:
+        """Writes all members into a folder; there is a whole one afterwards, or what was there.
+
+        Raises:
+            CheckpointError: If it cannot be written.
+        """
+        trees = {_file_name(member): dict(parts) for member, parts in self.parts.items()}
+        names = {_file_name(member): sorted(parts) for member, parts in self.parts.items()}
+        checkpoints.write_checkpoint(Path(path), trees, {"members": names})
+
+    @classmethod
+    def load(cls, path: str | Path, algorithm: Algorithm) -> PopulationState:
+        """Reads what :meth:`save` has written.
+
+        Args:
+            path: The folder.
+            algorithm: With the members' environment and network; its hyperparameters
+                do not matter.
+
+        Raises:
+            CheckpointError: If it is damaged, or of another environment or network.
+        """
+        template = algorithm.checkpoint_template()
+        names = checkpoints.read_manifest(Path(path)).info["members"]
+        likes = {
+            file: {part: template[part] for part in parts if part in template}
+            for file, parts in names.items()
+        }
+        trees, _ = checkpoints.read_checkpoint(Path(path), likes)
+        return cls({_member(file): checkpoints.on_host(parts) for file, parts in trees.items()})
+
+
+def _file_name(member: MemberId) -> str:
+    return f"member-{member.config_index}-{member.seed_index}"
+
+
+def _member(file_name: str) -> MemberId:
+    _, config_index, seed_index = file_name.split("-")
+    return MemberId(int(config_index), int(seed_index))

@@ -1,0 +1,138 @@
+"""From configurations and seeds to members, grouped by what shapes their programs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.environments import EnvSpec, make_env_from_spec
+from arlbench.errors import ConfigurationError, did_you_mean
+from arlbench.population.members import MemberId, MemberTask, Recipe, Schedule
+
+
+class Population(NamedTuple):
+    """The members to train.
+
+    Attributes:
+        tasks: One a member.
+        n_groups: Compiled training programs that they need.
+        capacity: Rows of each member's replay buffer.
+    """
+
+    tasks: tuple[MemberTask, ...]
+    n_groups: int
+    capacity: int
+
+
+class Request(NamedTuple):
+    """What ``train_population`` was asked for, beside configurations and seeds."""
+
+    env_spec: EnvSpec
+    eval_env_spec: EnvSpec
+    nas_config: Mapping[str, Any]
+    options: Mapping[str, Any]
+    n_eval_steps: int
+    n_eval_episodes: int
+    schedule_timesteps: int | None
+    members: Collection[MemberId] | None
+    parts: Mapping[MemberId, Mapping[str, Any]]
+    capacity: int | None
+    keep_params: bool
+    keep_state: bool
+
+
+def plan(
+    configs: Sequence[Mapping[str, Any]],
+    seeds: Sequence[int],
+    n_total_timesteps: Sequence[int],
+    request: Request,
+) -> Population:
+    """Every member to train.
+
+    Args:
+        configs: Hyperparameters, and architecture choices where they vary, by name.
+        seeds: Numbers from 0 to 2**32 - 1.
+        n_total_timesteps: Environment steps for each configuration, ``[n_configs]``.
+        request: The rest.
+
+    Raises:
+        ArlbenchError: If a configuration, a seed or the environment is impossible.
+    """
+    recipes = [_recipe(index, config, request) for index, config in enumerate(configs)]
+    env, eval_env = map(make_env_from_spec, (request.env_spec, request.eval_env_spec))
+    algorithms = [_make(index, recipe, env, eval_env) for index, recipe in enumerate(recipes)]
+    groups = {structure: i for i, structure in enumerate({a.structure: None for a in algorithms})}
+    rows = [
+        min(algorithm.hpo_config["buffer_size"], timesteps)
+        for algorithm, timesteps in zip(algorithms, n_total_timesteps, strict=True)
+    ]
+    capacity = algorithms[0].check_memory(request.capacity, size=max(rows))
+    tasks = [
+        _task(MemberId(i, j), recipes[i], algorithms[i], groups, seeds[j], timesteps, request)
+        for i, timesteps in enumerate(n_total_timesteps)
+        for j in range(len(seeds))
+        if request.members is None or (i, j) in request.members
+    ]
+    tasks = [task._replace(capacity=capacity) for task in tasks]
+    return Population(tuple(tasks), len({task.group for task in tasks}), capacity)
+
+
+def _recipe(index: int, config: Mapping[str, Any], request: Request) -> Recipe:
+    nas_names = list(DQN.get_nas_config_space())
+    known = [*DQN.get_hpo_config_space(), *nas_names]
+    for name in config:
+        if name not in known:
+            raise ConfigurationError(
+                f"Configuration {index} has the unknown entry '{name}'.{did_you_mean(name, known)}"
+            )
+    nas_config = {name: config[name] for name in nas_names if name in config}
+    return Recipe(
+        algorithm=DQN,
+        env_spec=request.env_spec,
+        eval_env_spec=request.eval_env_spec,
+        hpo_config={name: value for name, value in config.items() if name not in nas_names},
+        nas_config={**request.nas_config, **nas_config},
+        options=request.options,
+    )
+
+
+def _make(index: int, recipe: Recipe, env: Any, eval_env: Any) -> DQN:
+    try:
+        return DQN(
+            recipe.hpo_config,
+            env,
+            eval_env=eval_env,
+            nas_config=recipe.nas_config,
+            **recipe.options,
+        )
+    except ConfigurationError as error:
+        raise ConfigurationError(f"Configuration {index}: {error}") from None
+
+
+def _task(
+    member: MemberId,
+    recipe: Recipe,
+    algorithm: Algorithm,
+    groups: Mapping[Any, int],
+    seed: int,
+    timesteps: int,
+    request: Request,
+) -> MemberTask:
+    interval = algorithm.evaluation_interval(timesteps, request.n_eval_steps)
+    return MemberTask(
+        id=member,
+        seed=seed,
+        recipe=recipe,
+        schedule=Schedule(
+            timesteps, request.n_eval_steps, request.n_eval_episodes, request.schedule_timesteps
+        ),
+        group=groups[algorithm.structure],
+        cost=algorithm.estimated_cost(timesteps),
+        total_timesteps=interval * request.n_eval_steps,
+        capacity=0,
+        parts=request.parts.get(member),
+        keep_params=request.keep_params,
+        keep_state=request.keep_state,
+    )

@@ -1,0 +1,54 @@
+"""A worker process: ``python -m arlbench.population.worker FILE_DESCRIPTOR``.
+
+It receives tasks and sends what comes of them. It ends when the connection does.
+"""
+
+from __future__ import annotations
+
+import sys
+from multiprocessing.connection import Connection
+from typing import Any
+
+import arlbench  # noqa: F401  (before JAX, for its settings)
+from arlbench.core.environments.registry import adopt_frameworks
+from arlbench.population.mapped import train_member
+from arlbench.population.messages import Failed, Steps, Stop
+
+
+def serve(connection: Connection) -> None:
+    """Trains one member after another, until the connection ends."""
+
+    def on_steps(timesteps: int) -> bool:
+        connection.send(Steps(timesteps))
+        # Any message stops it: a task only comes to a worker that is idle.
+        return connection.poll()
+
+    while True:
+        message = connection.recv()
+        if isinstance(message, Stop):
+            continue
+        frameworks, task = message
+        adopt_frameworks(frameworks)
+        connection.send(_outcome(lambda task=task: train_member(task, on_steps)))
+
+
+def _outcome(train: Any) -> Any:
+    try:
+        return train()
+    except (EOFError, ConnectionError):
+        raise
+    except Exception as error:
+        return Failed(f"{type(error).__name__}: {error}")
+
+
+def main() -> None:
+    """Serves the connection that the command line names."""
+    try:
+        serve(Connection(int(sys.argv[1])))
+    except (EOFError, ConnectionError):
+        # Whoever started this process has ended.
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Worker processes that train members, each with a core of its own.
+
+They are started as programs, not forked, so a script needs no ``__main__`` guard and a
+JAX that is in use already does not matter. They stay for the next population, with what
+they have compiled, and end with this process, however it ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from typing import Any
+
+from arlbench.errors import ConfigurationError
+
+
+class Worker:
+    """One worker process, and the connection to it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "arlbench.population.worker", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+                },
+                stdin=subprocess.DEVNULL,
+                # Ctrl-C is for this process, which then tells its workers.
+                start_new_session=True,
+            )
+        self._connection = Connection(ours.detach())
+
+    def send(self, message: Any) -> None:
+        """Sends a message.
+
+        Raises:
+            OSError: If the worker has ended.
+        """
+        self._connection.send(message)
+
+    def receive(self) -> Any:
+        """Waits for a message.
+
+        Raises:
+            EOFError: If the worker has ended.
+        """
+        try:
+            return self._connection.recv()
+        except ConnectionError as error:
+            raise EOFError from error
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """Ends the worker."""
+        self._connection.close()
+        self._process.terminate()
+        self._process.wait()
+
+
+class _Pool:
+    """The workers of this process."""
+
+    def __init__(self) -> None:
+        self.workers: list[Worker] = []
+        self.wanted_cores: int | None = None
+
+
+_pool = _Pool()
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def use_cores(n: int | None = None) -> int:
+    """Sets how many cores populations train on, and starts workers for them at once.
+
+    Not needed for using all of them. Called before slow imports, it lets the workers
+    start meanwhile.
+
+    Args:
+        n: How many; None takes all that this process may use.
+
+    Returns:
+        How many.
+
+    Raises:
+        ConfigurationError: If it is not positive.
+    """
+    if n is not None and n < 1:
+        raise ConfigurationError(f"use_cores needs at least 1 core, not {n}.")
+    _pool.wanted_cores = n
+    cores = n or available_cores()
+    start_workers(cores - 1)
+    return cores
+
+
+def wanted_cores() -> int:
+    """Cores that populations train on."""
+    return _pool.wanted_cores or available_cores()
+
+
+def start_workers(n: int) -> list[Worker]:
+    """``n`` living workers: those there are, and new ones; any beyond ``n`` are ended."""
+    living = [worker for worker in _pool.workers if worker.alive]
+    for worker in living[n:]:
+        worker.close()
+    _pool.workers = living[:n] + [Worker() for _ in range(n - len(living))]
+    return list(_pool.workers)
+
+
+@atexit.register
+def _close_all() -> None:
+    for worker in _pool.workers:
+        worker.close()
+    _pool.workers.clear()

@@ -1,0 +1,248 @@
+"""A population is its single runs, in whatever processes they ran."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from arlbench import DQN
+from arlbench.core.environments import make_env_from_spec
+from arlbench.errors import ArlbenchError
+from arlbench.population import PopulationState, cores, train_population, use_cores, workers
+from probe_framework import walk
+from probes import CAPACITY, SMALL, same_bits
+
+TIMESTEPS = 800
+LENGTH = {"n_total_timesteps": TIMESTEPS, "n_eval_steps": 2, "n_eval_episodes": 3}
+
+UNIFORM = {**SMALL, "learning_rate": 1e-2}
+SLOW = {**SMALL, "learning_rate": 1e-3, "gamma": 0.9}
+PRIORITISED = {**SMALL, "buffer_prio_sampling": True, "normalize_observations": True}
+CONFIGS = [UNIFORM, PRIORITISED, SLOW]
+SEEDS = [3, 5]
+NETWORK = {"hidden_size": 8}
+
+
+def train(configs: Any = CONFIGS, seeds: Any = SEEDS, **changed: Any) -> Any:
+    return train_population(
+        walk(), configs, seeds, **{**LENGTH, "nas_config": NETWORK, "capacity": CAPACITY, **changed}
+    )
+
+
+def single(config: dict[str, Any], seed: int, capacity: int, **changed: Any) -> Any:
+    dqn = DQN(config, make_env_from_spec(walk()), nas_config=NETWORK)
+    state = dqn.init(jax.random.key(seed), capacity=capacity)
+    return dqn.train(*state, **{**LENGTH, **changed})
+
+
+@pytest.fixture
+def two_processes(monkeypatch):
+    """Trains in a worker too, however little there is to do."""
+    monkeypatch.setattr(cores, "_WORTH_A_PROCESS", 1.0)
+    use_cores(2)
+    yield
+    use_cores(1)
+
+
+@pytest.fixture(scope="module")
+def population():
+    return train(keep_params=True, keep_state=True)
+
+
+def test_results_are_in_the_order_asked_for(population):
+    assert population.returns.shape == (3, 2, 2, 3)
+    assert population.returns.dtype == np.float32
+    assert population.status.tolist() == [["finished"] * 2] * 3
+    assert [tuple(m.id) for m in population.members] == [(i, j) for i in range(3) for j in range(2)]
+    for member in population.members:
+        np.testing.assert_array_equal(
+            population.returns[member.config_index, member.seed_index], member.returns
+        )
+        assert member.timesteps.tolist() == [400, 800]
+
+
+@pytest.mark.parametrize(("i", "j"), [(0, 0), (1, 1), (2, 0)])
+def test_a_member_is_the_single_run_bit_by_bit(population, i, j):
+    state, result = single(CONFIGS[i], SEEDS[j], population.capacity)
+    member = next(m for m in population.members if m.id == (i, j))
+    assert same_bits(member.returns, np.asarray(result.eval_rewards))
+    assert same_bits(member.params, state.runner_state.train_state.params)
+    assert same_bits(member.parts["opt_state"], state.runner_state.train_state.opt_state)
+
+
+def test_other_processes_give_the_same_bits(population, two_processes):
+    again = train()
+    assert again.n_processes == 2
+    np.testing.assert_array_equal(again.returns, population.returns)
+
+
+def test_only_structure_is_compiled(count_compilations):
+    rng = np.random.default_rng(0)
+    configs = [
+        {**SMALL, "buffer_batch_size": batch_size, "buffer_prio_sampling": prioritised,
+         "learning_rate": float(10 ** rng.uniform(-4, -2)), "gamma": float(rng.uniform(0.8, 1))}
+        for batch_size in (4, 5)
+        for prioritised in (False, True)
+        for _ in range(3)
+    ]  # fmt: skip
+    with count_compilations() as compilations:
+        result = train(configs, [0, 1], n_total_timesteps=64, n_eval_steps=1)
+    assert result.n_groups == 4
+    assert compilations.names.count("jit(run_segment)") == 4
+    with count_compilations() as compilations:
+        train(configs[::-1], [7], n_total_timesteps=128, n_eval_steps=1)
+    assert compilations.names == []
+
+
+def test_the_default_space_has_at_most_ten_programs():
+    space = DQN.get_hpo_config_space(seed=0)
+    configs = [dict(config) for config in space.sample_configuration(200)]
+    called = []
+    result = train(
+        configs, [0], n_total_timesteps=64, on_progress=lambda p: called.append(p) or True
+    )
+    assert result.n_groups == 10
+    assert result.interrupted
+
+
+def test_some_members_only(population):
+    result = train(members=[(2, 1), (0, 0)])
+    assert result.status.tolist() == [
+        ["finished", "missing"],
+        ["missing", "missing"],
+        ["missing", "finished"],
+    ]
+    assert not result.interrupted
+    np.testing.assert_array_equal(result.returns[2, 1], population.returns[2, 1])
+    assert np.isnan(result.returns[1]).all()
+
+
+def test_a_member_that_diverges_harms_no_other(population):
+    result = train([UNIFORM, {**UNIFORM, "learning_rate": 1e38}, SLOW], n_eval_steps=4)
+    assert result.status.tolist() == [["finished"] * 2, ["diverged"] * 2, ["finished"] * 2]
+    assert np.isnan(result.returns[1, :, -1]).all()
+    assert np.isfinite(result.returns[[0, 2]]).all()
+    for member in result.members:
+        if member.config_index == 1:
+            assert member.diverged_at in {200, 400}
+            n_finite = member.diverged_at // 200 - 1
+            assert np.isfinite(member.returns[:n_finite]).all()
+            assert np.isnan(member.returns[n_finite:]).all()
+        else:
+            assert member.diverged_at is None
+
+
+def test_a_population_goes_on_from_its_state(population):
+    halves = train(
+        n_total_timesteps=TIMESTEPS // 2, n_eval_steps=1, schedule_timesteps=TIMESTEPS,
+        keep_state=True,
+    )  # fmt: skip
+    rest = train(
+        n_total_timesteps=TIMESTEPS // 2, n_eval_steps=1, schedule_timesteps=TIMESTEPS,
+        keep_params=True, state=PopulationState.of(halves),
+    )  # fmt: skip
+    np.testing.assert_array_equal(rest.returns[:, :, 0], population.returns[:, :, 1])
+    for whole, half in zip(population.members, rest.members, strict=True):
+        assert same_bits(half.params, whole.params)
+
+
+def test_members_become_copies_of_others(population):
+    state = PopulationState.of(population).copy_members({(0, 0): (2, 1)})
+    result = train(
+        [SLOW, PRIORITISED, SLOW], state=state, keep_params=True, members=[(0, 0), (2, 1)]
+    )
+    copy, original = result.members
+    assert same_bits(copy.params, original.params)
+    # Copying took nothing from the source: without it there is the same result.
+    alone = train([SLOW, PRIORITISED, SLOW], state=PopulationState.of(population),
+                  keep_params=True, members=[(2, 1)])  # fmt: skip
+    assert same_bits(alone.members[0].params, original.params)
+
+
+def test_a_state_can_be_saved_and_loaded(population, tmp_path):
+    PopulationState.of(population).save(tmp_path / "state")
+    dqn = DQN(SLOW, make_env_from_spec(walk()), nas_config=NETWORK)
+    loaded = PopulationState.load(tmp_path / "state", dqn)
+    further = {"n_eval_steps": 1, "keep_params": True}
+    first = train(state=PopulationState.of(population), **further)
+    second = train(state=loaded, **further)
+    assert same_bits([m.params for m in first.members], [m.params for m in second.members])
+    other = DQN(SLOW, make_env_from_spec(walk()), nas_config={"hidden_size": 9})
+    with pytest.raises(ArlbenchError, match="shape"):
+        PopulationState.load(tmp_path / "state", other)
+
+
+def test_each_configuration_may_train_for_its_own_time():
+    result = train(n_total_timesteps=[400, 800, 1200])
+    assert [m.timesteps[-1] for m in result.members[::2]] == [400, 800, 1200]
+    with pytest.raises(ArlbenchError, match="3 configurations"):
+        train(n_total_timesteps=[400, 800])
+
+
+def test_progress_is_told_and_can_stop_it(two_processes):
+    seen, ended = [], []
+
+    def on_progress(progress: Any) -> bool:
+        seen.append(progress)
+        return progress.members_done >= 2
+
+    result = train(
+        CONFIGS * 3, on_progress=on_progress, on_member=lambda member: ended.append(member.id)
+    )
+    assert result.interrupted
+    assert 2 <= len(result.members) < 18
+    assert [m.id for m in result.members] == sorted(ended)
+    assert all(a.timesteps <= b.timesteps for a, b in itertools.pairwise(seen))
+    assert seen[-1].members_total == 18
+    # The workers are free again.
+    assert not train(CONFIGS).interrupted
+
+
+def test_a_members_process_may_die(population, two_processes):
+    killed = []
+
+    def kill_the_worker(progress: Any) -> None:
+        if not killed and progress.timesteps:
+            killed.append(workers.start_workers(1)[0]._process.pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    result = train(on_progress=kill_the_worker)
+    assert killed
+    np.testing.assert_array_equal(result.returns, population.returns)
+
+
+def test_an_error_in_the_callers_function_is_raised(two_processes):
+    with pytest.raises(ZeroDivisionError):
+        train(on_member=lambda _: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"configs": []}, "configs is empty"),
+        ({"seeds": []}, "seeds is empty"),
+        ({"seeds": [-1]}, "Seeds must be"),
+        ({"seeds": [2**32]}, "Seeds must be"),
+        ({"seeds": [True]}, "Seeds must be"),
+        ({"configs": [{"learning_rat": 1}]}, "learning_rate"),
+        ({"configs": [UNIFORM, {"gamma": 2}]}, "Configuration 1"),
+        ({"configs": ["uniform"]}, "mappings"),
+        ({"n_total_timesteps": 0}, "n_total_timesteps"),
+        ({"memory_limit_gib": 1e-6}, "GiB"),
+    ],
+    ids=str,
+)
+def test_what_is_impossible_is_refused(change, message):
+    with pytest.raises(ArlbenchError, match=message):
+        train(**change)
+
+
+def test_use_cores_refuses_none():
+    with pytest.raises(ArlbenchError, match="at least 1"):
+        use_cores(0)
