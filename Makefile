@@ -3,7 +3,7 @@
 # make check  what CI runs: lint, types, tests
 # make stress slow: runs that are killed and disks that are full
 # make learn  slow: learning asserted against published measurements, writes a table
-# make bench  speed, in ratios measured side by side
+# make bench  speed, beside peers too: ratios measured side by side, in more than an hour
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -33,8 +33,8 @@ learn: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m learning -s
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/dqn_speed.py
 	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/peers/compare.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

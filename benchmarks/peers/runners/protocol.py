@@ -1,0 +1,106 @@
+"""What every runner shares: a job on standard input, one line of JSON as the answer.
+
+It runs in the environment of each peer, so it imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+#: Compilations that take longer than this, in seconds, are programs; the rest is small change.
+LONG_COMPILATION = 0.2
+
+#: No further training is timed in a process after this many seconds of them.
+_ENOUGH_SECONDS = 10.0
+
+
+def read_job() -> dict[str, Any]:
+    """The job that the driver has written to standard input."""
+    return json.load(sys.stdin)
+
+
+def answer(packages: Iterable[str], **result: Any) -> None:
+    """Prints the result, with versions and the peak memory."""
+    result["versions"] = {name: metadata.version(name) for name in packages}
+    print("\n" + json.dumps({**result, "peak_memory_mib": _peak_memory()}), flush=True)
+
+
+def _peak_memory() -> int:
+    """MiB of this process and of the processes that it has started, each at its peak."""
+    # Linux counts in KiB.
+    kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for children in Path("/proc/self/task").glob("*/children"):
+        for child in children.read_text().split():
+            status = Path(f"/proc/{child}/status").read_text()
+            kib += sum(int(s.split()[1]) for s in status.splitlines() if s.startswith("VmHWM"))
+    return round(kib / 1024)
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Wall-clock seconds of a call, which must wait for its own results."""
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def several(call: Callable[[], float], n: int) -> list[float]:
+    """What ``n`` calls measured, or fewer where they are long."""
+    values: list[float] = []
+    while len(values) < n and sum(values) < _ENOUGH_SECONDS:
+        values.append(call())
+    return values
+
+
+def warm_up_steps(job: dict[str, Any]) -> int:
+    """Environment steps of a training that only warms a process up, learning included."""
+    learning_starts = job["configs"][0].get("learning_starts", 0)
+    return min(job["timesteps"], learning_starts + 1_000)
+
+
+def idle_iterations(job: dict[str, Any], config: dict[str, Any]) -> int:
+    """Iterations before the first gradient step; each collects, then learns."""
+    return int(config["learning_starts"]) // (job["n_envs"] * int(config["train_freq"]))
+
+
+def iterations(job: dict[str, Any], config: dict[str, Any]) -> int:
+    """Iterations of a training: whole ones, equally many before every evaluation."""
+    width = job["n_envs"] * int(config["train_freq"])
+    return job["evaluations"] * math.ceil(job["timesteps"] / (width * job["evaluations"]))
+
+
+class Compilations:
+    """Counts what JAX compiles from here on, and what it finds in its persistent cache."""
+
+    def __init__(self) -> None:
+        import jax
+
+        self._seconds: list[float] = []
+        self._hits = 0
+        jax.monitoring.register_event_duration_secs_listener(self._compiled)
+        jax.monitoring.register_event_listener(self._event)
+
+    def _compiled(self, event: str, duration: float, **_: Any) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            self._seconds.append(duration)
+
+    def _event(self, event: str, **_: Any) -> None:
+        self._hits += event == "/jax/compilation_cache/cache_hits"
+
+    def __len__(self) -> int:
+        return len(self._seconds)
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "all": len(self._seconds),
+            "long": sum(s > LONG_COMPILATION for s in self._seconds),
+            "seconds": sum(self._seconds),
+            "cache_hits": self._hits,
+        }
