@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from arlbench import DQN
 from arlbench.cli import main
 
 # Words on the command line, and what the sentence must say: the fault and the cure.
@@ -77,9 +78,93 @@ CASES = {
 }  # fmt: skip
 
 
-def complain(words: list[str], monkeypatch, capfd) -> str:
-    """Runs ``arlbench train``; returns its one complaint, on one line."""
-    monkeypatch.setattr(sys, "argv", ["arlbench", "train", *words])
+# Files that the cases of ``arlbench sweep`` name.
+FILES = {
+    "unknown.csv": "gamma,learning_rte\n0.9,1e-3\n",
+    "twice.yaml": "- {gamma: 0.9}\n- {gamma: 0.8}\n- {gamma: 0.9}\n",
+    "inactive.csv": "use_target_network,tau\nFalse,0.5\nFalse,0.9\n",
+    "impossible.json": '[{"gamma": 1.5}]',
+    "broken.json": '[{"gamma": 0.9}',
+    "empty.csv": "gamma\n",
+    "good.csv": "gamma\n0.9\n",
+    "notes.txt": "gamma = 0.9",
+}
+
+# The same for ``arlbench sweep``.
+SWEEP_CASES = {
+    "unknown environment": (["CartPol-v1"], ["Did you mean 'CartPole-v1'"]),
+    "unknown sampler": (["--sampler", "sobl"], ["sobl", "Did you mean 'sobol'"]),
+    "unknown hyperparameter": (["learning_rte=1..2"], ["Did you mean 'learning_rate'"]),
+    "hyperparameter twice": (["gamma=0.9", "gamma=0.9..1"], ["gamma", "keep one"]),
+    "range upside down": (["gamma=0.99..0.9"], ["gamma=0.99..0.9 is empty", "lower end first"]),
+    "range of nothing": (["gamma=0.9..0.9"], ["is empty", "lower end first"]),
+    "range without an end": (["gamma=0.9.."], ["no range", "gamma=LOW..HIGH"]),
+    "range of words": (["gamma=low..high"], ["gamma", "finite number", "'low'"]),
+    "range of a categorical": (
+        ["buffer_batch_size=64..256"], ["separate values", "buffer_batch_size=4,8,16,32,64"]
+    ),
+    "range beyond what is possible": (["gamma=0.9..2"], ["gamma", "between 0 and 1"]),
+    "empty item": (["gamma=0.9,"], ["lacks a value", "gamma=a,b"]),
+    "item twice": (["gamma=0.9,0.9"], ["has 0.9 twice", "keep one"]),
+    "inactive and named": (
+        ["use_target_network=false", "tau=0.1..0.5"], ["tau counts only where", "leave one"]
+    ),
+    "empty space": (
+        ["EVERYTHING=FIXED"], ["space is empty", "leave one out"]
+    ),
+    "fewer than wanted": (
+        ["EVERYTHING=FIXED", "gamma=0.9,0.8"], ["Only 2 different", "lower n_configs"]
+    ),
+    "no configurations": (["--n-configs", "0"], ["n_configs", "positive whole"]),
+    "sampler seed below zero": (["--sampler-seed=-1"], ["sampler's seed"]),
+    "empty grid": (["--sampler", "grid"], ["grid is empty", "learning_rate=1e-4,1e-3"]),
+    "grid of a continuous range": (
+        ["--sampler", "grid", "gamma=0.9..1"], ["no end of them", "gamma=0.9,1"]
+    ),
+    "grid with a number": (
+        ["--sampler", "grid", "gamma=0.9,1", "--n-configs", "2"], ["leave --n-configs out"]
+    ),
+    "grid too large": (
+        ["--sampler", "grid", "buffer_size=1..1000000"], ["1000000 configurations", "take fewer"]
+    ),
+    "file without a sampler": (["--file", "good.csv"], ["belong together"]),
+    "sampler without a file": (["--sampler", "file"], ["belong together"]),
+    "no such file": (["--file", "no.csv"], ["no.csv cannot be read", "No such file"]),
+    "file of another kind": (["--file", "notes.txt"], ["notes.txt", ".yaml, .json or .csv"]),
+    "unknown column": (
+        ["--file", "unknown.csv"], ["unknown.csv", "'learning_rte'", "mean 'learning_rate'"]
+    ),
+    "duplicates": (["--file", "twice.yaml"], ["number 0 and number 2", "remove one"]),
+    "duplicates but for the inactive": (["--file", "inactive.csv"], ["number 0 and number 1"]),
+    "impossible value in a file": (
+        ["--file", "impossible.json"], ["configuration 0", "between 0 and 1"]
+    ),
+    "broken file": (["--file", "broken.json"], ["broken.json is no JSON", "mend it"]),
+    "empty file": (["--file", "empty.csv"], ["no configurations", "at least one"]),
+    "more than the file has": (
+        ["--file", "good.csv", "--n-configs", "2"], ["holds 1 configurations", "lower n_configs"]
+    ),
+    "file and word": (["--file", "good.csv", "gamma=0.8"], ["given twice", "keep one"]),
+    "file and range": (["--file", "good.csv", "tau=0.1..0.5"], ["several values", "tau=VALUE"]),
+    "no seeds": (["--seeds", "0"], ["seeds", "positive whole"]),
+    "too many seeds": (["--seeds", "10001"], ["seeds", "at most 10000"]),
+    "negative seed": (["--seed=-1"], ["0 to 2**32 - 1"]),
+    "no timesteps": (["--timesteps", "0"], ["timesteps", "positive whole"]),
+    "no evaluations": (["--evaluations", "0"], ["n_eval_steps", "positive whole"]),
+    "no episodes": (["--eval-episodes", "0"], ["n_eval_episodes", "positive whole"]),
+    "no update": (
+        ["--timesteps", "500", "learning_starts=1000"], ["no update in any", "raise the timesteps"]
+    ),
+    "no memory": (["--memory-limit", "0.0001"], ["over the limit", "buffer_size"]),
+    "negative memory": (["--memory-limit=-1"], ["memory_limit_gib", "greater than 0"]),
+    "no environments": (["--n-envs", "0"], ["n_envs", "at least 1"]),
+    "unwritable folder": (["--out", "/proc/arlbench"], ["/proc/arlbench cannot be written"]),
+}  # fmt: skip
+
+
+def complain(words: list[str], monkeypatch, capfd, command: str = "train") -> str:
+    """Runs an ``arlbench`` command; returns its one complaint, on one line."""
+    monkeypatch.setattr(sys, "argv", ["arlbench", command, *words])
     with pytest.raises(SystemExit) as exit_info:
         main.run()
     assert exit_info.value.code not in {0, None}
@@ -100,6 +185,40 @@ def test_a_mistake_is_named_with_its_cure(case, tmp_path, monkeypatch, capfd) ->
 
 def test_there_are_forty_cases_and_more() -> None:
     assert len(CASES) >= 40
+    assert len(SWEEP_CASES) >= 40
+
+
+def everything_fixed() -> list[str]:
+    """A word for each hyperparameter, with its default."""
+    defaults = DQN.get_hpo_config_space().items()
+    return [f"{name}={entry.default_value}" for name, entry in defaults]
+
+
+@pytest.mark.parametrize("case", SWEEP_CASES)
+def test_a_mistake_in_a_sweep_is_named_with_its_cure(case, tmp_path, monkeypatch, capfd) -> None:
+    words, expected = SWEEP_CASES[case]
+    monkeypatch.chdir(tmp_path)
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content)
+    if "EVERYTHING=FIXED" in words:
+        named = {word.partition("=")[0] for word in words}
+        fixed = [word for word in everything_fixed() if word.partition("=")[0] not in named]
+        words = [word for word in words if word != "EVERYTHING=FIXED"] + fixed
+    if "--file" in words and case != "file without a sampler":
+        words = ["--sampler", "file", *words]
+    out = [] if "--out" in words else ["--out", "sweep"]
+    complaint = complain([*words, *out], monkeypatch, capfd, "sweep")
+    assert complaint.startswith("error: ")
+    for part in expected:
+        assert part in complaint
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_sweep_leaves_alone_what_is_no_sweep(tmp_path: Path, monkeypatch, capfd) -> None:
+    (tmp_path / "old.txt").write_text("precious")
+    complaint = complain(["--out", str(tmp_path)], monkeypatch, capfd, "sweep")
+    assert "already holds something that is no sweep; choose another --out" in complaint
+    assert [path.name for path in tmp_path.iterdir()] == ["old.txt"]
 
 
 def test_an_existing_run_is_not_written_over(tmp_path: Path, monkeypatch, capfd) -> None:

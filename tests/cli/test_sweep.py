@@ -1,0 +1,246 @@
+"""``arlbench sweep`` from the words to the table and the pictures."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from arlbench import DQN, make_env
+from arlbench.cli import main
+from arlbench.cli.sweep import command_to_go_on
+from arlbench.sweeps.store import read_design, read_table
+
+PUBLISHED = Path(__file__).parents[1] / "learning" / "cartpole_landscape_sample.csv"
+
+SHORT = [
+    "CartPole-v1", "--timesteps", "1024", "--n-envs", "4", "--evaluations", "2",
+    "--eval-episodes", "3", "--seeds", "2",
+]  # fmt: skip
+GRID = [
+    "--sampler", "grid", "learning_rate=1e-3,1e-2", "use_target_network=true,false",
+    "learning_starts=64", "hidden_size=8", "buffer_size=1024",
+]  # fmt: skip
+
+
+def sweep(words: list[str], monkeypatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["arlbench", "sweep", *words])
+    with pytest.raises(SystemExit) as exit_info:
+        main.run()
+    return int(exit_info.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """The folder of a small grid."""
+    out = tmp_path_factory.mktemp("sweeps") / "grid"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        assert sweep([*SHORT, *GRID, "--out", str(out), "--quiet"], monkeypatch) == 0
+    return out
+
+
+def test_the_folder_holds_everything(folder) -> None:
+    assert {path.name for path in folder.iterdir()} == {
+        "design.json",
+        "parts",
+        "sweep.lock",
+        "landscape.png",
+        "curves.png",
+    }
+
+
+def test_every_configuration_has_every_seed_and_evaluation(folder) -> None:
+    rows = read_table(folder).to_pylist()
+    assert [(row["config"], row["seed"], row["evaluation"]) for row in rows] == [
+        (config, seed, evaluation)
+        for config in range(4)
+        for seed in (0, 1)
+        for evaluation in (1, 2)
+    ]
+    assert {(row["learning_rate"], row["use_target_network"]) for row in rows} == {
+        (rate, flag) for rate in (1e-3, 1e-2) for flag in (True, False)
+    }
+    assert {row["hidden_size"] for row in rows} == {8}
+
+
+def test_the_design_says_where_it_came_from(folder) -> None:
+    design = read_design(folder)
+    assert design.origin["sampler"] == "grid"
+    assert design.origin["words"]["learning_rate"] == "1e-3,1e-2"
+    assert design.versions["jax"] == jax.__version__
+    assert design.env_spec.n_envs == 4
+
+
+def test_a_training_of_a_sweep_is_the_single_run_to_the_last_bit(folder) -> None:
+    row = read_table(folder).to_pylist()[2 * 4 + 2 + 1]
+    assert (row["config"], row["seed"], row["evaluation"]) == (2, 1, 2)
+    names = DQN.get_hpo_config_space()
+    dqn = DQN(
+        {name: value for name, value in row.items() if name in names},
+        make_env("gymnax", "CartPole-v1", n_envs=4),
+        nas_config={"hidden_size": 8},
+    )
+    _, result = dqn.train(*dqn.init(jax.random.key(1), capacity=1024), 1024, 2, 3)
+    np.testing.assert_array_equal(np.float32(row["episode_returns"]), result.eval_rewards[1])
+
+
+def test_a_finished_sweep_trains_nothing_again(folder, monkeypatch, capfd) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (folder / "parts").iterdir()}
+    assert sweep([*SHORT, *GRID, "--out", str(folder), "--json"], monkeypatch) == 0
+    printed = capfd.readouterr()
+    assert "nothing is left to train" in printed.err
+    summary = json.loads(printed.out)
+    assert (summary["status"], summary["trained_now"]) == ("finished", 0)
+    assert {path: path.stat().st_mtime_ns for path in (folder / "parts").iterdir()} == before
+
+
+def test_what_is_missing_is_trained_and_nothing_else(folder, monkeypatch, capfd) -> None:
+    before = read_table(folder)
+    first = min((folder / "parts").iterdir())
+    n_lost = len({(row["config"], row["seed"]) for row in rows_of(first)})
+    first.unlink()
+    assert sweep([*SHORT, *GRID, "--out", str(folder), "--json"], monkeypatch) == 0
+    assert json.loads(capfd.readouterr().out)["trained_now"] == n_lost
+    clock = ["train_seconds"]
+    assert read_table(folder).drop(clock).equals(before.drop(clock))
+
+
+def rows_of(part: Path) -> list[dict]:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(part).to_pylist()
+
+
+def test_another_sweep_in_the_folder_is_refused(folder, monkeypatch, capfd) -> None:
+    words = [*SHORT, *GRID, "gamma=0.9", "--out", str(folder)]
+    assert sweep(words, monkeypatch) == 2
+    printed = " ".join(capfd.readouterr().err.split())
+    assert "holds another sweep: gamma of configuration 0 is 0.99 there and 0.9 here" in printed
+
+
+def test_the_summary_ranks_the_configurations(folder, monkeypatch, capfd) -> None:
+    assert sweep([*SHORT, *GRID, "--out", str(folder), "--json"], monkeypatch) == 0
+    ranking = json.loads(capfd.readouterr().out)["ranking"]
+    rows = [row for row in read_table(folder).to_pylist() if row["evaluation"] == 2]
+    means = [np.mean([r["return_mean"] for r in rows if r["config"] == c]) for c in range(4)]
+    assert [entry["config"] for entry in ranking] == list(np.argsort(-np.array(means)))
+    assert ranking[0]["final_return_mean"] == pytest.approx(max(means))
+    assert ranking[0]["varied"].keys() == {"learning_rate", "use_target_network"}
+
+
+def test_a_person_is_shown_the_best_and_where_it_is(folder, monkeypatch, capfd) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    assert sweep([*SHORT, *GRID, "--out", str(folder)], monkeypatch) == 0
+    printed = capfd.readouterr().err
+    for part in ("4 configurations with 2 seeds", "best configurations", "95 % interval", "±",
+                 "learning_rate", "landscape.png", str(folder)):  # fmt: skip
+        assert part in printed
+
+
+def test_the_published_table_is_swept_as_it_is(tmp_path, monkeypatch, capfd) -> None:
+    words = [*SHORT, "--sampler", "file", "--file", str(PUBLISHED), "--n-configs", "1",
+             "--seeds", "1", "--timesteps", "4096", "train_freq=32", "hidden_size=8",
+             "--out", str(tmp_path / "sweep"), "--json"]  # fmt: skip
+    assert sweep(words, monkeypatch) == 0
+    printed = capfd.readouterr()
+    assert "left out: run_id, return_mean_at_5000" in " ".join(printed.err.split())
+    with PUBLISHED.open() as file:
+        cells = next(csv.DictReader(file))
+    row = read_table(tmp_path / "sweep").to_pylist()[0]
+    assert row["learning_rate"] == float(cells["learning_rate"])
+    assert row["train_freq"] == 32
+
+
+def test_divergence_is_a_result(tmp_path, monkeypatch, capfd) -> None:
+    learns = ["learning_starts=64", "hidden_size=8", "buffer_size=1024"]
+    words = ["--sampler", "grid", "learning_rate=1e-3,1e38", "--out", str(tmp_path / "sweep")]
+    words = [*SHORT, *learns, *words, "--json"]
+    assert sweep(words, monkeypatch) == 0
+    summary = json.loads(capfd.readouterr().out)
+    assert summary["diverged"] == 2
+    assert [entry["config"] for entry in summary["ranking"]] == [0, 1]
+    assert summary["ranking"][1]["final_return_mean"] is None
+    rows = [row for row in read_table(tmp_path / "sweep").to_pylist() if row["config"] == 1]
+    assert {row["status"] for row in rows} == {"diverged"}
+    assert all(row["diverged_at"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_what_has_ended_and_says_how_to_go_on(sent, tmp_path) -> None:
+    out = tmp_path / "sweep"
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from arlbench.cli.main import run; run()", "sweep", *SHORT,
+         "learning_rate=1e-5..1e-3", "hidden_size=8", "buffer_size=1024", "learning_starts=64",
+         "train_freq=8", "gradient_steps=1", "buffer_batch_size=16", "buffer_prio_sampling=false",
+         "--timesteps", "20000", "--n-configs", "400", "--out", str(out)],
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "500"},
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list(out.glob("parts/part-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    sent_at = time.monotonic()
+    process.send_signal(sent)
+    _, printed = process.communicate(timeout=60)
+    # A second or two on an idle machine; the tests share theirs.
+    assert time.monotonic() - sent_at < 15
+    assert process.returncode == 128 + sent
+    assert "Traceback" not in printed
+    kept = read_table(out).num_rows // 2
+    assert kept > 0
+    assert f"stopped, {kept} of 800 trainings are kept; go on with: arlbench sweep" in printed
+
+
+def test_the_command_to_go_on_names_the_folder() -> None:
+    command = ["arlbench", "sweep", "learning_rate=1e-5..1e-3", "--env-kwargs", '{"a": 1}']
+    expected = "arlbench sweep learning_rate=1e-5..1e-3 --env-kwargs '{\"a\": 1}'"
+    assert command_to_go_on(command, Path("runs/x")) == f"{expected} --out runs/x"
+    assert command_to_go_on([*command, "--out", "y"], Path("y")) == f"{expected} --out y"
+    assert command_to_go_on([*command, "--out=y"], Path("y")) == f"{expected} --out=y"
+
+
+def test_a_full_disk_is_one_sentence_and_what_was_kept_is_whole(
+    tmp_path, monkeypatch, capfd
+) -> None:
+    from arlbench.sweeps import store
+
+    out, written = tmp_path / "sweep", []
+
+    def fsync(descriptor: int) -> None:
+        written.append(descriptor)
+        # A file and its folder are synced each: the design and one part find room.
+        if len(written) > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store.SweepStore.__init__, "__kwdefaults__", {
+        "members_a_part": 1, "seconds_a_part": 60.0
+    })  # fmt: skip
+    with monkeypatch.context() as full:
+        full.setattr(store.os, "fsync", fsync)
+        assert sweep([*SHORT, *GRID, "--out", str(out), "--quiet"], monkeypatch) == 2
+    printed = " ".join(capfd.readouterr().err.split())
+    assert "cannot be written (No space left on device); make room" in printed
+    assert "Traceback" not in printed
+    assert [path.name for path in (out / "parts").iterdir()] == ["part-000001.parquet"]
+    assert sweep([*SHORT, *GRID, "--out", str(out), "--quiet"], monkeypatch) == 0
+    assert read_table(out).num_rows == 16
+
+
+def test_pictures_without_room_are_one_sentence(folder, monkeypatch, capfd) -> None:
+    from arlbench.report import sweep_pictures
+
+    def draw(_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sweep_pictures, "draw", draw)
+    assert sweep([*SHORT, *GRID, "--out", str(folder)], monkeypatch) == 2
+    assert "All results are whole" in " ".join(capfd.readouterr().err.split())

@@ -1,0 +1,80 @@
+"""``python killing.py FOLDER N_KILLS SEED``: a sweep whose writer is killed again and again.
+
+It runs as a program of its own, because it forks: imports then count once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+# A writer is killed after at most so many seconds.
+_LONGEST_LIFE = 0.25
+
+
+def make_long_design():
+    """Enough trainings to outlive every kill."""
+    from fake_training import make_design
+
+    return make_design(n_configs=100, n_seeds=4)
+
+
+def train(folder: Path, pause: float = 0.0, members_a_part: int = 256) -> None:
+    """Trains what is missing, each training with a pause in seconds."""
+    from arlbench.sweeps.store import SweepStore
+    from arlbench.sweeps.sweep import train_missing
+    from fake_training import fake_train
+
+    design = make_long_design()
+    with SweepStore(folder, design, members_a_part=members_a_part) as store:
+        train_missing(store, train=fake_train(pause))
+
+
+def kept(folder: Path) -> set[tuple[int, int]]:
+    """The trainings that can be read, by configuration and seed."""
+    from arlbench.sweeps.store import read_table
+
+    rows = read_table(folder).select(["config", "seed"]).to_pylist()
+    return {(row["config"], row["seed"]) for row in rows}
+
+
+def kill_again_and_again(folder: Path, n_kills: int, seed: int) -> None:
+    """Kills the writer at random moments; what was kept must stay, and be readable."""
+    before: set[tuple[int, int]] = set()
+    for life in np.random.default_rng(seed).uniform(0.0, _LONGEST_LIFE, n_kills):
+        child = os.fork()
+        if child == 0:
+            train(folder, pause=0.002, members_a_part=2)
+            os._exit(0)
+        time.sleep(life)
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status), "it was done before it was killed"
+        if (folder / "design.json").exists():
+            after = kept(folder)
+            assert before <= after, "a training that was kept is gone"
+            before = after
+    assert len(before) > n_kills, "the writers were killed before they kept anything"
+    print(f"{len(before)} trainings outlived {n_kills} kills")
+
+
+def run_killed(folder: Path, n_kills: int, seed: int) -> None:
+    """Runs this file, and raises with its output where it fails."""
+    words = [sys.executable, __file__, str(folder), str(n_kills), str(seed)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+
+
+if __name__ == "__main__":
+    # Before the first fork, so that a child begins at once.
+    import arlbench.sweeps.sweep  # noqa: F401
+
+    make_long_design()
+    kill_again_and_again(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
