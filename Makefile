@@ -33,6 +33,7 @@ learn: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m learning -s
 
 bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/checkpoint_cost.py
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/peers/compare.py
 

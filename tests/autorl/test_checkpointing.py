@@ -17,7 +17,7 @@ from arlbench.autorl import Checkpointer
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.checkpoints import folder as checkpoint_folder
-from arlbench.errors import CheckpointError, ConfigurationError
+from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateError
 from probes import TwoSteps, Walk, same_bits, small_dqn, small_state
 
 
@@ -175,6 +175,17 @@ def test_impossible_settings_are_refused(tmp_path: Path, trained) -> None:
     dqn, state, _ = trained
     with pytest.raises(ConfigurationError, match="must be JSON: a set is none"):
         Checkpointer(tmp_path / "new").save(dqn, state, info={"seen": {1, 2}})
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_state_that_training_has_taken_over_is_refused(tmp_path: Path) -> None:
+    dqn = small_dqn()
+    state = small_state(dqn)
+    dqn.train(*state, 160, 1, 2)
+    with pytest.raises(ConsumedStateError, match="save the one that it returned"):
+        Checkpointer(tmp_path / "new").save(dqn, state)
+    with pytest.raises(ConsumedStateError, match="save the one that it returned"):
+        Checkpointer(tmp_path / "new").save_buffer(dqn, state.buffer_state)
     assert not (tmp_path / "new").exists()
 
 

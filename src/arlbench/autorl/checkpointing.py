@@ -12,10 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+import jax
+
 from arlbench.core import checkpoints
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.buffers import packing
-from arlbench.errors import CheckpointError, ConfigurationError, did_you_mean
+from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateError, did_you_mean
 
 #: Stands for every part, the buffer included.
 ALL = "all"
@@ -101,6 +103,7 @@ class Checkpointer:
         Raises:
             ConfigurationError: If a part is unknown, or was not recorded, or if ``info``
                 is no JSON.
+            ConsumedStateError: If a later call of ``train`` has taken over the state.
             CheckpointError: If it could not be written; with ``background`` it may be
                 the checkpoint before that could not. This one is not written then.
         """
@@ -113,6 +116,7 @@ class Checkpointer:
         self, algorithm: Algorithm, buffer_state: Any, *, info: Mapping[str, Any] | None = None
     ) -> Path:
         """Saves a replay buffer alone, its filled rows only, as the next checkpoint."""
+        _require_memory(buffer_state)
         return self._write({BUFFER: packing.pack(buffer_state)}, algorithm, info or {})
 
     def tidy(self) -> None:
@@ -190,6 +194,7 @@ class Checkpointer:
 
     def _collect(self, algorithm: Algorithm, state: Any, train_result: Any) -> dict[str, Any]:
         """Copies of the parts to save."""
+        _require_memory(state)
         runner_state, buffer_state = state
         factory = algorithm.get_checkpoint_factory(runner_state, train_result)
         known = [*factory, BUFFER]
@@ -225,6 +230,14 @@ class Checkpointer:
         else:
             self._background.submit(lambda: self._folder.write(path, parts, description))
         return path
+
+
+def _require_memory(state: Any) -> None:
+    """Raises where a later call of ``train`` has taken over the memory of a state."""
+    if any(isinstance(x, jax.Array) and x.is_deleted() for x in jax.tree.leaves(state)):
+        raise ConsumedStateError(
+            "train has taken over the memory of this state; save the one that it returned."
+        )
 
 
 def _description(algorithm: Algorithm) -> dict[str, Any]:

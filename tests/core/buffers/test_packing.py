@@ -13,6 +13,7 @@ import pytest
 
 from arlbench.core.buffers import packing, replay
 from arlbench.core.checkpoints.trees import read_tree, write_tree
+from arlbench.errors import ConfigurationError
 from probes import same_bits
 
 CAPACITY = 16
@@ -134,6 +135,12 @@ def test_a_packed_buffer_does_not_follow_its_origin() -> None:
     donated = jax.jit(grown_older, static_argnums=1, donate_argnums=0)(state, CAPACITY)
     assert not same_bits(packing.pack(donated), expected)
     assert same_bits(packed, expected)
+
+
+def test_a_batch_of_buffers_is_not_taken_for_one() -> None:
+    batch = jax.tree.map(lambda x: jnp.stack([x, x]), prioritised(7))
+    with pytest.raises(ConfigurationError, match="a batch of buffers"):
+        packing.pack(batch)
 
 
 def test_an_unpacked_buffer_can_be_taken_over_by_a_program() -> None:

@@ -11,6 +11,10 @@ from flashbax.buffers.sum_tree import SumTreeState
 
 from arlbench.core.buffers import replay
 from arlbench.core.buffers.replay import EMPTY, Experience
+from arlbench.errors import ConfigurationError
+
+# flashbax has one axis of batches before that of the rows.
+_N_AXES = 2
 
 
 class PackedBuffer(NamedTuple):
@@ -38,7 +42,13 @@ class PackedBuffer(NamedTuple):
 
 
 def pack(state: PrioritisedTrajectoryBufferState) -> PackedBuffer:
-    """The buffer without its empty rows, copied into ordinary memory."""
+    """The buffer without its empty rows, copied into ordinary memory.
+
+    Raises:
+        ConfigurationError: If it is a batch of buffers.
+    """
+    if state.experience.priority.ndim != _N_AXES:
+        raise ConfigurationError("This is a batch of buffers; save each of them by itself.")
     priority = np.asarray(state.experience.priority[0])
     # Rows are filled from the first on, and emptied from the last.
     n = int(np.count_nonzero(priority != EMPTY))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -106,7 +107,13 @@ def _plain(value: Any) -> Any:
 
 def package_versions() -> dict[str, str]:
     """The versions of what a result depends on."""
-    return {name: metadata.version(name) for name in _PACKAGES}
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    # Reading them takes longer than writing a small checkpoint.
+    return tuple((name, metadata.version(name)) for name in _PACKAGES)
 
 
 def record_of(path: Path) -> FileRecord:
