@@ -1,4 +1,4 @@
-"""The Python of the documentation runs as it stands there."""
+"""The Python in the documentation runs as it stands there, page by page."""
 
 from __future__ import annotations
 
@@ -8,22 +8,33 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
+PAGES = {
+    page.name: blocks
+    for page in sorted(DOCS.glob("*.md"))
+    if (blocks := re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+}
+
+# Arrow's types as the page calls them.
+TYPES = {
+    "int64": "int64", "double": "float64", "string": "string",
+    "list<item: float>": "list of float32",
+}  # fmt: skip
 
 
-def test_the_examples_on_checkpoints_run_in_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    page = DOCS / "checkpoints.md"
-    text = page.read_text()
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 7
+@pytest.mark.parametrize("page", PAGES)
+def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for block in blocks:
-        exec(compile(block, str(page), "exec"), names)
-    printed = capsys.readouterr().out
-    # What the page says is printed.
-    assert "checkpoints/checkpoint-000001\nhalf-way ()\n(2, 4)\n" in printed
-    assert "params/out/kernel" in printed
-    assert f"```\n{names['complaint']}\n```" in text
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "within", "best", "rows"}
+    for block in PAGES[page]:
+        exec(compile(block, page, "exec"), names)
+
+
+def test_the_page_on_sweeps_names_every_column_and_option() -> None:
+    from arlbench.sweeps.sampling import SAMPLERS
+    from arlbench.sweeps.table import RESULT_FIELDS
+
+    text = (DOCS / "sweeps.md").read_text()
+    for field in RESULT_FIELDS:
+        assert f"| `{field.name}` | {TYPES[str(field.type)]} |" in text
+    for sampler in SAMPLERS:
+        assert f"| `{sampler}` |" in text

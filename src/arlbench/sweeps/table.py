@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 #: What identifies a row, and the order of a table.
 KEYS = ("config", "seed", "evaluation")
 
-_RESULT_FIELDS = (
+#: The columns beside those of the configuration.
+RESULT_FIELDS = (
     pa.field("config", pa.int64(), nullable=False),
     pa.field("seed", pa.int64(), nullable=False),
     pa.field("evaluation", pa.int64(), nullable=False),
@@ -70,7 +71,7 @@ def schema_of(design: SweepDesign) -> pa.Schema:
         "design": design.fingerprint,
         "environment": design.env_spec.name,
     }
-    return pa.schema([*_RESULT_FIELDS, *columns], metadata=metadata)
+    return pa.schema([*RESULT_FIELDS, *columns], metadata=metadata)
 
 
 def table_of(design: SweepDesign, results: Sequence[MemberResult]) -> pa.Table:
