@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import commands
 import pytest
 
+import command
 from arlbench.autorl import Checkpointer
 from arlbench.errors import CheckpointError
 from probes import same_bits, small_dqn, small_state
@@ -76,7 +76,7 @@ def test_saving_is_one_error_and_the_checkpoint_before_it_stays(
 def whole(tmp_path_factory) -> Path:
     """A run with all the room it likes."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    assert commands.finish(*commands.WORDS, "--out", folder)[0] == 0
+    assert command.finish(*command.WORDS, "--out", folder)[0] == 0
     return folder
 
 
@@ -90,20 +90,20 @@ def complaints(said: str) -> list[str]:
 def test_a_run_goes_on_where_its_checkpoints_find_no_room(disk: Path, whole: Path) -> None:
     # 50,000 rows of 45 bytes and a tree fit once; the second finds no room beside it.
     folder = disk / "run"
-    status, said = commands.finish(*commands.WORDS, "--out", folder, "--checkpoint-every", "0.2")
+    status, said = command.finish(*command.WORDS, "--out", folder, "--checkpoint-every", "0.2")
     assert status == 0, said
     notes = complaints(said)
     assert notes
     assert all("No space left on device" in note for note in notes)
-    assert commands.outcome(folder) == commands.outcome(whole)
-    assert commands.read_every_checkpoint(folder) >= 1
-    assert commands.leftovers(folder) == []
+    assert command.outcome(folder) == command.outcome(whole)
+    assert command.read_every_checkpoint(folder) >= 1
+    assert command.leftovers(folder) == []
     print(f"\n{len(notes)} checkpoints found no room; the run ended like one that had it")
 
 
 def test_a_run_whose_results_find_no_room_ends_with_one_sentence(disk: Path, whole: Path) -> None:
     folder = disk / "run"
-    process = commands.begin(*commands.WORDS, "--out", folder, "--checkpoint-every", "0.2")
+    process = command.begin(*command.WORDS, "--out", folder, "--checkpoint-every", "0.2")
     while not (folder / "checkpoints" / "newest").exists() and process.poll() is None:
         time.sleep(0.01)
     assert process.poll() is None
@@ -113,19 +113,19 @@ def test_a_run_whose_results_find_no_room_ends_with_one_sentence(disk: Path, who
     errors = [line for line in complaints(said) if line.startswith("error:")]
     assert len(errors) == 1
     assert "cannot be written (No space left on device)" in errors[0]
-    n_checkpoints = commands.read_every_checkpoint(folder)
+    n_checkpoints = command.read_every_checkpoint(folder)
     assert n_checkpoints >= 1
-    assert commands.leftovers(folder) == []
+    assert command.leftovers(folder) == []
     filler.unlink()
-    status, said = commands.finish("--resume", folder, "--checkpoint-every", "0", "--keep", "1")
+    status, said = command.finish("--resume", folder, "--checkpoint-every", "0", "--keep", "1")
     assert status == 0, said
-    assert commands.outcome(folder) == commands.outcome(whole)
+    assert command.outcome(folder) == command.outcome(whole)
     print(f"\nended with: {errors[0]}\nand went on from one of {n_checkpoints} checkpoints")
 
 
 def test_a_run_that_finds_no_room_to_begin_ends_with_one_sentence(disk: Path) -> None:
     fill(disk)
-    status, said = commands.finish(*commands.WORDS, "--out", disk / "run")
+    status, said = command.finish(*command.WORDS, "--out", disk / "run")
     assert status == 2
     assert len(complaints(said)) == 1
     assert os.strerror(errno.ENOSPC) in said

@@ -7,9 +7,10 @@ import signal
 import time
 from pathlib import Path
 
-import commands
 import numpy as np
 import pytest
+
+import command
 
 N_KILLS = 30
 
@@ -29,7 +30,7 @@ def newest(folder: Path) -> str:
 
 def killed(folder: Path, words: list[object], rng: np.random.Generator) -> bool:
     """Runs a command and kills it at a random moment; False where it was done before."""
-    before, process = newest(folder), commands.begin(*words, *OPTIONS)
+    before, process = newest(folder), command.begin(*words, *OPTIONS)
     if rng.random() < 0.7:
         while newest(folder) == before and process.poll() is None:
             time.sleep(0.002)
@@ -47,9 +48,9 @@ def killed(folder: Path, words: list[object], rng: np.random.Generator) -> bool:
 def test_runs_killed_at_thirty_moments_end_like_one_that_was_not(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     begin = time.perf_counter()
-    assert commands.finish(*commands.WORDS, "--out", whole)[0] == 0
+    assert command.finish(*command.WORDS, "--out", whole)[0] == 0
     seconds = time.perf_counter() - begin
-    expected = commands.outcome(whole)
+    expected = command.outcome(whole)
     rng = np.random.default_rng(0)
     n_kills = n_runs = n_read = n_with_leftovers = n_before_a_checkpoint = 0
     while n_kills < N_KILLS:
@@ -57,22 +58,22 @@ def test_runs_killed_at_thirty_moments_end_like_one_that_was_not(tmp_path: Path)
         n_runs += 1
         for _ in range(MOST_KILLS_OF_A_RUN):
             begun = (folder / "settings.json").exists()
-            words = ["--resume", folder] if begun else [*commands.WORDS, "--out", folder]
+            words = ["--resume", folder] if begun else [*command.WORDS, "--out", folder]
             if n_kills == N_KILLS or not killed(folder, words, rng):
                 break
             n_kills += 1
-            n_read += commands.read_every_checkpoint(folder)
-            n_with_leftovers += bool(commands.leftovers(folder))
+            n_read += command.read_every_checkpoint(folder)
+            n_with_leftovers += bool(command.leftovers(folder))
             n_before_a_checkpoint += not newest(folder)
             if not (folder / "settings.json").exists():
                 shutil.rmtree(folder, ignore_errors=True)
         if (folder / "settings.json").exists():
-            status, said = commands.finish("--resume", folder, *OPTIONS)
+            status, said = command.finish("--resume", folder, *OPTIONS)
         else:
-            status, said = commands.finish(*commands.WORDS, "--out", folder, *OPTIONS)
+            status, said = command.finish(*command.WORDS, "--out", folder, *OPTIONS)
         assert status == 0, said
-        assert commands.outcome(folder) == expected
-        assert commands.leftovers(folder) == []
+        assert command.outcome(folder) == expected
+        assert command.leftovers(folder) == []
     print(
         f"\n{n_kills} kills in {n_runs} runs of {seconds:.1f} s: {n_read} checkpoints read, "
         f"{n_with_leftovers} kills left something half done, {n_before_a_checkpoint} came before "
