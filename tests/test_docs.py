@@ -8,28 +8,61 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
+
+# Blocks of Python on each page.
 PAGES = {
     page.name: blocks
     for page in sorted(DOCS.glob("*.md"))
     if (blocks := re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
 }
 
-# Arrow's types as the page calls them.
+# Arrow's types as the page on sweeps calls them.
 TYPES = {
     "int64": "int64", "double": "float64", "string": "string",
     "list<item: float>": "list of float32",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def run(page: str) -> dict[str, object]:
+    """Runs the blocks of a page in order; returns the names that they define."""
     names: dict[str, object] = {}
     for block in PAGES[page]:
         exec(compile(block, page, "exec"), names)
+    return names
 
 
-def test_the_page_on_sweeps_names_every_column_and_option() -> None:
+@pytest.mark.parametrize("page", sorted(PAGES.keys() - {"checkpoints.md", "sweeps.md"}))
+def test_the_examples_of_a_page_run_in_order(page, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(page)
+
+
+def test_the_examples_on_checkpoints_run_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert len(PAGES["checkpoints.md"]) == 7
+    names = run("checkpoints.md")
+    printed = capsys.readouterr().out
+    # What the page says is printed.
+    assert "checkpoints/checkpoint-000001\nhalf-way ()\n(2, 4)\n" in printed
+    assert "params/out/kernel" in printed
+    assert f"```\n{names['complaint']}\n```" in (DOCS / "checkpoints.md").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "within", "best", "rows"}
+
+
+def test_the_examples_on_sweeps_run_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = run("sweeps.md")
+    assert capsys.readouterr().out.startswith("12\n")
+    assert len(names["by_config"]) == 3
+    assert names["unordered"].num_rows == 12
+    assert (tmp_path / "runs" / "example" / "design.json").is_file()
+
+
+def test_the_page_on_sweeps_names_every_column_and_sampler() -> None:
     from arlbench.sweeps.sampling import SAMPLERS
     from arlbench.sweeps.table import RESULT_FIELDS
 
