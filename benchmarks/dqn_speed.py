@@ -141,7 +141,7 @@ def filled_state(dqn: DQN) -> DQNState:
 def iterations(buffer_size: int, prioritised: bool) -> Callable[[], float]:
     """Measures microseconds an iteration (8 environment steps, 1 update)."""
     dqn = make_dqn(buffer_size, prioritised)
-    structure, hp = dqn._structure, dqn._hp
+    structure, hp = dqn.structure, dqn.hp
     plan = training.make_plan(1_000_000, 1, 1, None, N_ENVS)
     state = programs.prepare(structure, hp, filled_state(dqn))
     assert bool(state.buffer_state.is_full)

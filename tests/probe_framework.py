@@ -7,7 +7,7 @@ from arlbench.core.environments import Environment, EnvSpec
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.registry import Framework, adopt_frameworks
 
-adopt_frameworks({"probes": Framework("probe_framework", "probes", None)})
+adopt_frameworks({"tiny": Framework("probe_framework", "tests", None)})
 
 
 def make(spec: EnvSpec) -> Environment:
@@ -22,4 +22,4 @@ def list_environments() -> list[EnvListing]:
 
 def walk(n_envs: int = 4, **env_kwargs: int) -> EnvSpec:
     """The spec of the ``Walk`` probe."""
-    return EnvSpec("probes", "Walk", n_envs, env_kwargs)
+    return EnvSpec("tiny", "Walk", n_envs, env_kwargs)

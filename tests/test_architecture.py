@@ -39,6 +39,7 @@ MAY_IMPORT = {
 # The same within core. The modules that lie directly in it are tools for the rest.
 CORE_TOOLS = {
     "lazy_imports",
+    "lockstep",
     "memory",
     "observations",
     "randomness",
@@ -48,8 +49,9 @@ CORE_TOOLS = {
 }
 MAY_IMPORT_IN_CORE = {
     **{tool: set() for tool in CORE_TOOLS},
+    "randomness": {"lockstep"},
     ".": set(),
-    "buffers": set(),
+    "buffers": {"lockstep"},
     "environments": {"lazy_imports"},
     "wrappers": {"environments"},
     "checkpoints": set(),

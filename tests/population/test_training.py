@@ -92,11 +92,13 @@ def test_only_structure_is_compiled(count_compilations):
         for _ in range(3)
     ]  # fmt: skip
     with count_compilations() as compilations:
-        result = train(configs, [0, 1], n_total_timesteps=64, n_eval_steps=1)
+        # A network that no other test has.
+        settings = {"nas_config": {"hidden_size": 7}, "n_eval_steps": 1}
+        result = train(configs, [0, 1], n_total_timesteps=64, **settings)
     assert result.n_groups == 4
     assert compilations.names.count("jit(run_segment)") == 4
     with count_compilations() as compilations:
-        train(configs[::-1], [7], n_total_timesteps=128, n_eval_steps=1)
+        train(configs[::-1], [7], n_total_timesteps=128, **settings)
     assert compilations.names == []
 
 

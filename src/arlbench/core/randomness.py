@@ -19,6 +19,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from arlbench.core import lockstep
 from arlbench.errors import ConfigurationError
 
 #: Consecutive values of a counter whose draws are made together.
@@ -74,6 +75,7 @@ def current_block(
     stream: Stream,
     counter: chex.Numeric,
     draw: Callable[[chex.PRNGKey], Any],
+    axis: str | None = None,
 ) -> Block:
     """The block that ``counter`` lies in: the given one, or a new one where it ended.
 
@@ -83,13 +85,15 @@ def current_block(
         stream: The purpose.
         counter: The value.
         draw: As in :func:`no_block`.
+        axis: The name of the batch of members that draw together, if there is one.
     """
     number = counter // BLOCK
     # Blocks are small, so a branch is cheap here; a loop of one or no turns is not.
-    draws = jax.lax.cond(
-        number == block.number,
-        lambda: block.draws,
+    draws = lockstep.refresh(
+        number != block.number,
         lambda: draw(stream_key(rng, stream, number)),
+        block.draws,
+        axis,
     )
     return Block(number, draws)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 
 import jax
@@ -37,3 +38,9 @@ class CompilationClock:
     def seconds(self) -> float:
         """Seconds spent on compilation since this clock was made."""
         return sum(end - begin for begin, end in self._intervals)
+
+
+@functools.cache
+def process_clock() -> CompilationClock:
+    """One clock for the whole process: JAX cannot forget a listener."""
+    return CompilationClock()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from arlbench.core import checkpoints
 from arlbench.core.algorithms.algorithm import Algorithm, TrainingProgress
 from arlbench.core.algorithms.saving import collect
-from arlbench.core.stopwatch import CompilationClock
+from arlbench.core.stopwatch import process_clock
 from arlbench.errors import DivergenceError
 from arlbench.population.members import MemberResult, MemberTask
 
@@ -21,12 +20,19 @@ from arlbench.population.members import MemberResult, MemberTask
 OnSteps = Callable[[int], bool]
 
 
+class Seconds(NamedTuple):
+    """Time that a member took."""
+
+    training: float
+    compiling: float
+
+
 def train_member(task: MemberTask, on_steps: OnSteps) -> MemberResult | None:
     """Trains a member; None where ``on_steps`` stopped it before its end."""
-    clock = _clock()
+    clock = process_clock()
     begin, compiled_before = time.perf_counter(), clock.seconds
     algorithm = task.recipe.make()
-    state = _state(algorithm, task)
+    state = state_of(algorithm, task)
     stopped = False
 
     def on_progress(progress: TrainingProgress) -> bool:
@@ -51,30 +57,41 @@ def train_member(task: MemberTask, on_steps: OnSteps) -> MemberResult | None:
     if stopped:
         return None
     compiling = clock.seconds - compiled_before
-    seconds = time.perf_counter() - begin - compiling
-    return _result(task, algorithm, state, result, diverged_at, max(seconds, 0.0), compiling)
+    seconds = Seconds(max(time.perf_counter() - begin - compiling, 0.0), compiling)
+    return member_result(
+        task, algorithm, state, np.asarray(result.eval_rewards), diverged_at, seconds
+    )
 
 
-def _state(algorithm: Algorithm, task: MemberTask) -> Any:
+def state_of(algorithm: Algorithm, task: MemberTask) -> Any:
+    """What a member begins with, or goes on from."""
     if task.parts is not None:
         return algorithm.restore(checkpoints.on_device(task.parts))
     return algorithm.init(jax.random.key(task.seed), capacity=task.capacity)  # type: ignore[call-arg]
 
 
-def _result(
+def member_result(
     task: MemberTask,
     algorithm: Algorithm,
     state: Any,
-    result: Any,
+    eval_rewards: np.ndarray,
     diverged_at: int | None,
-    train_seconds: float,
-    compile_seconds: float,
+    seconds: Seconds,
 ) -> MemberResult:
+    """What came of a member.
+
+    Args:
+        task: What it was to do.
+        algorithm: Its algorithm.
+        state: Its state in the end.
+        eval_rewards: Returns of the evaluations that it got to, ``[n, n_eval_episodes]``.
+        diverged_at: When it was found to be non-finite, if it was.
+        seconds: Time that it took.
+    """
     schedule = task.schedule
     interval = task.total_timesteps // schedule.n_eval_steps
     returns = np.full((schedule.n_eval_steps, schedule.n_eval_episodes), np.nan, np.float32)
-    evaluated = np.asarray(result.eval_rewards)
-    returns[: len(evaluated)] = evaluated
+    returns[: len(eval_rewards)] = eval_rewards
     return MemberResult(
         config_index=task.id.config_index,
         seed_index=task.id.seed_index,
@@ -82,14 +99,8 @@ def _result(
         returns=returns,
         timesteps=interval * np.arange(1, schedule.n_eval_steps + 1),
         diverged_at=diverged_at,
-        train_seconds=train_seconds,
-        compile_seconds=compile_seconds,
+        train_seconds=seconds.training,
+        compile_seconds=seconds.compiling,
         params=collect(algorithm, state, ["params"])["params"] if task.keep_params else None,
         parts=collect(algorithm, state) if task.keep_state else None,
     )
-
-
-@functools.cache
-def _clock() -> CompilationClock:
-    """One clock a process: JAX cannot forget a listener."""
-    return CompilationClock()

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
+import jax
 import numpy as np
 from ConfigSpace import Configuration
 
 from arlbench.core.algorithms.dqn.checks import positive_whole
 from arlbench.core.environments import EnvSpec
+from arlbench.errors import ConfigurationError
 from arlbench.population import checks
 from arlbench.population import tasks as planning
+from arlbench.population.batched import train_batched
 from arlbench.population.cores import train_on_cores
-from arlbench.population.members import (
-    MemberId,
-    PopulationResult,
-)
+from arlbench.population.members import MemberId, MemberTask, PopulationResult
 from arlbench.population.state import PopulationState
 from arlbench.population.tracking import OnMember, OnProgress, Tracker
+
+Placement = Literal["auto", "mapped", "batched"]
 
 
 def train_population(
@@ -36,6 +38,7 @@ def train_population(
     schedule_timesteps: int | float | None = None,
     members: Collection[tuple[int, int]] | None = None,
     state: PopulationState | None = None,
+    placement: Placement = "auto",
     capacity: int | None = None,
     memory_limit_gib: float = 4.0,
     keep_params: bool = False,
@@ -48,7 +51,8 @@ def train_population(
     On the CPU every core trains one member after another, each in a process of its own
     that stays for the next call; see :func:`use_cores`. A member is then, bit for bit,
     the single run of its configuration from ``jax.random.key(seed)`` with a buffer of
-    ``capacity`` rows.
+    ``capacity`` rows. On accelerators members are batched, as many as fit into memory,
+    and agree with single runs up to rounding.
 
     Args:
         env_spec: Where to learn.
@@ -65,6 +69,8 @@ def train_population(
         schedule_timesteps: Horizon of the exploration schedule; see ``DQN.train``.
         members: Which (configuration, seed) pairs of indices to train; None trains all.
         state: Where members go on from; those that are not in it begin.
+        placement: ``"mapped"`` trains members one after another, ``"batched"`` many at a
+            time as one program; ``"auto"`` maps on a CPU and batches on accelerators.
         capacity: Rows of each replay buffer; None takes what the largest member needs,
             and at least 8 MiB so that small populations share their programs.
         memory_limit_gib: Refuse members that would take more, each.
@@ -104,10 +110,24 @@ def train_population(
     plain = [checks.plain(config) for config in configs]
     population = planning.plan(plain, checked_seeds, timesteps, request)
     tracker = Tracker(population.tasks, on_member, on_progress)
-    n_processes = train_on_cores(population.tasks, tracker)
+    n_processes = _train(population.tasks, tracker, placement)
     tracker.raise_if_failed()
     shape = (len(plain), len(checked_seeds))
     return _in_order(shape, request, population, tracker, n_processes, time.perf_counter() - begin)
+
+
+def _train(tasks: Sequence[MemberTask], tracker: Tracker, placement: Placement) -> int:
+    """Trains all members; returns how many processes did."""
+    if placement not in {"auto", "mapped", "batched"}:
+        raise ConfigurationError(
+            f"placement must be 'auto', 'mapped' or 'batched', not {placement!r}."
+        )
+    on_cpu = jax.default_backend() == "cpu"
+    if placement == "mapped" or (placement == "auto" and on_cpu):
+        return train_on_cores(tasks, tracker)
+    # On a CPU one device: batches over several have been seen to hang.
+    train_batched(tasks, tracker, jax.local_devices()[: 1 if on_cpu else None])
+    return 1
 
 
 def _in_order(

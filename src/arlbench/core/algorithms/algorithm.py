@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import chex
@@ -34,6 +34,53 @@ class TrainingProgress(NamedTuple):
 OnProgress = Callable[[TrainingProgress], bool | None]
 
 
+class Batch(abc.ABC):
+    """``M`` algorithms of equal structure whose members train together on accelerators.
+
+    Args:
+        algorithms: The members' algorithms, ``[M]``.
+        schedule_timesteps: Environment steps of each exploration schedule, ``[M]``.
+        devices: What to spread the members over.
+
+    Attributes:
+        steps_per_iteration: Environment steps of one iteration of each member, ``[M]``.
+    """
+
+    steps_per_iteration: np.ndarray
+
+    @abc.abstractmethod
+    def __init__(
+        self,
+        algorithms: Sequence[Algorithm],
+        schedule_timesteps: Sequence[int],
+        devices: Sequence[Any],
+    ) -> None: ...
+
+    @abc.abstractmethod
+    def init(self, seeds: Sequence[int], capacity: int) -> Any:
+        """States at step 0; each member's key is made of its seed."""
+
+    @abc.abstractmethod
+    def join(self, states: Sequence[Any]) -> Any:
+        """The state of all from the state of each."""
+
+    @abc.abstractmethod
+    def prepare(self, state: Any) -> Any:
+        """The state in line with hyperparameters that have changed; takes over its memory."""
+
+    @abc.abstractmethod
+    def advance(self, state: Any, n_iterations: np.ndarray) -> Any:
+        """Trains each member for its iterations, ``[M]``; takes over the state's memory."""
+
+    @abc.abstractmethod
+    def evaluate(self, state: Any, n_episodes: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns ``[M, n_episodes]``, and whether what was learnt is finite, ``[M]``."""
+
+    @abc.abstractmethod
+    def member(self, state: Any, index: int) -> Any:
+        """The state of one member."""
+
+
 class Algorithm(abc.ABC):
     """A learning algorithm bound to an environment, without any state of a run.
 
@@ -43,21 +90,21 @@ class Algorithm(abc.ABC):
         eval_env: Where it is evaluated.
         hpo_config: The value of every hyperparameter.
         nas_config: The value of every architecture choice.
+        structure: What shapes the compiled programs: equal structures share them.
     """
 
     #: Parts of a checkpoint that belong to the environment, not to the learner.
     environment_parts: ClassVar[tuple[str, ...]] = ()
+
+    #: How many of it train together; None where they cannot.
+    batch_class: ClassVar[type[Batch] | None] = None
 
     name: str
     env: Environment
     eval_env: Environment
     hpo_config: Mapping[str, Any]
     nas_config: Mapping[str, Any]
-
-    @property
-    @abc.abstractmethod
-    def structure(self) -> Hashable:
-        """What shapes the compiled programs: equal structures share them."""
+    structure: Hashable
 
     @abc.abstractmethod
     def evaluation_interval(self, n_total_timesteps: int | float, n_eval_steps: int) -> int:

@@ -15,7 +15,9 @@ import jax.numpy as jnp
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
 from flashbax.buffers.sum_tree import SumTreeState
 
+from arlbench.core import lockstep
 from arlbench.core.buffers import sum_tree
+from arlbench.core.lockstep import Active
 
 #: The raw priority of a row that holds nothing.
 EMPTY = -1.0
@@ -97,6 +99,7 @@ def append(
     transitions: Any,
     size: chex.Numeric,
     alpha: chex.Numeric | None,
+    active: Active = None,
 ) -> PrioritisedTrajectoryBufferState:
     """Writes transitions over the oldest rows, at the largest priority recorded so far.
 
@@ -107,12 +110,14 @@ def append(
         size: The buffer's logical size, at most its capacity.
         alpha: The exponent of the sum tree, or None to leave the tree alone, which is
             right while sampling is uniform.
+        active: Whether to write at all.
     """
     n_new = jax.tree.leaves(transitions)[0].shape[0]
     offsets = jnp.arange(n_new, dtype=jnp.int32)
     rows = (state.current_index + offsets) % size
     # A batch that wraps onto itself would write one row twice, in no defined order.
     rows = jnp.where(offsets >= n_new - size, rows, capacity(state))
+    rows = _dropped_unless(active, rows, state)
     tree = state.sum_tree_state
     priority = tree.max_recorded_priority
     experience = Experience(
@@ -126,13 +131,14 @@ def append(
     if alpha is not None:
         leaf_values = jnp.broadcast_to(priority**alpha, (n_new,))
         tree = tree.replace(nodes=sum_tree.set_leaves(tree.nodes, rows, leaf_values))
-    end = state.current_index + n_new
+    n_written = lockstep.turns(n_new, active)
+    end = state.current_index + n_written
     return state.replace(
         experience=experience,
         current_index=end % size,
         is_full=state.is_full | (end >= size),
         sum_tree_state=tree,
-        running_index=state.running_index + n_new,
+        running_index=state.running_index + n_written,
     )
 
 
@@ -185,19 +191,32 @@ def set_priorities(
     rows: jax.Array,
     priorities: jax.Array,
     alpha: chex.Numeric,
+    active: Active = None,
 ) -> PrioritisedTrajectoryBufferState:
-    """Gives rows ``[B]`` new raw priorities ``[B]``; a NaN counts as the largest."""
+    """Gives rows ``[B]`` new raw priorities ``[B]``; a NaN counts as the largest.
+
+    Where it is not ``active`` nothing changes.
+    """
     priorities = jnp.minimum(jnp.nan_to_num(priorities, nan=MAX_PRIORITY), MAX_PRIORITY)
     tree = state.sum_tree_state
-    stored = state.experience.priority.at[0, rows].set(priorities)
+    written = _dropped_unless(active, rows, state)
+    stored = state.experience.priority.at[0, written].set(priorities, mode="drop")
+    largest = jnp.maximum(tree.max_recorded_priority, jnp.max(priorities))
     return state.replace(
         experience=state.experience._replace(priority=stored),
         sum_tree_state=tree.replace(
             # Read back what was stored: a row drawn twice must not end with two values.
-            nodes=sum_tree.set_leaves(tree.nodes, rows, stored[0, rows] ** alpha),
-            max_recorded_priority=jnp.maximum(tree.max_recorded_priority, jnp.max(priorities)),
+            nodes=sum_tree.set_leaves(tree.nodes, written, stored[0, rows] ** alpha),
+            max_recorded_priority=lockstep.keep(active, largest, tree.max_recorded_priority),
         ),
     )
+
+
+def _dropped_unless(
+    active: Active, rows: jax.Array, state: PrioritisedTrajectoryBufferState
+) -> jax.Array:
+    """The rows, or rows past the end, which are not written."""
+    return rows if active is None else jnp.where(active, rows, capacity(state))
 
 
 def rebuild_tree(

@@ -167,13 +167,13 @@ def test_a_trained_state_trains_on_without_compiling(
 
 def test_equal_structures_are_equal_whatever_objects_they_are_of() -> None:
     one, other = small_dqn(Walk(), **BASE), small_dqn(Walk(), **{**BASE, **ANOTHER_VALUE})
-    assert one._structure == other._structure
-    assert hash(one._structure) == hash(other._structure)
+    assert one.structure == other.structure
+    assert hash(one.structure) == hash(other.structure)
 
 
 @pytest.mark.parametrize("name", STRUCTURAL)
 def test_what_shapes_the_program_is_part_of_the_structure(name: str) -> None:
-    assert STRUCTURAL[name]()._structure != small_dqn(**BASE)._structure
+    assert STRUCTURAL[name]().structure != small_dqn(**BASE).structure
 
 
 def test_another_structure_compiles_anew(base_run: Any, count_compilations: Any) -> None:

@@ -23,6 +23,7 @@ from arlbench.core.algorithms.dqn import (
     programs,
     training,
 )
+from arlbench.core.algorithms.dqn.batched import DQNBatch
 from arlbench.core.algorithms.dqn.models import CNNQ, MLPQ
 from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.algorithms.dqn.state import (
@@ -55,7 +56,9 @@ class DQN(Algorithm):
     """JAX-based implementation of Deep Q-Network (DQN)."""
 
     name: str = "dqn"
+    structure: hyperparameters.Structure
     environment_parts = checkpoint.ENVIRONMENT_PARTS
+    batch_class = DQNBatch
 
     def __init__(
         self,
@@ -147,7 +150,7 @@ class DQN(Algorithm):
 
     def checkpoint_template(self) -> dict[str, Any]:
         """Shapes of every part of a checkpoint; see :class:`Algorithm`."""
-        return checkpoint.template(self._agent, self._hp)
+        return checkpoint.template(self._agent, self.hp)
 
     def restore(self, parts: Mapping[str, Any], state: DQNState | None = None) -> DQNState:
         """The state with the parts of a checkpoint in place of its own.
@@ -208,8 +211,8 @@ class DQN(Algorithm):
             raise ConfigurationError("Give init either a buffer_state or a capacity, not both.")
         rng = typed_key(rng)
         params, target = map(beginning.plain, (network_params, target_params))
-        beginning.check_parts(self._agent, rng, params, target, opt_state, self._hp)
-        runner_state = programs.init_runner(self._agent, rng, params, target, opt_state, self._hp)
+        beginning.check_parts(self._agent, rng, params, target, opt_state, self.hp)
+        runner_state = programs.init_runner(self._agent, rng, params, target, opt_state, self.hp)
         if buffer_state is None:
             buffer_state = allocation.make_buffer(
                 self._agent, self.hpo_config["buffer_size"], capacity, self.memory_limit_gib
@@ -244,7 +247,7 @@ class DQN(Algorithm):
         if not deterministic and rng is None:
             raise ConfigurationError("predict with deterministic=False needs a random key.")
         key = None if deterministic else typed_key(rng)
-        normalize = self._hp.normalize_observations
+        normalize = self.hp.normalize_observations
         return programs.act(self._agent, runner_state, normalize, obs, key, bool(deterministic))
 
     def update(
@@ -279,7 +282,7 @@ class DQN(Algorithm):
         example = beginning.example_transition(self._agent).obs
         checks.transitions(example, observations, next_observations, **batch)
         return programs.update(
-            self._agent, train_state, observations, next_observations, hp=self._hp, **batch
+            self._agent, train_state, observations, next_observations, hp=self.hp, **batch
         )
 
     def train(
@@ -325,7 +328,7 @@ class DQN(Algorithm):
                 holds the state and the result so far.
         """
         checks.not_consumed(runner_state, buffer_state)
-        beginning.check_state(self._agent, runner_state, buffer_state, self._hp)
+        beginning.check_state(self._agent, runner_state, buffer_state, self.hp)
         length = (n_total_timesteps, n_eval_steps, n_eval_episodes, schedule_timesteps)
         per_iteration = self.env.n_envs * self.hpo_config["train_freq"]
         plan = training.make_plan(*length, per_iteration, progress)
@@ -334,19 +337,19 @@ class DQN(Algorithm):
             checks.no_progress_when_traced(progress)
             allocation.require_room(self.hpo_config["buffer_size"], state, plan)
             records = self._room_for_records(state, plan)
-            return training.train_traced(self._structure, self._hp, plan, state, records)
+            return training.train_traced(self.structure, self.hp, plan, state, records)
         size = self.hpo_config["buffer_size"]
         state = allocation.with_room(self._agent, size, state, plan, self.memory_limit_gib)
         earlier = () if progress is None else tuple(progress.eval_rewards)
         loop = training.HostTraining(
-            self._structure, self._hp, plan, self._pacer, on_progress, earlier
+            self.structure, self.hp, plan, self._pacer, on_progress, earlier
         )
         return loop.run(programs.unshared(state), self._room_for_records(state, plan))
 
     def _room_for_records(self, state: DQNState, plan: training.Plan) -> Recorder:
         tracked = self.track_trajectories, self.track_metrics
         return allocation.recorder_shapes(
-            self._structure, self._hp, state, plan, *tracked, self.memory_limit_gib
+            self.structure, self.hp, state, plan, *tracked, self.memory_limit_gib
         )
 
     def check_memory(self, capacity: int | None = None, size: int | None = None) -> int:
@@ -364,11 +367,6 @@ class DQN(Algorithm):
         """
         size = self.hpo_config["buffer_size"] if size is None else size
         return allocation.rows_to_allocate(self._agent, size, capacity, self.memory_limit_gib)
-
-    @property
-    def structure(self) -> hyperparameters.Structure:
-        """What shapes the compiled programs: agents of equal structure share them."""
-        return self._structure
 
     def estimated_cost(self, n_total_timesteps: int | float) -> float:
         """The work of such a training, in gradient steps of one transition."""
@@ -388,7 +386,7 @@ class DQN(Algorithm):
         space = self.get_hpo_config_space()
         config = hyperparameters.resolve(given, space, "hyperparameter", current)
         self.hpo_config = config
-        self._hp = hyperparameters.traced(config)
-        self._structure = hyperparameters.Structure(
+        self.hp = hyperparameters.traced(config)
+        self.structure = hyperparameters.Structure(
             self._agent, config["buffer_batch_size"], config["buffer_prio_sampling"]
         )

@@ -12,7 +12,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from arlbench.core import running_statistics
+from arlbench.core import lockstep, running_statistics
 from arlbench.core.algorithms.dqn import losses
 from arlbench.core.algorithms.dqn.acting import (
     ActionDraws,
@@ -31,6 +31,7 @@ from arlbench.core.algorithms.dqn.state import (
 )
 from arlbench.core.algorithms.dqn.updates import follow_without_target, update, update_target
 from arlbench.core.buffers import replay
+from arlbench.core.lockstep import Active
 from arlbench.core.observations import encode
 from arlbench.core.randomness import BLOCK, Block, Stream, current_block, no_block, row
 
@@ -42,11 +43,13 @@ class Inputs(NamedTuple):
         structure: Static.
         hp: Traced hyperparameters.
         schedule_timesteps: Environment steps of the exploration schedule, float32 ``[]``.
+        axis: The name of the batch of members that train in lockstep; None for one alone.
     """
 
     structure: Structure
     hp: TracedHyperparameters
     schedule_timesteps: chex.Numeric
+    axis: str | None
 
 
 class CollectDraws(NamedTuple):
@@ -84,23 +87,24 @@ def run_segment(
     state: DQNState,
     recorder: Recorder,
     n_iterations: chex.Numeric,
+    axis: str | None = None,
 ) -> tuple[DQNState, Recorder]:
     """``n_iterations`` iterations of DQN, from state to state."""
-    inputs = Inputs(structure, hp, schedule_timesteps)
+    inputs = Inputs(structure, hp, schedule_timesteps, axis)
     carry = Carry(
         state,
         recorder,
         no_block(state.runner_state.rng, partial(_draw_collect, structure)),
         no_block(state.runner_state.rng, partial(_draw_sample, structure)),
     )
-    carry = jax.lax.fori_loop(0, n_iterations, lambda _, c: iterate(inputs, c), carry)
+    carry = lockstep.repeat(n_iterations, partial(iterate, inputs), carry, axis)
     return carry.state, carry.recorder
 
 
-def iterate(inputs: Inputs, carry: Carry) -> Carry:
+def iterate(inputs: Inputs, carry: Carry, active: Active) -> Carry:
     """``train_freq`` vector steps, the target updates due, ``gradient_steps`` updates."""
     step_before = carry.state.runner_state.global_step
-    carry = collect(inputs, carry)
+    carry = collect(inputs, carry, active)
     runner, buffer = carry.state
     train_state = update_target(
         inputs.hp,
@@ -110,23 +114,23 @@ def iterate(inputs: Inputs, carry: Carry) -> Carry:
         runner.global_step,
     )
     state = DQNState(runner._replace(train_state=train_state), buffer)
-    return learn(inputs, carry._replace(state=state))
+    return learn(inputs, carry._replace(state=state), active)
 
 
-def collect(inputs: Inputs, carry: Carry) -> Carry:
+def collect(inputs: Inputs, carry: Carry, active: Active) -> Carry:
     """``train_freq`` vector steps into the buffer."""
-    return jax.lax.fori_loop(0, inputs.hp.train_freq, lambda _, c: vector_step(inputs, c), carry)
+    n_steps = lockstep.turns(inputs.hp.train_freq, active)
+    return lockstep.repeat(n_steps, partial(vector_step, inputs), carry, inputs.axis)
 
 
-def vector_step(inputs: Inputs, carry: Carry) -> Carry:
+def vector_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
     """One step of all environments."""
-    structure, hp, _ = inputs
+    structure, hp, _, axis = inputs
     agent = structure.agent
     runner, buffer = carry.state
     step = runner.global_step
-    draws = current_block(
-        carry.collect_draws, runner.rng, Stream.COLLECT, step, partial(_draw_collect, structure)
-    )
+    draw = partial(_draw_collect, structure)
+    draws = current_block(carry.collect_draws, runner.rng, Stream.COLLECT, step, draw, axis)
     now = row(draws, step)
     features = encode(agent.env.observation_space, runner.obs, agent.images)
     normalizer_state = running_statistics.update(runner.normalizer_state, features)
@@ -139,10 +143,13 @@ def vector_step(inputs: Inputs, carry: Carry) -> Carry:
         runner.obs, action, reward, info["final_observation"], info["terminated"]
     )
     alpha = hp.buffer_alpha if structure.prioritised else None
-    buffer = replay.append(buffer, stored, logical_size(hp, buffer), alpha)
+    buffer = replay.append(buffer, stored, logical_size(hp, buffer), alpha, active)
     taken = Transition(done, action, reward, runner.obs, info)
+    after = (normalizer_state, env_state, obs, step + 1)
+    before = (runner.normalizer_state, runner.env_state, runner.obs, step)
+    normalizer_state, env_state, obs, step = lockstep.keep(active, after, before)
     runner = runner._replace(
-        normalizer_state=normalizer_state, env_state=env_state, obs=obs, global_step=step + 1
+        normalizer_state=normalizer_state, env_state=env_state, obs=obs, global_step=step
     )
     return carry._replace(
         state=DQNState(runner, buffer),
@@ -182,22 +189,21 @@ def has_started(hp: TracedHyperparameters, n_envs: int, global_step: Any) -> Any
     return global_step > hp.learning_starts // n_envs
 
 
-def learn(inputs: Inputs, carry: Carry) -> Carry:
+def learn(inputs: Inputs, carry: Carry, active: Active) -> Carry:
     """``gradient_steps`` updates, none before learning begins."""
     n_envs = inputs.structure.agent.env.n_envs
     started = has_started(inputs.hp, n_envs, carry.state.runner_state.global_step)
-    n_updates = jnp.where(started, inputs.hp.gradient_steps, 0)
-    return jax.lax.fori_loop(0, n_updates, lambda _, c: gradient_step(inputs, c), carry)
+    n_updates = lockstep.turns(jnp.where(started, inputs.hp.gradient_steps, 0), active)
+    return lockstep.repeat(n_updates, partial(gradient_step, inputs), carry, inputs.axis)
 
 
-def gradient_step(inputs: Inputs, carry: Carry) -> Carry:
+def gradient_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
     """One update on a fresh batch."""
-    structure, hp, _ = inputs
+    structure, hp, _, axis = inputs
     runner, buffer = carry.state
     counter = runner.train_state.step
-    draws = current_block(
-        carry.sample_draws, runner.rng, Stream.SAMPLE, counter, partial(_draw_sample, structure)
-    )
+    draw = partial(_draw_sample, structure)
+    draws = current_block(carry.sample_draws, runner.rng, Stream.SAMPLE, counter, draw, axis)
     rows, weights = _sample(structure, hp, buffer, row(draws, counter))
     batch: StoredTransition = replay.gather(buffer, rows)
 
@@ -214,7 +220,8 @@ def gradient_step(inputs: Inputs, carry: Carry) -> Carry:
     )
     if structure.prioritised:
         priorities = jnp.abs(td_error) + hp.buffer_epsilon
-        buffer = replay.set_priorities(buffer, rows, priorities, hp.buffer_alpha)
+        buffer = replay.set_priorities(buffer, rows, priorities, hp.buffer_alpha, active)
+    train_state = lockstep.keep(active, train_state, runner.train_state)
     runner = runner._replace(train_state=follow_without_target(hp, train_state))
     return carry._replace(
         state=DQNState(runner, buffer),

@@ -1,0 +1,152 @@
+"""Many agents of one structure as one program, for accelerators.
+
+Every array of a state gets a first axis of ``M`` members. They train in lockstep, see
+:mod:`arlbench.core.lockstep`; members on different devices do not wait for each other
+within a segment.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+from arlbench.core.algorithms.algorithm import Batch
+from arlbench.core.algorithms.dqn import acting, beginning, learner
+from arlbench.core.algorithms.dqn.hyperparameters import Structure, TracedHyperparameters
+from arlbench.core.algorithms.dqn.recording import Recorder
+from arlbench.core.algorithms.dqn.state import DQNState
+
+_MEMBERS = "members"
+_DEVICES = "devices"
+
+
+class DQNBatch(Batch):
+    """Agents of one structure that train together; see :class:`Batch`."""
+
+    def __init__(
+        self, algorithms: Sequence[Any], schedule_timesteps: Sequence[int], devices: Sequence[Any]
+    ) -> None:
+        self._mesh = Mesh(np.asarray(devices), (_DEVICES,))
+        # Every device has as many members; the last ones may be there for nothing.
+        n_spare = -len(algorithms) % len(devices)
+        self._algorithms = [*algorithms, *[algorithms[-1]] * n_spare]
+        self._structure: Structure = algorithms[0].structure
+        self._hp = self._stacked([algorithm.hp for algorithm in self._algorithms])
+        self._schedule = self._padded(schedule_timesteps, np.float32)
+        env = algorithms[0].env
+        self.steps_per_iteration = np.array([a.hp.train_freq * env.n_envs for a in algorithms])
+
+    def init(self, seeds: Sequence[int], capacity: int) -> DQNState:
+        return init(self._structure, capacity, self._mesh, self._hp, self._padded(seeds, np.uint32))
+
+    def join(self, states: Sequence[DQNState]) -> DQNState:
+        return self._stacked([*states, *[states[-1]] * (len(self._algorithms) - len(states))])
+
+    def prepare(self, state: DQNState) -> DQNState:
+        return prepare(self._structure, self._mesh, self._hp, state)
+
+    def advance(self, state: DQNState, n_iterations: np.ndarray) -> DQNState:
+        n = self._padded(n_iterations, np.int32)
+        n[len(n_iterations) :] = 0
+        return segment(self._structure, self._mesh, self._hp, self._schedule, state, n)
+
+    def evaluate(self, state: DQNState, n_episodes: int) -> tuple[np.ndarray, np.ndarray]:
+        returns, finite = evaluate(self._structure, n_episodes, self._mesh, self._hp, state)
+        return np.asarray(returns), np.asarray(finite)
+
+    def member(self, state: DQNState, index: int) -> DQNState:
+        return jax.tree.map(lambda leaf: leaf[index], state)
+
+    def _padded(self, values: Sequence[Any] | np.ndarray, dtype: Any) -> np.ndarray:
+        spare = len(self._algorithms) - len(values)
+        return np.array([*values, *[values[-1]] * spare], dtype)
+
+    @staticmethod
+    def _stacked(trees: Sequence[Any]) -> Any:
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+@functools.partial(jax.jit, static_argnames=("structure", "capacity", "mesh"))
+def init(
+    structure: Structure, capacity: int, mesh: Mesh, hp: TracedHyperparameters, seeds: jax.Array
+) -> DQNState:
+    """States at step 0.
+
+    Args:
+        structure: What all members share.
+        capacity: Rows of each buffer.
+        mesh: The devices.
+        hp: Traced hyperparameters, leaves ``[M]``.
+        seeds: What each member's key is made of, uint32 ``[M]``.
+    """
+
+    def one(hp: TracedHyperparameters, seed: jax.Array) -> DQNState:
+        agent = structure.agent
+        runner = beginning.init_runner(agent, jax.random.key(seed), None, None, None, hp)
+        return DQNState(runner, beginning.init_buffer(agent, capacity))
+
+    return _over_members(one, mesh)(hp, seeds)
+
+
+@functools.partial(jax.jit, static_argnames=("structure", "mesh"), donate_argnames=("state",))
+def prepare(
+    structure: Structure, mesh: Mesh, hp: TracedHyperparameters, state: DQNState
+) -> DQNState:
+    """States in line with hyperparameters that may have changed since they were made."""
+    return _over_members(functools.partial(beginning.prepare, structure), mesh)(hp, state)
+
+
+@functools.partial(jax.jit, static_argnames=("structure", "mesh"), donate_argnames=("state",))
+def segment(
+    structure: Structure,
+    mesh: Mesh,
+    hp: TracedHyperparameters,
+    schedule_timesteps: jax.Array,
+    state: DQNState,
+    n_iterations: jax.Array,
+) -> DQNState:
+    """Iterations of every member.
+
+    Args:
+        structure: What all members share.
+        mesh: The devices.
+        hp: Traced hyperparameters, leaves ``[M]``.
+        schedule_timesteps: Of the exploration schedule, float32 ``[M]``.
+        state: Leaves ``[M, ...]``.
+        n_iterations: For each member, int32 ``[M]``; 0 leaves it as it is.
+    """
+
+    def one(hp: Any, schedule: jax.Array, state: DQNState, n: jax.Array) -> DQNState:
+        nothing = Recorder(None, None, jnp.int32(0), jnp.int32(0))
+        state, _ = learner.run_segment(structure, hp, schedule, state, nothing, n, _MEMBERS)
+        return state
+
+    return _over_members(one, mesh)(hp, schedule_timesteps, state, n_iterations)
+
+
+@functools.partial(jax.jit, static_argnames=("structure", "n_episodes", "mesh"))
+def evaluate(
+    structure: Structure, n_episodes: int, mesh: Mesh, hp: TracedHyperparameters, state: DQNState
+) -> tuple[jax.Array, jax.Array]:
+    """Returns ``[M, n_episodes]``, and whether what was learnt is finite ``[M]``."""
+
+    def one(hp: TracedHyperparameters, state: DQNState) -> tuple[jax.Array, jax.Array]:
+        normalize = hp.normalize_observations
+        return acting.evaluate(structure.agent, n_episodes, state.runner_state, normalize)
+
+    return _over_members(one, mesh)(hp, state)
+
+
+def _over_members(one: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+    """The function of one member for all, each device with its own."""
+    members = jax.vmap(one, axis_name=_MEMBERS)
+    if mesh.size == 1:
+        return members
+    spec = PartitionSpec(_DEVICES)
+    return jax.shard_map(members, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)

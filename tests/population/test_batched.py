@@ -1,0 +1,155 @@
+"""Members that are batched are the single runs up to rounding, and copy no buffer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from arlbench.core.algorithms.dqn import batched, learner
+from arlbench.core.algorithms.dqn.recording import Recorder
+from arlbench.core.algorithms.dqn.state import DQNState
+from arlbench.errors import ArlbenchError
+from arlbench.population import PopulationState, train_population
+from arlbench.population import batched as chunks
+from probe_framework import walk
+from probes import CAPACITY, SMALL, as_numpy, small_dqn, small_state
+
+# They differ in every loop: iterations, vector steps, updates, and when learning begins.
+CONFIGS = [
+    {**SMALL, "train_freq": 2, "gradient_steps": 2},
+    {**SMALL, "train_freq": 5, "gradient_steps": 1, "learning_starts": 200},
+    {**SMALL, "train_freq": 1, "gradient_steps": 3, "buffer_size": 50, "gamma": 0.9},
+    {**SMALL, "use_target_network": False, "normalize_observations": True},
+]
+LENGTH = {"n_total_timesteps": 240, "n_eval_steps": 2, "n_eval_episodes": 3}
+
+
+def train(configs: Any = CONFIGS, seeds: Any = (3,), **changed: Any) -> Any:
+    settings = {**LENGTH, "nas_config": {"hidden_size": 8}, "capacity": CAPACITY, **changed}
+    return train_population(walk(), configs, seeds, **settings)
+
+
+def prioritised(configs: Any = CONFIGS) -> list[dict[str, Any]]:
+    return [
+        {**config, "buffer_prio_sampling": True, "buffer_alpha": 0.3 + 0.2 * i}
+        for i, config in enumerate(configs)
+    ]
+
+
+@pytest.mark.parametrize("configs", [CONFIGS, prioritised()], ids=["uniform", "prioritised"])
+def test_batched_members_are_the_mapped_ones_up_to_rounding(configs):
+    mapped = train(configs, placement="mapped", keep_state=True)
+    together = train(configs, placement="batched", keep_state=True)
+    assert together.n_groups == 1
+    for one, other in zip(mapped.members, together.members, strict=True):
+        assert one.timesteps.tolist() == other.timesteps.tolist()
+        for name in ("train_step", "global_step"):
+            np.testing.assert_array_equal(one.parts[name], other.parts[name])
+        np.testing.assert_array_equal(one.parts["rng"].data, other.parts["rng"].data)
+        buffers = (as_numpy(member.parts["buffer"]) for member in (one, other))
+        for left, right in zip(*buffers, strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-4)
+        for left, right in zip(
+            as_numpy(one.parts["params"]), as_numpy(other.parts["params"]), strict=True
+        ):
+            np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(mapped.returns, together.returns, rtol=1e-3, atol=1e-3)
+
+
+def test_members_that_do_not_fit_at_once_train_in_turns(monkeypatch):
+    whole = train(seeds=[3, 5], placement="batched")
+    monkeypatch.setattr(chunks, "_member_bytes", lambda _: chunks._MEMORY_IF_UNKNOWN / 5.5)
+    sizes = []
+    advance = batched.DQNBatch.advance
+
+    def counting(self: Any, state: Any, n: np.ndarray) -> Any:
+        sizes.append(len(n))
+        return advance(self, state, n)
+
+    monkeypatch.setattr(batched.DQNBatch, "advance", counting)
+    # Three at a time fit, so eight make three batches of as equal a size as can be.
+    parts = train(seeds=[3, 5], placement="batched")
+    assert set(sizes) == {3, 2}
+    np.testing.assert_allclose(parts.returns, whole.returns, rtol=1e-3, atol=1e-3)
+
+
+def test_a_batched_member_that_diverges_harms_no_other():
+    configs = [CONFIGS[0], {**CONFIGS[0], "learning_rate": 1e38}, CONFIGS[0]]
+    result = train(configs, placement="batched")
+    assert result.status[:, 0].tolist() == ["finished", "diverged", "finished"]
+    np.testing.assert_array_equal(result.returns[0], result.returns[2])
+    assert result.members[1].diverged_at in {120, 240}
+
+
+def test_batched_members_go_on_from_their_state():
+    whole = train(placement="batched", keep_params=True)
+    half = {"n_total_timesteps": 120, "n_eval_steps": 1, "schedule_timesteps": 240}
+    first = train(placement="batched", keep_state=True, **half)
+    rest = train(placement="batched", keep_params=True, state=PopulationState.of(first), **half)
+    for one, other in zip(whole.members, rest.members, strict=True):
+        for left, right in zip(as_numpy(one.params), as_numpy(other.params), strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-4)
+
+
+def test_a_batch_can_be_stopped():
+    result = train(placement="batched", on_progress=lambda progress: progress.timesteps > 0)
+    assert result.interrupted
+    assert result.members == ()
+
+
+@pytest.mark.parametrize("is_prioritised", [False, True])
+def test_no_loop_of_a_batch_copies_a_buffer_at_every_turn(is_prioritised):
+    dqn = small_dqn(buffer_prio_sampling=is_prioritised)
+    state = small_state(dqn)
+    members = 3
+
+    def stacked(tree: Any) -> Any:
+        return jax.tree.map(lambda x: jnp.stack([jnp.asarray(x)] * members), tree)
+
+    def run(hp: Any, state: DQNState, n: jax.Array) -> DQNState:
+        nothing = Recorder(None, None, jnp.int32(0), jnp.int32(0))
+        return learner.run_segment(dqn.structure, hp, 100.0, state, nothing, n, "members")[0]
+
+    jaxpr = jax.make_jaxpr(jax.vmap(run, axis_name="members"))(
+        stacked(dqn.hp), stacked(state), jnp.array([1, 2, 3], jnp.int32)
+    )
+    assert copied_shapes(jaxpr.jaxpr) != []  # small ones, where a loop makes one turn or none
+    assert not any(CAPACITY in shape for shape in copied_shapes(jaxpr.jaxpr))
+
+    # It would notice: a loop whose length differs from member to member does.
+    def careless(buffer: jax.Array, n: jax.Array) -> jax.Array:
+        return jax.lax.fori_loop(0, n, lambda i, x: x.at[i].set(1.0), buffer)
+
+    jaxpr = jax.make_jaxpr(jax.vmap(careless))(jnp.zeros((members, CAPACITY)), jnp.arange(members))
+    assert (members, CAPACITY) in copied_shapes(jaxpr.jaxpr)
+
+
+def copied_shapes(jaxpr: Any) -> list[tuple[int, ...]]:
+    """Shapes that are selected over at every turn of a loop, as a whole.
+
+    JAX lowers a loop whose predicate differs from member to member so that it keeps the
+    carry of those who have finished by a select.
+    """
+    shapes = []
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "while":
+            (predicate,) = equation.params["cond_jaxpr"].out_avals
+            if predicate.shape:
+                shapes += [variable.aval.shape for variable in equation.outvars]
+        for value in jax.tree.leaves(list(equation.params.values()), is_leaf=is_program):
+            if is_program(value):
+                shapes += copied_shapes(getattr(value, "jaxpr", value))
+    return shapes
+
+
+def is_program(x: Any) -> bool:
+    return hasattr(x, "eqns") or hasattr(x, "jaxpr")
+
+
+def test_a_placement_that_does_not_exist_is_refused():
+    with pytest.raises(ArlbenchError, match="placement"):
+        train(placement="scattered")
