@@ -16,13 +16,12 @@ import jax
 
 from arlbench.core import checkpoints
 from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.saving import BUFFER, collect
 from arlbench.core.buffers import packing
 from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateError, did_you_mean
 
 #: Stands for every part, the buffer included.
 ALL = "all"
-
-BUFFER = "buffer"
 
 # What a caller saves beside the parts; no algorithm may call a part so.
 _EXTRA = "extra"
@@ -195,29 +194,22 @@ class Checkpointer:
     def _collect(self, algorithm: Algorithm, state: Any, train_result: Any) -> dict[str, Any]:
         """Copies of the parts to save."""
         _require_memory(state)
-        runner_state, buffer_state = state
-        factory = algorithm.get_checkpoint_factory(runner_state, train_result)
-        known = [*factory, BUFFER]
+        known = [*algorithm.get_checkpoint_factory(state[0], train_result), BUFFER]
         for name in self.names:
             if name != ALL and name not in known:
                 raise ConfigurationError(
                     f"{algorithm.name} has no part called {name!r}."
                     f"{did_you_mean(name, [*known, ALL])} There are: {', '.join(known)}, {ALL}."
                 )
-        everything = ALL in self.names
-        wanted = [name for name in factory if everything or name in self.names]
-        if algorithm.env.kind == "host":
-            wanted = [name for name in wanted if name not in algorithm.environment_parts]
-        parts = {name: checkpoints.on_host(factory[name]()) for name in wanted}
-        if everything or BUFFER in self.names:
-            parts[BUFFER] = None if buffer_state is None else packing.pack(buffer_state)
+        parts = collect(algorithm, state, None if ALL in self.names else self.names, train_result)
+        unsaveable = algorithm.environment_parts if algorithm.env.kind == "host" else ()
         for name in self.names:
-            if name in parts and parts[name] is None:
+            if name not in (ALL, *unsaveable, *parts):
                 raise ConfigurationError(
                     f"{name} is to be saved and was not recorded; give save the train_result of "
                     "an algorithm that tracks it."
                 )
-        return {name: part for name, part in parts.items() if part is not None}
+        return parts
 
     def _write(
         self, parts: Mapping[str, Any], algorithm: Algorithm, info: Mapping[str, Any]

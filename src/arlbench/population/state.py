@@ -52,10 +52,10 @@ class PopulationState:
         return PopulationState({**self.parts, **copies})
 
     def save(self, path: str | Path) -> None:
-        """Writes all members into a folder; there is a whole one afterwards, or what was there.
+        """Writes all members into a new folder, which is whole or absent afterwards.
 
         Raises:
-            CheckpointError: If it cannot be written.
+            CheckpointError: If it is there already, or cannot be written.
         """
         trees = {_file_name(member): dict(parts) for member, parts in self.parts.items()}
         names = {_file_name(member): sorted(parts) for member, parts in self.parts.items()}

@@ -33,6 +33,6 @@ def collect(
     if algorithm.env.kind == "host":
         wanted = [name for name in wanted if name not in algorithm.environment_parts]
     parts = {name: checkpoints.on_host(factory[name]()) for name in wanted}
-    if names is None or BUFFER in names:
+    if buffer_state is not None and (names is None or BUFFER in names):
         parts[BUFFER] = packing.pack(buffer_state)
     return {name: part for name, part in parts.items() if part is not None}
