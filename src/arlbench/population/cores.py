@@ -36,7 +36,8 @@ def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
         thread.start()
     try:
         while not tracker.stopped.is_set() and (task := queue.take("here")) is not None:
-            result = train_member(task, functools.partial(tracker.on_steps, task.id))
+            on_steps = functools.partial(tracker.on_steps, task.id)
+            result = train_member(task, on_steps, "forwards" if helpers else None)
             if result is not None:
                 tracker.on_result(result)
     except BaseException as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -15,9 +15,13 @@ from arlbench.core.algorithms.saving import collect
 from arlbench.core.stopwatch import process_clock
 from arlbench.errors import DivergenceError
 from arlbench.population.members import MemberResult, MemberTask
+from arlbench.population.warming import warm
 
 #: Takes environment steps done by the member; it stops early where this returns True.
 OnSteps = Callable[[int], bool]
+
+
+Ahead = Literal["forwards", "backwards"] | None
 
 
 class Seconds(NamedTuple):
@@ -27,11 +31,20 @@ class Seconds(NamedTuple):
     compiling: float
 
 
-def train_member(task: MemberTask, on_steps: OnSteps) -> MemberResult | None:
-    """Trains a member; None where ``on_steps`` stopped it before its end."""
+def train_member(task: MemberTask, on_steps: OnSteps, ahead: Ahead = None) -> MemberResult | None:
+    """Trains a member; None where ``on_steps`` stopped it before its end.
+
+    Args:
+        task: What to do.
+        on_steps: Told now and then how far it is.
+        ahead: In which order to compile programs that other processes need too; None
+            where there are none, and each is compiled when it is needed.
+    """
     clock = process_clock()
     begin, compiled_before = time.perf_counter(), clock.seconds
     algorithm = task.recipe.make()
+    if ahead is not None:
+        warm(algorithm, task.capacity, task.schedule.n_eval_episodes, ahead == "backwards")
     state = state_of(algorithm, task)
     stopped = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -79,9 +80,14 @@ def plan(
     return Population(tuple(tasks), len({task.group for task in tasks}), capacity)
 
 
+@functools.cache
+def _names() -> tuple[list[str], list[str]]:
+    return list(DQN.get_hpo_config_space()), list(DQN.get_nas_config_space())
+
+
 def _recipe(index: int, config: Mapping[str, Any], request: Request) -> Recipe:
-    nas_names = list(DQN.get_nas_config_space())
-    known = [*DQN.get_hpo_config_space(), *nas_names]
+    hpo_names, nas_names = _names()
+    known = [*hpo_names, *nas_names]
     for name in config:
         if name not in known:
             raise ConfigurationError(

@@ -29,7 +29,7 @@ def serve(connection: Connection) -> None:
             continue
         frameworks, task = message
         adopt_frameworks(frameworks)
-        connection.send(_outcome(lambda task=task: train_member(task, on_steps)))
+        connection.send(_outcome(lambda task=task: train_member(task, on_steps, "backwards")))
 
 
 def _outcome(train: Any) -> Any:

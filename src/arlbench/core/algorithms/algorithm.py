@@ -111,6 +111,20 @@ class Algorithm(abc.ABC):
         """Environment steps between two evaluations of such a training, whole iterations."""
 
     @abc.abstractmethod
+    def rehearsals(self, capacity: int, n_eval_episodes: int) -> dict[str, Callable[[], Any]]:
+        """The large programs of a training, for getting them compiled ahead.
+
+        Args:
+            capacity: Rows of the replay buffer.
+            n_eval_episodes: Episodes of each evaluation.
+
+        Returns:
+            For each program a function that has it compiled, in the order in which a
+            training needs them; by a name that is the same for the same program in
+            every process that trains in these environments.
+        """
+
+    @abc.abstractmethod
     def estimated_cost(self, n_total_timesteps: int | float) -> float:
         """The work of such a training, in any unit that compares trainings."""
 

@@ -15,6 +15,7 @@ from flax.core.frozen_dict import FrozenDict
 
 from arlbench.core.algorithms.algorithm import Algorithm, OnProgress, TrainingProgress
 from arlbench.core.algorithms.dqn import (
+    ahead,
     allocation,
     beginning,
     checkpoint,
@@ -101,7 +102,9 @@ class DQN(Algorithm):
         self.memory_limit_gib = hyperparameters.check_positive("memory_limit_gib", memory_limit_gib)
         self._pacer = Pacer()
         self.nas_config = hyperparameters.resolve(
-            nas_config, self.get_nas_config_space(), "architecture choice"
+            nas_config,
+            hyperparameters.entries(hyperparameters.nas_config_space),
+            "architecture choice",
         )
         network = CNNQ if self.cnn_policy else MLPQ
         self._agent = hyperparameters.AgentStructure(
@@ -368,6 +371,10 @@ class DQN(Algorithm):
         size = self.hpo_config["buffer_size"] if size is None else size
         return allocation.rows_to_allocate(self._agent, size, capacity, self.memory_limit_gib)
 
+    def rehearsals(self, capacity: int, n_eval_episodes: int) -> dict[str, Callable[[], Any]]:
+        """The large programs of a training, for getting them compiled ahead."""
+        return ahead.rehearsals(self.structure, self.hp, capacity, n_eval_episodes)
+
     def estimated_cost(self, n_total_timesteps: int | float) -> float:
         """The work of such a training, in gradient steps of one transition."""
         return hyperparameters.estimated_cost(self.hpo_config, self.env.n_envs, n_total_timesteps)
@@ -383,7 +390,7 @@ class DQN(Algorithm):
         given: Configuration | Mapping[str, Any] | None,
         current: Mapping[str, Any] | None = None,
     ) -> None:
-        space = self.get_hpo_config_space()
+        space = hyperparameters.entries(hyperparameters.hpo_config_space)
         config = hyperparameters.resolve(given, space, "hyperparameter", current)
         self.hpo_config = config
         self.hp = hyperparameters.traced(config)

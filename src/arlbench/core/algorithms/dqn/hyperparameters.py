@@ -9,6 +9,7 @@ that changing one compiles nothing.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping
@@ -71,6 +72,12 @@ def nas_config_space(seed: int | None = None) -> ConfigurationSpace:
         Integer("hidden_size", (1, 1024), default=64),
     )
     return space
+
+
+@functools.cache
+def entries(space: Callable[[], ConfigurationSpace]) -> Mapping[str, Any]:
+    """The hyperparameters of a space by name; made once, because making a space is slow."""
+    return dict(space())
 
 
 class TracedHyperparameters(NamedTuple):
@@ -202,7 +209,7 @@ _VALID: dict[str, _Valid] = {
 
 def resolve(
     config: Configuration | Mapping[str, Any] | None,
-    space: ConfigurationSpace,
+    space: Mapping[str, Any],
     kind: str,
     current: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:

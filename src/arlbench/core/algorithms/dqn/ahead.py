@@ -1,0 +1,56 @@
+"""Getting a training's programs compiled before they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from arlbench.core.algorithms.dqn import beginning, programs
+from arlbench.core.algorithms.dqn.hyperparameters import Structure, TracedHyperparameters
+from arlbench.core.algorithms.dqn.recording import Recorder
+from arlbench.core.algorithms.dqn.state import DQNState
+
+
+def rehearsals(
+    structure: Structure, hp: TracedHyperparameters, capacity: int, n_eval_episodes: int
+) -> dict[str, Callable[[], Any]]:
+    """See :meth:`Algorithm.rehearsals`."""
+    agent = structure.agent
+    counter: Any = jax.ShapeDtypeStruct((), jnp.int32)
+    recorder = Recorder(None, None, counter, counter)
+    runner = jax.eval_shape(
+        lambda: beginning.init_runner(agent, jax.random.key(0), None, None, None, hp)
+    )
+    buffer = jax.eval_shape(lambda: beginning.init_buffer(agent, capacity))
+    shared = f"{agent.network} {agent.env.env_name} {agent.env.n_envs}"
+    own = f"{shared} {structure.batch_size} {structure.prioritised} {capacity}"
+    normalize, schedule = hp.normalize_observations, np.float32(1)
+
+    def blank() -> DQNState:
+        return jax.tree.map(_blank, DQNState(runner, buffer))
+
+    return {
+        f"init {shared}": lambda: programs.init_runner(
+            agent, jax.random.key(0), None, None, None, hp
+        ),
+        # Not called: an agent that has learnt nothing may play for long.
+        f"evaluate {shared} {n_eval_episodes}": lambda: programs.evaluate.lower(
+            agent, n_eval_episodes, runner, normalize
+        ).compile(),
+        f"prepare {own}": lambda: programs.prepare(structure, hp, blank()),
+        f"segment {own}": lambda: programs.segment(
+            structure, hp, schedule, blank(), programs.room(recorder), np.int32(0)
+        ),
+    }
+
+
+def _blank(shape: Any) -> jax.Array:
+    """Zeros, made on the host so that nothing is compiled for them."""
+    if jnp.issubdtype(shape.dtype, jax.dtypes.prng_key):
+        words = jax.eval_shape(jax.random.key_data, shape)
+        return jax.random.wrap_key_data(_blank(words))
+    return jax.device_put(np.zeros(shape.shape, shape.dtype), may_alias=False)

@@ -1,0 +1,61 @@
+"""Compiling a program once, where several processes need it at the same time.
+
+The compilation cache on disk shares programs between processes, but those that begin
+together would all find it empty and compile the same. Here they take a lock for each
+program: the first one compiles, the others wait and read.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Hashable
+from pathlib import Path
+
+import filelock
+import jax
+
+from arlbench.core.algorithms.algorithm import Algorithm
+
+
+def warm(algorithm: Algorithm, capacity: int, n_eval_episodes: int, backwards: bool) -> None:
+    """Compiles what a training will need, unless this process has it already.
+
+    Args:
+        algorithm: What will train.
+        capacity: Rows of its buffer.
+        n_eval_episodes: Episodes of its evaluations.
+        backwards: Begin with the last program. Processes that go through them from
+            both ends wait for each other less.
+    """
+    folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
+    if folder is not None:
+        _warm_once(_ByStructure(algorithm), capacity, n_eval_episodes, backwards, Path(folder))
+
+
+class _ByStructure:
+    """An algorithm that equals all others of its structure."""
+
+    def __init__(self, algorithm: Algorithm) -> None:
+        self.algorithm = algorithm
+        self._structure: Hashable = algorithm.structure
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ByStructure) and self._structure == other._structure
+
+    def __hash__(self) -> int:
+        return hash(self._structure)
+
+
+@functools.lru_cache(maxsize=256)
+def _warm_once(
+    group: _ByStructure, capacity: int, n_eval_episodes: int, backwards: bool, cache: Path
+) -> None:
+    locks = cache / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    programs = list(group.algorithm.rehearsals(capacity, n_eval_episodes).items())
+    for name, compiled in reversed(programs) if backwards else programs:
+        # Another program of the same name, of another run, only waits without need.
+        file_name = hashlib.sha256(name.encode()).hexdigest()[:32]
+        with filelock.FileLock(locks / file_name):
+            compiled()
