@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
+
+from arlbench import EnvSpec
+from arlbench.population import train_population
 
 ROWS = Path(__file__).with_name("cartpole_landscape_sample.csv")
 
 #: What the measurement kept fixed, beside the package's defaults.
 SETTINGS = {"train_freq": 32, "gradient_steps": 128, "gamma": 0.99, "tau": 1.0}
 N_ENVS, TIMESTEPS, EVALUATIONS, EPISODES = 8, 50_000, 10, 128
-
-_WORKERS = 2
 
 _INTEGERS = {"buffer_batch_size", "buffer_size", "learning_starts", "target_update_interval"}
 _FLAGS = {"buffer_prio_sampling", "use_target_network"}
@@ -47,24 +48,18 @@ def read_rows() -> list[Row]:
         ]
 
 
-def final_return(row: Row, seed: int) -> float:
-    """Mean return of the last evaluation of one training."""
-    import jax
-
-    from arlbench import DQN, make_env
-
-    env = make_env("gymnax", "CartPole-v1", n_envs=N_ENVS)
-    dqn = DQN({**SETTINGS, **row.hpo_config}, env)
-    state = dqn.init(jax.random.key(seed), capacity=TIMESTEPS)
-    _, result = dqn.train(*state, TIMESTEPS, EVALUATIONS, EPISODES)
-    return float(result.eval_rewards[-1].mean())
-
-
-def train_all(jobs: list[tuple[Row, int]]) -> list[float]:
-    """Final returns of all rows and seeds, in their order."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(_WORKERS, mp_context=spawn) as pool:
-        return list(pool.map(final_return, *zip(*jobs, strict=True)))
+def train_all(rows: list[Row], seeds: range) -> np.ndarray:
+    """Final mean returns, ``[n_rows, n_seeds]``."""
+    result = train_population(
+        EnvSpec("gymnax", "CartPole-v1", N_ENVS),
+        [{**SETTINGS, **row.hpo_config} for row in rows],
+        list(seeds),
+        n_total_timesteps=TIMESTEPS,
+        n_eval_steps=EVALUATIONS,
+        n_eval_episodes=EPISODES,
+        capacity=TIMESTEPS,
+    )
+    return result.returns[:, :, -1].mean(axis=-1)
 
 
 def _parse(name: str, text: str) -> float | int | bool:
