@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from landscape import read_rows, train_all
 from scipy.stats import spearmanr
+
+from landscape import read_rows, train_all
 
 TABLE = Path(__file__).parents[2] / "benchmarks" / "results" / "cartpole_landscape.md"
 
