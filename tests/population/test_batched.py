@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import jax
@@ -153,3 +156,31 @@ def is_program(x: Any) -> bool:
 def test_a_placement_that_does_not_exist_is_refused():
     with pytest.raises(ArlbenchError, match="placement"):
         train(placement="scattered")
+
+
+def test_members_are_spread_over_devices_also_where_they_are_uneven():
+    """In a process of its own, because the number of devices is fixed at the first use."""
+    program = """
+import arlbench, jax
+jax.config.update("jax_num_cpu_devices", 2)
+import numpy as np
+from arlbench.core.algorithms.dqn.batched import DQNBatch
+from probes import small_dqn, as_numpy
+
+agents = [small_dqn(learning_rate=0.001 * (i + 1)) for i in range(3)]
+seeds, n = range(3), np.full(3, 20)
+
+def final_params(devices):
+    batch = DQNBatch(agents, [320] * 3, devices)
+    state = batch.advance(batch.prepare(batch.init(seeds, 256)), n)
+    returns, finite = batch.evaluate(state, 2)
+    assert finite.all()
+    return [as_numpy(batch.member(state, i).runner_state.train_state.params) for i in seeds]
+
+one, two = final_params(jax.devices()[:1]), final_params(jax.devices())
+for alone, spread in zip(one, two, strict=True):
+    for left, right in zip(alone, spread, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-5)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300, env=environment)

@@ -13,9 +13,15 @@ import socket
 import subprocess
 import sys
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from arlbench.errors import ConfigurationError
+
+#: How many cores populations train on.
+CORES_VARIABLE = "ARLBENCH_CORES"
+
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 class Worker:
@@ -80,8 +86,33 @@ _pool = _Pool()
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: what the system says, and its container's quota.
+
+    Raises:
+        ConfigurationError: If the environment variable that overrides it is no number.
+    """
+    if CORES_VARIABLE in os.environ:
+        return _cores_from(os.environ[CORES_VARIABLE])
+    has_affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return max(1, min(cores, _quota(_CPU_QUOTA)))
+
+
+def _cores_from(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigurationError(
+            f"{CORES_VARIABLE} must be a whole number of at least 1, not {text!r}."
+        )
+    return int(text)
+
+
+def _quota(file: Path) -> int:
+    """Whole cores that a container may use; a file of the kind ``QUOTA PERIOD``."""
+    try:
+        quota, period = file.read_text().split()
+        return int(quota) // int(period)
+    except (OSError, ValueError):  # there is no such file, or it says "max"
+        return sys.maxsize
 
 
 def use_cores(n: int | None = None) -> int:

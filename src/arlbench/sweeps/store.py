@@ -18,6 +18,7 @@ import json
 import os
 import re
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,10 @@ MEMBERS_A_PART = 256
 
 #: …or when so much time has passed since the first of them did, in seconds.
 SECONDS_A_PART = 2.0
+
+# Long sweeps write less often, or reading them would mean opening thousands of parts:
+# at most this share of their time is lost when they are killed.
+_SHARE_A_PART = 0.01
 
 
 class SweepStore:
@@ -73,6 +78,7 @@ class SweepStore:
         self._ended: list[MemberResult] = []
         self._mutex = threading.RLock()
         self._timer: threading.Timer | None = None
+        self._begun_at = time.monotonic()
         self._error: SweepStoreError | None = None
         _make(path)
         self._lock = _hold(path)
@@ -111,7 +117,9 @@ class SweepStore:
             if len(self._ended) >= self._members_a_part:
                 self.flush()
             elif self._timer is None:
-                self._timer = threading.Timer(self._seconds_a_part, self._flush_in_time)
+                elapsed = time.monotonic() - self._begun_at
+                seconds = max(self._seconds_a_part, _SHARE_A_PART * elapsed)
+                self._timer = threading.Timer(seconds, self._flush_in_time)
                 self._timer.daemon = True
                 self._timer.start()
 

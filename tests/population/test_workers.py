@@ -1,0 +1,72 @@
+"""Worker processes: how many, and that they end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from arlbench.errors import ArlbenchError
+from arlbench.population import workers
+
+
+@pytest.mark.parametrize(
+    ("content", "cores"),
+    [("200000 100000", 2), ("350000 100000\n", 3), ("max 100000", sys.maxsize), ("", sys.maxsize)],
+)
+def test_a_containers_quota_counts_in_whole_cores(content, cores, tmp_path):
+    (tmp_path / "cpu.max").write_text(content)
+    assert workers._quota(tmp_path / "cpu.max") == cores
+
+
+def test_a_container_with_less_than_a_core_has_one(monkeypatch, tmp_path):
+    (tmp_path / "cpu.max").write_text("50000 100000")
+    monkeypatch.setattr(workers, "_CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.delenv("ARLBENCH_CORES", raising=False)
+    assert workers.available_cores() == 1
+
+
+def test_the_environment_may_say_how_many_cores(monkeypatch):
+    monkeypatch.setenv("ARLBENCH_CORES", "7")
+    assert workers.available_cores() == 7
+    for wrong in ("0", "two", "-1", "1.5"):
+        monkeypatch.setenv("ARLBENCH_CORES", wrong)
+        with pytest.raises(ArlbenchError, match="ARLBENCH_CORES"):
+            workers.available_cores()
+
+
+def test_workers_stay_and_end_when_there_are_too_many():
+    three = workers.start_workers(3)
+    assert [worker.alive for worker in three] == [True] * 3
+    assert workers.start_workers(2) == three[:2]
+    assert not three[2].alive
+    assert workers.start_workers(0) == []
+    assert not any(worker.alive for worker in three)
+
+
+def test_a_worker_ends_with_the_process_that_started_it():
+    program = (
+        "import os; from arlbench.population import workers;"
+        "print(workers.start_workers(1)[0]._process.pid, flush=True); os._exit(9)"
+    )
+    started = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60
+    )
+    worker = int(started.stdout)
+    deadline = time.monotonic() + 60
+    while _exists(worker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _exists(worker)
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    # One that has ended, and that no one has waited for, is there in name only.
+    with open(f"/proc/{process}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] != "Z"
