@@ -98,6 +98,17 @@ def test_batched_members_go_on_from_their_state():
             np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-4)
 
 
+def test_a_batch_that_goes_on_has_room_for_all_it_stores():
+    config = {**SMALL, "buffer_size": 2000}
+    first = train([config], placement="batched", keep_state=True, capacity=8)
+    longer = {"n_total_timesteps": 480, "schedule_timesteps": 720, "keep_state": True}
+    states = PopulationState.of(first)
+    batched_ones = train([config], placement="batched", state=states, **longer)
+    mapped_ones = train([config], placement="mapped", state=states, **longer)
+    for result in (batched_ones, mapped_ones):
+        assert result.members[0].parts["buffer"].priority.shape == (240 + 480,)
+
+
 def test_a_batch_can_be_stopped():
     result = train(placement="batched", on_progress=lambda progress: progress.timesteps > 0)
     assert result.interrupted

@@ -46,6 +46,8 @@ def two_processes(monkeypatch):
     """Trains in a worker too, however little there is to do."""
     monkeypatch.setattr(cores, "_WORTH_A_PROCESS", 1.0)
     use_cores(2)
+    (worker,) = workers.start_workers(1)
+    assert worker.wait_until_ready()
     yield
     use_cores(1)
 
@@ -219,6 +221,74 @@ def test_a_members_process_may_die(population, two_processes):
     np.testing.assert_array_equal(result.returns, population.returns)
 
 
+def test_a_member_whose_process_dies_last_is_not_lost(population, two_processes, monkeypatch):
+    """The other process has nothing left to do when it happens."""
+    handed_out = cores.TaskQueue.take
+
+    def only_to_workers(self: Any, who: Any) -> Any:
+        others_done = not any(self._waiting.values())
+        return handed_out(self, who) if who != "here" or others_done else None
+
+    served = []
+
+    def kill_once(worker: Any, task: Any, tracker: Any) -> Any:
+        served.append(task.id)
+        if len(served) == 6:
+            worker._process.kill()
+        return trained_by(worker, task, tracker)
+
+    trained_by = cores._trained_by
+    monkeypatch.setattr(cores, "_trained_by", kill_once)
+    monkeypatch.setattr(cores.TaskQueue, "take", only_to_workers)
+    result = train()
+    assert len(served) >= 6
+    np.testing.assert_array_equal(result.returns, population.returns)
+
+
+def test_a_member_that_kills_two_processes_is_an_error(two_processes, monkeypatch):
+    def killed(worker: Any, task: Any, tracker: Any) -> Any:
+        worker._process.kill()
+        return trained_by(worker, task, tracker)
+
+    trained_by = cores._trained_by
+    monkeypatch.setattr(cores, "_trained_by", killed)
+    monkeypatch.setattr(cores, "_train_here", lambda *_: None)
+    with pytest.raises(RuntimeError, match="Two processes died"):
+        train()
+
+
+def test_a_population_within_a_population_trains_by_itself(population, two_processes):
+    inner = []
+
+    def on_member(member: Any) -> None:
+        if not inner:
+            inner.append(train([UNIFORM], [3]))
+
+    outer = train(on_member=on_member)
+    assert inner[0].n_processes == 1
+    np.testing.assert_array_equal(inner[0].returns[0, 0], population.returns[0, 0])
+    np.testing.assert_array_equal(outer.returns, population.returns)
+
+
+def test_small_populations_leave_the_workers_alone(two_processes, monkeypatch):
+    train()
+    (worker,) = workers.start_workers(1)
+    monkeypatch.setattr(cores, "_WORTH_A_PROCESS", 1e12)
+    assert train([UNIFORM], [3]).n_processes == 1
+    assert worker.alive
+
+
+def test_an_error_of_ours_in_a_worker_is_raised_as_itself(two_processes, monkeypatch):
+    state = PopulationState.of(
+        train([UNIFORM], n_total_timesteps=8, n_eval_steps=1, keep_state=True)
+    )
+    for parts in state.parts.values():
+        parts["params"] = {"another": np.zeros(3)}
+    monkeypatch.setattr(cores, "_train_here", lambda *_: None)
+    with pytest.raises(ArlbenchError, match="params"):
+        train([UNIFORM], state=state)
+
+
 def test_an_error_in_the_callers_function_is_raised(two_processes):
     with pytest.raises(ZeroDivisionError):
         train(on_member=lambda _: 1 / 0)
@@ -236,6 +306,8 @@ def test_an_error_in_the_callers_function_is_raised(two_processes):
         ({"configs": [UNIFORM, {"gamma": 2}]}, "Configuration 1"),
         ({"configs": ["uniform"]}, "mappings"),
         ({"n_total_timesteps": 0}, "n_total_timesteps"),
+        ({"members": [(3, 0)]}, "no member"),
+        ({"options": {"deterministc_eval": False}}, "deterministic_eval"),
         ({"memory_limit_gib": 1e-6}, "GiB"),
     ],
     ids=str,

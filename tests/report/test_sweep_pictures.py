@@ -75,7 +75,7 @@ def test_the_points_are_the_configurations(tmp_path) -> None:
 
 def test_the_best_curves_are_named_and_have_bands(tmp_path) -> None:
     configs = tuple({"learning_rate": 10.0**-k} for k in np.linspace(2, 6, 12))
-    results = read_results(fill(tmp_path, configs=configs))
+    results = read_results(fill(tmp_path, configs=configs, n_seeds=5))
     axes = sweep_pictures.draw_curves(results).axes[0]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     # The lower the rate, the higher the fake return.
@@ -86,7 +86,7 @@ def test_the_best_curves_are_named_and_have_bands(tmp_path) -> None:
     assert len(axes.collections) == 1 + 3
 
 
-@pytest.mark.parametrize("n_seeds", [1, 2])
+@pytest.mark.parametrize("n_seeds", [1, 2, 4])
 def test_few_seeds_have_no_band(n_seeds, tmp_path) -> None:
     results = read_results(fill(tmp_path, n_seeds=n_seeds))
     axes = sweep_pictures.draw_curves(results).axes[0]

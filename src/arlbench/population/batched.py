@@ -99,7 +99,8 @@ class _Chunk:
         if all(task.parts is None for task in tasks):
             return self._batch.init([task.seed for task in tasks], tasks[0].capacity)
         pairs = zip(self._algorithms, tasks, strict=True)
-        return self._batch.join([state_of(algorithm, task) for algorithm, task in pairs])
+        states = [state_of(algorithm, task) for algorithm, task in pairs]
+        return self._batch.join(states, tasks[0].capacity)
 
     def _next_segment(self) -> np.ndarray:
         """Iterations of each member, none past its next evaluation."""
@@ -108,8 +109,8 @@ class _Chunk:
         return np.minimum(remaining, self._pacer.next_segment(int(remaining.max())))
 
     def _report(self) -> None:
-        for task, steps in zip(self._tasks, self._steps(), strict=True):
-            self._tracker.on_steps(task.id, int(steps))
+        pairs = zip(self._tasks, self._steps(), strict=True)
+        self._tracker.on_steps_of({task.id: int(steps) for task, steps in pairs})
 
     def _steps(self) -> np.ndarray:
         return self._done * self._batch.steps_per_iteration
@@ -135,7 +136,7 @@ class _Chunk:
             member_result(
                 task,
                 self._algorithms[i],
-                self._batch.member(state, i),
+                lambda: self._batch.member(state, i),
                 np.array(self._evaluations[i]) if self._evaluations[i] else empty,
                 int(self._steps()[i]) if diverged else None,
                 Seconds(share * training, share * compiling),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Sequence
+import warnings
+from collections.abc import Hashable, Sequence
 
 import jax
 
-from arlbench.core.environments.registry import registered_frameworks
+from arlbench import errors
 from arlbench.population import workers
-from arlbench.population.mapped import train_member
+from arlbench.population.mapped import Ahead, train_member
 from arlbench.population.members import MemberResult, MemberTask
-from arlbench.population.messages import Failed, Steps, Stop
+from arlbench.population.messages import Failed, Setup, Steps, Stop
 from arlbench.population.queueing import TaskQueue
 from arlbench.population.tracking import Tracker
 
@@ -27,44 +28,79 @@ def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
     work = sum(task.cost for task in tasks)
     useful = max(1, min(workers.wanted_cores(), len(tasks), round(work / _WORTH_A_PROCESS)))
     # Accelerators belong to this process; workers are for the CPU.
-    helpers = workers.start_workers(useful - 1) if jax.default_backend() == "cpu" else []
-    threads = [
-        threading.Thread(target=_serve, args=(worker, queue, tracker), daemon=True)
-        for worker in helpers
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        while not tracker.stopped.is_set() and (task := queue.take("here")) is not None:
-            on_steps = functools.partial(tracker.on_steps, task.id)
-            result = train_member(task, on_steps, "forwards" if helpers else None)
-            if result is not None:
-                tracker.on_result(result)
-    except BaseException as error:
-        tracker.fail(error)
+    n_helpers = useful - 1 if jax.default_backend() == "cpu" else 0
+    with workers.borrowed(n_helpers) as helpers:
+        threads = [
+            threading.Thread(target=_serve, args=(worker, queue, tracker), daemon=True)
+            for worker in helpers
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            _train_here(queue, tracker, "forwards" if helpers else None)
+            _join(threads)
+            # A worker that died in the end has left its member behind.
+            _train_here(queue, tracker, None)
+        except BaseException as error:
+            tracker.fail(error)
+            _join(threads)
+        return 1 + len(helpers)
+
+
+def _train_here(queue: TaskQueue, tracker: Tracker, ahead: Ahead) -> None:
+    while not tracker.stopped.is_set() and (task := queue.take("here")) is not None:
+        on_steps = functools.partial(tracker.on_steps, task.id)
+        result = train_member(task, on_steps, ahead)
+        if result is not None:
+            tracker.on_result(result)
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
     for thread in threads:
         thread.join()
-    return 1 + len(helpers)
 
 
 def _serve(worker: workers.Worker, queue: TaskQueue, tracker: Tracker) -> None:
     """Gives a worker one member after another, and passes on what it sends."""
-    while not tracker.stopped.is_set() and (task := queue.take(worker)) is not None:
-        try:
-            outcome = _trained_by(worker, task, tracker)
-        except (EOFError, OSError):
-            _give_back(task, queue, tracker)
+    try:
+        if not worker.wait_until_ready():
+            warnings.warn(
+                "A worker process could not start, so a population trains on fewer cores; it has "
+                "printed why.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
             return
-        if isinstance(outcome, Failed):
-            tracker.fail(RuntimeError(f"Member {tuple(task.id)} failed. {outcome.error}"))
-        elif outcome is not None:
-            tracker.on_result(outcome)
+        while not tracker.stopped.is_set() and (task := queue.take(_name(worker))) is not None:
+            worker = _serve_one(worker, task, queue, tracker)
+    except BaseException as error:
+        tracker.fail(error)
+
+
+def _name(worker: workers.Worker) -> Hashable:
+    return id(worker)
+
+
+def _serve_one(
+    worker: workers.Worker, task: MemberTask, queue: TaskQueue, tracker: Tracker
+) -> workers.Worker:
+    """Has one member trained; returns the worker for the next one."""
+    try:
+        outcome = _trained_by(worker, task, tracker)
+    except (EOFError, OSError):
+        _give_back(task, queue, tracker)
+        return workers.replace(worker)
+    if isinstance(outcome, Failed):
+        tracker.fail(_error_from(outcome, task))
+    elif outcome is not None:
+        tracker.on_result(outcome)
+    return worker
 
 
 def _trained_by(
     worker: workers.Worker, task: MemberTask, tracker: Tracker
 ) -> MemberResult | Failed | None:
-    worker.send((registered_frameworks(), task))
+    worker.send((Setup.of_this_process(), task))
     asked_to_stop = False
     while isinstance(message := worker.receive(), Steps):
         if tracker.on_steps(task.id, message.timesteps) and not asked_to_stop:
@@ -73,9 +109,17 @@ def _trained_by(
     return message
 
 
+def _error_from(failed: Failed, task: MemberTask) -> Exception:
+    """The error that a worker has met: one of ours as itself, any other with its traceback."""
+    kind = getattr(errors, failed.kind, None)
+    if isinstance(kind, type) and issubclass(kind, errors.ArlbenchError):
+        return kind(failed.message)
+    return RuntimeError(f"Member {tuple(task.id)} failed in a worker process.\n{failed.traceback}")
+
+
 def _give_back(task: MemberTask, queue: TaskQueue, tracker: Tracker) -> None:
     """A worker has died, perhaps for want of memory: its member is for another process."""
-    if task.attempts > 1:
+    if task.attempts:
         tracker.fail(
             RuntimeError(
                 f"Two processes died while training member {tuple(task.id)}; the machine may have "

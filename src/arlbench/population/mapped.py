@@ -21,6 +21,7 @@ from arlbench.population.warming import warm
 OnSteps = Callable[[int], bool]
 
 
+#: In which order programs are compiled ahead; None where they are not.
 Ahead = Literal["forwards", "backwards"] | None
 
 
@@ -72,7 +73,7 @@ def train_member(task: MemberTask, on_steps: OnSteps, ahead: Ahead = None) -> Me
     compiling = clock.seconds - compiled_before
     seconds = Seconds(max(time.perf_counter() - begin - compiling, 0.0), compiling)
     return member_result(
-        task, algorithm, state, np.asarray(result.eval_rewards), diverged_at, seconds
+        task, algorithm, lambda: state, np.asarray(result.eval_rewards), diverged_at, seconds
     )
 
 
@@ -86,7 +87,7 @@ def state_of(algorithm: Algorithm, task: MemberTask) -> Any:
 def member_result(
     task: MemberTask,
     algorithm: Algorithm,
-    state: Any,
+    take_state: Callable[[], Any],
     eval_rewards: np.ndarray,
     diverged_at: int | None,
     seconds: Seconds,
@@ -96,12 +97,13 @@ def member_result(
     Args:
         task: What it was to do.
         algorithm: Its algorithm.
-        state: Its state in the end.
+        take_state: Gives its state in the end; not called where nothing of it is kept.
         eval_rewards: Returns of the evaluations that it got to, ``[n, n_eval_episodes]``.
         diverged_at: When it was found to be non-finite, if it was.
         seconds: Time that it took.
     """
     schedule = task.schedule
+    state = take_state() if task.keep_params or task.keep_state else None
     interval = task.total_timesteps // schedule.n_eval_steps
     returns = np.full((schedule.n_eval_steps, schedule.n_eval_episodes), np.nan, np.float32)
     returns[: len(eval_rewards)] = eval_rewards

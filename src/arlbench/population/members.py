@@ -136,7 +136,7 @@ class PopulationProgress(NamedTuple):
         members_total: Members of this call.
         timesteps: Environment steps done, over all members.
         total_timesteps: Environment steps that all members will do.
-        group: Groups whose members have all ended.
+        groups_done: Groups whose members have all ended.
         n_groups: Compiled training programs that this population needs.
         compiling: Whether nothing has been trained yet.
     """
@@ -145,7 +145,7 @@ class PopulationProgress(NamedTuple):
     members_total: int
     timesteps: int
     total_timesteps: int
-    group: int
+    groups_done: int
     n_groups: int
     compiling: bool
 

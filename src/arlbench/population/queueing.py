@@ -20,8 +20,10 @@ class TaskQueue:
     def __init__(self, tasks: Iterable[MemberTask]) -> None:
         self._waiting: dict[int, list[MemberTask]] = collections.defaultdict(list)
         # The last of a list is taken first.
+        self._work: dict[int, float] = collections.defaultdict(float)
         for task in sorted(tasks, key=lambda task: (task.cost, task.id)):
             self._waiting[task.group].append(task)
+            self._work[task.group] += task.cost
         self._begun_by: dict[int, set[Hashable]] = collections.defaultdict(set)
         self._lock = threading.Lock()
 
@@ -33,14 +35,16 @@ class TaskQueue:
                 return None
             group = max(groups, key=lambda group: self._preference(group, who))
             self._begun_by[group].add(who)
-            return self._waiting[group].pop()
+            task = self._waiting[group].pop()
+            self._work[group] -= task.cost
+            return task
 
     def give_back(self, task: MemberTask) -> None:
         """Takes back a member whose process has died."""
         with self._lock:
             self._waiting[task.group].append(task)
+            self._work[task.group] += task.cost
 
     def _preference(self, group: int, who: Hashable) -> tuple[bool, bool, float]:
         begun_by = self._begun_by[group]
-        work = sum(task.cost for task in self._waiting[group])
-        return who in begun_by, not begun_by, work
+        return who in begun_by, not begun_by, self._work[group]

@@ -8,7 +8,7 @@ from typing import Any
 
 from arlbench.core import checkpoints
 from arlbench.core.algorithms.algorithm import Algorithm
-from arlbench.errors import ConfigurationError
+from arlbench.errors import CheckpointError, ConfigurationError
 from arlbench.population.members import MemberId, PopulationResult
 
 
@@ -29,7 +29,7 @@ class PopulationState:
         Raises:
             ConfigurationError: If it kept none.
         """
-        if any(member.parts is None for member in result.members):
+        if not result.members or any(member.parts is None for member in result.members):
             raise ConfigurationError(
                 "This result holds no states; train the population with keep_state=True."
             )
@@ -74,7 +74,9 @@ class PopulationState:
             CheckpointError: If it is damaged, or of another environment or network.
         """
         template = algorithm.checkpoint_template()
-        names = checkpoints.read_manifest(Path(path)).info["members"]
+        names = checkpoints.read_manifest(Path(path)).info.get("members")
+        if names is None:
+            raise CheckpointError(f"{path} is a checkpoint, but not of a population.")
         likes = {
             file: {part: template[part] for part in parts if part in template}
             for file, parts in names.items()

@@ -6,11 +6,14 @@ import functools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.algorithms.saving import BUFFER
 from arlbench.core.environments import EnvSpec, make_env_from_spec
 from arlbench.errors import ConfigurationError, did_you_mean
 from arlbench.population.members import MemberId, MemberTask, Recipe, Schedule
+
+# What a population may set of its algorithm, beside the configuration.
+_OPTIONS = {"cnn_policy", "deterministic_eval", "eval_eps", "memory_limit_gib"}
 
 
 class Population(NamedTuple):
@@ -61,23 +64,66 @@ def plan(
     Raises:
         ArlbenchError: If a configuration, a seed or the environment is impossible.
     """
+    _check_members(len(configs), len(seeds), request)
     recipes = [_recipe(index, config, request) for index, config in enumerate(configs)]
     env, eval_env = map(make_env_from_spec, (request.env_spec, request.eval_env_spec))
     algorithms = [_make(index, recipe, env, eval_env) for index, recipe in enumerate(recipes)]
     groups = {structure: i for i, structure in enumerate({a.structure: None for a in algorithms})}
-    rows = [
-        min(algorithm.hpo_config["buffer_size"], timesteps)
+    planned = [
+        algorithm.evaluation_interval(timesteps, request.n_eval_steps) * request.n_eval_steps
         for algorithm, timesteps in zip(algorithms, n_total_timesteps, strict=True)
     ]
-    capacity = algorithms[0].check_memory(request.capacity, size=max(rows))
+    begun = _rows_filled(request)
+    rows = max(
+        min(algorithm.hpo_config["buffer_size"], steps + begun)
+        for algorithm, steps in zip(algorithms, planned, strict=True)
+    )
+    given = None if request.capacity is None else max(request.capacity, rows)
+    capacity = algorithms[0].check_memory(given, size=rows)
     tasks = [
-        _task(MemberId(i, j), recipes[i], algorithms[i], groups, seeds[j], timesteps, request)
-        for i, timesteps in enumerate(n_total_timesteps)
-        for j in range(len(seeds))
+        MemberTask(
+            id=MemberId(i, j),
+            seed=seed,
+            recipe=recipes[i],
+            schedule=Schedule(
+                n_total_timesteps[i],
+                request.n_eval_steps,
+                request.n_eval_episodes,
+                request.schedule_timesteps,
+            ),
+            group=groups[algorithm.structure],
+            cost=algorithm.estimated_cost(planned[i]),
+            total_timesteps=planned[i],
+            capacity=capacity,
+            parts=request.parts.get(MemberId(i, j)),
+            keep_params=request.keep_params,
+            keep_state=request.keep_state,
+        )
+        for i, algorithm in enumerate(algorithms)
+        for j, seed in enumerate(seeds)
         if request.members is None or (i, j) in request.members
     ]
-    tasks = [task._replace(capacity=capacity) for task in tasks]
     return Population(tuple(tasks), len({task.group for task in tasks}), capacity)
+
+
+def _check_members(n_configs: int, n_seeds: int, request: Request) -> None:
+    for i, j in (*(request.members or ()), *request.parts):
+        if not (0 <= i < n_configs and 0 <= j < n_seeds):
+            raise ConfigurationError(
+                f"There is no member {(i, j)}: there are {n_configs} configurations and {n_seeds} "
+                "seeds, counted from 0."
+            )
+    for name in request.options:
+        if name not in _OPTIONS:
+            raise ConfigurationError(
+                f"Unknown option '{name}'.{did_you_mean(name, _OPTIONS)} Options are: "
+                f"{', '.join(sorted(_OPTIONS))}."
+            )
+
+
+def _rows_filled(request: Request) -> int:
+    """The most rows that a member which goes on has written."""
+    return max((int(parts[BUFFER].running_index) for parts in request.parts.values()), default=0)
 
 
 @functools.cache
@@ -115,30 +161,3 @@ def _make(index: int, recipe: Recipe, env: Any, eval_env: Any) -> DQN:
         )
     except ConfigurationError as error:
         raise ConfigurationError(f"Configuration {index}: {error}") from None
-
-
-def _task(
-    member: MemberId,
-    recipe: Recipe,
-    algorithm: Algorithm,
-    groups: Mapping[Any, int],
-    seed: int,
-    timesteps: int,
-    request: Request,
-) -> MemberTask:
-    interval = algorithm.evaluation_interval(timesteps, request.n_eval_steps)
-    return MemberTask(
-        id=member,
-        seed=seed,
-        recipe=recipe,
-        schedule=Schedule(
-            timesteps, request.n_eval_steps, request.n_eval_episodes, request.schedule_timesteps
-        ),
-        group=groups[algorithm.structure],
-        cost=algorithm.estimated_cost(timesteps),
-        total_timesteps=interval * request.n_eval_steps,
-        capacity=0,
-        parts=request.parts.get(member),
-        keep_params=request.keep_params,
-        keep_state=request.keep_state,
-    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from arlbench.population.members import (
     MemberId,
@@ -35,17 +36,25 @@ class Tracker:
         self.results: dict[MemberId, MemberResult] = {}
         self.stopped = threading.Event()
         self._failure: BaseException | None = None
-        self._groups = {task.id: task.group for task in tasks}
+        self._group_of = {task.id: task.group for task in tasks}
+        self._left_in_group = collections.Counter(self._group_of.values())
+        self._n_groups = len(self._left_in_group)
         self._total_timesteps = sum(task.total_timesteps for task in tasks)
         self._steps: dict[MemberId, int] = {}
+        self._timesteps = 0
         self._on_member = on_member
         self._on_progress = on_progress
         self._lock = threading.RLock()
 
     def on_steps(self, member: MemberId, timesteps: int) -> bool:
         """Takes in what a member has done; whether it should stop."""
+        return self.on_steps_of({member: timesteps})
+
+    def on_steps_of(self, timesteps: Mapping[MemberId, int]) -> bool:
+        """The same of several members at once."""
         with self._lock:
-            self._steps[member] = timesteps
+            for member, steps in timesteps.items():
+                self._set_steps(member, steps)
             self._report()
         return self.stopped.is_set()
 
@@ -53,11 +62,15 @@ class Tracker:
         """Takes in a member that has ended."""
         with self._lock:
             self.results[result.id] = result
-            self._steps[result.id] = (
-                int(result.timesteps[-1]) if result.diverged_at is None else result.diverged_at
-            )
+            self._left_in_group[self._group_of[result.id]] -= 1
+            ended_at = result.timesteps[-1] if result.diverged_at is None else result.diverged_at
+            self._set_steps(result.id, int(ended_at))
             self._guard(lambda: self._on_member and self._on_member(result))
             self._report()
+
+    def _set_steps(self, member: MemberId, steps: int) -> None:
+        self._timesteps += steps - self._steps.get(member, 0)
+        self._steps[member] = steps
 
     def fail(self, error: BaseException) -> None:
         """Stops everything because of an error; the first one counts."""
@@ -85,14 +98,12 @@ class Tracker:
             self.fail(error)
 
     def _progress(self) -> PopulationProgress:
-        unfinished = {group for member, group in self._groups.items() if member not in self.results}
-        n_groups = len(set(self._groups.values()))
         return PopulationProgress(
             members_done=len(self.results),
-            members_total=len(self._groups),
-            timesteps=sum(self._steps.values()),
+            members_total=len(self._group_of),
+            timesteps=self._timesteps,
             total_timesteps=self._total_timesteps,
-            group=n_groups - len(unfinished),
-            n_groups=n_groups,
-            compiling=not any(self._steps.values()),
+            groups_done=sum(left == 0 for left in self._left_in_group.values()),
+            n_groups=self._n_groups,
+            compiling=self._timesteps == 0,
         )

@@ -71,8 +71,8 @@ def train_population(
         state: Where members go on from; those that are not in it begin.
         placement: ``"mapped"`` trains members one after another, ``"batched"`` many at a
             time as one program; ``"auto"`` maps on a CPU and batches on accelerators.
-        capacity: Rows of each replay buffer; None takes what the largest member needs,
-            and at least 8 MiB so that small populations share their programs.
+        capacity: Rows of each replay buffer, but no fewer than the largest member needs;
+            None takes these, and at least 8 MiB so that small populations share programs.
         memory_limit_gib: Refuse members that would take more, each.
         keep_params: Whether results hold the final parameters.
         keep_state: Whether results hold all that a further training needs; see
@@ -93,7 +93,11 @@ def train_population(
         env_spec=env_spec,
         eval_env_spec=env_spec if eval_env_spec is None else eval_env_spec,
         nas_config=nas_config or {},
-        options={"memory_limit_gib": memory_limit_gib, **(options or {})},
+        options={
+            "memory_limit_gib": memory_limit_gib,
+            "cnn_policy": env_spec.cnn_policy,
+            **(options or {}),
+        },
         n_eval_steps=positive_whole("n_eval_steps", n_eval_steps),
         n_eval_episodes=positive_whole("n_eval_episodes", n_eval_episodes),
         schedule_timesteps=checks.whole_or_none("schedule_timesteps", schedule_timesteps),

@@ -29,8 +29,10 @@ def warm(algorithm: Algorithm, capacity: int, n_eval_episodes: int, backwards: b
             both ends wait for each other less.
     """
     folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    if folder is not None:
-        _warm_once(_ByStructure(algorithm), capacity, n_eval_episodes, backwards, Path(folder))
+    # A cache that is no folder is shared without locks.
+    if folder is not None and "://" not in folder:
+        locks = Path(folder) / "locks"
+        _warm_once(_ByStructure(algorithm), capacity, n_eval_episodes, backwards, locks)
 
 
 class _ByStructure:
@@ -49,10 +51,12 @@ class _ByStructure:
 
 @functools.lru_cache(maxsize=256)
 def _warm_once(
-    group: _ByStructure, capacity: int, n_eval_episodes: int, backwards: bool, cache: Path
+    group: _ByStructure, capacity: int, n_eval_episodes: int, backwards: bool, locks: Path
 ) -> None:
-    locks = cache / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
+    try:
+        locks.mkdir(parents=True, exist_ok=True)
+    except OSError:  # the cache cannot be written, so nothing is shared
+        return
     programs = list(group.algorithm.rehearsals(capacity, n_eval_episodes).items())
     for name, compiled in reversed(programs) if backwards else programs:
         # Another program of the same name, of another run, only waits without need.

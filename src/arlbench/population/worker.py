@@ -6,13 +6,13 @@ It receives tasks and sends what comes of them. It ends when the connection does
 from __future__ import annotations
 
 import sys
+import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
 import arlbench  # noqa: F401  (before JAX, for its settings)
-from arlbench.core.environments.registry import adopt_frameworks
 from arlbench.population.mapped import train_member
-from arlbench.population.messages import Failed, Steps, Stop
+from arlbench.population.messages import Failed, Ready, Steps, Stop
 
 
 def serve(connection: Connection) -> None:
@@ -23,12 +23,13 @@ def serve(connection: Connection) -> None:
         # Any message stops it: a task only comes to a worker that is idle.
         return connection.poll()
 
+    connection.send(Ready())
     while True:
         message = connection.recv()
         if isinstance(message, Stop):
             continue
-        frameworks, task = message
-        adopt_frameworks(frameworks)
+        setup, task = message
+        setup.apply()
         connection.send(_outcome(lambda task=task: train_member(task, on_steps, "backwards")))
 
 
@@ -38,7 +39,7 @@ def _outcome(train: Any) -> Any:
     except (EOFError, ConnectionError):
         raise
     except Exception as error:
-        return Failed(f"{type(error).__name__}: {error}")
+        return Failed(type(error).__name__, str(error), traceback.format_exc())
 
 
 def main() -> None:

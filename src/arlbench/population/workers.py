@@ -8,10 +8,13 @@ they have compiled, and end with this process, however it ends.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -31,17 +34,29 @@ class Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "arlbench.population.worker", str(theirs.fileno())],
+                # Nothing is imported from where it happens to run, but from where this
+                # process imports.
+                [sys.executable, "-P", "-m", "arlbench.population.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env={
                     **os.environ,
                     "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+                    "JAX_PLATFORMS": "cpu",
                 },
                 stdin=subprocess.DEVNULL,
                 # Ctrl-C is for this process, which then tells its workers.
                 start_new_session=True,
             )
         self._connection = Connection(ours.detach())
+        self._is_ready = False
+
+    def wait_until_ready(self) -> bool:
+        """Waits until the process has started; False where it could not."""
+        if not self._is_ready:
+            with contextlib.suppress(EOFError):
+                self.receive()
+                self._is_ready = True
+        return self._is_ready
 
     def send(self, message: Any) -> None:
         """Sends a message.
@@ -80,6 +95,8 @@ class _Pool:
     def __init__(self) -> None:
         self.workers: list[Worker] = []
         self.wanted_cores: int | None = None
+        # Held by the population that trains in them.
+        self.in_use = threading.Lock()
 
 
 _pool = _Pool()
@@ -130,8 +147,8 @@ def use_cores(n: int | None = None) -> int:
     Raises:
         ConfigurationError: If it is not positive.
     """
-    if n is not None and n < 1:
-        raise ConfigurationError(f"use_cores needs at least 1 core, not {n}.")
+    if n is not None and (not isinstance(n, int) or n < 1):
+        raise ConfigurationError(f"use_cores needs a whole number of at least 1 core, not {n}.")
     _pool.wanted_cores = n
     cores = n or available_cores()
     start_workers(cores - 1)
@@ -144,12 +161,50 @@ def wanted_cores() -> int:
 
 
 def start_workers(n: int) -> list[Worker]:
-    """``n`` living workers: those there are, and new ones; any beyond ``n`` are ended."""
-    living = [worker for worker in _pool.workers if worker.alive]
-    for worker in living[n:]:
+    """Keeps ``n`` workers: those there are, and new ones; any beyond ``n`` are ended."""
+    _pool.workers = _living()
+    for worker in _pool.workers[n:]:
         worker.close()
-    _pool.workers = living[:n] + [Worker() for _ in range(n - len(living))]
+    _pool.workers = _pool.workers[:n]
+    return _at_least(n)
+
+
+@contextlib.contextmanager
+def borrowed(n: int) -> Iterator[list[Worker]]:
+    """``n`` workers for one population; none where another one has them.
+
+    Workers that are still at something in the end, because waiting for them was
+    interrupted, are ended.
+    """
+    if not _pool.in_use.acquire(blocking=False):
+        yield []
+        return
+    try:
+        yield _at_least(n)[:n]
+    except BaseException:
+        start_workers(0)
+        raise
+    finally:
+        _pool.in_use.release()
+
+
+def replace(dead: Worker) -> Worker:
+    """A new worker in place of one that has died."""
+    dead.close()
+    new = Worker()
+    _pool.workers = [new if worker is dead else worker for worker in _pool.workers]
+    new.wait_until_ready()
+    return new
+
+
+def _at_least(n: int) -> list[Worker]:
+    living = _living()
+    _pool.workers = living + [Worker() for _ in range(n - len(living))]
     return list(_pool.workers)
+
+
+def _living() -> list[Worker]:
+    return [worker for worker in _pool.workers if worker.alive]
 
 
 @atexit.register

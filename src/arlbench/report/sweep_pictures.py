@@ -39,8 +39,8 @@ _SUBTLE = "#57606a"
 _HIGHLIGHTS = ("#1f6feb", "#d9480f", "#2b8a3e")
 _N_BEST = len(_HIGHLIGHTS)
 
-# The interval of two seeds is wider than the picture; they are drawn themselves.
-_LEAST_FOR_BAND = 3
+# The t-interval of a few seeds is wider than the picture; they are drawn themselves.
+_LEAST_FOR_BAND = 5
 
 
 def draw(folder: Path) -> list[Path]:
@@ -173,7 +173,7 @@ def draw_curves(results: SweepResults) -> Figure:
                 timesteps, low[rank.row], high[rank.row], color=color, alpha=0.13, lw=0
             )
         else:
-            axes.plot(timesteps, results.returns[rank.row].T, color=color, lw=0.9, alpha=0.5)
+            axes.plot(timesteps, results.returns[rank.row].T, color=color, lw=0.8, alpha=0.4)
         axes.plot(timesteps, mean[rank.row], color=color, lw=2.2, label=_rank_text(rank))
     handles, labels = axes.get_legend_handles_labels()
     if rest:

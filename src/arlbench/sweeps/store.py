@@ -79,6 +79,7 @@ class SweepStore:
         self._mutex = threading.RLock()
         self._timer: threading.Timer | None = None
         self._begun_at = time.monotonic()
+        self._closed = False
         self._error: SweepStoreError | None = None
         _make(path)
         self._lock = _hold(path)
@@ -112,8 +113,10 @@ class SweepStore:
             SweepStoreError: If the folder could not be written, now or since the last call.
         """
         with self._mutex:
-            self._raise_error()
+            if self._closed:
+                raise SweepStoreError(f"The sweep in {self.path} was closed; open it again.")
             self._ended.append(result)
+            self._raise_error()
             if len(self._ended) >= self._members_a_part:
                 self.flush()
             elif self._timer is None:
@@ -133,7 +136,8 @@ class SweepStore:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            self._raise_error()
+            # Tried again after an error: the disk may have room by now.
+            self._error = None
             if not self._ended:
                 return
             part = self.path / _PARTS / f"part-{self._next:06d}.parquet"
@@ -147,6 +151,7 @@ class SweepStore:
         try:
             self.flush()
         finally:
+            self._closed = True
             self._lock.release()
 
     def __enter__(self) -> SweepStore:

@@ -83,7 +83,8 @@ def check(design: SweepDesign, memory_limit_gib: float) -> None:
         nas_config=nas_config,
         memory_limit_gib=memory_limit_gib,
     )
-    algorithm.check_memory(min(largest["buffer_size"], design.n_total_timesteps))
+    interval = algorithm.evaluation_interval(design.n_total_timesteps, design.n_eval_steps)
+    algorithm.check_memory(size=min(largest["buffer_size"], interval * design.n_eval_steps))
 
 
 def train_missing(
@@ -97,7 +98,7 @@ def train_missing(
 
     Args:
         store: The sweep's folder.
-        memory_limit_gib: For all trainings at a time.
+        memory_limit_gib: For each training; as many train at a time as there are cores.
         on_progress: Called now and then; the sweep stops where it returns True.
         train: What trains them.
 

@@ -61,8 +61,8 @@ class Batch(abc.ABC):
         """States at step 0; each member's key is made of its seed."""
 
     @abc.abstractmethod
-    def join(self, states: Sequence[Any]) -> Any:
-        """The state of all from the state of each."""
+    def join(self, states: Sequence[Any], capacity: int) -> Any:
+        """The state of all from the state of each, with at least so many rows for replay."""
 
     @abc.abstractmethod
     def prepare(self, state: Any) -> Any:

@@ -17,10 +17,11 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from arlbench.core.algorithms.algorithm import Batch
-from arlbench.core.algorithms.dqn import acting, beginning, learner
+from arlbench.core.algorithms.dqn import acting, beginning, learner, programs
 from arlbench.core.algorithms.dqn.hyperparameters import Structure, TracedHyperparameters
 from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.algorithms.dqn.state import DQNState
+from arlbench.core.buffers import replay
 
 _MEMBERS = "members"
 _DEVICES = "devices"
@@ -45,8 +46,10 @@ class DQNBatch(Batch):
     def init(self, seeds: Sequence[int], capacity: int) -> DQNState:
         return init(self._structure, capacity, self._mesh, self._hp, self._padded(seeds, np.uint32))
 
-    def join(self, states: Sequence[DQNState]) -> DQNState:
-        return self._stacked([*states, *[states[-1]] * (len(self._algorithms) - len(states))])
+    def join(self, states: Sequence[DQNState], capacity: int) -> DQNState:
+        rows = max(capacity, *(replay.capacity(state.buffer_state) for state in states))
+        grown = [_with_rows(state, rows) for state in states]
+        return self._stacked([*grown, *[grown[-1]] * (len(self._algorithms) - len(states))])
 
     def prepare(self, state: DQNState) -> DQNState:
         return prepare(self._structure, self._mesh, self._hp, state)
@@ -70,6 +73,13 @@ class DQNBatch(Batch):
     @staticmethod
     def _stacked(trees: Sequence[Any]) -> Any:
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def _with_rows(state: DQNState, rows: int) -> DQNState:
+    """The state with a buffer of so many rows; ``prepare`` puts it in order."""
+    if replay.capacity(state.buffer_state) == rows:
+        return state
+    return state._replace(buffer_state=programs.grow(state.buffer_state, rows))
 
 
 @functools.partial(jax.jit, static_argnames=("structure", "capacity", "mesh"))
