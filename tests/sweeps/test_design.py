@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from fake_training import make_design
 
 from arlbench import DQN
 from arlbench.errors import ConfigurationError
 from arlbench.sweeps.design import SweepDesign, seed_range
+from fake_training import make_design
 
 
 def test_configurations_are_completed() -> None:
