@@ -18,7 +18,7 @@ MODULES = {
 FILES = [*MODULES.values(), *sorted((ROOT / "tests").rglob("*.py"))]
 
 # The face of the contract, dqn.py, is documentation for the most part.
-MAX_FILE_LINES = 400
+MAX_FILE_LINES = 380
 MAX_FUNCTION_LINES = 55
 
 # What the modules of each package may import of the others; "." is arlbench/__init__.py.

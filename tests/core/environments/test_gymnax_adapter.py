@@ -180,3 +180,13 @@ def test_an_unknown_setting_is_answered_with_the_nearest_and_all() -> None:
 def test_an_impossible_setting_is_refused_with_the_reason() -> None:
     with pytest.raises(ConfigurationError, match=r"DeepSea-bsuite refused the settings.*'large'"):
         make_env("gymnax", "DeepSea-bsuite", env_kwargs={"size": "large"})
+
+
+def test_a_thousand_equal_environments_cost_the_memory_of_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = make_env("gymnax", "CartPole-v1", n_envs=2, env_kwargs={"max_steps_in_episode": 77})
+    # gymnax keeps whatever it makes for ever, so it must not be asked again.
+    monkeypatch.setattr("gymnax.make", lambda *_, **__: pytest.fail("made once more"))
+    again = make_env("gymnax", "CartPole-v1", n_envs=3, env_kwargs={"max_steps_in_episode": 77})
+    assert (made.n_envs, again.n_envs) == (2, 3)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -28,19 +29,25 @@ _NEEDS_DOWNLOAD = {
 }
 
 
+class _Task(NamedTuple):
+    """gymnax's part of an environment: an object without state, and its settings."""
+
+    env: Any
+    params: Any
+    action_space: spaces.Space
+    observation_space: spaces.Space
+
+    @property
+    def time_limit(self) -> int | None:
+        return int(getattr(self.params, "max_steps_in_episode", 0)) or None
+
+
 class GymnaxEnvironment(Environment):
     """``n_envs`` copies of a gymnax environment."""
 
-    def __init__(self, spec: EnvSpec, env: Any, params: Any) -> None:
-        super().__init__(
-            spec.name, spec.n_envs, spec, int(getattr(params, "max_steps_in_episode", 0)) or None
-        )
-        self._env = env
-        self._params = params
-        self._action_space = gymnax_space_to_gym_space(env.action_space(params))
-        self._observation_space = _as_returned(
-            gymnax_space_to_gym_space(env.observation_space(params)), env, params
-        )
+    def __init__(self, spec: EnvSpec, task: _Task) -> None:
+        super().__init__(spec.name, spec.n_envs, spec, task.time_limit)
+        self._env, self._params, self._action_space, self._observation_space = task
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         keys = jax.random.split(rng, self.n_envs)
@@ -88,15 +95,26 @@ def make(spec: EnvSpec) -> Environment:
             f"{spec.name} cannot be used: {_NEEDS_DOWNLOAD[spec.name]}. Choose another "
             "environment; 'arlbench envs' lists them."
         )
-    env, params = _make_with_settings(spec)
-    action_space = env.action_space(params)
-    if not hasattr(action_space, "n"):
+    task = _task(EnvSpec(spec.framework, spec.name, env_kwargs=spec.env_kwargs))
+    if not isinstance(task.action_space, spaces.Discrete):
         raise UnknownEnvironmentError(
             f"{spec.name} has continuous actions, and DQN needs a finite set of them; choose "
             "another environment ('arlbench envs' lists them)."
         )
     # Randomness comes from the keys alone, so a seed would only make equal specs differ.
-    return GymnaxEnvironment(dataclasses.replace(spec, seed=None), env, params)
+    return GymnaxEnvironment(dataclasses.replace(spec, seed=None), task)
+
+
+# gymnax compiles methods for each object that it makes, and JAX forgets none of them.
+@functools.lru_cache(maxsize=256)
+def _task(spec: EnvSpec) -> _Task:
+    env, params = _make_with_settings(spec)
+    return _Task(
+        env,
+        params,
+        gymnax_space_to_gym_space(env.action_space(params)),
+        _as_returned(gymnax_space_to_gym_space(env.observation_space(params)), env, params),
+    )
 
 
 def list_environments() -> list[EnvListing]:

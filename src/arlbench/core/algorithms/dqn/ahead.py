@@ -22,9 +22,7 @@ def rehearsals(
     agent = structure.agent
     counter: Any = jax.ShapeDtypeStruct((), jnp.int32)
     recorder = Recorder(None, None, counter, counter)
-    runner = jax.eval_shape(
-        lambda: beginning.init_runner(agent, jax.random.key(0), None, None, None, hp)
-    )
+    runner = beginning.fresh_runner(agent)
     buffer = jax.eval_shape(lambda: beginning.init_buffer(agent, capacity))
     shared = f"{agent.network} {agent.env.env_name} {agent.env.n_envs}"
     own = f"{shared} {structure.batch_size} {structure.prioritised} {capacity}"

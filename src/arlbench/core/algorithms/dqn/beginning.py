@@ -18,6 +18,10 @@ from arlbench.core.algorithms.dqn.hyperparameters import (
     AgentStructure,
     Structure,
     TracedHyperparameters,
+    entries,
+    hpo_config_space,
+    resolve,
+    traced,
 )
 from arlbench.core.algorithms.dqn.learner import logical_size
 from arlbench.core.algorithms.dqn.optimizer import optimizer, with_learning_rate
@@ -93,6 +97,13 @@ def init_runner(
     )
 
 
+@functools.lru_cache(maxsize=64)
+def fresh_runner(agent: AgentStructure) -> DQNRunnerState:
+    """Shapes and dtypes of a runner state."""
+    hp = traced(resolve(None, entries(hpo_config_space), "hyperparameter"))
+    return jax.eval_shape(lambda: init_runner(agent, jax.random.key(0), None, None, None, hp))
+
+
 def prepare(structure: Structure, hp: TracedHyperparameters, state: DQNState) -> DQNState:
     """Brings a state in line with hyperparameters that may have changed since it was made."""
     runner, buffer = state
@@ -113,14 +124,7 @@ def plain(params: Any) -> Any:
     return unfreeze(params) if isinstance(params, FrozenDict) else params
 
 
-def check_parts(
-    agent: AgentStructure,
-    rng: chex.PRNGKey,
-    params: Any,
-    target_params: Any,
-    opt_state: Any,
-    hp: TracedHyperparameters,
-) -> None:
+def check_parts(agent: AgentStructure, params: Any, target_params: Any, opt_state: Any) -> None:
     """Raises where a given part of a state does not fit; None is not given.
 
     Raises:
@@ -128,9 +132,7 @@ def check_parts(
     """
     if params is None and target_params is None and opt_state is None:
         return
-    fresh = jax.eval_shape(
-        lambda key: init_runner(agent, key, None, None, None, hp), rng
-    ).train_state
+    fresh = fresh_runner(agent).train_state
     expected = {
         "network_params": (params, fresh.params),
         "target_params": (target_params, fresh.params),
@@ -141,9 +143,7 @@ def check_parts(
             checks.same_structure(name, given, like)
 
 
-def check_state(
-    agent: AgentStructure, runner_state: Any, buffer_state: Any, hp: TracedHyperparameters
-) -> None:
+def check_state(agent: AgentStructure, runner_state: Any, buffer_state: Any) -> None:
     """Raises where a state is not one of this agent, naming what does not fit.
 
     Raises:
@@ -155,7 +155,7 @@ def check_state(
         raise ConfigurationError(
             "train takes a runner_state and a buffer_state, in this order; call train(*state)."
         )
-    fresh = jax.eval_shape(lambda: init_runner(agent, jax.random.key(0), None, None, None, hp))
+    fresh = fresh_runner(agent)
     checks.same_structure("runner_state", _comparable(runner_state), _comparable(fresh))
 
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from arlbench.core.algorithms.dqn import beginning, recording
-from arlbench.core.algorithms.dqn.hyperparameters import AgentStructure, TracedHyperparameters
+from arlbench.core.algorithms.dqn.hyperparameters import AgentStructure
 from arlbench.core.algorithms.dqn.state import DQNRunnerState, DQNState, DQNTrainingResult
 from arlbench.core.buffers import packing
 
@@ -28,7 +28,13 @@ ENVIRONMENT_PARTS = ("env_state", "obs")
 def checkpoint_factory(
     runner_state: DQNRunnerState, train_result: DQNTrainingResult | None
 ) -> dict[str, Callable[[], Any]]:
-    """A function for each part that can be saved; see :meth:`DQN.get_checkpoint_factory`."""
+    """A function for each part that can be saved.
+
+    Beside ``opt_state``, ``params``, ``target_params``, ``loss`` and ``trajectories`` what
+    an exact continuation needs: ``train_step``, ``normalizer_state``, ``env_state``,
+    ``obs``, ``rng`` and ``global_step``; and of the training's result ``eval_rewards``,
+    ``grads`` and ``td_error``.
+    """
     train_state = runner_state.train_state
     metrics = train_result.metrics if train_result else None
     return {
@@ -49,11 +55,9 @@ def checkpoint_factory(
     }
 
 
-def template(agent: AgentStructure, hp: TracedHyperparameters) -> dict[str, Any]:
+def template(agent: AgentStructure) -> dict[str, Any]:
     """Shapes of every part, and of the packed buffer; None stands for any length."""
-    runner = jax.eval_shape(
-        lambda: beginning.init_runner(agent, jax.random.key(0), None, None, None, hp)
-    )
+    runner = beginning.fresh_runner(agent)
     example = beginning.example_transition(agent)
     records = recording.shapes(example, runner.train_state.params, agent.env.n_envs, 1, 1, 1)
     trajectories, metrics = jax.tree.map(_any_length, (records.trajectories, records.metrics))

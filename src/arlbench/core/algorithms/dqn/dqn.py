@@ -77,8 +77,7 @@ class DQN(Algorithm):
         """Binds DQN to an environment; nothing is compiled or allocated yet.
 
         Args:
-            hpo_config: Hyperparameters; those that a mapping leaves out take their
-                defaults.
+            hpo_config: Hyperparameters; those left out take their defaults.
             env: Where to learn.
             eval_env: Where to evaluate; ``env`` where None.
             deterministic_eval: Evaluate greedily; otherwise with ``eval_eps``.
@@ -101,11 +100,8 @@ class DQN(Algorithm):
         self.track_trajectories, self.track_metrics = bool(track_trajectories), bool(track_metrics)
         self.memory_limit_gib = hyperparameters.check_positive("memory_limit_gib", memory_limit_gib)
         self._pacer = Pacer()
-        self.nas_config = hyperparameters.resolve(
-            nas_config,
-            hyperparameters.entries(hyperparameters.nas_config_space),
-            "architecture choice",
-        )
+        choices = hyperparameters.entries(hyperparameters.nas_config_space)
+        self.nas_config = hyperparameters.resolve(nas_config, choices, "architecture choice")
         network = CNNQ if self.cnn_policy else MLPQ
         self._agent = hyperparameters.AgentStructure(
             env=self.env,
@@ -143,25 +139,18 @@ class DQN(Algorithm):
     ) -> dict[str, Callable[[], Any]]:
         """Creates a factory dictionary of all possible checkpointing options for DQN.
 
-        Beside ``opt_state``, ``params``, ``target_params``, ``loss`` and
-        ``trajectories`` it offers what an exact continuation needs: ``train_step``,
-        ``normalizer_state``, ``env_state``, ``obs``, ``rng`` and ``global_step``; and of
-        the training's result ``eval_rewards``, ``grads`` and ``td_error``. The replay
-        buffer is saved apart. What was not tracked is None.
+        The replay buffer is saved apart. What was not tracked is None.
         """
         return checkpoint.checkpoint_factory(runner_state, train_result)
 
     def checkpoint_template(self) -> dict[str, Any]:
         """Shapes of every part of a checkpoint; see :class:`Algorithm`."""
-        return checkpoint.template(self._agent, self.hp)
+        return checkpoint.template(self._agent)
 
     def restore(self, parts: Mapping[str, Any], state: DQNState | None = None) -> DQNState:
-        """The state with the parts of a checkpoint in place of its own.
+        """A state made of the parts of a checkpoint; see :class:`Algorithm`.
 
-        Args:
-            parts: Trees by name, in the structure of :meth:`checkpoint_template`.
-            state: Provides the rest; where None a fresh state of key 0, whose target
-                network is a copy of the network.
+        Where the network is given without its target, that is a copy of it.
         """
         if state is None:
             # A buffer that is replaced at once need not be a large one.
@@ -197,13 +186,10 @@ class DQN(Algorithm):
             rng: One random key, typed or raw.
             buffer_state: Buffer state.
             network_params: Network parameters.
-            target_params: Target network parameters; a copy of ``network_params``
-                where None.
-            opt_state: Optimizer state. Its learning rate gives way to the
-                configuration's.
-            capacity: Rows of the buffer to allocate, rounded up to a power of two.
-                None allocates ``buffer_size``, and at least 8 MiB so that small sizes
-                share one program.
+            target_params: Target network parameters; ``network_params`` where None.
+            opt_state: Optimizer state; the configuration's learning rate replaces its own.
+            capacity: Rows to allocate, rounded up to a power of two. None allocates
+                ``buffer_size``, and at least 8 MiB so that small sizes share a program.
 
         Raises:
             ConfigurationError: If a part does not fit this network or environment.
@@ -214,7 +200,7 @@ class DQN(Algorithm):
             raise ConfigurationError("Give init either a buffer_state or a capacity, not both.")
         rng = typed_key(rng)
         params, target = map(beginning.plain, (network_params, target_params))
-        beginning.check_parts(self._agent, rng, params, target, opt_state, self.hp)
+        beginning.check_parts(self._agent, params, target, opt_state)
         runner_state = programs.init_runner(self._agent, rng, params, target, opt_state, self.hp)
         if buffer_state is None:
             buffer_state = allocation.make_buffer(
@@ -331,7 +317,7 @@ class DQN(Algorithm):
                 holds the state and the result so far.
         """
         checks.not_consumed(runner_state, buffer_state)
-        beginning.check_state(self._agent, runner_state, buffer_state, self.hp)
+        beginning.check_state(self._agent, runner_state, buffer_state)
         length = (n_total_timesteps, n_eval_steps, n_eval_episodes, schedule_timesteps)
         per_iteration = self.env.n_envs * self.hpo_config["train_freq"]
         plan = training.make_plan(*length, per_iteration, progress)
@@ -356,14 +342,7 @@ class DQN(Algorithm):
         )
 
     def check_memory(self, capacity: int | None = None, size: int | None = None) -> int:
-        """Raises where the buffer of :meth:`init` would pass the limit; allocates nothing.
-
-        Args:
-            capacity: Rows to allocate, as for :meth:`init`.
-            size: A logical size to allocate for, where it is not ``buffer_size``.
-
-        Returns:
-            Rows that would be allocated.
+        """The rows that :meth:`init` would allocate, for ``buffer_size`` or another size.
 
         Raises:
             MemoryLimitError: Saying how much it would take and what to change.
@@ -372,7 +351,7 @@ class DQN(Algorithm):
         return allocation.rows_to_allocate(self._agent, size, capacity, self.memory_limit_gib)
 
     def rehearsals(self, capacity: int, n_eval_episodes: int) -> dict[str, Callable[[], Any]]:
-        """The large programs of a training, for getting them compiled ahead."""
+        """See :class:`Algorithm`."""
         return ahead.rehearsals(self.structure, self.hp, capacity, n_eval_episodes)
 
     def estimated_cost(self, n_total_timesteps: int | float) -> float:
