@@ -143,7 +143,7 @@ def iterations(buffer_size: int, prioritised: bool) -> Callable[[], float]:
     dqn = make_dqn(buffer_size, prioritised)
     structure, hp = dqn.structure, dqn.hp
     plan = training.make_plan(1_000_000, 1, 1, None, N_ENVS)
-    state = programs.prepare(structure, hp, filled_state(dqn))
+    state = programs.prepare(structure.prioritised, hp, filled_state(dqn))
     assert bool(state.buffer_state.is_full)
     recorder = programs.room(Recorder(None, None, jnp.int32(0), jnp.int32(0)))
 

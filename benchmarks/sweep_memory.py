@@ -9,7 +9,7 @@ import sys
 
 from reporting import RESULTS, machine, markdown_table, write_json
 
-N_CONFIGS = (64, 256, 1024)
+N_CONFIGS = (64, 256, 1024, 4096)
 TIMESTEPS = 20_000
 
 

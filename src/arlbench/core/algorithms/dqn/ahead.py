@@ -25,7 +25,7 @@ def rehearsals(
     runner = beginning.fresh_runner(agent)
     buffer = jax.eval_shape(lambda: beginning.init_buffer(agent, capacity))
     shared = f"{agent.network} {agent.env.env_name} {agent.env.n_envs}"
-    own = f"{shared} {structure.batch_size} {structure.prioritised} {capacity}"
+    kind = f"{shared} {structure.prioritised} {capacity}"
     normalize, schedule = hp.normalize_observations, np.float32(1)
 
     def blank() -> DQNState:
@@ -39,8 +39,8 @@ def rehearsals(
         f"evaluate {shared} {n_eval_episodes}": lambda: programs.evaluate.lower(
             agent, n_eval_episodes, runner, normalize
         ).compile(),
-        f"prepare {own}": lambda: programs.prepare(structure, hp, blank()),
-        f"segment {own}": lambda: programs.segment(
+        f"prepare {kind}": lambda: programs.prepare(structure.prioritised, hp, blank()),
+        f"segment {kind} {structure.batch_size}": lambda: programs.segment(
             structure, hp, schedule, blank(), programs.room(recorder), np.int32(0)
         ),
     }

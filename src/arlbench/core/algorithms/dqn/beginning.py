@@ -16,7 +16,6 @@ from arlbench.core.algorithms.dqn import checks
 from arlbench.core.algorithms.dqn.acting import apply_fn
 from arlbench.core.algorithms.dqn.hyperparameters import (
     AgentStructure,
-    Structure,
     TracedHyperparameters,
     entries,
     hpo_config_space,
@@ -104,11 +103,11 @@ def fresh_runner(agent: AgentStructure) -> DQNRunnerState:
     return jax.eval_shape(lambda: init_runner(agent, jax.random.key(0), None, None, None, hp))
 
 
-def prepare(structure: Structure, hp: TracedHyperparameters, state: DQNState) -> DQNState:
+def prepare(prioritised: bool, hp: TracedHyperparameters, state: DQNState) -> DQNState:
     """Brings a state in line with hyperparameters that may have changed since it was made."""
     runner, buffer = state
     buffer = replay.resize(buffer, logical_size(hp, buffer))
-    if structure.prioritised:
+    if prioritised:
         buffer = replay.rebuild_tree(buffer, hp.buffer_alpha)
     opt_state = with_learning_rate(runner.train_state.opt_state, hp.learning_rate)
     train_state = runner.train_state.replace(opt_state=opt_state)

@@ -27,7 +27,7 @@ segment = functools.partial(
     compiler_options=_IN_PLACE,
 )(learner.run_segment)
 
-prepare = functools.partial(jax.jit, static_argnames=("structure",), donate_argnames=("state",))(
+prepare = functools.partial(jax.jit, static_argnames=("prioritised",), donate_argnames=("state",))(
     beginning.prepare
 )
 

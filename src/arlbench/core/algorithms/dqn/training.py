@@ -139,7 +139,10 @@ def train_traced(
         )
         return (state, recorder), returns
 
-    start = (beginning.prepare(structure, hp, state), recording.make_room(recorder_shapes))
+    start = (
+        beginning.prepare(structure.prioritised, hp, state),
+        recording.make_room(recorder_shapes),
+    )
     (state, recorder), returns = jax.lax.scan(interval, start, length=plan.n_eval_steps)
     return state, DQNTrainingResult(returns, recorder.trajectories, recorder.metrics)
 
@@ -174,7 +177,7 @@ class HostTraining:
         Raises:
             DivergenceError: If the parameters are not finite at an evaluation.
         """
-        state = programs.prepare(self._structure, self._hp, state)
+        state = programs.prepare(self._structure.prioritised, self._hp, state)
         recorder = programs.room(recorder_shapes)
         plan = self._plan
         for i in range(plan.done_evaluations, plan.n_eval_steps):
