@@ -50,6 +50,7 @@ def result_of(design: SweepDesign, config_index: int, seed_index: int) -> Member
         diverged_at=int(timesteps[1]) - 8 if diverged else None,
         train_seconds=time.perf_counter(),
         compile_seconds=0.0,
+        statistics=None,
         params=None,
         parts=None,
     )

@@ -32,7 +32,7 @@ def run(page: str) -> dict[str, object]:
 
 
 def test_every_page_with_python_has_a_test_here() -> None:
-    assert PAGES.keys() == {"checkpoints.md", "sweeps.md"}
+    assert PAGES.keys() == {"autorl.md", "checkpoints.md", "sweeps.md"}
 
 
 def test_the_examples_on_checkpoints_run_in_order(
@@ -69,3 +69,26 @@ def test_the_page_on_sweeps_names_every_column_and_sampler() -> None:
         assert f"| `{field.name}` | {TYPES[str(field.type)]} |" in text
     for sampler in SAMPLERS:
         assert f"| `{sampler}` |" in text
+
+
+def test_the_examples_on_autorl_run_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from arlbench.autorl import objectives, state_features
+
+    monkeypatch.chdir(tmp_path)
+    # What the page registers is gone afterwards.
+    monkeypatch.setattr(objectives, "_objectives", dict(objectives._objectives))
+    monkeypatch.setattr(state_features, "_features", dict(state_features._features))
+    names = run("autorl.md")
+    assert "[   1 4096]" in capsys.readouterr().out
+    assert names["obs"]["return_history"].shape == (4, 2)
+    assert (tmp_path / "checkpoints" / "schedule" / "checkpoint-000002").is_dir()
+
+
+def test_the_page_on_autorl_names_every_objective_and_feature() -> None:
+    from arlbench.autorl import objectives, state_features
+
+    text = (DOCS / "autorl.md").read_text()
+    for name in (*objectives._objectives, *state_features._features):
+        assert f"| `{name}` |" in text

@@ -13,13 +13,14 @@ README = Path(__file__).parents[1] / "README.md"
 
 def test_the_examples_run_in_order() -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(README), "exec"), names)
     assert np.asarray(names["returns"]).shape == (4, 8)
     assert np.asarray(names["actions"]).shape == (8,)
     assert np.isfinite(names["population"].returns).all()
+    assert np.isfinite(names["objectives"]["reward_mean"])
     corridor = names["dqn"]
     _, result = corridor.train(*corridor.init(jax.random.key(0)), 8192, 1, 4)
     np.testing.assert_array_equal(result.eval_rewards, np.ones((1, 4)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from arlbench import runtime
+from arlbench.core.lazy_imports import public_names
 
 if TYPE_CHECKING:
+    from arlbench.autorl import AutoRLEnv, AutoRLVectorEnv
     from arlbench.core.algorithms.dqn import DQN
     from arlbench.core.environments import Environment, EnvSpec, make_env
 
@@ -15,18 +16,17 @@ runtime.configure()
 
 __version__ = "0.2.0"
 
-__all__ = ["DQN", "EnvSpec", "Environment", "make_env"]
+__all__ = ["DQN", "AutoRLEnv", "AutoRLVectorEnv", "EnvSpec", "Environment", "make_env"]
 
-_HOMES = {
-    "DQN": "arlbench.core.algorithms.dqn",
-    "EnvSpec": "arlbench.core.environments",
-    "Environment": "arlbench.core.environments",
-    "make_env": "arlbench.core.environments",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports a public name at its first use, so that importing arlbench costs little."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'arlbench' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+# Imported at their first use, so that importing arlbench costs little.
+__getattr__ = public_names(
+    __name__,
+    {
+        "AutoRLEnv": "arlbench.autorl",
+        "AutoRLVectorEnv": "arlbench.autorl",
+        "DQN": "arlbench.core.algorithms.dqn",
+        "EnvSpec": "arlbench.core.environments",
+        "Environment": "arlbench.core.environments",
+        "make_env": "arlbench.core.environments",
+    },
+)

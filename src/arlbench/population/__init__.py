@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from arlbench.core.lazy_imports import public_names
 from arlbench.population.workers import use_cores
 
 if TYPE_CHECKING:
@@ -25,17 +25,14 @@ __all__ = [
     "use_cores",
 ]
 
-_HOMES = {
-    "MemberResult": "members",
-    "PopulationProgress": "members",
-    "PopulationResult": "members",
-    "PopulationState": "state",
-    "train_population": "training",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports a public name at its first use, so that workers can start before JAX is imported."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'arlbench.population' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"arlbench.population.{_HOMES[name]}"), name)
+# Imported at their first use, so that workers can start before JAX is imported.
+__getattr__ = public_names(
+    __name__,
+    {
+        "MemberResult": "arlbench.population.members",
+        "PopulationProgress": "arlbench.population.members",
+        "PopulationResult": "arlbench.population.members",
+        "PopulationState": "arlbench.population.state",
+        "train_population": "arlbench.population.training",
+    },
+)

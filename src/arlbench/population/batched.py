@@ -15,7 +15,7 @@ from arlbench.core import memory
 from arlbench.core.algorithms.algorithm import Batch
 from arlbench.core.algorithms.pacing import Pacer
 from arlbench.core.stopwatch import process_clock
-from arlbench.population.mapped import Seconds, member_result, state_of
+from arlbench.population.mapped import Outcome, Seconds, member_result, state_of
 from arlbench.population.members import MemberTask
 from arlbench.population.tracking import Tracker
 
@@ -137,8 +137,11 @@ class _Chunk:
                 task,
                 self._algorithms[i],
                 lambda: self._batch.member(state, i),
-                np.array(self._evaluations[i]) if self._evaluations[i] else empty,
-                int(self._steps()[i]) if diverged else None,
+                Outcome(
+                    np.array(self._evaluations[i]) if self._evaluations[i] else empty,
+                    int(self._steps()[i]) if diverged else None,
+                    self._batch.statistics(i),
+                ),
                 Seconds(share * training, share * compiling),
             )
         )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from ConfigSpace import Configuration
 
-from arlbench.core.algorithms.dqn.checks import positive_whole
+from arlbench.core.checks import positive_whole
 from arlbench.errors import ConfigurationError
 
 #: Seeds are the 32 bits that a random key is made of.
@@ -40,6 +40,21 @@ def seeds_in_range(seeds: Sequence[int]) -> list[int]:
                 f"Seeds must be whole numbers from 0 to 2**32 - 1, not {seed!r}."
             )
     return [int(seed) for seed in seeds]
+
+
+def seeds_of_each(
+    seeds: Sequence[int] | Sequence[Sequence[int]], n_configs: int
+) -> list[list[int]]:
+    """Seeds for each configuration, ``[n_configs, n_seeds]``."""
+    if not isinstance(non_empty("seeds", seeds)[0], (Sequence, np.ndarray)):
+        return [seeds_in_range(seeds)] * n_configs  # type: ignore[arg-type]
+    each = [seeds_in_range(of_one) for of_one in seeds]  # type: ignore[arg-type]
+    if len(each) != n_configs or len({len(of_one) for of_one in each}) > 1:
+        raise ConfigurationError(
+            f"seeds has {len(each)} lists for {n_configs} configurations; give one for each, all "
+            "of one length, or a single list for all."
+        )
+    return each
 
 
 def timesteps_of_each(given: int | float | Sequence[int | float], n_configs: int) -> list[int]:

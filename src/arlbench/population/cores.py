@@ -18,7 +18,7 @@ from arlbench.population.queueing import TaskQueue
 from arlbench.population.tracking import Tracker
 
 # Work below this is done before another process could begin with it; in the unit of
-# Algorithm.estimated_cost, about two seconds.
+# Forecast.cost, about two seconds.
 _WORTH_A_PROCESS = 4e6
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
 
 from arlbench.core import checkpoints
-from arlbench.core.algorithms.algorithm import Algorithm, TrainingProgress
+from arlbench.core.algorithms.algorithm import Algorithm, TrainingProgress, UpdateStatistic
 from arlbench.core.algorithms.saving import collect
 from arlbench.core.stopwatch import process_clock
 from arlbench.errors import DivergenceError
@@ -32,6 +32,20 @@ class Seconds(NamedTuple):
     compiling: float
 
 
+class Outcome(NamedTuple):
+    """How the training of a member went.
+
+    Attributes:
+        eval_rewards: Returns of the evaluations that it got to, ``[n, n_eval_episodes]``.
+        diverged_at: When it was found to be non-finite, if it was.
+        statistics: Of its updates, if they are tracked.
+    """
+
+    eval_rewards: np.ndarray
+    diverged_at: int | None
+    statistics: Mapping[str, UpdateStatistic] | None
+
+
 def train_member(task: MemberTask, on_steps: OnSteps, ahead: Ahead = None) -> MemberResult | None:
     """Trains a member; None where ``on_steps`` stopped it before its end.
 
@@ -47,10 +61,11 @@ def train_member(task: MemberTask, on_steps: OnSteps, ahead: Ahead = None) -> Me
     if ahead is not None:
         warm(algorithm, task.capacity, task.schedule.n_eval_episodes, ahead == "backwards")
     state = state_of(algorithm, task)
-    stopped = False
+    stopped, statistics = False, None
 
     def on_progress(progress: TrainingProgress) -> bool:
-        nonlocal stopped
+        nonlocal stopped, statistics
+        statistics = progress.statistics
         at_end = len(progress.eval_rewards) == task.schedule.n_eval_steps
         stopped = on_steps(progress.timesteps) and not at_end
         return stopped
@@ -72,9 +87,8 @@ def train_member(task: MemberTask, on_steps: OnSteps, ahead: Ahead = None) -> Me
         return None
     compiling = clock.seconds - compiled_before
     seconds = Seconds(max(time.perf_counter() - begin - compiling, 0.0), compiling)
-    return member_result(
-        task, algorithm, lambda: state, np.asarray(result.eval_rewards), diverged_at, seconds
-    )
+    outcome = Outcome(np.asarray(result.eval_rewards), diverged_at, statistics)
+    return member_result(task, algorithm, lambda: state, outcome, seconds)
 
 
 def state_of(algorithm: Algorithm, task: MemberTask) -> Any:
@@ -88,8 +102,7 @@ def member_result(
     task: MemberTask,
     algorithm: Algorithm,
     take_state: Callable[[], Any],
-    eval_rewards: np.ndarray,
-    diverged_at: int | None,
+    outcome: Outcome,
     seconds: Seconds,
 ) -> MemberResult:
     """What came of a member.
@@ -98,24 +111,24 @@ def member_result(
         task: What it was to do.
         algorithm: Its algorithm.
         take_state: Gives its state in the end; not called where nothing of it is kept.
-        eval_rewards: Returns of the evaluations that it got to, ``[n, n_eval_episodes]``.
-        diverged_at: When it was found to be non-finite, if it was.
+        outcome: How it went.
         seconds: Time that it took.
     """
     schedule = task.schedule
     state = take_state() if task.keep_params or task.keep_state else None
     interval = task.total_timesteps // schedule.n_eval_steps
     returns = np.full((schedule.n_eval_steps, schedule.n_eval_episodes), np.nan, np.float32)
-    returns[: len(eval_rewards)] = eval_rewards
+    returns[: len(outcome.eval_rewards)] = outcome.eval_rewards
     return MemberResult(
         config_index=task.id.config_index,
         seed_index=task.id.seed_index,
-        status="finished" if diverged_at is None else "diverged",
+        status="finished" if outcome.diverged_at is None else "diverged",
         returns=returns,
         timesteps=interval * np.arange(1, schedule.n_eval_steps + 1),
-        diverged_at=diverged_at,
+        diverged_at=outcome.diverged_at,
         train_seconds=seconds.training,
         compile_seconds=seconds.compiling,
+        statistics=outcome.statistics,
         params=collect(algorithm, state, ["params"])["params"] if task.keep_params else None,
         parts=collect(algorithm, state) if task.keep_state else None,
     )

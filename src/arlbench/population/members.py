@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.algorithm import Algorithm, UpdateStatistic
 from arlbench.core.environments import EnvSpec, make_env_from_spec
 
 MemberStatus = Literal["finished", "diverged"]
@@ -108,6 +108,7 @@ class MemberResult(NamedTuple):
             non-finite; None where it was not.
         train_seconds: Time of its training, compilation apart.
         compile_seconds: Time that this member waited for compilation.
+        statistics: Of its updates, by name, where they are tracked.
         params: Final parameters as NumPy arrays, where they were asked for.
         parts: What a further training needs, where it was asked for.
     """
@@ -120,6 +121,7 @@ class MemberResult(NamedTuple):
     diverged_at: int | None
     train_seconds: float
     compile_seconds: float
+    statistics: Mapping[str, UpdateStatistic] | None
     params: Any | None
     parts: Mapping[str, Any] | None
 

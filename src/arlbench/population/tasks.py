@@ -6,14 +6,22 @@ import functools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.registry import algorithm_class
 from arlbench.core.algorithms.saving import BUFFER
-from arlbench.core.environments import EnvSpec, make_env_from_spec
-from arlbench.errors import ConfigurationError, did_you_mean
+from arlbench.core.checks import known_names
+from arlbench.core.environments import EnvSpec
+from arlbench.errors import ConfigurationError
 from arlbench.population.members import MemberId, MemberTask, Recipe, Schedule
 
 # What a population may set of its algorithm, beside the configuration.
-_OPTIONS = {"cnn_policy", "deterministic_eval", "eval_eps", "memory_limit_gib"}
+_OPTIONS = (
+    "cnn_policy",
+    "deterministic_eval",
+    "eval_eps",
+    "memory_limit_gib",
+    "track_statistics",
+)
 
 
 class Population(NamedTuple):
@@ -33,6 +41,7 @@ class Population(NamedTuple):
 class Request(NamedTuple):
     """What ``train_population`` was asked for, beside configurations and seeds."""
 
+    algorithm: str
     env_spec: EnvSpec
     eval_env_spec: EnvSpec
     nas_config: Mapping[str, Any]
@@ -49,7 +58,7 @@ class Request(NamedTuple):
 
 def plan(
     configs: Sequence[Mapping[str, Any]],
-    seeds: Sequence[int],
+    seeds: Sequence[Sequence[int]],
     n_total_timesteps: Sequence[int],
     request: Request,
 ) -> Population:
@@ -57,20 +66,20 @@ def plan(
 
     Args:
         configs: Hyperparameters, and architecture choices where they vary, by name.
-        seeds: Numbers from 0 to 2**32 - 1.
+        seeds: Numbers from 0 to 2**32 - 1, ``[n_configs, n_seeds]``.
         n_total_timesteps: Environment steps for each configuration, ``[n_configs]``.
         request: The rest.
 
     Raises:
         ArlbenchError: If a configuration, a seed or the environment is impossible.
     """
-    _check_members(len(configs), len(seeds), request)
+    _check_members(len(configs), len(seeds[0]), request)
     recipes = [_recipe(index, config, request) for index, config in enumerate(configs)]
-    env, eval_env = map(make_env_from_spec, (request.env_spec, request.eval_env_spec))
-    algorithms = [_make(index, recipe, env, eval_env) for index, recipe in enumerate(recipes)]
+    algorithms = [_make(index, recipe) for index, recipe in enumerate(recipes)]
     groups = {structure: i for i, structure in enumerate({a.structure: None for a in algorithms})}
     planned = [
-        algorithm.evaluation_interval(timesteps, request.n_eval_steps) * request.n_eval_steps
+        algorithm.forecast.evaluation_interval(timesteps, request.n_eval_steps)
+        * request.n_eval_steps
         for algorithm, timesteps in zip(algorithms, n_total_timesteps, strict=True)
     ]
     begun = _rows_filled(request)
@@ -79,7 +88,7 @@ def plan(
         for algorithm, steps in zip(algorithms, planned, strict=True)
     )
     given = None if request.capacity is None else max(request.capacity, rows)
-    capacity = algorithms[0].check_memory(given, size=rows)
+    capacity = algorithms[0].forecast.rows(given, size=rows)
     tasks = [
         MemberTask(
             id=MemberId(i, j),
@@ -92,7 +101,7 @@ def plan(
                 request.schedule_timesteps,
             ),
             group=groups[algorithm.structure],
-            cost=algorithm.estimated_cost(planned[i]),
+            cost=algorithm.forecast.cost(planned[i]),
             total_timesteps=planned[i],
             capacity=capacity,
             parts=request.parts.get(MemberId(i, j)),
@@ -100,7 +109,7 @@ def plan(
             keep_state=request.keep_state,
         )
         for i, algorithm in enumerate(algorithms)
-        for j, seed in enumerate(seeds)
+        for j, seed in enumerate(seeds[i])
         if request.members is None or (i, j) in request.members
     ]
     return Population(tuple(tasks), len({task.group for task in tasks}), capacity)
@@ -113,12 +122,7 @@ def _check_members(n_configs: int, n_seeds: int, request: Request) -> None:
                 f"There is no member {(i, j)}: there are {n_configs} configurations and {n_seeds} "
                 "seeds, counted from 0."
             )
-    for name in request.options:
-        if name not in _OPTIONS:
-            raise ConfigurationError(
-                f"Unknown option '{name}'.{did_you_mean(name, _OPTIONS)} Options are: "
-                f"{', '.join(sorted(_OPTIONS))}."
-            )
+    known_names(request.options, _OPTIONS, "option")
 
 
 def _rows_filled(request: Request) -> int:
@@ -127,21 +131,18 @@ def _rows_filled(request: Request) -> int:
 
 
 @functools.cache
-def _names() -> tuple[list[str], list[str]]:
-    return list(DQN.get_hpo_config_space()), list(DQN.get_nas_config_space())
+def _names(algorithm: str) -> tuple[list[str], list[str]]:
+    """Hyperparameters and architecture choices; making a space is slow."""
+    cls = algorithm_class(algorithm)
+    return list(cls.get_hpo_config_space()), list(cls.get_nas_config_space())
 
 
 def _recipe(index: int, config: Mapping[str, Any], request: Request) -> Recipe:
-    hpo_names, nas_names = _names()
-    known = [*hpo_names, *nas_names]
-    for name in config:
-        if name not in known:
-            raise ConfigurationError(
-                f"Configuration {index} has the unknown entry '{name}'.{did_you_mean(name, known)}"
-            )
+    hpo_names, nas_names = _names(request.algorithm)
+    known_names(config, [*hpo_names, *nas_names], f"entry of configuration {index}")
     nas_config = {name: config[name] for name in nas_names if name in config}
     return Recipe(
-        algorithm=DQN,
+        algorithm=algorithm_class(request.algorithm),
         env_spec=request.env_spec,
         eval_env_spec=request.eval_env_spec,
         hpo_config={name: value for name, value in config.items() if name not in nas_names},
@@ -150,14 +151,8 @@ def _recipe(index: int, config: Mapping[str, Any], request: Request) -> Recipe:
     )
 
 
-def _make(index: int, recipe: Recipe, env: Any, eval_env: Any) -> DQN:
+def _make(index: int, recipe: Recipe) -> Algorithm:
     try:
-        return DQN(
-            recipe.hpo_config,
-            env,
-            eval_env=eval_env,
-            nas_config=recipe.nas_config,
-            **recipe.options,
-        )
+        return recipe.make()
     except ConfigurationError as error:
         raise ConfigurationError(f"Configuration {index}: {error}") from None

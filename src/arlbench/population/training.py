@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from ConfigSpace import Configuration
 
-from arlbench.core.algorithms.dqn.checks import positive_whole
+from arlbench.core.checks import positive_whole
 from arlbench.core.environments import EnvSpec
 from arlbench.errors import ConfigurationError
 from arlbench.population import checks
@@ -27,7 +27,7 @@ Placement = Literal["auto", "mapped", "batched"]
 def train_population(
     env_spec: EnvSpec,
     configs: Sequence[Configuration | Mapping[str, Any]],
-    seeds: Sequence[int],
+    seeds: Sequence[int] | Sequence[Sequence[int]],
     *,
     n_total_timesteps: int | float | Sequence[int | float],
     n_eval_steps: int = 10,
@@ -38,6 +38,7 @@ def train_population(
     schedule_timesteps: int | float | None = None,
     members: Collection[tuple[int, int]] | None = None,
     state: PopulationState | None = None,
+    algorithm: str = "dqn",
     placement: Placement = "auto",
     capacity: int | None = None,
     memory_limit_gib: float = 4.0,
@@ -59,7 +60,8 @@ def train_population(
         configs: Hyperparameters by name, and architecture choices where they vary;
             what one leaves out takes its default. Those that agree in batch size,
             prioritised sampling and network share one compiled program.
-        seeds: Whole numbers from 0 to 2**32 - 1.
+        seeds: Whole numbers from 0 to 2**32 - 1, for all configurations or, as lists of
+            equal length, for each of them.
         n_total_timesteps: Environment steps, for all or one a configuration.
         n_eval_steps: Evaluations of each member, at equal distances.
         n_eval_episodes: Episodes of each evaluation.
@@ -69,6 +71,7 @@ def train_population(
         schedule_timesteps: Horizon of the exploration schedule; see ``DQN.train``.
         members: Which (configuration, seed) pairs of indices to train; None trains all.
         state: Where members go on from; those that are not in it begin.
+        algorithm: What they learn by.
         placement: ``"mapped"`` trains members one after another, ``"batched"`` many at a
             time as one program; ``"auto"`` maps on a CPU and batches on accelerators.
         capacity: Rows of each replay buffer, but no fewer than the largest member needs;
@@ -90,6 +93,7 @@ def train_population(
     """
     begin = time.perf_counter()
     request = planning.Request(
+        algorithm=algorithm,
         env_spec=env_spec,
         eval_env_spec=env_spec if eval_env_spec is None else eval_env_spec,
         nas_config=nas_config or {},
@@ -107,16 +111,14 @@ def train_population(
         keep_params=keep_params,
         keep_state=keep_state,
     )
-    checked_seeds = checks.seeds_in_range(seeds)
-    timesteps = checks.timesteps_of_each(
-        n_total_timesteps, len(checks.non_empty("configs", configs))
-    )
-    plain = [checks.plain(config) for config in configs]
+    plain = [checks.plain(config) for config in checks.non_empty("configs", configs)]
+    checked_seeds = checks.seeds_of_each(seeds, len(plain))
+    timesteps = checks.timesteps_of_each(n_total_timesteps, len(plain))
     population = planning.plan(plain, checked_seeds, timesteps, request)
     tracker = Tracker(population.tasks, on_member, on_progress)
     n_processes = _train(population.tasks, tracker, placement)
     tracker.raise_if_failed()
-    shape = (len(plain), len(checked_seeds))
+    shape = (len(plain), len(checked_seeds[0]))
     return _in_order(shape, request, population, tracker, n_processes, time.perf_counter() - begin)
 
 

@@ -57,7 +57,7 @@ def _warm_once(
         locks.mkdir(parents=True, exist_ok=True)
     except OSError:  # the cache cannot be written, so nothing is shared
         return
-    programs = list(group.algorithm.rehearsals(capacity, n_eval_episodes).items())
+    programs = list(group.algorithm.forecast.rehearsals(capacity, n_eval_episodes).items())
     for name, compiled in reversed(programs) if backwards else programs:
         # Another program of the same name, of another run, only waits without need.
         file_name = hashlib.sha256(name.encode()).hexdigest()[:32]

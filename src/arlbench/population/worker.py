@@ -10,7 +10,6 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
-import arlbench  # noqa: F401  (before JAX, for its settings)
 from arlbench.population.mapped import train_member
 from arlbench.population.messages import Failed, Ready, Steps, Stop
 

@@ -196,7 +196,7 @@ class Run:
     @property
     def _interval(self) -> int:
         settings = self._settings
-        return self._algorithm.evaluation_interval(
+        return self._algorithm.forecast.evaluation_interval(
             settings.n_total_timesteps, settings.n_eval_steps
         )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from arlbench.autorl import Checkpointer
 from arlbench.core.algorithms.algorithm import Algorithm, TrainingProgress
-from arlbench.core.algorithms.dqn.checks import positive_whole
+from arlbench.core.checks import positive_whole
 from arlbench.errors import CheckpointError, ConfigurationError
 from arlbench.runs.folder import RunFolder
 from arlbench.runs.settings import RunSettings

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from arlbench.core.algorithms.dqn import DQN
-from arlbench.core.algorithms.dqn.checks import positive_whole
-from arlbench.core.algorithms.dqn.hyperparameters import check_names
+from arlbench.core.checks import known_names, positive_whole
 from arlbench.core.environments import EnvSpec, make_env_from_spec
 from arlbench.errors import ConfigurationError
 
@@ -115,7 +114,7 @@ def resolve(
             cannot be made, or if no update would ever be made.
     """
     hpo_names, nas_names = list(DQN.get_hpo_config_space()), list(DQN.get_nas_config_space())
-    check_names(overrides, hpo_names + nas_names, "hyperparameter")
+    known_names(overrides, hpo_names + nas_names, "hyperparameter")
     chosen = {**(TUNED.get(env_spec.name, {}) if tuned else {}), **overrides}
     settings = RunSettings(
         env_spec=env_spec,
@@ -132,7 +131,7 @@ def resolve(
         settings, hpo_config=algorithm.hpo_config, nas_config=algorithm.nas_config
     )
     _require_an_update(settings)
-    algorithm.check_memory(settings.capacity)
+    algorithm.forecast.rows(settings.capacity)
     return settings
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Any
 
-from arlbench.core.algorithms.dqn.checks import positive_whole
 from arlbench.core.checkpoints.manifest import package_versions
+from arlbench.core.checks import positive_whole
 from arlbench.core.environments import EnvSpec
 from arlbench.errors import ConfigurationError
 from arlbench.sweeps.space import complete

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from arlbench.core.algorithms.dqn.checks import positive_whole
+from arlbench.core.checks import positive_whole
 from arlbench.errors import ConfigurationError, did_you_mean
 from arlbench.sweeps.space import Choices, Range, SearchSpace, complete, listed_values, search_space
 

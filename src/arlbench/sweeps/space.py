@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, EqualsCondition
 
 from arlbench.core.algorithms.dqn import DQN
-from arlbench.core.algorithms.dqn.hyperparameters import check_names, check_value, resolve
+from arlbench.core.algorithms.dqn.hyperparameters import check_value, resolve
+from arlbench.core.checks import known_names
 from arlbench.core.text_values import parse_value
 from arlbench.errors import ConfigurationError
 
@@ -114,7 +115,7 @@ def complete(values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: If a name is unknown or a value impossible.
     """
-    check_names(values, names(), "hyperparameter")
+    known_names(values, names(), "hyperparameter")
     config: dict[str, Any] = {}
     for given, space in zip(split(values), _spaces(), strict=True):
         config |= resolve(given, space, "hyperparameter")
@@ -131,7 +132,7 @@ def parse_dimension(name: str, text: str) -> Any | Choices | Range:
         ConfigurationError: If the name is unknown, or the text contradicts itself or the
             hyperparameter.
     """
-    check_names([name], names(), "hyperparameter")
+    known_names([name], names(), "hyperparameter")
     if _RANGE in text:
         return _parse_range(name, text)
     if _LIST in text:

@@ -83,8 +83,8 @@ def check(design: SweepDesign, memory_limit_gib: float) -> None:
         nas_config=nas_config,
         memory_limit_gib=memory_limit_gib,
     )
-    interval = algorithm.evaluation_interval(design.n_total_timesteps, design.n_eval_steps)
-    algorithm.check_memory(size=min(largest["buffer_size"], interval * design.n_eval_steps))
+    interval = algorithm.forecast.evaluation_interval(design.n_total_timesteps, design.n_eval_steps)
+    algorithm.forecast.rows(size=min(largest["buffer_size"], interval * design.n_eval_steps))
 
 
 def train_missing(

@@ -14,6 +14,18 @@ from ConfigSpace import Configuration, ConfigurationSpace
 from arlbench.core.environments import Environment
 
 
+class UpdateStatistic(NamedTuple):
+    """What some number was, over the updates of a training.
+
+    Attributes:
+        mean: Its mean; 0 where there was no update.
+        std: Its population standard deviation; the same.
+    """
+
+    mean: float
+    std: float
+
+
 class TrainingProgress(NamedTuple):
     """Where a training stands, between two segments.
 
@@ -22,12 +34,14 @@ class TrainingProgress(NamedTuple):
         timesteps: Environment steps done in this call.
         total_timesteps: Environment steps that this call will do.
         eval_rewards: Returns of the evaluations so far, ``[n_done, n_eval_episodes]``.
+        statistics: Of the updates so far, by name; None where they are not tracked.
     """
 
     state: Any
     timesteps: int
     total_timesteps: int
     eval_rewards: np.ndarray
+    statistics: Mapping[str, UpdateStatistic] | None = None
 
 
 #: Called between segments; training stops early where it returns True.
@@ -77,8 +91,50 @@ class Batch(abc.ABC):
         """Returns ``[M, n_episodes]``, and whether what was learnt is finite, ``[M]``."""
 
     @abc.abstractmethod
+    def statistics(self, index: int) -> Mapping[str, UpdateStatistic] | None:
+        """Of the updates of one member so far; None where they are not tracked."""
+
+    @abc.abstractmethod
     def member(self, state: Any, index: int) -> Any:
         """The state of one member."""
+
+
+class Forecast(abc.ABC):
+    """What a training would take, known before anything is allocated or compiled."""
+
+    @abc.abstractmethod
+    def rows(self, capacity: int | None = None, size: int | None = None) -> int:
+        """Rows of the replay buffer that would be allocated.
+
+        Args:
+            capacity: Rows that are asked for, rounded up; None chooses by ``size``.
+            size: The logical size; None takes the configuration's.
+
+        Raises:
+            MemoryLimitError: Saying how much it would take and what to change.
+        """
+
+    @abc.abstractmethod
+    def evaluation_interval(self, n_total_timesteps: int | float, n_eval_steps: int) -> int:
+        """Environment steps between two evaluations, which are whole iterations."""
+
+    @abc.abstractmethod
+    def cost(self, n_total_timesteps: int | float) -> float:
+        """The work, in any unit that compares trainings."""
+
+    @abc.abstractmethod
+    def rehearsals(self, capacity: int, n_eval_episodes: int) -> dict[str, Callable[[], Any]]:
+        """The large programs of a training, for getting them compiled ahead.
+
+        Args:
+            capacity: Rows of the replay buffer.
+            n_eval_episodes: Episodes of each evaluation.
+
+        Returns:
+            For each program a function that has it compiled, in the order in which a
+            training needs them; by a name that is the same for the same program in
+            every process that trains in these environments.
+        """
 
 
 class Algorithm(abc.ABC):
@@ -96,6 +152,9 @@ class Algorithm(abc.ABC):
     #: Parts of a checkpoint that belong to the environment, not to the learner.
     environment_parts: ClassVar[tuple[str, ...]] = ()
 
+    #: Parts that exist only where a setting of the class tracks them, with that setting.
+    tracked_parts: ClassVar[Mapping[str, str]] = {}
+
     #: How many of it train together; None where they cannot.
     batch_class: ClassVar[type[Batch] | None] = None
 
@@ -106,27 +165,10 @@ class Algorithm(abc.ABC):
     nas_config: Mapping[str, Any]
     structure: Hashable
 
+    @property
     @abc.abstractmethod
-    def evaluation_interval(self, n_total_timesteps: int | float, n_eval_steps: int) -> int:
-        """Environment steps between two evaluations of such a training, whole iterations."""
-
-    @abc.abstractmethod
-    def rehearsals(self, capacity: int, n_eval_episodes: int) -> dict[str, Callable[[], Any]]:
-        """The large programs of a training, for getting them compiled ahead.
-
-        Args:
-            capacity: Rows of the replay buffer.
-            n_eval_episodes: Episodes of each evaluation.
-
-        Returns:
-            For each program a function that has it compiled, in the order in which a
-            training needs them; by a name that is the same for the same program in
-            every process that trains in these environments.
-        """
-
-    @abc.abstractmethod
-    def estimated_cost(self, n_total_timesteps: int | float) -> float:
-        """The work of such a training, in any unit that compares trainings."""
+    def forecast(self) -> Forecast:
+        """What trainings with the present configuration would take."""
 
     @staticmethod
     @abc.abstractmethod
@@ -186,6 +228,10 @@ class Algorithm(abc.ABC):
         self, runner_state: Any, obs: Any, rng: chex.PRNGKey | None, deterministic: bool = True
     ) -> jax.Array:
         """Actions for a batch of observations."""
+
+    @abc.abstractmethod
+    def evaluate(self, runner_state: Any, n_eval_episodes: int = 10) -> jax.Array:
+        """Undiscounted returns of whole episodes, ``[n_eval_episodes]``."""
 
     @abc.abstractmethod
     def train(

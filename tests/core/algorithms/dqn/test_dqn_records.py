@@ -172,3 +172,43 @@ def test_a_training_that_is_shorter_than_an_iteration_still_has_one() -> None:
     (runner, _), result = dqn.train(*dqn.init(jax.random.key(0), capacity=CAPACITY), 1, 3, 3)
     assert result.eval_rewards.shape == (3, 3)
     assert runner.global_step == 3 * SMALL["train_freq"]
+
+
+def statistics_of(dqn: DQN, timesteps: int = TIMESTEPS) -> Any:
+    """The statistics that the last progress of a training tells."""
+    told: list[TrainingProgress] = []
+    dqn.train(*small_state(dqn), timesteps, 1, 3, on_progress=told.append)
+    return told[-1].statistics
+
+
+def test_statistics_are_those_of_the_recorded_updates() -> None:
+    _, result = tracked_dqn().train(*small_state(tracked_dqn()), TIMESTEPS, 1, 3)
+    statistics = statistics_of(small_dqn(settings={"track_statistics": True}))
+    assert list(statistics) == ["grad_norm", "grad_variance", "loss", "td_error", "q_value"]
+    loss, td_error = np.asarray(result.metrics.loss), np.abs(result.metrics.td_error).mean(axis=1)
+    np.testing.assert_allclose(statistics["loss"], [loss.mean(), loss.std()], rtol=1e-4)
+    np.testing.assert_allclose(statistics["td_error"], [td_error.mean(), td_error.std()], rtol=1e-4)
+
+
+def test_without_an_update_the_statistics_are_nothing() -> None:
+    statistics = statistics_of(
+        small_dqn(settings={"track_statistics": True}, learning_starts=10_000), 80
+    )
+    assert {tuple(statistic) for statistic in statistics.values()} == {(0.0, 0.0)}
+
+
+def test_statistics_are_told_only_where_they_are_tracked() -> None:
+    assert statistics_of(small_dqn()) is None
+
+
+def test_tracking_statistics_does_not_change_the_run() -> None:
+    watched = small_dqn(settings={"track_statistics": True})
+    one, _ = watched.train(*small_state(watched), TIMESTEPS, 1, 3)
+    other, _ = small_dqn().train(*small_state(small_dqn()), TIMESTEPS, 1, 3)
+    assert same_bits(one, other)
+
+
+def test_evaluate_gives_the_returns_of_the_last_evaluation() -> None:
+    dqn = small_dqn()
+    state, result = dqn.train(*small_state(dqn), TIMESTEPS, 2, 3)
+    assert same_bits(dqn.evaluate(state.runner_state, 3), result.eval_rewards[-1])

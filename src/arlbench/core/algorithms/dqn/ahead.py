@@ -9,19 +9,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from arlbench.core.algorithms.dqn import beginning, programs
+from arlbench.core.algorithms.dqn import beginning, programs, recording
 from arlbench.core.algorithms.dqn.hyperparameters import Structure, TracedHyperparameters
-from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.algorithms.dqn.state import DQNState
 
 
 def rehearsals(
-    structure: Structure, hp: TracedHyperparameters, capacity: int, n_eval_episodes: int
+    structure: Structure,
+    hp: TracedHyperparameters,
+    track_statistics: bool,
+    capacity: int,
+    n_eval_episodes: int,
 ) -> dict[str, Callable[[], Any]]:
-    """See :meth:`Algorithm.rehearsals`."""
+    """See :meth:`Forecast.rehearsals`."""
     agent = structure.agent
-    counter: Any = jax.ShapeDtypeStruct((), jnp.int32)
-    recorder = Recorder(None, None, counter, counter)
+    recorder = recording.shapes_without_records(track_statistics)
     runner = beginning.fresh_runner(agent)
     buffer = jax.eval_shape(lambda: beginning.init_buffer(agent, capacity))
     shared = f"{agent.network} {agent.env.env_name} {agent.env.n_envs}"
@@ -40,7 +42,7 @@ def rehearsals(
             agent, n_eval_episodes, runner, normalize
         ).compile(),
         f"prepare {kind}": lambda: programs.prepare(structure.prioritised, hp, blank()),
-        f"segment {kind} {structure.batch_size}": lambda: programs.segment(
+        f"segment {kind} {structure.batch_size} {track_statistics}": lambda: programs.segment(
             structure, hp, schedule, blank(), programs.room(recorder), np.int32(0)
         ),
     }

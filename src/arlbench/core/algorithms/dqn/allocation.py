@@ -15,9 +15,10 @@ from arlbench.core.algorithms.dqn.hyperparameters import (
     Structure,
     TracedHyperparameters,
 )
-from arlbench.core.algorithms.dqn.recording import Recorder
+from arlbench.core.algorithms.dqn.recording import Recorder, Tracking
 from arlbench.core.algorithms.dqn.state import DQNState
 from arlbench.core.buffers import replay
+from arlbench.core.checks import positive_whole
 from arlbench.errors import ConfigurationError
 
 _CURES = {
@@ -51,7 +52,7 @@ def rows_to_allocate(
     if capacity is None:
         rows = replay.default_capacity(beginning.example_transition(agent), buffer_size)
     else:
-        rows = replay.power_of_two_at_least(checks.positive_whole("capacity", capacity))
+        rows = replay.power_of_two_at_least(positive_whole("capacity", capacity))
     _check(agent, rows, {}, limit_gib)
     return rows
 
@@ -107,8 +108,7 @@ def recorder_shapes(
     hp: TracedHyperparameters,
     state: DQNState,
     plan: training.Plan,
-    track_trajectories: bool,
-    track_metrics: bool,
+    tracking: Tracking,
     limit_gib: float,
 ) -> Recorder:
     """Shapes of what a training will record.
@@ -130,8 +130,9 @@ def recorder_shapes(
         state.runner_state.train_state.params,
         agent.env.n_envs,
         structure.batch_size,
-        plan.remaining_timesteps // agent.env.n_envs if track_trajectories else None,
-        n_updates if track_metrics else None,
+        plan.remaining_timesteps // agent.env.n_envs if tracking.trajectories else None,
+        n_updates if tracking.metrics else None,
+        tracking.statistics,
     )
     records = {
         "trajectories": memory.tree_bytes(shapes.trajectories),

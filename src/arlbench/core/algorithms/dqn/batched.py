@@ -8,7 +8,7 @@ within a segment.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from arlbench.core.algorithms.algorithm import Batch
-from arlbench.core.algorithms.dqn import acting, beginning, learner, programs
+from arlbench.core.algorithms.algorithm import Batch, UpdateStatistic
+from arlbench.core.algorithms.dqn import acting, beginning, learner, programs, recording
 from arlbench.core.algorithms.dqn.hyperparameters import Structure, TracedHyperparameters
 from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.algorithms.dqn.state import DQNState
@@ -40,6 +40,8 @@ class DQNBatch(Batch):
         self._structure: Structure = algorithms[0].structure
         self._hp = self._stacked([algorithm.hp for algorithm in self._algorithms])
         self._schedule = self._padded(schedule_timesteps, np.float32)
+        records = programs.room(recording.shapes_without_records(algorithms[0].track_statistics))
+        self._recorder = self._stacked([records] * len(self._algorithms))
         env = algorithms[0].env
         self.steps_per_iteration = np.array([a.hp.train_freq * env.n_envs for a in algorithms])
 
@@ -57,11 +59,17 @@ class DQNBatch(Batch):
     def advance(self, state: DQNState, n_iterations: np.ndarray) -> DQNState:
         n = self._padded(n_iterations, np.int32)
         n[len(n_iterations) :] = 0
-        return segment(self._structure, self._mesh, self._hp, self._schedule, state, n)
+        state, self._recorder = segment(
+            self._structure, self._mesh, self._hp, self._schedule, state, self._recorder, n
+        )
+        return state
 
     def evaluate(self, state: DQNState, n_episodes: int) -> tuple[np.ndarray, np.ndarray]:
         returns, finite = evaluate(self._structure, n_episodes, self._mesh, self._hp, state)
         return np.asarray(returns), np.asarray(finite)
+
+    def statistics(self, index: int) -> Mapping[str, UpdateStatistic] | None:
+        return recording.statistics_of(jax.tree.map(lambda leaf: leaf[index], self._recorder))
 
     def member(self, state: DQNState, index: int) -> DQNState:
         return jax.tree.map(lambda leaf: leaf[index], state)
@@ -117,8 +125,9 @@ def segment(
     hp: TracedHyperparameters,
     schedule_timesteps: jax.Array,
     state: DQNState,
+    recorder: Recorder,
     n_iterations: jax.Array,
-) -> DQNState:
+) -> tuple[DQNState, Recorder]:
     """Iterations of every member.
 
     Args:
@@ -127,15 +136,16 @@ def segment(
         hp: Traced hyperparameters, leaves ``[M]``.
         schedule_timesteps: Of the exploration schedule, float32 ``[M]``.
         state: Leaves ``[M, ...]``.
+        recorder: The same.
         n_iterations: For each member, int32 ``[M]``; 0 leaves it as it is.
     """
 
-    def one(hp: Any, schedule: jax.Array, state: DQNState, n: jax.Array) -> DQNState:
-        nothing = Recorder(None, None, jnp.int32(0), jnp.int32(0))
-        state, _ = learner.run_segment(structure, hp, schedule, state, nothing, n, _MEMBERS)
-        return state
+    def one(
+        hp: Any, schedule: jax.Array, state: DQNState, recorder: Recorder, n: jax.Array
+    ) -> tuple[DQNState, Recorder]:
+        return learner.run_segment(structure, hp, schedule, state, recorder, n, _MEMBERS)
 
-    return _over_members(one, mesh)(hp, schedule_timesteps, state, n_iterations)
+    return _over_members(one, mesh)(hp, schedule_timesteps, state, recorder, n_iterations)
 
 
 @functools.partial(jax.jit, static_argnames=("structure", "n_episodes", "mesh"))

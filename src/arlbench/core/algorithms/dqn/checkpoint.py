@@ -24,6 +24,14 @@ _RUNNER_STATE = ("normalizer_state", "env_state", "obs", "rng", "global_step")
 #: Parts that belong to the environment.
 ENVIRONMENT_PARTS = ("env_state", "obs")
 
+#: Parts that are records, with the setting that keeps them.
+TRACKED_PARTS = {
+    "trajectories": "track_trajectories",
+    "loss": "track_metrics",
+    "grads": "track_metrics",
+    "td_error": "track_metrics",
+}
+
 
 def checkpoint_factory(
     runner_state: DQNRunnerState, train_result: DQNTrainingResult | None

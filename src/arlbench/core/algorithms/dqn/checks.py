@@ -14,22 +14,6 @@ from arlbench.errors import ConfigurationError, ConsumedStateError, UnknownEnvir
 # What the three convolutions of CNNQ leave of a side must be at least one pixel.
 _SMALLEST_IMAGE = 36
 
-# Counters in the program have 32 bits.
-_INT32_MAX = 2**31 - 1
-
-
-def positive_whole(name: str, value: Any) -> int:
-    """The value as an int; ``1e5`` is welcome, 0.5 is not."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _INT32_MAX:
-        return value
-    raise ConfigurationError(
-        f"{name} must be a positive whole number of at most {_INT32_MAX}, not {value!r}."
-    )
-
 
 def environments(env: Any, eval_env: Any, cnn_policy: bool) -> None:
     """Raises where DQN cannot learn in the one or be evaluated in the other."""

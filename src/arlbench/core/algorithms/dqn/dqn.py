@@ -15,7 +15,6 @@ from flax.core.frozen_dict import FrozenDict
 
 from arlbench.core.algorithms.algorithm import Algorithm, OnProgress, TrainingProgress
 from arlbench.core.algorithms.dqn import (
-    ahead,
     allocation,
     beginning,
     checkpoint,
@@ -25,8 +24,9 @@ from arlbench.core.algorithms.dqn import (
     training,
 )
 from arlbench.core.algorithms.dqn.batched import DQNBatch
+from arlbench.core.algorithms.dqn.forecast import DQNForecast
 from arlbench.core.algorithms.dqn.models import CNNQ, MLPQ
-from arlbench.core.algorithms.dqn.recording import Recorder
+from arlbench.core.algorithms.dqn.recording import Recorder, Tracking
 from arlbench.core.algorithms.dqn.state import (
     DQNMetrics,
     DQNRunnerState,
@@ -37,6 +37,7 @@ from arlbench.core.algorithms.dqn.state import (
     Transition,
 )
 from arlbench.core.algorithms.pacing import Pacer
+from arlbench.core.checks import positive_whole
 from arlbench.core.environments import Environment
 from arlbench.core.randomness import typed_key
 from arlbench.errors import ConfigurationError
@@ -59,6 +60,7 @@ class DQN(Algorithm):
     name: str = "dqn"
     structure: hyperparameters.Structure
     environment_parts = checkpoint.ENVIRONMENT_PARTS
+    tracked_parts = checkpoint.TRACKED_PARTS
     batch_class = DQNBatch
 
     def __init__(
@@ -73,6 +75,7 @@ class DQN(Algorithm):
         track_trajectories: bool = False,
         track_metrics: bool = False,
         memory_limit_gib: float = 4.0,
+        track_statistics: bool = False,
     ) -> None:
         """Binds DQN to an environment; nothing is compiled or allocated yet.
 
@@ -87,6 +90,7 @@ class DQN(Algorithm):
             track_trajectories: Return every step.
             track_metrics: Return every update's loss, gradients and TD errors.
             memory_limit_gib: Refuse runs whose buffer and records would take more.
+            track_statistics: Tell ``on_progress`` mean and deviation of what updates gave.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -98,6 +102,7 @@ class DQN(Algorithm):
         self.eval_eps = float(hyperparameters.check_probability("eval_eps", eval_eps))
         self.cnn_policy = bool(cnn_policy)
         self.track_trajectories, self.track_metrics = bool(track_trajectories), bool(track_metrics)
+        self.track_statistics = bool(track_statistics)
         self.memory_limit_gib = hyperparameters.check_positive("memory_limit_gib", memory_limit_gib)
         self._pacer = Pacer()
         choices = hyperparameters.entries(hyperparameters.nas_config_space)
@@ -336,33 +341,22 @@ class DQN(Algorithm):
         return loop.run(programs.unshared(state), self._room_for_records(state, plan))
 
     def _room_for_records(self, state: DQNState, plan: training.Plan) -> Recorder:
-        tracked = self.track_trajectories, self.track_metrics
+        tracked = Tracking(self.track_trajectories, self.track_metrics, self.track_statistics)
         return allocation.recorder_shapes(
-            self.structure, self.hp, state, plan, *tracked, self.memory_limit_gib
+            self.structure, self.hp, state, plan, tracked, self.memory_limit_gib
         )
 
-    def check_memory(self, capacity: int | None = None, size: int | None = None) -> int:
-        """The rows that :meth:`init` would allocate, for ``buffer_size`` or another size.
+    def evaluate(self, runner_state: DQNRunnerState, n_eval_episodes: int = 10) -> jax.Array:
+        """Undiscounted returns of whole episodes in ``eval_env``, ``[n_eval_episodes]``."""
+        checks.not_consumed(runner_state)
+        n = positive_whole("n_eval_episodes", n_eval_episodes)
+        normalize = self.hp.normalize_observations
+        return programs.evaluate(self._agent, n, runner_state, normalize)[0]
 
-        Raises:
-            MemoryLimitError: Saying how much it would take and what to change.
-        """
-        size = self.hpo_config["buffer_size"] if size is None else size
-        return allocation.rows_to_allocate(self._agent, size, capacity, self.memory_limit_gib)
-
-    def rehearsals(self, capacity: int, n_eval_episodes: int) -> dict[str, Callable[[], Any]]:
-        """See :class:`Algorithm`."""
-        return ahead.rehearsals(self.structure, self.hp, capacity, n_eval_episodes)
-
-    def estimated_cost(self, n_total_timesteps: int | float) -> float:
-        """The work of such a training, in gradient steps of one transition."""
-        return hyperparameters.estimated_cost(self.hpo_config, self.env.n_envs, n_total_timesteps)
-
-    def evaluation_interval(self, n_total_timesteps: int | float, n_eval_steps: int) -> int:
-        """Environment steps between two evaluations of such a training."""
-        steps_per_iteration = self.env.n_envs * self.hpo_config["train_freq"]
-        plan = training.make_plan(n_total_timesteps, n_eval_steps, 1, None, steps_per_iteration)
-        return plan.n_iterations * steps_per_iteration
+    @property
+    def forecast(self) -> DQNForecast:
+        """What trainings with the present configuration would take."""
+        return DQNForecast(self)
 
     def _set_hpo_config(
         self,

@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import math
 import numbers
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ from ConfigSpace import (
 )
 
 from arlbench.core.algorithms.dqn.models import ACTIVATIONS
+from arlbench.core.checks import known_names
 from arlbench.core.environments import Environment
 from arlbench.errors import ConfigurationError, did_you_mean
 
@@ -229,19 +230,11 @@ def resolve(
             f"A configuration must be a Configuration or a mapping, not a {type(config).__name__}."
         )
     given = {k: v for k, v in dict(config or {}).items() if v is not None}
-    check_names(given, list(space), kind)
+    known_names(given, space, kind)
     return {
         name: check_value(name, {**(current or {}), **given}.get(name, entry.default_value))
         for name, entry in space.items()
     }
-
-
-def check_names(names: Iterable[str], known: list[str], kind: str) -> None:
-    """Raises where a name is not known, with the nearest that is."""
-    for name in names:
-        if name not in known:
-            hint = did_you_mean(name, known) or f" Known: {', '.join(known)}."
-            raise ConfigurationError(f"Unknown {kind} '{name}'.{hint}")
 
 
 def check_value(name: str, value: Any) -> Any:

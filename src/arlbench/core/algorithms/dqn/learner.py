@@ -208,7 +208,7 @@ def gradient_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
     batch: StoredTransition = replay.gather(buffer, rows)
 
     read_batch = partial(read, structure.agent, runner.normalizer_state, hp.normalize_observations)
-    train_state, loss, td_error, grads = update(
+    outcome = update(
         runner.train_state,
         read_batch(batch.obs),
         weights,
@@ -219,13 +219,14 @@ def gradient_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
         hp.gamma,
     )
     if structure.prioritised:
-        priorities = jnp.abs(td_error) + hp.buffer_epsilon
+        priorities = jnp.abs(outcome.td_error) + hp.buffer_epsilon
         buffer = replay.set_priorities(buffer, rows, priorities, hp.buffer_alpha, active)
-    train_state = lockstep.keep(active, train_state, runner.train_state)
+    train_state = lockstep.keep(active, outcome.train_state, runner.train_state)
     runner = runner._replace(train_state=follow_without_target(hp, train_state))
+    metrics = DQNMetrics(outcome.loss, outcome.grads, outcome.td_error)
     return carry._replace(
         state=DQNState(runner, buffer),
-        recorder=record_update(carry.recorder, DQNMetrics(loss, grads, td_error)),
+        recorder=record_update(carry.recorder, metrics, outcome.q_value, active),
         sample_draws=draws,
     )
 

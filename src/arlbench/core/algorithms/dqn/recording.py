@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from arlbench.core import running_statistics
+from arlbench.core.algorithms.algorithm import UpdateStatistic
 from arlbench.core.algorithms.dqn.state import DQNMetrics, StoredTransition, Transition
+from arlbench.core.lockstep import Active, keep
+from arlbench.core.running_statistics import RunningStatisticsState
+
+#: What statistics are of, one number an update: the gradient's Euclidean norm and the
+#: variance of its entries, the loss, and the batch's mean absolute TD error and mean
+#: value of the actions taken.
+STATISTICS = ("grad_norm", "grad_variance", "loss", "td_error", "q_value")
 
 # Stands for an array wherever only its shape is known yet.
 _Shape = cast(Any, jax.ShapeDtypeStruct)
+
+
+class Tracking(NamedTuple):
+    """What is to be recorded."""
+
+    trajectories: bool = False
+    metrics: bool = False
+    statistics: bool = False
 
 
 class Recorder(NamedTuple):
@@ -21,12 +40,21 @@ class Recorder(NamedTuple):
         metrics: Room for ``U`` updates.
         n_steps: Vector steps written, int32 ``[]``.
         n_updates: Updates written, int32 ``[]``.
+        statistics: Of all updates, vectors of ``STATISTICS``.
     """
 
     trajectories: Transition | None
     metrics: DQNMetrics | None
     n_steps: jax.Array
     n_updates: jax.Array
+    statistics: RunningStatisticsState | None = None
+
+
+def shapes_without_records(track_statistics: bool) -> Recorder:
+    """Shapes and dtypes of a recorder that keeps nothing of single steps and updates."""
+    counter = _Shape((), jnp.int32)
+    statistics = _shape_of_statistics() if track_statistics else None
+    return Recorder(None, None, counter, counter, statistics)
 
 
 def shapes(
@@ -36,6 +64,7 @@ def shapes(
     batch_size: int,
     n_steps: int | None,
     n_updates: int | None,
+    track_statistics: bool = False,
 ) -> Recorder:
     """Shapes and dtypes of a recorder.
 
@@ -46,8 +75,8 @@ def shapes(
         batch_size: Transitions in an update.
         n_steps: Vector steps to make room for, or None to track none.
         n_updates: Updates to make room for, or None to track none.
+        track_statistics: Whether to keep statistics of all updates.
     """
-    counter = _Shape((), jnp.int32)
     # Nothing can be written into no rows, not even in a branch that is never taken.
     n_steps, n_updates = (n if n is None else max(n, 1) for n in (n_steps, n_updates))
     trajectories = metrics = None
@@ -67,7 +96,9 @@ def shapes(
             grads=_stack(params, (n_updates,)),
             td_error=_Shape((n_updates, batch_size), jnp.float32),
         )
-    return Recorder(trajectories, metrics, counter, counter)
+    return shapes_without_records(track_statistics)._replace(
+        trajectories=trajectories, metrics=metrics
+    )
 
 
 def make_room(recorder_shapes: Recorder) -> Recorder:
@@ -77,7 +108,9 @@ def make_room(recorder_shapes: Recorder) -> Recorder:
         nothing = jnp.nan if jnp.issubdtype(x.dtype, jnp.inexact) else 0
         return jnp.full(x.shape, nothing, x.dtype)
 
-    return jax.tree.map(fill, recorder_shapes)
+    statistics = None if recorder_shapes.statistics is None else _no_statistics()
+    records = jax.tree.map(fill, recorder_shapes._replace(statistics=None))
+    return records._replace(statistics=statistics)
 
 
 def record_step(recorder: Recorder, step: Transition) -> Recorder:
@@ -91,14 +124,59 @@ def record_step(recorder: Recorder, step: Transition) -> Recorder:
     )
 
 
-def record_update(recorder: Recorder, metrics: DQNMetrics) -> Recorder:
-    """Keeps one update."""
+def record_update(
+    recorder: Recorder, metrics: DQNMetrics, q_value: jax.Array, active: Active
+) -> Recorder:
+    """Keeps one update.
+
+    Args:
+        recorder: Where.
+        metrics: What the update gave.
+        q_value: Values of the batch's actions, ``[B]``.
+        active: Whether the update counts.
+    """
+    if recorder.statistics is not None:
+        numbers = _numbers_of(metrics, q_value)
+        after = running_statistics.update(recorder.statistics, numbers[None])
+        recorder = recorder._replace(statistics=keep(active, after, recorder.statistics))
     if recorder.metrics is None:
         return recorder
     return recorder._replace(
         metrics=_write(recorder.metrics, recorder.n_updates, metrics),
         n_updates=recorder.n_updates + 1,
     )
+
+
+def _numbers_of(metrics: DQNMetrics, q_value: jax.Array) -> jax.Array:
+    """The numbers of one update that ``STATISTICS`` names, float32 ``[5]``."""
+    leaves = jax.tree.leaves(metrics.grads)
+    size = sum(leaf.size for leaf in leaves)
+    squares = sum(jnp.sum(jnp.square(leaf)) for leaf in leaves)
+    mean = sum(jnp.sum(leaf) for leaf in leaves) / size
+    variance = jnp.maximum(squares / size - jnp.square(mean), 0.0)
+    td_error = jnp.mean(jnp.abs(metrics.td_error))
+    return jnp.stack([jnp.sqrt(squares), variance, metrics.loss, td_error, jnp.mean(q_value)])
+
+
+def statistics_of(recorder: Recorder) -> dict[str, UpdateStatistic] | None:
+    """Mean and standard deviation over all updates so far, 0 where there was none."""
+    if recorder.statistics is None:
+        return None
+    count, mean, summed_variance, _ = map(np.asarray, recorder.statistics)
+    std = np.sqrt(summed_variance / max(int(count), 1))
+    return {
+        name: UpdateStatistic(float(m), float(s))
+        for name, m, s in zip(STATISTICS, mean, std, strict=True)
+    }
+
+
+@functools.cache
+def _shape_of_statistics() -> RunningStatisticsState:
+    return jax.eval_shape(_no_statistics)
+
+
+def _no_statistics() -> RunningStatisticsState:
+    return running_statistics.init_state((len(STATISTICS),))
 
 
 def written(recorder: Recorder) -> tuple[Transition | None, DQNMetrics | None]:

@@ -12,11 +12,11 @@ import numpy as np
 
 from arlbench.core.algorithms.algorithm import OnProgress, TrainingProgress
 from arlbench.core.algorithms.dqn import acting, beginning, learner, programs, recording
-from arlbench.core.algorithms.dqn.checks import positive_whole
 from arlbench.core.algorithms.dqn.hyperparameters import Structure, TracedHyperparameters
 from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.algorithms.dqn.state import DQNState, DQNTrainingResult, DQNTrainReturnT
 from arlbench.core.algorithms.pacing import Pacer
+from arlbench.core.checks import positive_whole
 from arlbench.errors import ConfigurationError, DivergenceError
 
 
@@ -196,7 +196,7 @@ class HostTraining:
             if not finite:
                 raise self._diverged(state, recorder)
             self._returns.append(np.asarray(returns))
-            if self._wants_to_stop(state):
+            if self._wants_to_stop(state, recorder):
                 break
         return state, self._result(recorder)
 
@@ -219,15 +219,19 @@ class HostTraining:
             self._pacer.took(n, time.perf_counter() - begin)
             self._timesteps += n * self._plan.steps_per_iteration
             remaining -= n
-            if self._wants_to_stop(state):
+            if self._wants_to_stop(state, recorder):
                 return state, recorder, True
         return state, recorder, False
 
-    def _wants_to_stop(self, state: DQNState) -> bool:
+    def _wants_to_stop(self, state: DQNState, recorder: Recorder) -> bool:
         if self._on_progress is None:
             return False
         progress = TrainingProgress(
-            state, self._timesteps, self._plan.total_timesteps, self._eval_rewards()
+            state,
+            self._timesteps,
+            self._plan.total_timesteps,
+            self._eval_rewards(),
+            recording.statistics_of(recorder),
         )
         return bool(self._on_progress(progress))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import chex
 import jax
@@ -16,6 +16,24 @@ from arlbench.core.algorithms.dqn.state import DQNTrainState
 from arlbench.core.observations import encode
 
 
+class UpdateOutcome(NamedTuple):
+    """What a gradient step gives.
+
+    Attributes:
+        train_state: After it.
+        loss: ``[]``.
+        td_error: ``[B]``.
+        grads: Like the parameters.
+        q_value: Values of the actions taken, before it, ``[B]``.
+    """
+
+    train_state: DQNTrainState
+    loss: jax.Array
+    td_error: jax.Array
+    grads: Any
+    q_value: jax.Array
+
+
 def update(
     train_state: DQNTrainState,
     features: jax.Array,
@@ -25,7 +43,7 @@ def update(
     rewards: jax.Array,
     terminated: jax.Array,
     gamma: chex.Numeric,
-) -> tuple[DQNTrainState, jax.Array, jax.Array, Any]:
+) -> UpdateOutcome:
     """One step down the gradient of the weighted loss.
 
     Args:
@@ -37,9 +55,6 @@ def update(
         rewards: ``[B]``.
         terminated: ``[B]``.
         gamma: Discount.
-
-    Returns:
-        ``(train_state, loss [], td_error [B], grads)``.
     """
     bootstrap_params = train_state.target_params
     if bootstrap_params is None:
@@ -56,7 +71,9 @@ def update(
         return losses.weighted_loss(td_error, is_weights), td_error
 
     (loss, td_error), grads = jax.value_and_grad(loss_fn, has_aux=True)(train_state.params)
-    return train_state.apply_gradients(grads=grads), loss, td_error, grads
+    return UpdateOutcome(
+        train_state.apply_gradients(grads=grads), loss, td_error, grads, td_error + targets
+    )
 
 
 def update_once(
@@ -78,7 +95,7 @@ def update_once(
     train_state = train_state.replace(
         opt_state=with_learning_rate(train_state.opt_state, hp.learning_rate)
     )
-    train_state, loss, td_error, grads = update(
+    train_state, loss, td_error, grads, _ = update(
         train_state,
         encode(space, obs, agent.images),
         is_weights,

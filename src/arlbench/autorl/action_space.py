@@ -1,0 +1,125 @@
+"""Hyperparameters as actions of gymnasium."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ConfigSpace import (
+    CategoricalHyperparameter,
+    ConfigurationSpace,
+    UniformIntegerHyperparameter,
+)
+from gymnasium import spaces
+
+from arlbench.core.checks import known_names
+from arlbench.errors import ConfigurationError
+
+
+class Choice(spaces.Space):
+    """One of several values, as itself and not as its number."""
+
+    def __init__(self, values: Sequence[Any], seed: int | None = None) -> None:
+        super().__init__(None, None, seed)
+        self.values = tuple(values)
+
+    def sample(self, mask: Any = None, probability: Any = None) -> Any:
+        return self.values[int(self.np_random.integers(len(self.values)))]
+
+    def contains(self, x: Any) -> bool:
+        return _plain(x) in self.values
+
+    @property
+    def is_np_flattenable(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"Choice({', '.join(map(repr, self.values))})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Choice) and self.values == other.values
+
+    __hash__ = None  # type: ignore[assignment]  # like gymnasium's own spaces
+
+
+class HyperparameterSpace(spaces.Dict):
+    """Changes of hyperparameters, by name; those that an action leaves out stay as they are.
+
+    Ranges are those in which to search; ``step`` takes every value that is possible.
+    """
+
+    def __init__(self, config_space: ConfigurationSpace, seed: int | None = None) -> None:
+        self.config_space = config_space
+        super().__init__({name: _space_of(config_space[name]) for name in config_space}, seed=seed)
+
+    def sample(self, mask: Any = None, probability: Any = None) -> dict[str, Any]:
+        """Every hyperparameter that is active, at random."""
+        values = {name: space.sample() for name, space in self.spaces.items()}
+        return {k: v for k, v in values.items() if k not in inactive(self.config_space, values)}
+
+    def contains(self, x: Any) -> bool:
+        return isinstance(x, Mapping) and all(
+            name in self.spaces and self.spaces[name].contains(_boxed(self.spaces[name], value))
+            for name, value in x.items()
+        )
+
+
+def _space_of(hyperparameter: Any) -> spaces.Space:
+    if isinstance(hyperparameter, CategoricalHyperparameter):
+        return Choice([_plain(value) for value in hyperparameter.choices])
+    lower, upper = hyperparameter.lower, hyperparameter.upper
+    whole = isinstance(hyperparameter, UniformIntegerHyperparameter)
+    return spaces.Box(lower, upper, (), np.int64 if whole else np.float64)
+
+
+def _boxed(space: spaces.Space, value: Any) -> Any:
+    return np.asarray(value, space.dtype) if isinstance(space, spaces.Box) else value
+
+
+def _plain(value: Any) -> Any:
+    """A Python value, where it is one of NumPy of no dimensions."""
+    return (
+        value.item()
+        if isinstance(value, np.generic | np.ndarray) and np.ndim(value) == 0
+        else value
+    )
+
+
+def inactive(config_space: ConfigurationSpace, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters that have no effect at these values, each with its condition."""
+    return {
+        condition.child.name: condition
+        for condition in config_space.conditions
+        if not condition.satisfied_by_value(dict(values))
+    }
+
+
+def changes(
+    action: Any, config_space: ConfigurationSpace, current: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The values that an action gives.
+
+    Args:
+        action: A configuration, or a mapping of some hyperparameters.
+        config_space: What there is.
+        current: Values of all hyperparameters before it.
+
+    Raises:
+        ConfigurationError: If one is unknown, or has no effect under the others.
+    """
+    if not isinstance(action, Mapping):
+        raise ConfigurationError(
+            f"An action must be a Configuration or a mapping, not a {type(action).__name__}."
+        )
+    given = {str(name): _plain(value) for name, value in dict(action).items()}
+    known_names(given, config_space, "hyperparameter")
+    without_effect = inactive(config_space, {**current, **given})
+    for name in given:
+        if name in without_effect:
+            condition = without_effect[name]
+            raise ConfigurationError(
+                f"{name} has no effect unless {condition.parent.name} is {condition.value}; leave "
+                f"it out, or set {condition.parent.name} too."
+            )
+    return given

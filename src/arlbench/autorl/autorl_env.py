@@ -1,0 +1,287 @@
+"""Configuring a learner while it learns, as an environment of gymnasium."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium
+import jax
+import numpy as np
+from ConfigSpace import Configuration, ConfigurationSpace
+
+from arlbench.autorl.action_space import HyperparameterSpace, changes
+from arlbench.autorl.checkpointing import ALL, Checkpointer
+from arlbench.autorl.config import AutoRLConfig, seed_in_range
+from arlbench.autorl.learner import make_learner
+from arlbench.autorl.objectives import find_objectives, objective_values
+from arlbench.autorl.schedule import Schedule, begun
+from arlbench.autorl.state_features import find_state_features, observation, observation_space
+from arlbench.autorl.step_result import StepResult
+from arlbench.core.algorithms.algorithm import TrainingProgress
+from arlbench.core.checks import known_names, positive_whole
+from arlbench.core.stopwatch import process_clock
+from arlbench.errors import ConfigurationError, DivergenceError
+
+# What a checkpoint holds beside the learner's state.
+_INFO = "autorl"
+
+
+class Lengths(NamedTuple):
+    """How long a step trains, as ``Algorithm.train`` takes it."""
+
+    n_total_timesteps: int
+    n_eval_steps: int
+    n_eval_episodes: int
+
+
+class AutoRLEnv(gymnasium.Env):
+    """An environment whose actions are configurations of a learner.
+
+    Each step trains the same learner further under the configuration that it is given.
+    Hyperparameters that do not shape the program change without a compilation.
+
+    Args:
+        config: Settings by name; see :class:`AutoRLConfig` for all of them.
+
+    Attributes:
+        action_space: Hyperparameters by name, in the ranges in which to search them.
+        observation_space: ``steps``, and the state features that were asked for.
+        config_space: The hyperparameters as ConfigSpace describes them.
+
+    Raises:
+        ConfigurationError: If a setting is unknown or impossible.
+        UnknownEnvironmentError: If the environment cannot be learnt in.
+        MissingExtraError: If an objective needs a package that is not installed.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012  (gymnasium's own type)
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        self._settings = AutoRLConfig.of(config)
+        self._objectives = find_objectives(self._settings.objectives)
+        self._features = find_state_features(self._settings.state_features)
+        self._algorithm = make_learner(self._settings, self._features)
+        parts = [*self._algorithm.checkpoint_template(), ALL]
+        known_names(self._settings.checkpoint, parts, "part of a checkpoint")
+        self.config_space: ConfigurationSpace = self._algorithm.get_hpo_config_space()
+        self.action_space = HyperparameterSpace(self.config_space)
+        self.observation_space = observation_space(self._features, self._settings)
+        self._schedule: Schedule | None = None
+        self._checkpoints: list[str] = []
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Every setting by name."""
+        return dataclasses.asdict(self._settings)
+
+    @property
+    def objectives(self) -> list[str]:
+        """What a step returns, by name."""
+        return list(self._settings.objectives)
+
+    @property
+    def hpo_config(self) -> dict[str, Any]:
+        """Every hyperparameter's present value."""
+        return dict(self._algorithm.hpo_config)
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """The checkpoints that this object has written, oldest first."""
+        return list(self._checkpoints)
+
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Begins a schedule with a new learner and default hyperparameters.
+
+        Args:
+            seed: What the run's random key is made of; the settings' ``seed`` where None.
+            options: There are none.
+
+        Returns:
+            Nothing yet: ``({}, {})``.
+        """
+        super().reset(seed=seed)
+        known_names(options or {}, [], "option")
+        self._algorithm = make_learner(self._settings, self._features)
+        self._schedule = Schedule(self._settings.seed if seed is None else seed_in_range(seed))
+        return {}, {}
+
+    def step(  # type: ignore[override]
+        self,
+        action: Configuration | Mapping[str, Any],
+        checkpoint_path: str | Path | None = None,
+        n_total_timesteps: int | float | None = None,
+        n_eval_steps: int | None = None,
+        n_eval_episodes: int | None = None,
+        seed: int | None = None,
+    ) -> tuple[dict[str, np.ndarray], dict[str, float], bool, bool, dict[str, Any]]:
+        """Trains the learner further under another configuration.
+
+        Args:
+            action: A configuration, or a mapping of the hyperparameters to change; the
+                others stay as they are.
+            checkpoint_path: Go on from this checkpoint, also with its place in the
+                schedule and its hyperparameters, where it was written by this class.
+            n_total_timesteps: Environment steps of this step, instead of the settings'.
+            n_eval_steps: Evaluations, the same.
+            n_eval_episodes: Episodes of each evaluation, the same.
+            seed: What the run's key is made of; only for a schedule's first step.
+
+        Returns:
+            ``(obs, objectives, terminated, truncated, info)``. ``terminated`` is always
+            False; ``truncated`` after the last step of the schedule, or when learning
+            has become non-finite. ``info`` holds ``train_info_df``, ``train_seconds``,
+            ``compile_seconds``, and where there is one ``checkpoint`` or ``diverged_at``.
+
+        Raises:
+            ConfigurationError: If there is no step to take, or if the action is unknown,
+                impossible or without effect.
+            CheckpointError: If the checkpoint is damaged, or of another environment,
+                network or algorithm.
+        """
+        schedule = self._seeded(begun(self._schedule), seed)
+        lengths = self._lengths(n_total_timesteps, n_eval_steps, n_eval_episodes)
+        current = self.hpo_config
+        if checkpoint_path is None:
+            schedule.require_open()
+        else:
+            schedule, current = self._loaded(checkpoint_path, schedule)
+        changed = changes(action, self.config_space, current)
+        self._algorithm.update_hpo_config({**current, **changed})
+        # A training that is interrupted has taken over the state that was here.
+        self._schedule = None
+        result, train_result, state = self._train(schedule, lengths)
+        after = schedule.after(
+            result.ended_at, float(result.curve[-1]), state, self._settings.n_steps
+        )
+        self._schedule = after if result.diverged_at is None else after.diverged()
+        return (
+            observation(self._features, result, self._settings, after.config_step),
+            objective_values(self._objectives, result, self._settings.optimize_objectives),
+            False,
+            bool(self._schedule.over),
+            self._info(result, train_result),
+        )
+
+    def eval(self, num_eval_episodes: int = 10) -> np.ndarray:
+        """Undiscounted returns of whole episodes of the present learner, ``[num_eval_episodes]``.
+
+        Raises:
+            ConfigurationError: If no step has been taken.
+        """
+        schedule = begun(self._schedule)
+        if schedule.state is None:
+            raise ConfigurationError("There is no learner before the first step; call step().")
+        return np.asarray(self._algorithm.evaluate(schedule.state[0], num_eval_episodes))
+
+    def _seeded(self, schedule: Schedule, seed: int | None) -> Schedule:
+        if seed is None or seed_in_range(seed) == schedule.seed:
+            return schedule
+        if schedule.state is not None:
+            raise ConfigurationError(
+                f"This run has begun with the seed {schedule.seed}; call reset() before another."
+            )
+        return dataclasses.replace(schedule, seed=int(seed))
+
+    def _lengths(self, *given: Any) -> Lengths:
+        names = Lengths._fields
+        return Lengths(
+            *(
+                positive_whole(name, getattr(self._settings, name) if value is None else value)
+                for name, value in zip(names, given, strict=True)
+            )
+        )
+
+    def _loaded(self, path: str | Path, schedule: Schedule) -> tuple[Schedule, dict[str, Any]]:
+        """Where a checkpoint stands, and its hyperparameters."""
+        loaded = Checkpointer.load(path, self._algorithm, schedule.state)
+        state = loaded.state
+        if schedule.state is None and "rng" not in loaded.parts:
+            state = self._algorithm.restore({"rng": jax.random.key(schedule.seed)}, state)
+        saved = dict(loaded.info.get(_INFO, {}))
+        current = {**self.hpo_config, **saved.pop("hpo_config", {})}
+        saved["last_returns"] = tuple(saved.get("last_returns", schedule.last_returns))
+        place = dataclasses.replace(schedule, **saved, state=state, over="")
+        if place.config_step >= self._settings.n_steps:
+            raise ConfigurationError(
+                f"{loaded.path} stands after step {place.config_step}, and this schedule has "
+                f"{self._settings.n_steps}; set n_steps higher to go on."
+            )
+        return place, current
+
+    def _train(self, schedule: Schedule, lengths: Lengths) -> tuple[StepResult, Any, Any]:
+        """The step's result, the training's and the learner's new state."""
+        algorithm = self._algorithm
+        state = schedule.state
+        if state is None:
+            state = algorithm.init(jax.random.key(schedule.seed))
+        progress: TrainingProgress | None = None
+
+        def on_progress(now: TrainingProgress) -> None:
+            nonlocal progress
+            progress = now
+
+        with contextlib.ExitStack() as stack:
+            meters = {o.name: stack.enter_context(o.meter()) for o in self._objectives if o.meter}
+            clock = process_clock()
+            begin, compiled_before = time.perf_counter(), clock.seconds
+            diverged_at = None
+            try:
+                state, train_result = algorithm.train(
+                    *state,
+                    *lengths,
+                    schedule_timesteps=self._settings.schedule_timesteps,
+                    on_progress=on_progress,
+                )
+            except DivergenceError as error:
+                state, train_result = error.state, error.result
+                diverged_at = schedule.timesteps + error.timesteps
+            elapsed, compiling = time.perf_counter() - begin, clock.seconds - compiled_before
+        interval = algorithm.forecast.evaluation_interval(*lengths[:2])
+        statistics = progress.statistics if progress else None
+        result = StepResult.of(
+            np.asarray(train_result.eval_rewards),
+            lengths.n_eval_steps,
+            timesteps=schedule.timesteps + interval * np.arange(1, lengths.n_eval_steps + 1),
+            train_seconds=max(elapsed - compiling, 0.0),
+            compile_seconds=compiling,
+            statistics=statistics or {},
+            measured={name: read() for name, read in meters.items()},
+            earlier=schedule.last_returns,
+            diverged_at=diverged_at,
+        )
+        return result, train_result, state
+
+    def _info(self, result: StepResult, train_result: Any) -> dict[str, Any]:
+        info = {
+            "train_info_df": result.frame(),
+            "train_seconds": result.train_seconds,
+            "compile_seconds": result.compile_seconds,
+        }
+        if result.diverged_at is not None:
+            return {**info, "diverged_at": result.diverged_at}
+        if self._settings.checkpoint:
+            info["checkpoint"] = self._save(train_result)
+        return info
+
+    def _save(self, train_result: Any) -> str:
+        schedule = begun(self._schedule)
+        folder = Path(self._settings.checkpoint_dir) / self._settings.checkpoint_name
+        place = {
+            "seed": schedule.seed,
+            "config_step": schedule.config_step,
+            "timesteps": schedule.timesteps,
+            "last_returns": schedule.last_returns,
+            "hpo_config": self.hpo_config,
+        }
+        path = Checkpointer(folder, self._settings.checkpoint).save(
+            self._algorithm, schedule.state, train_result, info={_INFO: place}
+        )
+        self._checkpoints.append(str(path))
+        return str(path)

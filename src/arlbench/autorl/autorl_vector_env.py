@@ -1,0 +1,261 @@
+"""Configuring many learners at once, as a vector environment of gymnasium."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from arlbench.autorl.action_space import HyperparameterSpace, changes
+from arlbench.autorl.config import AutoRLConfig, seed_in_range
+from arlbench.autorl.learner import make_learner, options
+from arlbench.autorl.objectives import find_objectives, objective_values
+from arlbench.autorl.schedule import Schedule, begun
+from arlbench.autorl.state_features import find_state_features, observation, observation_space
+from arlbench.autorl.step_result import StepResult
+from arlbench.core.checks import known_names, positive_whole
+from arlbench.errors import ConfigurationError
+from arlbench.population.members import MemberId, MemberResult
+from arlbench.population.state import PopulationState
+from arlbench.population.training import train_population
+
+
+class AutoRLVectorEnv(VectorEnv):
+    """Many learners, each with its own configuration and seed, stepped as one population.
+
+    On the CPU they are spread over all cores (:func:`arlbench.population.use_cores`), on
+    accelerators they are batched. All are in the same step of their schedules. A learner
+    that diverges is truncated and waits for the next ``reset``.
+
+    Args:
+        num_envs: Number of learners.
+        config: Settings as for :class:`AutoRLEnv`, for all of them.
+
+    Attributes:
+        single_action_space: Of one learner; ``action_space`` is a tuple of them.
+        single_observation_space: Of one learner; with a first axis of ``num_envs`` in
+            ``observation_space``.
+        config_space: The hyperparameters as ConfigSpace describes them.
+
+    Raises:
+        ConfigurationError: If a setting is unknown or impossible, or one that only
+            a single learner can have: checkpoints, and objectives that need a meter.
+        UnknownEnvironmentError: If the environment cannot be learnt in.
+    """
+
+    metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
+
+    def __init__(self, num_envs: int, config: Mapping[str, Any] | None = None) -> None:
+        self.num_envs = positive_whole("num_envs", num_envs)
+        self._settings = AutoRLConfig.of(config)
+        self._objectives = find_objectives(self._settings.objectives)
+        self._features = find_state_features(self._settings.state_features)
+        self._refuse_what_only_one_can_have()
+        self._learner = make_learner(self._settings, self._features)
+        self._defaults = dict(self._learner.hpo_config)
+        self.config_space = self._learner.get_hpo_config_space()
+        self.single_action_space = HyperparameterSpace(self.config_space)
+        self.action_space = spaces.Tuple(
+            [HyperparameterSpace(self.config_space) for _ in range(self.num_envs)]
+        )
+        self.single_observation_space = observation_space(self._features, self._settings)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self._schedules: list[Schedule] | None = None
+        self._hpo_configs: list[dict[str, Any]] = []
+        self._observed: list[dict[str, np.ndarray]] = []
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Every setting by name."""
+        return dataclasses.asdict(self._settings)
+
+    @property
+    def hpo_configs(self) -> list[dict[str, Any]]:
+        """Every hyperparameter's present value, of each learner."""
+        return [dict(config) for config in self._hpo_configs]
+
+    def reset(  # type: ignore[override]
+        self,
+        *,
+        seed: int | Sequence[int] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Begins schedules with new learners and default hyperparameters.
+
+        Args:
+            seed: Of each learner; a single one is counted up from; the settings' where None.
+            options: There are none.
+
+        Returns:
+            Nothing yet: ``({}, {})``.
+        """
+        known_names(options or {}, [], "option")
+        seeds = self._seeds(self._settings.seed if seed is None else seed)
+        self._schedules = [Schedule(seed) for seed in seeds]
+        self._hpo_configs = [dict(self._defaults) for _ in seeds]
+        return {}, {}
+
+    def step(  # type: ignore[override]
+        self,
+        actions: Sequence[Mapping[str, Any]],
+        n_total_timesteps: int | float | None = None,
+    ) -> tuple[
+        dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray, np.ndarray, dict[str, Any]
+    ]:
+        """Trains every learner further under its own configuration.
+
+        Args:
+            actions: For each learner a configuration or a mapping of the hyperparameters
+                to change.
+            n_total_timesteps: Environment steps of each learner, instead of the settings'.
+
+        Returns:
+            ``(obs, objectives, terminated, truncated, info)``: observations and objectives
+            by name with a first axis of ``num_envs``; of a learner that has diverged
+            earlier the last ones again, and NaN. ``info`` holds ``train_info_df``, a list
+            of frames, ``train_seconds``, ``compile_seconds`` and ``wall_seconds`` in all.
+
+        Raises:
+            ConfigurationError: If there is no step to take, or if an action is unknown,
+                impossible or without effect.
+        """
+        schedules = self._open_schedules()
+        self._hpo_configs = self._changed(actions)
+        self._schedules = None
+        population = self._train(schedules, n_total_timesteps)
+        by_learner = {member.config_index: member for member in population.members}
+        results = [
+            self._result(schedule, by_learner[i]) if i in by_learner else None
+            for i, schedule in enumerate(schedules)
+        ]
+        self._schedules = [
+            self._after(schedule, result, by_learner[i].parts) if result else schedule
+            for i, (schedule, result) in enumerate(zip(schedules, results, strict=True))
+        ]
+        info = {
+            "train_info_df": [result.frame() if result else None for result in results],
+            "train_seconds": population.train_seconds,
+            "compile_seconds": population.compile_seconds,
+            "wall_seconds": population.wall_seconds,
+        }
+        truncated = np.array([bool(schedule.over) for schedule in self._schedules])
+        return (
+            self._observe(results),
+            self._judge(results),
+            np.zeros(self.num_envs, bool),
+            truncated,
+            info,
+        )
+
+    def _refuse_what_only_one_can_have(self) -> None:
+        if self._settings.checkpoint:
+            raise ConfigurationError(
+                "AutoRLVectorEnv writes no checkpoints; leave out 'checkpoint', or use AutoRLEnv."
+            )
+        for objective in self._objectives:
+            if objective.meter is not None:
+                raise ConfigurationError(
+                    f"'{objective.name}' is measured of a whole process, which here trains many "
+                    "learners; leave it out, or use AutoRLEnv."
+                )
+
+    def _seeds(self, seed: int | Sequence[int]) -> list[int]:
+        if hasattr(seed, "__index__"):
+            first = seed_in_range(seed)
+            return [seed_in_range(first + i) for i in range(self.num_envs)]
+        seeds = [seed_in_range(one) for one in seed]  # type: ignore[union-attr]
+        if len(seeds) != self.num_envs:
+            raise ConfigurationError(f"There are {len(seeds)} seeds for {self.num_envs} learners.")
+        return seeds
+
+    def _open_schedules(self) -> list[Schedule]:
+        schedules = begun(self._schedules)
+        if all(schedule.over for schedule in schedules):
+            schedules[0].require_open()
+        return schedules
+
+    def _changed(self, actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The configuration of each learner after its action."""
+        if isinstance(actions, Mapping) or len(actions) != self.num_envs:
+            raise ConfigurationError(
+                f"Give a list of {self.num_envs} actions, a mapping for each learner."
+            )
+        pairs = zip(actions, self._hpo_configs, strict=True)
+        return [self._checked(i, *pair) for i, pair in enumerate(pairs)]
+
+    def _checked(
+        self, index: int, action: Mapping[str, Any], current: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        try:
+            given = changes(action, self.config_space, current)
+            self._learner.update_hpo_config({**current, **given})
+        except ConfigurationError as error:
+            raise ConfigurationError(f"Learner {index}: {error}") from None
+        return dict(self._learner.hpo_config)
+
+    def _train(self, schedules: list[Schedule], n_total_timesteps: Any) -> Any:
+        settings = self._settings
+        largest = max(config["buffer_size"] for config in self._hpo_configs)
+        parts = {MemberId(i, 0): s.state for i, s in enumerate(schedules) if s.state is not None}
+        return train_population(
+            settings.env_spec,
+            self._hpo_configs,
+            [[schedule.seed] for schedule in schedules],
+            n_total_timesteps=n_total_timesteps or settings.n_total_timesteps,
+            n_eval_steps=settings.n_eval_steps,
+            n_eval_episodes=settings.n_eval_episodes,
+            eval_env_spec=settings.eval_env_spec,
+            nas_config=settings.nas_config,
+            options=options(settings, self._features),
+            schedule_timesteps=settings.schedule_timesteps,
+            members=[MemberId(i, 0) for i, schedule in enumerate(schedules) if not schedule.over],
+            state=PopulationState(parts),
+            algorithm=settings.algorithm,
+            # Rows for the whole schedule, so that no step needs another program.
+            capacity=min(largest, settings.n_steps * settings.n_total_timesteps),
+            keep_state=True,
+        )
+
+    def _observe(self, results: Sequence[StepResult | None]) -> dict[str, np.ndarray]:
+        """Observations with a first axis of learners; the earlier one where there is no result."""
+        schedules = begun(self._schedules)
+        self._observed = [
+            observation(self._features, result, self._settings, schedules[i].config_step)
+            if result
+            else self._observed[i]
+            for i, result in enumerate(results)
+        ]
+        return {name: np.stack([o[name] for o in self._observed]) for name in self._observed[0]}
+
+    def _judge(self, results: Sequence[StepResult | None]) -> dict[str, np.ndarray]:
+        """Objectives with a first axis of learners; NaN where there is no result."""
+        direction = self._settings.optimize_objectives
+        nothing = dict.fromkeys(self._settings.objectives, np.nan)
+        values = [
+            objective_values(self._objectives, result, direction) if result else nothing
+            for result in results
+        ]
+        return {name: np.array([v[name] for v in values]) for name in nothing}
+
+    def _result(self, schedule: Schedule, member: MemberResult) -> StepResult:
+        diverged_at = member.diverged_at
+        return StepResult(
+            returns=member.returns,
+            timesteps=schedule.timesteps + member.timesteps,
+            train_seconds=member.train_seconds,
+            compile_seconds=member.compile_seconds,
+            statistics=member.statistics or {},
+            measured={},
+            earlier=schedule.last_returns,
+            diverged_at=None if diverged_at is None else schedule.timesteps + diverged_at,
+        )
+
+    def _after(self, schedule: Schedule, result: StepResult, parts: Any) -> Schedule:
+        n_steps = self._settings.n_steps
+        after = schedule.after(result.ended_at, float(result.curve[-1]), parts, n_steps)
+        return after if result.diverged_at is None else after.diverged()

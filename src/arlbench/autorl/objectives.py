@@ -1,0 +1,166 @@
+"""What a step of a schedule is judged by: pure functions of its result.
+
+A new one takes three lines::
+
+    @register_objective("worst_return")
+    def worst_return(result: StepResult) -> float:
+        return float(result.returns[-1].min())
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import importlib.util
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from arlbench.autorl.step_result import StepResult
+from arlbench.core.checks import known_names
+from arlbench.errors import ConfigurationError, MissingExtraError
+
+Value = Callable[[StepResult], float]
+
+#: Made anew for each step and entered around its training; what it yields is called
+#: afterwards for the number that ``StepResult.measured`` then holds.
+Meter = Callable[[], contextlib.AbstractContextManager[Callable[[], float]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """Something to optimise.
+
+    Attributes:
+        name: What it is called.
+        value: Its value for a step.
+        maximise: Whether more of it is better.
+        meter: Measures during the training, where the result alone does not tell.
+        package: A package that it needs.
+        extra: This package's extra that installs it.
+    """
+
+    name: str
+    value: Value
+    maximise: bool = True
+    meter: Meter | None = None
+    package: str | None = None
+    extra: str | None = None
+
+
+_objectives: dict[str, Objective] = {}
+
+
+def register_objective(
+    name: str, *, maximise: bool = True, **further: Any
+) -> Callable[[Value], Value]:
+    """Makes a function an objective, to be named in a configuration.
+
+    Args:
+        name: What it is called.
+        maximise: Whether more of it is better. ``optimize_objectives`` turns its sign
+            where that is wanted otherwise.
+        **further: Other fields of :class:`Objective`.
+
+    Raises:
+        ConfigurationError: If the name is taken.
+    """
+
+    def register(value: Value) -> Value:
+        if name in _objectives:
+            raise ConfigurationError(f"An objective named '{name}' is registered already.")
+        _objectives[name] = Objective(name, value, maximise, **further)
+        return value
+
+    return register
+
+
+def find_objectives(names: Iterable[str]) -> tuple[Objective, ...]:
+    """Objectives by name.
+
+    Raises:
+        ConfigurationError: If one is unknown.
+        MissingExtraError: If one needs a package that is not installed.
+    """
+    names = list(names)
+    known_names(names, _objectives, "objective")
+    found = tuple(_objectives[name] for name in names)
+    for objective in found:
+        if objective.package and importlib.util.find_spec(objective.package) is None:
+            cure = f"arlbench[{objective.extra}]" if objective.extra else objective.package
+            raise MissingExtraError(
+                f"The objective '{objective.name}' needs {objective.package}; install it with "
+                f"pip install '{cure}'."
+            )
+    return found
+
+
+def objective_values(
+    objectives: Iterable[Objective], result: StepResult, direction: str
+) -> dict[str, float]:
+    """Values of a step by name, all to be maximised (``"upper"``) or minimised (``"lower"``)."""
+    upper = direction == "upper"
+    return {
+        o.name: float(o.value(result)) * (1.0 if o.maximise == upper else -1.0) for o in objectives
+    }
+
+
+@register_objective("reward_mean")
+def reward_mean(result: StepResult) -> float:
+    """Mean return of the last evaluation."""
+    return float(result.returns[-1].mean())
+
+
+@register_objective("reward_std", maximise=False)
+def reward_std(result: StepResult) -> float:
+    """Standard deviation of the returns of the last evaluation's episodes."""
+    return float(result.returns[-1].std())
+
+
+@register_objective("reward_auc")
+def reward_auc(result: StepResult) -> float:
+    """Area under the learning curve of the step, divided by the step's length.
+
+    Each evaluation stands for the interval before it; all intervals are equally long.
+    """
+    return float(result.curve.mean())
+
+
+@register_objective("runtime", maximise=False)
+def runtime(result: StepResult) -> float:
+    """Seconds of the training and its evaluations, without compilation."""
+    return result.train_seconds
+
+
+@contextlib.contextmanager
+def _carbon_meter() -> Iterator[Callable[[], float]]:
+    """Measures kilograms of CO2 equivalents, without asking the network anything."""
+    codecarbon = importlib.import_module("codecarbon")
+    # Before its own log_level takes effect it would announce itself.
+    logging.getLogger("codecarbon").setLevel(logging.ERROR)
+    tracker = codecarbon.OfflineEmissionsTracker(
+        country_iso_code=os.environ.get("CODECARBON_COUNTRY_ISO_CODE", "DEU"),
+        output_methods=[],
+        log_level="error",
+        allow_multiple_runs=True,
+    )
+    tracker.start()
+    measured: list[float] = []
+    try:
+        yield lambda: measured[0]
+    finally:
+        measured.append(float(tracker.stop() or 0.0))
+
+
+@register_objective(
+    "emissions", maximise=False, meter=_carbon_meter, package="codecarbon", extra="emissions"
+)
+def emissions(result: StepResult) -> float:
+    """Kilograms of CO2 equivalents of the training, by codecarbon.
+
+    Electricity is taken to come from the country in ``CODECARBON_COUNTRY_ISO_CODE``, such
+    as ``FRA``; Germany where it is not set.
+    """
+    return result.measured["emissions"]

@@ -1,0 +1,67 @@
+"""A schedule: the run of one learner over several configurations."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+from arlbench.errors import ConfigurationError
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """Where a schedule stands between two steps.
+
+    Attributes:
+        seed: What the run's random key is made of.
+        config_step: Steps done.
+        timesteps: Environment steps done.
+        last_returns: Mean return of the last evaluation of each step, ``[config_step]``.
+        state: The learner's state; None before the first step.
+        over: Why no further step can follow; empty while one can.
+    """
+
+    seed: int
+    config_step: int = 0
+    timesteps: int = 0
+    last_returns: tuple[float, ...] = ()
+    state: Any = None
+    over: str = ""
+
+    def require_open(self) -> None:
+        """Raises where no further step can follow."""
+        if self.over:
+            raise ConfigurationError(f"{self.over}; call reset() first.")
+
+    def after(self, timesteps: int, last_return: float, state: Any, n_steps: int) -> Schedule:
+        """Where it stands one step later.
+
+        Args:
+            timesteps: Environment steps done by then.
+            last_return: Mean return of the step's last evaluation.
+            state: The learner's state.
+            n_steps: Steps of the whole schedule.
+        """
+        config_step = self.config_step + 1
+        return Schedule(
+            self.seed,
+            config_step,
+            timesteps,
+            (*self.last_returns, last_return),
+            state,
+            f"All {n_steps} steps of this schedule are done" if config_step >= n_steps else "",
+        )
+
+    def diverged(self) -> Schedule:
+        """The same, but ended because learning became non-finite."""
+        return dataclasses.replace(self, over="Learning diverged in the last step")
+
+
+Begun = TypeVar("Begun")
+
+
+def begun(schedule: Begun | None) -> Begun:
+    """The schedule, or several, if ``reset`` has begun them."""
+    if schedule is None:
+        raise ConfigurationError("No schedule has begun, or a step was interrupted; call reset().")
+    return schedule

@@ -1,0 +1,59 @@
+"""What objectives and state features are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from arlbench.core.algorithms.algorithm import UpdateStatistic
+
+
+class StepResult(NamedTuple):
+    """A step of a schedule, finished.
+
+    Attributes:
+        returns: Undiscounted returns, float32 ``[n_eval_steps, n_eval_episodes]``; NaN
+            for evaluations that were not reached because learning diverged.
+        timesteps: Environment steps since the run began, at each evaluation, int64
+            ``[n_eval_steps]``.
+        train_seconds: Time of the training and its evaluations, compilation apart.
+        compile_seconds: Time spent on compilation.
+        statistics: Of the step's updates, by name; empty where no feature needs them.
+        measured: What objectives' meters read, by the objective's name.
+        earlier: Mean return of the last evaluation of each step before, ``[config_step]``.
+        diverged_at: Environment steps since the run began, after which learning was
+            found to be non-finite; None where it was not.
+    """
+
+    returns: np.ndarray
+    timesteps: np.ndarray
+    train_seconds: float
+    compile_seconds: float
+    statistics: Mapping[str, UpdateStatistic]
+    measured: Mapping[str, float]
+    earlier: tuple[float, ...]
+    diverged_at: int | None
+
+    @property
+    def ended_at(self) -> int:
+        """Environment steps since the run began."""
+        return int(self.timesteps[-1]) if self.diverged_at is None else self.diverged_at
+
+    @property
+    def curve(self) -> np.ndarray:
+        """Mean return of each evaluation, ``[n_eval_steps]``."""
+        return self.returns.mean(axis=1)
+
+    @classmethod
+    def of(cls, returns: np.ndarray, n_eval_steps: int, **further: Any) -> StepResult:
+        """A result, with NaN for the evaluations that are missing from ``returns``."""
+        whole = np.full((n_eval_steps, returns.shape[1]), np.nan, np.float32)
+        whole[: len(returns)] = returns
+        return cls(returns=whole, **further)
+
+    def frame(self) -> pd.DataFrame:
+        """The learning curve: ``steps`` and ``returns``, a row an evaluation."""
+        return pd.DataFrame({"steps": self.timesteps, "returns": self.curve})

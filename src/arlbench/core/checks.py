@@ -1,0 +1,35 @@
+"""Checks at the edge that every room needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from arlbench.errors import ConfigurationError, did_you_mean
+
+# Counters in compiled programs have 32 bits.
+_INT32_MAX = 2**31 - 1
+
+
+def positive_whole(name: str, value: Any) -> int:
+    """The value as an int; ``1e5`` is welcome, 0.5 is not."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _INT32_MAX:
+        return value
+    raise ConfigurationError(
+        f"{name} must be a positive whole number of at most {_INT32_MAX}, not {value!r}."
+    )
+
+
+def known_names(names: Iterable[str], known: Iterable[str], kind: str) -> None:
+    """Raises where a name is not known, with the nearest that is."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known) or f" Known: {', '.join(known)}."
+            raise ConfigurationError(f"Unknown {kind} '{name}'.{hint}")

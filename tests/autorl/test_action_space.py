@@ -1,0 +1,76 @@
+"""Hyperparameters as actions: what is sampled, contained, and changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from arlbench.autorl.action_space import Choice, HyperparameterSpace, changes
+from arlbench.core.algorithms.dqn import DQN
+from arlbench.errors import ConfigurationError
+
+SPACE = DQN.get_hpo_config_space()
+DEFAULTS = dict(SPACE.get_default_configuration())
+CONDITIONAL = {"tau", "target_update_interval"}
+
+
+def test_samples_hold_what_is_active_and_are_actions() -> None:
+    space = HyperparameterSpace(SPACE, seed=0)
+    samples = [space.sample() for _ in range(40)]
+    for sample in samples:
+        expected = set(SPACE) if sample["use_target_network"] else set(SPACE) - CONDITIONAL
+        assert sample.keys() == expected
+        assert space.contains(sample)
+        assert changes(sample, SPACE, DEFAULTS).keys() == expected
+    assert {sample["use_target_network"] for sample in samples} == {True, False}
+
+
+def test_a_seed_gives_the_same_samples() -> None:
+    one, other = HyperparameterSpace(SPACE, seed=3), HyperparameterSpace(SPACE, seed=3)
+    assert [one.sample() for _ in range(3)] == [other.sample() for _ in range(3)]
+
+
+def test_a_part_of_the_hyperparameters_is_an_action_too() -> None:
+    space = HyperparameterSpace(SPACE)
+    assert space.contains({})
+    assert space.contains({"gamma": 0.9, "buffer_batch_size": 32})
+    assert not space.contains({"gamma": 2.0})
+    assert not space.contains({"buffer_batch_size": 5})
+    assert not space.contains({"unknown": 1})
+    assert not space.contains([0.9])
+
+
+def test_ranges_are_those_of_the_search_space() -> None:
+    space = HyperparameterSpace(SPACE)
+    assert (space["gamma"].low, space["gamma"].high) == (0.8, 1.0)
+    assert space["train_freq"].dtype == np.int64
+    assert space["buffer_batch_size"].values == (4, 8, 16, 32, 64)
+
+
+def test_a_choice_is_one_of_its_values() -> None:
+    choice = Choice((4, 8), seed=0)
+    assert {choice.sample() for _ in range(20)} == {4, 8}
+    assert choice.contains(np.int64(8))
+    assert not choice.contains(0)
+    assert repr(choice) == "Choice(4, 8)"
+    assert choice == Choice([4, 8])
+    assert choice != Choice([4])
+
+
+@pytest.mark.parametrize(
+    "value", [0.9, np.float32(0.9), np.array(0.9)], ids=["python", "scalar", "array"]
+)
+def test_numbers_of_any_kind_become_plain_ones(value: Any) -> None:
+    given = changes({"gamma": value}, SPACE, DEFAULTS)["gamma"]
+    assert type(given) is float
+    assert given == pytest.approx(0.9)
+
+
+def test_what_was_active_before_counts() -> None:
+    without_target = {**DEFAULTS, "use_target_network": False}
+    with pytest.raises(ConfigurationError, match="tau has no effect unless use_target_network"):
+        changes({"tau": 0.5}, SPACE, without_target)
+    both = {"tau": 0.5, "use_target_network": True}
+    assert changes(both, SPACE, without_target) == both

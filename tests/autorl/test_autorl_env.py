@@ -1,0 +1,368 @@
+"""A schedule: one learner under one configuration after another."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import jax
+import numpy as np
+import pytest
+from gymnasium.utils import env_checker
+
+import arlbench
+from arlbench.autorl import AutoRLEnv, Checkpointer
+from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
+from arlbench.errors import CheckpointError, ConfigurationError
+from probes import SMALL, Walk, as_numpy, same_bits
+from schedules import RATES, TINY, begun_env, curve, tiny_env
+
+# Every hyperparameter has something to act on, also in the second step.
+BASE = {
+    **SMALL,
+    "buffer_prio_sampling": True,
+    "buffer_alpha": 0.6,
+    "buffer_beta": 0.4,
+    "buffer_epsilon": 1e-3,
+    "tau": 0.8,
+    "initial_epsilon": 0.9,
+    "target_epsilon": 0.1,
+    "exploration_fraction": 0.9,
+}
+
+CHANGES: dict[str, Any] = {
+    "buffer_size": 100,
+    "buffer_alpha": 0.3,
+    "buffer_beta": 1.0,
+    "buffer_epsilon": 0.5,
+    "learning_rate": 3e-3,
+    "gamma": 0.8,
+    "tau": 0.3,
+    "initial_epsilon": 0.5,
+    "target_epsilon": 0.3,
+    "exploration_fraction": 0.1,
+    "use_target_network": False,
+    "train_freq": 4,
+    "gradient_steps": 3,
+    "learning_starts": 240,
+    "target_update_interval": 40,
+    "normalize_observations": True,
+}
+
+
+def second_step(change: Mapping[str, Any]) -> tuple[AutoRLEnv, dict[str, Any]]:
+    """An environment after a second step under another configuration."""
+    env = tiny_env()
+    env.reset()
+    env.step(BASE)
+    *_, info = env.step(change)
+    return env, info
+
+
+def learnt(env: AutoRLEnv) -> Any:
+    """Copies, because the next step takes over the memory."""
+    return as_numpy(env._schedule.state.runner_state.train_state.params)
+
+
+@pytest.fixture(scope="module")
+def unchanged() -> AutoRLEnv:
+    return second_step({})[0]
+
+
+def test_every_traced_hyperparameter_is_changed_in_turn() -> None:
+    assert CHANGES.keys() == set(TracedHyperparameters._fields)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_between_steps_compiles_nothing_and_takes_effect(
+    name: str, unchanged: AutoRLEnv, count_compilations: Any
+) -> None:
+    with count_compilations() as counter:
+        env, info = second_step({name: CHANGES[name]})
+    assert counter.names == []
+    assert info["compile_seconds"] == 0
+    assert env.hpo_config[name] == CHANGES[name]
+    assert not same_bits(learnt(env), learnt(unchanged))
+
+
+def test_a_schedule_is_the_training_in_one_go() -> None:
+    env = begun_env()
+    for _ in range(3):
+        env.step({})
+    dqn = DQN(SMALL, Walk(), nas_config={"hidden_size": 8})
+    state, _ = dqn.train(*dqn.init(jax.random.key(42)), 640, 8, 3)
+    assert same_bits(learnt(env), state.runner_state.train_state.params)
+
+
+def test_switching_prioritised_sampling_on_and_off_is_what_train_does_too() -> None:
+    env = begun_env()
+    for prioritised in (True, False, True):
+        env.step({"buffer_prio_sampling": prioritised, "buffer_alpha": 0.7})
+    dqn = DQN(SMALL, Walk(), nas_config={"hidden_size": 8})
+    state = dqn.init(jax.random.key(42))
+    for change in ({}, True, False, True):
+        if change != {}:
+            dqn.update_hpo_config({"buffer_prio_sampling": change, "buffer_alpha": 0.7})
+        state, _ = dqn.train(*state, 160, 2, 3, schedule_timesteps=640)
+    assert same_bits(learnt(env), state.runner_state.train_state.params)
+
+
+def test_a_step_returns_what_gymnasium_expects() -> None:
+    env = tiny_env()
+    assert env.reset() == ({}, {})
+    obs, objectives, terminated, truncated, info = env.step(SMALL)
+    assert obs["steps"].tolist() == [1, 160]
+    assert env.observation_space.contains(obs)
+    assert (terminated, truncated) == (False, False)
+    frame = info["train_info_df"]
+    assert frame["steps"].tolist() == [80, 160]
+    assert objectives == {"reward_mean": pytest.approx(frame["returns"].iloc[-1])}
+    assert info["train_seconds"] > 0
+    assert "checkpoint" not in info
+
+
+def test_the_curves_of_steps_join() -> None:
+    env = begun_env()
+    obs, *_, info = env.step({}, n_total_timesteps=80, n_eval_steps=1, n_eval_episodes=5)
+    assert info["train_info_df"]["steps"].tolist() == [240]
+    assert obs["steps"].tolist() == [2, 240]
+
+
+def test_the_last_step_truncates_and_reset_begins_anew() -> None:
+    env = begun_env(n_steps=2)
+    first = learnt(env)
+    *_, truncated, _ = env.step({"learning_rate": 0.5})
+    assert truncated
+    with pytest.raises(ValueError, match=r"All 2 steps of this schedule are done; call reset\(\)"):
+        env.step({})
+    env.reset()
+    assert env.hpo_config["learning_rate"] == pytest.approx(3e-4)
+    env.step(SMALL)
+    assert same_bits(learnt(env), first)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_a_seed_is_taken_at_its_word(seed: int) -> None:
+    by_setting, by_reset, by_step = tiny_env(seed=seed), tiny_env(), tiny_env()
+    by_setting.reset()
+    by_reset.reset(seed=seed)
+    by_step.reset()
+    by_setting.step(SMALL)
+    by_reset.step(SMALL)
+    by_step.step(SMALL, seed=seed)
+    assert same_bits(learnt(by_setting), learnt(by_reset))
+    assert same_bits(learnt(by_setting), learnt(by_step))
+    assert not same_bits(learnt(by_setting), learnt(begun_env()))
+
+
+def test_exploration_falls_within_a_step_unless_a_horizon_is_given() -> None:
+    # Without a horizon the second step explores with target_epsilon 0 throughout, so it
+    # does not depend on initial_epsilon; with one it does.
+    def after(initial_epsilon: float, horizon: int | None) -> Any:
+        env = tiny_env(schedule_timesteps=horizon)
+        env.reset()
+        env.step({**SMALL, "target_epsilon": 0.0, "exploration_fraction": 1.0})
+        env.step({"initial_epsilon": initial_epsilon})
+        return learnt(env)
+
+    assert same_bits(after(0.5, None), after(1.0, None))
+    assert not same_bits(after(0.5, 640), after(1.0, 640))
+
+
+def test_eval_plays_whole_episodes_of_the_present_learner() -> None:
+    env = begun_env()
+    returns = env.eval(7)
+    assert returns.shape == (7,)
+    assert same_bits(returns, env.eval(7))
+
+
+def test_the_checkpoint_of_every_step_is_told_and_kept(tmp_path: Path) -> None:
+    env = begun_env(checkpoint=["all"], checkpoint_dir=str(tmp_path), checkpoint_name="mine")
+    *_, info = env.step({})
+    assert env.checkpoints == [str(tmp_path / "mine" / f"checkpoint-{i:06d}") for i in (1, 2)]
+    assert info["checkpoint"] == env.checkpoints[-1]
+
+
+def test_records_are_kept_where_a_checkpoint_asks_for_them(tmp_path: Path) -> None:
+    env = begun_env(checkpoint=["params", "loss", "trajectories"], checkpoint_dir=str(tmp_path))
+    parts = Checkpointer.load(env.checkpoints[0], env._algorithm).parts
+    assert parts.keys() == {"params", "loss", "trajectories"}
+    assert parts["loss"].ndim == 1
+    assert parts["trajectories"].done.shape == (40, 4)
+
+
+def test_a_schedule_goes_on_in_a_new_process_with_the_same_returns(tmp_path: Path) -> None:
+    env = tiny_env(checkpoint=["all"], checkpoint_dir=str(tmp_path))
+    env.reset()
+    curves = [
+        curve(env.step({**SMALL, "learning_rate": rate} if i == 0 else {"learning_rate": rate})[-1])
+        for i, rate in enumerate(RATES)
+    ]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "schedules", env.checkpoints[1]],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    steps, returns = done.stdout.strip().split("] [")
+    assert ast.literal_eval(f"{steps}]") == [4, 640]
+    assert ast.literal_eval(f"[{returns}") == list(itertools.chain(*curves[2:]))
+
+
+def test_a_checkpoint_of_the_network_alone_starts_a_new_run_from_it(tmp_path: Path) -> None:
+    env = begun_env(checkpoint=["params"], checkpoint_dir=str(tmp_path))
+    fresh = tiny_env(seed=5)
+    fresh.reset()
+    state = fresh._loaded(env.checkpoints[0], fresh._schedule)[0].state
+    assert same_bits(state.runner_state.train_state.params, learnt(env))
+    assert same_bits(state.runner_state.rng, jax.random.key(5))
+    assert state.runner_state.global_step == 0
+
+
+def test_divergence_ends_the_schedule(tmp_path: Path) -> None:
+    env = begun_env(
+        checkpoint=["all"],
+        checkpoint_dir=str(tmp_path),
+        objectives=["reward_mean", "runtime"],
+        state_features=["grad_info", "return_history"],
+    )
+    obs, objectives, terminated, truncated, info = env.step({"learning_rate": 1e30})
+    assert (terminated, truncated) == (False, True)
+    assert np.isnan(objectives["reward_mean"])
+    assert objectives["runtime"] < 0
+    assert 160 < info["diverged_at"] <= 320
+    assert "checkpoint" not in info
+    assert env.observation_space.contains(obs)
+    with pytest.raises(ConfigurationError, match="diverged in the last step"):
+        env.step({})
+
+
+def test_it_is_an_environment_of_gymnasium() -> None:
+    env = tiny_env(state_features=["grad_info", "return_history"])
+    assert isinstance(env, gymnasium.Env)
+    assert env.unwrapped is env
+    env_checker.check_reset_options(env)
+    env_checker.check_reset_return_info_deprecation(env)
+    env_checker.check_seed_deprecation(env)
+    env_checker.check_action_space(env.action_space)
+    env_checker.check_observation_space(env.observation_space)
+    env.action_space.seed(3)
+    env.reset()
+    for _ in range(2):
+        action = {**env.action_space.sample(), "buffer_size": 1024}
+        assert env.action_space.contains(action)
+        obs, *_ = env.step(action, n_eval_steps=1, n_total_timesteps=320)
+        assert env.observation_space.contains(obs)
+
+
+class Settings(Mapping):
+    """A mapping that is no dict, and whose lists are no lists, as in other libraries."""
+
+    def __init__(self, **values: Any) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._values[name]
+        return Settings(**value) if isinstance(value, dict) else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def test_any_mapping_will_do_for_settings_and_actions() -> None:
+    env = AutoRLEnv(Settings(**{**TINY, "objectives": ("reward_mean", "reward_auc")}))
+    env.reset()
+    env.step(Settings(**SMALL))
+    assert env.config["nas_config"] == {"hidden_size": 8}
+    assert env.objectives == ["reward_mean", "reward_auc"]
+    configuration = env.config_space.get_default_configuration()
+    env.step(configuration)
+    assert env.hpo_config["buffer_batch_size"] == 16
+
+
+def test_it_is_one_of_the_public_names() -> None:
+    assert arlbench.AutoRLEnv is AutoRLEnv
+
+
+WRONG_STEPS = {
+    "unknown": ({"lerning_rate": 1.0}, {}, r"hyperparameter 'lerning_rate'.*'learning_rate'"),
+    "impossible": ({"gamma": 1.5}, {}, "gamma must be between 0 and 1"),
+    "inactive": (
+        {"use_target_network": False, "tau": 0.5},
+        {},
+        "tau has no effect unless use_target_network is True",
+    ),
+    "no mapping": (3.0, {}, "An action must be a Configuration or a mapping, not a float"),
+    "seed": ({}, {"seed": 1}, "begun with the seed 42"),
+    "length": ({}, {"n_total_timesteps": 0.5}, "n_total_timesteps must be a positive whole"),
+    "checkpoint": ({}, {"checkpoint_path": "/nowhere"}, "no checkpoint in /nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_STEPS)
+def test_a_wrong_step_is_refused_and_changes_nothing(case: str) -> None:
+    action, arguments, message = WRONG_STEPS[case]
+    env, untouched = begun_env(), begun_env()
+    with pytest.raises((ConfigurationError, CheckpointError), match=message):
+        env.step(action, **arguments)
+    assert env.hpo_config == untouched.hpo_config
+    env.step({})
+    untouched.step({})
+    assert same_bits(learnt(env), learnt(untouched))
+
+
+def test_a_step_before_reset_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"call reset\(\)"):
+        tiny_env().step({})
+
+
+def test_eval_before_the_first_step_is_refused() -> None:
+    env = tiny_env()
+    env.reset()
+    with pytest.raises(ConfigurationError, match="no learner before the first step"):
+        env.eval(3)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"nas_config": {"hidden_size": 9}}, "another network: hidden_size is 8"),
+        ({"n_envs": 5}, "another environment: n_envs is 4"),
+        ({"n_steps": 1}, "set n_steps higher"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused(
+    other: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    env = begun_env(checkpoint=["all"], checkpoint_dir=str(tmp_path))
+    another = tiny_env(**other)
+    another.reset()
+    with pytest.raises((CheckpointError, ConfigurationError), match=message):
+        another.step({}, checkpoint_path=env.checkpoints[0])
+
+
+def test_a_step_that_was_interrupted_asks_for_a_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = begun_env()
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DQN, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        env.step({})
+    monkeypatch.undo()
+    with pytest.raises(ConfigurationError, match="interrupted"):
+        env.step({})

@@ -1,0 +1,106 @@
+"""Settings of an AutoRLEnv: what they default to, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from arlbench.autorl import AutoRLConfig, AutoRLEnv
+from arlbench.errors import ArlbenchError, ConfigurationError
+from schedules import TINY
+
+PUBLISHED_DEFAULTS = {
+    "seed": 42,
+    "env_framework": "gymnax",
+    "env_name": "CartPole-v1",
+    "env_kwargs": {},
+    "eval_env_kwargs": {},
+    "n_envs": 10,
+    "algorithm": "dqn",
+    "cnn_policy": False,
+    "deterministic_eval": True,
+    "nas_config": {},
+    "checkpoint": (),
+    "checkpoint_name": "default_checkpoint",
+    "checkpoint_dir": "/tmp",
+    "objectives": ("reward_mean",),
+    "optimize_objectives": "upper",
+    "state_features": (),
+    "n_steps": 10,
+    "n_total_timesteps": 100_000,
+    "n_eval_steps": 100,
+    "n_eval_episodes": 10,
+}
+
+
+def test_the_defaults_are_the_published_ones() -> None:
+    settings = dataclasses.asdict(AutoRLConfig.of(None))
+    assert settings.pop("schedule_timesteps") is None
+    assert settings == PUBLISHED_DEFAULTS
+
+
+def test_numbers_may_be_written_as_powers_of_ten() -> None:
+    settings = AutoRLConfig.of({"n_total_timesteps": 1e4, "seed": 0})
+    assert (settings.n_total_timesteps, settings.seed) == (10_000, 0)
+    assert isinstance(settings.n_total_timesteps, int)
+
+
+def test_specs_hold_each_environment_its_own_settings() -> None:
+    settings = AutoRLConfig.of({"n_envs": 3, "env_kwargs": {"a": 1}, "eval_env_kwargs": {"b": 2}})
+    assert settings.env_spec.env_kwargs == {"a": 1}
+    assert settings.eval_env_spec.env_kwargs == {"b": 2}
+    assert settings.eval_env_spec.n_envs == 3
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "unknown": ({"env_nam": "x"}, "Unknown setting 'env_nam'. Did you mean 'env_name'"),
+    "no mapping": ([], "must be a mapping, not a list"),
+    "seed": ({"seed": -1}, "from 0 to 2"),
+    "seed of a kind": ({"seed": True}, "not True"),
+    "steps": ({"n_steps": 0}, "n_steps must be a positive whole number"),
+    "horizon": ({"schedule_timesteps": 0.5}, "schedule_timesteps must be a positive"),
+    "flag": ({"cnn_policy": "no"}, "cnn_policy must be True or False, not 'no'"),
+    "name": ({"env_name": 3}, "env_name must be a name, not 3"),
+    "list": ({"objectives": "reward_mean"}, "objectives must be a list of names"),
+    "twice": ({"objectives": ["runtime", "runtime"]}, "twice: runtime, runtime"),
+    "nothing": ({"objectives": []}, "objectives is empty"),
+    "mapping": ({"env_kwargs": 3}, "env_kwargs must be a mapping, not 3"),
+    "direction": ({"optimize_objectives": "up"}, "must be 'upper' or 'lower', not 'up'"),
+    "objective": ({"objectives": ["reward_men"]}, "objective 'reward_men'.*'reward_mean'"),
+    "feature": ({"state_features": ["grad_inf"]}, "state feature 'grad_inf'.*'grad_info'"),
+    "part": ({"checkpoint": ["parms"]}, "part of a checkpoint 'parms'.*'params'"),
+    "algorithm": ({"algorithm": "dqm"}, "algorithm 'dqm'.*'dqn'"),
+    "environment": ({"env_framework": "gymnax", "env_name": "CartPole"}, "'CartPole-v1'"),
+    "architecture": ({"nas_config": {"hidden": 3}}, "'hidden'.*'hidden_size'"),
+    "setting": ({"env_kwargs": {"nothing": 1}, "env_framework": "gymnax",
+                 "env_name": "CartPole-v1"}, "no setting 'nothing'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_setting_is_refused_by_name(case: str) -> None:
+    settings, message = WRONG[case]
+    with pytest.raises(ArlbenchError, match=message):
+        AutoRLEnv({**TINY, **settings} if isinstance(settings, dict) else settings)
+
+
+def test_other_libraries_configurations_are_read(request: pytest.FixtureRequest) -> None:
+    omegaconf = pytest.importorskip("omegaconf")
+    settings = AutoRLConfig.of(
+        omegaconf.OmegaConf.create({"nas_config": {"hidden_size": 8}, "objectives": ["runtime"]})
+    )
+    assert settings.nas_config == {"hidden_size": 8}
+    assert settings.objectives == ("runtime",)
+
+
+def test_a_configuration_is_not_changed_by_what_it_was_made_of() -> None:
+    kwargs = {"max_steps_in_episode": 7}
+    settings = AutoRLConfig.of({"env_kwargs": kwargs})
+    kwargs["max_steps_in_episode"] = 8
+    assert settings.env_kwargs == {"max_steps_in_episode": 7}
+
+
+def test_errors_are_of_the_kind_that_python_expects() -> None:
+    assert issubclass(ConfigurationError, ValueError)
