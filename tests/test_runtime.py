@@ -76,7 +76,14 @@ result = [xla_bridge.backends_are_initialized(), DQN.__module__]
 
 
 def test_a_public_name_that_does_not_exist_is_an_attribute_error():
-    assert set(arlbench.__all__) == {"DQN", "EnvSpec", "Environment", "make_env"}
+    assert set(arlbench.__all__) == {
+        "AutoRLEnv",
+        "AutoRLVectorEnv",
+        "DQN",
+        "EnvSpec",
+        "Environment",
+        "make_env",
+    }
     with pytest.raises(AttributeError, match="no attribute 'PPO'"):
         _ = arlbench.PPO
 
