@@ -22,47 +22,20 @@ from arlbench.autorl import AutoRLEnv, Checkpointer
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
 from arlbench.errors import CheckpointError, ConfigurationError
+from changed_hyperparameters import ANOTHER_VALUE, BASE
 from probes import SMALL, Walk, as_numpy, same_bits
 from schedules import RATES, TINY, begun_env, curve, tiny_env
 
-# Every hyperparameter has something to act on, also in the second step.
-BASE = {
-    **SMALL,
-    "buffer_prio_sampling": True,
-    "buffer_alpha": 0.6,
-    "buffer_beta": 0.4,
-    "buffer_epsilon": 1e-3,
-    "tau": 0.8,
-    "initial_epsilon": 0.9,
-    "target_epsilon": 0.1,
-    "exploration_fraction": 0.9,
-}
-
-CHANGES: dict[str, Any] = {
-    "buffer_size": 100,
-    "buffer_alpha": 0.3,
-    "buffer_beta": 1.0,
-    "buffer_epsilon": 0.5,
-    "learning_rate": 3e-3,
-    "gamma": 0.8,
-    "tau": 0.3,
-    "initial_epsilon": 0.5,
-    "target_epsilon": 0.3,
-    "exploration_fraction": 0.1,
-    "use_target_network": False,
-    "train_freq": 4,
-    "gradient_steps": 3,
-    "learning_starts": 240,
-    "target_update_interval": 40,
-    "normalize_observations": True,
-}
+# Every hyperparameter matters in the second step too.
+SCHEDULED = {**SMALL, **BASE, "exploration_fraction": 0.9}
+CHANGES = {**ANOTHER_VALUE, "learning_starts": 240}
 
 
 def second_step(change: Mapping[str, Any]) -> tuple[AutoRLEnv, dict[str, Any]]:
     """An environment after a second step under another configuration."""
     env = tiny_env()
     env.reset()
-    env.step(BASE)
+    env.step(SCHEDULED)
     *_, info = env.step(change)
     return env, info
 

@@ -59,6 +59,63 @@ def several(call: Callable[[], float], n: int) -> list[float]:
     return values
 
 
+def answer_single(
+    packages: Iterable[str],
+    job: dict[str, Any],
+    compilations: Compilations,
+    training: Callable[[], float],
+    outcome: Callable[[], tuple[Any, float]],
+) -> None:
+    """Times one training after another in a process, and prints what came of it.
+
+    Args:
+        packages: Whose versions are told.
+        job: The job.
+        compilations: Begun before anything was compiled.
+        training: Trains with the next seed and says for how many seconds.
+        outcome: The work that the last training did, and its mean return.
+    """
+    first = training()
+    compiled = len(compilations)
+    trainings = several(training, job["trainings"])
+    work, mean_return = outcome()
+    answer(
+        packages,
+        first_call_seconds=first,
+        train_seconds=trainings,
+        compilations_while_timed=len(compilations) - compiled,
+        compilations=compilations.summary(),
+        work=[work],
+        returns=[mean_return],
+    )
+
+
+def answer_sweep(
+    packages: Iterable[str],
+    job: dict[str, Any],
+    train: Callable[[dict[str, Any]], tuple[Any, float]],
+) -> None:
+    """Trains the configurations in turn, and prints what came of them.
+
+    Args:
+        packages: Whose versions are told.
+        job: The job.
+        train: Trains a configuration; the work that it did, and its mean return.
+    """
+    compilations = Compilations()
+    each: list[float] = []
+    outcomes: list[tuple[Any, float]] = []
+    for config in job["configs"]:
+        each.append(seconds(lambda config=config: outcomes.append(train(config))))
+    answer(
+        packages,
+        config_seconds=each,
+        compilations=compilations.summary(),
+        work=[work for work, _ in outcomes],
+        returns=[mean_return for _, mean_return in outcomes],
+    )
+
+
 def warm_up_steps(job: dict[str, Any]) -> int:
     """Environment steps of a training that only warms a process up, learning included."""
     learning_starts = job["configs"][0].get("learning_starts", 0)

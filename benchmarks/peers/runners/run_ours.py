@@ -55,18 +55,10 @@ def single(job):
 
         return protocol.seconds(call)
 
-    first = training()
-    compiled = len(compilations)
-    trainings = protocol.several(training, job["trainings"])
-    protocol.answer(
-        PACKAGES,
-        first_call_seconds=first,
-        train_seconds=trainings,
-        compilations_while_timed=len(compilations) - compiled,
-        compilations=compilations.summary(),
-        work=[work(job, last[0], config)],
-        returns=[float(last[1].eval_rewards[-1].mean())],
-    )
+    def outcome():
+        return work(job, last[0], config), float(last[1].eval_rewards[-1].mean())
+
+    protocol.answer_single(PACKAGES, job, compilations, training, outcome)
 
 
 def sweep(job):

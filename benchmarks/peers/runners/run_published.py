@@ -72,41 +72,22 @@ def single(job):
 
         return protocol.seconds(call)
 
-    first = training()
-    compiled = len(compilations)
-    trainings = protocol.several(training, job["trainings"])
-    protocol.answer(
-        PACKAGES,
-        first_call_seconds=first,
-        train_seconds=trainings,
-        compilations_while_timed=len(compilations) - compiled,
-        compilations=compilations.summary(),
-        work=[work(job, last[0], config)],
-        returns=[float(last[1].eval_rewards[-1].mean())],
-    )
+    def outcome():
+        return work(job, last[0], config), float(last[1].eval_rewards[-1].mean())
+
+    protocol.answer_single(PACKAGES, job, compilations, training, outcome)
 
 
 def sweep(job):
     """Every configuration in turn, in one process."""
-    compilations = protocol.Compilations()
-    done, each, returns = [], [], []
 
     def train(config):
         agent = make_agent(job, config, seed=job["seed"])
         state = agent.init(jax.random.PRNGKey(job["seed"]))
         after, result = jax.block_until_ready(agent.train(*state, **lengths(job)))
-        done.append(work(job, after, config))
-        returns.append(float(result.eval_rewards[-1].mean()))
+        return work(job, after, config), float(result.eval_rewards[-1].mean())
 
-    for config in job["configs"]:
-        each.append(protocol.seconds(functools.partial(train, config)))
-    protocol.answer(
-        PACKAGES,
-        config_seconds=each,
-        compilations=compilations.summary(),
-        work=done,
-        returns=returns,
-    )
+    protocol.answer_sweep(PACKAGES, job, train)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ environments, which leaves the numbers of environment and gradient steps the sam
 
 from __future__ import annotations
 
-import functools
 import warnings
 
 import protocol
@@ -90,40 +89,21 @@ def single(job):
 
         return protocol.seconds(call)
 
-    first = training()
-    compiled = len(compilations)
-    trainings = protocol.several(training, job["trainings"])
-    protocol.answer(
-        PACKAGES,
-        first_call_seconds=first,
-        train_seconds=trainings,
-        compilations_while_timed=len(compilations) - compiled,
-        compilations=compilations.summary(),
-        work=[work(job, last[0], config)],
-        returns=[float(last[1][1][-1].mean())],
-    )
+    def outcome():
+        return work(job, last[0], config), float(last[1][1][-1].mean())
+
+    protocol.answer_single(PACKAGES, job, compilations, training, outcome)
 
 
 def sweep(job):
     """Every configuration in turn, in one process."""
-    compilations = protocol.Compilations()
-    done, each, returns = [], [], []
 
     def train(config):
         algorithm = make_algorithm(job, config)
         state, result = jax.block_until_ready(jax.jit(algorithm.train)(jax.random.key(0)))
-        done.append(work(job, state, config))
-        returns.append(float(result[1][-1].mean()))
+        return work(job, state, config), float(result[1][-1].mean())
 
-    for config in job["configs"]:
-        each.append(protocol.seconds(functools.partial(train, config)))
-    protocol.answer(
-        PACKAGES,
-        config_seconds=each,
-        compilations=compilations.summary(),
-        work=done,
-        returns=returns,
-    )
+    protocol.answer_sweep(PACKAGES, job, train)
 
 
 if __name__ == "__main__":

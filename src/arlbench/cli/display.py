@@ -43,10 +43,9 @@ def header(settings: RunSettings, folder: Path) -> None:
     _console.print(f"[dim]folder: {folder}[/]")
 
 
-@contextlib.contextmanager
-def progress_bar(settings: RunSettings, shown: bool) -> Iterator[Callable[[RunProgress], None]]:
-    """A live bar over all seeds; yields the function that moves it."""
-    progress = Progress(
+def bar_of_training(shown: bool) -> Progress:
+    """A bar with the speed and a last word; its tasks have fields of these names."""
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%  {task.fields[speed]}"),
@@ -56,6 +55,12 @@ def progress_bar(settings: RunSettings, shown: bool) -> Iterator[Callable[[RunPr
         refresh_per_second=_REFRESH,
         disable=not shown,
     )
+
+
+@contextlib.contextmanager
+def progress_bar(settings: RunSettings, shown: bool) -> Iterator[Callable[[RunProgress], None]]:
+    """A live bar over all seeds; yields the function that moves it."""
+    progress = bar_of_training(shown)
     n_seeds = len(settings.seeds)
     task = progress.add_task("compiling", total=None, speed="", latest="")
     speed = Speed()

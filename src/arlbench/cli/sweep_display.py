@@ -9,18 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from arlbench.cli.display import Speed
+from arlbench.cli.display import Speed, bar_of_training
 from arlbench.report.sweep_results import SweepResults, ranking
 from arlbench.sweeps.design import SweepDesign
 from arlbench.sweeps.sweep import SweepOutcome, SweepProgress
 
 _console = Console(stderr=True, highlight=False)
-
-#: Times a second that the progress bar is drawn.
-_REFRESH = 4
 
 #: Configurations in the closing table.
 _N_SHOWN = 5
@@ -42,17 +38,8 @@ def header(design: SweepDesign, n_missing: int, folder: Path) -> None:
 @contextlib.contextmanager
 def progress_bar(shown: bool) -> Iterator[Callable[[SweepProgress], None]]:
     """A live bar over all trainings; yields the function that moves it."""
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%  {task.fields[speed]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[best]}"),
-        console=_console,
-        refresh_per_second=_REFRESH,
-        disable=not shown,
-    )
-    task = progress.add_task("compiling", total=None, speed="", best="")
+    progress = bar_of_training(shown)
+    task = progress.add_task("compiling", total=None, speed="", latest="")
     speed = Speed()
 
     def show(sweep: SweepProgress) -> None:
@@ -67,7 +54,7 @@ def progress_bar(shown: bool) -> Iterator[Callable[[SweepProgress], None]]:
             completed=population.timesteps,
             description=f"{done}, compiling" if population.compiling else done,
             speed=speed.text(population.timesteps),
-            best=best,
+            latest=best,
         )
 
     with progress:

@@ -10,42 +10,10 @@ import pytest
 
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
+from changed_hyperparameters import ANOTHER_VALUE, BASE
 from probes import CAPACITY, Walk, same_bits, small_dqn, small_state
 
 TIMESTEPS = 400
-
-# With these every hyperparameter has something to act on: priorities are in use, the
-# target network lags behind, and exploration is still falling.
-BASE = {
-    "buffer_prio_sampling": True,
-    "buffer_alpha": 0.6,
-    "buffer_beta": 0.4,
-    "buffer_epsilon": 1e-3,
-    "gamma": 0.9,
-    "tau": 0.8,
-    "initial_epsilon": 0.9,
-    "target_epsilon": 0.1,
-    "exploration_fraction": 0.5,
-}
-
-ANOTHER_VALUE = {
-    "buffer_size": 100,
-    "buffer_alpha": 0.3,
-    "buffer_beta": 1.0,
-    "buffer_epsilon": 0.5,
-    "learning_rate": 3e-3,
-    "gamma": 0.8,
-    "tau": 0.3,
-    "initial_epsilon": 0.5,
-    "target_epsilon": 0.3,
-    "exploration_fraction": 0.1,
-    "use_target_network": False,
-    "train_freq": 4,
-    "gradient_steps": 3,
-    "learning_starts": 80,
-    "target_update_interval": 40,
-    "normalize_observations": True,
-}
 
 # What changes the program: the way of sampling, a batch, a network, a world.
 STRUCTURAL = {
