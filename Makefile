@@ -35,6 +35,7 @@ learn: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/checkpoint_cost.py
 	$(BIN)/python benchmarks/start_up.py
+	$(BIN)/python benchmarks/autorl_env.py
 	$(BIN)/python benchmarks/peers/compare.py
 
 clean:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import figures
 import numpy as np
-from linear_policy import N_FEATURES, Episode, action, beside, constant, linear, play
 from matplotlib.ticker import MaxNLocator
 
+import figures
 from arlbench import AutoRLVectorEnv
 from arlbench.report.statistics import mean_interval
+from linear_policy import N_FEATURES, Episode, action, beside, constant, linear, play
 
 SCRIPT = "learned_policy"
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import figures
 import numpy as np
 from ConfigSpace import ConfigurationSpace
 from matplotlib.colors import LogNorm
 
+import figures
 from arlbench import AutoRLEnv
 from arlbench.report.statistics import mean_interval
 
@@ -74,11 +74,7 @@ class Trial(NamedTuple):
 
 
 def searched_space(env: AutoRLEnv) -> ConfigurationSpace:
-    """The part of the environment's space that is searched.
-
-    It is sampled in place of ``env.action_space``, because it draws the learning rate by
-    orders of magnitude.
-    """
+    """The part of the environment's space that is searched; ``env.action_space`` is all of it."""
     space = ConfigurationSpace(seed=SAMPLER_SEED)
     space.add([env.config_space[name] for name in SEARCHED])
     return space

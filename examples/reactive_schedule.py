@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import figures
 import numpy as np
 import pandas as pd
 
+import figures
 from arlbench import AutoRLEnv
 from arlbench.report.statistics import mean_interval
 
@@ -116,15 +116,20 @@ def train(env: AutoRLEnv, policy: Policy, seed: int) -> Run:
                 learning_rate=used["learning_rate"],
                 final_return=float(obs["return_history"][len(steps)]),
                 grad_norm=float(obs["grad_info"][0]),
-                curve=info["train_info_df"],
+                curve=since_the_beginning(info["train_info_df"], obs["steps"][1]),
                 compile_seconds=info["compile_seconds"],
             )
         )
     return steps
 
 
+def since_the_beginning(curve: pd.DataFrame, timesteps: int) -> pd.DataFrame:
+    """A step's learning curve, with ``steps`` counted up to the run's ``timesteps``."""
+    return curve.assign(steps=curve["steps"] + timesteps - curve["steps"].iloc[-1])
+
+
 def joined(run: Run) -> pd.DataFrame:
-    """The learning curve of a whole schedule: nothing needs shifting."""
+    """The learning curve of a whole schedule."""
     return pd.concat([step.curve for step in run], ignore_index=True)
 
 

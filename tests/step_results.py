@@ -23,6 +23,7 @@ def make_result(**changes: Any) -> StepResult:
     fields: dict[str, Any] = {
         "returns": np.array([[1.0, 2.0, 3.0], [4.0, 10.0, 16.0]], np.float32),
         "timesteps": np.array([50, 100]),
+        "began_at": 300,
         "train_seconds": 1.5,
         "compile_seconds": 0.5,
         "statistics": STATISTICS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -39,6 +40,12 @@ def test_a_part_of_the_hyperparameters_is_an_action_too() -> None:
     assert not space.contains({"gamma": 2.0})
     assert not space.contains({"buffer_batch_size": 5})
     assert not space.contains({"unknown": 1})
+    assert not space.contains({"learning_rate": "abc"})
+    assert not space.contains({"train_freq": 1.5})
+    assert not space.contains({"buffer_prio_sampling": 1})
+    assert not space.contains({"buffer_prio_sampling": np.array([1, 2])})
+    assert not space.contains({"use_target_network": False, "tau": 0.5})
+    assert space.contains({"tau": 0.5})
     assert not space.contains([0.9])
 
 
@@ -59,8 +66,21 @@ def test_a_choice_is_one_of_its_values() -> None:
     assert choice != Choice([4])
 
 
+def test_what_is_searched_on_a_logarithmic_scale_is_sampled_so() -> None:
+    rates = [HyperparameterSpace(SPACE, seed=i)["learning_rate"].sample() for i in range(400)]
+    # Half of the decades from 1e-6 to 0.1 lie below 10**-3.5.
+    assert 0.4 < np.mean(np.array(rates) < 10**-3.5) < 0.6
+
+
+def test_none_leaves_a_hyperparameter_as_it_is() -> None:
+    given = {"gamma": None, "use_target_network": False, "tau": None}
+    assert changes(given, SPACE, DEFAULTS) == {"use_target_network": False}
+
+
 @pytest.mark.parametrize(
-    "value", [0.9, np.float32(0.9), np.array(0.9)], ids=["python", "scalar", "array"]
+    "value",
+    [0.9, np.float32(0.9), np.array(0.9), jnp.float32(0.9)],
+    ids=["python", "scalar", "array", "jax"],
 )
 def test_numbers_of_any_kind_become_plain_ones(value: Any) -> None:
     given = changes({"gamma": value}, SPACE, DEFAULTS)["gamma"]

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import arlbench
 from arlbench.autorl import AutoRLEnv, Checkpointer
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
-from arlbench.errors import CheckpointError, ConfigurationError
+from arlbench.errors import ArlbenchError, CheckpointError, ConfigurationError
 from changed_hyperparameters import ANOTHER_VALUE, BASE
 from probes import SMALL, Walk, as_numpy, same_bits
 from schedules import RATES, TINY, begun_env, curve, tiny_env
@@ -102,10 +103,10 @@ def test_a_step_returns_what_gymnasium_expects() -> None:
     assert "checkpoint" not in info
 
 
-def test_the_curves_of_steps_join() -> None:
+def test_a_step_may_have_a_length_of_its_own() -> None:
     env = begun_env()
     obs, *_, info = env.step({}, n_total_timesteps=80, n_eval_steps=1, n_eval_episodes=5)
-    assert info["train_info_df"]["steps"].tolist() == [240]
+    assert info["train_info_df"]["steps"].tolist() == [80]
     assert obs["steps"].tolist() == [2, 240]
 
 
@@ -202,6 +203,89 @@ def test_a_checkpoint_of_the_network_alone_starts_a_new_run_from_it(tmp_path: Pa
     assert state.runner_state.global_step == 0
 
 
+def test_generations_of_one_step_go_on_from_each_other(tmp_path: Path) -> None:
+    # As in population-based training: a new environment and a schedule of one step each time.
+    one_by_one, whole = [], tiny_env(n_steps=3)
+    arguments: dict[str, Any] = {}
+    for generation in range(3):
+        env = tiny_env(n_steps=1, checkpoint=["all"], checkpoint_dir=str(tmp_path))
+        env.reset()
+        obs, _, _, truncated, info = env.step(SMALL, **arguments)
+        arguments = {"checkpoint_path": info["checkpoint"]}
+        one_by_one.append(curve(info))
+        assert truncated
+        assert obs["steps"].tolist() == [1, 160 * (generation + 1)]
+    whole.reset()
+    assert one_by_one == [curve(whole.step(SMALL)[-1]) for _ in range(3)]
+
+
+def test_parts_alone_do_not_advance_the_schedule(tmp_path: Path) -> None:
+    env = begun_env(checkpoint=["params", "buffer"], checkpoint_dir=str(tmp_path))
+    fresh = tiny_env()
+    fresh.reset()
+    obs, *_ = fresh.step(SMALL, checkpoint_path=env.checkpoints[0])
+    assert obs["steps"].tolist() == [1, 160]
+
+
+def test_a_new_seed_makes_a_new_key_for_a_running_learner(tmp_path: Path) -> None:
+    env = begun_env(checkpoint=["all"], checkpoint_dir=str(tmp_path))
+    clones = []
+    for seed in (None, 1, 2):
+        clone = tiny_env()
+        clone.reset()
+        clone.step({}, checkpoint_path=env.checkpoints[0], seed=seed)
+        clones.append(learnt(clone))
+    env.step({})
+    assert same_bits(clones[0], learnt(env))
+    assert not same_bits(clones[1], clones[0])
+    assert not same_bits(clones[1], clones[2])
+
+
+def test_environments_may_share_a_folder_of_checkpoints(tmp_path: Path) -> None:
+    envs = [tiny_env(checkpoint=["params"], checkpoint_dir=tmp_path) for _ in range(4)]
+    for env in envs:
+        env.reset()
+        env.step(SMALL)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda env: env._save(None), envs * 3))
+    written = [path for env in envs for path in env.checkpoints]
+    assert len(set(written)) == 16
+    assert all(Path(path, "manifest.json").is_file() for path in written)
+
+
+def test_a_reset_that_is_refused_changes_nothing() -> None:
+    env = begun_env()
+    before = env.hpo_config
+    with pytest.raises(ConfigurationError, match="Seeds must be"):
+        env.reset(seed=2**32)
+    with pytest.raises(ConfigurationError, match="option"):
+        env.reset(options={"x": 1})
+    assert env.hpo_config == before
+    env.reset(seed=np.int64(3))  # type: ignore[arg-type]
+
+
+def test_a_file_in_the_way_of_checkpoints_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="is a file; set checkpoint_dir"):
+        tiny_env(checkpoint=["all"], checkpoint_dir=tmp_path / "file")
+
+
+def test_features_work_in_double_precision_too() -> None:
+    code = (
+        "import jax; jax.config.update('jax_enable_x64', True); import schedules as s;"
+        "print(s.begun_env(state_features=['grad_info']).step({})[0]['grad_info'].shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout.strip() == "(2,)"
+
+
 def test_divergence_ends_the_schedule(tmp_path: Path) -> None:
     env = begun_env(
         checkpoint=["all"],
@@ -279,7 +363,8 @@ WRONG_STEPS = {
         "tau has no effect unless use_target_network is True",
     ),
     "no mapping": (3.0, {}, "An action must be a Configuration or a mapping, not a float"),
-    "seed": ({}, {"seed": 1}, "begun with the seed 42"),
+    "seed": ({}, {"seed": -1}, "Seeds must be whole numbers from 0"),
+    "mistaken": ({}, {"n_total_timesteps": 2**31}, "n_total_timesteps must be"),
     "length": ({}, {"n_total_timesteps": 0.5}, "n_total_timesteps must be a positive whole"),
     "checkpoint": ({}, {"checkpoint_path": "/nowhere"}, "no checkpoint in /nowhere"),
 }
@@ -289,12 +374,21 @@ WRONG_STEPS = {
 def test_a_wrong_step_is_refused_and_changes_nothing(case: str) -> None:
     action, arguments, message = WRONG_STEPS[case]
     env, untouched = begun_env(), begun_env()
-    with pytest.raises((ConfigurationError, CheckpointError), match=message):
+    with pytest.raises(ArlbenchError, match=message):
         env.step(action, **arguments)
     assert env.hpo_config == untouched.hpo_config
     env.step({})
     untouched.step({})
     assert same_bits(learnt(env), learnt(untouched))
+
+
+def test_a_first_step_that_needs_too_much_memory_may_be_tried_again() -> None:
+    env = tiny_env()
+    env.reset()
+    with pytest.raises(ArlbenchError, match="GiB"):
+        env.step({**SMALL, "buffer_size": 2_000_000_000})
+    env.step(SMALL)
+    assert same_bits(learnt(env), learnt(begun_env()))
 
 
 def test_a_step_before_reset_is_refused() -> None:
@@ -314,7 +408,6 @@ def test_eval_before_the_first_step_is_refused() -> None:
     [
         ({"nas_config": {"hidden_size": 9}}, "another network: hidden_size is 8"),
         ({"n_envs": 5}, "another environment: n_envs is 4"),
-        ({"n_steps": 1}, "set n_steps higher"),
     ],
 )
 def test_a_checkpoint_of_something_else_is_refused(

@@ -90,6 +90,20 @@ def test_a_learner_that_diverges_waits_for_the_others() -> None:
     assert info["train_info_df"][0] is None
 
 
+@pytest.mark.parametrize("change", [{"buffer_size": 5000}, {"train_freq": 40}, {"gamma": 0.5}])
+def test_a_traced_change_compiles_nothing(
+    change: dict[str, Any], steps: list[Any], count_compilations: Any
+) -> None:
+    env = vector_env(2)
+    env.reset()
+    env.step(FIRST[:2])
+    env.step([{}, {}])
+    with count_compilations() as counter:
+        *_, info = env.step([change, {}])
+    assert counter.names == []
+    assert info["compile_seconds"] == 0
+
+
 WRONG_SETTINGS = {
     "checkpoint": ({"checkpoint": ["all"]}, "writes no checkpoints"),
     "unknown": ({"objectives": ["no"]}, "Unknown objective"),
@@ -107,6 +121,7 @@ WRONG_ACTIONS = {
     "too few": ([{}], "a list of 3 actions"),
     "one for all": ({"gamma": 0.9}, "a list of 3 actions"),
     "unknown": ([{}, {"gama": 1.0}, {}], "'gama'.*'gamma'"),
+    "no list": (3, "a list of 3 actions"),
     "impossible": ([{}, {}, {"gamma": 3.0}], "Learner 2: gamma must be"),
 }
 

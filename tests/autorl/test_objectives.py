@@ -68,8 +68,20 @@ def test_a_new_objective_takes_three_lines(registry: None) -> None:
         return float(result.returns[-1].min())
 
     assert value("worst_return", "lower", make_result()) == -4.0
+    # A notebook's cell may run again; another function may not take the name.
+    register_objective("worst_return")(worst_return)
     with pytest.raises(ConfigurationError, match="'worst_return' is registered already"):
-        register_objective("worst_return")(worst_return)
+        register_objective("worst_return")(lambda result: 0.0)
+
+
+def test_an_objective_that_fails_is_named(registry: None) -> None:
+    @register_objective("broken")
+    def broken(result: StepResult) -> float:
+        return 1 / 0
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        value("broken", "upper", make_result())
+    assert caught.value.__notes__ == ["This was raised by the objective 'broken'."]
 
 
 class Meter:

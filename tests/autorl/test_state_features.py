@@ -47,13 +47,13 @@ def test_a_feature_has_its_value_and_its_space(name: str) -> None:
 def test_an_observation_says_where_the_schedule_stands() -> None:
     features = find_state_features(["grad_info"])
     obs = observation(features, make_result(), CONFIG, 2)
-    assert obs["steps"].tolist() == [2, 100]
+    assert obs["steps"].tolist() == [2, 400]
     assert observation_space(features, CONFIG).contains(obs)
 
 
 def test_after_a_divergence_it_stands_where_that_was_found() -> None:
     obs = observation((), make_result(diverged_at=70), CONFIG, 2)
-    assert obs["steps"].tolist() == [2, 70]
+    assert obs["steps"].tolist() == [2, 370]
 
 
 def test_a_new_feature_takes_three_lines(registry: None) -> None:
@@ -64,8 +64,9 @@ def test_a_new_feature_takes_three_lines(registry: None) -> None:
     env = begun_env(state_features=["best_return"])
     obs, *_ = env.step({})
     assert obs["best_return"].shape == ()
+    register_state_feature("best_return")(best_return)
     with pytest.raises(ConfigurationError, match="'best_return' is registered already"):
-        register_state_feature("best_return")(best_return)
+        register_state_feature("best_return")(lambda result: 0.0)
 
 
 def test_a_feature_of_the_wrong_shape_is_told(registry: None) -> None:

@@ -28,7 +28,8 @@ class Choice(spaces.Space):
         return self.values[int(self.np_random.integers(len(self.values)))]
 
     def contains(self, x: Any) -> bool:
-        return _plain(x) in self.values
+        # Python takes 1 for True.
+        return any(type(_plain(x)) is type(value) and _plain(x) == value for value in self.values)
 
     @property
     def is_np_flattenable(self) -> bool:
@@ -41,6 +42,15 @@ class Choice(spaces.Space):
         return isinstance(other, Choice) and self.values == other.values
 
     __hash__ = None  # type: ignore[assignment]  # like gymnasium's own spaces
+
+
+class LogBox(spaces.Box):
+    """A positive number, sampled uniformly on a logarithmic scale."""
+
+    def sample(self, mask: Any = None, probability: Any = None) -> Any:
+        low, high = np.log(self.low), np.log(self.high)
+        exponent = self.np_random.uniform(low, high)
+        return np.clip(np.exp(exponent), self.low, self.high).astype(self.dtype)
 
 
 class HyperparameterSpace(spaces.Dict):
@@ -59,10 +69,12 @@ class HyperparameterSpace(spaces.Dict):
         return {k: v for k, v in values.items() if k not in inactive(self.config_space, values)}
 
     def contains(self, x: Any) -> bool:
-        return isinstance(x, Mapping) and all(
-            name in self.spaces and self.spaces[name].contains(_boxed(self.spaces[name], value))
-            for name, value in x.items()
-        )
+        if not isinstance(x, Mapping) or not x.keys() <= self.spaces.keys():
+            return False
+        given = {name: _plain(value) for name, value in x.items()}
+        if not all(_holds(self.spaces[name], value) for name, value in given.items()):
+            return False
+        return not given.keys() & inactive(self.config_space, given).keys()
 
 
 def _space_of(hyperparameter: Any) -> spaces.Space:
@@ -70,28 +82,34 @@ def _space_of(hyperparameter: Any) -> spaces.Space:
         return Choice([_plain(value) for value in hyperparameter.choices])
     lower, upper = hyperparameter.lower, hyperparameter.upper
     whole = isinstance(hyperparameter, UniformIntegerHyperparameter)
-    return spaces.Box(lower, upper, (), np.int64 if whole else np.float64)
+    box = LogBox if hyperparameter.log else spaces.Box
+    return box(lower, upper, (), np.int64 if whole else np.float64)
 
 
-def _boxed(space: spaces.Space, value: Any) -> Any:
-    return np.asarray(value, space.dtype) if isinstance(space, spaces.Box) else value
+def _holds(space: spaces.Space, value: Any) -> bool:
+    """Whether a plain value lies in the space of a hyperparameter."""
+    if isinstance(space, Choice):
+        return space.contains(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    whole_if_wanted = isinstance(value, int) or not np.issubdtype(space.dtype, np.integer)
+    return is_number and whole_if_wanted and space.contains(np.asarray(value, space.dtype))
 
 
 def _plain(value: Any) -> Any:
-    """A Python value, where it is one of NumPy of no dimensions."""
-    return (
-        value.item()
-        if isinstance(value, np.generic | np.ndarray) and np.ndim(value) == 0
-        else value
-    )
+    """A Python value, where it is one of NumPy or JAX of no dimensions."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def inactive(config_space: ConfigurationSpace, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters that have no effect at these values, each with its condition."""
+    """Hyperparameters that have no effect at these values, each with its condition.
+
+    Conditions on what is not among the values are left out.
+    """
+    conditions: Sequence[Any] = config_space.conditions
     return {
         condition.child.name: condition
-        for condition in config_space.conditions
-        if not condition.satisfied_by_value(dict(values))
+        for condition in conditions
+        if condition.parent.name in values and not condition.satisfied_by_value(dict(values))
     }
 
 
@@ -112,7 +130,8 @@ def changes(
         raise ConfigurationError(
             f"An action must be a Configuration or a mapping, not a {type(action).__name__}."
         )
-    given = {str(name): _plain(value) for name, value in dict(action).items()}
+    plain = {str(name): _plain(value) for name, value in dict(action).items()}
+    given = {name: value for name, value in plain.items() if value is not None}
     known_names(given, config_space, "hyperparameter")
     without_effect = inactive(config_space, {**current, **given})
     for name in given:

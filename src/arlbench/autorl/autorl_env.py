@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import filelock
 import gymnasium
 import jax
 import numpy as np
@@ -16,16 +17,16 @@ from ConfigSpace import Configuration, ConfigurationSpace
 
 from arlbench.autorl.action_space import HyperparameterSpace, changes
 from arlbench.autorl.checkpointing import ALL, Checkpointer
-from arlbench.autorl.config import AutoRLConfig, seed_in_range
+from arlbench.autorl.config import AutoRLConfig
 from arlbench.autorl.learner import make_learner
 from arlbench.autorl.objectives import find_objectives, objective_values
 from arlbench.autorl.schedule import Schedule, begun
 from arlbench.autorl.state_features import find_state_features, observation, observation_space
 from arlbench.autorl.step_result import StepResult
 from arlbench.core.algorithms.algorithm import TrainingProgress
-from arlbench.core.checks import known_names, positive_whole
+from arlbench.core.checks import known_names, positive_whole, seed_in_range
 from arlbench.core.stopwatch import process_clock
-from arlbench.errors import ConfigurationError, DivergenceError
+from arlbench.errors import ConfigurationError, DivergenceError, MemoryLimitError
 
 # What a checkpoint holds beside the learner's state.
 _INFO = "autorl"
@@ -68,6 +69,9 @@ class AutoRLEnv(gymnasium.Env):
         self._algorithm = make_learner(self._settings, self._features)
         parts = [*self._algorithm.checkpoint_template(), ALL]
         known_names(self._settings.checkpoint, parts, "part of a checkpoint")
+        self._folder = Path(self._settings.checkpoint_dir) / self._settings.checkpoint_name
+        if self._settings.checkpoint:
+            _require_no_file(self._folder)
         self.config_space: ConfigurationSpace = self._algorithm.get_hpo_config_space()
         self.action_space = HyperparameterSpace(self.config_space)
         self.observation_space = observation_space(self._features, self._settings)
@@ -106,10 +110,11 @@ class AutoRLEnv(gymnasium.Env):
         Returns:
             Nothing yet: ``({}, {})``.
         """
-        super().reset(seed=seed)
         known_names(options or {}, [], "option")
+        seed = None if seed is None else seed_in_range(seed)
+        super().reset(seed=seed)
         self._algorithm = make_learner(self._settings, self._features)
-        self._schedule = Schedule(self._settings.seed if seed is None else seed_in_range(seed))
+        self._schedule = Schedule(self._settings.seed if seed is None else seed)
         return {}, {}
 
     def step(  # type: ignore[override]
@@ -126,18 +131,20 @@ class AutoRLEnv(gymnasium.Env):
         Args:
             action: A configuration, or a mapping of the hyperparameters to change; the
                 others stay as they are.
-            checkpoint_path: Go on from this checkpoint, also with its place in the
-                schedule and its hyperparameters, where it was written by this class.
+            checkpoint_path: Go on from this checkpoint. One that holds all of a run
+                brings its hyperparameters and its place in the schedule, unless that is
+                the end of this schedule.
             n_total_timesteps: Environment steps of this step, instead of the settings'.
             n_eval_steps: Evaluations, the same.
             n_eval_episodes: Episodes of each evaluation, the same.
-            seed: What the run's key is made of; only for a schedule's first step.
+            seed: A new key for the run, made of this; otherwise it keeps its key.
 
         Returns:
             ``(obs, objectives, terminated, truncated, info)``. ``terminated`` is always
             False; ``truncated`` after the last step of the schedule, or when learning
-            has become non-finite. ``info`` holds ``train_info_df``, ``train_seconds``,
-            ``compile_seconds``, and where there is one ``checkpoint`` or ``diverged_at``.
+            has become non-finite. ``info`` holds ``train_info_df`` (``steps`` of this step,
+            ``returns``), ``train_seconds``, ``compile_seconds``, and where there is one
+            ``checkpoint`` or ``diverged_at``, in environment steps of the run.
 
         Raises:
             ConfigurationError: If there is no step to take, or if the action is unknown,
@@ -145,18 +152,18 @@ class AutoRLEnv(gymnasium.Env):
             CheckpointError: If the checkpoint is damaged, or of another environment,
                 network or algorithm.
         """
-        schedule = self._seeded(begun(self._schedule), seed)
+        schedule, current = begun(self._schedule), self.hpo_config
         lengths = self._lengths(n_total_timesteps, n_eval_steps, n_eval_episodes)
-        current = self.hpo_config
         if checkpoint_path is None:
             schedule.require_open()
         else:
             schedule, current = self._loaded(checkpoint_path, schedule)
+        if seed is not None:
+            schedule = self._reseeded(schedule, seed_in_range(seed))
         changed = changes(action, self.config_space, current)
-        self._algorithm.update_hpo_config({**current, **changed})
-        # A training that is interrupted has taken over the state that was here.
-        self._schedule = None
-        result, train_result, state = self._train(schedule, lengths)
+        with self._undone_if_refused():
+            self._algorithm.update_hpo_config({**current, **changed})
+            result, train_result, state = self._train(schedule, lengths)
         after = schedule.after(
             result.ended_at, float(result.curve[-1]), state, self._settings.n_steps
         )
@@ -180,14 +187,26 @@ class AutoRLEnv(gymnasium.Env):
             raise ConfigurationError("There is no learner before the first step; call step().")
         return np.asarray(self._algorithm.evaluate(schedule.state[0], num_eval_episodes))
 
-    def _seeded(self, schedule: Schedule, seed: int | None) -> Schedule:
-        if seed is None or seed_in_range(seed) == schedule.seed:
-            return schedule
-        if schedule.state is not None:
-            raise ConfigurationError(
-                f"This run has begun with the seed {schedule.seed}; call reset() before another."
-            )
-        return dataclasses.replace(schedule, seed=int(seed))
+    @contextlib.contextmanager
+    def _undone_if_refused(self) -> Iterator[None]:
+        before = self.hpo_config
+        try:
+            yield
+        except (ConfigurationError, MemoryLimitError):
+            # Refused before anything was taken over.
+            self._algorithm.update_hpo_config(before)
+            raise
+        except BaseException:
+            # A training that was interrupted has taken over the state that was here.
+            self._schedule = None
+            raise
+
+    def _reseeded(self, schedule: Schedule, seed: int) -> Schedule:
+        """The schedule with another key, which a learner that there is takes too."""
+        state = schedule.state
+        if state is not None:
+            state = self._algorithm.restore({"rng": jax.random.key(seed)}, state)
+        return dataclasses.replace(schedule, seed=seed, state=state)
 
     def _lengths(self, *given: Any) -> Lengths:
         names = Lengths._fields
@@ -199,21 +218,24 @@ class AutoRLEnv(gymnasium.Env):
         )
 
     def _loaded(self, path: str | Path, schedule: Schedule) -> tuple[Schedule, dict[str, Any]]:
-        """Where a checkpoint stands, and its hyperparameters."""
+        """The schedule with the learner of a checkpoint, and its hyperparameters."""
         loaded = Checkpointer.load(path, self._algorithm, schedule.state)
-        state = loaded.state
-        if schedule.state is None and "rng" not in loaded.parts:
-            state = self._algorithm.restore({"rng": jax.random.key(schedule.seed)}, state)
-        saved = dict(loaded.info.get(_INFO, {}))
-        current = {**self.hpo_config, **saved.pop("hpo_config", {})}
-        saved["last_returns"] = tuple(saved.get("last_returns", schedule.last_returns))
-        place = dataclasses.replace(schedule, **saved, state=state, over="")
+        saved = loaded.info.get(_INFO, {})
+        place = dataclasses.replace(schedule, state=loaded.state, over="")
+        if "global_step" in loaded.parts and saved:
+            place = dataclasses.replace(place, timesteps=saved["timesteps"])
+            if saved["config_step"] < self._settings.n_steps:
+                returns = tuple(saved["last_returns"])
+                place = dataclasses.replace(
+                    place, config_step=saved["config_step"], last_returns=returns
+                )
         if place.config_step >= self._settings.n_steps:
-            raise ConfigurationError(
-                f"{loaded.path} stands after step {place.config_step}, and this schedule has "
-                f"{self._settings.n_steps}; set n_steps higher to go on."
-            )
-        return place, current
+            place = dataclasses.replace(place, config_step=0, last_returns=())
+        if "rng" in loaded.parts:
+            place = dataclasses.replace(place, seed=saved.get("seed", schedule.seed))
+        elif schedule.state is None:
+            place = self._reseeded(place, schedule.seed)
+        return place, {**self.hpo_config, **saved.get("hpo_config", {})}
 
     def _train(self, schedule: Schedule, lengths: Lengths) -> tuple[StepResult, Any, Any]:
         """The step's result, the training's and the learner's new state."""
@@ -241,14 +263,15 @@ class AutoRLEnv(gymnasium.Env):
                 )
             except DivergenceError as error:
                 state, train_result = error.state, error.result
-                diverged_at = schedule.timesteps + error.timesteps
+                diverged_at = error.timesteps
             elapsed, compiling = time.perf_counter() - begin, clock.seconds - compiled_before
         interval = algorithm.forecast.evaluation_interval(*lengths[:2])
         statistics = progress.statistics if progress else None
         result = StepResult.of(
             np.asarray(train_result.eval_rewards),
             lengths.n_eval_steps,
-            timesteps=schedule.timesteps + interval * np.arange(1, lengths.n_eval_steps + 1),
+            timesteps=interval * np.arange(1, lengths.n_eval_steps + 1),
+            began_at=schedule.timesteps,
             train_seconds=max(elapsed - compiling, 0.0),
             compile_seconds=compiling,
             statistics=statistics or {},
@@ -265,14 +288,13 @@ class AutoRLEnv(gymnasium.Env):
             "compile_seconds": result.compile_seconds,
         }
         if result.diverged_at is not None:
-            return {**info, "diverged_at": result.diverged_at}
+            return {**info, "diverged_at": result.ended_at}
         if self._settings.checkpoint:
             info["checkpoint"] = self._save(train_result)
         return info
 
     def _save(self, train_result: Any) -> str:
         schedule = begun(self._schedule)
-        folder = Path(self._settings.checkpoint_dir) / self._settings.checkpoint_name
         place = {
             "seed": schedule.seed,
             "config_step": schedule.config_step,
@@ -280,8 +302,21 @@ class AutoRLEnv(gymnasium.Env):
             "last_returns": schedule.last_returns,
             "hpo_config": self.hpo_config,
         }
-        path = Checkpointer(folder, self._settings.checkpoint).save(
-            self._algorithm, schedule.state, train_result, info={_INFO: place}
-        )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Environments of several processes may share the default folder.
+        with filelock.FileLock(self._folder / ".lock"):
+            path = Checkpointer(self._folder, self._settings.checkpoint).save(
+                self._algorithm, schedule.state, train_result, info={_INFO: place}
+            )
         self._checkpoints.append(str(path))
         return str(path)
+
+
+def _require_no_file(folder: Path) -> None:
+    """Raises where checkpoints could not be written because a file is in their way."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise ConfigurationError(
+            f"Checkpoints are to be written to {folder}, and {existing} is a file; set "
+            "checkpoint_dir or checkpoint_name otherwise."
+        )

@@ -12,15 +12,16 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from arlbench.autorl.action_space import HyperparameterSpace, changes
-from arlbench.autorl.config import AutoRLConfig, seed_in_range
-from arlbench.autorl.learner import make_learner, options
+from arlbench.autorl.config import AutoRLConfig
+from arlbench.autorl.learner import learner_options, make_learner
 from arlbench.autorl.objectives import find_objectives, objective_values
 from arlbench.autorl.schedule import Schedule, begun
 from arlbench.autorl.state_features import find_state_features, observation, observation_space
 from arlbench.autorl.step_result import StepResult
-from arlbench.core.checks import known_names, positive_whole
+from arlbench.core.checks import known_names, positive_whole, seed_in_range
 from arlbench.errors import ConfigurationError
-from arlbench.population.members import MemberId, MemberResult
+from arlbench.population.cores import start_workers_for
+from arlbench.population.members import MemberId, MemberResult, PopulationResult
 from arlbench.population.state import PopulationState
 from arlbench.population.training import train_population
 
@@ -65,6 +66,10 @@ class AutoRLVectorEnv(VectorEnv):
         )
         self.single_observation_space = observation_space(self._features, self._settings)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        of_one = self._learner.forecast.cost(self._settings.n_total_timesteps)
+        start_workers_for(of_one * self._settings.n_steps * self.num_envs, self.num_envs)
+        whole = self._settings.n_steps * self._settings.n_total_timesteps
+        self._rows = self._learner.forecast.rows(size=whole)
         self._schedules: list[Schedule] | None = None
         self._hpo_configs: list[dict[str, Any]] = []
         self._observed: list[dict[str, np.ndarray]] = []
@@ -98,6 +103,7 @@ class AutoRLVectorEnv(VectorEnv):
         seeds = self._seeds(self._settings.seed if seed is None else seed)
         self._schedules = [Schedule(seed) for seed in seeds]
         self._hpo_configs = [dict(self._defaults) for _ in seeds]
+        self._observed = []
         return {}, {}
 
     def step(  # type: ignore[override]
@@ -118,16 +124,17 @@ class AutoRLVectorEnv(VectorEnv):
             ``(obs, objectives, terminated, truncated, info)``: observations and objectives
             by name with a first axis of ``num_envs``; of a learner that has diverged
             earlier the last ones again, and NaN. ``info`` holds ``train_info_df``, a list
-            of frames, ``train_seconds``, ``compile_seconds`` and ``wall_seconds`` in all.
+            of frames, ``train_seconds`` and ``compile_seconds``, added up over the
+            ``n_processes``, and ``wall_seconds``.
 
         Raises:
             ConfigurationError: If there is no step to take, or if an action is unknown,
                 impossible or without effect.
         """
         schedules = self._open_schedules()
-        self._hpo_configs = self._changed(actions)
-        self._schedules = None
-        population = self._train(schedules, n_total_timesteps)
+        hpo_configs = self._changed(actions)
+        population = self._train(schedules, hpo_configs, n_total_timesteps)
+        self._hpo_configs = hpo_configs
         by_learner = {member.config_index: member for member in population.members}
         results = [
             self._result(schedule, by_learner[i]) if i in by_learner else None
@@ -142,6 +149,7 @@ class AutoRLVectorEnv(VectorEnv):
             "train_seconds": population.train_seconds,
             "compile_seconds": population.compile_seconds,
             "wall_seconds": population.wall_seconds,
+            "n_processes": population.n_processes,
         }
         truncated = np.array([bool(schedule.over) for schedule in self._schedules])
         return (
@@ -165,10 +173,10 @@ class AutoRLVectorEnv(VectorEnv):
                 )
 
     def _seeds(self, seed: int | Sequence[int]) -> list[int]:
-        if hasattr(seed, "__index__"):
+        if not isinstance(seed, Sequence | np.ndarray):
             first = seed_in_range(seed)
             return [seed_in_range(first + i) for i in range(self.num_envs)]
-        seeds = [seed_in_range(one) for one in seed]  # type: ignore[union-attr]
+        seeds = [seed_in_range(one) for one in seed]
         if len(seeds) != self.num_envs:
             raise ConfigurationError(f"There are {len(seeds)} seeds for {self.num_envs} learners.")
         return seeds
@@ -181,7 +189,8 @@ class AutoRLVectorEnv(VectorEnv):
 
     def _changed(self, actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The configuration of each learner after its action."""
-        if isinstance(actions, Mapping) or len(actions) != self.num_envs:
+        is_list = isinstance(actions, Sequence) and not isinstance(actions, str)
+        if not is_list or len(actions) != self.num_envs:
             raise ConfigurationError(
                 f"Give a list of {self.num_envs} actions, a mapping for each learner."
             )
@@ -198,26 +207,31 @@ class AutoRLVectorEnv(VectorEnv):
             raise ConfigurationError(f"Learner {index}: {error}") from None
         return dict(self._learner.hpo_config)
 
-    def _train(self, schedules: list[Schedule], n_total_timesteps: Any) -> Any:
+    def _train(
+        self,
+        schedules: Sequence[Schedule],
+        hpo_configs: Sequence[Mapping[str, Any]],
+        n_total_timesteps: int | float | None,
+    ) -> PopulationResult:
         settings = self._settings
-        largest = max(config["buffer_size"] for config in self._hpo_configs)
+        length = settings.n_total_timesteps if n_total_timesteps is None else n_total_timesteps
         parts = {MemberId(i, 0): s.state for i, s in enumerate(schedules) if s.state is not None}
         return train_population(
             settings.env_spec,
-            self._hpo_configs,
+            hpo_configs,
             [[schedule.seed] for schedule in schedules],
-            n_total_timesteps=n_total_timesteps or settings.n_total_timesteps,
+            n_total_timesteps=length,
             n_eval_steps=settings.n_eval_steps,
             n_eval_episodes=settings.n_eval_episodes,
             eval_env_spec=settings.eval_env_spec,
             nas_config=settings.nas_config,
-            options=options(settings, self._features),
+            options=learner_options(settings, self._features),
             schedule_timesteps=settings.schedule_timesteps,
             members=[MemberId(i, 0) for i, schedule in enumerate(schedules) if not schedule.over],
             state=PopulationState(parts),
             algorithm=settings.algorithm,
-            # Rows for the whole schedule, so that no step needs another program.
-            capacity=min(largest, settings.n_steps * settings.n_total_timesteps),
+            # For the whole schedule and any buffer_size, so that no step needs another program.
+            capacity=self._rows,
             keep_state=True,
         )
 
@@ -243,16 +257,16 @@ class AutoRLVectorEnv(VectorEnv):
         return {name: np.array([v[name] for v in values]) for name in nothing}
 
     def _result(self, schedule: Schedule, member: MemberResult) -> StepResult:
-        diverged_at = member.diverged_at
         return StepResult(
             returns=member.returns,
-            timesteps=schedule.timesteps + member.timesteps,
+            timesteps=member.timesteps,
+            began_at=schedule.timesteps,
             train_seconds=member.train_seconds,
             compile_seconds=member.compile_seconds,
             statistics=member.statistics or {},
             measured={},
             earlier=schedule.last_returns,
-            diverged_at=None if diverged_at is None else schedule.timesteps + diverged_at,
+            diverged_at=member.diverged_at,
         )
 
     def _after(self, schedule: Schedule, result: StepResult, parts: Any) -> Schedule:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from arlbench.core.checks import known_names, positive_whole
+from arlbench.core.checks import known_names, positive_whole, seed_in_range
 from arlbench.core.environments import EnvSpec
 from arlbench.errors import ConfigurationError
-
-# Random keys are made of 32 bits.
-_SEED_LIMIT = 2**32
 
 _DIRECTIONS = ("upper", "lower")
 
@@ -94,12 +92,14 @@ class AutoRLConfig:
             raise ConfigurationError("objectives is empty; give at least one.")
 
     @classmethod
-    def of(cls, given: Mapping[str, Any] | None) -> AutoRLConfig:
+    def of(cls, given: Mapping[str, Any] | AutoRLConfig | None) -> AutoRLConfig:
         """The settings that a mapping gives, and defaults for the rest.
 
         Raises:
             ConfigurationError: If a name is unknown or a value impossible.
         """
+        if isinstance(given, cls):
+            return given
         if given is not None and not isinstance(given, Mapping):
             raise ConfigurationError(
                 f"The configuration must be a mapping, not a {type(given).__name__}."
@@ -129,15 +129,6 @@ _LISTS = ("checkpoint", "objectives", "state_features")
 _MAPPINGS = ("env_kwargs", "eval_env_kwargs", "nas_config")
 
 
-def seed_in_range(seed: Any) -> int:
-    """The seed, if a random key can be made of it."""
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed < _SEED_LIMIT:
-        raise ConfigurationError(
-            f"The seed must be a whole number from 0 to 2**32 - 1, not {seed!r}."
-        )
-    return int(seed)
-
-
 def _plain(value: Any) -> Any:
     """Containers of other libraries as dicts and lists."""
     if isinstance(value, Mapping):
@@ -154,6 +145,7 @@ def _flag(name: str, value: Any) -> bool:
 
 
 def _text(name: str, value: Any) -> str:
+    value = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{name} must be a name, not {value!r}.")
     return value

@@ -11,7 +11,7 @@ from arlbench.core.algorithms.registry import algorithm_class
 from arlbench.core.environments import make_env_from_spec
 
 
-def options(settings: AutoRLConfig, features: Iterable[StateFeature]) -> dict[str, Any]:
+def learner_options(settings: AutoRLConfig, features: Iterable[StateFeature]) -> dict[str, Any]:
     """Settings of the algorithm's class that follow from what is asked for."""
     return {
         "cnn_policy": settings.cnn_policy,
@@ -38,6 +38,6 @@ def make_learner(settings: AutoRLConfig, features: Iterable[StateFeature]) -> An
         make_env_from_spec(settings.env_spec),
         eval_env=make_env_from_spec(settings.eval_env_spec),
         nas_config=settings.nas_config,
-        **options(settings, features),
+        **learner_options(settings, features),
         **tracked,
     )

@@ -18,6 +18,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from arlbench.autorl.registering import blamed_on, same_function
 from arlbench.autorl.step_result import StepResult
 from arlbench.core.checks import known_names
 from arlbench.errors import ConfigurationError, MissingExtraError
@@ -69,7 +70,7 @@ def register_objective(
     """
 
     def register(value: Value) -> Value:
-        if name in _objectives:
+        if name in _objectives and not same_function(_objectives[name].value, value):
             raise ConfigurationError(f"An objective named '{name}' is registered already.")
         _objectives[name] = Objective(name, value, maximise, **further)
         return value
@@ -102,9 +103,12 @@ def objective_values(
 ) -> dict[str, float]:
     """Values of a step by name, all to be maximised (``"upper"``) or minimised (``"lower"``)."""
     upper = direction == "upper"
-    return {
-        o.name: float(o.value(result)) * (1.0 if o.maximise == upper else -1.0) for o in objectives
-    }
+    values = {}
+    for objective in objectives:
+        with blamed_on(f"the objective '{objective.name}'"):
+            value = float(objective.value(result))
+        values[objective.name] = value if objective.maximise == upper else -value
+    return values
 
 
 @register_objective("reward_mean")

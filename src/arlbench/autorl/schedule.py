@@ -53,8 +53,8 @@ class Schedule:
         )
 
     def diverged(self) -> Schedule:
-        """The same, but ended because learning became non-finite."""
-        return dataclasses.replace(self, over="Learning diverged in the last step")
+        """The same, but ended because learning became non-finite, without its remains."""
+        return dataclasses.replace(self, state=None, over="Learning diverged in the last step")
 
 
 Begun = TypeVar("Begun")

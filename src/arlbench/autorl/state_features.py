@@ -17,6 +17,7 @@ import numpy as np
 from gymnasium import spaces
 
 from arlbench.autorl.config import AutoRLConfig
+from arlbench.autorl.registering import blamed_on, same_function
 from arlbench.autorl.step_result import StepResult
 from arlbench.core.checks import known_names
 from arlbench.errors import ConfigurationError
@@ -51,7 +52,8 @@ class StateFeature:
 
     def of(self, result: StepResult, config: AutoRLConfig) -> np.ndarray:
         """Its value after a step, float32; what is not finite because of a divergence is 0."""
-        value = np.nan_to_num(np.asarray(self.value(result), np.float32), posinf=0, neginf=0)
+        with blamed_on(f"the state feature '{self.name}'"):
+            value = np.nan_to_num(np.asarray(self.value(result), np.float32), posinf=0, neginf=0)
         shape = self._shape(config)
         if value.size > np.prod(shape, dtype=int):
             raise ConfigurationError(
@@ -82,7 +84,8 @@ def register_state_feature(name: str, **further: Any) -> Callable[[Value], Value
     """
 
     def register(value: Value) -> Value:
-        if name in _features or name == STEPS:
+        taken = name in _features and not same_function(_features[name].value, value)
+        if taken or name == STEPS:
             raise ConfigurationError(f"A state feature named '{name}' is registered already.")
         _features[name] = StateFeature(name, value, **further)
         return value

@@ -17,19 +17,21 @@ class StepResult(NamedTuple):
     Attributes:
         returns: Undiscounted returns, float32 ``[n_eval_steps, n_eval_episodes]``; NaN
             for evaluations that were not reached because learning diverged.
-        timesteps: Environment steps since the run began, at each evaluation, int64
+        timesteps: Environment steps of the step at each evaluation, int64
             ``[n_eval_steps]``.
+        began_at: Environment steps of the run before the step.
         train_seconds: Time of the training and its evaluations, compilation apart.
         compile_seconds: Time spent on compilation.
         statistics: Of the step's updates, by name; empty where no feature needs them.
         measured: What objectives' meters read, by the objective's name.
         earlier: Mean return of the last evaluation of each step before, ``[config_step]``.
-        diverged_at: Environment steps since the run began, after which learning was
-            found to be non-finite; None where it was not.
+        diverged_at: Environment steps of the step after which learning was found to be
+            non-finite; None where it was not.
     """
 
     returns: np.ndarray
     timesteps: np.ndarray
+    began_at: int
     train_seconds: float
     compile_seconds: float
     statistics: Mapping[str, UpdateStatistic]
@@ -39,8 +41,9 @@ class StepResult(NamedTuple):
 
     @property
     def ended_at(self) -> int:
-        """Environment steps since the run began."""
-        return int(self.timesteps[-1]) if self.diverged_at is None else self.diverged_at
+        """Environment steps of the run up to the step's end."""
+        done = self.timesteps[-1] if self.diverged_at is None else self.diverged_at
+        return self.began_at + int(done)
 
     @property
     def curve(self) -> np.ndarray:
@@ -55,5 +58,5 @@ class StepResult(NamedTuple):
         return cls(returns=whole, **further)
 
     def frame(self) -> pd.DataFrame:
-        """The learning curve: ``steps`` and ``returns``, a row an evaluation."""
+        """The learning curve: ``steps`` of this step and mean ``returns``, a row an evaluation."""
         return pd.DataFrame({"steps": self.timesteps, "returns": self.curve})

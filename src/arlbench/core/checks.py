@@ -12,6 +12,9 @@ from arlbench.errors import ConfigurationError, did_you_mean
 # Counters in compiled programs have 32 bits.
 _INT32_MAX = 2**31 - 1
 
+#: Seeds are the 32 bits that a random key is made of.
+SEED_LIMIT = 2**32
+
 
 def positive_whole(name: str, value: Any) -> int:
     """The value as an int; ``1e5`` is welcome, 0.5 is not."""
@@ -24,6 +27,14 @@ def positive_whole(name: str, value: Any) -> int:
     raise ConfigurationError(
         f"{name} must be a positive whole number of at most {_INT32_MAX}, not {value!r}."
     )
+
+
+def seed_in_range(seed: Any) -> int:
+    """The seed as an int, if a random key can be made of it."""
+    is_whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not is_whole or not 0 <= seed < SEED_LIMIT:
+        raise ConfigurationError(f"Seeds must be whole numbers from 0 to 2**32 - 1, not {seed!r}.")
+    return int(seed)
 
 
 def known_names(names: Iterable[str], known: Iterable[str], kind: str) -> None:

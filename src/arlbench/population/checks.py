@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 from ConfigSpace import Configuration
 
-from arlbench.core.checks import positive_whole
+from arlbench.core.checks import positive_whole, seed_in_range
 from arlbench.errors import ConfigurationError
-
-#: Seeds are the 32 bits that a random key is made of.
-SEED_LIMIT = 2**32
 
 
 def plain(config: Configuration | Mapping[str, Any]) -> dict[str, Any]:
@@ -33,13 +30,7 @@ def non_empty(name: str, given: Sequence[Any]) -> Sequence[Any]:
 
 def seeds_in_range(seeds: Sequence[int]) -> list[int]:
     """The seeds, if random keys can be made of them."""
-    for seed in non_empty("seeds", seeds):
-        whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
-        if not whole or not 0 <= seed < SEED_LIMIT:
-            raise ConfigurationError(
-                f"Seeds must be whole numbers from 0 to 2**32 - 1, not {seed!r}."
-            )
-    return [int(seed) for seed in seeds]
+    return [seed_in_range(seed) for seed in non_empty("seeds", seeds)]
 
 
 def seeds_of_each(

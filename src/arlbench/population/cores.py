@@ -17,16 +17,31 @@ from arlbench.population.messages import Failed, Setup, Steps, Stop
 from arlbench.population.queueing import TaskQueue
 from arlbench.population.tracking import Tracker
 
-# Work below this is done before another process could begin with it; in the unit of
-# Forecast.cost, about two seconds.
+# In the unit of Forecast.cost. Work below the first, about two seconds, is done before another
+# process could begin with it; below the second before one that is there already could.
 _WORTH_A_PROCESS = 4e6
+_WORTH_A_MESSAGE = 5e5
+
+
+def start_workers_for(work: float, n_members: int) -> None:
+    """Starts the workers that populations of so much work in all are worth.
+
+    Args:
+        work: Of all that is to come, in the unit of ``Forecast.cost``.
+        n_members: Members of each population.
+    """
+    if jax.default_backend() == "cpu":
+        n_useful = min(workers.wanted_cores(), n_members, round(work / _WORTH_A_PROCESS))
+        workers.start_workers(max(n_useful - 1, workers.n_started()))
 
 
 def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
     """Trains members until none is left; returns how many processes did."""
     queue = TaskQueue(tasks)
     work = sum(task.cost for task in tasks)
-    useful = max(1, min(workers.wanted_cores(), len(tasks), round(work / _WORTH_A_PROCESS)))
+    here_already = min(1 + workers.n_started(), round(work / _WORTH_A_MESSAGE))
+    worth = max(1, round(work / _WORTH_A_PROCESS), here_already)
+    useful = min(workers.wanted_cores(), len(tasks), worth)
     # Accelerators belong to this process; workers are for the CPU.
     n_helpers = useful - 1 if jax.default_backend() == "cpu" else 0
     with workers.borrowed(n_helpers) as helpers:

@@ -160,6 +160,11 @@ def wanted_cores() -> int:
     return _pool.wanted_cores or available_cores()
 
 
+def n_started() -> int:
+    """Workers that there are."""
+    return len(_living())
+
+
 def start_workers(n: int) -> list[Worker]:
     """Keeps ``n`` workers: those there are, and new ones; any beyond ``n`` are ended."""
     _pool.workers = _living()

@@ -113,7 +113,8 @@ def transitions(example: Any, observations: Any, next_observations: Any, **vecto
 def not_consumed(*trees: Any) -> None:
     """Raises where a tree holds arrays that an earlier call has taken over."""
     for leaf in jax.tree.leaves(trees):
-        if isinstance(leaf, jax.Array) and not is_traced(leaf) and leaf.is_deleted():
+        known = isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer)
+        if known and leaf.is_deleted():
             raise ConsumedStateError(
                 "This state was given to an earlier call of train, which took over its memory; "
                 "use the state which that call returned, or a copy made before it "

@@ -15,6 +15,7 @@ from flax.core.frozen_dict import FrozenDict
 
 from arlbench.core.algorithms.algorithm import Algorithm, OnProgress, TrainingProgress
 from arlbench.core.algorithms.dqn import (
+    acting,
     allocation,
     beginning,
     checkpoint,
@@ -206,7 +207,8 @@ class DQN(Algorithm):
         rng = typed_key(rng)
         params, target = map(beginning.plain, (network_params, target_params))
         beginning.check_parts(self._agent, params, target, opt_state)
-        runner_state = programs.init_runner(self._agent, rng, params, target, opt_state, self.hp)
+        begin = beginning.init_runner if checks.is_traced(rng) else programs.init_runner
+        runner_state = begin(self._agent, rng, params, target, opt_state, self.hp)
         if buffer_state is None:
             buffer_state = allocation.make_buffer(
                 self._agent, self.hpo_config["buffer_size"], capacity, self.memory_limit_gib
@@ -350,8 +352,8 @@ class DQN(Algorithm):
         """Undiscounted returns of whole episodes in ``eval_env``, ``[n_eval_episodes]``."""
         checks.not_consumed(runner_state)
         n = positive_whole("n_eval_episodes", n_eval_episodes)
-        normalize = self.hp.normalize_observations
-        return programs.evaluate(self._agent, n, runner_state, normalize)[0]
+        play = acting.evaluate if checks.is_traced(runner_state) else programs.evaluate
+        return play(self._agent, n, runner_state, self.hp.normalize_observations)[0]
 
     @property
     def forecast(self) -> DQNForecast:

@@ -155,7 +155,8 @@ def _numbers_of(metrics: DQNMetrics, q_value: jax.Array) -> jax.Array:
     mean = sum(jnp.sum(leaf) for leaf in leaves) / size
     variance = jnp.maximum(squares / size - jnp.square(mean), 0.0)
     td_error = jnp.mean(jnp.abs(metrics.td_error))
-    return jnp.stack([jnp.sqrt(squares), variance, metrics.loss, td_error, jnp.mean(q_value)])
+    numbers = [jnp.sqrt(squares), variance, metrics.loss, td_error, jnp.mean(q_value)]
+    return jnp.stack(numbers).astype(jnp.float32)
 
 
 def statistics_of(recorder: Recorder) -> dict[str, UpdateStatistic] | None:
