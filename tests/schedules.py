@@ -9,7 +9,7 @@ import numpy as np
 
 import probe_framework  # noqa: F401  (makes the framework "tiny" known)
 from arlbench.autorl import AutoRLEnv
-from probes import SMALL
+from probes import SMALL, as_numpy
 
 #: Settings of a learner in the ``Walk`` probe.
 TINY: dict[str, Any] = {
@@ -38,6 +38,11 @@ def begun_env(**changes: Any) -> AutoRLEnv:
     env.reset()
     env.step(SMALL)
     return env
+
+
+def learnt(env: AutoRLEnv) -> Any:
+    """Copies of the parameters, because the next step takes over their memory."""
+    return as_numpy(env._schedule.state.runner_state.train_state.params)
 
 
 def curve(info: dict[str, Any]) -> list[float]:

@@ -1,0 +1,138 @@
+"""Schedules that are saved, and go on from what was saved."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jax
+import pytest
+
+from arlbench.autorl import Checkpointer
+from arlbench.errors import CheckpointError, ConfigurationError
+from probes import SMALL, same_bits
+from schedules import RATES, begun_env, curve, learnt, tiny_env
+
+
+def test_the_checkpoint_of_every_step_is_told_and_kept(tmp_path: Path) -> None:
+    env = begun_env(checkpoint=["all"], checkpoint_dir=str(tmp_path), checkpoint_name="mine")
+    *_, info = env.step({})
+    assert env.checkpoints == [str(tmp_path / "mine" / f"checkpoint-{i:06d}") for i in (1, 2)]
+    assert info["checkpoint"] == env.checkpoints[-1]
+
+
+def test_records_are_kept_where_a_checkpoint_asks_for_them(tmp_path: Path) -> None:
+    env = begun_env(checkpoint=["params", "loss", "trajectories"], checkpoint_dir=str(tmp_path))
+    parts = Checkpointer.load(env.checkpoints[0], env._algorithm).parts
+    assert parts.keys() == {"params", "loss", "trajectories"}
+    assert parts["loss"].ndim == 1
+    assert parts["trajectories"].done.shape == (40, 4)
+
+
+def test_a_schedule_goes_on_in_a_new_process_with_the_same_returns(tmp_path: Path) -> None:
+    env = tiny_env(checkpoint=["all"], checkpoint_dir=str(tmp_path))
+    env.reset()
+    curves = [
+        curve(env.step({**SMALL, "learning_rate": rate} if i == 0 else {"learning_rate": rate})[-1])
+        for i, rate in enumerate(RATES)
+    ]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "schedules", env.checkpoints[1]],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    steps, returns = done.stdout.strip().split("] [")
+    assert ast.literal_eval(f"{steps}]") == [4, 640]
+    assert ast.literal_eval(f"[{returns}") == list(itertools.chain(*curves[2:]))
+
+
+def test_a_checkpoint_of_the_network_alone_starts_a_new_run_from_it(tmp_path: Path) -> None:
+    env = begun_env(checkpoint=["params"], checkpoint_dir=str(tmp_path))
+    fresh = tiny_env(seed=5)
+    fresh.reset()
+    state = fresh._loaded(env.checkpoints[0], fresh._schedule)[0].state
+    assert same_bits(state.runner_state.train_state.params, learnt(env))
+    assert same_bits(state.runner_state.rng, jax.random.key(5))
+    assert state.runner_state.global_step == 0
+
+
+def test_generations_of_one_step_go_on_from_each_other(tmp_path: Path) -> None:
+    # As in population-based training: a new environment and a schedule of one step each time.
+    one_by_one, whole = [], tiny_env(n_steps=3)
+    arguments: dict[str, Any] = {}
+    for generation in range(3):
+        env = tiny_env(n_steps=1, checkpoint=["all"], checkpoint_dir=str(tmp_path))
+        env.reset()
+        obs, _, _, truncated, info = env.step(SMALL, **arguments)
+        arguments = {"checkpoint_path": info["checkpoint"]}
+        one_by_one.append(curve(info))
+        assert truncated
+        assert obs["steps"].tolist() == [1, 160 * (generation + 1)]
+    whole.reset()
+    assert one_by_one == [curve(whole.step(SMALL)[-1]) for _ in range(3)]
+
+
+def test_parts_alone_do_not_advance_the_schedule(tmp_path: Path) -> None:
+    env = begun_env(checkpoint=["params", "buffer"], checkpoint_dir=str(tmp_path))
+    fresh = tiny_env()
+    fresh.reset()
+    obs, *_ = fresh.step(SMALL, checkpoint_path=env.checkpoints[0])
+    assert obs["steps"].tolist() == [1, 160]
+
+
+def test_a_new_seed_makes_a_new_key_for_a_running_learner(tmp_path: Path) -> None:
+    env = begun_env(checkpoint=["all"], checkpoint_dir=str(tmp_path))
+    clones = []
+    for seed in (None, 1, 2):
+        clone = tiny_env()
+        clone.reset()
+        clone.step({}, checkpoint_path=env.checkpoints[0], seed=seed)
+        clones.append(learnt(clone))
+    env.step({})
+    assert same_bits(clones[0], learnt(env))
+    assert not same_bits(clones[1], clones[0])
+    assert not same_bits(clones[1], clones[2])
+
+
+def test_environments_may_share_a_folder_of_checkpoints(tmp_path: Path) -> None:
+    envs = [tiny_env(checkpoint=["params"], checkpoint_dir=tmp_path) for _ in range(4)]
+    for env in envs:
+        env.reset()
+        env.step(SMALL)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda env: env._save(None), envs * 3))
+    written = [path for env in envs for path in env.checkpoints]
+    assert len(set(written)) == 16
+    assert all(Path(path, "manifest.json").is_file() for path in written)
+
+
+def test_a_file_in_the_way_of_checkpoints_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="is a file; set checkpoint_dir"):
+        tiny_env(checkpoint=["all"], checkpoint_dir=tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"nas_config": {"hidden_size": 9}}, "another network: hidden_size is 8"),
+        ({"n_envs": 5}, "another environment: n_envs is 4"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused(
+    other: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    env = begun_env(checkpoint=["all"], checkpoint_dir=str(tmp_path))
+    another = tiny_env(**other)
+    another.reset()
+    with pytest.raises((CheckpointError, ConfigurationError), match=message):
+        another.step({}, checkpoint_path=env.checkpoints[0])
