@@ -157,6 +157,7 @@ def draw(trials: Sequence[Trial], again: np.ndarray) -> Any:
     figure.colorbar(points, label="learning rate", pad=0.02, aspect=30)
     axes.set_title("Random search for DQN on CartPole-v1", loc="left", fontsize=11)
     figures.calm(axes, "final return (mean of episodes)", "trial")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
