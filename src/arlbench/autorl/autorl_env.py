@@ -184,7 +184,10 @@ class AutoRLEnv(gymnasium.Env):
         """
         schedule = begun(self._schedule)
         if schedule.state is None:
-            raise ConfigurationError("There is no learner before the first step; call step().")
+            raise ConfigurationError(
+                "There is no learner before the first step, nor after one that diverged; call "
+                "step() or reset()."
+            )
         return np.asarray(self._algorithm.evaluate(schedule.state[0], num_eval_episodes))
 
     @contextlib.contextmanager
