@@ -22,6 +22,9 @@ LOW, HIGH = -1.0, 1.0
 class Probe(VectorisedEnvironment):
     """Two actions; by default the observation is all there is to a state.
 
+    Those whose optimal values are known have them in ``values(gamma)``: of both actions, by
+    observation.
+
     Probes of one class with equal settings are equal, so they share their programs.
     """
 
@@ -43,10 +46,6 @@ class Probe(VectorisedEnvironment):
 
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         return observation(LOW), observation(LOW)
-
-    def values(self, gamma: float) -> dict[float, list[float]]:
-        """The optimal values of both actions, by observation."""
-        raise NotImplementedError
 
 
 def observation(value: chex.Numeric) -> jax.Array:

@@ -164,15 +164,13 @@ class AutoRLEnv(gymnasium.Env):
         with self._undone_if_refused():
             self._algorithm.update_hpo_config({**current, **changed})
             result, train_result, state = self._train(schedule, lengths)
-        after = schedule.after(
-            result.ended_at, float(result.curve[-1]), state, self._settings.n_steps
-        )
-        self._schedule = after if result.diverged_at is None else after.diverged()
+        after = schedule.after(result, state, self._settings.n_steps)
+        self._schedule = after
         return (
             observation(self._features, result, self._settings, after.config_step),
             objective_values(self._objectives, result, self._settings.optimize_objectives),
             False,
-            bool(self._schedule.over),
+            bool(after.over),
             self._info(result, train_result),
         )
 

@@ -141,7 +141,9 @@ class AutoRLVectorEnv(VectorEnv):
             for i, schedule in enumerate(schedules)
         ]
         self._schedules = [
-            self._after(schedule, result, by_learner[i].parts) if result else schedule
+            schedule.after(result, by_learner[i].parts, self._settings.n_steps)
+            if result
+            else schedule
             for i, (schedule, result) in enumerate(zip(schedules, results, strict=True))
         ]
         info = {
@@ -268,8 +270,3 @@ class AutoRLVectorEnv(VectorEnv):
             earlier=schedule.last_returns,
             diverged_at=member.diverged_at,
         )
-
-    def _after(self, schedule: Schedule, result: StepResult, parts: Any) -> Schedule:
-        n_steps = self._settings.n_steps
-        after = schedule.after(result.ended_at, float(result.curve[-1]), parts, n_steps)
-        return after if result.diverged_at is None else after.diverged()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, TypeVar
 
+from arlbench.autorl.step_result import StepResult
 from arlbench.errors import ConfigurationError
 
 
@@ -33,28 +34,21 @@ class Schedule:
         if self.over:
             raise ConfigurationError(f"{self.over}; call reset() first.")
 
-    def after(self, timesteps: int, last_return: float, state: Any, n_steps: int) -> Schedule:
+    def after(self, result: StepResult, state: Any, n_steps: int) -> Schedule:
         """Where it stands one step later.
 
         Args:
-            timesteps: Environment steps done by then.
-            last_return: Mean return of the step's last evaluation.
+            result: Of the step. One that diverged ends the schedule, without its remains.
             state: The learner's state.
             n_steps: Steps of the whole schedule.
         """
-        config_step = self.config_step + 1
-        return Schedule(
-            self.seed,
-            config_step,
-            timesteps,
-            (*self.last_returns, last_return),
-            state,
-            f"All {n_steps} steps of this schedule are done" if config_step >= n_steps else "",
-        )
-
-    def diverged(self) -> Schedule:
-        """The same, but ended because learning became non-finite, without its remains."""
-        return dataclasses.replace(self, state=None, over="Learning diverged in the last step")
+        config_step, over = self.config_step + 1, ""
+        if result.diverged_at is not None:
+            state, over = None, "Learning diverged in the last step"
+        elif config_step >= n_steps:
+            over = f"All {n_steps} steps of this schedule are done"
+        returns = (*self.last_returns, float(result.curve[-1]))
+        return Schedule(self.seed, config_step, result.ended_at, returns, state, over)
 
 
 Begun = TypeVar("Begun")

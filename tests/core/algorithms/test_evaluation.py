@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from arlbench.core.algorithms.evaluation import evaluate_episodes
-from arlbench.core.environments import SingleStep
+from arlbench.core.environments import Environment, SingleStep
 from probes import Probe, TimeLimit, observation
 
 SHORT, LONG = 1, 19
@@ -40,8 +41,14 @@ class Counting(Probe):
         return SingleStep(n_steps, observation(n_steps), 1.0 * action, n_steps == 2, False)
 
 
-class ByEnvironment(Probe):
+class ByEnvironment(Environment):
     """Environment ``j`` earns ``j`` at each step and needs ``j + 1`` steps an episode."""
+
+    action_space = spaces.Discrete(2)
+    observation_space = spaces.Box(-10.0, 10.0, (1,), np.float32)
+
+    def __init__(self, n_envs: int) -> None:
+        super().__init__("ByEnvironment", n_envs)
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         index = jnp.arange(self.n_envs)
@@ -54,9 +61,6 @@ class ByEnvironment(Probe):
         info = {"terminated": done, "truncated": jnp.zeros_like(done), "final_observation": obs}
         n_steps = jnp.where(done, 0, n_steps + 1)
         return (index, n_steps), (obs, index.astype(jnp.float32), done, info)
-
-    def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
-        raise NotImplementedError("All of them step at once.")
 
 
 class Endless(Probe):
