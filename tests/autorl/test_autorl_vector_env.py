@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import VectorEnv
 
-from arlbench.autorl import AutoRLVectorEnv
+from arlbench.autorl import AutoRLVectorEnv, autorl_vector_env
 from arlbench.errors import ArlbenchError
 from probes import SMALL
 from schedules import TINY, tiny_env
@@ -151,3 +151,9 @@ def test_a_step_before_reset_is_refused() -> None:
 def test_seeds_must_be_as_many_as_learners() -> None:
     with pytest.raises(ArlbenchError, match="2 seeds for 3 learners"):
         vector_env().reset(seed=[1, 2])
+
+
+def test_a_schedule_may_be_longer_than_any_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(autorl_vector_env, "start_workers_for", lambda *_: None)
+    # 400 million rows would not fit into any limit; the default buffer has a million.
+    assert vector_env(2, n_total_timesteps=1e8)._rows == 2**20

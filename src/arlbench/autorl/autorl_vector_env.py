@@ -69,7 +69,8 @@ class AutoRLVectorEnv(VectorEnv):
         of_one = self._learner.forecast.cost(self._settings.n_total_timesteps)
         start_workers_for(of_one * self._settings.n_steps * self.num_envs, self.num_envs)
         whole = self._settings.n_steps * self._settings.n_total_timesteps
-        self._rows = self._learner.forecast.rows(size=whole)
+        default = self._learner.forecast.rows()
+        self._rows = default if whole >= default else self._learner.forecast.rows(size=whole)
         self._schedules: list[Schedule] | None = None
         self._hpo_configs: list[dict[str, Any]] = []
         self._observed: list[dict[str, np.ndarray]] = []
@@ -232,7 +233,8 @@ class AutoRLVectorEnv(VectorEnv):
             members=[MemberId(i, 0) for i, schedule in enumerate(schedules) if not schedule.over],
             state=PopulationState(parts),
             algorithm=settings.algorithm,
-            # For the whole schedule and any buffer_size, so that no step needs another program.
+            # For the whole schedule, as far as the default buffer_size goes, so that no step
+            # needs another program.
             capacity=self._rows,
             keep_state=True,
         )
