@@ -35,6 +35,10 @@ class RunFolderError(ArlbenchError, OSError):
     """A run folder that cannot be written, read or used."""
 
 
+class RenderingError(ArlbenchError, RuntimeError):
+    """An environment that cannot be drawn, or a film that cannot be written."""
+
+
 class SweepStoreError(ArlbenchError, OSError):
     """A sweep's folder that cannot be written, read or used."""
 

@@ -8,9 +8,11 @@ from typing import Any, ClassVar, Literal
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 from gymnasium import spaces
 
 from arlbench.core.environments.spec import EnvSpec
+from arlbench.errors import RenderingError
 
 #: ``obs``, ``reward``, ``done`` and ``info`` of one step of ``n_envs`` environments.
 Timestep = tuple[Any, jax.Array, jax.Array, dict[str, Any]]
@@ -69,6 +71,16 @@ class Environment(abc.ABC):
             task ended), ``truncated`` (only the time did), both bool ``[n_envs]``, and
             ``final_observation``, where this step led, before any reset.
         """
+
+    def render(self, env_state: Any) -> np.ndarray:
+        """A picture of the first copy by the library's own renderer, uint8 ``[height, width, 3]``.
+
+        Raises:
+            RenderingError: If the library cannot draw this environment.
+        """
+        raise RenderingError(
+            f"{self.env_name} cannot be drawn: its library has no renderer for it."
+        )
 
     @property
     @abc.abstractmethod

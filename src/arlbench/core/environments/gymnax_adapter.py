@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import chex
 import jax
-import jax.numpy as jnp
 from gymnasium import spaces
 
-from arlbench.core.environments.environment import Environment, Timestep
+from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
-from arlbench.core.environments.vectorised import strongly_typed
+from arlbench.core.environments.vectorised import SingleStep, VectorisedEnvironment
 from arlbench.core.lazy_imports import deferred
 from arlbench.errors import ConfigurationError, UnknownEnvironmentError, did_you_mean
 
@@ -42,31 +41,23 @@ class _Task(NamedTuple):
         return int(getattr(self.params, "max_steps_in_episode", 0)) or None
 
 
-class GymnaxEnvironment(Environment):
+class GymnaxEnvironment(VectorisedEnvironment):
     """``n_envs`` copies of a gymnax environment."""
 
     def __init__(self, spec: EnvSpec, task: _Task) -> None:
         super().__init__(spec.name, spec.n_envs, spec, task.time_limit)
         self._env, self._params, self._action_space, self._observation_space = task
 
-    def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
-        keys = jax.random.split(rng, self.n_envs)
-        obs, env_state = jax.vmap(self._env.reset, in_axes=(0, None))(keys, self._params)
-        return strongly_typed((env_state, obs))
+    def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
+        obs, env_state = self._env.reset_env(rng, self._params)
+        return env_state, obs
 
-    def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
-        keys = jax.random.split(rng, self.n_envs)
-        obs, env_state, reward, terminated, truncated, info = jax.vmap(
-            self._env.step, in_axes=(0, 0, 0, None)
-        )(keys, env_state, action, self._params)
-        info = {
-            "terminated": terminated,
-            # A task that ends in the very step its time runs out has ended.
-            "truncated": truncated & ~terminated,
-            "final_observation": info["final_observation"],
-        }
-        timestep = (obs, reward.astype(jnp.float32), terminated | truncated, info)
-        return strongly_typed((env_state, timestep))
+    def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
+        obs, env_state, reward, terminated, _ = self._env.step_env(
+            rng, env_state, action, self._params
+        )
+        truncated = self._env.is_truncated(env_state, self._params)
+        return SingleStep(env_state, obs, reward, terminated, truncated)
 
     @property
     def action_space(self) -> spaces.Space:

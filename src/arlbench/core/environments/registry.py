@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, cast
@@ -30,6 +31,10 @@ class Framework(NamedTuple):
 
 _frameworks: dict[str, Framework] = {
     "gymnax": Framework("arlbench.core.environments.gymnax_adapter", "gymnax", None),
+    "xland": Framework("arlbench.core.environments.xland_adapter", "xminigrid", "xland"),
+    "navix": Framework("arlbench.core.environments.navix_adapter", "navix", "navix"),
+    "jumanji": Framework("arlbench.core.environments.jumanji_adapter", "jumanji", "jumanji"),
+    "craftax": Framework("arlbench.core.environments.craftax_adapter", "craftax", "craftax"),
 }
 
 
@@ -100,7 +105,8 @@ def list_environments() -> list[EnvListing]:
     """Every environment of every framework that is installed."""
     listings: list[EnvListing] = []
     for name in _frameworks:
-        listings.extend(_adapter(name).list_environments())
+        with contextlib.suppress(MissingExtraError):
+            listings.extend(_adapter(name).list_environments())
     return listings
 
 

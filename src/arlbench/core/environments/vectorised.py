@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from arlbench.core.environments.environment import Environment, Timestep
 
@@ -20,7 +21,8 @@ class SingleStep(NamedTuple):
         obs: Where the step led, also when the episode ended there.
         reward: Scalar.
         terminated: Bool scalar, the task itself ended.
-        truncated: Bool scalar, the episode was cut off, by a time limit say.
+        truncated: Bool scalar, the episode was cut off, by a time limit say. Where both
+            are true the task has ended.
     """
 
     env_state: Any
@@ -30,8 +32,26 @@ class SingleStep(NamedTuple):
     truncated: chex.Numeric
 
 
+class Episodes(NamedTuple):
+    """The episodes under way.
+
+    Attributes:
+        env_state: What ``reset_one`` and ``step_one`` pass on, leaves ``[n_envs, ...]``.
+        episode_return: Rewards so far, undiscounted, float32 ``[n_envs]``.
+        episode_length: Steps so far, int32 ``[n_envs]``.
+    """
+
+    env_state: Any
+    episode_return: jax.Array
+    episode_length: jax.Array
+
+
 class VectorisedEnvironment(Environment):
-    """Makes ``n_envs`` self-resetting copies of an environment written for one."""
+    """Makes ``n_envs`` self-resetting copies of an environment written for one.
+
+    A copy is reset when its episode ends and at no other time, so an expensive
+    ``reset_one`` costs only as much as episodes begin.
+    """
 
     @abc.abstractmethod
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
@@ -42,40 +62,74 @@ class VectorisedEnvironment(Environment):
         """Steps one environment, which need not reset itself."""
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
-        return strongly_typed(jax.vmap(self.reset_one)(jax.random.split(rng, self.n_envs)))
+        env_state, obs = jax.vmap(self.reset_one)(jax.random.split(rng, self.n_envs))
+        zeros = jnp.zeros(self.n_envs)
+        return strongly_typed((Episodes(env_state, zeros, zeros.astype(jnp.int32)), obs))
 
     def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
         keys = jax.random.split(rng, self.n_envs)
-        return strongly_typed(jax.vmap(self._step_and_reset)(env_state, action, keys))
-
-    def _step_and_reset(
-        self, env_state: Any, action: jax.Array, rng: chex.PRNGKey
-    ) -> tuple[Any, Timestep]:
-        step_key, reset_key = jax.random.split(rng)
-        outcome = self.step_one(env_state, action, step_key)
-        terminated = jnp.asarray(outcome.terminated, bool)
-        truncated = jnp.asarray(outcome.truncated, bool)
-        done = terminated | truncated
-        fresh = self.reset_one(reset_key)
-        env_state, obs = jax.tree.map(
-            lambda new, old: jnp.where(done, new, old).astype(jnp.asarray(old).dtype),
-            fresh,
-            (outcome.env_state, outcome.obs),
-        )
+        outcome = jax.vmap(self._step_one)(env_state.env_state, action, keys)
+        after, obs, reward, terminated, truncated = strongly_typed(outcome)
         info = {
             "terminated": terminated,
             "truncated": truncated,
-            "final_observation": outcome.obs,
+            "final_observation": obs,
+            "episode_return": env_state.episode_return + reward,
+            "episode_length": env_state.episode_length + 1,
         }
-        reward = jnp.asarray(outcome.reward, jnp.float32)
-        return env_state, (obs, reward, done, info)
+        done = terminated | truncated
+        after, obs = self._reset_ended(done, rng, (after, obs))
+        episodes = Episodes(
+            after,
+            jnp.where(done, 0.0, info["episode_return"]),
+            jnp.where(done, 0, info["episode_length"]),
+        )
+        return episodes, (obs, reward, done, info)
+
+    def render_one(self, env_state: Any) -> np.ndarray:
+        """A picture of one environment, uint8 ``[height, width, 3]``; by default there is none."""
+        return super().render(env_state)
+
+    def render(self, env_state: Any) -> np.ndarray:
+        return self.render_one(jax.tree.map(lambda rows: rows[0], env_state.env_state))
+
+    def _step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
+        step_key, _ = jax.random.split(rng)
+        outcome = self.step_one(env_state, action, step_key)
+        terminated = jnp.asarray(outcome.terminated, bool)
+        return SingleStep(
+            # A step may compute in another precision than the state is kept in.
+            jax.tree.map(_cast, outcome.env_state, env_state),
+            outcome.obs,
+            jnp.asarray(outcome.reward, jnp.float32),
+            terminated,
+            jnp.asarray(outcome.truncated, bool) & ~terminated,
+        )
+
+    def _reset_ended(self, done: jax.Array, rng: chex.PRNGKey, current: Any) -> Any:
+        """Resets the copies whose episode ended, one after another; mostly there is none."""
+
+        def reset_next(_: Any, carry: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
+            waiting, current = carry
+            copy = jnp.argmax(waiting)
+            # The same as a row of split(rng, n_envs), without the others.
+            _, reset_key = jax.random.split(jax.random.fold_in(rng, copy))
+            fresh = self.reset_one(reset_key)
+            current = jax.tree.map(
+                lambda rows, row: rows.at[copy].set(_cast(row, rows)), current, fresh
+            )
+            return waiting.at[copy].set(False), current
+
+        return jax.lax.fori_loop(0, jnp.sum(done), reset_next, (done, current))[1]
 
 
 def strongly_typed(tree: Any) -> Any:
     """The tree without weak types, which would make a second call trace again."""
-    return jax.tree.map(
-        lambda x: x if _is_key(x) else jax.lax.convert_element_type(x, jnp.asarray(x).dtype), tree
-    )
+    return jax.tree.map(lambda x: _cast(x, jnp.asarray(x)), tree)
+
+
+def _cast(x: Any, like: Any) -> Any:
+    return x if _is_key(x) else jax.lax.convert_element_type(x, like.dtype)
 
 
 def _is_key(x: Any) -> bool:
