@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from arlbench.core.observations import encode
+from arlbench.core.observations import Grid, action_mask, encode, find_grid
 from arlbench.errors import UnknownEnvironmentError
 
 
@@ -117,3 +117,70 @@ def test_a_kind_that_no_network_can_read_is_an_error_that_names_it(space):
 def test_only_a_box_can_hold_images(space):
     with pytest.raises(UnknownEnvironmentError, match="cnn_policy=False"):
         encode(space, jnp.zeros((1, 2)), images=True)
+
+
+def masked(**parts):
+    return spaces.Dict({**parts, "action_mask": spaces.MultiBinary(2)})
+
+
+def test_an_action_mask_is_no_feature():
+    obs = {"x": jnp.array([[7.0], [8.0]]), "action_mask": jnp.array([[1, 0], [1, 1]], jnp.int8)}
+    space = masked(x=spaces.Box(0, 9, (1,)))
+    assert_features(encode(space, obs), [[7], [8]])
+    mask = action_mask(space, obs)
+    assert mask.dtype == bool
+    np.testing.assert_array_equal(mask, [[True, False], [True, True]])
+
+
+def test_without_a_mask_all_actions_are_legal():
+    assert action_mask(spaces.Box(0, 9, (1,)), jnp.zeros((1, 1))) is None
+    assert action_mask(spaces.Dict({"x": spaces.Discrete(2)}), {"x": jnp.array([0])}) is None
+
+
+def test_a_mask_alone_leaves_nothing_to_read():
+    with pytest.raises(UnknownEnvironmentError, match="nothing but an action mask"):
+        encode(masked(), {"action_mask": jnp.ones((1, 2), bool)})
+
+
+def test_a_grid_of_categories_is_read_cell_by_cell():
+    # Two cells a row and two rows; a tile of two kinds and a colour of three in each cell.
+    space = spaces.MultiDiscrete(np.broadcast_to([2, 3], (2, 2, 2)), dtype=np.uint8)
+    obs = jnp.array([[[[0, 0], [1, 2]], [[1, 0], [0, 1]]]], jnp.uint8)
+    cells = [[1, 0, 1, 0, 0], [0, 1, 0, 0, 1], [0, 1, 1, 0, 0], [1, 0, 0, 1, 0]]
+    assert_features(encode(space, obs), [np.concatenate(cells)])
+
+
+def test_every_category_of_every_variable_has_a_place_of_its_own():
+    for nvec in ([4], [3, 3, 3], [2, 5, 1], [[2, 3], [3, 2]], np.full((4, 4, 3), 6)):
+        space = spaces.MultiDiscrete(nvec, seed=0)
+        obs = np.stack([space.sample() for _ in range(20)])
+        expected = [
+            np.concatenate([np.eye(n)[x] for n, x in zip(np.ravel(nvec), row, strict=True)])
+            for row in obs.reshape(20, -1)
+        ]
+        assert_features(encode(space, obs), expected)
+
+
+box = spaces.Box
+GRID = spaces.MultiDiscrete(np.broadcast_to([13, 12], (7, 7, 2)))
+
+
+@pytest.mark.parametrize(
+    ("space", "grid"),
+    [
+        (box(0, 1, (10, 10, 4)), Grid((10, 10, 4), 0)),
+        (box(0, 1, (4, 5)), Grid((4, 5, 1), 0)),
+        (GRID, Grid((7, 7, 25), 0)),
+        (spaces.Dict([("a", spaces.Discrete(3)), ("b", GRID)]), Grid((7, 7, 25), 3)),
+        (masked(grid=box(0, 1, (3, 3))), Grid((3, 3, 1), 0)),
+        (spaces.Tuple([box(0, 1, (2,)), box(0, 1, (3, 3)), box(0, 1, ())]), Grid((3, 3, 1), 2)),
+        (box(0, 1, (2, 5, 4)), None),
+        (box(0, 1, (36, 36, 4)), None),
+        (box(0, 1, (5,)), None),
+        (spaces.Discrete(5), None),
+        (spaces.Tuple([GRID, GRID]), None),
+        (spaces.Text(5), None),
+    ],
+)
+def test_a_small_grid_is_found_among_the_features(space, grid):
+    assert find_grid(space) == grid

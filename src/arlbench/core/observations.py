@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +12,35 @@ from gymnasium import spaces
 
 from arlbench.errors import UnknownEnvironmentError
 
+#: The entry of a ``Dict`` observation that says which actions are legal; no feature.
+ACTION_MASK = "action_mask"
+
+#: Sides of what counts as a grid of cells; what is larger is a picture.
+GRID_SIDES = range(3, 36)
+
+
+class Grid(NamedTuple):
+    """Where a grid of cells lies in flat features.
+
+    Attributes:
+        shape: Height, width and features a cell.
+        offset: Features before it.
+    """
+
+    shape: tuple[int, int, int]
+    offset: int
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
 
 def encode(space: spaces.Space, obs: Any, images: bool = False) -> jax.Array:
     """Observations as float32 features.
 
     Args:
         space: The space of one observation. Categories become one-hot vectors, the
-            parts of a composed space are joined in its order.
+            parts of a composed space are joined in its order; an action mask is left out.
         obs: A batch, leaves ``[B, ...]``.
         images: Keep the shape of a box instead of flattening it.
 
@@ -27,31 +50,101 @@ def encode(space: spaces.Space, obs: Any, images: bool = False) -> jax.Array:
     Raises:
         UnknownEnvironmentError: If a network cannot read observations of this kind.
     """
-    if isinstance(space, spaces.Box):
-        values = jnp.asarray(obs).astype(jnp.float32)
-        return values if images else values.reshape(values.shape[0], -1)
+    if images and isinstance(space, spaces.Box):
+        return jnp.asarray(obs).astype(jnp.float32)
     if images:
         raise UnknownEnvironmentError(
             "A convolutional network needs images, and these observations are "
             f"{type(space).__name__}; set cnn_policy=False."
         )
+    parts = [_flat(part, x) for part, x in _parts(space, obs)]
+    if not parts:
+        raise UnknownEnvironmentError(
+            "Observations consist of nothing but an action mask; a network needs more to read."
+        )
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+
+
+def action_mask(space: spaces.Space, obs: Any) -> jax.Array | None:
+    """Which actions are legal, bool ``[B, num_actions]``; None where all always are."""
+    if not has_action_mask(space):
+        return None
+    return jnp.asarray(obs[ACTION_MASK]).astype(bool)
+
+
+def has_action_mask(space: spaces.Space) -> bool:
+    """Whether observations say which actions are legal."""
+    return isinstance(space, spaces.Dict) and ACTION_MASK in space.spaces
+
+
+def find_grid(space: spaces.Space) -> Grid | None:
+    """The one grid of cells among the observation's features, None without or with several.
+
+    A grid is a box or categories of the shape ``[height, width]`` or
+    ``[height, width, channels]`` with sides in ``GRID_SIDES``.
+    """
+    grids, offset = [], 0
+    for part, _ in _parts(space):
+        size = _size(part)
+        if isinstance(part, spaces.Box | spaces.MultiDiscrete) and len(part.shape) in {2, 3}:
+            height, width = part.shape[:2]
+            if height in GRID_SIDES and width in GRID_SIDES and _same_in_every_cell(part):
+                grids.append(Grid((height, width, size // (height * width)), offset))
+        offset += size
+    return grids[0] if len(grids) == 1 else None
+
+
+def _parts(space: spaces.Space, obs: Any = None) -> Iterator[tuple[spaces.Space, Any]]:
+    """The spaces that a space is composed of, with their observations."""
+    if isinstance(space, spaces.Dict):
+        for key, part in space.items():
+            if key != ACTION_MASK:
+                yield from _parts(part, None if obs is None else obs[key])
+    elif isinstance(space, spaces.Tuple):
+        for i, part in enumerate(space):
+            yield from _parts(part, None if obs is None else obs[i])
+    else:
+        yield space, obs
+
+
+def _flat(space: spaces.Space, obs: Any) -> jax.Array:
+    """Features ``[B, features]`` of a space that is not composed."""
+    if isinstance(space, spaces.Box | spaces.MultiBinary):
+        return jnp.asarray(obs).astype(jnp.float32).reshape(obs.shape[0], -1)
     if isinstance(space, spaces.Discrete):
         return jax.nn.one_hot(obs - int(space.start), int(space.n))
-    if isinstance(space, spaces.MultiBinary):
-        return jnp.asarray(obs).astype(jnp.float32).reshape(obs.shape[0], -1)
     if isinstance(space, spaces.MultiDiscrete):
-        columns = np.cumsum(space.nvec.ravel()) - space.nvec.ravel()
-        flat = jnp.asarray(obs).reshape(obs.shape[0], -1) - space.start.ravel()[None]
-        return jnp.sum(jax.nn.one_hot(flat + columns[None], int(space.nvec.sum())), axis=1)
-    if isinstance(space, spaces.Dict):
-        return _join([encode(part, obs[key]) for key, part in space.items()])
-    if isinstance(space, spaces.Tuple):
-        return _join([encode(part, x) for part, x in zip(space, obs, strict=True)])
+        return _one_hots(space, jnp.asarray(obs))
     raise UnknownEnvironmentError(
         f"Observations of the kind {type(space).__name__} cannot be fed to a network; wrap the "
         "environment so that it gives a Box, a Discrete or a combination of them."
     )
 
 
-def _join(parts: list[jax.Array]) -> jax.Array:
-    return jnp.concatenate(parts, axis=-1)
+def _one_hots(space: spaces.MultiDiscrete, obs: jax.Array) -> jax.Array:
+    """A one-hot vector for each variable, one after another."""
+    # Variables with the same categories are compared at once, as the cells of a grid are.
+    n_columns = space.shape[-1] if _same_in_every_cell(space) else space.nvec.size
+    n_columns = 1 if np.all(space.nvec == space.nvec.flat[0]) else n_columns
+    counts = space.nvec.reshape(-1, n_columns)[0]
+    categories = obs.astype(jnp.int32) - space.start.astype(np.int32)[None]
+    categories = categories.reshape(obs.shape[0], -1, n_columns, 1)
+    vectors = [categories[:, :, i] == jnp.arange(n)[None, None] for i, n in enumerate(counts)]
+    return jnp.concatenate(vectors, axis=-1).astype(jnp.float32).reshape(obs.shape[0], -1)
+
+
+def _same_in_every_cell(space: spaces.Space) -> bool:
+    """Whether the variables along the last axis have the same categories everywhere."""
+    if not isinstance(space, spaces.MultiDiscrete):
+        return True
+    rows = space.nvec.reshape(-1, space.shape[-1])
+    return bool(np.all(rows == rows[0]))
+
+
+def _size(space: spaces.Space) -> int:
+    """Features of a space that is not composed; 0 where a network cannot read it."""
+    if isinstance(space, spaces.Discrete):
+        return int(space.n)
+    if isinstance(space, spaces.MultiDiscrete):
+        return int(space.nvec.sum())
+    return int(np.prod(space.shape)) if space.shape is not None else 0

@@ -13,14 +13,12 @@ from flax.core import freeze
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.dqn.models import MLPQ
 from arlbench.core.buffers import replay
-from arlbench.core.environments import make_env
 from arlbench.core.running_statistics import RunningStatisticsState
 from arlbench.errors import (
     ConfigurationError,
     ConsumedStateError,
     DivergenceError,
     MemoryLimitError,
-    UnknownEnvironmentError,
 )
 from probes import CAPACITY, Constant, OneStep, same_bits, small_dqn, small_state
 
@@ -286,12 +284,6 @@ def test_a_number_of_timesteps_may_be_written_as_a_float() -> None:
     from_int, _ = dqn.train(*small_state(dqn), 160, 2, 3)
     assert same_bits(from_float, from_int)
     assert from_float.runner_state.global_step == 40
-
-
-def test_a_convolutional_network_needs_images() -> None:
-    for name in ("CartPole-v1", "Breakout-MinAtar"):
-        with pytest.raises(UnknownEnvironmentError, match="36 pixels a side; set cnn_policy=False"):
-            DQN(None, make_env("gymnax", name), cnn_policy=True)
 
 
 def test_a_configuration_of_the_wrong_kind_is_refused() -> None:

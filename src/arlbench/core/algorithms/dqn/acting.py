@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from arlbench.core import running_statistics
+from arlbench.core.algorithms.dqn import losses
 from arlbench.core.algorithms.dqn.hyperparameters import AgentStructure
 from arlbench.core.algorithms.dqn.models import MAX_PIXEL
 from arlbench.core.algorithms.dqn.state import DQNRunnerState
 from arlbench.core.algorithms.evaluation import evaluate_episodes
-from arlbench.core.observations import encode
+from arlbench.core.observations import action_mask, encode, has_action_mask
 from arlbench.core.randomness import Stream, stream_key
 from arlbench.core.running_statistics import RunningStatisticsState
 
@@ -57,26 +58,44 @@ class ActionDraws(NamedTuple):
 
     Attributes:
         explore: Uniform in [0, 1); below epsilon the action is random.
-        action: Uniform actions, int32.
+        action: Uniform actions, int32; where not all are always legal, uniform in [0, 1).
     """
 
     explore: jax.Array
     action: jax.Array
 
 
-def draw_actions(rng: chex.PRNGKey, shape: tuple[int, ...], n_actions: int) -> ActionDraws:
+def draw_actions(agent: AgentStructure, rng: chex.PRNGKey, shape: tuple[int, ...]) -> ActionDraws:
     """Independent draws, each kind from its own key."""
     explore_key, action_key = jax.random.split(rng)
-    return ActionDraws(
-        jax.random.uniform(explore_key, shape),
-        jax.random.randint(action_key, shape, 0, n_actions, jnp.int32),
-    )
+    if has_action_mask(agent.env.observation_space):
+        action = jax.random.uniform(action_key, shape)
+    else:
+        action = jax.random.randint(action_key, shape, 0, agent.network.action_dim, jnp.int32)
+    return ActionDraws(jax.random.uniform(explore_key, shape), action)
 
 
-def epsilon_greedy(q: jax.Array, draws: ActionDraws, epsilon: chex.Numeric) -> jax.Array:
-    """Actions ``[B]``: random with probability epsilon, otherwise the best of ``q``."""
-    best = jnp.argmax(q, axis=-1).astype(jnp.int32)
-    return jnp.where(draws.explore < epsilon, draws.action, best)
+def greedy(agent: AgentStructure, q: jax.Array, obs: Any) -> jax.Array:
+    """The best legal actions, int32 ``[B]``, of values ``[B, num_actions]``."""
+    mask = action_mask(agent.env.observation_space, obs)
+    return jnp.argmax(losses.legal_values(q, mask), axis=-1).astype(jnp.int32)
+
+
+def epsilon_greedy(
+    agent: AgentStructure, q: jax.Array, obs: Any, draws: ActionDraws, epsilon: chex.Numeric
+) -> jax.Array:
+    """Actions ``[B]``: random with probability epsilon, otherwise the best; always legal ones."""
+    mask = action_mask(agent.env.observation_space, obs)
+    random = draws.action if mask is None else _random_legal(mask, draws.action)
+    return jnp.where(draws.explore < epsilon, random, greedy(agent, q, obs))
+
+
+def _random_legal(mask: jax.Array, fraction: jax.Array) -> jax.Array:
+    """The legal action that lies at a fraction in [0, 1) of all legal ones, int32 ``[B]``."""
+    n_before = jnp.floor(fraction * jnp.sum(mask, axis=-1)).astype(jnp.int32)
+    # The first action with more legal ones up to and with it.
+    n_legal = jnp.cumsum(mask, axis=-1)
+    return jnp.argmax(n_legal > n_before[:, None], axis=-1).astype(jnp.int32)
 
 
 def act(
@@ -90,8 +109,8 @@ def act(
     """Actions ``[B]``: greedy, or epsilon-greedy with ``eval_eps``."""
     q = q_values(agent, runner.train_state.params, runner.normalizer_state, normalize, obs)
     if deterministic:
-        return jnp.argmax(q, axis=-1).astype(jnp.int32)
-    return epsilon_greedy(q, draw_actions(rng, q.shape[:1], q.shape[1]), agent.eval_eps)
+        return greedy(agent, q, obs)
+    return epsilon_greedy(agent, q, obs, draw_actions(agent, rng, q.shape[:1]), agent.eval_eps)
 
 
 def evaluate(

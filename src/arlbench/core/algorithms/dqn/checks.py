@@ -9,19 +9,15 @@ import numpy as np
 from gymnasium import spaces
 
 from arlbench.core.environments import Environment
+from arlbench.core.observations import ACTION_MASK, has_action_mask
 from arlbench.errors import ConfigurationError, ConsumedStateError, UnknownEnvironmentError
 
-# What the three convolutions of CNNQ leave of a side must be at least one pixel.
-_SMALLEST_IMAGE = 36
 
-
-def environments(env: Any, eval_env: Any, cnn_policy: bool) -> None:
+def environments(env: Any, eval_env: Any) -> None:
     """Raises where DQN cannot learn in the one or be evaluated in the other."""
     learnable(env, "env")
     learnable(eval_env, "eval_env")
     same_spaces(env, eval_env)
-    if cnn_policy:
-        readable_images(env)
 
 
 def learnable(env: Any, role: str) -> None:
@@ -45,17 +41,11 @@ def learnable(env: Any, role: str) -> None:
             f"{env.env_name} runs on the host, and DQN trains only in environments that JAX can "
             "compile."
         )
-
-
-def readable_images(env: Environment) -> None:
-    """Raises where observations are no images that CNNQ can read."""
-    shape = env.observation_space.shape
-    is_image = isinstance(env.observation_space, spaces.Box) and len(shape or ()) == 3
-    if not is_image or min(shape[1:]) < _SMALLEST_IMAGE:  # type: ignore[index]
+    space, n_actions = env.observation_space, int(env.action_space.n)
+    if has_action_mask(space) and space[ACTION_MASK].shape != (n_actions,):  # type: ignore[index]
         raise UnknownEnvironmentError(
-            f"{env.env_name} gives observations of shape {shape}, and the convolutional network "
-            f"reads (channels, height, width) of at least {_SMALLEST_IMAGE} pixels a side; set "
-            "cnn_policy=False."
+            f"{env.env_name} has an '{ACTION_MASK}' of shape {space[ACTION_MASK].shape}, "  # type: ignore[index]
+            f"and {n_actions} actions; give it an entry for each action, or another name."
         )
 
 

@@ -21,12 +21,12 @@ from arlbench.core.algorithms.dqn import (
     checkpoint,
     checks,
     hyperparameters,
+    networks,
     programs,
     training,
 )
 from arlbench.core.algorithms.dqn.batched import DQNBatch
 from arlbench.core.algorithms.dqn.forecast import DQNForecast
-from arlbench.core.algorithms.dqn.models import CNNQ, MLPQ
 from arlbench.core.algorithms.dqn.recording import Recorder, Tracking
 from arlbench.core.algorithms.dqn.state import (
     DQNMetrics,
@@ -86,7 +86,8 @@ class DQN(Algorithm):
             eval_env: Where to evaluate; ``env`` where None.
             deterministic_eval: Evaluate greedily; otherwise with ``eval_eps``.
             eval_eps: Probability of a random action in a non-greedy evaluation.
-            cnn_policy: Use :class:`CNNQ` on images instead of :class:`MLPQ`.
+            cnn_policy: Use a convolutional network instead of :class:`MLPQ`: :class:`CNNQ`
+                for pictures, a smaller one for grids of cells.
             nas_config: Architecture; defaults as for ``hpo_config``.
             track_trajectories: Return every step.
             track_metrics: Return every update's loss, gradients and TD errors.
@@ -98,7 +99,7 @@ class DQN(Algorithm):
             UnknownEnvironmentError: If DQN cannot learn in this environment.
         """
         self.env, self.eval_env = env, env if eval_env is None else eval_env
-        checks.environments(self.env, self.eval_env, cnn_policy)
+        checks.environments(self.env, self.eval_env)
         self.deterministic_eval = bool(deterministic_eval)
         self.eval_eps = float(hyperparameters.check_probability("eval_eps", eval_eps))
         self.cnn_policy = bool(cnn_policy)
@@ -108,12 +109,12 @@ class DQN(Algorithm):
         self._pacer = Pacer()
         choices = hyperparameters.entries(hyperparameters.nas_config_space)
         self.nas_config = hyperparameters.resolve(nas_config, choices, "architecture choice")
-        network = CNNQ if self.cnn_policy else MLPQ
+        network = networks.choose(self.env, self.cnn_policy, self.nas_config)
         self._agent = hyperparameters.AgentStructure(
             env=self.env,
             eval_env=self.eval_env,
-            network=network(int(self.env.action_space.n), **self.nas_config),  # type: ignore[attr-defined]
-            images=self.cnn_policy,
+            network=network,
+            images=networks.reads_pictures(network),
             deterministic_eval=self.deterministic_eval,
             eval_eps=self.eval_eps,
         )

@@ -32,7 +32,7 @@ from arlbench.core.algorithms.dqn.state import (
 from arlbench.core.algorithms.dqn.updates import follow_without_target, update, update_target
 from arlbench.core.buffers import replay
 from arlbench.core.lockstep import Active
-from arlbench.core.observations import encode
+from arlbench.core.observations import action_mask, encode
 from arlbench.core.randomness import BLOCK, Block, Stream, current_block, no_block, row
 
 
@@ -137,7 +137,7 @@ def vector_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
     q = q_values(
         agent, runner.train_state.params, normalizer_state, hp.normalize_observations, runner.obs
     )
-    action = epsilon_greedy(q, now.actions, exploration(inputs, step))
+    action = epsilon_greedy(agent, q, runner.obs, now.actions, exploration(inputs, step))
     env_state, (obs, reward, done, info) = agent.env.step(runner.env_state, action, now.env_key)
     stored = StoredTransition(
         runner.obs, action, reward, info["final_observation"], info["terminated"]
@@ -161,9 +161,9 @@ def vector_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
 def _draw_collect(structure: Structure, rng: chex.PRNGKey) -> CollectDraws:
     env = structure.agent.env
     action_key, env_key = jax.random.split(rng)
-    n_actions = structure.agent.network.action_dim
     return CollectDraws(
-        draw_actions(action_key, (BLOCK, env.n_envs), n_actions), jax.random.split(env_key, BLOCK)
+        draw_actions(structure.agent, action_key, (BLOCK, env.n_envs)),
+        jax.random.split(env_key, BLOCK),
     )
 
 
@@ -217,6 +217,7 @@ def gradient_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
         batch.reward,
         batch.terminated,
         hp.gamma,
+        action_mask(structure.agent.env.observation_space, batch.next_obs),
     )
     if structure.prioritised:
         priorities = jnp.abs(outcome.td_error) + hp.buffer_epsilon

@@ -24,6 +24,23 @@ def td_target(
     return reward + gamma * (1.0 - terminated) * jnp.max(next_q)
 
 
+def legal_values(q: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """Values of which illegal actions are never the largest.
+
+    Where no action is legal, as after the end of a game, all values stay: they are
+    finite, and nothing is chosen there.
+
+    Args:
+        q: ``[B, num_actions]``.
+        mask: Legal actions, bool ``[B, num_actions]``; None where all are.
+    """
+    if mask is None:
+        return q
+    chex.assert_equal_shape([q, mask])
+    usable = mask | ~jnp.any(mask, axis=-1, keepdims=True)
+    return jnp.where(usable, q, jnp.finfo(q.dtype).min)
+
+
 def td_error(q: jax.Array, action: jax.Array, target: jax.Array) -> jax.Array:
     """``Q(s, a) - target``, with ``q [num_actions]``."""
     chex.assert_rank([q, action, target], [1, 0, 0])

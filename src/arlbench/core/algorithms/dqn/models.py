@@ -8,16 +8,19 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-_ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {"tanh": nn.tanh, "relu": nn.relu}
+ACTIVATION_FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "tanh": nn.tanh,
+    "relu": nn.relu,
+}
 
 #: Names that ``activation`` may take.
-ACTIVATIONS = tuple(_ACTIVATIONS)
+ACTIVATIONS = tuple(ACTIVATION_FUNCTIONS)
 
 #: The brightest pixel; CNNQ scales images to [0, 1] by it.
 MAX_PIXEL = 255.0
 
-_HIDDEN_INIT = nn.initializers.orthogonal(2**0.5)
-_OUTPUT_INIT = nn.initializers.orthogonal(1.0)
+HIDDEN_INIT = nn.initializers.orthogonal(2**0.5)
+OUTPUT_INIT = nn.initializers.orthogonal(1.0)
 
 
 class MLPQ(nn.Module):
@@ -37,13 +40,13 @@ class MLPQ(nn.Module):
 
     def setup(self) -> None:
         """Makes the layers."""
-        self.hidden = [nn.Dense(self.hidden_size, kernel_init=_HIDDEN_INIT) for _ in range(2)]
-        self.out = nn.Dense(self.action_dim, kernel_init=_OUTPUT_INIT)
+        self.hidden = [nn.Dense(self.hidden_size, kernel_init=HIDDEN_INIT) for _ in range(2)]
+        self.out = nn.Dense(self.action_dim, kernel_init=OUTPUT_INIT)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Values ``[..., action_dim]`` of observations ``[..., features]``."""
         for layer in self.hidden:
-            x = _ACTIVATIONS[self.activation](layer(x))
+            x = ACTIVATION_FUNCTIONS[self.activation](layer(x))
         return self.out(x)
 
 
@@ -66,15 +69,15 @@ class CNNQ(nn.Module):
         """Makes the layers."""
         shapes = [(32, 8, 4), (64, 4, 2), (64, 3, 1)]
         self.convolutions = [
-            nn.Conv(features, (kernel, kernel), (stride, stride), "VALID", kernel_init=_HIDDEN_INIT)
+            nn.Conv(features, (kernel, kernel), (stride, stride), "VALID", kernel_init=HIDDEN_INIT)
             for features, kernel, stride in shapes
         ]
-        self.hidden = nn.Dense(self.hidden_size, kernel_init=_HIDDEN_INIT)
-        self.out = nn.Dense(self.action_dim, kernel_init=_OUTPUT_INIT)
+        self.hidden = nn.Dense(self.hidden_size, kernel_init=HIDDEN_INIT)
+        self.out = nn.Dense(self.action_dim, kernel_init=OUTPUT_INIT)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Values ``[B, action_dim]`` of frames ``[B, channels, 84, 84]`` from 0 to 255."""
-        activation = _ACTIVATIONS[self.activation]
+        activation = ACTIVATION_FUNCTIONS[self.activation]
         x = jnp.moveaxis(x.astype(jnp.float32) / MAX_PIXEL, -3, -1)
         for convolution in self.convolutions:
             x = activation(convolution(x))

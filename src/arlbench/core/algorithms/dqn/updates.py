@@ -13,7 +13,7 @@ from arlbench.core.algorithms.dqn import losses
 from arlbench.core.algorithms.dqn.hyperparameters import AgentStructure, TracedHyperparameters
 from arlbench.core.algorithms.dqn.optimizer import with_learning_rate
 from arlbench.core.algorithms.dqn.state import DQNTrainState
-from arlbench.core.observations import encode
+from arlbench.core.observations import action_mask, encode
 
 
 class UpdateOutcome(NamedTuple):
@@ -43,6 +43,7 @@ def update(
     rewards: jax.Array,
     terminated: jax.Array,
     gamma: chex.Numeric,
+    next_mask: jax.Array | None = None,
 ) -> UpdateOutcome:
     """One step down the gradient of the weighted loss.
 
@@ -55,11 +56,12 @@ def update(
         rewards: ``[B]``.
         terminated: ``[B]``.
         gamma: Discount.
+        next_mask: Legal actions in the next states, ``[B, num_actions]``; None where all are.
     """
     bootstrap_params = train_state.target_params
     if bootstrap_params is None:
         bootstrap_params = train_state.params
-    next_q = train_state.apply_fn(bootstrap_params, next_features)
+    next_q = losses.legal_values(train_state.apply_fn(bootstrap_params, next_features), next_mask)
     targets = jax.vmap(losses.td_target, in_axes=(0, 0, 0, None))(
         rewards, terminated.astype(jnp.float32), next_q, gamma
     )
@@ -104,6 +106,7 @@ def update_once(
         rewards,
         dones,
         hp.gamma,
+        action_mask(space, next_obs),
     )
     if train_state.target_params is not None:
         train_state = follow_without_target(hp, train_state)

@@ -1,0 +1,133 @@
+"""Which network reads the observations of an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from gymnasium import spaces
+
+from arlbench.core.algorithms.dqn.models import (
+    ACTIVATION_FUNCTIONS,
+    CNNQ,
+    HIDDEN_INIT,
+    MLPQ,
+    OUTPUT_INIT,
+)
+from arlbench.core.environments import Environment
+from arlbench.core.observations import GRID_SIDES, Grid, find_grid
+from arlbench.errors import UnknownEnvironmentError
+
+#: Side of the square of cells that a feature of :class:`GridQ` sees.
+_KERNEL = 3
+
+#: Features of each square, as in Young and Tian (2019).
+_CHANNELS = 16
+
+
+class GridQ(nn.Module):
+    """A small convolutional network for grids of cells, after Young and Tian (2019).
+
+    Each square of 3 x 3 cells gives 16 features; these and all that is not in the grid
+    are read by a hidden layer.
+
+    Attributes:
+        action_dim: Number of actions.
+        grid: Where the grid lies in the features.
+        activation: "tanh" or "relu".
+        hidden_size: Units of the hidden layer.
+        discrete: Actions are a finite set; a Q-network has an output for each.
+    """
+
+    action_dim: int
+    grid: Grid
+    activation: str = "tanh"
+    hidden_size: int = 64
+    discrete: bool = True
+
+    def setup(self) -> None:
+        """Makes the layers."""
+        self.convolution = nn.Dense(_CHANNELS, kernel_init=HIDDEN_INIT)
+        self.hidden = nn.Dense(self.hidden_size, kernel_init=HIDDEN_INIT)
+        self.out = nn.Dense(self.action_dim, kernel_init=OUTPUT_INIT)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Values ``[B, action_dim]`` of features ``[B, features]``."""
+        activation = ACTIVATION_FUNCTIONS[self.activation]
+        before, cells, after = jnp.split(
+            x, [self.grid.offset, self.grid.offset + self.grid.size], axis=-1
+        )
+        # A product over patches: on a CPU the gradient of XLA's convolution takes up to
+        # eight times as long.
+        patches = _squares(cells.reshape(-1, *self.grid.shape))
+        seen = activation(self.convolution(patches)).reshape(x.shape[0], -1)
+        return self.out(activation(self.hidden(jnp.concatenate([before, seen, after], axis=-1))))
+
+
+def _squares(cells: jax.Array) -> jax.Array:
+    """All squares of 3 x 3 cells, ``[B, height - 2, width - 2, 9 * channels]``."""
+    height, width = (side - _KERNEL + 1 for side in cells.shape[1:3])
+    shifted = [
+        cells[:, row : row + height, column : column + width]
+        for row in range(_KERNEL)
+        for column in range(_KERNEL)
+    ]
+    return jnp.concatenate(shifted, axis=-1)
+
+
+# What the three convolutions of CNNQ leave of a side must be at least one pixel.
+_SMALLEST_IMAGE = 36
+
+
+def choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) -> nn.Module:
+    """The Q-network for an environment.
+
+    Without ``cnn_policy`` that is :class:`MLPQ`; with it :class:`CNNQ` for pictures
+    ``[channels, height, width]`` and :class:`GridQ` for a small grid of cells.
+
+    Raises:
+        UnknownEnvironmentError: If no convolutional network can read the observations.
+    """
+    n_actions = int(env.action_space.n)  # type: ignore[attr-defined]
+    if not cnn_policy:
+        return MLPQ(n_actions, **nas_config)
+    if _is_picture(env.observation_space):
+        return CNNQ(n_actions, **nas_config)
+    grid = find_grid(env.observation_space)
+    if grid is not None:
+        return GridQ(n_actions, grid, **nas_config)
+    space = env.observation_space
+    kind = f"{type(space).__name__} of shape {space.shape}" if space.shape else type(space).__name__
+    raise UnknownEnvironmentError(
+        f"No convolutional network can read the observations of {env.env_name} ({kind}): they are "
+        f"neither pictures (channels, height, width) of at least {_SMALLEST_IMAGE} pixels a side "
+        f"nor one grid (height, width) of {GRID_SIDES[0]} to {GRID_SIDES[-1]} cells a side; set "
+        "cnn_policy=False."
+    )
+
+
+def _is_picture(space: spaces.Space) -> bool:
+    return (
+        isinstance(space, spaces.Box)
+        and len(space.shape) == 3
+        and min(space.shape[1:]) >= _SMALLEST_IMAGE
+    )
+
+
+def reads_pictures(network: nn.Module) -> bool:
+    """Whether observations keep their shape for this network."""
+    return isinstance(network, CNNQ)
+
+
+def describe(network: nn.Module) -> str:
+    """The network in a few words, for people."""
+    size = f"{network.hidden_size} {network.activation} units"  # type: ignore[attr-defined]
+    if isinstance(network, GridQ):
+        cells = " x ".join(map(str, network.grid.shape))
+        return f"GridQ, a convolution over a grid of {cells} and {size}"
+    if isinstance(network, CNNQ):
+        return f"CNNQ, three convolutions over pictures and {size}"
+    return f"MLPQ, two layers of {size}"
