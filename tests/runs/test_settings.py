@@ -8,7 +8,8 @@ import pytest
 
 from arlbench.core.environments import EnvSpec
 from arlbench.errors import ConfigurationError, MemoryLimitError
-from arlbench.runs.settings import TUNED, resolve
+from arlbench.runs.settings import resolve
+from arlbench.runs.tuned import TUNED
 
 CARTPOLE = EnvSpec("gymnax", "CartPole-v1", 8)
 
@@ -16,7 +17,7 @@ CARTPOLE = EnvSpec("gymnax", "CartPole-v1", 8)
 def test_overrides_win_over_tuned_values_and_those_over_defaults() -> None:
     settings = resolve(CARTPOLE, {"learning_rate": 0.25, "hidden_size": 7})
     assert settings.hpo_config["learning_rate"] == 0.25
-    assert settings.hpo_config["tau"] == TUNED["CartPole-v1"]["tau"]
+    assert settings.hpo_config["tau"] == TUNED["CartPole-v1"].hyperparameters["tau"]
     assert settings.hpo_config["gamma"] == 0.99
     assert settings.nas_config == {"activation": "relu", "hidden_size": 7}
     plain = resolve(CARTPOLE, {}, tuned=False)

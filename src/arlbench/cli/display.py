@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.algorithms.dqn import DQN, networks
 from arlbench.report.statistics import mean_interval
 from arlbench.runs.run import RunProgress, RunResult, final_returns
 from arlbench.runs.settings import RunSettings
@@ -40,6 +40,8 @@ def header(settings: RunSettings, folder: Path) -> None:
     if changed:
         words = " ".join(f"{name}={value}" for name, value in changed.items())
         _console.print(f"[dim]beside the defaults: {words}[/]")
+    network = networks.describe(settings.make_algorithm().structure.agent.network)
+    _console.print(f"[dim]network: {network}[/]", soft_wrap=True)
     _console.print(f"[dim]folder: {folder}[/]")
 
 

@@ -69,6 +69,11 @@ def sweep(
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
     framework: str = typer.Option("gymnax", help="The library that provides the environment."),
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
+    cnn_policy: bool = typer.Option(
+        False,
+        "--cnn-policy/--mlp-policy",
+        help="Read observations by a convolutional network, or by a plain one.",
+    ),
     out: Path = typer.Option(
         None, help="The sweep's folder; the same sweep in it goes on. By default a new one."
     ),
@@ -85,7 +90,13 @@ def sweep(
     }
     env_name, ranges = split_words(words or [], DEFAULT_ENV, parse=str)
     kwargs = parse_env_kwargs(env_kwargs)
-    env = {"framework": framework, "name": env_name, "n_envs": n_envs, "env_kwargs": kwargs}
+    env = {
+        "framework": framework,
+        "name": env_name,
+        "n_envs": n_envs,
+        "env_kwargs": kwargs,
+        "cnn_policy": cnn_policy,
+    }
     _start_workers()
     design, note = _design(chosen, ranges, env, (seed, seeds), settings)
     if note and not quiet:

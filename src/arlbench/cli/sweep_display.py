@@ -30,6 +30,8 @@ def header(design: SweepDesign, n_missing: int, folder: Path) -> None:
         f"{count(len(design.configs), 'configuration')} with {count(len(design.seeds), 'seed')}, "
         f"{design.n_total_timesteps:,} steps each, {count(env_spec.n_envs, 'environment')}"
     )
+    if env_spec.cnn_policy:
+        _console.print("[dim]network: convolutional[/]")
     if 0 < n_missing < design.n_members:
         _console.print(f"[dim]goes on: {n_missing} of {design.n_members} trainings are missing[/]")
     _console.print(f"[dim]folder: {folder}[/]", soft_wrap=True)

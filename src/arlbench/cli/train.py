@@ -61,6 +61,12 @@ def train(
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
     framework: str = typer.Option("gymnax", help="The library that provides the environment."),
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
+    cnn_policy: bool = typer.Option(
+        None,
+        "--cnn-policy/--mlp-policy",
+        help="Read observations by a convolutional network, or by a plain one.",
+        show_default="tuned, or plain",
+    ),
     defaults: bool = typer.Option(
         False, "--defaults", help="Begin with the space's defaults, not with tuned values."
     ),
@@ -91,6 +97,7 @@ def train(
             "n_eval_episodes": eval_episodes,
             "memory_limit_gib": memory_limit,
             "tuned": not defaults,
+            "cnn_policy": cnn_policy,
         }
         settings, folder, note = _begin(words or [], framework, n_envs, env_kwargs, out, asked)
     job = _Job(settings, folder, saving, resume is not None, quiet, as_json)

@@ -11,25 +11,7 @@ from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.checks import known_names, positive_whole
 from arlbench.core.environments import EnvSpec, make_env_from_spec
 from arlbench.errors import ConfigurationError
-
-#: Hyperparameters that solve an environment, found by hand on 8 environments; the
-#: command line begins with them.
-TUNED: dict[str, dict[str, Any]] = {
-    "CartPole-v1": {
-        "activation": "relu",
-        "buffer_size": 100_000,
-        "buffer_batch_size": 64,
-        "exploration_fraction": 0.3,
-        "gradient_steps": 128,
-        "learning_rate": 1e-3,
-        "learning_starts": 1_000,
-        "target_epsilon": 0.1,
-        "target_update_interval": 256,
-        "tau": 0.3,
-        "train_freq": 32,
-    },
-}
-
+from arlbench.runs.tuned import Tuned, tuned_for
 
 _MAX_SEEDS = 10_000
 
@@ -95,6 +77,7 @@ def resolve(
     n_eval_episodes: int = 32,
     memory_limit_gib: float = 4.0,
     tuned: bool = True,
+    cnn_policy: bool | None = None,
 ) -> RunSettings:
     """Settings of a run, with every default filled in.
 
@@ -107,7 +90,9 @@ def resolve(
         n_eval_steps: Evaluations of each training.
         n_eval_episodes: Episodes of each evaluation.
         memory_limit_gib: Refuse trainings that would take more.
-        tuned: Begin with the hyperparameters in ``TUNED``, where the environment has some.
+        tuned: Begin with the choices in ``TUNED``, where the environment has some.
+        cnn_policy: Whether a convolutional network reads the observations; where None
+            what is tuned decides, and then ``env_spec``.
 
     Raises:
         ArlbenchError: If a name is unknown or a value impossible, if the environment
@@ -115,9 +100,12 @@ def resolve(
     """
     hpo_names, nas_names = list(DQN.get_hpo_config_space()), list(DQN.get_nas_config_space())
     known_names(overrides, hpo_names + nas_names, "hyperparameter")
-    chosen = {**(TUNED.get(env_spec.name, {}) if tuned else {}), **overrides}
+    known = tuned_for(env_spec.name) if tuned else Tuned({})
+    chosen = {**known.hyperparameters, **overrides}
+    if cnn_policy is None:
+        cnn_policy = known.cnn_policy or env_spec.cnn_policy
     settings = RunSettings(
-        env_spec=env_spec,
+        env_spec=dataclasses.replace(env_spec, cnn_policy=cnn_policy),
         hpo_config={k: v for k, v in chosen.items() if k in hpo_names},
         nas_config={k: v for k, v in chosen.items() if k in nas_names},
         seeds=_seeds(first_seed, n_seeds),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,6 +54,9 @@ __all__ = [
     "DQNTrainingResult",
     "Transition",
 ]
+
+
+_log = logging.getLogger(__name__)
 
 
 class DQN(Algorithm):
@@ -110,6 +114,7 @@ class DQN(Algorithm):
         choices = hyperparameters.entries(hyperparameters.nas_config_space)
         self.nas_config = hyperparameters.resolve(nas_config, choices, "architecture choice")
         network = networks.choose(self.env, self.cnn_policy, self.nas_config)
+        _log.info("%s reads %s", networks.describe(network), self.env.env_name)
         self._agent = hyperparameters.AgentStructure(
             env=self.env,
             eval_env=self.eval_env,

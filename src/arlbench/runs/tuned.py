@@ -1,0 +1,45 @@
+"""What the command line begins with, where an environment is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Tuned(NamedTuple):
+    """Choices that suit an environment, found by hand.
+
+    Attributes:
+        hyperparameters: Those that differ from the defaults, and architecture choices.
+        cnn_policy: Whether a convolutional network reads the observations.
+    """
+
+    hyperparameters: Mapping[str, Any]
+    cnn_policy: bool = False
+
+
+#: Found with 8 environments that step together.
+TUNED: dict[str, Tuned] = {
+    "CartPole-v1": Tuned(
+        {
+            "activation": "relu",
+            "buffer_size": 100_000,
+            "buffer_batch_size": 64,
+            "exploration_fraction": 0.3,
+            "gradient_steps": 128,
+            "learning_rate": 1e-3,
+            "learning_starts": 1_000,
+            "target_epsilon": 0.1,
+            "target_update_interval": 256,
+            "tau": 0.3,
+            "train_freq": 32,
+        }
+    ),
+}
+
+_UNKNOWN = Tuned({})
+
+
+def tuned_for(env_name: str) -> Tuned:
+    """The choices for an environment; none where it is not known."""
+    return TUNED.get(env_name, _UNKNOWN)
