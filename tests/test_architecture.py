@@ -54,7 +54,7 @@ MAY_IMPORT_IN_CORE = {
     ".": set(),
     "buffers": {"lockstep"},
     "environments": {"lazy_imports"},
-    "wrappers": {"environments"},
+    "wrappers": {"checks", "environments", "observations"},
     "checkpoints": set(),
     "algorithms": {"buffers", "checkpoints", "environments", "wrappers", *CORE_TOOLS},
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, cast
 
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
-from arlbench.core.environments.spec import EnvSpec
+from arlbench.core.environments.spec import EnvSpec, wrapper_registry
 from arlbench.errors import ConfigurationError, MissingExtraError, did_you_mean
 
 
@@ -97,8 +98,11 @@ def make_env(
 
 
 def make_env_from_spec(spec: EnvSpec) -> Environment:
-    """Makes the environment that ``spec`` describes; see :func:`make_env`."""
-    return _adapter(spec.framework).make(spec)
+    """Makes the environment that ``spec`` describes, wrappers included; see :func:`make_env`."""
+    if not spec.wrappers:
+        return _adapter(spec.framework).make(spec)
+    env = make_env_from_spec(dataclasses.replace(spec, wrappers=()))
+    return cast(Environment, wrapper_registry().wrap(env, spec.wrappers))
 
 
 def list_environments() -> list[EnvListing]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arlbench.errors import ConfigurationError
@@ -25,6 +26,8 @@ class EnvSpec:
         env_kwargs: Settings for the library; JSON values only.
         cnn_policy: Whether observations are kept as images.
         seed: Only for environments that live on the host; traceable ones take keys.
+        wrappers: What it is wrapped in, the innermost first: pairs of a name and
+            settings, such as ``(("frame_stack", {"n_frames": 4}),)``; JSON values only.
     """
 
     framework: str
@@ -33,6 +36,7 @@ class EnvSpec:
     env_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     cnn_policy: bool = False
     seed: int | None = None
+    wrappers: Sequence[tuple[str, Mapping[str, Any]]] = ()
 
     def __post_init__(self) -> None:
         is_whole = isinstance(self.n_envs, numbers.Integral) and not isinstance(self.n_envs, bool)
@@ -46,30 +50,83 @@ class EnvSpec:
             )
         object.__setattr__(self, "n_envs", int(self.n_envs))
         object.__setattr__(self, "env_kwargs", dict(self.env_kwargs))
-        for key, value in self.env_kwargs.items():
-            try:
-                json.dumps(value, allow_nan=False)
-            except (TypeError, ValueError):
-                raise ConfigurationError(
-                    f"The environment setting {key!r} is a {type(value).__name__} ({value!r}), "
-                    "which cannot be written to a file; use finite numbers, strings, lists and "
-                    "mappings."
-                ) from None
-        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        object.__setattr__(self, "wrappers", _entries(self.wrappers))
+        _require_json("environment", self.env_kwargs)
+        content = dataclasses.asdict(self)
+        # Without any, the text is that of the times before there were wrappers.
+        if not content["wrappers"]:
+            del content["wrappers"]
         # Kept, so that a later change of env_kwargs cannot change what this spec equals.
-        object.__setattr__(self, "_json", text)
+        object.__setattr__(self, "_json", json.dumps(content, sort_keys=True))
 
     def to_json(self) -> str:
         """The spec as a JSON object with sorted keys; equal specs give equal text."""
         return str(self.__dict__["_json"])
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The same object as JSON values; ``EnvSpec(**mapping)`` is the inverse."""
+        return dict(json.loads(self.to_json()))
 
     @classmethod
     def from_json(cls, text: str) -> EnvSpec:
         """The inverse of :meth:`to_json`."""
         return cls(**json.loads(text))
 
+    def wrapped(self, name: str, settings: Mapping[str, Any]) -> EnvSpec:
+        """The spec of this environment in one more wrapper."""
+        return dataclasses.replace(self, wrappers=(*self.wrappers, (name, settings)))
+
+    def for_evaluation(self) -> EnvSpec:
+        """The spec of the environment in which a learner from this one is evaluated.
+
+        Wrappers that only help learning, by other rewards, are left out, so that returns
+        are those of the task itself.
+
+        Raises:
+            ConfigurationError: If there is no wrapper of such a name.
+        """
+        kept = [
+            (name, settings)
+            for name, settings in self.wrappers
+            if not wrapper_registry().wrapper_class(name).training_only
+        ]
+        return dataclasses.replace(self, wrappers=kept)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EnvSpec) and self.to_json() == other.to_json()
 
     def __hash__(self) -> int:
         return hash(self.to_json())
+
+
+def wrapper_registry() -> Any:
+    """The registry of wrappers, by its name: they import environments, and not the reverse."""
+    return importlib.import_module("arlbench.core.wrappers.registry")
+
+
+def _entries(wrappers: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """Names and settings of wrappers, checked as far as they are known here."""
+    is_list = isinstance(wrappers, Sequence) and not isinstance(wrappers, str)
+    entries = list(wrappers) if is_list else [wrappers]
+    for entry in entries:
+        is_pair = isinstance(entry, list | tuple) and len(entry) == len(("name", "settings"))
+        if not is_pair or not isinstance(entry[0], str) or not isinstance(entry[1], Mapping):
+            raise ConfigurationError(
+                "wrappers must be a list of pairs of a name and its settings, such as "
+                f"('frame_stack', {{'n_frames': 4}}); {entry!r} is none."
+            )
+        _require_json(f"'{entry[0]}'", entry[1])
+    return tuple((name, dict(settings)) for name, settings in entries)
+
+
+def _require_json(what: str, settings: Mapping[str, Any]) -> None:
+    """Raises where settings cannot be written to a file."""
+    for key, value in settings.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ConfigurationError(
+                f"The {what} setting {key!r} is a {type(value).__name__} ({value!r}), "
+                "which cannot be written to a file; use finite numbers, strings, lists and "
+                "mappings."
+            ) from None

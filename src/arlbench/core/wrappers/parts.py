@@ -1,0 +1,90 @@
+"""Changing parts of composed observations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from arlbench.core.checks import known_names
+from arlbench.core.observations import ACTION_MASK
+from arlbench.errors import ConfigurationError
+
+#: Makes a space of a space that is not composed, whose name in messages comes second.
+ChangeSpace = Callable[[spaces.Space, str], spaces.Space]
+
+
+def box(low: np.ndarray, high: np.ndarray) -> spaces.Box:
+    """The box between two arrays, of their shape and dtype."""
+    return spaces.Box(low, high, dtype=low.dtype.type)
+
+
+def change_space(space: spaces.Space, key: str | None, change: ChangeSpace) -> spaces.Space:
+    """The space with some of its parts changed.
+
+    Args:
+        space: Of one observation.
+        key: The entry of a ``Dict`` to change; None changes all parts but action masks.
+        change: What to do with a part that is not composed itself.
+
+    Raises:
+        ConfigurationError: If there is no such entry.
+    """
+    if key is not None:
+        if not isinstance(space, spaces.Dict):
+            raise ConfigurationError(
+                f"key names an entry of Dict observations, and these are a {type(space).__name__}; "
+                "leave it out."
+            )
+        known_names([key], space, "entry of the observations")
+    return _change_space(space, key, change, "the observation")
+
+
+def _change_space(
+    space: spaces.Space, key: str | None, change: ChangeSpace, name: str
+) -> spaces.Space:
+    if isinstance(space, spaces.Dict):
+        return spaces.Dict(
+            {
+                entry: _change_space(part, None, change, f"the observation's entry '{entry}'")
+                if _is_chosen(entry, key)
+                else part
+                for entry, part in space.items()
+            }
+        )
+    if isinstance(space, spaces.Tuple):
+        return spaces.Tuple([_change_space(part, None, change, name) for part in space])
+    return change(space, name)
+
+
+def change_values(
+    space: spaces.Space, key: str | None, change: Callable[..., Any], *trees: Any
+) -> Any:
+    """Observations with the same parts changed.
+
+    Args:
+        space: Of one observation, not changed.
+        key: As for :func:`change_space`.
+        change: Takes the space of a part and its values in each tree.
+        trees: Observations of the same structure. Parts that are left alone are those
+            of the last one.
+    """
+    if isinstance(space, spaces.Dict):
+        return {
+            entry: change_values(part, None, change, *(tree[entry] for tree in trees))
+            if _is_chosen(entry, key)
+            else trees[-1][entry]
+            for entry, part in space.items()
+        }
+    if isinstance(space, spaces.Tuple):
+        return tuple(
+            change_values(part, None, change, *values)
+            for part, *values in zip(space, *trees, strict=True)
+        )
+    return change(space, *trees)
+
+
+def _is_chosen(entry: str, key: str | None) -> bool:
+    return entry != ACTION_MASK if key is None else entry == key
