@@ -59,6 +59,50 @@ def parse_env_kwargs(text: str) -> dict[str, Any]:
     return settings
 
 
+#: The wrappers of an environment.
+WRAP = typer.Option(
+    None,
+    metavar="NAME[:KEY=VALUE,…]",
+    help="A wrapper of the environment, such as frame_stack:n_frames=4; once for each, the "
+    "innermost first.",
+)
+
+
+def network_option(default: bool | None, shown: str | bool = True) -> Any:
+    """The kind of network, with a default and how help shows it."""
+    return typer.Option(
+        default,
+        "--cnn-policy/--mlp-policy",
+        help="Read observations by a convolutional network, or by a plain one.",
+        show_default=shown,
+    )
+
+
+def parse_wrappers(texts: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
+    """Wrappers from ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``, as an ``EnvSpec`` takes them.
+
+    Raises:
+        ConfigurationError: If one is of another form, or gives a setting twice.
+    """
+    return [_parse_wrapper(text) for text in texts]
+
+
+def _parse_wrapper(text: str) -> tuple[str, dict[str, Any]]:
+    name, colon, rest = text.partition(":")
+    settings: dict[str, Any] = {}
+    for word in rest.split(",") if colon else []:
+        key, _, value = word.partition("=")
+        if not (name and key and value):
+            raise ConfigurationError(
+                f"--wrap {text} is not of the form NAME:KEY=VALUE,KEY=VALUE; write it like "
+                "frame_stack:n_frames=4."
+            )
+        if key in settings:
+            raise ConfigurationError(f"--wrap {text} gives '{key}' twice; keep one of them.")
+        settings[key] = parse_value(value)
+    return name, settings
+
+
 def refuse_beside_resume(context: typer.Context, allowed: Collection[str]) -> None:
     """Raises where a resumed run is given settings that were decided when it began."""
     given = [name for name in context.params if name not in allowed and _was_given(context, name)]

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import typer
 
-from arlbench.cli.arguments import parse_env_kwargs, split_words
+from arlbench.cli.arguments import (
+    WRAP,
+    network_option,
+    parse_env_kwargs,
+    parse_wrappers,
+    split_words,
+)
 from arlbench.errors import ConfigurationError, SweepStoreError
 
 if TYPE_CHECKING:
@@ -69,11 +75,8 @@ def sweep(
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
     framework: str = typer.Option("gymnax", help="The library that provides the environment."),
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
-    cnn_policy: bool = typer.Option(
-        False,
-        "--cnn-policy/--mlp-policy",
-        help="Read observations by a convolutional network, or by a plain one.",
-    ),
+    wrap: list[str] = WRAP,
+    cnn_policy: bool = network_option(False),
     out: Path = typer.Option(
         None, help="The sweep's folder; the same sweep in it goes on. By default a new one."
     ),
@@ -89,13 +92,13 @@ def sweep(
         "n_eval_episodes": eval_episodes,
     }
     env_name, ranges = split_words(words or [], DEFAULT_ENV, parse=str)
-    kwargs = parse_env_kwargs(env_kwargs)
     env = {
         "framework": framework,
         "name": env_name,
         "n_envs": n_envs,
-        "env_kwargs": kwargs,
+        "env_kwargs": parse_env_kwargs(env_kwargs),
         "cnn_policy": cnn_policy,
+        "wrappers": parse_wrappers(wrap or []),
     }
     _start_workers()
     design, note = _design(chosen, ranges, env, (seed, seeds), settings)

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import typer
 
-from arlbench.cli.arguments import parse_env_kwargs, refuse_beside_resume, split_words
+from arlbench.cli.arguments import (
+    WRAP,
+    network_option,
+    parse_env_kwargs,
+    parse_wrappers,
+    refuse_beside_resume,
+    split_words,
+)
 
 if TYPE_CHECKING:
     from arlbench.cli.stopping import StoppableWork
@@ -61,12 +68,8 @@ def train(
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
     framework: str = typer.Option("gymnax", help="The library that provides the environment."),
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
-    cnn_policy: bool = typer.Option(
-        None,
-        "--cnn-policy/--mlp-policy",
-        help="Read observations by a convolutional network, or by a plain one.",
-        show_default="tuned, or plain",
-    ),
+    wrap: list[str] = WRAP,
+    cnn_policy: bool = network_option(None, "tuned, or plain"),
     defaults: bool = typer.Option(
         False, "--defaults", help="Begin with the space's defaults, not with tuned values."
     ),
@@ -99,7 +102,8 @@ def train(
             "tuned": not defaults,
             "cnn_policy": cnn_policy,
         }
-        settings, folder, note = _begin(words or [], framework, n_envs, env_kwargs, out, asked)
+        env = {"framework": framework, "n_envs": n_envs, "env_kwargs": env_kwargs, "wrap": wrap}
+        settings, folder, note = _begin(words or [], env, out, asked)
     job = _Job(settings, folder, saving, resume is not None, quiet, as_json)
     with folder:
         if note:
@@ -114,22 +118,18 @@ def _checked_saving(every_seconds: float, keep: int) -> Saving:
 
 
 def _begin(
-    words: list[str],
-    framework: str,
-    n_envs: int,
-    env_kwargs: str,
-    out: Path | None,
-    asked: dict[str, Any],
+    words: list[str], env: dict[str, Any], out: Path | None, asked: dict[str, Any]
 ) -> tuple[RunSettings, RunFolder, str]:
     """The settings and the folder of a new run."""
     env_name, overrides = split_words(words, DEFAULT_ENV)
-    kwargs = parse_env_kwargs(env_kwargs)
+    kwargs, wrappers = parse_env_kwargs(env["env_kwargs"]), parse_wrappers(env["wrap"] or [])
 
     from arlbench.core.environments import EnvSpec
     from arlbench.runs.folder import RunFolder, next_folder
     from arlbench.runs.settings import resolve
 
-    settings = resolve(EnvSpec(framework, env_name, n_envs, kwargs), overrides, **asked)
+    spec = EnvSpec(env["framework"], env_name, env["n_envs"], kwargs, wrappers=wrappers)
+    settings = resolve(spec, overrides, **asked)
     folder = RunFolder(out or next_folder(Path("runs"), env_name))
     folder.write_settings(settings)
     return settings, folder, ""

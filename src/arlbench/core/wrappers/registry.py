@@ -69,7 +69,7 @@ def _check_settings(name: str, cls: type[Wrapper], settings: Mapping[str, Any]) 
     parameters = list(inspect.signature(cls).parameters.values())[1:]
     if settings and not parameters:
         raise ConfigurationError(f"The wrapper '{name}' has no settings; leave them out.")
-    known_names(settings, [parameter.name for parameter in parameters], f"setting of '{name}'")
+    known_names(settings, [parameter.name for parameter in parameters], f"setting of {name}:")
     for parameter in parameters:
         if parameter.default is parameter.empty and parameter.name not in settings:
             raise ConfigurationError(
