@@ -54,12 +54,12 @@ def test_other_keys_purposes_and_counters_give_other_draws():
         key_data(randomness.stream_key(jax.random.key(seed), stream, counter))
         for seed, stream, counter in combinations
     }
-    assert len(draws) == len(combinations) == 50
+    assert len(draws) == len(combinations) == 60
 
 
 def test_the_numbers_of_the_purposes_never_change():
     assert {stream.name: stream.value for stream in Stream} == {
-        "NETWORK_INIT": 0, "ENV_RESET": 1, "COLLECT": 2, "SAMPLE": 3, "EVALUATE": 4,
+        "NETWORK_INIT": 0, "ENV_RESET": 1, "COLLECT": 2, "SAMPLE": 3, "EVALUATE": 4, "PLAY": 5,
     }  # fmt: skip
 
 

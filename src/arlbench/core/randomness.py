@@ -34,6 +34,7 @@ class Stream(enum.IntEnum):
     COLLECT = 2
     SAMPLE = 3
     EVALUATE = 4
+    PLAY = 5
 
 
 def stream_key(rng: chex.PRNGKey, stream: Stream, counter: chex.Numeric = 0) -> chex.PRNGKey:

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from arlbench.core.algorithms.evaluation import evaluate_episodes
+from arlbench.core.algorithms.evaluation import (
+    EpisodeOutcomes,
+    evaluate_episodes,
+    play_episodes,
+)
 from arlbench.core.environments import Environment, SingleStep
 from probes import Probe, TimeLimit, observation
 
@@ -80,6 +84,11 @@ def evaluate(env: Any, n_episodes: int, seed: int = 0, **options: Any) -> np.nda
     return np.asarray(play(jax.random.key(seed)))
 
 
+def play(env: Any, n_episodes: int, **options: Any) -> EpisodeOutcomes:
+    playing = jax.jit(lambda key: play_episodes(env, zeros, key, n_episodes, **options))
+    return jax.tree.map(np.asarray, playing(jax.random.key(0)))
+
+
 def test_long_episodes_count_as_much_as_short_ones() -> None:
     # One episode for each of 512 environments: who takes the first to finish sees 1s only.
     returns = evaluate(MixedLengths(n_envs=512), 512)
@@ -97,6 +106,27 @@ def test_every_environment_plays_the_episodes_assigned_to_it() -> None:
     # Environment j's return is j steps and one more, each worth j.
     returns = evaluate(ByEnvironment(n_envs=4), 10)
     np.testing.assert_array_equal(returns, [0, 2, 6, 12, 0, 2, 6, 12, 0, 2])
+
+
+def test_a_length_is_the_number_of_steps_of_its_episode() -> None:
+    outcomes = play(ByEnvironment(n_envs=4), 10)
+    np.testing.assert_array_equal(outcomes.lengths, [1, 2, 3, 4, 1, 2, 3, 4, 1, 2])
+    np.testing.assert_array_equal(outcomes.returns, [0, 2, 6, 12, 0, 2, 6, 12, 0, 2])
+    assert outcomes.lengths.dtype == np.int32
+
+
+def test_the_length_of_an_episode_that_is_cut_off_is_the_cap() -> None:
+    np.testing.assert_array_equal(play(Endless(n_envs=2), 5, step_cap=7).lengths, np.full(5, 7))
+
+
+def test_lengths_that_nobody_asks_for_are_not_computed() -> None:
+    def compiled(function: Any) -> str:
+        env = MixedLengths(n_envs=4)
+        program = jax.jit(lambda key: function(env, zeros, key, 33))
+        return program.lower(jax.random.key(0)).compile().as_text()
+
+    assert "s32[33]" in compiled(play_episodes)
+    assert "s32[33]" not in compiled(evaluate_episodes)
 
 
 @pytest.mark.parametrize(("n_envs", "n_episodes"), [(1, 3), (4, 1), (4, 4), (3, 7), (8, 5)])

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from ConfigSpace import Configuration, ConfigurationSpace
 
+from arlbench.core.algorithms.evaluation import EpisodeOutcomes, play_episodes
 from arlbench.core.environments import Environment
 
 
@@ -232,6 +233,19 @@ class Algorithm(abc.ABC):
     @abc.abstractmethod
     def evaluate(self, runner_state: Any, n_eval_episodes: int = 10) -> jax.Array:
         """Undiscounted returns of whole episodes, ``[n_eval_episodes]``."""
+
+    def play(
+        self, runner_state: Any, rng: chex.PRNGKey, n_episodes: int, deterministic: bool = True
+    ) -> EpisodeOutcomes:
+        """Returns and lengths of whole episodes in ``eval_env``, from a key of their own.
+
+        A traceable function: within ``jax.jit`` it compiles once for any state and key.
+        """
+
+        def policy(obs: Any, key: chex.PRNGKey) -> jax.Array:
+            return self.predict(runner_state, obs, key, deterministic)
+
+        return play_episodes(self.eval_env, policy, rng, n_episodes)
 
     @abc.abstractmethod
     def train(

@@ -17,6 +17,18 @@ EPISODE_STEP_CAP = 27_000
 Policy = Callable[[Any, chex.PRNGKey], jax.Array]
 
 
+class EpisodeOutcomes(NamedTuple):
+    """What whole episodes came to.
+
+    Attributes:
+        returns: Undiscounted, float32 ``[n_episodes]``.
+        lengths: Steps, int32 ``[n_episodes]``.
+    """
+
+    returns: jax.Array
+    lengths: jax.Array
+
+
 class _Progress(NamedTuple):
     """Where an evaluation stands.
 
@@ -27,7 +39,7 @@ class _Progress(NamedTuple):
         episode: How many episodes each environment has finished, ``[n_envs]``.
         length: Steps of the episode under way, ``[n_envs]``.
         episode_return: Rewards of the episode under way, ``[n_envs]``.
-        returns: Returns of the finished episodes, ``[n_episodes]``.
+        outcomes: Of the finished episodes.
     """
 
     env_state: Any
@@ -36,7 +48,7 @@ class _Progress(NamedTuple):
     episode: jax.Array
     length: jax.Array
     episode_return: jax.Array
-    returns: jax.Array
+    outcomes: EpisodeOutcomes
 
 
 def evaluate_episodes(
@@ -47,6 +59,20 @@ def evaluate_episodes(
     step_cap: int = EPISODE_STEP_CAP,
 ) -> jax.Array:
     """Undiscounted returns of ``n_episodes`` episodes, float32 ``[n_episodes]``.
+
+    See :func:`play_episodes`.
+    """
+    return play_episodes(env, policy, rng, n_episodes, step_cap).returns
+
+
+def play_episodes(
+    env: Environment,
+    policy: Policy,
+    rng: chex.PRNGKey,
+    n_episodes: int,
+    step_cap: int = EPISODE_STEP_CAP,
+) -> EpisodeOutcomes:
+    """Returns and lengths of ``n_episodes`` episodes.
 
     Environment ``j`` plays episodes ``j``, ``j + n_envs``, and so on, whichever finish
     first: taking episodes in the order in which they end would favour short ones. An
@@ -76,6 +102,10 @@ def evaluate_episodes(
         ended = done | capped
         # A slot past the last episode is out of range, and dropped.
         finished_slot = jnp.where(ended, slot_of(progress), n_episodes)
+
+        def noted(values: jax.Array, of_ended: jax.Array) -> jax.Array:
+            return values.at[finished_slot].set(of_ended, mode="drop")
+
         return _Progress(
             env_state,
             obs,
@@ -83,16 +113,14 @@ def evaluate_episodes(
             progress.episode + ended,
             jnp.where(ended, 0, length),
             jnp.where(ended, 0.0, episode_return),
-            progress.returns.at[finished_slot].set(episode_return, mode="drop"),
+            jax.tree.map(noted, progress.outcomes, EpisodeOutcomes(episode_return, length)),
         )
 
     env_state, obs = env.reset(reset_key)
     zeros = jnp.zeros(env.n_envs, jnp.int32)
-    start = _Progress(
-        env_state, obs, jnp.int32(0), zeros, zeros,
-        jnp.zeros(env.n_envs), jnp.zeros(n_episodes),
-    )  # fmt: skip
-    return jax.lax.while_loop(unfinished, step, start).returns
+    outcomes = EpisodeOutcomes(jnp.zeros(n_episodes), jnp.zeros(n_episodes, jnp.int32))
+    start = _Progress(env_state, obs, jnp.int32(0), zeros, zeros, jnp.zeros(env.n_envs), outcomes)
+    return jax.lax.while_loop(unfinished, step, start).outcomes
 
 
 def _select(mask: jax.Array, if_true: Any, if_false: Any) -> Any:
