@@ -6,7 +6,6 @@ here knows which algorithm it is.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -240,7 +239,7 @@ def _description(algorithm: Algorithm) -> dict[str, Any]:
         "algorithm": algorithm.name,
         "hpo_config": dict(algorithm.hpo_config),
         "nas_config": dict(algorithm.nas_config),
-        "env_spec": dataclasses.asdict(env.spec) if env.spec is not None else by_hand,
+        "env_spec": by_hand if env.spec is None else env.spec.to_mapping(),
     }
     return checkpoints.as_json(description)
 

@@ -65,7 +65,7 @@ def train_population(
         n_total_timesteps: Environment steps, for all or one a configuration.
         n_eval_steps: Evaluations of each member, at equal distances.
         n_eval_episodes: Episodes of each evaluation.
-        eval_env_spec: Where to evaluate; ``env_spec`` where None.
+        eval_env_spec: Where to evaluate; ``env_spec.for_evaluation()`` where None.
         nas_config: Architecture of the configurations that do not say.
         options: Further settings of the algorithm, such as ``deterministic_eval``.
         schedule_timesteps: Horizon of the exploration schedule; see ``DQN.train``.
@@ -95,7 +95,7 @@ def train_population(
     request = planning.Request(
         algorithm=algorithm,
         env_spec=env_spec,
-        eval_env_spec=env_spec if eval_env_spec is None else eval_env_spec,
+        eval_env_spec=env_spec.for_evaluation() if eval_env_spec is None else eval_env_spec,
         nas_config=nas_config or {},
         options={
             "memory_limit_gib": memory_limit_gib,

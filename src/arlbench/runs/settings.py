@@ -46,10 +46,11 @@ class RunSettings:
         return min(self.hpo_config["buffer_size"], self.n_total_timesteps)
 
     def make_algorithm(self) -> DQN:
-        """The algorithm, bound to a newly made environment."""
+        """The algorithm, bound to newly made environments."""
         return DQN(
             self.hpo_config,
             make_env_from_spec(self.env_spec),
+            make_env_from_spec(self.env_spec.for_evaluation()),
             cnn_policy=self.env_spec.cnn_policy,
             nas_config=self.nas_config,
             memory_limit_gib=self.memory_limit_gib,
@@ -57,7 +58,8 @@ class RunSettings:
 
     def to_json(self) -> str:
         """The settings as a JSON object, for people and programs."""
-        return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True)
+        content = {**dataclasses.asdict(self), "env_spec": self.env_spec.to_mapping()}
+        return json.dumps(content, indent=2, sort_keys=True)
 
     @classmethod
     def from_mapping(cls, content: Mapping[str, Any]) -> RunSettings:

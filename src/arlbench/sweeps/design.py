@@ -44,7 +44,7 @@ class SweepDesign:
         n_total_timesteps: Environment steps of each training.
         n_eval_steps: Evaluations of each training.
         n_eval_episodes: Episodes of each evaluation.
-        eval_env_spec: Where it is evaluated; None for ``env_spec``.
+        eval_env_spec: Where it is evaluated; None for ``env_spec.for_evaluation()``.
         origin: How the configurations were found.
         versions: The packages that the sweep was begun with.
         schema_version: Of the folder's files.
@@ -97,7 +97,7 @@ class SweepDesign:
 
     def to_json(self) -> str:
         """The design as a JSON object, a configuration a line."""
-        content = dataclasses.asdict(self)
+        content = self._as_mapping()
         lines = ",\n  ".join(json.dumps(config) for config in content.pop("configs"))
         rest = json.dumps(content, indent=1)
         return f'{rest[:-2]},\n "configs": [\n  {lines}\n ]\n}}\n'
@@ -131,7 +131,12 @@ class SweepDesign:
 
     def _decisive(self) -> dict[str, Any]:
         fields = {field.name for field in dataclasses.fields(self) if field.compare}
-        return {k: v for k, v in dataclasses.asdict(self).items() if k in fields}
+        return {k: v for k, v in self._as_mapping().items() if k in fields}
+
+    def _as_mapping(self) -> dict[str, Any]:
+        eval_env_spec = self.eval_env_spec and self.eval_env_spec.to_mapping()
+        specs = {"env_spec": self.env_spec.to_mapping(), "eval_env_spec": eval_env_spec}
+        return {**dataclasses.asdict(self), **specs}
 
 
 def seed_range(first: int, count: int) -> tuple[int, ...]:

@@ -73,7 +73,7 @@ def check(design: SweepDesign, memory_limit_gib: float) -> None:
     """
     largest = max(design.configs, key=lambda config: config["buffer_size"])
     hpo_config, nas_config = split(largest)
-    specs = design.env_spec, design.eval_env_spec or design.env_spec
+    specs = design.env_spec, design.eval_env_spec or design.env_spec.for_evaluation()
     env, eval_env = (make_env_from_spec(spec) for spec in specs)
     algorithm = DQN(
         hpo_config,
