@@ -1,13 +1,16 @@
 """The folder of a run: what was asked for, what came of it, readable without this package.
 
-======================  ==========================================================
-``settings.json``       every setting, resolved, and the versions of all packages
-``evaluations.csv``     one row per seed, evaluation and episode
-``summary.json``        return over seeds, and where the time went
-``params-seed-N.npz``   final parameters of seed N, an array per leaf
-``learning_curve.png``  return against environment steps
-``checkpoints/``        where the run can go on, see :mod:`arlbench.core.checkpoints`
-======================  ==========================================================
+=========================  ==========================================================
+``settings.json``          every setting, resolved, and the versions of all packages
+``evaluations.csv``        one row per seed, evaluation and episode
+``summary.json``           return over seeds, and where the time went
+``params-seed-N.npz``      final parameters of seed N, an array per leaf
+``normalizer-seed-N.npz``  statistics of its observations, if ``normalize_observations``
+``learning_curve.png``     return against environment steps
+``checkpoints/``           where the run can go on, see :mod:`arlbench.core.checkpoints`
+=========================  ==========================================================
+
+A seed that was stopped has the parameters of that point until it has gone on to its end.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import csv
 import json
 import os
 import platform
+import zipfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -26,15 +30,122 @@ import filelock
 import jax
 import numpy as np
 
+from arlbench.core import checkpoints
 from arlbench.errors import RunFolderError
 from arlbench.runs.settings import RunSettings
 
 EVALUATION_COLUMNS = ("seed", "evaluation", "timesteps", "episode", "episode_return")
 
+# What reading a file of another kind ends with.
+_NO_ARRAYS = (OSError, ValueError, LookupError, AttributeError, TypeError, EOFError,
+              zipfile.BadZipFile)  # fmt: skip
+
 _PACKAGES = ("arlbench", "jax", "jaxlib", "flax", "optax", "flashbax", "gymnax", "numpy")
 
 
-class RunFolder:
+class RunFiles:
+    """What a run has written so far, for reading, also while another process trains in it.
+
+    Attributes:
+        path: The run's folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the run's checkpoints."""
+        return self.path / "checkpoints"
+
+    def read_settings(self) -> tuple[RunSettings, str]:
+        """What the run was asked to do.
+
+        Returns:
+            The settings, and a sentence where it was begun with other packages.
+
+        Raises:
+            RunFolderError: If the file is damaged.
+        """
+        path = self.path / "settings.json"
+        try:
+            content = json.loads(path.read_text())
+            versions = content.pop("versions")
+            settings = RunSettings.from_mapping(content)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RunFolderError(f"{path} is damaged ({error}); begin a new run.") from error
+        changed = [
+            f"{name} {version} (now {metadata.version(name)})"
+            for name, version in versions.items()
+            if name in _PACKAGES and version != metadata.version(name)
+        ]
+        note = f"Begun with {', '.join(changed)}: the last bits may differ." if changed else ""
+        return settings, note
+
+    def read_summary(self) -> dict[str, Any] | None:
+        """The closing numbers, or None where the run has not ended yet."""
+        path = self.path / "summary.json"
+        try:
+            return dict(json.loads(path.read_text())) if path.exists() else None
+        except (OSError, ValueError, TypeError) as error:
+            raise RunFolderError(f"{path} is damaged ({error}); remove it to resume.") from error
+
+    def ended_seeds(self, settings: RunSettings) -> list[int]:
+        """The seeds whose parameters are those at their end, in the order of the seeds.
+
+        Raises:
+            RunFolderError: If a file that says so is damaged.
+        """
+        kept = [seed for seed in settings.seeds if self._params(seed).is_file()]
+        if not kept or (self.read_summary() or {}).get("status") == "finished":
+            return kept
+        evaluations = self._evaluations()
+        return [seed for seed in kept if len(evaluations.get(seed, ())) >= settings.n_eval_steps]
+
+    def _evaluations(self) -> dict[int, set[int]]:
+        """The numbers of the evaluations that each seed has had."""
+        path = self.path / "evaluations.csv"
+        evaluations: dict[int, set[int]] = {}
+        try:
+            with path.open(newline="") as file:
+                for row in csv.DictReader(file):
+                    evaluations.setdefault(int(row["seed"]), set()).add(int(row["evaluation"]))
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            raise RunFolderError(
+                f"{path} is damaged ({error}); give one of the run's checkpoints."
+            ) from error
+        return evaluations
+
+    def read_params(self, seed: int, like: Any) -> Any:
+        """The parameters of one seed, in the structure of a tree of arrays or shapes.
+
+        Raises:
+            RunFolderError: If the file is damaged, or belongs to another network.
+        """
+        return _read_tree(self._params(seed), like)
+
+    def read_normalizer(self, seed: int, like: Any) -> Any:
+        """The statistics of one seed's observations; see :meth:`read_params`.
+
+        Raises:
+            RunFolderError: The same, or if the run did not keep them.
+        """
+        path = self._normalizer(seed)
+        if not path.exists():
+            raise RunFolderError(
+                f"The run in {self.path} has normalize_observations, and {path.name} is missing, "
+                "without which its agents cannot act; give one of its checkpoints, or train again."
+            )
+        return _read_tree(path, like)
+
+    def _params(self, seed: int) -> Path:
+        return self.path / f"params-seed-{seed}.npz"
+
+    def _normalizer(self, seed: int) -> Path:
+        return self.path / f"normalizer-seed-{seed}.npz"
+
+
+class RunFolder(RunFiles):
     """The folder of one run, held by one process; each file in it is whole or absent."""
 
     def __init__(self, path: Path) -> None:
@@ -93,11 +204,6 @@ class RunFolder:
         """Lets others work on it."""
         self._lock.release()
 
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of the run's checkpoints."""
-        return self.path / "checkpoints"
-
     def write_settings(self, settings: RunSettings) -> None:
         """Writes what the run was asked to do, before it begins."""
         versions = {name: metadata.version(name) for name in _PACKAGES}
@@ -106,38 +212,6 @@ class RunFolder:
             "versions": {"python": platform.python_version(), **versions},
         }
         self._write_text("settings.json", json.dumps(content, indent=2) + "\n")
-
-    def read_settings(self) -> tuple[RunSettings, str]:
-        """What the run was asked to do.
-
-        Returns:
-            The settings, and a sentence where it was begun with other packages.
-
-        Raises:
-            RunFolderError: If the file is damaged.
-        """
-        path = self.path / "settings.json"
-        try:
-            content = json.loads(path.read_text())
-            versions = content.pop("versions")
-            settings = RunSettings.from_mapping(content)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunFolderError(f"{path} is damaged ({error}); begin a new run.") from error
-        changed = [
-            f"{name} {version} (now {metadata.version(name)})"
-            for name, version in versions.items()
-            if name in _PACKAGES and version != metadata.version(name)
-        ]
-        note = f"Begun with {', '.join(changed)}: the last bits may differ." if changed else ""
-        return settings, note
-
-    def read_summary(self) -> dict[str, Any] | None:
-        """The closing numbers, or None where the run has not ended yet."""
-        path = self.path / "summary.json"
-        try:
-            return json.loads(path.read_text()) if path.exists() else None
-        except (OSError, ValueError) as error:
-            raise RunFolderError(f"{path} is damaged ({error}); remove it to resume.") from error
 
     def is_finished(self) -> bool:
         """Whether nothing is left to train.
@@ -177,20 +251,24 @@ class RunFolder:
 
     def write_params(self, seed: int, params: Any) -> None:
         """Writes the parameters of one seed, named by their path in the tree."""
-        leaves = {
-            jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
-            for path, leaf in jax.tree.leaves_with_path(params)
-        }
+        self._write_tree(self._params(seed), params)
+
+    def write_normalizer(self, seed: int, statistics: Any) -> None:
+        """Writes the statistics of one seed's observations, the same way."""
+        self._write_tree(self._normalizer(seed), statistics)
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Writes the closing numbers."""
+        self._write_text("summary.json", json.dumps(summary, indent=2) + "\n")
+
+    def _write_tree(self, path: Path, tree: Any) -> None:
+        leaves = {name: np.asarray(leaf) for name, leaf in _named_leaves(tree).items()}
 
         def write(path: Path) -> None:
             with path.open("wb") as file:
                 np.savez(file, allow_pickle=False, **leaves)
 
-        self._replace(f"params-seed-{seed}.npz", write)
-
-    def write_summary(self, summary: dict[str, Any]) -> None:
-        """Writes the closing numbers."""
-        self._write_text("summary.json", json.dumps(summary, indent=2) + "\n")
+        self._replace(path.name, write)
 
     def _write_text(self, name: str, text: str) -> None:
         self._replace(name, lambda path: path.write_text(text))
@@ -213,6 +291,38 @@ def next_folder(parent: Path, env_name: str) -> Path:
     while (parent / f"{slug}-{number:03d}").exists():
         number += 1
     return parent / f"{slug}-{number:03d}"
+
+
+def _named_leaves(tree: Any) -> dict[str, Any]:
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in jax.tree.leaves_with_path(tree)
+    }
+
+
+def _read_tree(path: Path, like: Any) -> Any:
+    """The arrays of a file in the structure of ``like``, on the default device."""
+    try:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            stored = {name: file[name] for name in file.files}
+    except _NO_ARRAYS as error:
+        raise RunFolderError(
+            f"{path} is damaged ({error}); give one of the run's checkpoints, or train again."
+        ) from error
+    wanted = _named_leaves(like)
+    for name in sorted(stored.keys() | wanted.keys()):
+        there, here = (_shape_text(leaves.get(name)) for leaves in (stored, wanted))
+        if there != here:
+            raise RunFolderError(
+                f"{path} belongs to another network or environment: {name} is {there} there and "
+                f"{here} here."
+            )
+    leaves = checkpoints.on_device([stored[name] for name in wanted])
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _shape_text(leaf: Any) -> str:
+    return "absent" if leaf is None else f"{leaf.dtype}{list(leaf.shape)}"
 
 
 def _unwritable(path: Path, error: OSError) -> RunFolderError:

@@ -181,8 +181,11 @@ class Run:
         self._keep(lambda: self._folder.write_evaluations(self._returns, self._interval))
 
     def _save_params(self, seed: int, state: DQNState) -> None:
-        params = state.runner_state.train_state.params
-        self._keep(lambda: self._folder.write_params(seed, params))
+        runner = state.runner_state
+        if self._settings.hpo_config["normalize_observations"]:
+            # Before the parameters, which are of no use without.
+            self._keep(lambda: self._folder.write_normalizer(seed, runner.normalizer_state))
+        self._keep(lambda: self._folder.write_params(seed, runner.train_state.params))
 
     def _keep(self, write: Callable[[], None]) -> None:
         """Writes a result, which goes before a checkpoint where there is no room for both."""
