@@ -18,6 +18,24 @@ class Tuned(NamedTuple):
     cnn_policy: bool = False
 
 
+# The network and the sizes are those of Young and Tian (2019), the learning rate was found
+# on Breakout and Asterix.
+_MINATAR = Tuned(
+    {
+        "activation": "relu",
+        "buffer_size": 100_000,
+        "buffer_batch_size": 32,
+        "gradient_steps": 1,
+        "hidden_size": 128,
+        "learning_rate": 5e-4,
+        "learning_starts": 5_000,
+        "target_epsilon": 0.02,
+        "target_update_interval": 1_000,
+        "train_freq": 1,
+    },
+    cnn_policy=True,
+)
+
 #: Found with 8 environments that step together.
 TUNED: dict[str, Tuned] = {
     "CartPole-v1": Tuned(
@@ -35,6 +53,10 @@ TUNED: dict[str, Tuned] = {
             "train_freq": 32,
         }
     ),
+    **{
+        f"{game}-MinAtar": _MINATAR
+        for game in ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")
+    },
 }
 
 _UNKNOWN = Tuned({})

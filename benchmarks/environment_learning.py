@@ -1,0 +1,110 @@
+"""What DQN learns in grid worlds and MinAtar, beside a random policy."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+import reporting
+from arlbench import DQN
+from arlbench.core.environments import make_env_from_spec
+from arlbench.population import train_population
+from arlbench.report.statistics import mean_interval
+from arlbench.runs.tuned import tuned_for
+from environment_tasks import LEARNT, Task
+
+SEEDS = range(5)
+EVALUATIONS, EPISODES = 10, 128
+
+#: Episodes of a random policy.
+RANDOM_EPISODES = 1_024
+
+INTRODUCTION = (
+    f"Mean return of {EPISODES} greedy episodes at the end of a training, over {len(SEEDS)} seeds "
+    "with a 95 % interval, beside a random policy. The hyperparameters are those that `arlbench "
+    "train` begins with (`arlbench.runs.tuned`), chosen by hand on other seeds where the table "
+    "says nothing else. Written by `benchmarks/environment_learning.py`."
+)
+
+
+def measure(task: Task, n_timesteps: int) -> dict[str, Any]:
+    """Trains every seed; returns over seeds and evaluations, and how long it took."""
+    begin = time.perf_counter()
+    result = train_population(
+        task.spec,
+        [dict(tuned_for(task.name).hyperparameters)],
+        list(SEEDS),
+        n_total_timesteps=n_timesteps,
+        n_eval_steps=EVALUATIONS,
+        n_eval_episodes=EPISODES,
+    )
+    return {
+        "framework": task.framework,
+        "timesteps": n_timesteps,
+        "hyperparameters": dict(tuned_for(task.name).hyperparameters),
+        "cnn_policy": task.spec.cnn_policy,
+        "returns": result.returns[0].mean(axis=-1).tolist(),
+        "random_return": random_return(task),
+        "wall_seconds": time.perf_counter() - begin,
+    }
+
+
+def random_return(task: Task) -> float:
+    """The mean return of uniformly random legal actions."""
+    env = make_env_from_spec(task.spec)
+    dqn = DQN(None, env, deterministic_eval=False, eval_eps=1.0)
+    runner_state, _ = dqn.init(jax.random.key(0), capacity=1)
+    return float(np.mean(dqn.evaluate(runner_state, RANDOM_EPISODES)))
+
+
+def report(results: dict[str, Any]) -> str:
+    """The table that the documentation shows."""
+    rows = []
+    for name, result in results.items():
+        final = np.array(result["returns"])[:, -1]
+        mean, low, high = mean_interval(final)
+        rows.append(
+            [
+                name,
+                f"{result['timesteps']:,}",
+                f"{result['random_return']:.2f}",
+                f"**{mean:.2f}**",
+                f"{low:.2f} to {high:.2f}",
+                ", ".join(f"{value:.2f}" for value in final),
+                f"{np.max(np.mean(result['returns'], axis=0)):.2f}",
+            ]
+        )
+    header = [
+        "environment", "steps", "random policy", "DQN", "95 % interval", "each seed",
+        "best evaluation",
+    ]  # fmt: skip
+    return reporting.markdown_table(header, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", help="environments, separated by commas")
+    parser.add_argument("--timesteps", type=float, help="instead of each environment's budget")
+    parser.add_argument("--out", default="environment_learning", help="name of the results")
+    arguments = parser.parse_args()
+    only = arguments.only.split(",") if arguments.only else [task.name for task in LEARNT]
+    machine = reporting.machine()
+    reporting.show_machine(machine)
+    results: dict[str, Any] = {}
+    for task in LEARNT:
+        if task.name not in only:
+            continue
+        results[task.name] = measure(task, int(arguments.timesteps or task.timesteps))
+        # Written after each: all of them take an hour.
+        reporting.write_json(arguments.out, {"machine": machine, "environments": results})
+        table = reporting.RESULTS / f"{arguments.out}.md"
+        table.write_text(f"# Learning\n\n{INTRODUCTION}\n\n{report(results)}\n")
+        print(report({task.name: results[task.name]}).splitlines()[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
