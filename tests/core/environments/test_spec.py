@@ -14,14 +14,17 @@ from arlbench.errors import ConfigurationError
 
 JSON_VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3)
 
+SETTINGS = st.dictionaries(st.text(max_size=3), JSON_VALUES | st.lists(JSON_VALUES, max_size=2))
+
 SPECS = st.builds(
     EnvSpec,
     st.sampled_from(["gymnax", "other"]),
     st.text(max_size=5),
     st.integers(1, 64),
-    st.dictionaries(st.text(max_size=3), JSON_VALUES | st.lists(JSON_VALUES, max_size=2)),
+    SETTINGS,
     st.booleans(),
     st.none() | st.integers(0, 9),
+    st.lists(st.tuples(st.text(max_size=3), SETTINGS), max_size=2),
 )
 
 
@@ -31,6 +34,8 @@ def test_a_spec_survives_being_written_and_read(spec: EnvSpec) -> None:
     assert again == spec
     assert hash(again) == hash(spec)
     assert again.to_json() == spec.to_json()
+    assert EnvSpec(**spec.to_mapping()) == spec
+    assert json.loads(json.dumps(spec.to_mapping())) == spec.to_mapping()
 
 
 def test_the_text_of_a_spec_is_plain_json() -> None:
@@ -61,6 +66,7 @@ def test_the_order_of_settings_does_not_matter() -> None:
         {"env_kwargs": {"gravity": 1.0}},
         {"cnn_policy": True},
         {"seed": 0},
+        {"wrappers": [("flatten", {})]},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -83,3 +89,60 @@ def test_a_number_of_environments_is_a_positive_whole_number(n_envs: Any) -> Non
 def test_a_setting_that_cannot_be_written_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError, match=r"'reward_fn' is a function.*written to a file"):
         EnvSpec("gymnax", "CartPole-v1", 1, {"reward_fn": test_a_spec_is_not_equal_to_its_text})
+
+
+def test_the_text_without_wrappers_is_that_of_the_times_before_them() -> None:
+    before = (
+        '{"cnn_policy": false, "env_kwargs": {}, "framework": "gymnax", "n_envs": 1, '
+        '"name": "CartPole-v1", "seed": null}'
+    )
+    spec = EnvSpec("gymnax", "CartPole-v1")
+    assert spec.to_json() == before
+    assert EnvSpec.from_json(before) == spec
+    assert EnvSpec("gymnax", "CartPole-v1", wrappers=[]).to_json() == before
+
+
+STACK = ("frame_stack", {"n_frames": 4})
+
+
+def test_the_text_names_the_wrappers_in_their_order() -> None:
+    spec = EnvSpec("gymnax", "CartPole-v1", wrappers=[STACK, ("clip_reward", {})])
+    assert spec.to_mapping()["wrappers"] == [["frame_stack", {"n_frames": 4}], ["clip_reward", {}]]
+    assert spec == EnvSpec("gymnax", "CartPole-v1").wrapped(*STACK).wrapped("clip_reward", {})
+    assert spec != EnvSpec("gymnax", "CartPole-v1", wrappers=[("clip_reward", {}), STACK])
+
+
+def test_a_later_change_of_settings_changes_nothing() -> None:
+    settings = {"n_frames": 4}
+    spec = EnvSpec("gymnax", "CartPole-v1", wrappers=[("frame_stack", settings)])
+    settings["n_frames"] = 5
+    assert spec == EnvSpec("gymnax", "CartPole-v1", wrappers=[STACK])
+    assert dict(spec.wrappers[0][1]) == {"n_frames": 4}
+
+
+@pytest.mark.parametrize(
+    "wrappers",
+    ["flatten", ["flatten"], [("flatten",)], [("flatten", None)], [(1, {})], {"flatten": {}}, 3],
+)
+def test_wrappers_are_pairs_of_a_name_and_settings(wrappers: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"list of pairs.*\('frame_stack'.*is none"):
+        EnvSpec("gymnax", "CartPole-v1", wrappers=wrappers)
+
+
+def test_a_wrapper_setting_that_cannot_be_written_is_refused_by_name() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"'clip_reward' setting 'high' is a float \(inf\)"
+    ):
+        EnvSpec("gymnax", "CartPole-v1", wrappers=[("clip_reward", {"high": float("inf")})])
+
+
+def test_an_evaluation_leaves_out_what_is_for_training_only() -> None:
+    plain = EnvSpec("gymnax", "CartPole-v1", 2, {"max_steps_in_episode": 50})
+    spec = plain.wrapped("clip_reward", {}).wrapped(*STACK).wrapped("scale_reward", {"scale": 2})
+    assert spec.for_evaluation() == plain.wrapped(*STACK)
+    assert plain.for_evaluation() == plain
+
+
+def test_an_evaluation_without_a_wrapper_that_is_unknown_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"'clip_rewards'.*Did you mean 'clip_reward'"):
+        EnvSpec("gymnax", "CartPole-v1").wrapped("clip_rewards", {}).for_evaluation()
