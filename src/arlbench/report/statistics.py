@@ -27,8 +27,8 @@ class MeanInterval(NamedTuple):
 def mean_interval(samples: np.ndarray) -> MeanInterval:
     """Student's t interval of the mean over the first axis, ``[n, ...]``.
 
-    The samples are seeds, never episodes: episodes of one agent are no independent
-    evidence of how the algorithm learns.
+    The samples are seeds where it is about an algorithm: episodes of one agent are no
+    independent evidence of how the algorithm learns, only of what this agent earns.
     """
     n = samples.shape[0]
     mean = samples.mean(axis=0)

@@ -1,0 +1,323 @@
+"""A film of some episodes: an animated GIF, an MP4, or a sheet of stills as PNG."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from arlbench.errors import ConfigurationError, MissingExtraError, RenderingError, did_you_mean
+
+#: The longest side of a picture, in pixels; smaller ones are enlarged by a whole factor.
+MAX_SIDE = 400
+
+#: More than these would be a film that nobody watches and no memory holds.
+MAX_FRAMES = 5_000
+
+#: Seconds for which the last picture of an episode stays.
+HOLD_SECONDS = 1.0
+
+# Every film has this text in it, by which it is known before it is written over.
+_MARK = "film of arlbench play"
+
+# Multiples of a hundredth of a second, as a GIF counts; an episode should take so long at most.
+_SPEEDS = (5, 10, 20, 50)
+_SECONDS_AN_EPISODE = 12.0
+
+# Colours of a GIF: all of them where there are no more, otherwise so few that it stays small.
+_MAX_COLOURS = 256
+_FEW_COLOURS = 64
+
+# Pictures that colours are chosen from.
+_SAMPLED_FRAMES = 16
+
+_SHEET_COLUMNS = 4
+_SHEET_FRAMES = 16
+_SHEET_MARGIN = 8
+
+
+class Reel:
+    """The frames of a film, compressed, episode by episode."""
+
+    def __init__(self) -> None:
+        self._frames: list[bytes] = []
+        self._shape: tuple[int, ...] = ()
+        self._begins = [0]
+
+    def add(self, frame: np.ndarray) -> None:
+        """Takes in the next frame, uint8 ``[height, width, 3]``.
+
+        Raises:
+            RenderingError: If it is no picture, of another size than those before, or one
+                too many.
+        """
+        frame = np.asarray(frame)
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+            raise RenderingError(
+                f"The environment drew {frame.dtype}{list(frame.shape)}, which is no picture "
+                "uint8[height, width, 3]."
+            )
+        if len(self) == MAX_FRAMES:
+            raise RenderingError(
+                f"The film would have more than {MAX_FRAMES} frames; ask for fewer episodes or "
+                "steps."
+            )
+        frame = _reduced(frame)
+        self._shape = self._shape or frame.shape
+        if frame.shape != self._shape:
+            raise RenderingError(
+                f"The environment drew pictures of different sizes, {list(self._shape)} and "
+                f"{list(frame.shape)}, which no film can have."
+            )
+        self._frames.append(zlib.compress(frame.tobytes(), level=1))
+
+    def end_episode(self) -> None:
+        """The next frame belongs to another episode."""
+        self._begins.append(len(self))
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """A frame as it is kept: reduced if it was large, not enlarged."""
+        content = zlib.decompress(self._frames[index])
+        return np.frombuffer(content, np.uint8).reshape(self._shape)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def episodes(self) -> list[range]:
+        """The indices of each episode's frames."""
+        ends = [*self._begins[1:], len(self)]
+        spans = (range(begin, end) for begin, end in zip(self._begins, ends, strict=True))
+        return [span for span in spans if span]
+
+    @property
+    def enlargement(self) -> int:
+        """By how much its pictures are enlarged in a film."""
+        return max(1, MAX_SIDE // max(self._shape[:2]))
+
+
+def choose_format(name: str | None, out: Path | None) -> str:
+    """The format of a film from what a user said, ``gif`` where that is nothing.
+
+    Raises:
+        ConfigurationError: If there is no such format, or the file is named otherwise.
+    """
+    ending = out.suffix.lower().removeprefix(".") if out is not None else ""
+    chosen = name if name is not None else ending or "gif"
+    if chosen not in FORMATS:
+        raise ConfigurationError(
+            f"There is no film of the format {chosen!r}.{did_you_mean(chosen, FORMATS)} "
+            f"Known: {', '.join(FORMATS)}."
+        )
+    if ending and ending != chosen:
+        raise ConfigurationError(
+            f"{out} ends in .{ending}, and the format is {chosen}; leave one of the two out."
+        )
+    return chosen
+
+
+def check_writable(path: Path, film_format: str) -> None:
+    """Raises where a film could not be written, before any time is spent on it.
+
+    Raises:
+        RenderingError: If the folder is not there or cannot be written, or if there is
+            something else than a film.
+        MissingExtraError: If a package is missing for the format.
+    """
+    if film_format == "mp4":
+        _ffmpeg()
+    try:
+        foreign = path.exists() and not _is_film(path)
+        with _part(path).open("wb"):
+            pass
+        _part(path).unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if foreign:
+        raise RenderingError(
+            f"{path} is there already and is no film of this command; choose another --out."
+        )
+
+
+def frames_per_second(reel: Reel) -> int:
+    """So many that the longest episode can be watched to its end, slowly if it is short."""
+    longest = max(len(episode) for episode in reel.episodes)
+    return next((fps for fps in _SPEEDS if longest <= fps * _SECONDS_AN_EPISODE), _SPEEDS[-1])
+
+
+def write(path: Path, reel: Reel, film_format: str, fps: int) -> None:
+    """Writes a film; at ``path`` there is a whole one afterwards, or what was there before.
+
+    Args:
+        path: The file.
+        reel: At least one frame.
+        film_format: One of ``FORMATS``.
+        fps: Frames per second; a sheet of stills has none.
+
+    Raises:
+        RenderingError: If it cannot be written.
+        MissingExtraError: If a package is missing for the format.
+    """
+    check_writable(path, film_format)
+    temporary = _part(path)
+    try:
+        FORMATS[film_format](temporary, reel, fps)
+        if not _is_film(temporary):
+            raise OSError("what was written is not whole")
+        temporary.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _write_gif(path: Path, reel: Reel, fps: int) -> None:
+    duration = round(100 / fps) * 10
+    durations = [duration] * len(reel)
+    for episode in reel.episodes:
+        durations[episode[-1]] += round(HOLD_SECONDS * 1000)
+    palette, frames = _indexed(reel)
+
+    def images() -> Iterator[Image.Image]:
+        for indices in frames:
+            image = Image.fromarray(_enlarged(indices, reel.enlargement))
+            image.putpalette(palette)
+            yield image
+
+    rest = images()
+    next(rest).save(
+        path, "GIF", save_all=True, append_images=rest, duration=durations, loop=0, comment=_MARK,
+        optimize=False,
+    )  # fmt: skip
+
+
+def _write_mp4(path: Path, reel: Reel, fps: int) -> None:
+    height, width = _even(_enlarged(reel[0], reel.enlargement)).shape[:2]
+    options = ["-f", "mp4", "-movflags", "+faststart", "-metadata", f"comment={_MARK}"]
+    film = _ffmpeg().write_frames(
+        path, (width, height), fps=fps, codec="libx264", macro_block_size=2,
+        ffmpeg_log_level="quiet", output_params=options,
+    )  # fmt: skip
+    last = {episode[-1] for episode in reel.episodes}
+    with contextlib.closing(film):
+        film.send(None)
+        for index, frame in enumerate(reel):
+            picture = np.ascontiguousarray(_even(_enlarged(frame, reel.enlargement)))
+            for _ in range(1 + round(HOLD_SECONDS * fps) * (index in last)):
+                film.send(picture)
+
+
+def _write_sheet(path: Path, reel: Reel, fps: int) -> None:
+    """Evenly spaced stills; each episode begins a new row."""
+    n_frames = max(_SHEET_COLUMNS, _SHEET_FRAMES // len(reel.episodes))
+    rows: list[np.ndarray] = []
+    for episode in reel.episodes:
+        chosen = np.unique(np.linspace(episode[0], episode[-1], n_frames).round().astype(int))
+        rows += np.split(chosen, range(_SHEET_COLUMNS, len(chosen), _SHEET_COLUMNS))
+    height, width = (side * reel.enlargement for side in reel[0].shape[:2])
+    cell = np.array([height + _SHEET_MARGIN, width + _SHEET_MARGIN])
+    size = (*(cell * [len(rows), _SHEET_COLUMNS] + _SHEET_MARGIN), 3)
+    sheet = np.full(size, 255, np.uint8)
+    for i, row in enumerate(rows):
+        for j, index in enumerate(row):
+            top, left = cell * [i, j] + _SHEET_MARGIN
+            sheet[top : top + height, left : left + width] = _enlarged(
+                reel[index], reel.enlargement
+            )
+    mark = PngInfo()
+    mark.add_text("Comment", _MARK)
+    Image.fromarray(sheet).save(path, "PNG", pnginfo=mark, optimize=True)
+
+
+#: What writes a film of each format.
+FORMATS: dict[str, Callable[[Path, Reel, int], None]] = {
+    "gif": _write_gif,
+    "mp4": _write_mp4,
+    "png": _write_sheet,
+}
+
+
+def _part(path: Path) -> Path:
+    """Where a film is while it is written."""
+    return path.with_name(f".{path.name}.part")
+
+
+def _is_film(path: Path) -> bool:
+    return _MARK.encode() in path.read_bytes()
+
+
+def _indexed(reel: Reel) -> tuple[bytes, Iterator[np.ndarray]]:
+    """A palette for all frames, and the frames as indices into it, uint8 ``[H, W]``."""
+    is_used = np.zeros(2**24, bool)
+    for frame in reel:
+        is_used[_packed(frame)] = True
+    numbers = np.flatnonzero(is_used)
+    colours = np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], axis=1)
+    palette = colours if len(colours) <= _MAX_COLOURS else _few_colours(reel)
+    index_of = np.zeros(2**24, np.uint8)
+    for part in np.array_split(np.arange(len(numbers)), len(numbers) // 2**14 + 1):
+        distances = np.square(colours[part, None] - palette[None]).sum(axis=-1)
+        index_of[numbers[part]] = distances.argmin(axis=1)
+    return palette.astype(np.uint8).tobytes(), (index_of[_packed(frame)] for frame in reel)
+
+
+def _few_colours(reel: Reel) -> np.ndarray:
+    """Colours that come near to those of some of the frames, rare ones included, ``[n, 3]``."""
+    chosen = np.linspace(0, len(reel) - 1, _SAMPLED_FRAMES).round().astype(int)
+    sample = Image.fromarray(np.concatenate([reel[index] for index in chosen]))
+    few = sample.quantize(_FEW_COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=1)
+    return np.array(few.getpalette(), np.int64).reshape(-1, 3)
+
+
+def _packed(frame: np.ndarray) -> np.ndarray:
+    """One number for each colour, ``[H, W]``."""
+    red, green, blue = np.moveaxis(frame.astype(np.uint32), -1, 0)
+    return red << 16 | green << 8 | blue
+
+
+def _reduced(frame: np.ndarray) -> np.ndarray:
+    """The frame with no side longer than ``MAX_SIDE``."""
+    height, width = frame.shape[:2]
+    scale = MAX_SIDE / max(height, width)
+    if scale >= 1:
+        return frame
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
+
+
+def _enlarged(frame: np.ndarray, factor: int) -> np.ndarray:
+    return frame.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _even(frame: np.ndarray) -> np.ndarray:
+    """The frame with even sides, as videos need them; an odd one gets its last line twice."""
+    height, width = frame.shape[:2]
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def _ffmpeg() -> Any:
+    try:
+        return importlib.import_module("imageio_ffmpeg")
+    except ImportError as error:
+        raise MissingExtraError(
+            f"A film of the format mp4 needs a package that is missing ({error.name}); install it "
+            "with: pip install 'arlbench[mp4]', or take --format gif."
+        ) from error
+
+
+def _unwritable(path: Path, error: OSError) -> RenderingError:
+    reason = error.strerror or str(error).strip().partition("\n")[0]
+    return RenderingError(
+        f"The film cannot be written to {path} ({reason}); choose another --out, or make room."
+    )
