@@ -11,6 +11,8 @@ from typer.exceptions import TyperException
 
 from arlbench import __version__
 from arlbench.cli.envs import envs
+from arlbench.cli.evaluate import evaluate
+from arlbench.cli.play import play
 from arlbench.cli.sweep import sweep
 from arlbench.cli.train import train
 from arlbench.errors import ArlbenchError
@@ -22,6 +24,8 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(sweep)
+app.command()(evaluate)
+app.command()(play)
 app.command()(envs)
 
 

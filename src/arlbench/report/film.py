@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import subprocess
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -204,18 +204,24 @@ def _write_gif(path: Path, reel: Reel, fps: int) -> None:
 
 def _write_mp4(path: Path, reel: Reel, fps: int) -> None:
     height, width = _even(_enlarged(reel[0], reel.enlargement)).shape[:2]
-    options = ["-f", "mp4", "-movflags", "+faststart", "-metadata", f"comment={_MARK}"]
-    film = _ffmpeg().write_frames(
-        path, (width, height), fps=fps, codec="libx264", macro_block_size=2,
-        ffmpeg_log_level="quiet", output_params=options,
-    )  # fmt: skip
+    command = [
+        _ffmpeg(), "-y", "-v", "quiet",
+        "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-",
+        "-c:v", "libx264", "-crf", "20", "-pix_fmt", "yuv420p", "-movflags", "+faststart",
+        "-metadata", f"comment={_MARK}", "-f", "mp4", str(path),
+    ]  # fmt: skip
     last = {episode[-1] for episode in reel.episodes}
-    with contextlib.closing(film):
-        film.send(None)
+    # imageio_ffmpeg itself would fork this process, which may hang where JAX has threads.
+    with (
+        contextlib.suppress(BrokenPipeError),
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process,
+    ):
         for index, frame in enumerate(reel):
-            picture = np.ascontiguousarray(_even(_enlarged(frame, reel.enlargement)))
-            for _ in range(1 + round(HOLD_SECONDS * fps) * (index in last)):
-                film.send(picture)
+            picture = _even(_enlarged(frame, reel.enlargement)).tobytes()
+            n_copies = 1 + round(HOLD_SECONDS * fps) * (index in last)
+            process.stdin.write(picture * n_copies)  # type: ignore[union-attr]
+    if process.returncode:
+        raise OSError("ffmpeg could not write it")
 
 
 def _write_sheet(path: Path, reel: Reel, fps: int) -> None:
@@ -306,13 +312,14 @@ def _even(frame: np.ndarray) -> np.ndarray:
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def _ffmpeg() -> Any:
+def _ffmpeg() -> str:
+    """The program that writes MP4."""
     try:
-        return importlib.import_module("imageio_ffmpeg")
-    except ImportError as error:
+        return str(importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe())
+    except (ImportError, RuntimeError) as error:
         raise MissingExtraError(
-            f"A film of the format mp4 needs a package that is missing ({error.name}); install it "
-            "with: pip install 'arlbench[mp4]', or take --format gif."
+            "A film of the format mp4 needs ffmpeg, which is missing; install it with: "
+            "pip install 'arlbench[mp4]', or take --format gif."
         ) from error
 
 

@@ -1,0 +1,186 @@
+"""``arlbench evaluate`` from the words to the numbers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from arlbench.cli import evaluate, main
+from arlbench.core.algorithms import evaluation
+from arlbench.core.algorithms.evaluation import EpisodeOutcomes
+from drawn_framework import write_run
+
+FORWARD, STAY = 1, 0
+
+
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """Afterwards Ctrl-C stops the tests again."""
+    handlers = {sent: signal.getsignal(sent) for sent in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for sent, handler in handlers.items():
+        signal.signal(sent, handler)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """Agents that go forward, stay, and go forward."""
+    return write_run(tmp_path_factory.mktemp("runs") / "run", FORWARD, STAY, FORWARD)
+
+
+def arlbench(*words: object) -> int:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(sys, "argv", ["arlbench", *map(str, words)])
+        with pytest.raises(SystemExit) as exit_info:
+            main.run()
+    return int(exit_info.value.code or 0)
+
+
+def as_json(capfd, *words: object) -> Any:
+    assert arlbench("evaluate", *words, "--json") == 0
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    return json.loads(printed.out)
+
+
+def test_the_numbers_are_those_of_the_episodes(run: Path, capfd) -> None:
+    result = as_json(capfd, run, "--episodes", 30)
+    assert [agent["name"] for agent in result["agents"]] == ["seed 0", "seed 1", "seed 2"]
+    length_of = {6.0: 3, 5.0: 2, 3.0: 1}
+    for agent, action in zip(result["agents"], (FORWARD, STAY, FORWARD), strict=True):
+        returns = np.array(agent["returns"])
+        assert len(returns) == 30
+        if action == FORWARD:
+            assert agent["lengths"] == [length_of[value] for value in returns]
+        else:
+            assert set(returns) == {5.0, 10.0, 15.0}
+            assert set(agent["lengths"]) == {5}
+        assert agent["return_mean"] == pytest.approx(returns.mean())
+        # Student's t for 29 degrees of freedom.
+        half = 2.0452 * returns.std(ddof=1) / np.sqrt(30)
+        assert agent["interval"] == pytest.approx(
+            [returns.mean() - half, returns.mean() + half], rel=1e-4
+        )
+        assert agent["interval_over"] == "episodes"
+        assert (agent["return_min"], agent["return_max"]) == (returns.min(), returns.max())
+        assert agent["length_median"] == np.median(agent["lengths"])
+        assert agent["parameters"] == "final parameters"
+
+
+def test_all_is_the_mean_over_seeds_with_an_interval_over_seeds(run: Path, capfd) -> None:
+    result = as_json(capfd, run, "--episodes", 30)
+    means = np.array([np.mean(agent["returns"]) for agent in result["agents"]])
+    half = 4.3027 * means.std(ddof=1) / np.sqrt(3)
+    assert result["all"]["return_mean"] == pytest.approx(means.mean())
+    assert result["all"]["interval"] == pytest.approx(
+        [means.mean() - half, means.mean() + half], rel=1e-4
+    )
+    assert result["all"]["interval_over"] == "seeds"
+    lengths = [length for agent in result["agents"] for length in agent["lengths"]]
+    assert result["all"]["length_median"] == np.median(lengths)
+
+
+def test_one_seed_of_a_run_is_what_it_is_among_all(run: Path, capfd) -> None:
+    every = as_json(capfd, run, "--episodes", 8, "--seed", 4)
+    one = as_json(capfd, run, "--episodes", 8, "--seed", 4, "--run-seed", 1)
+    assert one["agents"] == every["agents"][1:2]
+    assert one["all"].items() <= one["agents"][0].items()
+
+
+def test_episodes_depend_on_their_seed_alone(run: Path, capfd) -> None:
+    first, again, other = (
+        as_json(capfd, run, "--episodes", 30, "--run-seed", 1, "--seed", seed)["agents"][0]
+        for seed in (0, 0, 1)
+    )
+    assert first == again
+    assert first["returns"] != other["returns"]
+
+
+def test_epsilon_makes_actions_random(run: Path, capfd) -> None:
+    result = as_json(capfd, run, "--episodes", 30, "--run-seed", 1, "--epsilon", 0.5)
+    assert result["epsilon"] == 0.5
+    # An agent that stays at the first place never gets to the end in one step.
+    assert min(result["agents"][0]["lengths"]) < 5
+
+
+def test_the_table_says_what_was_loaded_and_what_the_intervals_are_over(run: Path, capfd) -> None:
+    assert arlbench("evaluate", run, "--episodes", 30) == 0
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    lines = printed.out.splitlines()
+    assert lines[0] == "Corridor (drawn), 30 episodes each, greedy, seed 0"
+    assert lines[1] == f"{run}: final parameters of seeds 0, 1, 2"
+    assert "95 % interval" in lines[2]
+    assert [line.split("  ")[0].strip() for line in lines[3:7]] == [
+        "seed 0", "seed 1", "seed 2", "all",
+    ]  # fmt: skip
+    assert lines[7] == (
+        "Intervals are over episodes in the row of a seed, and over seeds in the last one."
+    )
+    assert arlbench("evaluate", run, "--episodes", 1, "--run-seed", 1, "--epsilon", 0.1) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0].endswith("1 episodes each, epsilon 0.1, seed 0")
+    assert lines[1] == f"{run}: final parameters, seed 1"
+    assert "  -  " in lines[3]  # there is no interval of one episode
+    assert lines[4].startswith("The interval is over episodes")
+
+
+def test_one_episode_has_no_interval_in_json_either(run: Path, capfd) -> None:
+    result = as_json(capfd, run, "--episodes", 1, "--run-seed", 0)
+    assert result["all"]["interval"] == [None, None]
+
+
+def test_what_is_left_out_is_said(run: Path, tmp_path: Path, capfd) -> None:
+    import shutil
+
+    partial = Path(shutil.copytree(run, tmp_path / "run"))
+    (partial / "params-seed-1.npz").unlink()
+    assert arlbench("evaluate", partial, "--episodes", 2) == 0
+    printed = capfd.readouterr()
+    assert "note: Left out, because it has not ended: seed 1." in printed.err
+    assert "final parameters of seeds 0, 2" in printed.out
+    assert as_json(capfd, partial, "--episodes", 2)["notes"] == [
+        "Left out, because it has not ended: seed 1."
+    ]
+
+
+def test_episodes_that_would_not_end_are_said_to_be_cut_off(monkeypatch) -> None:
+    monkeypatch.setattr(evaluation, "EPISODE_STEP_CAP", 7)
+    outcomes = EpisodeOutcomes(np.zeros(3), np.array([7, 6, 7]))
+    row = evaluate.Row("seed 0", "", (0.0, 0.0, 0.0), "episodes", outcomes)
+    assert evaluate._cap_note([row]) == "2 episodes were cut off after 7 steps."
+
+
+# Words, and what the one sentence must say.
+FAULTS = {
+    "no episodes": (["RUN", "--episodes", "0"], ["episodes must be a positive whole", "not 0"]),
+    "half an episode": (["RUN", "--episodes", "1.5"], ["--episodes", "valid integer"]),
+    "negative seed": (["RUN", "--seed=-1"], ["Seeds must be whole numbers from 0"]),
+    "seed too large": (["RUN", "--seed", 2**32], ["Seeds must be whole numbers from 0"]),
+    "no such seed": (["RUN", "--run-seed", "7"], ["no seed 7", "--run-seed takes one of 0, 1, 2"]),
+    "epsilon above one": (["RUN", "--epsilon", "1.5"], ["epsilon", "between 0 and 1"]),
+    "epsilon that is none": (["RUN", "--epsilon", "nan"], ["epsilon"]),
+    "no run": ([], ["RUN"]),
+    "no folder": (["nothing"], ["There is no folder nothing", "give the folder"]),
+    "no agent": (["."], ["no run and no checkpoint"]),
+}
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_a_mistake_is_named_with_its_cure(case: str, run: Path, capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words, expected = FAULTS[case]
+    assert arlbench("evaluate", *[run if word == "RUN" else word for word in words]) == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert len(printed.err.splitlines()) == 1
+    for part in expected:
+        assert part in printed.err
