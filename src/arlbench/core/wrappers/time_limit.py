@@ -61,7 +61,7 @@ class TimeLimit(Wrapper):
         inner, (obs, reward, done, info) = self.env.step(env_state.env_state, action, rng)
         n_steps = env_state.n_steps + 1
         cut_off = (n_steps >= self._limit) & ~done
-        inner, obs = self._reset_where(cut_off, self.own_key(rng), (inner, obs))
+        inner, obs = self._reset_where(cut_off, rng, (inner, obs))
         done = done | cut_off
         info = {**info, "truncated": info["truncated"] | cut_off}
         return Timed(inner, jnp.where(done, 0, n_steps)), (obs, reward, done, info)
@@ -71,10 +71,12 @@ class TimeLimit(Wrapper):
 
     def _reset_where(self, cut_off: jax.Array, rng: chex.PRNGKey, current: Any) -> Any:
         """New episodes for the copies that were cut off."""
-        # A loop of one or no turns: under vmap a cond would compute both of its branches.
-        return jax.lax.fori_loop(
-            0,
-            jnp.any(cut_off).astype(jnp.int32),
-            lambda _, current: select(cut_off, self.env.reset(rng), current),
-            current,
-        )
+
+        def reset(turn: jax.Array, current: Any) -> Any:
+            # A compiler moves what is the same in every turn out of the loop, and then it
+            # would be done at every step.
+            key = self.own_key(jax.random.fold_in(rng, turn))
+            return select(cut_off, self.env.reset(key), current)
+
+        # One turn or none: of a cond both branches would be computed under vmap.
+        return jax.lax.fori_loop(0, jnp.any(cut_off).astype(jnp.int32), reset, current)
