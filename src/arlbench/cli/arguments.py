@@ -89,16 +89,16 @@ def parse_wrappers(texts: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
 
 def _parse_wrapper(text: str) -> tuple[str, dict[str, Any]]:
     name, colon, rest = text.partition(":")
+    pairs = [word.partition("=") for word in rest.split(",")] if colon else []
+    if not name or not all(key and value for key, _, value in pairs):
+        raise ConfigurationError(
+            f"--wrap '{text}' is not of the form NAME:KEY=VALUE,KEY=VALUE; write it like "
+            "frame_stack:n_frames=4."
+        )
     settings: dict[str, Any] = {}
-    for word in rest.split(",") if colon else []:
-        key, _, value = word.partition("=")
-        if not (name and key and value):
-            raise ConfigurationError(
-                f"--wrap {text} is not of the form NAME:KEY=VALUE,KEY=VALUE; write it like "
-                "frame_stack:n_frames=4."
-            )
+    for key, _, value in pairs:
         if key in settings:
-            raise ConfigurationError(f"--wrap {text} gives '{key}' twice; keep one of them.")
+            raise ConfigurationError(f"--wrap '{text}' gives '{key}' twice; keep one of them.")
         settings[key] = parse_value(value)
     return name, settings
 
