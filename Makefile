@@ -3,6 +3,7 @@
 # make check  what CI runs: lint, types, tests
 # make stress slow: runs that are killed and disks that are full
 # make learn  slow: learning asserted against published measurements, writes a table
+# make catalogue  writes the list of environments anew from the installed libraries
 # make bench  speed, beside peers too: ratios measured side by side, in more than an hour
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -11,7 +12,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: demo test check lint stress learn bench clean
+CATALOGUE := src/arlbench/core/environments/catalogue.csv
+
+.PHONY: demo test check lint stress learn bench catalogue clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/arlbench train CartPole-v1
@@ -37,6 +40,11 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/autorl_env.py
 	$(BIN)/python benchmarks/peers/compare.py
+
+catalogue: $(VENV)/.dev
+	$(BIN)/python -c "from arlbench.core.environments import catalogue, registry; \
+	    print(catalogue.write(registry.live_listings()), end='')" > $(CATALOGUE).new
+	mv $(CATALOGUE).new $(CATALOGUE)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -73,7 +73,11 @@ def sweep(
     n_envs: int = typer.Option(8, help="Environments that step together."),
     evaluations: int = typer.Option(10, help="Evaluations of each training."),
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
-    framework: str = typer.Option("gymnax", help="The library that provides the environment."),
+    framework: str = typer.Option(
+        None,
+        help="The library that provides the environment.",
+        show_default="found from the name",
+    ),
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(False),
@@ -125,9 +129,10 @@ def _design(
     settings: dict[str, Any],
 ) -> tuple[SweepDesign, str]:
     """What to train, and a sentence about what was left out of it."""
-    from arlbench.core.environments import EnvSpec
+    from arlbench.core.environments import EnvSpec, find_framework
     from arlbench.sweeps.design import SweepDesign, seed_range
 
+    env = {**env, "framework": env["framework"] or find_framework(env["name"])}
     configs, note = _configs(chosen, words)
     origin = {
         "sampler": chosen.sampler,

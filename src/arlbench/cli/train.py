@@ -66,7 +66,11 @@ def train(
     n_envs: int = typer.Option(8, help="Environments that step together."),
     evaluations: int = typer.Option(20, help="Evaluations of each seed."),
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
-    framework: str = typer.Option("gymnax", help="The library that provides the environment."),
+    framework: str = typer.Option(
+        None,
+        help="The library that provides the environment.",
+        show_default="found from the name",
+    ),
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "tuned, or plain"),
@@ -124,11 +128,12 @@ def _begin(
     env_name, overrides = split_words(words, DEFAULT_ENV)
     kwargs, wrappers = parse_env_kwargs(env["env_kwargs"]), parse_wrappers(env["wrap"] or [])
 
-    from arlbench.core.environments import EnvSpec
+    from arlbench.core.environments import EnvSpec, find_framework
     from arlbench.runs.folder import RunFolder, next_folder
     from arlbench.runs.settings import resolve
 
-    spec = EnvSpec(env["framework"], env_name, env["n_envs"], kwargs, wrappers=wrappers)
+    framework = env["framework"] or find_framework(env_name)
+    spec = EnvSpec(framework, env_name, env["n_envs"], kwargs, wrappers=wrappers)
     settings = resolve(spec, overrides, **asked)
     folder = RunFolder(out or next_folder(Path("runs"), env_name))
     folder.write_settings(settings)

@@ -36,7 +36,25 @@ _MINATAR = Tuned(
     cnn_policy=True,
 )
 
-#: Found with 8 environments that step together.
+# MiniGrid's no-ops let a value that is too high feed itself: with a discount of 0.99 most
+# of some forty configurations lost what they had learnt. Found with 4 environments, whose
+# number and budget are those of the published experiments.
+_EMPTY_ROOM = Tuned(
+    {
+        "activation": "relu",
+        "buffer_size": 100_000,
+        "buffer_batch_size": 32,
+        "gamma": 0.9,
+        "gradient_steps": 1,
+        "learning_rate": 1e-3,
+        "learning_starts": 1_000,
+        "target_epsilon": 0.1,
+        "target_update_interval": 100,
+        "train_freq": 1,
+    },
+)
+
+#: Found with 8 environments that step together, where nothing else is said.
 TUNED: dict[str, Tuned] = {
     "CartPole-v1": Tuned(
         {
@@ -53,6 +71,8 @@ TUNED: dict[str, Tuned] = {
             "train_freq": 32,
         }
     ),
+    "MiniGrid-Empty-5x5": _EMPTY_ROOM,
+    "MiniGrid-EmptyRandom-5x5": _EMPTY_ROOM,
     **{
         f"{game}-MinAtar": _MINATAR
         for game in ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")

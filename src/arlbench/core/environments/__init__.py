@@ -3,6 +3,8 @@
 from arlbench.core.environments.environment import Environment, Timestep
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.registry import (
+    find_framework,
+    is_installed,
     list_environments,
     make_env,
     make_env_from_spec,
@@ -18,6 +20,8 @@ __all__ = [
     "SingleStep",
     "Timestep",
     "VectorisedEnvironment",
+    "find_framework",
+    "is_installed",
     "list_environments",
     "make_env",
     "make_env_from_spec",

@@ -5,13 +5,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
-from collections.abc import Mapping
+import importlib.util
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, cast
 
+from arlbench.core.environments import catalogue
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec, wrapper_registry
-from arlbench.errors import ConfigurationError, MissingExtraError, did_you_mean
+from arlbench.errors import (
+    ConfigurationError,
+    MissingExtraError,
+    UnknownEnvironmentError,
+    did_you_mean,
+)
 
 
 class Adapter(Protocol):
@@ -30,13 +37,15 @@ class Framework(NamedTuple):
     extra: str | None
 
 
-_frameworks: dict[str, Framework] = {
+_LIBRARIES: dict[str, Framework] = {
     "gymnax": Framework("arlbench.core.environments.gymnax_adapter", "gymnax", None),
     "xland": Framework("arlbench.core.environments.xland_adapter", "xminigrid", "xland"),
     "navix": Framework("arlbench.core.environments.navix_adapter", "navix", "navix"),
     "jumanji": Framework("arlbench.core.environments.jumanji_adapter", "jumanji", "jumanji"),
     "craftax": Framework("arlbench.core.environments.craftax_adapter", "craftax", "craftax"),
 }
+
+_frameworks = dict(_LIBRARIES)
 
 
 def register_framework(
@@ -106,12 +115,50 @@ def make_env_from_spec(spec: EnvSpec) -> Environment:
 
 
 def list_environments() -> list[EnvListing]:
-    """Every environment of every framework that is installed."""
+    """Every environment of every framework, also of those that are not installed."""
+    listings = list(catalogue.read())
+    listed = {listing.framework for listing in listings}
+    return listings + live_listings([name for name in _frameworks if name not in listed])
+
+
+def live_listings(frameworks: Iterable[str] | None = None) -> list[EnvListing]:
+    """What the libraries themselves offer, where they are installed; all of them by default."""
     listings: list[EnvListing] = []
-    for name in _frameworks:
+    for name in _frameworks if frameworks is None else frameworks:
         with contextlib.suppress(MissingExtraError):
             listings.extend(_adapter(name).list_environments())
     return listings
+
+
+def is_installed(framework: str) -> bool:
+    """Whether the library of a known framework is there; it is not imported."""
+    entry = _frameworks[framework]
+    # A distribution may have another name than its module; then the adapter knows better.
+    return framework not in _LIBRARIES or importlib.util.find_spec(entry.package) is not None
+
+
+def find_framework(name: str) -> str:
+    """The framework that has an environment of this name.
+
+    Raises:
+        UnknownEnvironmentError: If there is none.
+        ConfigurationError: If there are several.
+    """
+    listings = list_environments()
+    found = sorted({listing.framework for listing in listings if listing.name == name})
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"Several frameworks have an environment '{name}'; choose one: "
+            + " or ".join(f"--framework {framework}" for framework in found)
+            + "."
+        )
+    if not found:
+        suggestion = did_you_mean(name, [listing.name for listing in listings])
+        raise UnknownEnvironmentError(
+            f"There is no environment named '{name}'."
+            + (suggestion or " 'arlbench envs' lists them.")
+        )
+    return found[0]
 
 
 def _adapter(framework: str) -> Adapter:
