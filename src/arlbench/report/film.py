@@ -39,7 +39,7 @@ _FEW_COLOURS = 64
 _SAMPLED_FRAMES = 16
 
 _SHEET_COLUMNS = 4
-_SHEET_FRAMES = 16
+_SHEET_ROWS = 4
 _SHEET_MARGIN = 8
 
 
@@ -226,11 +226,7 @@ def _write_mp4(path: Path, reel: Reel, fps: int) -> None:
 
 def _write_sheet(path: Path, reel: Reel, fps: int) -> None:
     """Evenly spaced stills; each episode begins a new row."""
-    n_frames = max(_SHEET_COLUMNS, _SHEET_FRAMES // len(reel.episodes))
-    rows: list[np.ndarray] = []
-    for episode in reel.episodes:
-        chosen = np.unique(np.linspace(episode[0], episode[-1], n_frames).round().astype(int))
-        rows += np.split(chosen, range(_SHEET_COLUMNS, len(chosen), _SHEET_COLUMNS))
+    rows = [row for episode in reel.episodes for row in _rows_of_stills(reel, episode)]
     height, width = (side * reel.enlargement for side in reel[0].shape[:2])
     cell = np.array([height + _SHEET_MARGIN, width + _SHEET_MARGIN])
     size = (*(cell * [len(rows), _SHEET_COLUMNS] + _SHEET_MARGIN), 3)
@@ -238,12 +234,19 @@ def _write_sheet(path: Path, reel: Reel, fps: int) -> None:
     for i, row in enumerate(rows):
         for j, index in enumerate(row):
             top, left = cell * [i, j] + _SHEET_MARGIN
-            sheet[top : top + height, left : left + width] = _enlarged(
-                reel[index], reel.enlargement
-            )
+            still = _enlarged(reel[index], reel.enlargement)
+            sheet[top : top + height, left : left + width] = still
     mark = PngInfo()
     mark.add_text("Comment", _MARK)
     Image.fromarray(sheet).save(path, "PNG", pnginfo=mark, optimize=True)
+
+
+def _rows_of_stills(reel: Reel, episode: range) -> list[np.ndarray]:
+    """The indices of an episode's stills, its first and last frame among them."""
+    n_rows = max(1, _SHEET_ROWS // len(reel.episodes))
+    evenly = np.linspace(episode[0], episode[-1], n_rows * _SHEET_COLUMNS)
+    chosen = np.unique(evenly.round().astype(int))
+    return np.split(chosen, range(_SHEET_COLUMNS, len(chosen), _SHEET_COLUMNS))
 
 
 #: What writes a film of each format.
