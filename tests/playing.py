@@ -95,7 +95,7 @@ def require_steady_types(env: Environment) -> None:
         return (env_state, obs, obs), (after, next_obs, final), (reward, done)
 
     before, after, (reward, done) = jax.eval_shape(reset_and_step)
-    kinds = [jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), t) for t in (before, after)]
+    kinds = [[(x.shape, x.dtype, x.weak_type) for x in jax.tree.leaves(t)] for t in (before, after)]
     assert kinds[0] == kinds[1]
     assert (reward.dtype, done.dtype) == (jnp.float32, bool)
     assert all(x.shape[:1] == (env.n_envs,) for x in jax.tree.leaves(before))

@@ -79,6 +79,29 @@ def test_the_bounds_are_stacked_like_the_frames() -> None:
     assert env.observation_space == spaces.Box(np.float32([0, -1, 0, -1]), np.float32([5, 9, 5, 9]))
 
 
+@pytest.mark.parametrize(
+    ("space", "stacked"),
+    [
+        (spaces.Discrete(5, start=-1), spaces.MultiDiscrete([5, 5], start=[-1, -1])),
+        (
+            spaces.MultiDiscrete([3, 7], start=[0, 2]),
+            spaces.MultiDiscrete([3, 7, 3, 7], start=[0, 2, 0, 2]),
+        ),
+        (spaces.MultiDiscrete([[[2, 5]]]), spaces.MultiDiscrete([[[2, 5, 2, 5]]])),
+    ],
+    ids=["one", "several", "grid"],
+)
+def test_categories_stay_categories(space: Any, stacked: spaces.MultiDiscrete) -> None:
+    start = np.asarray(space.start, np.int32)
+    env = FrameStack(Shown(space, lambda n: start + n), 2)
+    assert env.observation_space == stacked
+    _, steps = play(env, [[GO_ON, END]])
+    frames = np.split(steps[0].obs - stacked.start[None], 2, axis=-1)
+    for number, frame in enumerate(frames):
+        np.testing.assert_array_equal(frame[0], np.full_like(frame[0], number))
+        np.testing.assert_array_equal(frame[1], np.zeros_like(frame[1]))
+
+
 BOARD = spaces.Box(0, 9, (2, 2), np.int32)
 MASK = spaces.Box(0, 1, (2,), np.int8)
 NUMBER = spaces.Box(0, 9, (1,), np.float32)
@@ -131,14 +154,13 @@ def test_a_number_of_frames_is_positive_and_whole(n_frames: Any) -> None:
 
 
 def test_what_cannot_be_stacked_is_named() -> None:
-    board = Shown(spaces.Discrete(3), lambda n: n % 3)
-    with pytest.raises(ConfigurationError, match=r"boxes.*the observation is Discrete\(3\)"):
-        FrameStack(board, 2)
+    with pytest.raises(ConfigurationError, match=r"numbers.*the observation is Text"):
+        FrameStack(Shown(spaces.Text(3), None), 2)
     deep = shown((1, 1, 1, 1))
-    with pytest.raises(ConfigurationError, match="boxes of up to three axes"):
+    with pytest.raises(ConfigurationError, match="numbers of up to three axes"):
         FrameStack(deep, 2)
-    space = spaces.Dict({"kind": spaces.Discrete(3), "number": NUMBER})
-    with pytest.raises(ConfigurationError, match=r"entry 'kind' is Discrete.*key"):
+    space = spaces.Dict({"deep": spaces.MultiDiscrete(np.ones((1, 1, 1, 2))), "number": NUMBER})
+    with pytest.raises(ConfigurationError, match=r"entry 'deep' is MultiDiscrete of shape.*key"):
         FrameStack(Shown(space, None), 2)
 
 

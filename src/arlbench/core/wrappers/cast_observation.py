@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from arlbench.core.environments.environment import Environment
-from arlbench.core.wrappers.parts import box, change_space, change_values
+from arlbench.core.wrappers.parts import box, change_space, change_values, describe
 from arlbench.core.wrappers.wrapper import ObservationWrapper
 from arlbench.errors import ConfigurationError
 
@@ -48,7 +48,8 @@ class CastObservation(ObservationWrapper):
     def _cast_space(self, space: spaces.Space, name: str) -> spaces.Space:
         if not isinstance(space, spaces.Box):
             raise ConfigurationError(
-                f"Only boxes can be cast, and {name} is {space}; name another entry with key."
+                f"Only boxes can be cast, and {name} is {describe(space)}; name another entry "
+                "with key."
             )
         low, high = space.low, space.high
         if np.issubdtype(self._dtype, np.integer):

@@ -12,7 +12,7 @@ from gymnasium import spaces
 
 from arlbench.core.checks import positive_whole
 from arlbench.core.environments.environment import Environment, Timestep
-from arlbench.core.wrappers.parts import box, change_space, change_values
+from arlbench.core.wrappers.parts import box, change_space, change_values, describe
 from arlbench.core.wrappers.wrapper import Wrapper, select
 from arlbench.errors import ConfigurationError
 
@@ -35,17 +35,13 @@ class Stacked(NamedTuple):
 class FrameStack(Wrapper):
     """The last ``n_frames`` observations as one, the oldest first.
 
-    ============== ====================== ==============================
-    observation    stack
-    ============== ====================== ==============================
-    number ``[]``  ``[n]``
-    vector         ``[F]`` to ``[F * n]``
-    picture        ``[H, W]`` to ``[n, H, W]``, channels first
-    picture        ``[H, W, C]`` to ``[H, W, C * n]``, channels last
-    ============== ====================== ==============================
+    Numbers ``[]`` become ``[n]`` and vectors ``[F]`` become ``[F * n]``. Pictures ``[H, W]``
+    become ``[n, H, W]``, channels first; with channels they keep these last, ``[H, W, C]``
+    becomes ``[H, W, C * n]``.
 
-    An episode begins with its first frame ``n_frames`` times. ``final_observation`` is the
-    stack that ends with the last frame of the episode that has ended.
+    Categories stay categories. An episode begins with its first frame ``n_frames`` times.
+    ``final_observation`` is the stack that ends with the last frame of the episode that has
+    ended.
     """
 
     spec_name = "frame_stack"
@@ -54,7 +50,7 @@ class FrameStack(Wrapper):
         """Wraps ``env``.
 
         Args:
-            env: What to wrap; what is stacked must be boxes.
+            env: What to wrap; what is stacked must be boxes or categories.
             n_frames: Frames in a stack.
             key: The entry of ``Dict`` observations to stack; None stacks all of them but
                 an action mask.
@@ -98,15 +94,21 @@ class FrameStack(Wrapper):
         return jnp.concatenate([block] * self._n_frames, axis)
 
     def _stacked_space(self, space: spaces.Space, name: str) -> spaces.Space:
-        if not isinstance(space, spaces.Box) or len(space.shape) not in _AXIS:
+        is_known = isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete)
+        if not is_known or len(space.shape or ()) not in _AXIS:
             raise ConfigurationError(
-                f"Only boxes of up to three axes can be stacked, and {name} is {space}; wrap "
-                "it first so that it is one, or name another entry with key."
+                "Only numbers of up to three axes can be stacked, and "
+                f"{name} is {describe(space)}; name another entry with key."
             )
-        return box(self._fill_bound(space.low), self._fill_bound(space.high))
+        if isinstance(space, spaces.Box):
+            return box(self._fill_bound(space.low), self._fill_bound(space.high))
+        categories: Any = space
+        counts = categories.n if isinstance(space, spaces.Discrete) else categories.nvec
+        start = self._fill_bound(categories.start)
+        return spaces.MultiDiscrete(self._fill_bound(counts), start=start)
 
-    def _fill_bound(self, bound: np.ndarray) -> np.ndarray:
-        block, axis = _block(bound[None])
+    def _fill_bound(self, bound: Any) -> np.ndarray:
+        block, axis = _block(np.asarray(bound)[None])
         return np.concatenate([block] * self._n_frames, axis)[0]
 
 

@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from arlbench.core.checks import positive_whole
 from arlbench.core.environments.environment import Environment
-from arlbench.core.wrappers.parts import change_space, change_values
+from arlbench.core.wrappers.parts import change_space, change_values, describe
 from arlbench.core.wrappers.wrapper import ObservationWrapper
 from arlbench.errors import ConfigurationError
 
@@ -91,8 +91,8 @@ def _categories_of(space: spaces.Space, name: str) -> tuple[Any, int | None]:
         is_bounded_below = low > np.iinfo(space.dtype).min
         return (low if is_bounded_below else 0), None
     raise ConfigurationError(
-        f"Only whole numbers can be one-hot vectors, and {name} is {space}; cast it first, or "
-        "name another entry with key."
+        f"Only whole numbers can be one-hot vectors, and {name} is {describe(space)}; cast it "
+        "first, or name another entry with key."
     )
 
 

@@ -21,6 +21,13 @@ def box(low: np.ndarray, high: np.ndarray) -> spaces.Box:
     return spaces.Box(low, high, dtype=low.dtype.type)
 
 
+def describe(space: spaces.Space) -> str:
+    """The space in a few words."""
+    # Its own words for it are a line for each variable.
+    is_long = isinstance(space, spaces.MultiDiscrete)
+    return f"MultiDiscrete of shape {space.shape}" if is_long else str(space)
+
+
 def change_space(space: spaces.Space, key: str | None, change: ChangeSpace) -> spaces.Space:
     """The space with some of its parts changed.
 
