@@ -59,6 +59,13 @@ def parse_env_kwargs(text: str) -> dict[str, Any]:
     return settings
 
 
+#: The library of an environment.
+FRAMEWORK = typer.Option(
+    None,
+    help="The library that provides the environment.",
+    show_default="found from the name",
+)
+
 #: The wrappers of an environment.
 WRAP = typer.Option(
     None,

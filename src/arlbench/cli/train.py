@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import typer
 
 from arlbench.cli.arguments import (
+    FRAMEWORK,
     WRAP,
     network_option,
     parse_env_kwargs,
@@ -66,11 +67,7 @@ def train(
     n_envs: int = typer.Option(8, help="Environments that step together."),
     evaluations: int = typer.Option(20, help="Evaluations of each seed."),
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
-    framework: str = typer.Option(
-        None,
-        help="The library that provides the environment.",
-        show_default="found from the name",
-    ),
+    framework: str = FRAMEWORK,
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "tuned, or plain"),
