@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -13,7 +16,7 @@ from gymnasium import spaces
 from arlbench.core.environments import Environment, list_environments, make_env
 from arlbench.core.environments.gymnax_adapter import GymnaxEnvironment
 from arlbench.core.observations import encode
-from arlbench.errors import ConfigurationError, UnknownEnvironmentError
+from arlbench.errors import ConfigurationError, RenderingError, UnknownEnvironmentError
 
 DISCRETE = [x.name for x in list_environments() if x.framework == "gymnax" and x.n_actions]
 CONTINUOUS = [
@@ -190,3 +193,47 @@ def test_a_thousand_equal_environments_cost_the_memory_of_one(
     monkeypatch.setattr("gymnax.make", lambda *_, **__: pytest.fail("made once more"))
     again = make_env("gymnax", "CartPole-v1", n_envs=3, env_kwargs={"max_steps_in_episode": 77})
     assert (made.n_envs, again.n_envs) == (2, 3)
+
+
+@pytest.mark.parametrize("limit", [0, -3, 2.5, "long", None, True])
+def test_a_time_limit_is_a_positive_whole_number(limit: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"max_steps_in_episode of CartPole-v1.*at least"):
+        make_env("gymnax", "CartPole-v1", env_kwargs={"max_steps_in_episode": limit})
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "Breakout-MinAtar", "FourRooms-misc"])
+def test_an_environment_is_drawn_off_screen(name: str) -> None:
+    env = make_env("gymnax", name, n_envs=2)
+    state, _ = env.reset(jax.random.key(0))
+    first = env.render(state)
+    step = jax.jit(env.step)
+    for i in range(5):
+        state, _ = step(state, env.sample_actions(jax.random.key(i)), jax.random.key(i))
+    assert first.dtype == np.uint8
+    assert first.ndim == 3
+    assert first.shape[2] == 3
+    assert len(np.unique(first.reshape(-1, 3), axis=0)) > 1
+    assert (first != env.render(state)).any()
+    assert plt.get_fignums() == []
+
+
+def test_drawing_leaves_the_settings_of_pygame_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
+    monkeypatch.delenv("SDL_AUDIODRIVER", raising=False)
+    env = make_env("gymnax", "CartPole-v1")
+    env.render(env.reset(jax.random.key(0))[0])
+    assert os.environ["SDL_VIDEODRIVER"] == "x11"
+    assert "SDL_AUDIODRIVER" not in os.environ
+
+
+def test_what_gymnax_cannot_draw_is_refused() -> None:
+    env = make_env("gymnax", "DeepSea-bsuite")
+    with pytest.raises(RenderingError, match="DeepSea-bsuite cannot be drawn"):
+        env.render(env.reset(jax.random.key(0))[0])
+
+
+def test_missing_pygame_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pygame", None)
+    env = make_env("gymnax", "CartPole-v1")
+    with pytest.raises(RenderingError, match=r"pygame.*'gymnasium\[classic-control\]'"):
+        env.render(env.reset(jax.random.key(0))[0])

@@ -167,6 +167,23 @@ def describe(space: spaces.Space) -> str:
     return str(space.shape)
 
 
+def new_figure(width: float, height: float, **settings: Any) -> tuple[Any, Any]:
+    """A figure that no window and no list of figures holds, and its axes; sizes in inches."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 (for pictures only)
+
+    figure = Figure((width, height), **settings)
+    return figure, figure.add_subplot()
+
+
+def as_picture(figure: Any) -> np.ndarray:
+    """What is drawn on a figure, uint8 ``[height, width, 3]``."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
 def enlarged(picture: np.ndarray, factor: int) -> np.ndarray:
     """The picture ``[height, width, 3]`` with squares of ``factor`` pixels for each."""
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)

@@ -2,26 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
+import os
+import warnings
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import chex
 import jax
+import numpy as np
 from gymnasium import spaces
+from gymnasium.error import DependencyNotInstalled
 
+from arlbench.core.environments.adapting import (
+    AdaptedEnvironment,
+    Interface,
+    as_picture,
+    check_at_least_one,
+    check_name,
+    check_settings,
+    describe,
+    new_figure,
+    refusals,
+    unusable,
+    without_copies,
+)
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
-from arlbench.core.environments.vectorised import SingleStep, VectorisedEnvironment
+from arlbench.core.environments.vectorised import SingleStep
 from arlbench.core.lazy_imports import deferred
-from arlbench.errors import ConfigurationError, UnknownEnvironmentError, did_you_mean
+from arlbench.errors import RenderingError, UnknownEnvironmentError
 
 # gymnax imports plotting libraries for its visualisers; they cost more than JAX does.
 with deferred("seaborn", "matplotlib.pyplot", "matplotlib.animation", "scipy.stats"):
     import gymnax
     from gymnax.environments.spaces import gymnax_space_to_gym_space
+
+_TIME_LIMIT = "max_steps_in_episode"
+
+_QUIET_PYGAME = {
+    "PYGAME_HIDE_SUPPORT_PROMPT": "1",
+    "SDL_AUDIODRIVER": "dummy",
+    "SDL_VIDEODRIVER": "dummy",
+}
 
 _NEEDS_DOWNLOAD = {
     "MNISTBandit-bsuite": "it downloads the MNIST images when it is made",
@@ -37,16 +64,17 @@ class _Task(NamedTuple):
     observation_space: spaces.Space
 
     @property
-    def time_limit(self) -> int | None:
-        return int(getattr(self.params, "max_steps_in_episode", 0)) or None
+    def interface(self) -> Interface:
+        n_actions = int(self.action_space.n)  # type: ignore[attr-defined]
+        return Interface(n_actions, self.observation_space, _time_limit(self.params))
 
 
-class GymnaxEnvironment(VectorisedEnvironment):
+class GymnaxEnvironment(AdaptedEnvironment):
     """``n_envs`` copies of a gymnax environment."""
 
     def __init__(self, spec: EnvSpec, task: _Task) -> None:
-        super().__init__(spec.name, spec.n_envs, spec, task.time_limit)
-        self._env, self._params, self._action_space, self._observation_space = task
+        super().__init__(spec, task.interface)
+        self._env, self._params = task.env, task.params
 
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         obs, env_state = self._env.reset_env(rng, self._params)
@@ -59,13 +87,20 @@ class GymnaxEnvironment(VectorisedEnvironment):
         truncated = self._env.is_truncated(env_state, self._params)
         return SingleStep(env_state, obs, reward, terminated, truncated)
 
-    @property
-    def action_space(self) -> spaces.Space:
-        return self._action_space
+    def render_one(self, env_state: Any) -> np.ndarray:
+        # Both take seconds to import.
+        from gymnax.visualize import vis_gym  # noqa: PLC0415
+        from gymnax.visualize.visualizer import Visualizer  # noqa: PLC0415
 
-    @property
-    def observation_space(self) -> spaces.Space:
-        return self._observation_space
+        if self.env_name in vis_gym.SUPPORTED_GYM_ENVS:
+            return _drawn_by_gymnasium(vis_gym, self.env_name, env_state, self._params)
+        # Made without its constructor, which would open a window.
+        visualizer = Visualizer.__new__(Visualizer)
+        visualizer.env, visualizer.env_params = self._env, self._params
+        visualizer.state_seq = [env_state]
+        visualizer.fig, visualizer.ax = new_figure(6.0, 5.0)
+        visualizer.init()
+        return as_picture(visualizer.fig) if hasattr(visualizer, "im") else super().render_one(None)
 
 
 def make(spec: EnvSpec) -> Environment:
@@ -76,24 +111,16 @@ def make(spec: EnvSpec) -> Environment:
             download, or if its actions are not a finite set.
         ConfigurationError: If a setting is unknown or refused.
     """
-    if spec.name not in gymnax.registered_envs:
-        raise UnknownEnvironmentError(
-            f"gymnax has no environment named '{spec.name}'."
-            + (did_you_mean(spec.name, gymnax.registered_envs) or " 'arlbench envs' lists them.")
-        )
+    check_name(spec, gymnax.registered_envs)
     if spec.name in _NEEDS_DOWNLOAD:
-        raise UnknownEnvironmentError(
-            f"{spec.name} cannot be used: {_NEEDS_DOWNLOAD[spec.name]}. Choose another "
-            "environment; 'arlbench envs' lists them."
-        )
-    task = _task(EnvSpec(spec.framework, spec.name, env_kwargs=spec.env_kwargs))
+        raise unusable(spec.name, _NEEDS_DOWNLOAD[spec.name])
+    task = _task(without_copies(spec))
     if not isinstance(task.action_space, spaces.Discrete):
         raise UnknownEnvironmentError(
             f"{spec.name} has continuous actions, and DQN needs a finite set of them; choose "
             "another environment ('arlbench envs' lists them)."
         )
-    # Randomness comes from the keys alone, so a seed would only make equal specs differ.
-    return GymnaxEnvironment(dataclasses.replace(spec, seed=None), task)
+    return GymnaxEnvironment(spec, task)
 
 
 # gymnax compiles methods for each object that it makes, and JAX forgets none of them.
@@ -117,19 +144,19 @@ def _describe(name: str) -> EnvListing:
     if name in _NEEDS_DOWNLOAD:
         return EnvListing("gymnax", name, unusable=_NEEDS_DOWNLOAD[name])
     env, params = gymnax.make(name)
-    actions = env.action_space(params)
-    observation = gymnax_space_to_gym_space(env.observation_space(params))
-    n_actions = getattr(actions, "n", None)
+    n_actions = getattr(env.action_space(params), "n", None)
     return EnvListing(
         framework="gymnax",
         name=name,
-        observation=f"Discrete({observation.n})"
-        if isinstance(observation, spaces.Discrete)
-        else str(observation.shape),
+        observation=describe(gymnax_space_to_gym_space(env.observation_space(params))),
         n_actions=n_actions,
-        time_limit=int(getattr(params, "max_steps_in_episode", 0)) or None,
+        time_limit=_time_limit(params),
         unusable=None if n_actions else "continuous actions",
     )
+
+
+def _time_limit(params: Any) -> int | None:
+    return int(getattr(params, _TIME_LIMIT, 0)) or None
 
 
 def _make_with_settings(spec: EnvSpec) -> tuple[Any, Any]:
@@ -141,22 +168,14 @@ def _make_with_settings(spec: EnvSpec) -> tuple[Any, Any]:
         if name != "self" and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     }
     fields = {field.name for field in dataclasses.fields(params)}
-    for key in spec.env_kwargs:
-        if key not in constructor | fields:
-            raise ConfigurationError(
-                f"{spec.name} has no setting '{key}'.{did_you_mean(key, constructor | fields)} "
-                f"It has: {', '.join(sorted(constructor | fields))}."
-            )
+    check_settings(spec, dict.fromkeys(constructor | fields))
+    check_at_least_one(spec, _TIME_LIMIT)
     for_constructor = {k: v for k, v in spec.env_kwargs.items() if k in constructor}
-    try:
+    with refusals(spec):
         if for_constructor:
             env, params = gymnax.make(spec.name, **for_constructor)
         params = params.replace(**{k: v for k, v in spec.env_kwargs.items() if k in fields})
         jax.eval_shape(lambda key: _try_out(env, params, key), jax.random.key(0))
-    except Exception as error:
-        raise ConfigurationError(
-            f"{spec.name} refused the settings {dict(spec.env_kwargs)}: {error}"
-        ) from error
     return env, params
 
 
@@ -174,3 +193,31 @@ def _as_returned(space: spaces.Space, env: Any, params: Any) -> spaces.Space:
         low, high = float(space.low.min()), float(space.high.max())
         return spaces.Box(low, high, obs.shape, obs.dtype.type)
     return space
+
+
+def _drawn_by_gymnasium(vis_gym: Any, name: str, env_state: Any, params: Any) -> np.ndarray:
+    with warnings.catch_warnings(), _quiet_pygame():
+        # pygame asks setuptools for names that it is about to drop.
+        warnings.simplefilter("ignore")
+        try:
+            return vis_gym.render_gym_frame(name, env_state, params)
+        except DependencyNotInstalled as error:
+            raise RenderingError(
+                f"{name} is drawn by pygame, which is missing; install it with: "
+                "pip install 'gymnasium[classic-control]'"
+            ) from error
+
+
+@contextlib.contextmanager
+def _quiet_pygame() -> Iterator[None]:
+    """Within the context pygame neither greets nor looks for a screen and loudspeakers."""
+    before = {name: os.environ.get(name) for name in _QUIET_PYGAME}
+    os.environ.update(_QUIET_PYGAME)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

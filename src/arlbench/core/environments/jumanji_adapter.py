@@ -17,17 +17,17 @@ from gymnasium import spaces
 from jumanji import registration, specs
 from jumanji.environments.routing.tsp.env import TSP
 from jumanji.viewer import MatplotlibViewer
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from arlbench.core.environments.adapting import (
     AdaptedEnvironment,
     Interface,
+    as_picture,
     check_at_least_one,
     check_name,
     check_settings,
     leniently,
     listing,
+    new_figure,
     refusals,
     try_out,
     unusable,
@@ -74,8 +74,8 @@ _UNUSABLE = {
     "Tetris-v0": _CHOICES,
 }
 
-# Of a picture of 10 x 10 inches.
-_DOTS_PER_INCH = 50
+# In inches of a hundred pixels; the library draws on twice as many.
+_PICTURE_SIZE = (5.0, 5.0)
 
 
 class _Task(NamedTuple):
@@ -238,17 +238,7 @@ def _unbounded(shape: tuple[int, ...], dtype: np.dtype) -> spaces.Box:
 
 
 def _off_screen(viewer: Any) -> Any:
-    """The viewer, drawing on new figures that no window and no list of figures holds."""
-
-    def new_figure(*_: Any, **__: Any) -> tuple[Figure, Any]:
-        figure = Figure(viewer.figure_size, dpi=_DOTS_PER_INCH, layout="constrained")
-        return figure, figure.add_subplot()
-
-    def as_array(figure: Figure) -> np.ndarray:
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        return np.array(canvas.buffer_rgba())[..., :3]
-
-    viewer._get_fig_ax = new_figure
-    viewer._display = as_array
+    """The viewer, drawing on new figures that no window holds."""
+    viewer._get_fig_ax = lambda *_, **__: new_figure(*_PICTURE_SIZE, layout="constrained")
+    viewer._display = as_picture
     return viewer
