@@ -38,6 +38,7 @@ PUBLISHED_DEFAULTS = {
 def test_the_defaults_are_the_published_ones() -> None:
     settings = dataclasses.asdict(AutoRLConfig.of(None))
     assert settings.pop("schedule_timesteps") is None
+    assert settings.pop("wrappers") == ()
     assert settings == PUBLISHED_DEFAULTS
 
 
@@ -104,3 +105,11 @@ def test_a_configuration_is_not_changed_by_what_it_was_made_of() -> None:
 
 def test_errors_are_of_the_kind_that_python_expects() -> None:
     assert issubclass(ConfigurationError, ValueError)
+
+
+def test_wrappers_are_part_of_the_environment_and_evaluations_leave_some_out() -> None:
+    config = AutoRLConfig.of(
+        {"wrappers": [["time_limit", {"max_episode_steps": 9}], "clip_reward"]}
+    )
+    assert [name for name, _ in config.env_spec.wrappers] == ["time_limit", "clip_reward"]
+    assert [name for name, _ in config.eval_env_spec.wrappers] == ["time_limit"]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from arlbench.core.environments import EnvSpec
+from arlbench.core.environments import EnvSpec, find_framework
 from arlbench.errors import ConfigurationError, MemoryLimitError
 from arlbench.runs.settings import resolve
 from arlbench.runs.tuned import TUNED
@@ -51,3 +51,19 @@ def test_memory_is_checked_before_anything_runs() -> None:
 def test_settings_are_json() -> None:
     content = json.loads(resolve(CARTPOLE, {}).to_json())
     assert EnvSpec(**content["env_spec"]) == CARTPOLE
+
+
+def test_what_is_tuned_says_which_network_reads_the_observations() -> None:
+    breakout = EnvSpec("gymnax", "Breakout-MinAtar", 2)
+    assert resolve(breakout, {}).env_spec.cnn_policy
+    assert not resolve(breakout, {}, tuned=False).env_spec.cnn_policy
+    assert not resolve(breakout, {}, cnn_policy=False).env_spec.cnn_policy
+    assert resolve(breakout, {}, tuned=False, cnn_policy=True).env_spec.cnn_policy
+    assert not resolve(CARTPOLE, {}).env_spec.cnn_policy
+
+
+@pytest.mark.parametrize("name", sorted(TUNED))
+def test_everything_tuned_is_an_environment_with_possible_hyperparameters(name: str) -> None:
+    settings = resolve(EnvSpec(find_framework(name), name, 2), {})
+    resolved = {**settings.hpo_config, **settings.nas_config}
+    assert TUNED[name].hyperparameters.items() <= resolved.items()

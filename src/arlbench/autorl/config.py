@@ -45,6 +45,8 @@ class AutoRLConfig:
             which the exploration schedule runs; None takes those of a step, so that
             later steps explore with ``target_epsilon``. For one fall of epsilon over
             the whole schedule give ``n_steps * n_total_timesteps``.
+        wrappers: Names and settings of wrappers around the environment, the first
+            innermost; evaluations leave out those that are for training only.
     """
 
     seed: int = 42
@@ -68,6 +70,7 @@ class AutoRLConfig:
     n_eval_steps: int = 100
     n_eval_episodes: int = 10
     schedule_timesteps: int | None = None
+    wrappers: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
     def __post_init__(self) -> None:
         checked = {
@@ -116,10 +119,17 @@ class AutoRLConfig:
     @property
     def eval_env_spec(self) -> EnvSpec:
         """Where it is evaluated."""
-        return self._spec(self.eval_env_kwargs)
+        return self._spec(self.eval_env_kwargs).for_evaluation()
 
     def _spec(self, env_kwargs: Mapping[str, Any]) -> EnvSpec:
-        return EnvSpec(self.env_framework, self.env_name, self.n_envs, env_kwargs, self.cnn_policy)
+        return EnvSpec(
+            self.env_framework,
+            self.env_name,
+            self.n_envs,
+            env_kwargs,
+            self.cnn_policy,
+            wrappers=self.wrappers,
+        )
 
 
 _POSITIVE = ("n_envs", "n_steps", "n_total_timesteps", "n_eval_steps", "n_eval_episodes")

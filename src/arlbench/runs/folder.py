@@ -31,6 +31,7 @@ import jax
 import numpy as np
 
 from arlbench.core import checkpoints
+from arlbench.core.environments import library_version
 from arlbench.errors import RunFolderError
 from arlbench.runs.settings import RunSettings
 
@@ -40,7 +41,7 @@ EVALUATION_COLUMNS = ("seed", "evaluation", "timesteps", "episode", "episode_ret
 _NO_ARRAYS = (OSError, ValueError, LookupError, AttributeError, TypeError, EOFError,
               zipfile.BadZipFile)  # fmt: skip
 
-_PACKAGES = ("arlbench", "jax", "jaxlib", "flax", "optax", "flashbax", "gymnax", "numpy")
+_PACKAGES = ("arlbench", "jax", "jaxlib", "flax", "optax", "flashbax", "numpy")
 
 
 class RunFiles:
@@ -74,10 +75,11 @@ class RunFiles:
             settings = RunSettings.from_mapping(content)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunFolderError(f"{path} is damaged ({error}); begin a new run.") from error
+        now = _versions(settings.env_spec.framework)
         changed = [
-            f"{name} {version} (now {metadata.version(name)})"
+            f"{name} {version} (now {now[name]})"
             for name, version in versions.items()
-            if name in _PACKAGES and version != metadata.version(name)
+            if name in now and version != now[name]
         ]
         note = f"Begun with {', '.join(changed)}: the last bits may differ." if changed else ""
         return settings, note
@@ -206,7 +208,7 @@ class RunFolder(RunFiles):
 
     def write_settings(self, settings: RunSettings) -> None:
         """Writes what the run was asked to do, before it begins."""
-        versions = {name: metadata.version(name) for name in _PACKAGES}
+        versions = _versions(settings.env_spec.framework)
         content = {
             **json.loads(settings.to_json()),
             "versions": {"python": platform.python_version(), **versions},
@@ -282,6 +284,11 @@ class RunFolder(RunFiles):
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise _unwritable(self.path, error) from error
+
+
+def _versions(framework: str) -> dict[str, str]:
+    """The versions of the packages that a result depends on."""
+    return {name: metadata.version(name) for name in _PACKAGES} | library_version(framework)
 
 
 def next_folder(parent: Path, env_name: str) -> Path:

@@ -8,12 +8,11 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from typing import Any
 
 from arlbench.core.checkpoints.manifest import package_versions
 from arlbench.core.checks import positive_whole
-from arlbench.core.environments import EnvSpec
+from arlbench.core.environments import EnvSpec, library_version
 from arlbench.errors import ConfigurationError
 from arlbench.sweeps.space import complete
 
@@ -23,9 +22,9 @@ SCHEMA_VERSION = 1
 _MAX_SEEDS = 10_000
 
 
-def _versions() -> dict[str, str]:
-    gymnax = metadata.version("gymnax")
-    return {"python": platform.python_version(), **package_versions(), "gymnax": gymnax}
+def _versions(env_spec: EnvSpec) -> dict[str, str]:
+    library = library_version(env_spec.framework)
+    return {"python": platform.python_version(), **package_versions(), **library}
 
 
 def _for_the_record(default: Any) -> Any:
@@ -46,7 +45,7 @@ class SweepDesign:
         n_eval_episodes: Episodes of each evaluation.
         eval_env_spec: Where it is evaluated; None for ``env_spec.for_evaluation()``.
         origin: How the configurations were found.
-        versions: The packages that the sweep was begun with.
+        versions: The packages that the sweep was begun with; those of now where empty.
         schema_version: Of the folder's files.
     """
 
@@ -58,7 +57,7 @@ class SweepDesign:
     n_eval_episodes: int
     eval_env_spec: EnvSpec | None = None
     origin: Mapping[str, Any] = _for_the_record(dict)
-    versions: Mapping[str, str] = _for_the_record(_versions)
+    versions: Mapping[str, str] = _for_the_record(dict)
     schema_version: int = _for_the_record(lambda: SCHEMA_VERSION)
 
     def __post_init__(self) -> None:
@@ -74,6 +73,7 @@ class SweepDesign:
                 raise ConfigurationError(f"A sweep needs at least one of its {field}; give some.")
         if len(set(self.seeds)) < len(self.seeds):
             raise ConfigurationError("A sweep has one of its seeds twice; keep one of them.")
+        object.__setattr__(self, "versions", self.versions or _versions(self.env_spec))
         object.__setattr__(self, "seeds", tuple(self.seeds))
         object.__setattr__(self, "configs", tuple(complete(config) for config in self.configs))
         _require_an_update(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import types
 
@@ -11,13 +12,15 @@ from arlbench.core.environments import (
     Environment,
     EnvListing,
     EnvSpec,
+    find_framework,
+    is_installed,
     list_environments,
     make_env,
     make_env_from_spec,
     register_framework,
     registry,
 )
-from arlbench.errors import ConfigurationError, MissingExtraError
+from arlbench.errors import ConfigurationError, MissingExtraError, UnknownEnvironmentError
 from probes import OneStep
 
 
@@ -99,7 +102,7 @@ def test_a_seed_does_not_set_environments_apart_that_take_keys() -> None:
 
 
 def test_every_listed_environment_can_be_made_or_says_why_not() -> None:
-    listings = list_environments()
+    listings = [listing for listing in list_environments() if listing.framework == "gymnax"]
     assert {"CartPole-v1", "Breakout-MinAtar", "FrozenLake-misc"} <= {x.name for x in listings}
     for listing in listings:
         if listing.unusable is None:
@@ -109,3 +112,45 @@ def test_every_listed_environment_can_be_made_or_says_why_not() -> None:
         else:
             with pytest.raises(ValueError, match=listing.name):
                 make_env(listing.framework, listing.name)
+
+
+@pytest.mark.parametrize(
+    ("name", "framework"),
+    [
+        ("CartPole-v1", "gymnax"),
+        ("MiniGrid-DoorKey-5x5", "xland"),
+        ("Navix-Empty-5x5-v0", "navix"),
+        ("Snake-v1", "jumanji"),
+        ("Craftax-Classic-Symbolic-v1", "craftax"),
+    ],
+)
+def test_a_name_tells_the_framework(name: str, framework: str) -> None:
+    assert find_framework(name) == framework
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_of_all_frameworks() -> None:
+    with pytest.raises(UnknownEnvironmentError, match="'snake-v1'.* Did you mean 'Snake-v1'"):
+        find_framework("snake-v1")
+    with pytest.raises(UnknownEnvironmentError, match="'arlbench envs' lists them"):
+        find_framework("")
+
+
+def test_a_name_of_two_frameworks_has_to_be_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    provide_adapter(monkeypatch, "an_adapter_of_probes")
+    for framework in ("probes", "more_probes"):
+        register_framework(framework, "an_adapter_of_probes")
+    monkeypatch.setattr(
+        sys.modules["an_adapter_of_probes"],
+        "list_environments",
+        lambda: [EnvListing("probes", "one"), EnvListing("more_probes", "one")],
+    )
+    with pytest.raises(ConfigurationError, match="--framework more_probes or --framework probes"):
+        find_framework("one")
+
+
+def test_what_is_installed_is_known_without_importing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_installed("gymnax")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert not is_installed("jumanji")
+    # The list is whole all the same.
+    assert "Snake-v1" in {listing.name for listing in list_environments()}

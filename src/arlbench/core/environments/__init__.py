@@ -5,6 +5,7 @@ from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.registry import (
     find_framework,
     is_installed,
+    library_version,
     list_environments,
     make_env,
     make_env_from_spec,
@@ -22,6 +23,7 @@ __all__ = [
     "VectorisedEnvironment",
     "find_framework",
     "is_installed",
+    "library_version",
     "list_environments",
     "make_env",
     "make_env_from_spec",

@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import importlib.util
 from collections.abc import Iterable, Mapping
+from importlib import metadata
 from typing import Any, NamedTuple, Protocol, cast
 
 from arlbench.core.environments import catalogue
@@ -135,6 +136,15 @@ def is_installed(framework: str) -> bool:
     entry = _frameworks[framework]
     # A distribution may have another name than its module; then the adapter knows better.
     return framework not in _LIBRARIES or importlib.util.find_spec(entry.package) is not None
+
+
+def library_version(framework: str) -> dict[str, str]:
+    """The version of a framework's distribution by its name; empty where that is not known."""
+    package = _frameworks[framework].package
+    try:
+        return {package: metadata.version(package)}
+    except metadata.PackageNotFoundError:
+        return {}
 
 
 def find_framework(name: str) -> str:
