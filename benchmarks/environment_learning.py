@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from typing import Any
 
@@ -17,6 +18,8 @@ from arlbench.report.statistics import mean_interval
 from arlbench.runs.tuned import tuned_for
 from environment_tasks import LEARNT, Task
 
+NAME = "environment_learning"
+
 SEEDS = range(5)
 EVALUATIONS, EPISODES = 10, 128
 
@@ -26,25 +29,26 @@ RANDOM_EPISODES = 1_024
 INTRODUCTION = (
     f"Mean return of {EPISODES} greedy episodes at the end of a training, over {len(SEEDS)} seeds "
     "with a 95 % interval, beside a random policy. The hyperparameters are those that `arlbench "
-    "train` begins with (`arlbench.runs.tuned`), chosen by hand on other seeds where the table "
-    "says nothing else. Written by `benchmarks/environment_learning.py`."
+    "train` begins with (`arlbench.runs.tuned`). Written by `benchmarks/environment_learning.py`."
 )
 
 
-def measure(task: Task, n_timesteps: int) -> dict[str, Any]:
+def measure(task: Task) -> dict[str, Any]:
     """Trains every seed; returns over seeds and evaluations, and how long it took."""
     begin = time.perf_counter()
     result = train_population(
         task.spec,
         [dict(tuned_for(task.name).hyperparameters)],
         list(SEEDS),
-        n_total_timesteps=n_timesteps,
+        n_total_timesteps=task.timesteps,
         n_eval_steps=EVALUATIONS,
         n_eval_episodes=EPISODES,
     )
     return {
         "framework": task.framework,
-        "timesteps": n_timesteps,
+        "n_envs": task.n_envs,
+        "wrappers": task.wrappers,
+        "timesteps": task.timesteps,
         "hyperparameters": dict(tuned_for(task.name).hyperparameters),
         "cnn_policy": task.spec.cnn_policy,
         "returns": result.returns[0].mean(axis=-1).tolist(),
@@ -87,23 +91,32 @@ def report(results: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="environments, separated by commas")
-    parser.add_argument("--timesteps", type=float, help="instead of each environment's budget")
-    parser.add_argument("--out", default="environment_learning", help="name of the results")
+    parser.add_argument("--only", help="environments, separated by commas; others stay as written")
     arguments = parser.parse_args()
     only = arguments.only.split(",") if arguments.only else [task.name for task in LEARNT]
     machine = reporting.machine()
     reporting.show_machine(machine)
-    results: dict[str, Any] = {}
+    results = written() if arguments.only else {}
     for task in LEARNT:
-        if task.name not in only:
-            continue
-        results[task.name] = measure(task, int(arguments.timesteps or task.timesteps))
-        # Written after each: all of them take an hour.
-        reporting.write_json(arguments.out, {"machine": machine, "environments": results})
-        table = reporting.RESULTS / f"{arguments.out}.md"
-        table.write_text(f"# Learning\n\n{INTRODUCTION}\n\n{report(results)}\n")
-        print(report({task.name: results[task.name]}).splitlines()[-1], flush=True)
+        if task.name in only:
+            results[task.name] = measure(task)
+            print(report({task.name: results[task.name]}).splitlines()[-1], flush=True)
+            # Written after each: all of them take an hour.
+            write(results, machine)
+
+
+def written() -> dict[str, Any]:
+    """The results of an earlier call."""
+    path = reporting.RESULTS / f"{NAME}.json"
+    return json.loads(path.read_text())["environments"] if path.exists() else {}
+
+
+def write(results: dict[str, Any], machine: dict[str, Any]) -> None:
+    """Writes the results as JSON and as a table, in one order."""
+    ordered = {task.name: results[task.name] for task in LEARNT if task.name in results}
+    reporting.write_json(NAME, {"machine": machine, "environments": ordered})
+    table = reporting.RESULTS / f"{NAME}.md"
+    table.write_text(f"# Learning\n\n{INTRODUCTION}\n\n{report(ordered)}\n")
 
 
 if __name__ == "__main__":

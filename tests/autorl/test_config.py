@@ -109,7 +109,7 @@ def test_errors_are_of_the_kind_that_python_expects() -> None:
 
 def test_wrappers_are_part_of_the_environment_and_evaluations_leave_some_out() -> None:
     config = AutoRLConfig.of(
-        {"wrappers": [["time_limit", {"max_episode_steps": 9}], "clip_reward"]}
+        {"wrappers": [["time_limit", {"max_episode_steps": 9}], ["clip_reward", {}]]}
     )
     assert [name for name, _ in config.env_spec.wrappers] == ["time_limit", "clip_reward"]
     assert [name for name, _ in config.eval_env_spec.wrappers] == ["time_limit"]

@@ -54,6 +54,18 @@ _EMPTY_ROOM = Tuned(
     },
 )
 
+# For the last three observations, one after another ("frame_stack").
+_DOOR_AND_KEY = Tuned(
+    {
+        **_EMPTY_ROOM.hyperparameters,
+        "buffer_size": 200_000,
+        "exploration_fraction": 0.5,
+        "gamma": 0.95,
+        "learning_rate": 5e-4,
+        "learning_starts": 2_000,
+    },
+)
+
 #: Found with 8 environments that step together, where nothing else is said.
 TUNED: dict[str, Tuned] = {
     "CartPole-v1": Tuned(
@@ -71,6 +83,7 @@ TUNED: dict[str, Tuned] = {
             "train_freq": 32,
         }
     ),
+    "MiniGrid-DoorKey-5x5": _DOOR_AND_KEY,
     "MiniGrid-Empty-5x5": _EMPTY_ROOM,
     "MiniGrid-EmptyRandom-5x5": _EMPTY_ROOM,
     **{

@@ -78,6 +78,8 @@ def play_episodes(
     first: taking episodes in the order in which they end would favour short ones. An
     episode longer than ``step_cap`` counts with what it earned until then.
     """
+    # Then nothing is ever cut off here, and another reset need not be compiled.
+    ends_in_time = env.max_episode_steps is not None and env.max_episode_steps <= step_cap
     slots = jnp.arange(env.n_envs, dtype=jnp.int32)
     reset_key, play_key = jax.random.split(rng)
 
@@ -94,11 +96,12 @@ def play_episodes(
         length = progress.length + 1
         episode_return = progress.episode_return + reward
         capped = (length >= step_cap) & ~done
-        env_state, obs = jax.lax.cond(
-            jnp.any(capped),
-            lambda: _select(capped, env.reset(keys[2]), (env_state, obs)),
-            lambda: (env_state, obs),
-        )
+        if not ends_in_time:
+            env_state, obs = jax.lax.cond(
+                jnp.any(capped),
+                lambda: _select(capped, env.reset(keys[2]), (env_state, obs)),
+                lambda: (env_state, obs),
+            )
         ended = done | capped
         # A slot past the last episode is out of range, and dropped.
         finished_slot = jnp.where(ended, slot_of(progress), n_episodes)
