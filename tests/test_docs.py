@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from arlbench.core.wrappers import registry
+
 DOCS = Path(__file__).parents[1] / "docs"
 
 # Blocks of Python on each page.
@@ -32,7 +34,7 @@ def run(page: str) -> dict[str, object]:
 
 
 def test_every_page_with_python_has_a_test_here() -> None:
-    assert PAGES.keys() == {"autorl.md", "checkpoints.md", "sweeps.md"}
+    assert PAGES.keys() == {"autorl.md", "checkpoints.md", "environments.md", "sweeps.md"}
 
 
 def test_the_examples_on_checkpoints_run_in_order(
@@ -92,3 +94,22 @@ def test_the_page_on_autorl_names_every_objective_and_feature() -> None:
     text = (DOCS / "autorl.md").read_text()
     for name in (*objectives._objectives, *state_features._features):
         assert f"| `{name}` |" in text
+
+
+def test_the_examples_on_environments_run_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    run("environments.md")
+    assert capsys.readouterr().out.startswith("(12,)\n")
+
+
+@pytest.mark.parametrize("name", ["environment_learning", "environment_speed"])
+def test_the_tables_on_environments_are_those_that_were_measured(name: str) -> None:
+    measured = DOCS.parent / "benchmarks" / "results" / f"{name}.md"
+    rows = [line for line in measured.read_text().splitlines() if line.startswith("| ")]
+    assert len(rows) > 2
+    assert "\n".join(rows) in (DOCS / "environments.md").read_text()
+
+
+def test_every_wrapper_is_on_the_page() -> None:
+    page = (DOCS / "environments.md").read_text()
+    for name, cls in registry.known().items():
+        assert f"| `{name}` | `{cls.__name__}" in page

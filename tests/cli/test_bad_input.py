@@ -70,6 +70,24 @@ CASES = {
         ["FrozenLake-misc", "--env-kwargs", '{"map_name": "nowhere"}'],
         ["FrozenLake-misc", "nowhere"],
     ),
+    "setting of another library": (
+        ["MiniGrid-DoorKey-5x5", "--env-kwargs", '{"max_step": 5}'],
+        ["max_step", "Did you mean 'max_steps'"],
+    ),
+    "setting of the wrong kind": (
+        ["Snake-v1", "--env-kwargs", '{"time_limit": "long"}'], ["time_limit", "whole number"]
+    ),
+    "environment of another library": (
+        ["MiniGrid-DorKey-5x5"], ["Did you mean 'MiniGrid-DoorKey-5x5'"]
+    ),
+    "environment of the wrong library": (
+        ["Snake-v1", "--framework", "navix"], ["navix has no environment named 'Snake-v1'"]
+    ),
+    "several choices a step": (["Sudoku-v0"], ["several choices", "another environment"]),
+    "no goal": (["XLand-MiniGrid-R1-9x9"], ["ruleset", "another environment"]),
+    "no picture": (
+        ["CartPole-v1", "--cnn-policy"], ["neither pictures", "nor one grid", "--mlp-policy"]
+    ),
     "no checkpoint to keep": (["--keep", "0"], ["keep", "positive whole"]),
     "negative time": (["--checkpoint-every=-1"], ["checkpoint_every", "0 or more seconds"]),
     "time not a number": (["--checkpoint-every", "nan"], ["checkpoint_every", "0 or more"]),
@@ -240,3 +258,15 @@ def test_an_unwritable_folder_is_named(monkeypatch, capfd) -> None:
     # A folder that nobody can write to, not even the superuser.
     complaint = complain(["--out", "/proc/arlbench"], monkeypatch, capfd)
     assert "/proc/arlbench cannot be written" in complaint
+
+
+def test_a_library_that_is_missing_names_its_extra(monkeypatch, capsys) -> None:
+    monkeypatch.delitem(sys.modules, "arlbench.core.environments.jumanji_adapter", raising=False)
+    monkeypatch.setitem(sys.modules, "jumanji", None)
+    monkeypatch.setattr(sys, "argv", ["arlbench", "train", "Maze-v0"])
+    with pytest.raises(SystemExit) as exit_info:
+        main.run()
+    assert exit_info.value.code == 2
+    message = capsys.readouterr().err
+    assert "pip install 'arlbench[jumanji]'" in message
+    assert message.count("\n") == 1

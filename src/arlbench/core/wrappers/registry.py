@@ -33,6 +33,11 @@ _wrappers: dict[str, type[Wrapper]] = {
 }
 
 
+def known() -> dict[str, type[Wrapper]]:
+    """Every wrapper by its name."""
+    return dict(_wrappers)
+
+
 def wrapper_class(name: str) -> type[Wrapper]:
     """The class of this name.
 

@@ -105,7 +105,7 @@ def choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) ->
         f"No convolutional network can read the observations of {env.env_name} ({kind}): they are "
         f"neither pictures (channels, height, width) of at least {_SMALLEST_IMAGE} pixels a side "
         f"nor one grid (height, width) of {GRID_SIDES[0]} to {GRID_SIDES[-1]} cells a side; set "
-        "cnn_policy=False."
+        "cnn_policy=False (--mlp-policy)."
     )
 
 
