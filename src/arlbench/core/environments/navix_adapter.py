@@ -197,7 +197,7 @@ def _task(spec: EnvSpec) -> _Task:
 
 
 def _view(spec: EnvSpec, name: Any) -> _View:
-    if name not in _VIEWS:
+    if not isinstance(name, str) or name not in _VIEWS:
         raise ConfigurationError(
             f"{spec.name} has no observation_fn {name!r}.{did_you_mean(name, _VIEWS)} "
             f"It has: {', '.join(_VIEWS)}."
