@@ -65,6 +65,8 @@ def test_settings_are_those_of_the_parameters() -> None:
         ({"veiw_size": 3}, r"Did you mean 'view_size'.*It has: height, max_steps, view_size, w"),
         ({"render_mode": "rich_text"}, "no setting 'render_mode'"),
         ({"view_size": "3"}, "view_size of MiniGrid.* must be a whole number, not '3'"),
+        ({"view_size": 4}, "view_size of MiniGrid.* must be an odd number of at least 3.*not 4"),
+        ({"view_size": 1}, "view_size of MiniGrid.* must be an odd number of at least 3.*not 1"),
         ({"max_steps": 0}, "max_steps of MiniGrid.* at least 1, not 0"),
         ({"max_steps": None}, "max_steps of MiniGrid.* must be a whole number, not None"),
         ({"width": -4}, "MiniGrid-EmptyRandom-5x5 refused the settings.*-4"),

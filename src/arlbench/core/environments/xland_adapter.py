@@ -30,12 +30,16 @@ from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep
+from arlbench.errors import ConfigurationError
 
 # A field that can only be filled by a value that is no JSON.
 _RULES = "ruleset"
 
 # Changes nothing but the kind of picture.
 _PICTURE = "render_mode"
+
+# The library asks for an odd number from here on, and does not check it.
+_SMALLEST_VIEW = 3
 
 _NEEDS_RULES = "its goal is set by a ruleset, and there is none by default"
 
@@ -97,6 +101,7 @@ def _task(spec: EnvSpec) -> _Task:
     names = {field.name for field in dataclasses.fields(defaults)} - {_RULES, _PICTURE}
     check_settings(spec, {name: getattr(defaults, name) for name in names})
     check_at_least_one(spec, "max_steps")
+    _check_view(spec)
     with refusals(spec):
         env, params = _make(spec.name, **spec.env_kwargs)
         shape = env.observation_shape(params)
@@ -105,6 +110,15 @@ def _task(spec: EnvSpec) -> _Task:
         if spec.env_kwargs:
             try_out(XLandEnvironment(spec, task))
     return task
+
+
+def _check_view(spec: EnvSpec) -> None:
+    size = spec.env_kwargs.get("view_size", _SMALLEST_VIEW)
+    if size < _SMALLEST_VIEW or size % 2 == 0:
+        raise ConfigurationError(
+            f"view_size of {spec.name} must be an odd number of at least {_SMALLEST_VIEW}, "
+            f"so that the agent stands in the middle, not {size}."
+        )
 
 
 def _make(name: str, **settings: Any) -> tuple[Any, Any]:
