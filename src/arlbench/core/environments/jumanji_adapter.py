@@ -149,11 +149,13 @@ def _names() -> list[str]:
 
 @functools.lru_cache(maxsize=256)
 def _task(spec: EnvSpec) -> _Task:
-    settings = _settings(_make(spec.name))
+    env = untimed = _make(spec.name)
+    settings = _settings(env)
     check_settings(spec, settings)
     check_at_least_one(spec, *settings.keys() & {_TIME_LIMIT})
     with refusals(spec):
-        env = untimed = _make(spec.name, **spec.env_kwargs)
+        if spec.env_kwargs:
+            env = untimed = _make(spec.name, **spec.env_kwargs)
         if _TIME_LIMIT in settings:
             untimed = _make(spec.name, **{**spec.env_kwargs, _TIME_LIMIT: _NEVER})
         time_limit = int(env.time_limit) if _TIME_LIMIT in settings else None
