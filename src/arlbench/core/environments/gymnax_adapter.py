@@ -204,7 +204,7 @@ def _drawn_by_gymnasium(vis_gym: Any, name: str, env_state: Any, params: Any) ->
         except DependencyNotInstalled as error:
             raise RenderingError(
                 f"{name} is drawn by pygame, which is missing; install it with: "
-                "pip install 'gymnasium[classic-control]'"
+                "pip install 'arlbench[classic-control]'"
             ) from error
 
 
