@@ -235,5 +235,5 @@ def test_what_gymnax_cannot_draw_is_refused() -> None:
 def test_missing_pygame_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pygame", None)
     env = make_env("gymnax", "CartPole-v1")
-    with pytest.raises(RenderingError, match=r"pygame.*'gymnasium\[classic-control\]'"):
+    with pytest.raises(RenderingError, match=r"pygame.*'arlbench\[classic-control\]'"):
         env.render(env.reset(jax.random.key(0))[0])
