@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 # One folder for all test processes: programs of equal structure compile once.
 os.environ.setdefault(
@@ -22,6 +23,20 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 settings.register_profile("arlbench", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("arlbench")
+
+
+#: XLA maps memory for every program that it compiles, and Linux allows a process 65,530
+#: maps; beyond them it ends without a word.
+MANY_MAPS = 25_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_programs() -> Iterator[None]:
+    """Forgets what earlier modules compiled before it is too much for one process."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()
 
 
 class CompilationCounter:

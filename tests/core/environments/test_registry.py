@@ -129,7 +129,7 @@ def test_a_name_tells_the_framework(name: str, framework: str) -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_of_all_frameworks() -> None:
-    with pytest.raises(UnknownEnvironmentError, match="'snake-v1'.* Did you mean 'Snake-v1'"):
+    with pytest.raises(UnknownEnvironmentError, match=r"'snake-v1'.* Did you mean 'Snake-v1'"):
         find_framework("snake-v1")
     with pytest.raises(UnknownEnvironmentError, match="'arlbench envs' lists them"):
         find_framework("")
