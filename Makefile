@@ -1,6 +1,7 @@
 # make demo   train CartPole and draw its learning curve
 # make test   the quick tests (under 8 minutes on 2 cores)
-# make check  what CI runs: lint, types, tests
+# make check  lint, types and the quick tests
+# make thorough  tests that compile large environments, for minutes; CI runs check and these
 # make stress slow: runs that are killed and disks that are full
 # make learn  slow: learning asserted against published measurements, writes a table
 # make catalogue  writes the list of environments anew from the installed libraries
@@ -14,7 +15,7 @@ WORKERS ?= 2
 
 CATALOGUE := src/arlbench/core/environments/catalogue.csv
 
-.PHONY: demo test check lint stress learn bench catalogue clean
+.PHONY: demo test check lint thorough stress learn bench catalogue clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/arlbench train CartPole-v1
@@ -28,6 +29,9 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 check: lint test
+
+thorough: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m thorough -n $(WORKERS)
 
 stress: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m stress -s

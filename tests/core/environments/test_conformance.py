@@ -25,6 +25,24 @@ from probes import same_bits
 N_ENVS = 8
 
 
+#: One of each library that compiles quickly; the others are for `make thorough`.
+QUICK = {
+    "CartPole-v1",
+    "Breakout-MinAtar",
+    "MiniGrid-EmptyRandom-5x5",
+    "Navix-Empty-5x5-v0",
+    "Snake-v1",
+}
+
+
+def shared(cases: list[Case]) -> list[Any]:
+    """The cases, those that take long marked."""
+    return [
+        pytest.param(case, marks=() if case.name in QUICK else pytest.mark.thorough)
+        for case in cases
+    ]
+
+
 class Played(NamedTuple):
     """A case played by the adapter and by its library; arrays of NumPy."""
 
@@ -38,7 +56,7 @@ class Played(NamedTuple):
     follow: Callable[..., Any]
 
 
-@pytest.fixture(scope="module", params=CASES, ids=str)
+@pytest.fixture(scope="module", params=shared(CASES), ids=str)
 def played(request: pytest.FixtureRequest) -> Played:
     case = request.param
     env = make_env(case.framework, case.name, N_ENVS, case.settings)

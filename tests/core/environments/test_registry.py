@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import types
+from importlib import metadata
 
 import pytest
 
@@ -14,6 +15,7 @@ from arlbench.core.environments import (
     EnvSpec,
     find_framework,
     is_installed,
+    library_version,
     list_environments,
     make_env,
     make_env_from_spec,
@@ -154,3 +156,9 @@ def test_what_is_installed_is_known_without_importing_it(monkeypatch: pytest.Mon
     assert not is_installed("jumanji")
     # The list is whole all the same.
     assert "Snake-v1" in {listing.name for listing in list_environments()}
+
+
+def test_the_version_of_a_library_is_that_of_its_distribution() -> None:
+    register_framework("absent", "no_such_module_at_all", "the-distribution")
+    assert library_version("xland") == {"xminigrid": metadata.version("xminigrid")}
+    assert library_version("absent") == library_version("unheard_of") == {}

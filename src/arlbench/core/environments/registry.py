@@ -140,6 +140,8 @@ def is_installed(framework: str) -> bool:
 
 def library_version(framework: str) -> dict[str, str]:
     """The version of a framework's distribution by its name; empty where that is not known."""
+    if framework not in _frameworks:
+        return {}
     package = _frameworks[framework].package
     try:
         return {package: metadata.version(package)}

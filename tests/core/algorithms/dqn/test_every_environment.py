@@ -37,7 +37,23 @@ CONFIG = {
 }
 
 
-@pytest.mark.parametrize(("framework", "name"), [*(("gymnax", x) for x in GYMNAX), *OTHERS])
+#: The others are for `make thorough`: their compilation takes minutes in all.
+QUICK = {
+    "CartPole-v1",
+    "Breakout-MinAtar",
+    "FrozenLake-misc",
+    "MiniGrid-EmptyRandom-5x5",
+    "Snake-v1",
+}
+
+
+@pytest.mark.parametrize(
+    ("framework", "name"),
+    [
+        pytest.param(framework, name, marks=() if name in QUICK else pytest.mark.thorough)
+        for framework, name in [*(("gymnax", name) for name in GYMNAX), *OTHERS]
+    ],
+)
 def test_two_thousand_steps_and_an_evaluation(framework: str, name: str) -> None:
     network = next((kind for part, kind in GRIDS.items() if part in name), "MLPQ")
     dqn = DQN(
