@@ -43,6 +43,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/checkpoint_cost.py
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/autorl_env.py
+	$(BIN)/python benchmarks/environment_speed.py
 	$(BIN)/python benchmarks/peers/compare.py
 
 catalogue: $(VENV)/.dev

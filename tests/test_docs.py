@@ -101,7 +101,7 @@ def test_the_examples_on_environments_run_in_order(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.startswith("(12,)\n")
 
 
-@pytest.mark.parametrize("name", ["environment_learning"])
+@pytest.mark.parametrize("name", ["environment_learning", "environment_speed"])
 def test_the_tables_on_environments_are_those_that_were_measured(name: str) -> None:
     measured = DOCS.parent / "benchmarks" / "results" / f"{name}.md"
     rows = [line for line in measured.read_text().splitlines() if line.startswith("| ")]
