@@ -46,7 +46,7 @@ CASES = [
         100,
     ),
 ]
-TRAINED = CASES[:4]
+TRAINED = [*CASES[:4], CASES[-1]]
 
 # Programs that are run once or twice and need not be fast.
 QUICKLY_COMPILED = {"xla_backend_optimization_level": 0}

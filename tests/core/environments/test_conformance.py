@@ -235,7 +235,7 @@ def keys_of_training(n_steps: int) -> Any:
     return jax.vmap(block)(jnp.arange(-(-n_steps // BLOCK))).reshape(-1)[:n_steps]
 
 
-@pytest.mark.parametrize("played", TRAINED, indirect=True, ids=str)
+@pytest.mark.parametrize("played", shared(TRAINED), indirect=True, ids=str)
 def test_what_training_stores_is_what_the_library_does(trained: Trained) -> None:
     """Also where an episode ends: nothing is stored that is not a step of the task."""
     case, path = trained.played.case, jax.tree.map(np.asarray, trained.result.trajectories)
@@ -261,7 +261,7 @@ def test_what_training_stores_is_what_the_library_does(trained: Trained) -> None
     same(now.obs, jax.tree.map(lambda x: x[:-1], beginnings), path.done[:-1])
 
 
-@pytest.mark.parametrize("played", TRAINED, indirect=True, ids=str)
+@pytest.mark.parametrize("played", shared(TRAINED), indirect=True, ids=str)
 def test_evaluations_leave_the_training_alone(trained: Trained) -> None:
     once, result = train(trained.dqn, trained.played.case, 1)
     assert result.eval_rewards.shape == (1, 4)
