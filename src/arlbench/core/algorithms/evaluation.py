@@ -105,10 +105,6 @@ def play_episodes(
         ended = done | capped
         # A slot past the last episode is out of range, and dropped.
         finished_slot = jnp.where(ended, slot_of(progress), n_episodes)
-
-        def noted(values: jax.Array, of_ended: jax.Array) -> jax.Array:
-            return values.at[finished_slot].set(of_ended, mode="drop")
-
         return _Progress(
             env_state,
             obs,
@@ -116,7 +112,7 @@ def play_episodes(
             progress.episode + ended,
             jnp.where(ended, 0, length),
             jnp.where(ended, 0.0, episode_return),
-            jax.tree.map(noted, progress.outcomes, EpisodeOutcomes(episode_return, length)),
+            _note(progress.outcomes, finished_slot, EpisodeOutcomes(episode_return, length)),
         )
 
     env_state, obs = env.reset(reset_key)
@@ -124,6 +120,11 @@ def play_episodes(
     outcomes = EpisodeOutcomes(jnp.zeros(n_episodes), jnp.zeros(n_episodes, jnp.int32))
     start = _Progress(env_state, obs, jnp.int32(0), zeros, zeros, jnp.zeros(env.n_envs), outcomes)
     return jax.lax.while_loop(unfinished, step, start).outcomes
+
+
+def _note(outcomes: EpisodeOutcomes, slot: jax.Array, found: EpisodeOutcomes) -> EpisodeOutcomes:
+    """The outcomes with those of each environment in its slot, ``[n_envs]``."""
+    return jax.tree.map(lambda all_, new: all_.at[slot].set(new, mode="drop"), outcomes, found)
 
 
 def _select(mask: jax.Array, if_true: Any, if_false: Any) -> Any:
