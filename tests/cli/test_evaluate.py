@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arlbench.cli import evaluate, main
+from arlbench.cli import evaluate
 from arlbench.core.algorithms import evaluation
 from arlbench.core.algorithms.evaluation import EpisodeOutcomes
 from drawn_framework import write_run
+from in_process import arlbench
 
 FORWARD, STAY = 1, 0
 
@@ -33,14 +33,6 @@ def _own_signals() -> Iterator[None]:
 def run(tmp_path_factory) -> Path:
     """Agents that go forward, stay, and go forward."""
     return write_run(tmp_path_factory.mktemp("runs") / "run", FORWARD, STAY, FORWARD)
-
-
-def arlbench(*words: object) -> int:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(sys, "argv", ["arlbench", *map(str, words)])
-        with pytest.raises(SystemExit) as exit_info:
-            main.run()
-    return int(exit_info.value.code or 0)
 
 
 def as_json(capfd, *words: object) -> Any:

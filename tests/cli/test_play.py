@@ -11,23 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arlbench.cli import main
 from arlbench.runs.agents import find_agents, load_agent
 from arlbench.runs.playing import make_player
 from drawn_framework import AGENT, GOAL, write_run
+from in_process import arlbench
 
 FORWARD, STAY = 1, 0
 
 #: Return and length of an episode that goes forward, by the place where it begins.
 FORWARD_FROM = {0: (6.0, 3), 1: (5.0, 2), 2: (3.0, 1)}
-
-
-def arlbench(*words: object) -> int:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(sys, "argv", ["arlbench", *map(str, words)])
-        with pytest.raises(SystemExit) as exit_info:
-            main.run()
-    return int(exit_info.value.code or 0)
 
 
 def played(capfd, *words: object) -> Any:

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arlbench.cli import display, main
+from arlbench.cli import display
 from arlbench.core.algorithms.pacing import Pacer
 from arlbench.runs.run import RunProgress
+from in_process import arlbench
 
 # The names of these seeds are in another order than the seeds.
 SEEDS = (9, 10)
@@ -41,15 +42,6 @@ def _short_segments_and_own_signals(monkeypatch) -> Iterator[None]:
     yield
     for sent, handler in handlers.items():
         signal.signal(sent, handler)
-
-
-def arlbench(*words: object) -> int:
-    """Runs the command in this process; returns its exit status."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(sys, "argv", ["arlbench", *map(str, words)])
-        with pytest.raises(SystemExit) as exit_info:
-            main.run()
-    return int(exit_info.value.code or 0)
 
 
 def resume(folder: Path, *words: object) -> int:

@@ -142,9 +142,7 @@ def _last_state(
     """Where a step leads without its reset, and whether it shows what the step says it did."""
     if not isinstance(env, VectorisedEnvironment):
         return None, False
-    # Of each copy's key the first half is for its step, the second for its reset.
-    keys = jax.vmap(jax.random.split)(jax.random.split(rng, env.n_envs))[:, 0]
-    outcome = jax.vmap(env.step_one)(env_state.env_state, action, keys)
+    outcome = env.step_each(env_state, action, rng)
     same = [jnp.all(a == b) for a, b in _pairs(outcome.obs, final_obs)]
     return env_state._replace(env_state=outcome.env_state), jnp.all(jnp.array(same))
 

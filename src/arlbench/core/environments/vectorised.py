@@ -67,9 +67,7 @@ class VectorisedEnvironment(Environment):
         return strongly_typed((Episodes(env_state, zeros, zeros.astype(jnp.int32)), obs))
 
     def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
-        keys = jax.random.split(rng, self.n_envs)
-        outcome = jax.vmap(self._step_one)(env_state.env_state, action, keys)
-        after, obs, reward, terminated, truncated = strongly_typed(outcome)
+        after, obs, reward, terminated, truncated = self.step_each(env_state, action, rng)
         info = {
             "terminated": terminated,
             "truncated": truncated,
@@ -85,6 +83,15 @@ class VectorisedEnvironment(Environment):
             jnp.where(done, 0, info["episode_length"]),
         )
         return episodes, (obs, reward, done, info)
+
+    def step_each(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
+        """What :meth:`step` does before it resets any copy.
+
+        Returns:
+            Everything with a first axis of ``n_envs``; the state as ``step_one`` gives it.
+        """
+        keys = jax.random.split(rng, self.n_envs)
+        return strongly_typed(jax.vmap(self._step_one)(env_state.env_state, action, keys))
 
     def render_one(self, env_state: Any) -> np.ndarray:
         """A picture of one environment, uint8 ``[height, width, 3]``; by default there is none."""
