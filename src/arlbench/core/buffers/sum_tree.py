@@ -8,6 +8,8 @@ building it anew gives the same bits.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -78,33 +80,40 @@ def find(nodes: jax.Array, quantiles: jax.Array) -> jax.Array:
     Returns:
         Indices ``[B]`` of leaves that are positive, whatever the rounding.
     """
-    remaining = quantiles * total(nodes)
+    bottom = depth(nodes)
+    # The first round is the short one, if any: then all others pass as many levels.
+    level = bottom % _LEVELS_PER_ROUND
     node = jnp.zeros(quantiles.shape, jnp.int32)
-    level, bottom = 0, depth(nodes)
-    while level < bottom:
-        # Full rounds end at the leaves: empty levels above a small tree change no rounding.
-        n_levels = (bottom - level - 1) % _LEVELS_PER_ROUND + 1
-        level += n_levels
-        node, remaining = _descend(nodes, node, remaining, level, 1 << n_levels)
+    first = _descend(nodes, node, quantiles * total(nodes), level, 1 << level)
+
+    def descend(turn: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        below = level + (turn + 1) * _LEVELS_PER_ROUND
+        return _descend(nodes, *carry, below, 1 << _LEVELS_PER_ROUND)
+
+    # A loop, for XLA would do earlier rounds again wherever a later one uses them.
+    node, _ = jax.lax.fori_loop(0, bottom // _LEVELS_PER_ROUND, descend, first)
     return node
 
 
 def _descend(
-    nodes: jax.Array, node: jax.Array, remaining: jax.Array, level: int, width: int
+    nodes: jax.Array, node: jax.Array, remaining: jax.Array, level: Any, width: int
 ) -> tuple[jax.Array, jax.Array]:
     """From each node to that of its ``width`` descendants at ``level`` which holds the rest."""
-    children = jnp.arange(width, dtype=jnp.int32)[None, :]
-    values = nodes[_first(level) + node[:, None] * width + children]
-    starts = jnp.pad(jnp.cumsum(values[:, :-1], axis=1), ((0, 0), (1, 0)))
+    values = nodes[_first(level) + node[:, None] * width + jnp.arange(width)[None, :]]
+    child, start = jnp.zeros_like(node), jnp.zeros_like(remaining)
+    before = jnp.zeros_like(remaining)
     # The last child with mass that begins at or before the rest. Where rounding carries
     # the rest past the end, that child still has mass: an empty leaf is never reached.
-    reachable = (values > 0) & (starts <= remaining[:, None])
-    child = jnp.max(jnp.where(reachable, children, 0), axis=1)
-    start = jnp.take_along_axis(starts, child[:, None], axis=1)[:, 0]
+    # Child by child, as XLA on a CPU makes slow loops of a sum and a maximum over so few.
+    for column in range(width):
+        reachable = (values[:, column] > 0) & (before <= remaining)
+        child = jnp.where(reachable, column, child)
+        start = jnp.where(reachable, before, start)
+        before = before + values[:, column]
     return node * width + child, jnp.maximum(remaining - start, 0.0)
 
 
-def _first(level: int) -> int:
+def _first(level: Any) -> Any:
     """Position of the first node of a level."""
     return (1 << level) - 1
 

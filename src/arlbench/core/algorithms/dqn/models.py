@@ -8,6 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from arlbench.core.algorithms.dqn.dense import Dense
+
 ACTIVATION_FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": nn.tanh,
     "relu": nn.relu,
@@ -40,8 +42,8 @@ class MLPQ(nn.Module):
 
     def setup(self) -> None:
         """Makes the layers."""
-        self.hidden = [nn.Dense(self.hidden_size, kernel_init=HIDDEN_INIT) for _ in range(2)]
-        self.out = nn.Dense(self.action_dim, kernel_init=OUTPUT_INIT)
+        self.hidden = [Dense(self.hidden_size, kernel_init=HIDDEN_INIT) for _ in range(2)]
+        self.out = Dense(self.action_dim, kernel_init=OUTPUT_INIT)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Values ``[..., action_dim]`` of observations ``[..., features]``."""
@@ -72,8 +74,8 @@ class CNNQ(nn.Module):
             nn.Conv(features, (kernel, kernel), (stride, stride), "VALID", kernel_init=HIDDEN_INIT)
             for features, kernel, stride in shapes
         ]
-        self.hidden = nn.Dense(self.hidden_size, kernel_init=HIDDEN_INIT)
-        self.out = nn.Dense(self.action_dim, kernel_init=OUTPUT_INIT)
+        self.hidden = Dense(self.hidden_size, kernel_init=HIDDEN_INIT)
+        self.out = Dense(self.action_dim, kernel_init=OUTPUT_INIT)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Values ``[B, action_dim]`` of frames ``[B, channels, 84, 84]`` from 0 to 255."""

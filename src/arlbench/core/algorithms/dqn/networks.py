@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from gymnasium import spaces
 
+from arlbench.core.algorithms.dqn.dense import Dense
 from arlbench.core.algorithms.dqn.models import (
     ACTIVATION_FUNCTIONS,
     CNNQ,
@@ -50,9 +51,9 @@ class GridQ(nn.Module):
 
     def setup(self) -> None:
         """Makes the layers."""
-        self.convolution = nn.Dense(_CHANNELS, kernel_init=HIDDEN_INIT)
-        self.hidden = nn.Dense(self.hidden_size, kernel_init=HIDDEN_INIT)
-        self.out = nn.Dense(self.action_dim, kernel_init=OUTPUT_INIT)
+        self.convolution = Dense(_CHANNELS, kernel_init=HIDDEN_INIT)
+        self.hidden = Dense(self.hidden_size, kernel_init=HIDDEN_INIT)
+        self.out = Dense(self.action_dim, kernel_init=OUTPUT_INIT)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Values ``[B, action_dim]`` of features ``[B, features]``."""
