@@ -1,7 +1,7 @@
 # make demo   train CartPole and draw its learning curve
 # make test   the quick tests (under 8 minutes on 2 cores)
 # make check  lint, types and the quick tests
-# make thorough  tests that compile large environments, for minutes; CI runs check and these
+# make thorough  tests that compile much, for minutes; CI runs check and these
 # make stress slow: runs that are killed and disks that are full
 # make learn  slow: learning asserted against published measurements, writes a table
 # make catalogue  writes the list of environments anew from the installed libraries

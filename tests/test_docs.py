@@ -37,6 +37,7 @@ def test_every_page_with_python_has_a_test_here() -> None:
     assert PAGES.keys() == {"autorl.md", "checkpoints.md", "environments.md", "sweeps.md"}
 
 
+@pytest.mark.thorough
 def test_the_examples_on_checkpoints_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,6 +52,7 @@ def test_the_examples_on_checkpoints_run_in_order(
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "within", "best", "rows"}
 
 
+@pytest.mark.thorough
 def test_the_examples_on_sweeps_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -73,6 +75,7 @@ def test_the_page_on_sweeps_names_every_column_and_sampler() -> None:
         assert f"| `{sampler}` |" in text
 
 
+@pytest.mark.thorough
 def test_the_examples_on_autorl_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

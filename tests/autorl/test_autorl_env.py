@@ -161,6 +161,7 @@ def test_a_reset_that_is_refused_changes_nothing() -> None:
     env.reset(seed=np.int64(3))  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 def test_features_work_in_double_precision_too() -> None:
     code = (
         "import jax; jax.config.update('jax_enable_x64', True); import schedules as s;"

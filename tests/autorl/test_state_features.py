@@ -80,6 +80,7 @@ def test_a_feature_of_the_wrong_shape_is_told(registry: None) -> None:
         env.step(SMALL)
 
 
+@pytest.mark.thorough
 def test_the_features_of_a_step_are_those_of_its_recorded_updates() -> None:
     names = ["grad_info", "loss_info", "td_error_info", "q_value_info"]
     env = begun_env(state_features=names)

@@ -175,7 +175,9 @@ def test_divergence_is_a_result(tmp_path, monkeypatch, capfd) -> None:
     assert all(row["diverged_at"] > 0 for row in rows)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)]
+)
 def test_a_signal_keeps_what_has_ended_and_says_how_to_go_on(sent, tmp_path) -> None:
     out = tmp_path / "sweep"
     process = subprocess.Popen(

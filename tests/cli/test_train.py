@@ -132,7 +132,9 @@ def test_divergence_is_an_error_and_keeps_what_was_saved(tmp_path, monkeypatch, 
     assert json.loads((out / "summary.json").read_text())["status"] == "diverged"
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)]
+)
 def test_a_signal_stops_within_a_second_and_saves(sent, tmp_path) -> None:
     out = tmp_path / "run"
     process = subprocess.Popen(

@@ -88,6 +88,7 @@ def test_a_run_goes_on_with_its_wrappers(run: Path, monkeypatch: Any, capfd: Any
     assert "'wrap' cannot be given" in " ".join(capfd.readouterr().err.split())
 
 
+@pytest.mark.thorough
 def test_a_sweep_trains_in_wrappers(
     tmp_path: Path, single: np.ndarray, monkeypatch: Any, capfd: Any
 ) -> None:

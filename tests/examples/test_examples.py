@@ -51,6 +51,7 @@ def test_every_example_is_run_and_described_here() -> None:
     assert all(f"python examples/{script}.py" in readme for script in scripts)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("script", FACTS)
 def test_an_example_prints_what_it_found_and_draws_it(script: str, tmp_path: Path) -> None:
     done = subprocess.run(

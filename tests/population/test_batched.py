@@ -63,6 +63,7 @@ def test_batched_members_are_the_mapped_ones_up_to_rounding(configs):
     np.testing.assert_allclose(mapped.returns, together.returns, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.thorough
 def test_members_that_do_not_fit_at_once_train_in_turns(monkeypatch):
     whole = train(seeds=[3, 5], placement="batched")
     monkeypatch.setattr(chunks, "_member_bytes", lambda _: chunks._MEMORY_IF_UNKNOWN / 5.5)
@@ -98,6 +99,7 @@ def test_batched_members_go_on_from_their_state():
             np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_a_batch_that_goes_on_has_room_for_all_it_stores():
     config = {**SMALL, "buffer_size": 2000}
     first = train([config], placement="batched", keep_state=True, capacity=8)
@@ -169,6 +171,7 @@ def test_a_placement_that_does_not_exist_is_refused():
         train(placement="scattered")
 
 
+@pytest.mark.thorough
 def test_members_are_spread_over_devices_also_where_they_are_uneven():
     """In a process of its own, because the number of devices is fixed at the first use."""
     program = """

@@ -25,20 +25,23 @@ from probes import same_bits
 N_ENVS = 8
 
 
-#: One of each library that compiles quickly; the others are for `make thorough`.
+#: They compile quickly; the others are for `make thorough`.
 QUICK = {
     "CartPole-v1",
     "Breakout-MinAtar",
-    "MiniGrid-EmptyRandom-5x5",
     "Navix-Empty-5x5-v0",
     "Snake-v1",
 }
 
 
-def shared(cases: list[Case]) -> list[Any]:
+#: What trains quickly too.
+QUICKLY_TRAINED = {"CartPole-v1", "Breakout-MinAtar"}
+
+
+def shared(cases: list[Case], quick: set[str] = QUICK) -> list[Any]:
     """The cases, those that take long marked."""
     return [
-        pytest.param(case, marks=() if case.name in QUICK else pytest.mark.thorough)
+        pytest.param(case, marks=() if case.name in quick else pytest.mark.thorough)
         for case in cases
     ]
 
@@ -235,7 +238,7 @@ def keys_of_training(n_steps: int) -> Any:
     return jax.vmap(block)(jnp.arange(-(-n_steps // BLOCK))).reshape(-1)[:n_steps]
 
 
-@pytest.mark.parametrize("played", shared(TRAINED), indirect=True, ids=str)
+@pytest.mark.parametrize("played", shared(TRAINED, QUICKLY_TRAINED), indirect=True, ids=str)
 def test_what_training_stores_is_what_the_library_does(trained: Trained) -> None:
     """Also where an episode ends: nothing is stored that is not a step of the task."""
     case, path = trained.played.case, jax.tree.map(np.asarray, trained.result.trajectories)
@@ -261,7 +264,7 @@ def test_what_training_stores_is_what_the_library_does(trained: Trained) -> None
     same(now.obs, jax.tree.map(lambda x: x[:-1], beginnings), path.done[:-1])
 
 
-@pytest.mark.parametrize("played", shared(TRAINED), indirect=True, ids=str)
+@pytest.mark.parametrize("played", shared(TRAINED, QUICKLY_TRAINED), indirect=True, ids=str)
 def test_evaluations_leave_the_training_alone(trained: Trained) -> None:
     once, result = train(trained.dqn, trained.played.case, 1)
     assert result.eval_rewards.shape == (1, 4)

@@ -94,6 +94,7 @@ def test_equal_specs_share_one_object_of_the_library(monkeypatch: pytest.MonkeyP
     assert make_env("craftax", CLASSIC, 2, SMALL) == made
 
 
+@pytest.mark.thorough
 def test_pictures_are_drawn_in_silence_and_leave_no_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

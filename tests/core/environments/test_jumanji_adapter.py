@@ -23,6 +23,7 @@ USABLE = [name for name, listing in LISTINGS.items() if listing.unusable is None
 DOWNLOADED = "Sokoban-v0"
 
 
+@pytest.mark.thorough
 def test_everything_with_a_single_choice_a_step_can_be_trained() -> None:
     assert set(LISTINGS) == registration.registered_environments()
     for name in LISTINGS.keys() - {DOWNLOADED}:

@@ -83,6 +83,7 @@ def test_what_is_wrapped_sees_the_random_numbers_that_it_would_alone() -> None:
     assert same_bits(play(env, actions), play(Walk(), actions))
 
 
+@pytest.mark.thorough
 def test_a_buffer_of_stacks_holds_frames_in_their_order() -> None:
     dqn = small_dqn(make_env_from_spec(wrapped_spec()))
     state, result = dqn.train(*small_state(dqn), **LENGTH)
@@ -122,6 +123,7 @@ def test_a_training_goes_on_from_a_file_as_if_it_had_not_stopped(tmp_path: Any) 
         Checkpointer.load(path, small_dqn(make_env_from_spec(walk())))
 
 
+@pytest.mark.thorough
 def test_a_member_of_a_population_is_the_single_run_and_returns_are_those_of_the_task() -> None:
     spec = wrapped_spec()
     population = train_population(
@@ -137,6 +139,7 @@ def test_a_member_of_a_population_is_the_single_run_and_returns_are_those_of_the
     assert np.all(np.abs(scaled[1][1]) > 50)
 
 
+@pytest.mark.thorough
 def test_members_that_step_in_one_batch_step_as_they_would_alone() -> None:
     env = make_env_from_spec(wrapped_spec(n_envs=3))
     keys = jax.random.split(jax.random.key(0), 2)

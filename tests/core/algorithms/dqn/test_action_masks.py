@@ -75,6 +75,7 @@ def legal(trajectories: Any) -> np.ndarray:
     return np.asarray(LEGAL)[situation, action]
 
 
+@pytest.mark.thorough
 def test_exploration_takes_legal_actions_and_all_of_them_as_often() -> None:
     _, result = train(initial_epsilon=1.0, target_epsilon=1.0)
     trajectories = result.trajectories

@@ -42,8 +42,7 @@ QUICK = {
     "CartPole-v1",
     "Breakout-MinAtar",
     "FrozenLake-misc",
-    "MiniGrid-EmptyRandom-5x5",
-    "Snake-v1",
+    "Navix-Empty-5x5-v0",
 }
 
 

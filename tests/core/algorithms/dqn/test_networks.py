@@ -102,6 +102,7 @@ def test_the_parameters_begin_as_those_of_the_other_networks() -> None:
         np.testing.assert_array_equal(params["params"][name]["bias"], 0.0)
 
 
+@pytest.mark.thorough
 def test_a_grid_is_learnt_from() -> None:
     config = {"learning_starts": 0, "buffer_size": 1024, "buffer_batch_size": 8}
     dqn = DQN(config, make_env("gymnax", "Breakout-MinAtar", n_envs=2), cnn_policy=True)

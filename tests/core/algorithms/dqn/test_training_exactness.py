@@ -107,6 +107,7 @@ def test_training_inside_a_program_is_training_outside() -> None:
     assert_close(inside, outside)
 
 
+@pytest.mark.thorough
 def test_a_batch_of_seeds_gives_the_runs_of_each_seed() -> None:
     dqn = small_dqn()
 
