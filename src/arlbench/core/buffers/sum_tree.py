@@ -96,7 +96,7 @@ def find(nodes: jax.Array, quantiles: jax.Array) -> jax.Array:
 
 
 def _descend(
-    nodes: jax.Array, node: jax.Array, remaining: jax.Array, level: Any, width: int
+    nodes: jax.Array, node: jax.Array, remaining: jax.Array, level: int | jax.Array, width: int
 ) -> tuple[jax.Array, jax.Array]:
     """From each node to that of its ``width`` descendants at ``level`` which holds the rest."""
     values = nodes[_first(level) + node[:, None] * width + jnp.arange(width)[None, :]]

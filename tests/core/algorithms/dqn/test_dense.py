@@ -55,6 +55,22 @@ def test_parameters_are_those_of_flax(n_in, n_out):
     jax.tree.map(np.testing.assert_array_equal, initial(n_in, n_out), theirs)
 
 
+@pytest.mark.parametrize(("n_in", "n_out"), WIDTHS[:2])
+def test_second_derivatives_are_those_of_flax_also_forwards(n_in, n_out):
+    kernel, x = initial(n_in, n_out)["params"]["kernel"], inputs(N_ROWS, n_in)
+
+    def loss(layer, kernel):
+        params = {"params": {"kernel": kernel, "bias": jnp.ones(n_out)}}
+        return jnp.mean(jnp.tanh(layer.apply(params, x)) ** 2)
+
+    # Forwards over backwards, which a layer with a gradient of its own may refuse.
+    ours, theirs = (
+        jax.jit(jax.hessian(functools.partial(loss, layer)))(kernel)
+        for layer in (Dense(n_out), nn.Dense(n_out))
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
 def test_batches_of_networks_have_the_gradient_of_each():
     layer, n_members = Dense(2), 3
     keys = jax.random.split(jax.random.key(1), n_members)

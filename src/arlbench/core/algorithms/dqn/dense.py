@@ -7,43 +7,39 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
+from jax.lax import optimization_barrier as in_memory
 
 
-@jax.custom_vjp
+@jax.custom_jvp
 def _dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """``x [..., n_in]`` times ``kernel [n_in, n_out]``."""
     return x @ kernel
 
 
-def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _dense(x, kernel), (x, kernel)
+@_dense.defjvp
+def _derivative(
+    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    (x, kernel), (dx, dkernel) = primals, tangents
+    rows = x.reshape(-1, x.shape[-1])
+    by_kernel = jax.lax.platform_dependent(rows, dkernel, cpu=_transposed_first, default=jnp.matmul)
+    out = _dense(x, kernel)
+    return out, dx @ kernel + by_kernel.reshape(out.shape)
 
 
-def _backward(kept: tuple[jax.Array, jax.Array], g: jax.Array) -> tuple[jax.Array, jax.Array]:
-    x, kernel = kept
-    rows = x.reshape(-1, x.shape[-1]), g.reshape(-1, g.shape[-1])
-    kernel_grad = jax.lax.platform_dependent(*rows, cpu=_transposed_first, default=_at_once)
-    return g @ kernel.T, kernel_grad
+def _transposed_first(x: jax.Array, dkernel: jax.Array) -> jax.Array:
+    """``x [B, n_in]`` times ``dkernel [n_in, n_out]``, written for its transpose.
 
-
-_dense.defvjp(_forward, _backward)
-
-
-def _at_once(x: jax.Array, g: jax.Array) -> jax.Array:
-    """``x.T @ g`` of ``x [B, n_in]`` and ``g [B, n_out]``."""
-    return x.T @ g
-
-
-def _transposed_first(x: jax.Array, g: jax.Array) -> jax.Array:
-    """The same, with the narrower of the two transposed in memory before the product.
-
-    XLA's CPU backend runs a product over the rows of both sides at half to a twentieth
-    of the speed of an ordinary one, and would merge the transposition into it.
+    The transpose is the gradient ``x.T @ g`` of the kernel. XLA's CPU backend runs such a
+    product, over the rows of both sides, at half to a twentieth of the speed of an ordinary
+    one, and merges transpositions into products. So here the narrower of ``x`` and ``g``
+    is transposed in memory first.
     """
-    n_in, n_out = x.shape[-1], g.shape[-1]
+    n_in, n_out = dkernel.shape
     if n_in <= n_out:
-        return jax.lax.optimization_barrier(x.T) @ g
-    return jax.lax.optimization_barrier(jax.lax.optimization_barrier(g.T) @ x).T
+        return jax.lax.dot_general(in_memory(x.T), dkernel, (((0,), (0,)), ((), ())))
+    return in_memory(in_memory(dkernel.T) @ x.T).T
 
 
 def _product(x: jax.Array, kernel: jax.Array, *_: Any, **__: Any) -> jax.Array:
