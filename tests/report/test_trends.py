@@ -76,7 +76,13 @@ def test_strips_explain_what_they_tell_apart() -> None:
 
 def test_a_few_values_are_a_strip_and_small_ones_logarithmic() -> None:
     assert is_strip(hyperparameter([0.9, 0.95, 0.99] * 5))
+    assert is_strip(hyperparameter([0.9, 0.95, 0.99]))
     assert not is_strip(hyperparameter(UNIFORM))
+    # A small sweep over a range: six values, none of them twice.
+    assert not is_strip(hyperparameter(UNIFORM[:6]))
+    # What is not active has a default, which is no value that was tried.
+    active = np.array([True] * 6 + [False] * 6)
+    assert not is_strip(hyperparameter(np.append(UNIFORM[:6], [1.0] * 6), counts=active))
     assert is_log(hyperparameter(10 ** (-7 + 4 * UNIFORM)))
     assert not is_log(hyperparameter(1e-7 + 1e-3 * UNIFORM))
     assert not is_log(hyperparameter(np.append(10 ** (-7 + 4 * UNIFORM), 0.0)))

@@ -23,8 +23,18 @@ _N_DRAWN, _MOST = 60, 2000
 
 
 def is_strip(hyperparameter: Hyperparameter) -> bool:
-    """Whether its values are few, or lie in no order."""
-    return hyperparameter.scale == "choice" or len(options_of(hyperparameter)) < _FEW
+    """Whether its values lie in no order, or are few and were chosen, not drawn from a range."""
+    if hyperparameter.scale == "choice":
+        return True
+    values = hyperparameter.values[hyperparameter.counts].tolist()
+    different = set(values)
+    # What is drawn hardly repeats and has many digits, however few configurations there are.
+    are_chosen = 2 * len(different) <= len(values) or all(map(_is_round, different))
+    return len(different) < _FEW and are_chosen
+
+
+def _is_round(value: float) -> bool:
+    return float(f"{value:.2g}") == value
 
 
 def is_log(hyperparameter: Hyperparameter) -> bool:
