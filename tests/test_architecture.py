@@ -53,7 +53,7 @@ MAY_IMPORT_IN_CORE = {
     "randomness": {"lockstep"},
     ".": set(),
     "buffers": {"lockstep"},
-    "environments": {"lazy_imports"},
+    "environments": {"checks", "lazy_imports"},
     "wrappers": {"checks", "environments", "observations"},
     "checkpoints": set(),
     "algorithms": {"buffers", "checkpoints", "environments", "wrappers", *CORE_TOOLS},

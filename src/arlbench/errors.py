@@ -31,6 +31,10 @@ class ConsumedStateError(ArlbenchError, RuntimeError):
     """A state whose memory an earlier call to ``train`` has taken over."""
 
 
+class StaleEnvironmentError(ArlbenchError, RuntimeError):
+    """A state of an environment on the host that is not its present one."""
+
+
 class RunFolderError(ArlbenchError, OSError):
     """A run folder that cannot be written, read or used."""
 

@@ -15,7 +15,7 @@ def envs(
     every: bool = typer.Option(False, "--all", help="Also list what cannot be trained, and why."),
 ) -> None:
     """List the environments that can be trained, also those whose library is not installed."""
-    from arlbench.core.environments import is_installed, list_environments
+    from arlbench.core.environments import list_environments, missing_extra
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("environment", "framework", "observation"):
@@ -28,13 +28,14 @@ def envs(
     for env in list_environments():
         if (env.unusable and not every) or (part or "").casefold() not in env.name.casefold():
             continue
+        extra = missing_extra(env)
         cells = [
             env.name,
             env.framework,
             env.observation,
             str(env.n_actions or "-"),
             str(env.time_limit or "-"),
-            "yes" if is_installed(env.framework) else f"arlbench[{env.framework}]",
+            f"arlbench[{extra}]" if extra else "yes",
         ]
         # The brackets of an extra are no markup.
         table.add_row(*map(escape, cells), *([env.unusable or ""] if every else []))

@@ -58,7 +58,8 @@ def train_member(task: MemberTask, on_steps: OnSteps, ahead: Ahead = None) -> Me
     clock = process_clock()
     begin, compiled_before = time.perf_counter(), clock.seconds
     algorithm = task.recipe.make()
-    if ahead is not None:
+    # What calls the host is kept on no disk, so every process has to compile it anyway.
+    if ahead is not None and not algorithm.uses_host:
         warm(algorithm, task.capacity, task.schedule.n_eval_episodes, ahead == "backwards")
     state = state_of(algorithm, task)
     stopped, statistics = False, None

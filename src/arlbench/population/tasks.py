@@ -31,11 +31,13 @@ class Population(NamedTuple):
         tasks: One a member.
         n_groups: Compiled training programs that they need.
         capacity: Rows of each member's replay buffer.
+        uses_host: Whether an environment steps in Python.
     """
 
     tasks: tuple[MemberTask, ...]
     n_groups: int
     capacity: int
+    uses_host: bool
 
 
 class Request(NamedTuple):
@@ -112,7 +114,8 @@ def plan(
         for j, seed in enumerate(seeds[i])
         if request.members is None or (i, j) in request.members
     ]
-    return Population(tuple(tasks), len({task.group for task in tasks}), capacity)
+    n_groups = len({task.group for task in tasks})
+    return Population(tuple(tasks), n_groups, capacity, algorithms[0].uses_host)
 
 
 def _check_members(n_configs: int, n_seeds: int, request: Request) -> None:

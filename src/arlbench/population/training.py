@@ -17,7 +17,7 @@ from arlbench.population import checks
 from arlbench.population import tasks as planning
 from arlbench.population.batched import train_batched
 from arlbench.population.cores import train_on_cores
-from arlbench.population.members import MemberId, MemberTask, PopulationResult
+from arlbench.population.members import MemberId, PopulationResult
 from arlbench.population.state import PopulationState
 from arlbench.population.tracking import OnMember, OnProgress, Tracker
 
@@ -73,7 +73,8 @@ def train_population(
         state: Where members go on from; those that are not in it begin.
         algorithm: What they learn by.
         placement: ``"mapped"`` trains members one after another, ``"batched"`` many at a
-            time as one program; ``"auto"`` maps on a CPU and batches on accelerators.
+            time as one program; ``"auto"`` maps on a CPU and wherever an environment steps
+            in Python, and batches on accelerators.
         capacity: Rows of each replay buffer, but no fewer than the largest member needs;
             None takes these, and at least 8 MiB so that small populations share programs.
         memory_limit_gib: Refuse members that would take more, each.
@@ -116,23 +117,28 @@ def train_population(
     timesteps = checks.timesteps_of_each(n_total_timesteps, len(plain))
     population = planning.plan(plain, checked_seeds, timesteps, request)
     tracker = Tracker(population.tasks, on_member, on_progress)
-    n_processes = _train(population.tasks, tracker, placement)
+    n_processes = _train(population, tracker, placement)
     tracker.raise_if_failed()
     shape = (len(plain), len(checked_seeds[0]))
     return _in_order(shape, request, population, tracker, n_processes, time.perf_counter() - begin)
 
 
-def _train(tasks: Sequence[MemberTask], tracker: Tracker, placement: Placement) -> int:
+def _train(population: planning.Population, tracker: Tracker, placement: Placement) -> int:
     """Trains all members; returns how many processes did."""
     if placement not in {"auto", "mapped", "batched"}:
         raise ConfigurationError(
             f"placement must be 'auto', 'mapped' or 'batched', not {placement!r}."
         )
+    if placement == "batched" and population.uses_host:
+        raise ConfigurationError(
+            "Members cannot be batched where an environment steps in Python; leave placement out."
+        )
     on_cpu = jax.default_backend() == "cpu"
-    if placement == "mapped" or (placement == "auto" and on_cpu):
-        return train_on_cores(tasks, tracker)
+    one_by_one = on_cpu or population.uses_host
+    if placement == "mapped" or (placement == "auto" and one_by_one):
+        return train_on_cores(population.tasks, tracker)
     # On a CPU one device: batches over several have been seen to hang.
-    train_batched(tasks, tracker, jax.local_devices()[: 1 if on_cpu else None])
+    train_batched(population.tasks, tracker, jax.local_devices()[: 1 if on_cpu else None])
     return 1
 
 

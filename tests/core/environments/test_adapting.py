@@ -144,7 +144,7 @@ def test_an_error_of_this_package_stays_what_it_is() -> None:
 
 def test_a_listing_describes_the_interface() -> None:
     line = listing(SPEC, INTERFACE)
-    assert line == ("library", "Game", "(4, 5)", 3, 9, None)
+    assert line == ("library", "Game", "(4, 5)", 3, 9, None, None)
 
 
 def test_spaces_are_described_for_people() -> None:

@@ -14,11 +14,11 @@ from arlbench.core.environments import (
     EnvListing,
     EnvSpec,
     find_framework,
-    is_installed,
     library_version,
     list_environments,
     make_env,
     make_env_from_spec,
+    missing_extra,
     register_framework,
     registry,
 )
@@ -151,9 +151,10 @@ def test_a_name_of_two_frameworks_has_to_be_told_apart(monkeypatch: pytest.Monke
 
 
 def test_what_is_installed_is_known_without_importing_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert is_installed("gymnax")
+    snake, pole = EnvListing("jumanji", "Snake-v1"), EnvListing("gymnax", "CartPole-v1")
+    assert missing_extra(snake) is missing_extra(pole) is None
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert not is_installed("jumanji")
+    assert missing_extra(snake) == "jumanji"
     # The list is whole all the same.
     assert "Snake-v1" in {listing.name for listing in list_environments()}
 

@@ -167,6 +167,11 @@ class Algorithm(abc.ABC):
     structure: Hashable
 
     @property
+    def uses_host(self) -> bool:
+        """Whether an environment of it steps in Python."""
+        return "host" in {self.env.kind, self.eval_env.kind}
+
+    @property
     @abc.abstractmethod
     def forecast(self) -> Forecast:
         """What trainings with the present configuration would take."""

@@ -119,7 +119,9 @@ def play_episodes(
     zeros = jnp.zeros(env.n_envs, jnp.int32)
     outcomes = EpisodeOutcomes(jnp.zeros(n_episodes), jnp.zeros(n_episodes, jnp.int32))
     start = _Progress(env_state, obs, jnp.int32(0), zeros, zeros, jnp.zeros(env.n_envs), outcomes)
-    return jax.lax.while_loop(unfinished, step, start).outcomes
+    end = jax.lax.while_loop(unfinished, step, start)
+    env.release(end.env_state)
+    return end.outcomes
 
 
 def _note(outcomes: EpisodeOutcomes, slot: jax.Array, found: EpisodeOutcomes) -> EpisodeOutcomes:

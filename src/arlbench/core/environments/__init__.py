@@ -4,11 +4,11 @@ from arlbench.core.environments.environment import Environment, Timestep
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.registry import (
     find_framework,
-    is_installed,
     library_version,
     list_environments,
     make_env,
     make_env_from_spec,
+    missing_extra,
     register_framework,
 )
 from arlbench.core.environments.spec import EnvSpec
@@ -22,10 +22,10 @@ __all__ = [
     "Timestep",
     "VectorisedEnvironment",
     "find_framework",
-    "is_installed",
     "library_version",
     "list_environments",
     "make_env",
     "make_env_from_spec",
+    "missing_extra",
     "register_framework",
 ]

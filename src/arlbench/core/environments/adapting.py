@@ -162,6 +162,8 @@ def describe(space: spaces.Space) -> str:
     """A space for people."""
     if isinstance(space, spaces.Dict):
         return ", ".join(f"{key} {describe(part)}" for key, part in space.items())
+    if isinstance(space, spaces.Tuple):
+        return ", ".join(map(describe, space))
     if isinstance(space, spaces.Discrete):
         return f"Discrete({space.n})"
     return str(space.shape)

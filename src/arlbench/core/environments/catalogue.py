@@ -38,4 +38,5 @@ def _text() -> str:
 
 def _parse(row: dict[str, str]) -> EnvListing:
     numbers = {name: int(row[name]) if row[name] else None for name in ("n_actions", "time_limit")}
-    return EnvListing(**{**row, **numbers, "unusable": row["unusable"] or None})  # type: ignore[arg-type]
+    texts = {name: row[name] or None for name in ("unusable", "extra")}
+    return EnvListing(**{**row, **numbers, **texts})  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ class Environment(abc.ABC):
 
     Attributes:
         kind: ``"traceable"`` where ``step`` can be compiled, ``"host"`` where it runs
-            in Python.
+            in Python. Then a state is no value: the environment itself is in this process.
         env_name: The name, for people.
         n_envs: The number of copies, the first axis of everything below.
         spec: What makes this environment again, or None for one made by hand.
@@ -71,6 +71,13 @@ class Environment(abc.ABC):
             task ended), ``truncated`` (only the time did), both bool ``[n_envs]``, and
             ``final_observation``, where this step led, before any reset.
         """
+
+    def is_present(self, env_state: Any) -> bool:
+        """Whether ``step`` can go on from this state; a value can be gone on from for ever."""
+        return True
+
+    def release(self, env_state: Any) -> None:  # noqa: B027 (few have anything to do)
+        """Says that nobody will go on from this state; only the host has anything to free."""
 
     def render(self, env_state: Any) -> np.ndarray:
         """A picture of the first copy by the library's own renderer, uint8 ``[height, width, 3]``.

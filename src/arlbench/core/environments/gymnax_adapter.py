@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import inspect
-import os
-import warnings
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import chex
 import jax
 import numpy as np
 from gymnasium import spaces
-from gymnasium.error import DependencyNotInstalled
 
 from arlbench.core.environments.adapting import (
     AdaptedEnvironment,
@@ -32,10 +27,11 @@ from arlbench.core.environments.adapting import (
 )
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
+from arlbench.core.environments.pygame_drawing import drawn_by_pygame
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep
 from arlbench.core.lazy_imports import deferred
-from arlbench.errors import RenderingError, UnknownEnvironmentError
+from arlbench.errors import UnknownEnvironmentError
 
 # gymnax imports plotting libraries for its visualisers; they cost more than JAX does.
 with deferred("seaborn", "matplotlib.pyplot", "matplotlib.animation", "scipy.stats"):
@@ -43,12 +39,6 @@ with deferred("seaborn", "matplotlib.pyplot", "matplotlib.animation", "scipy.sta
     from gymnax.environments.spaces import gymnax_space_to_gym_space
 
 _TIME_LIMIT = "max_steps_in_episode"
-
-_QUIET_PYGAME = {
-    "PYGAME_HIDE_SUPPORT_PROMPT": "1",
-    "SDL_AUDIODRIVER": "dummy",
-    "SDL_VIDEODRIVER": "dummy",
-}
 
 _NEEDS_DOWNLOAD = {
     "MNISTBandit-bsuite": "it downloads the MNIST images when it is made",
@@ -93,7 +83,11 @@ class GymnaxEnvironment(AdaptedEnvironment):
         from gymnax.visualize.visualizer import Visualizer  # noqa: PLC0415
 
         if self.env_name in vis_gym.SUPPORTED_GYM_ENVS:
-            return _drawn_by_gymnasium(vis_gym, self.env_name, env_state, self._params)
+            return drawn_by_pygame(
+                self.env_name,
+                "classic-control",
+                lambda: vis_gym.render_gym_frame(self.env_name, env_state, self._params),
+            )
         # Made without its constructor, which would open a window.
         visualizer = Visualizer.__new__(Visualizer)
         visualizer.env, visualizer.env_params = self._env, self._params
@@ -193,31 +187,3 @@ def _as_returned(space: spaces.Space, env: Any, params: Any) -> spaces.Space:
         low, high = float(space.low.min()), float(space.high.max())
         return spaces.Box(low, high, obs.shape, obs.dtype.type)
     return space
-
-
-def _drawn_by_gymnasium(vis_gym: Any, name: str, env_state: Any, params: Any) -> np.ndarray:
-    with warnings.catch_warnings(), _quiet_pygame():
-        # pygame asks setuptools for names that it is about to drop.
-        warnings.simplefilter("ignore")
-        try:
-            return vis_gym.render_gym_frame(name, env_state, params)
-        except DependencyNotInstalled as error:
-            raise RenderingError(
-                f"{name} is drawn by pygame, which is missing; install it with: "
-                "pip install 'arlbench[classic-control]'"
-            ) from error
-
-
-@contextlib.contextmanager
-def _quiet_pygame() -> Iterator[None]:
-    """Within the context pygame neither greets nor looks for a screen and loudspeakers."""
-    before = {name: os.environ.get(name) for name in _QUIET_PYGAME}
-    os.environ.update(_QUIET_PYGAME)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

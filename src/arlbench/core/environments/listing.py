@@ -15,6 +15,7 @@ class EnvListing(NamedTuple):
         n_actions: The number of actions, None where they are continuous.
         time_limit: Steps until an episode is cut off, None where it never is.
         unusable: Why it cannot be trained, or None where it can.
+        extra: This package's extra that it needs where its library is not enough.
     """
 
     framework: str
@@ -23,3 +24,4 @@ class EnvListing(NamedTuple):
     n_actions: int | None = None
     time_limit: int | None = None
     unusable: str | None = None
+    extra: str | None = None

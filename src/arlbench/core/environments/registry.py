@@ -31,11 +31,19 @@ class Adapter(Protocol):
 
 
 class Framework(NamedTuple):
-    """Where a framework's adapter is, and what to install for it."""
+    """Where a framework's adapter is, and what to install for it.
+
+    Attributes:
+        module: The adapter's.
+        package: What it needs, as it is imported.
+        extra: This package's extra that installs it; None where it is always there.
+        on_host: Whether its environments step in Python.
+    """
 
     module: str
     package: str
     extra: str | None
+    on_host: bool = False
 
 
 _LIBRARIES: dict[str, Framework] = {
@@ -44,13 +52,23 @@ _LIBRARIES: dict[str, Framework] = {
     "navix": Framework("arlbench.core.environments.navix_adapter", "navix", "navix"),
     "jumanji": Framework("arlbench.core.environments.jumanji_adapter", "jumanji", "jumanji"),
     "craftax": Framework("arlbench.core.environments.craftax_adapter", "craftax", "craftax"),
+    "gymnasium": Framework(
+        "arlbench.core.environments.gymnasium_adapter", "gymnasium", None, on_host=True
+    ),
 }
+
+# What the extras of single environments install, as it is imported.
+_PACKAGES_OF_EXTRAS = {"box2d": "Box2D"}
 
 _frameworks = dict(_LIBRARIES)
 
 
 def register_framework(
-    name: str, module: str, package: str | None = None, extra: str | None = None
+    name: str,
+    module: str,
+    package: str | None = None,
+    extra: str | None = None,
+    on_host: bool = False,
 ) -> None:
     """Makes a framework known by the name of a module that has an :class:`Adapter`'s functions.
 
@@ -59,13 +77,15 @@ def register_framework(
         module: The adapter's module, imported at the first use.
         package: The distribution that the adapter needs; named when it is missing.
         extra: This package's extra that installs it, if there is one.
+        on_host: Whether its environments step in Python; where a name is in several
+            frameworks, a compiled one is found first.
 
     Raises:
         ConfigurationError: If the name is taken.
     """
     if name in _frameworks:
         raise ConfigurationError(f"A framework named '{name}' is registered already.")
-    _frameworks[name] = Framework(module, package or name, extra)
+    _frameworks[name] = Framework(module, package or name, extra, on_host)
 
 
 def registered_frameworks() -> dict[str, Framework]:
@@ -131,11 +151,15 @@ def live_listings(frameworks: Iterable[str] | None = None) -> list[EnvListing]:
     return listings
 
 
-def is_installed(framework: str) -> bool:
-    """Whether the library of a known framework is there; it is not imported."""
-    entry = _frameworks[framework]
+def missing_extra(listing: EnvListing) -> str | None:
+    """This package's extra to install before an environment can be made; nothing is imported."""
+    entry = _frameworks[listing.framework]
     # A distribution may have another name than its module; then the adapter knows better.
-    return framework not in _LIBRARIES or importlib.util.find_spec(entry.package) is not None
+    if listing.framework in _LIBRARIES and importlib.util.find_spec(entry.package) is None:
+        return entry.extra
+    package = _PACKAGES_OF_EXTRAS.get(listing.extra or "")
+    is_missing = package is not None and importlib.util.find_spec(package) is None
+    return listing.extra if is_missing else None
 
 
 def library_version(framework: str) -> dict[str, str]:
@@ -152,12 +176,18 @@ def library_version(framework: str) -> dict[str, str]:
 def find_framework(name: str) -> str:
     """The framework that has an environment of this name.
 
+    Where it exists both compiled and in Python, the compiled one is found. A name that
+    begins with a module, as in ``"my_package:MyTask-v0"``, is one of gymnasium's.
+
     Raises:
         UnknownEnvironmentError: If there is none.
         ConfigurationError: If there are several.
     """
+    if ":" in name:
+        return "gymnasium"
     listings = list_environments()
     found = sorted({listing.framework for listing in listings if listing.name == name})
+    found = [framework for framework in found if not _frameworks[framework].on_host] or found
     if len(found) > 1:
         raise ConfigurationError(
             f"Several frameworks have an environment '{name}'; choose one: "

@@ -67,6 +67,12 @@ class Wrapper(Environment):
         """The state of what is wrapped; other than ``env_state`` where a wrapper has its own."""
         return env_state
 
+    def is_present(self, env_state: Any) -> bool:
+        return self.env.is_present(self.inner_state(env_state))
+
+    def release(self, env_state: Any) -> None:
+        self.env.release(self.inner_state(env_state))
+
     def render(self, env_state: Any) -> np.ndarray:
         return self.env.render(self.inner_state(env_state))
 

@@ -96,6 +96,13 @@ def init_runner(
     )
 
 
+def begin_episodes(agent: AgentStructure, runner: DQNRunnerState) -> DQNRunnerState:
+    """The state with new episodes in its environments, and all else as it was."""
+    key = stream_key(runner.rng, Stream.ENV_RESET, runner.global_step)
+    env_state, obs = agent.env.reset(key)
+    return runner._replace(env_state=env_state, obs=obs)
+
+
 @functools.lru_cache(maxsize=64)
 def fresh_runner(agent: AgentStructure) -> DQNRunnerState:
     """Shapes and dtypes of a runner state."""

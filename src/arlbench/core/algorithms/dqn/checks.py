@@ -36,11 +36,6 @@ def learnable(env: Any, role: str) -> None:
             f"{env.env_name} counts its actions from {env.action_space.start}; wrap it so that "
             "they begin with 0."
         )
-    if env.kind != "traceable":
-        raise UnknownEnvironmentError(
-            f"{env.env_name} runs on the host, and DQN trains only in environments that JAX can "
-            "compile."
-        )
     space, n_actions = env.observation_space, int(env.action_space.n)
     if has_action_mask(space) and space[ACTION_MASK].shape != (n_actions,):  # type: ignore[index]
         raise UnknownEnvironmentError(

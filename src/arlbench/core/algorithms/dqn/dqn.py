@@ -90,8 +90,7 @@ class DQN(Algorithm):
             eval_env: Where to evaluate; ``env`` where None.
             deterministic_eval: Evaluate greedily; otherwise with ``eval_eps``.
             eval_eps: Probability of a random action in a non-greedy evaluation.
-            cnn_policy: Use a convolutional network instead of :class:`MLPQ`: :class:`CNNQ`
-                for pictures, a smaller one for grids of cells.
+            cnn_policy: Use :class:`CNNQ` for pictures, a smaller network for grids of cells.
             nas_config: Architecture; defaults as for ``hpo_config``.
             track_trajectories: Return every step.
             track_metrics: Return every update's loss, gradients and TD errors.
@@ -169,6 +168,7 @@ class DQN(Algorithm):
             rows = 1 if "buffer" in parts else None
             params = None if "target_params" in parts else parts.get("params")
             state = self.init(jax.random.key(0), network_params=params, capacity=rows)
+            self.env.release(state.runner_state.env_state)  # training begins episodes of its own
         return checkpoint.restore(state, parts)
 
     def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:

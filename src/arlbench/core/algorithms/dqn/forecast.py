@@ -8,6 +8,9 @@ from typing import Any
 from arlbench.core.algorithms.algorithm import Forecast
 from arlbench.core.algorithms.dqn import ahead, allocation, hyperparameters, training
 
+# A step of a simple environment in Python takes some 20 microseconds.
+_HOST_STEP_COST = 40.0
+
 
 class DQNForecast(Forecast):
     """See :class:`Forecast`."""
@@ -29,8 +32,10 @@ class DQNForecast(Forecast):
 
     def cost(self, n_total_timesteps: int | float) -> float:
         """In gradient steps of one transition, roughly."""
-        return hyperparameters.estimated_cost(
-            self._dqn.hpo_config, self._dqn.env.n_envs, n_total_timesteps
+        env = self._dqn.env
+        on_host = _HOST_STEP_COST * n_total_timesteps if env.kind == "host" else 0.0
+        return on_host + hyperparameters.estimated_cost(
+            self._dqn.hpo_config, env.n_envs, n_total_timesteps
         )
 
     def rehearsals(self, capacity: int, n_eval_episodes: int) -> dict[str, Callable[[], Any]]:

@@ -44,6 +44,8 @@ evaluate = _compiled(acting.evaluate, static_argnames=("agent", "n_episodes"))
 
 init_runner = _compiled(beginning.init_runner, static_argnames=("agent",))
 
+begin_episodes = _compiled(beginning.begin_episodes, static_argnames=("agent",))
+
 init_buffer = functools.partial(jax.jit, static_argnames=("agent", "capacity"))(
     beginning.init_buffer
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -12,12 +13,18 @@ import numpy as np
 
 from arlbench.core.algorithms.algorithm import OnProgress, TrainingProgress
 from arlbench.core.algorithms.dqn import acting, beginning, learner, programs, recording
-from arlbench.core.algorithms.dqn.hyperparameters import Structure, TracedHyperparameters
+from arlbench.core.algorithms.dqn.hyperparameters import (
+    AgentStructure,
+    Structure,
+    TracedHyperparameters,
+)
 from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.algorithms.dqn.state import DQNState, DQNTrainingResult, DQNTrainReturnT
 from arlbench.core.algorithms.pacing import Pacer
 from arlbench.core.checks import positive_whole
 from arlbench.errors import ConfigurationError, DivergenceError
+
+_log = logging.getLogger(__name__)
 
 
 class Plan(NamedTuple):
@@ -147,6 +154,17 @@ def train_traced(
     return state, DQNTrainingResult(returns, recorder.trajectories, recorder.metrics)
 
 
+def _with_present_episodes(agent: AgentStructure, state: DQNState) -> DQNState:
+    """The state, with new episodes where its environments have gone on without it.
+
+    That can only be where they live on the host.
+    """
+    if agent.env.is_present(state.runner_state.env_state):
+        return state
+    _log.info("%s has gone on from this state: new episodes begin", agent.env.env_name)
+    return DQNState(programs.begin_episodes(agent, state.runner_state), state.buffer_state)
+
+
 class HostTraining:
     """The training as a loop on the host, over segments of the compiled program.
 
@@ -177,6 +195,7 @@ class HostTraining:
         Raises:
             DivergenceError: If the parameters are not finite at an evaluation.
         """
+        state = _with_present_episodes(self._structure.agent, state)
         state = programs.prepare(self._structure.prioritised, self._hp, state)
         recorder = programs.room(recorder_shapes)
         plan = self._plan

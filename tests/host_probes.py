@@ -1,0 +1,106 @@
+"""Environments that step in Python, registered with gymnasium under this module's name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from arlbench.core.environments import EnvSpec
+
+#: Where the stairs end.
+TOP = 3
+
+#: Their time limit.
+LIMIT = 5
+
+NAME = "host_probes:Stairs-v0"
+
+
+class Stairs(gymnasium.Env):
+    """One step up with action 1, none with 0, from a random step below the top.
+
+    An action on step ``p`` earns ``p + 1``; the top ends the task. Observations are the step and
+    a random number, of 64 bits each. From ``breaks_at`` on an action raises an error.
+    """
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+    observation_space = spaces.Box(-1.0, 10.0, (2,), np.float64)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, breaks_at: int = TOP, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+        self._breaks_at = breaks_at
+        self.step_number = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.step_number = int(self.np_random.integers(TOP))
+        return self._obs(), {}
+
+    def step(self, action: int) -> tuple[Any, int, bool, bool, dict[str, Any]]:
+        if self.step_number >= self._breaks_at:
+            raise ValueError("a step is broken")
+        reward = self.step_number + 1
+        self.step_number += action
+        return self._obs(), reward, self.step_number == TOP, False, {}
+
+    def render(self) -> np.ndarray:
+        return np.full((2, 2, 3), self.step_number, np.uint8)
+
+    def _obs(self) -> np.ndarray:
+        return np.array([self.step_number, self.np_random.random()])
+
+
+class Parts(gymnasium.Env):
+    """Every kind of space that an observation can have, all at once; nothing ever changes."""
+
+    observation_space = spaces.Dict(
+        {
+            "pair": spaces.Tuple([spaces.Discrete(4, start=2), spaces.MultiBinary(3)]),
+            "counts": spaces.MultiDiscrete([3, 5]),
+            "bytes": spaces.Box(0, 255, (2, 2), np.uint8),
+            "far": spaces.Box(-(2**40), 2**40, (1,), np.int64),
+        }
+    )
+    action_space = spaces.Discrete(2, start=5)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        return self._obs(), {}
+
+    def step(self, action: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        return self._obs(), float(action), False, False, {}
+
+    def _obs(self) -> dict[str, Any]:
+        return {
+            "far": np.array([7]),
+            "pair": (3, np.array([1, 0, 1], np.int8)),
+            "bytes": np.full((2, 2), 9, np.uint8),
+            "counts": np.array([2, 4]),
+        }
+
+
+class Words(gymnasium.Env):
+    """Observations that no network reads."""
+
+    observation_space = spaces.Text(3)
+    action_space = spaces.Discrete(2)
+
+
+class Steering(gymnasium.Env):
+    """Actions that are no finite set."""
+
+    observation_space = spaces.Discrete(2)
+    action_space = spaces.Box(-1.0, 1.0, (1,))
+
+
+gymnasium.register("Stairs-v0", Stairs, max_episode_steps=LIMIT)
+for cls in (Parts, Words, Steering):
+    gymnasium.register(f"{cls.__name__}-v0", cls)
+
+
+def stairs(n_envs: int = 2, seed: int | None = None, **env_kwargs: int) -> EnvSpec:
+    """The spec of the stairs."""
+    return EnvSpec("gymnasium", NAME, n_envs, env_kwargs, seed=seed)
