@@ -71,8 +71,14 @@ def steps_alone(env: Environment) -> Callable[[], float]:
 
         return jax.lax.fori_loop(0, n_steps, step, env_state)
 
-    env_state, _ = jax.jit(env.reset)(jax.random.key(0))
-    return _speed(env, lambda n: play(env_state, jnp.int32(n)))
+    held = list(jax.jit(env.reset)(jax.random.key(0))[:1])
+
+    def run(n: int) -> Any:
+        # A state on the host can be gone on from once.
+        held[:] = [play(*held, jnp.int32(n))]
+        return held
+
+    return _speed(env, run)
 
 
 def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable[[], float]:

@@ -67,4 +67,6 @@ TIMED = (
     Task("jumanji", "Snake-v1"),
     Task("jumanji", "Maze-v0"),
     Task("craftax", "Craftax-Classic-Symbolic-v1"),
+    Task("gymnasium", "LunarLander-v3"),
+    Task("gymnasium", "Taxi-v4"),
 )
