@@ -109,6 +109,12 @@ def test_the_seed_of_a_spec_gives_other_episodes(env: Any) -> None:
         make_env_from_spec(stairs(seed=-1))
 
 
+def test_there_are_no_more_copies_than_are_kept() -> None:
+    assert make_env_from_spec(stairs(256)).n_envs == 256
+    with pytest.raises(ConfigurationError, match="n_envs can be at most 256, not 257"):
+        make_env_from_spec(stairs(257))
+
+
 def test_equal_specs_are_equal_environments_with_instances_of_their_own(env: Any) -> None:
     twin = make_env_from_spec(stairs(N_ENVS))
     assert twin == env

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gymnasium
+import numpy as np
 import pytest
 
 import host_probes
@@ -27,6 +28,26 @@ def test_an_episode_that_ends_is_followed_by_the_one_of_the_seed() -> None:
     assert outcome.reward == host_probes.TOP
     assert not outcome.truncated
     assert outcome.first_observation.tolist() == begun.tolist()
+
+
+def test_where_an_episode_ended_is_kept_though_its_array_is_used_again() -> None:
+    class Sharing(host_probes.Stairs):
+        """Gives the one array that it computes in."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._array = np.zeros(2)
+
+        def _obs(self) -> np.ndarray:
+            self._array[:] = super()._obs()
+            return self._array
+
+    instance = Instance(Sharing(), "stairs")
+    instance.reset(4)
+    while (outcome := instance.step(1, seed=9)).first_observation is None:
+        pass
+    assert outcome.final_observation[0] == host_probes.TOP
+    assert outcome.first_observation[0] < host_probes.TOP
 
 
 def test_the_clock_counts_steps_and_resets() -> None:

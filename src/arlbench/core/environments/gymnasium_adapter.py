@@ -37,16 +37,15 @@ _EXTRAS = {
     "gymnasium.envs.box2d": "box2d",
 }
 
+_CONTINUOUS = "continuous actions"
+_IN_JAX = "it computes with JAX, which cannot be called from within a program of JAX"
+
 # Families that cannot be trained.
 _UNUSABLE = {
-    "gymnasium.envs.mujoco": "continuous actions",
-    "gymnasium.envs.phys2d": "it computes with JAX, which cannot be called from within a program "
-    "of JAX",
-    "gymnasium.envs.tabular": "it computes with JAX, which cannot be called from within a program "
-    "of JAX",
+    "gymnasium.envs.mujoco": _CONTINUOUS,
+    "gymnasium.envs.phys2d": _IN_JAX,
+    "gymnasium.envs.tabular": _IN_JAX,
 }
-
-_CONTINUOUS = "continuous actions"
 
 
 class GymnasiumEnvironment(HostEnvironment):
@@ -106,8 +105,7 @@ def list_environments() -> list[EnvListing]:
     """The newest version of all that gymnasium brings, with the reason where it cannot be used."""
     newest: dict[str, RegisteredEnv] = {}
     for registered in gymnasium.registry.values():
-        is_own = _family(registered).startswith("gymnasium.envs.")
-        if is_own and _family(registered) in {*_EXTRAS, *_UNUSABLE}:
+        if _family(registered) in {*_EXTRAS, *_UNUSABLE}:
             key = f"{registered.namespace}/{registered.name}"
             newest[key] = max(newest.get(key, registered), registered, key=_version)
     return [_describe(registered) for registered in newest.values()]

@@ -21,8 +21,12 @@ from arlbench.core.checks import seed_in_range
 from arlbench.core.environments import host_spaces
 from arlbench.core.environments.adapting import Interface, without_copies
 from arlbench.core.environments.environment import Environment, Timestep
-from arlbench.core.environments.instances import INSTANCES
+from arlbench.core.environments.instances import INSTANCES, MAX_INSTANCES
 from arlbench.core.environments.spec import EnvSpec
+from arlbench.errors import ConfigurationError
+
+# So that those to learn in and those to be evaluated in are kept, and as many again.
+_MAX_COPIES = MAX_INSTANCES // 4
 
 #: Takes arrays to fill, and arrays to read.
 Fill = Callable[..., None]
@@ -79,8 +83,14 @@ class HostEnvironment(Environment):
         """An environment whose spec is ``spec``.
 
         Raises:
-            ConfigurationError: If its seed is not a whole number from 0 to 2**32 - 1.
+            ConfigurationError: If its seed is not a whole number from 0 to 2**32 - 1, or
+                there would be more copies than are kept.
         """
+        if spec.n_envs > _MAX_COPIES:
+            raise ConfigurationError(
+                f"{spec.name} steps in Python, where n_envs can be at most {_MAX_COPIES}, not "
+                f"{spec.n_envs}."
+            )
         seed = None if spec.seed is None else seed_in_range(spec.seed)
         spec = dataclasses.replace(spec, seed=seed)
         super().__init__(spec.name, spec.n_envs, spec, interface.time_limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import copy
 import secrets
 import threading
 from collections.abc import Callable, Hashable, Iterable
@@ -62,7 +63,11 @@ class Instance:
         """One step, and where the episode ends the beginning of the next from ``seed``."""
         self.clock += 1
         obs, reward, terminated, truncated, _ = self.env.step(action)
-        first = self.env.reset(seed=seed)[0] if terminated or truncated else None
+        first = None
+        if terminated or truncated:
+            # An environment may give its own array, and write into it when it is reset.
+            obs = copy.deepcopy(obs)
+            first = self.env.reset(seed=seed)[0]
         cut_off = bool(truncated) and not terminated
         return Outcome(obs, float(reward), bool(terminated), cut_off, first)
 
