@@ -244,7 +244,7 @@ def gradient_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
 
 
 def _draw_sample(structure: Structure, rng: chex.PRNGKey) -> jax.Array:
-    return jax.random.bits(rng, (BLOCK, structure.batch_size))
+    return jax.random.bits(rng, (BLOCK, structure.batch_size), jnp.uint32)
 
 
 def _sample(inputs: Inputs, buffer: Any, words: jax.Array) -> tuple[jax.Array, jax.Array]:
