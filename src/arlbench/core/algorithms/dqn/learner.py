@@ -258,5 +258,5 @@ def _sample(inputs: Inputs, buffer: Any, words: jax.Array) -> tuple[jax.Array, j
         return lockstep.keep(active, (rows, weights), uniform)
 
     rows = replay.sample_uniform(buffer, words, logical_size(hp, buffer))
-    uniform = (rows, jnp.ones(rows.shape))
+    uniform = (rows, jnp.ones(rows.shape, jnp.float32))
     return lockstep.once(hp.buffer_prio_sampling, choose, uniform, inputs.axis)
