@@ -20,7 +20,6 @@ BASE: dict[str, Any] = {
 
 ANOTHER_VALUE: dict[str, Any] = {
     "buffer_size": 100,
-    "buffer_prio_sampling": False,
     "buffer_alpha": 0.3,
     "buffer_beta": 1.0,
     "buffer_epsilon": 0.5,

@@ -13,7 +13,6 @@ from gymnasium import spaces
 
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.pacing import Pacer
-from arlbench.core.buffers.replay import ByPriority
 from arlbench.core.environments import SingleStep, VectorisedEnvironment
 
 #: Two observations that standardise to themselves when they are equally frequent.
@@ -184,15 +183,6 @@ SMALL = {
 }
 
 CAPACITY = 256
-
-
-#: Transitions that are not drawn by priority.
-UNIFORM = ByPriority(np.bool_(False), np.float32(0.6))
-
-
-def by(alpha: float | None) -> ByPriority:
-    """Drawing by priority with this exponent; uniformly where it is None."""
-    return UNIFORM if alpha is None else ByPriority(np.bool_(True), np.float32(alpha))
 
 
 def small_dqn(env: Any = None, hidden_size: int = 8, settings: Any = None, **hpo: Any) -> DQN:

@@ -140,11 +140,3 @@ def test_keys_are_accepted_while_tracing():
 def test_anything_but_one_key_is_an_error(make):
     with pytest.raises(ConfigurationError, match="one random key"):
         randomness.typed_key(make())
-
-
-def test_random_words_become_the_numbers_that_jax_makes_of_them() -> None:
-    key = jax.random.key(5)
-    words, numbers = jax.random.bits(key, (1000,)), jax.random.uniform(key, (1000,))
-    np.testing.assert_array_equal(randomness.unit_interval(words), numbers)
-    ends = randomness.unit_interval(jnp.array([0, 2**32 - 1], jnp.uint32))
-    np.testing.assert_array_equal(ends, [0.0, 1.0 - 2.0**-23])

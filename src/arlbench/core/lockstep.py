@@ -40,29 +40,6 @@ def repeat(
     return jax.lax.fori_loop(0, longest, lambda i, c: body(c, i < n), carry)
 
 
-def once(
-    wanted: chex.Numeric,
-    body: Callable[[jax.Array, Carry, Active], Carry],
-    carry: Carry,
-    axis: str | None,
-) -> Carry:
-    """One turn where it is wanted, else none: a branch that leaves arrays in their place.
-
-    Args:
-        wanted: Bool ``[]``.
-        body: Takes the number of the turn, which is 0, the carry and whether the turn
-            counts. A compiler moves what depends on neither of the first two out of the
-            loop, and then it would always be done.
-        carry: What the turn changes.
-        axis: The name of the batch, None outside of one.
-    """
-    n = jnp.asarray(wanted, jnp.int32)
-    if axis is None:
-        return jax.lax.fori_loop(0, n, lambda i, c: body(i, c, None), carry)
-    any_wanted = jax.lax.pmax(n, axis)
-    return jax.lax.fori_loop(0, any_wanted, lambda i, c: body(i, c, i < n), carry)
-
-
 def turns(n: chex.Numeric, active: Active) -> chex.Numeric:
     """The turns of an inner loop: none where the outer one does not count."""
     return n if active is None else jnp.where(active, n, 0)

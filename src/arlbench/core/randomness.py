@@ -119,13 +119,3 @@ def typed_key(rng: chex.PRNGKey) -> chex.PRNGKey:
     raise ConfigurationError(
         f"Expected one random key, as jax.random.key(0) or jax.random.PRNGKey(0), not {rng!r}."
     )
-
-
-def unit_interval(words: jax.Array) -> jax.Array:
-    """Uniform numbers in [0, 1) of random words, as ``jax.random.uniform`` makes them.
-
-    Args:
-        words: uint32, any shape. Their 23 highest bits count.
-    """
-    one_to_two = (words >> 9) | jnp.float32(1.0).view(jnp.uint32)
-    return jax.lax.bitcast_convert_type(one_to_two, jnp.float32) - 1.0

@@ -58,8 +58,8 @@ def train_population(
     Args:
         env_spec: Where to learn.
         configs: Hyperparameters by name, and architecture choices where they vary;
-            what one leaves out takes its default. Those that agree in batch size and
-            network share one compiled program.
+            what one leaves out takes its default. Those that agree in batch size,
+            prioritised sampling and network share one compiled program.
         seeds: Whole numbers from 0 to 2**32 - 1, for all configurations or, as lists of
             equal length, for each of them.
         n_total_timesteps: Environment steps, for all or one a configuration.

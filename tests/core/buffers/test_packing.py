@@ -14,7 +14,7 @@ import pytest
 from arlbench.core.buffers import packing, replay
 from arlbench.core.checkpoints.trees import read_tree, write_tree
 from arlbench.errors import ConfigurationError
-from probes import by, same_bits
+from probes import same_bits
 
 CAPACITY = 16
 EXAMPLE = {
@@ -35,7 +35,7 @@ def appended(state: Any, n: int, size: int, alpha: float | None) -> Any:
         "flag": count % 2 == 0,
         "half": (count / 3).astype(jnp.bfloat16),
     }
-    return replay.append(state, transitions, size, by(alpha))
+    return replay.append(state, transitions, size, alpha)
 
 
 def filled(*batches: int, size: int = CAPACITY, alpha: float | None = None) -> Any:
@@ -50,7 +50,7 @@ def prioritised(*batches: int, size: int = CAPACITY) -> Any:
     """The same with priorities that differ, some of which were set twice."""
     state = filled(*batches, size=size, alpha=0.6)
     rows = jnp.array([0, 3, 1, 3])
-    return replay.set_priorities(state, rows, jnp.array([0.3, 7.0, 1e-6, 5.0]), by(0.6))
+    return replay.set_priorities(state, rows, jnp.array([0.3, 7.0, 1e-6, 5.0]), 0.6)
 
 
 BUFFERS = {
@@ -94,12 +94,12 @@ def grown_older(state: Any, size: int) -> Any:
     """The buffer after more of everything: appending, drawing, new priorities."""
     state = appended(state, 3, size, 0.6)
     rows, _ = replay.sample_prioritised(state, jnp.array([0.1, 0.5, 0.9]))
-    return replay.set_priorities(state, rows, jnp.array([0.2, 3.0, 40.0]), by(0.6))
+    return replay.set_priorities(state, rows, jnp.array([0.2, 3.0, 40.0]), 0.6)
 
 
 @pytest.mark.parametrize("size", [4, 6, 11])
 def test_after_shrinking_only_the_rows_that_stayed_are_packed(size: int) -> None:
-    shrunk = replay.rebuild_tree(replay.resize(prioritised(8, 8), size), by(0.6))
+    shrunk = replay.rebuild_tree(replay.resize(prioritised(8, 8), size), 0.6)
     packed = packing.pack(shrunk)
     assert len(packed.priority) == size
     # The newest of the sixteen, oldest first.

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arlbench.core.buffers import replay, sum_tree
-from probes import UNIFORM, by
 
 ALPHA = 0.6
 SMALL, LARGE = 8, 16
@@ -80,7 +79,7 @@ def assert_equals_model(state: Any, model: ListModel) -> None:
     assert replay.count(state, model.size) == len(model.rows)
     # Read with NumPy: a gather of every possible length would compile as many programs.
     nodes, rebuilt = jax.device_get(
-        (state.sum_tree_state.nodes, rebuild_tree(state, by(ALPHA)).sum_tree_state.nodes)
+        (state.sum_tree_state.nodes, rebuild_tree(state, ALPHA).sum_tree_state.nodes)
     )
     state = jax.device_get(state)
     rows = rows_oldest_first(state, model.size)
@@ -101,19 +100,19 @@ def operate(state: Any, model: ListModel, data: st.DataObject) -> Any:
     operation = data.draw(st.sampled_from(["append", "append", "resize", "prioritise", "grow"]))
     if operation == "append":
         ids = model.append(data.draw(st.sampled_from([1, 3, 17])))
-        return append(state, transitions(ids), model.size, by(ALPHA))
+        return append(state, transitions(ids), model.size, ALPHA)
     if operation == "prioritise" and model.rows:
         position = data.draw(st.integers(0, len(model.rows) - 1))
         priority = data.draw(st.floats(2**-20, 1000, width=32))
         model.prioritise(position, priority)
         row = rows_oldest_first(state, model.size)[position]
         return set_priorities(
-            state, np.array([row], np.int32), np.array([priority], np.float32), by(ALPHA)
+            state, np.array([row], np.int32), np.array([priority], np.float32), ALPHA
         )
     if operation == "grow":
         state = grow(state, LARGE)
     model.resize(data.draw(st.integers(1, replay.capacity(state))))
-    return rebuild_tree(resize(state, model.size), by(ALPHA))
+    return rebuild_tree(resize(state, model.size), ALPHA)
 
 
 @given(st.data())
@@ -130,7 +129,7 @@ def test_any_number_of_environments_fits_any_buffer_size(size, n_envs, n_appends
     model = ListModel(size)
     state = replay.init(EXAMPLE, SMALL)
     for _ in range(n_appends):
-        state = append(state, transitions(model.append(n_envs)), size, by(ALPHA))
+        state = append(state, transitions(model.append(n_envs)), size, ALPHA)
     assert replay.count(state, size) == min(size, n_envs * n_appends)
     assert bool(state.is_full) == (n_envs * n_appends >= size)
     assert_equals_model(state, model)
@@ -147,7 +146,7 @@ def test_an_empty_buffer_holds_nothing():
 def test_a_full_buffer_drops_its_oldest_rows():
     state = replay.init(EXAMPLE, SMALL)
     for begin in (0, 3):
-        state = append(state, transitions(np.arange(begin, begin + 3)), 5, UNIFORM)
+        state = append(state, transitions(np.arange(begin, begin + 3)), 5, None)
     # Row 0 was the oldest and holds the sixth transition now.
     np.testing.assert_array_equal(
         state.experience.transition["features"][0, :5, 0], [5, 1, 2, 3, 4]
@@ -157,7 +156,7 @@ def test_a_full_buffer_drops_its_oldest_rows():
 
 
 def test_of_a_batch_larger_than_the_buffer_the_last_rows_stay():
-    state = append(replay.init(EXAMPLE, SMALL), transitions(np.arange(17)), 3, UNIFORM)
+    state = append(replay.init(EXAMPLE, SMALL), transitions(np.arange(17)), 3, None)
     stored = replay.gather(state, rows_oldest_first(state, 3))
     np.testing.assert_array_equal(stored["features"][:, 0], [14, 15, 16])
 
@@ -166,13 +165,13 @@ def test_of_a_batch_larger_than_the_buffer_the_last_rows_stay():
 def test_the_newest_rows_stay_in_order_when_shrinking_and_growing(n_stored, wrapped):
     state = replay.init(EXAMPLE, SMALL)
     for i in range(n_stored):
-        state = append(state, transitions([i]), 7, UNIFORM)
+        state = append(state, transitions([i]), 7, None)
     assert (int(state.current_index) != n_stored) == wrapped
     shrunk = resize(state, 4)
     newest = np.arange(n_stored)[-4:]
     stored = replay.gather(shrunk, rows_oldest_first(shrunk, 4))
     np.testing.assert_array_equal(stored["features"][:, 0], newest)
-    grown = append(resize(shrunk, 8), transitions([100]), 8, UNIFORM)
+    grown = append(resize(shrunk, 8), transitions([100]), 8, None)
     stored = replay.gather(grown, rows_oldest_first(grown, 8))
     np.testing.assert_array_equal(stored["features"][:, 0], [*newest, 100])
 
@@ -180,12 +179,12 @@ def test_the_newest_rows_stay_in_order_when_shrinking_and_growing(n_stored, wrap
 def test_resizing_to_the_same_size_changes_nothing():
     state = replay.init(EXAMPLE, SMALL)
     for i in range(11):
-        state = append(state, transitions([i]), 7, by(ALPHA))
+        state = append(state, transitions([i]), 7, ALPHA)
     jax.tree.map(np.testing.assert_array_equal, resize(state, 7), state)
 
 
 def test_integers_and_bytes_keep_their_dtypes():
-    state = append(replay.init(EXAMPLE, SMALL), transitions([255, 256]), SMALL, UNIFORM)
+    state = append(replay.init(EXAMPLE, SMALL), transitions([255, 256]), SMALL, None)
     state = resize(grow(state, LARGE), LARGE)
     stored = replay.gather(state, jnp.array([0, 1]))
     dtypes = jax.tree.map(lambda leaf: leaf.dtype, stored)
@@ -196,20 +195,20 @@ def test_integers_and_bytes_keep_their_dtypes():
 
 
 def test_new_rows_enter_at_the_largest_priority_recorded_so_far():
-    state = append(replay.init(EXAMPLE, SMALL), transitions([0, 1]), SMALL, by(1.0))
+    state = append(replay.init(EXAMPLE, SMALL), transitions([0, 1]), SMALL, 1.0)
     np.testing.assert_array_equal(state.experience.priority[0, :2], [1, 1])
-    state = set_priorities(state, jnp.array([0, 1]), jnp.array([7.0, 0.5]), by(1.0))
+    state = set_priorities(state, jnp.array([0, 1]), jnp.array([7.0, 0.5]), 1.0)
     # The largest is remembered after its row has lost it.
-    state = set_priorities(state, jnp.array([0, 1]), jnp.array([2.0, 0.5]), by(1.0))
-    state = append(state, transitions([2]), SMALL, by(1.0))
+    state = set_priorities(state, jnp.array([0, 1]), jnp.array([2.0, 0.5]), 1.0)
+    state = append(state, transitions([2]), SMALL, 1.0)
     np.testing.assert_array_equal(state.experience.priority[0, :3], [2, 0.5, 7])
     assert sum_tree.total(state.sum_tree_state.nodes) == 9.5
 
 
 def test_without_alpha_the_sum_tree_is_left_alone():
-    state = append(replay.init(EXAMPLE, SMALL), transitions([0, 1, 2]), SMALL, UNIFORM)
+    state = append(replay.init(EXAMPLE, SMALL), transitions([0, 1, 2]), SMALL, None)
     assert not np.any(state.sum_tree_state.nodes)
-    np.testing.assert_array_equal(rebuild_tree(state, by(ALPHA)).sum_tree_state.nodes[0], 3)
+    np.testing.assert_array_equal(rebuild_tree(state, ALPHA).sum_tree_state.nodes[0], 3)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ import pytest
 from scipy import stats
 
 from arlbench.core.buffers import replay, sum_tree
-from probes import by
 
 EXAMPLE = {"id": jax.ShapeDtypeStruct((), jnp.int32)}
 CAPACITY = 8
@@ -36,14 +35,14 @@ def filled(n: int, size: int, alpha: float | None) -> Any:
     """A buffer of logical size ``size`` to which transitions 0 ... n - 1 were appended."""
     state = replay.init(EXAMPLE, CAPACITY)
     for i in range(n):
-        state = append(state, {"id": np.array([i], np.int32)}, size, by(alpha))
+        state = append(state, {"id": np.array([i], np.int32)}, size, alpha)
     return state
 
 
 def with_priorities(priorities: np.ndarray, alpha: float) -> Any:
     state = filled(len(priorities), CAPACITY, alpha)
     rows = jnp.arange(len(priorities))
-    return set_priorities(state, rows, jnp.asarray(priorities, jnp.float32), by(alpha))
+    return set_priorities(state, rows, jnp.asarray(priorities, jnp.float32), alpha)
 
 
 def draw(state: Any, batch_size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -94,11 +93,11 @@ def test_each_draw_of_a_batch_comes_from_its_own_part_of_the_total():
 def test_a_buffer_that_has_wrapped_around_is_drawn_from_by_priority(batch_size):
     state = filled(9, 6, 0.5)
     np.testing.assert_array_equal(state.experience.transition["id"][0, :6], [6, 7, 8, 3, 4, 5])
-    state = set_priorities(state, jnp.arange(6), jnp.asarray(PRIORITIES, jnp.float32), by(0.5))
+    state = set_priorities(state, jnp.arange(6), jnp.asarray(PRIORITIES, jnp.float32), 0.5)
     rows, _ = draw(state, batch_size)
     assert p_value(rows, definition(PRIORITIES, 0.5)) > ACCEPTED
     # Three new rows over the oldest ones, which now lie in the middle of the array.
-    state = append(state, {"id": np.array([9, 10, 11], np.int32)}, 6, by(0.5))
+    state = append(state, {"id": np.array([9, 10, 11], np.int32)}, 6, 0.5)
     newer = np.where(np.arange(6) >= 3, 30.0, PRIORITIES)
     rows, _ = draw(state, batch_size)
     assert p_value(rows, definition(newer, 0.5)) > ACCEPTED
@@ -142,7 +141,7 @@ def test_the_largest_priorities_of_a_full_buffer_have_a_finite_total():
 def test_a_row_drawn_twice_ends_with_one_priority_and_its_own_leaf():
     state = with_priorities(PRIORITIES, 1.0)
     rows = jnp.array([2, 2, 2, 4])
-    state = set_priorities(state, rows, jnp.array([3.0, 3.5, 4.0, 8.0]), by(1.0))
+    state = set_priorities(state, rows, jnp.array([3.0, 3.5, 4.0, 8.0]), 1.0)
     stored = state.experience.priority[0]
     assert float(stored[2]) in {3.0, 3.5, 4.0}
     np.testing.assert_array_equal(sum_tree.leaves(state.sum_tree_state.nodes)[:6], stored[:6])
@@ -165,7 +164,7 @@ def million_rows() -> tuple[Any, np.ndarray]:
 @pytest.mark.parametrize("alpha", [0.01, 0.5, 1.0])
 def test_a_million_rows_are_drawn_by_priority(million_rows, alpha):
     state, priorities = million_rows
-    rows, probabilities = draw(rebuild_tree(state, by(alpha)), 64)
+    rows, probabilities = draw(rebuild_tree(state, alpha), 64)
     assert rows.max() < len(priorities)
     row_probabilities = definition(priorities, alpha)
     np.testing.assert_allclose(probabilities, row_probabilities[rows], rtol=1e-4)
@@ -203,7 +202,7 @@ def test_rows_of_a_shrunk_buffer_are_drawn_uniformly_from_what_is_left():
 
 @pytest.mark.parametrize(("before", "after"), [(1.0, 0.01), (0.01, 1.0), (0.9, 0.5), (0.5, 0.0)])
 def test_a_tree_rebuilt_for_another_alpha_is_the_tree_of_that_alpha(before, after):
-    changed = rebuild_tree(with_priorities(PRIORITIES, before), by(after))
+    changed = rebuild_tree(with_priorities(PRIORITIES, before), after)
     fresh = with_priorities(PRIORITIES, after)
     np.testing.assert_array_equal(changed.sum_tree_state.nodes, fresh.sum_tree_state.nodes)
     assert not np.array_equal(
@@ -217,7 +216,7 @@ def test_a_tree_rebuilt_with_nothing_changed_has_the_same_bits(alpha):
     values = np.random.default_rng(3).lognormal(sigma=4, size=(20, 48)).astype(np.float32)
     rows = np.random.default_rng(4).integers(0, 700, size=(20, 48))
     for i in range(20):
-        state = append(state, {"id": np.arange(48, dtype=np.int32)}, 700, by(alpha))
-        state = set_priorities(state, jnp.asarray(rows[i] % (48 * (i + 1))), values[i], by(alpha))
-    rebuilt = rebuild_tree(state, by(alpha))
+        state = append(state, {"id": np.arange(48, dtype=np.int32)}, 700, alpha)
+        state = set_priorities(state, jnp.asarray(rows[i] % (48 * (i + 1))), values[i], alpha)
+    rebuilt = rebuild_tree(state, alpha)
     jax.tree.map(np.testing.assert_array_equal, rebuilt, state)

@@ -41,18 +41,6 @@ class Experience(NamedTuple):
     priority: jax.Array
 
 
-class ByPriority(NamedTuple):
-    """How transitions are drawn.
-
-    Attributes:
-        wanted: Whether by priority, bool ``[]``. Else the sum tree is left alone.
-        alpha: The exponent of priorities, float32 ``[]``.
-    """
-
-    wanted: chex.Numeric
-    alpha: chex.Numeric
-
-
 def default_capacity(example: Any, size: int) -> int:
     """Rows to allocate for a logical size: rounded up to a power of two.
 
@@ -110,9 +98,8 @@ def append(
     state: PrioritisedTrajectoryBufferState,
     transitions: Any,
     size: chex.Numeric,
-    by_priority: ByPriority,
+    alpha: chex.Numeric | None,
     active: Active = None,
-    axis: str | None = None,
 ) -> PrioritisedTrajectoryBufferState:
     """Writes transitions over the oldest rows, at the largest priority recorded so far.
 
@@ -121,9 +108,9 @@ def append(
         transitions: A batch, leaves ``[B, ...]``; of one larger than the buffer the
             last rows stay.
         size: The buffer's logical size, at most its capacity.
-        by_priority: How they will be drawn.
+        alpha: The exponent of the sum tree, or None to leave the tree alone, which is
+            right while sampling is uniform.
         active: Whether to write at all.
-        axis: The name of the batch of members, None outside of one.
     """
     n_new = jax.tree.leaves(transitions)[0].shape[0]
     offsets = jnp.arange(n_new, dtype=jnp.int32)
@@ -141,19 +128,16 @@ def append(
         ),
         state.experience.priority.at[0, rows].set(priority, mode="drop"),
     )
-
-    def set_leaves(turn: jax.Array, nodes: jax.Array, wanted: Active) -> jax.Array:
-        leaf_values = jnp.broadcast_to((priority + turn) ** by_priority.alpha, (n_new,))
-        return sum_tree.set_leaves(nodes, _dropped_unless(wanted, rows, state), leaf_values)
-
-    nodes = lockstep.once(by_priority.wanted, set_leaves, tree.nodes, axis)
+    if alpha is not None:
+        leaf_values = jnp.broadcast_to(priority**alpha, (n_new,))
+        tree = tree.replace(nodes=sum_tree.set_leaves(tree.nodes, rows, leaf_values))
     n_written = lockstep.turns(n_new, active)
     end = state.current_index + n_written
     return state.replace(
         experience=experience,
         current_index=end % size,
         is_full=state.is_full | (end >= size),
-        sum_tree_state=tree.replace(nodes=nodes),
+        sum_tree_state=tree,
         running_index=state.running_index + n_written,
     )
 
@@ -202,53 +186,29 @@ def sample_prioritised(
     return rows, sum_tree.leaves(nodes)[rows] / sum_tree.total(nodes)
 
 
-class _Priorities(NamedTuple):
-    """What of a buffer the priorities change.
-
-    Attributes:
-        raw: ``[1, capacity]``.
-        nodes: Of the sum tree.
-        largest: Recorded so far, ``[]``.
-    """
-
-    raw: jax.Array
-    nodes: jax.Array
-    largest: jax.Array
-
-
 def set_priorities(
     state: PrioritisedTrajectoryBufferState,
     rows: jax.Array,
     priorities: jax.Array,
-    by_priority: ByPriority,
+    alpha: chex.Numeric,
     active: Active = None,
-    axis: str | None = None,
 ) -> PrioritisedTrajectoryBufferState:
     """Gives rows ``[B]`` new raw priorities ``[B]``; a NaN counts as the largest.
 
-    Where it is not ``active``, or nothing is drawn by priority, nothing changes.
+    Where it is not ``active`` nothing changes.
     """
+    priorities = jnp.minimum(jnp.nan_to_num(priorities, nan=MAX_PRIORITY), MAX_PRIORITY)
     tree = state.sum_tree_state
-
-    def change(turn: jax.Array, current: _Priorities, wanted: Active) -> _Priorities:
-        given = jnp.nan_to_num(priorities + turn, nan=MAX_PRIORITY)
-        given = jnp.minimum(given, MAX_PRIORITY)
-        written = _dropped_unless(wanted, _dropped_unless(active, rows, state), state)
-        raw = current.raw.at[0, written].set(given, mode="drop")
-        largest = jnp.maximum(current.largest, jnp.max(given))
-        largest = lockstep.keep(active, largest, current.largest)
-        return _Priorities(
-            raw,
-            # Read back what was stored: a row drawn twice must not end with two values.
-            sum_tree.set_leaves(current.nodes, written, raw[0, rows] ** by_priority.alpha),
-            lockstep.keep(wanted, largest, current.largest),
-        )
-
-    current = _Priorities(state.experience.priority, tree.nodes, tree.max_recorded_priority)
-    changed = lockstep.once(by_priority.wanted, change, current, axis)
+    written = _dropped_unless(active, rows, state)
+    stored = state.experience.priority.at[0, written].set(priorities, mode="drop")
+    largest = jnp.maximum(tree.max_recorded_priority, jnp.max(priorities))
     return state.replace(
-        experience=state.experience._replace(priority=changed.raw),
-        sum_tree_state=tree.replace(nodes=changed.nodes, max_recorded_priority=changed.largest),
+        experience=state.experience._replace(priority=stored),
+        sum_tree_state=tree.replace(
+            # Read back what was stored: a row drawn twice must not end with two values.
+            nodes=sum_tree.set_leaves(tree.nodes, written, stored[0, rows] ** alpha),
+            max_recorded_priority=lockstep.keep(active, largest, tree.max_recorded_priority),
+        ),
     )
 
 
@@ -260,21 +220,16 @@ def _dropped_unless(
 
 
 def rebuild_tree(
-    state: PrioritisedTrajectoryBufferState, by_priority: ByPriority
+    state: PrioritisedTrajectoryBufferState, alpha: chex.Numeric
 ) -> PrioritisedTrajectoryBufferState:
     """Makes the sum tree anew from the raw priorities, for an alpha that has changed.
 
     Where nothing has changed it gives the very same tree, so it may be called freely.
     """
     priority = state.experience.priority[0]
+    leaf_values = jnp.where(priority == EMPTY, 0.0, jnp.maximum(priority, 0.0) ** alpha)
     tree = state.sum_tree_state
-
-    def build(turn: jax.Array, _: jax.Array, __: Active) -> jax.Array:
-        positive = jnp.maximum(priority + turn, 0.0) ** by_priority.alpha
-        return sum_tree.build(jnp.where(priority == EMPTY, 0.0, positive))
-
-    nodes = lockstep.once(by_priority.wanted, build, tree.nodes, None)
-    return state.replace(sum_tree_state=tree.replace(nodes=nodes))
+    return state.replace(sum_tree_state=tree.replace(nodes=sum_tree.build(leaf_values)))
 
 
 def resize(

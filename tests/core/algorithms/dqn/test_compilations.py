@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from arlbench.core.algorithms.dqn import DQN, programs, recording
+from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
 from changed_hyperparameters import ANOTHER_VALUE, BASE
 from probes import CAPACITY, Walk, same_bits, small_dqn, small_state
 
 TIMESTEPS = 400
 
-# What changes the program: a batch, a network, a world.
+# What changes the program: the way of sampling, a batch, a network, a world.
 STRUCTURAL = {
+    "buffer_prio_sampling": lambda: small_dqn(**{**BASE, "buffer_prio_sampling": False}),
     "buffer_batch_size": lambda: small_dqn(**BASE, buffer_batch_size=4),
     "hidden_size": lambda: small_dqn(hidden_size=5, **BASE),
     "n_envs": lambda: small_dqn(Walk(n_envs=3), **BASE),
@@ -39,7 +39,7 @@ def base_run() -> Any:
 def test_every_traced_hyperparameter_is_tried() -> None:
     assert ANOTHER_VALUE.keys() == set(TracedHyperparameters._fields)
     published = set(DQN.get_hpo_config_space())
-    assert published - ANOTHER_VALUE.keys() == {"buffer_batch_size"}
+    assert published - ANOTHER_VALUE.keys() == {"buffer_batch_size", "buffer_prio_sampling"}
 
 
 @pytest.mark.parametrize("name", ANOTHER_VALUE)
@@ -150,34 +150,3 @@ def test_another_structure_compiles_anew(base_run: Any, count_compilations: Any)
     with count_compilations() as counter:
         train(dqn, 16)
     assert "jit(run_segment)" in counter.names
-
-
-def test_without_priorities_the_tree_is_left_alone() -> None:
-    """A compiler moves out of a branch what does not depend on it; then it is always done."""
-    dqn = small_dqn()
-    state, nothing = small_state(dqn), programs.room(recording.shapes_without_records(False))
-    lowered = programs.segment.lower(
-        dqn.structure, dqn.hp, np.float32(100), state, nothing, np.int32(1)
-    )
-    segment, turns, branches, within = levels_of_loops(lowered.compile().as_text(), 4)
-    assert len(segment) == 1
-    # A search, and a climb for new rows and one for new priorities; each in its branch.
-    assert len(within) == 3
-    # Three branches by priority and one without a target network; target updates, and resets.
-    assert len(turns) == 3
-    assert len(branches) == 5
-
-
-def levels_of_loops(program: str, n_levels: int) -> list[list[str]]:
-    """Bodies of the loops of a compiled program, of those within them, and so on."""
-    computations = dict(re.findall(r"^(?:ENTRY )?(%\S+) .*?\{\n(.*?)^\}", program, re.M | re.S))
-    level = re.findall(r"^ENTRY (%\S+)", program, re.M)
-    levels = []
-    for _ in range(n_levels):
-        level = [
-            body
-            for name in level
-            for body in re.findall(r" while\(.*?body=(%[^\s,]+)", computations[name])
-        ]
-        levels.append(level)
-    return levels

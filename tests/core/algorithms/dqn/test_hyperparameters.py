@@ -49,7 +49,7 @@ PUBLISHED_NAS = {
     "activation": (Choice, ("tanh", "relu"), "tanh", None),
     "hidden_size": (Integer, (1, 1024), 64, False),
 }
-STRUCTURAL = {"buffer_batch_size"}
+STRUCTURAL = {"buffer_batch_size", "buffer_prio_sampling"}
 
 INTEGERS = [name for name, row in PUBLISHED.items() if row[0] is Integer] + ["buffer_batch_size"]
 FLOATS = [name for name, row in PUBLISHED.items() if row[0] is Float]

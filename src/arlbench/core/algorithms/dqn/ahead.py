@@ -27,7 +27,7 @@ def rehearsals(
     runner = beginning.fresh_runner(agent)
     buffer = jax.eval_shape(lambda: beginning.init_buffer(agent, capacity))
     shared = f"{agent.network} {agent.env.env_name} {agent.env.n_envs}"
-    kind = f"{shared} {capacity}"
+    kind = f"{shared} {structure.prioritised} {capacity}"
     normalize, schedule = hp.normalize_observations, np.float32(1)
 
     def blank() -> DQNState:
@@ -41,7 +41,7 @@ def rehearsals(
         f"evaluate {shared} {n_eval_episodes}": lambda: programs.evaluate.lower(
             agent, n_eval_episodes, runner, normalize
         ).compile(),
-        f"prepare {kind}": lambda: programs.prepare(hp, blank()),
+        f"prepare {kind}": lambda: programs.prepare(structure.prioritised, hp, blank()),
         f"segment {kind} {structure.batch_size} {track_statistics}": lambda: programs.segment(
             structure, hp, schedule, blank(), programs.room(recorder), np.int32(0)
         ),

@@ -54,7 +54,7 @@ class DQNBatch(Batch):
         return self._stacked([*grown, *[grown[-1]] * (len(self._algorithms) - len(states))])
 
     def prepare(self, state: DQNState) -> DQNState:
-        return prepare(self._mesh, self._hp, state)
+        return prepare(self._structure.prioritised, self._mesh, self._hp, state)
 
     def advance(self, state: DQNState, n_iterations: np.ndarray) -> DQNState:
         n = self._padded(n_iterations, np.int32)
@@ -112,10 +112,10 @@ def init(
     return _over_members(one, mesh)(hp, seeds)
 
 
-@functools.partial(jax.jit, static_argnames=("mesh",), donate_argnames=("state",))
-def prepare(mesh: Mesh, hp: TracedHyperparameters, state: DQNState) -> DQNState:
+@functools.partial(jax.jit, static_argnames=("prioritised", "mesh"), donate_argnames=("state",))
+def prepare(prioritised: bool, mesh: Mesh, hp: TracedHyperparameters, state: DQNState) -> DQNState:
     """States in line with hyperparameters that may have changed since they were made."""
-    return _over_members(beginning.prepare, mesh)(hp, state)
+    return _over_members(functools.partial(beginning.prepare, prioritised), mesh)(hp, state)
 
 
 @functools.partial(jax.jit, static_argnames=("structure", "mesh"), donate_argnames=("state",))

@@ -22,7 +22,7 @@ from arlbench.core.algorithms.dqn.hyperparameters import (
     resolve,
     traced,
 )
-from arlbench.core.algorithms.dqn.learner import by_priority, logical_size
+from arlbench.core.algorithms.dqn.learner import logical_size
 from arlbench.core.algorithms.dqn.optimizer import optimizer, with_learning_rate
 from arlbench.core.algorithms.dqn.state import (
     DQNRunnerState,
@@ -110,11 +110,12 @@ def fresh_runner(agent: AgentStructure) -> DQNRunnerState:
     return jax.eval_shape(lambda: init_runner(agent, jax.random.key(0), None, None, None, hp))
 
 
-def prepare(hp: TracedHyperparameters, state: DQNState) -> DQNState:
+def prepare(prioritised: bool, hp: TracedHyperparameters, state: DQNState) -> DQNState:
     """Brings a state in line with hyperparameters that may have changed since it was made."""
     runner, buffer = state
     buffer = replay.resize(buffer, logical_size(hp, buffer))
-    buffer = replay.rebuild_tree(buffer, by_priority(hp))
+    if prioritised:
+        buffer = replay.rebuild_tree(buffer, hp.buffer_alpha)
     opt_state = with_learning_rate(runner.train_state.opt_state, hp.learning_rate)
     train_state = runner.train_state.replace(opt_state=opt_state)
     if train_state.target_params is None:

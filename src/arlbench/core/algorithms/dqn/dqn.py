@@ -174,9 +174,9 @@ class DQN(Algorithm):
     def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
         """Changes hyperparameters of this object; those not given stay as they are.
 
-        A state goes on under the new values with the next call of ``train``. Only another
-        ``buffer_batch_size`` needs another program, and so does a ``buffer_size`` beyond
-        the rows that were allocated.
+        A state goes on under the new values with the next call of ``train``. Only
+        ``buffer_batch_size`` and ``buffer_prio_sampling`` need another program, and a
+        ``buffer_size`` beyond the rows that were allocated.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -375,4 +375,6 @@ class DQN(Algorithm):
         config = hyperparameters.resolve(given, space, "hyperparameter", current)
         self.hpo_config = config
         self.hp = hyperparameters.traced(config)
-        self.structure = hyperparameters.Structure(self._agent, config["buffer_batch_size"])
+        self.structure = hyperparameters.Structure(
+            self._agent, config["buffer_batch_size"], config["buffer_prio_sampling"]
+        )

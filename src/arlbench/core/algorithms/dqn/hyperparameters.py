@@ -88,7 +88,6 @@ class TracedHyperparameters(NamedTuple):
     """
 
     buffer_size: Any
-    buffer_prio_sampling: Any
     buffer_alpha: Any
     buffer_beta: Any
     buffer_epsilon: Any
@@ -134,10 +133,12 @@ class Structure:
     Attributes:
         agent: What shapes acting.
         batch_size: Transitions in one gradient step.
+        prioritised: Whether transitions are drawn by priority.
     """
 
     agent: AgentStructure
     batch_size: int
+    prioritised: bool
 
 
 class _Valid(NamedTuple):

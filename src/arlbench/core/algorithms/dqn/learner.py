@@ -33,15 +33,7 @@ from arlbench.core.algorithms.dqn.updates import follow_without_target, update, 
 from arlbench.core.buffers import replay
 from arlbench.core.lockstep import Active
 from arlbench.core.observations import action_mask, encode
-from arlbench.core.randomness import (
-    BLOCK,
-    Block,
-    Stream,
-    current_block,
-    no_block,
-    row,
-    unit_interval,
-)
+from arlbench.core.randomness import BLOCK, Block, Stream, current_block, no_block, row
 
 
 class Inputs(NamedTuple):
@@ -150,7 +142,8 @@ def vector_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
     stored = StoredTransition(
         runner.obs, action, reward, info["final_observation"], info["terminated"]
     )
-    buffer = replay.append(buffer, stored, logical_size(hp, buffer), by_priority(hp), active, axis)
+    alpha = hp.buffer_alpha if structure.prioritised else None
+    buffer = replay.append(buffer, stored, logical_size(hp, buffer), alpha, active)
     taken = Transition(done, action, reward, runner.obs, info)
     after = (normalizer_state, env_state, obs, step + 1)
     before = (runner.normalizer_state, runner.env_state, runner.obs, step)
@@ -191,11 +184,6 @@ def logical_size(hp: TracedHyperparameters, buffer: Any) -> jax.Array:
     return jnp.minimum(hp.buffer_size, replay.capacity(buffer))
 
 
-def by_priority(hp: TracedHyperparameters) -> replay.ByPriority:
-    """How transitions are drawn."""
-    return replay.ByPriority(hp.buffer_prio_sampling, hp.buffer_alpha)
-
-
 def has_started(hp: TracedHyperparameters, n_envs: int, global_step: Any) -> Any:
     """Whether learning has begun: enough vector steps lie behind."""
     return global_step > hp.learning_starts // n_envs
@@ -216,7 +204,7 @@ def gradient_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
     counter = runner.train_state.step
     draw = partial(_draw_sample, structure)
     draws = current_block(carry.sample_draws, runner.rng, Stream.SAMPLE, counter, draw, axis)
-    rows, weights = _sample(inputs, buffer, row(draws, counter))
+    rows, weights = _sample(structure, hp, buffer, row(draws, counter))
     batch: StoredTransition = replay.gather(buffer, rows)
 
     read_batch = partial(read, structure.agent, runner.normalizer_state, hp.normalize_observations)
@@ -231,10 +219,11 @@ def gradient_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
         hp.gamma,
         action_mask(structure.agent.env.observation_space, batch.next_obs),
     )
-    priorities = jnp.abs(outcome.td_error) + hp.buffer_epsilon
-    buffer = replay.set_priorities(buffer, rows, priorities, by_priority(hp), active, axis)
+    if structure.prioritised:
+        priorities = jnp.abs(outcome.td_error) + hp.buffer_epsilon
+        buffer = replay.set_priorities(buffer, rows, priorities, hp.buffer_alpha, active)
     train_state = lockstep.keep(active, outcome.train_state, runner.train_state)
-    runner = runner._replace(train_state=follow_without_target(hp, train_state, axis))
+    runner = runner._replace(train_state=follow_without_target(hp, train_state))
     metrics = DQNMetrics(outcome.loss, outcome.grads, outcome.td_error)
     return carry._replace(
         state=DQNState(runner, buffer),
@@ -244,19 +233,16 @@ def gradient_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
 
 
 def _draw_sample(structure: Structure, rng: chex.PRNGKey) -> jax.Array:
-    return jax.random.bits(rng, (BLOCK, structure.batch_size), jnp.uint32)
+    shape = (BLOCK, structure.batch_size)
+    return jax.random.uniform(rng, shape) if structure.prioritised else jax.random.bits(rng, shape)
 
 
-def _sample(inputs: Inputs, buffer: Any, words: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Rows ``[B]`` and their importance weights ``[B]``, of random words ``[B]``."""
-    hp = inputs.hp
-
-    def choose(turn: jax.Array, uniform: tuple[jax.Array, jax.Array], active: Active) -> Any:
-        jitter = unit_interval(words + turn.astype(words.dtype))
-        rows, probabilities = replay.sample_prioritised(buffer, jitter)
-        weights = losses.importance_weights(probabilities, hp.buffer_beta)
-        return lockstep.keep(active, (rows, weights), uniform)
-
-    rows = replay.sample_uniform(buffer, words, logical_size(hp, buffer))
-    uniform = (rows, jnp.ones(rows.shape, jnp.float32))
-    return lockstep.once(hp.buffer_prio_sampling, choose, uniform, inputs.axis)
+def _sample(
+    structure: Structure, hp: TracedHyperparameters, buffer: Any, draws: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Rows ``[B]`` and their importance weights ``[B]``."""
+    if structure.prioritised:
+        rows, probabilities = replay.sample_prioritised(buffer, draws)
+        return rows, losses.importance_weights(probabilities, hp.buffer_beta)
+    rows = replay.sample_uniform(buffer, draws, logical_size(hp, buffer))
+    return rows, jnp.ones(structure.batch_size)

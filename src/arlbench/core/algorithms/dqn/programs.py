@@ -35,7 +35,7 @@ segment = _compiled_in_place(
     learner.run_segment, static_argnames=("structure",), donate_argnames=("state", "recorder")
 )
 
-prepare = _compiled(beginning.prepare, donate_argnames=("state",))
+prepare = _compiled(beginning.prepare, static_argnames=("prioritised",), donate_argnames=("state",))
 
 # Not donated: memory cannot be taken over by something larger.
 grow = functools.partial(jax.jit, static_argnames=("new_capacity",))(replay.grow)

@@ -147,7 +147,7 @@ def train_traced(
         return (state, recorder), returns
 
     start = (
-        beginning.prepare(hp, state),
+        beginning.prepare(structure.prioritised, hp, state),
         recording.make_room(recorder_shapes),
     )
     (state, recorder), returns = jax.lax.scan(interval, start, length=plan.n_eval_steps)
@@ -196,7 +196,7 @@ class HostTraining:
             DivergenceError: If the parameters are not finite at an evaluation.
         """
         state = _with_present_episodes(self._structure.agent, state)
-        state = programs.prepare(self._hp, state)
+        state = programs.prepare(self._structure.prioritised, self._hp, state)
         recorder = programs.room(recorder_shapes)
         plan = self._plan
         for i in range(plan.done_evaluations, plan.n_eval_steps):

@@ -9,12 +9,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from arlbench.core import lockstep
 from arlbench.core.algorithms.dqn import losses
 from arlbench.core.algorithms.dqn.hyperparameters import AgentStructure, TracedHyperparameters
 from arlbench.core.algorithms.dqn.optimizer import with_learning_rate
 from arlbench.core.algorithms.dqn.state import DQNTrainState
-from arlbench.core.lockstep import Active
 from arlbench.core.observations import action_mask, encode
 
 
@@ -115,16 +113,13 @@ def update_once(
     return train_state, loss, td_error, grads
 
 
-def follow_without_target(
-    hp: TracedHyperparameters, train_state: DQNTrainState, axis: str | None = None
-) -> DQNTrainState:
+def follow_without_target(hp: TracedHyperparameters, train_state: DQNTrainState) -> DQNTrainState:
     """Without a target network the target is the network itself, at every step."""
-
-    def follow(_: jax.Array, target_params: Any, active: Active) -> Any:
-        return lockstep.keep(active, train_state.params, target_params)
-
-    wanted = jnp.logical_not(hp.use_target_network)
-    target_params = lockstep.once(wanted, follow, train_state.target_params, axis)
+    target_params = jax.tree.map(
+        lambda target, online: jnp.where(hp.use_target_network, target, online),
+        train_state.target_params,
+        train_state.params,
+    )
     return train_state.replace(target_params=target_params)
 
 
