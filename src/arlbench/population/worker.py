@@ -5,7 +5,6 @@ It receives tasks and sends what comes of them. It ends when the connection does
 
 from __future__ import annotations
 
-import importlib
 import sys
 import traceback
 from multiprocessing.connection import Connection
@@ -24,9 +23,6 @@ def serve(connection: Connection) -> None:
         return connection.poll()
 
     connection.send(Ready())
-    if not connection.poll():
-        # Whoever started this process is importing still, and most train in this library.
-        importlib.import_module("arlbench.core.environments.gymnax_adapter")
     while True:
         message = connection.recv()
         if isinstance(message, Stop):

@@ -121,7 +121,7 @@ def test_equal_specs_are_equal_environments_with_instances_of_their_own(env: Any
     assert (twin.kind, twin.max_episode_steps) == ("host", LIMIT)
     one, _ = env.reset(KEY)
     two, _ = twin.reset(KEY)
-    assert not set(one.instance.tolist()) & set(two.instance.tolist())
+    assert not set(one.env_state.instance.tolist()) & set(two.env_state.instance.tolist())
 
 
 def test_a_state_has_one_future(env: Any, way: str) -> None:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
+from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import VectorisedEnvironment
@@ -42,12 +43,10 @@ class Interface(NamedTuple):
     time_limit: int | None
 
 
-class AdaptedEnvironment(VectorisedEnvironment):
-    """``n_envs`` copies of a library's environment that takes its randomness from keys."""
+class LibraryEnvironment(Environment):
+    """``n_envs`` copies of a library's environment, whose interface was found out."""
 
     def __init__(self, spec: EnvSpec, interface: Interface) -> None:
-        # Randomness comes from the keys alone, so a seed would only make equal specs differ.
-        spec = dataclasses.replace(spec, seed=None)
         super().__init__(spec.name, spec.n_envs, spec, interface.time_limit)
         self._interface = interface
 
@@ -58,6 +57,14 @@ class AdaptedEnvironment(VectorisedEnvironment):
     @property
     def observation_space(self) -> spaces.Space:
         return self._interface.observation_space
+
+
+class AdaptedEnvironment(LibraryEnvironment, VectorisedEnvironment):
+    """Copies that take their randomness from keys."""
+
+    def __init__(self, spec: EnvSpec, interface: Interface) -> None:
+        # Randomness comes from the keys alone, so a seed would only make equal specs differ.
+        super().__init__(dataclasses.replace(spec, seed=None), interface)
 
 
 def leniently(function: Callable[P, R]) -> Callable[P, R]:

@@ -19,10 +19,15 @@ from jax.experimental.buffer_callback import buffer_callback
 
 from arlbench.core.checks import seed_in_range
 from arlbench.core.environments import host_spaces
-from arlbench.core.environments.adapting import Interface, without_copies
-from arlbench.core.environments.environment import Environment, Timestep
+from arlbench.core.environments.adapting import (
+    Interface,
+    LibraryEnvironment,
+    without_copies,
+)
+from arlbench.core.environments.environment import Timestep
 from arlbench.core.environments.instances import INSTANCES, MAX_INSTANCES
 from arlbench.core.environments.spec import EnvSpec
+from arlbench.core.environments.vectorised import Episodes, SingleStep
 from arlbench.errors import ConfigurationError
 
 # So that those to learn in and those to be evaluated in are kept, and as many again.
@@ -32,8 +37,8 @@ _MAX_COPIES = MAX_INSTANCES // 4
 Fill = Callable[..., None]
 
 
-class HostState(NamedTuple):
-    """Where the copies are to be found, and the episodes under way.
+class Handles(NamedTuple):
+    """Where the copies are to be found.
 
     The environments themselves are in this process, and each has one present: a state from
     which a step was taken cannot be stepped again.
@@ -41,14 +46,10 @@ class HostState(NamedTuple):
     Attributes:
         instance: Numbers of the copies' instances, int32 ``[n_envs]``.
         clock: Steps and resets of each instance until now, int32 ``[n_envs]``.
-        episode_return: Rewards so far, undiscounted, float32 ``[n_envs]``.
-        episode_length: Steps so far, int32 ``[n_envs]``.
     """
 
     instance: jax.Array
     clock: jax.Array
-    episode_return: jax.Array
-    episode_length: jax.Array
 
 
 class _Begun(NamedTuple):
@@ -69,7 +70,7 @@ class _Stepped(NamedTuple):
     truncated: Any
 
 
-class HostEnvironment(Environment):
+class HostEnvironment(LibraryEnvironment):
     """``n_envs`` copies of an environment with gymnasium's interface.
 
     Every episode begins from a seed of its own, which comes from the step's key. So what
@@ -92,9 +93,7 @@ class HostEnvironment(Environment):
                 f"{spec.n_envs}."
             )
         seed = None if spec.seed is None else seed_in_range(spec.seed)
-        spec = dataclasses.replace(spec, seed=seed)
-        super().__init__(spec.name, spec.n_envs, spec, interface.time_limit)
-        self._interface = interface
+        super().__init__(dataclasses.replace(spec, seed=seed), interface)
         self._instance_kind = without_copies(spec)
         self._seed = np.uint32(seed or 0)
         composed = isinstance(interface.observation_space, spaces.Dict | spaces.Tuple)
@@ -106,51 +105,39 @@ class HostEnvironment(Environment):
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         begun = self._call_reset(self._seeds(rng))
-        zeros = jnp.zeros(self.n_envs)
-        return HostState(begun.instance, begun.clock, zeros, zeros.astype(jnp.int32)), begun.obs
+        return Episodes.begun(Handles(begun.instance, begun.clock), self.n_envs), begun.obs
 
     def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
-        instance, clock, episode_return, episode_length = env_state
-        stepped = self._call_step(instance, clock, jnp.asarray(action, jnp.int32), self._seeds(rng))
-        done = stepped.terminated | stepped.truncated
-        info = {
-            "terminated": stepped.terminated,
-            "truncated": stepped.truncated,
-            "final_observation": stepped.final_observation,
-            "episode_return": episode_return + stepped.reward,
-            "episode_length": episode_length + 1,
-        }
-        after = HostState(
-            instance,
-            clock + 1,
-            jnp.where(done, 0.0, info["episode_return"]),
-            jnp.where(done, 0, info["episode_length"]),
+        handles = env_state.env_state
+        stepped = self._call_step(*handles, jnp.asarray(action, jnp.int32), self._seeds(rng))
+        after = handles._replace(clock=handles.clock + 1)
+        info = env_state.info(
+            SingleStep(
+                after,
+                stepped.final_observation,
+                stepped.reward,
+                stepped.terminated,
+                stepped.truncated,
+            )
         )
-        return after, (stepped.obs, stepped.reward, done, info)
+        done = stepped.terminated | stepped.truncated
+        return Episodes.after(after, info), (stepped.obs, stepped.reward, done, info)
 
     def is_present(self, env_state: Any) -> bool:
-        pairs = zip(env_state.instance.tolist(), env_state.clock.tolist(), strict=True)
+        pairs = zip(*(numbers.tolist() for numbers in env_state.env_state), strict=True)
         return all(INSTANCES.is_present(*pair) for pair in pairs)
 
     def release(self, env_state: Any) -> None:
-        self._call_release(env_state.instance, env_state.clock)
+        self._call_release(*env_state.env_state)
 
     def render(self, env_state: Any) -> np.ndarray:
-        first = INSTANCES.present(int(env_state.instance[0]), int(env_state.clock[0]))
+        first = INSTANCES.present(*(int(numbers[0]) for numbers in env_state.env_state))
         picture = self.draw(first.env)
         return super().render(env_state) if picture is None else picture
 
     def draw(self, env: gymnasium.Env) -> np.ndarray | None:
         """A picture of a copy, uint8 ``[height, width, 3]``; by default there is none."""
         return None
-
-    @property
-    def action_space(self) -> spaces.Space:
-        return spaces.Discrete(self._interface.n_actions)
-
-    @property
-    def observation_space(self) -> spaces.Space:
-        return self._interface.observation_space
 
     def _seeds(self, rng: chex.PRNGKey) -> jax.Array:
         return jax.random.bits(rng, (self.n_envs,), jnp.uint32) + self._seed
@@ -235,10 +222,18 @@ def _called(fill: Fill, shapes: Any) -> Callable[..., Any]:
 
     in_place = buffer_callback(with_buffers, shapes, has_side_effect=True)
 
+    @jax.custom_batching.custom_vmap
     def call(*args: jax.Array) -> Any:
         # On an accelerator buffers are in its memory, where Python cannot write.
         if jax.default_backend() == "cpu":
             return in_place(*args)
         return io_callback(with_copies, shapes, *args)
+
+    @call.def_vmap
+    def refuse(*_: Any) -> Any:
+        raise ConfigurationError(
+            "An environment that steps in Python cannot be batched by jax.vmap; use "
+            "arlbench.population.train_population, or jax.lax.map."
+        )
 
     return call

@@ -45,6 +45,31 @@ class Episodes(NamedTuple):
     episode_return: jax.Array
     episode_length: jax.Array
 
+    @classmethod
+    def begun(cls, env_state: Any, n_envs: int) -> Episodes:
+        """Nothing has been earned in any of them."""
+        return cls(env_state, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32))
+
+    def info(self, step: SingleStep) -> dict[str, Any]:
+        """What is told of a step of every copy, leaves ``[n_envs, ...]``."""
+        return {
+            "terminated": step.terminated,
+            "truncated": step.truncated,
+            "final_observation": step.obs,
+            "episode_return": self.episode_return + step.reward,
+            "episode_length": self.episode_length + 1,
+        }
+
+    @classmethod
+    def after(cls, env_state: Any, info: dict[str, Any]) -> Episodes:
+        """The episodes after a step; those that ended are followed by new ones."""
+        done = info["terminated"] | info["truncated"]
+        return cls(
+            env_state,
+            jnp.where(done, 0.0, info["episode_return"]),
+            jnp.where(done, 0, info["episode_length"]),
+        )
+
 
 class VectorisedEnvironment(Environment):
     """Makes ``n_envs`` self-resetting copies of an environment written for one.
@@ -63,26 +88,14 @@ class VectorisedEnvironment(Environment):
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         env_state, obs = jax.vmap(self.reset_one)(jax.random.split(rng, self.n_envs))
-        zeros = jnp.zeros(self.n_envs)
-        return strongly_typed((Episodes(env_state, zeros, zeros.astype(jnp.int32)), obs))
+        return strongly_typed((Episodes.begun(env_state, self.n_envs), obs))
 
     def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
-        after, obs, reward, terminated, truncated = self.step_each(env_state, action, rng)
-        info = {
-            "terminated": terminated,
-            "truncated": truncated,
-            "final_observation": obs,
-            "episode_return": env_state.episode_return + reward,
-            "episode_length": env_state.episode_length + 1,
-        }
-        done = terminated | truncated
-        after, obs = self._reset_ended(done, rng, (after, obs))
-        episodes = Episodes(
-            after,
-            jnp.where(done, 0.0, info["episode_return"]),
-            jnp.where(done, 0, info["episode_length"]),
-        )
-        return episodes, (obs, reward, done, info)
+        step = self.step_each(env_state, action, rng)
+        info = env_state.info(step)
+        done = step.terminated | step.truncated
+        after, obs = self._reset_ended(done, rng, (step.env_state, step.obs))
+        return Episodes.after(after, info), (obs, step.reward, done, info)
 
     def step_each(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         """What :meth:`step` does before it resets any copy.

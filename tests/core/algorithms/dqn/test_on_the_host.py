@@ -13,7 +13,9 @@ import pytest
 from arlbench.autorl.checkpointing import Checkpointer
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.environments import make_env_from_spec
+from arlbench.core.environments.instances import INSTANCES
 from arlbench.core.wrappers import FrameStack
+from arlbench.errors import ConfigurationError
 from host_probes import TOP, stairs
 from probes import CAPACITY, Walk, same_bits, small_dqn, small_state
 
@@ -79,8 +81,11 @@ def test_training_is_traceable() -> None:
 
 def test_members_cannot_be_batched() -> None:
     dqn = climber()
-    with pytest.raises(NotImplementedError, match="vmap"):
+    with pytest.raises(ConfigurationError, match="cannot be batched by jax"):
         jax.vmap(dqn.init)(jax.random.split(jax.random.key(0), 2))
+    # As the message says, they can be mapped.
+    one_by_one = jax.lax.map(lambda rng: dqn.init(rng)[0].obs, jax.random.split(jax.random.key(0)))
+    assert one_by_one.shape == (2, 2, 2)
 
 
 def test_a_state_that_was_trained_already_begins_new_episodes() -> None:
@@ -123,6 +128,16 @@ def test_evaluations_leave_the_training_alone() -> None:
     often, _ = train(dqn, small_state(dqn), n_eval_steps=6)
     once, _ = train(dqn, small_state(dqn), n_eval_steps=1)
     assert same_bits(learnt(often), learnt(once))
+
+
+def test_evaluations_leave_no_instances_behind() -> None:
+    dqn = climber()
+    runner_state, _ = small_state(dqn)
+    dqn.evaluate(runner_state, 3)
+    before = len(INSTANCES)
+    for _ in range(3):
+        dqn.evaluate(runner_state, 3)
+    assert len(INSTANCES) == before
 
 
 def test_it_may_be_evaluated_where_it_does_not_train() -> None:
