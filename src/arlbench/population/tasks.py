@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from arlbench.population.members import MemberId, MemberTask, Recipe, Schedule
 
 # What a population may set of its algorithm, beside the configuration.
 _OPTIONS = (
+    "batch_sizes",
     "cnn_policy",
     "deterministic_eval",
     "eval_eps",
@@ -56,6 +58,7 @@ class Request(NamedTuple):
     capacity: int | None
     keep_params: bool
     keep_state: bool
+    share_programs: bool
 
 
 def plan(
@@ -78,6 +81,9 @@ def plan(
     _check_members(len(configs), len(seeds[0]), request)
     recipes = [_recipe(index, config, request) for index, config in enumerate(configs)]
     algorithms = [_make(index, recipe) for index, recipe in enumerate(recipes)]
+    if request.share_programs:
+        recipes = _sharing(recipes, algorithms)
+        algorithms = [recipe.make() for recipe in recipes]
     groups = {structure: i for i, structure in enumerate({a.structure: None for a in algorithms})}
     planned = [
         algorithm.forecast.evaluation_interval(timesteps, request.n_eval_steps)
@@ -152,6 +158,16 @@ def _recipe(index: int, config: Mapping[str, Any], request: Request) -> Recipe:
         nas_config={**request.nas_config, **nas_config},
         options=request.options,
     )
+
+
+def _sharing(recipes: Sequence[Recipe], algorithms: Sequence[Algorithm]) -> list[Recipe]:
+    """The recipes for the same algorithms, with as few programs as these can do with."""
+    shared = recipes[0].algorithm.options_to_share(algorithms)
+    return [
+        # What was asked for goes before.
+        dataclasses.replace(recipe, options={**options, **recipe.options})
+        for recipe, options in zip(recipes, shared, strict=True)
+    ]
 
 
 def _make(index: int, recipe: Recipe) -> Algorithm:

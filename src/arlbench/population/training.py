@@ -58,8 +58,8 @@ def train_population(
     Args:
         env_spec: Where to learn.
         configs: Hyperparameters by name, and architecture choices where they vary;
-            what one leaves out takes its default. Those that agree in batch size,
-            prioritised sampling and network share one compiled program.
+            what one leaves out takes its default. Those that agree in network and kind of
+            replay share one compiled program; where they are batched, in batch size too.
         seeds: Whole numbers from 0 to 2**32 - 1, for all configurations or, as lists of
             equal length, for each of them.
         n_total_timesteps: Environment steps, for all or one a configuration.
@@ -67,7 +67,9 @@ def train_population(
         n_eval_episodes: Episodes of each evaluation.
         eval_env_spec: Where to evaluate; ``env_spec.for_evaluation()`` where None.
         nas_config: Architecture of the configurations that do not say.
-        options: Further settings of the algorithm, such as ``deterministic_eval``.
+        options: Further settings of the algorithm, such as ``deterministic_eval``. Give
+            ``batch_sizes`` where calls with other batch sizes follow: a program is made
+            for those of one call.
         schedule_timesteps: Horizon of the exploration schedule; see ``DQN.train``.
         members: Which (configuration, seed) pairs of indices to train; None trains all.
         state: Where members go on from; those that are not in it begin.
@@ -111,6 +113,8 @@ def train_population(
         capacity=checks.whole_or_none("capacity", capacity),
         keep_params=keep_params,
         keep_state=keep_state,
+        # In a batch every member would do the updates of all batch sizes.
+        share_programs=placement == "mapped" or (placement == "auto" and _on_cpu()),
     )
     plain = [checks.plain(config) for config in checks.non_empty("configs", configs)]
     checked_seeds = checks.seeds_of_each(seeds, len(plain))
@@ -133,13 +137,16 @@ def _train(population: planning.Population, tracker: Tracker, placement: Placeme
         raise ConfigurationError(
             "Members cannot be batched where an environment steps in Python; leave placement out."
         )
-    on_cpu = jax.default_backend() == "cpu"
-    one_by_one = on_cpu or population.uses_host
+    one_by_one = _on_cpu() or population.uses_host
     if placement == "mapped" or (placement == "auto" and one_by_one):
         return train_on_cores(population.tasks, tracker)
     # On a CPU one device: batches over several have been seen to hang.
-    train_batched(population.tasks, tracker, jax.local_devices()[: 1 if on_cpu else None])
+    train_batched(population.tasks, tracker, jax.local_devices()[: 1 if _on_cpu() else None])
     return 1
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
 
 
 def _in_order(

@@ -177,6 +177,18 @@ class Algorithm(abc.ABC):
         """What trainings with the present configuration would take."""
 
     @staticmethod
+    def options_to_share(algorithms: Sequence[Algorithm]) -> list[dict[str, Any]]:
+        """Settings of the class with which these make do with as few programs as they can.
+
+        Members that train one after another gain by them; where they are batched, each
+        would do the work of all.
+
+        Returns:
+            For each algorithm the settings that it should be made anew with.
+        """
+        return [{} for _ in algorithms]
+
+    @staticmethod
     @abc.abstractmethod
     def get_hpo_config_space(seed: int | None = None) -> ConfigurationSpace:
         """The hyperparameters and the ranges in which to search them."""

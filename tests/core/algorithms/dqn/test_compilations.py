@@ -37,7 +37,8 @@ def base_run() -> Any:
 
 
 def test_every_traced_hyperparameter_is_tried() -> None:
-    assert ANOTHER_VALUE.keys() == set(TracedHyperparameters._fields)
+    # The batch size is an input among those that a program is made for: test_sharing.py.
+    assert ANOTHER_VALUE.keys() == set(TracedHyperparameters._fields) - {"buffer_batch_size"}
     published = set(DQN.get_hpo_config_space())
     assert published - ANOTHER_VALUE.keys() == {"buffer_batch_size", "buffer_prio_sampling"}
 

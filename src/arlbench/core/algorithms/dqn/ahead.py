@@ -42,7 +42,7 @@ def rehearsals(
             agent, n_eval_episodes, runner, normalize
         ).compile(),
         f"prepare {kind}": lambda: programs.prepare(structure.prioritised, hp, blank()),
-        f"segment {kind} {structure.batch_size} {track_statistics}": lambda: programs.segment(
+        f"segment {kind} {structure.batch_sizes} {track_statistics}": lambda: programs.segment(
             structure, hp, schedule, blank(), programs.room(recorder), np.int32(0)
         ),
     }

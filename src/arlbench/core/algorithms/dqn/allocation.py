@@ -28,11 +28,25 @@ _CURES = {
 }
 
 
-def make_buffer(
-    agent: AgentStructure, buffer_size: int, capacity: int | None, limit_gib: float
+def buffer_for(
+    agent: AgentStructure,
+    given: PrioritisedTrajectoryBufferState | None,
+    buffer_size: int,
+    capacity: int | None,
+    limit_gib: float,
 ) -> PrioritisedTrajectoryBufferState:
-    """An empty buffer; see :func:`rows_to_allocate`."""
-    return programs.init_buffer(agent, rows_to_allocate(agent, buffer_size, capacity, limit_gib))
+    """A copy of the given buffer, or an empty one; see :func:`rows_to_allocate`.
+
+    Raises:
+        ConfigurationError: If the given one does not fit, or has a capacity already.
+        MemoryLimitError: If an empty one would take too much.
+    """
+    if given is None:
+        rows = rows_to_allocate(agent, buffer_size, capacity, limit_gib)
+        return programs.init_buffer(agent, rows)
+    if capacity is not None:
+        raise ConfigurationError("Give init either a buffer_state or a capacity, not both.")
+    return copy_buffer(agent, given)
 
 
 def rows_to_allocate(
@@ -129,7 +143,7 @@ def recorder_shapes(
         beginning.example_transition(agent),
         state.runner_state.train_state.params,
         agent.env.n_envs,
-        structure.batch_size,
+        int(hp.buffer_batch_size),
         plan.remaining_timesteps // agent.env.n_envs if tracking.trajectories else None,
         n_updates if tracking.metrics else None,
         tracking.statistics,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import chex
@@ -24,6 +23,7 @@ from arlbench.core.algorithms.dqn import (
     hyperparameters,
     networks,
     programs,
+    sharing,
     training,
 )
 from arlbench.core.algorithms.dqn.batched import DQNBatch
@@ -42,7 +42,6 @@ from arlbench.core.algorithms.pacing import Pacer
 from arlbench.core.checks import positive_whole
 from arlbench.core.environments import Environment
 from arlbench.core.randomness import typed_key
-from arlbench.errors import ConfigurationError
 
 __all__ = [
     "DQN",
@@ -54,9 +53,6 @@ __all__ = [
     "DQNTrainingResult",
     "Transition",
 ]
-
-
-_log = logging.getLogger(__name__)
 
 
 class DQN(Algorithm):
@@ -81,6 +77,7 @@ class DQN(Algorithm):
         track_metrics: bool = False,
         memory_limit_gib: float = 4.0,
         track_statistics: bool = False,
+        batch_sizes: Collection[int] = (),
     ) -> None:
         """Binds DQN to an environment; nothing is compiled or allocated yet.
 
@@ -96,6 +93,9 @@ class DQN(Algorithm):
             track_metrics: Return every update's loss, gradients and TD errors.
             memory_limit_gib: Refuse runs whose buffer and records would take more.
             track_statistics: Tell ``on_progress`` mean and deviation of what updates gave.
+            batch_sizes: Further values of ``buffer_batch_size`` to compile for, so that a
+                change to one of them compiles nothing; not with ``track_metrics``, whose
+                records have the shape of one.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -108,12 +108,12 @@ class DQN(Algorithm):
         self.cnn_policy = bool(cnn_policy)
         self.track_trajectories, self.track_metrics = bool(track_trajectories), bool(track_metrics)
         self.track_statistics = bool(track_statistics)
+        self.batch_sizes = sharing.check_batch_sizes(batch_sizes)
         self.memory_limit_gib = hyperparameters.check_positive("memory_limit_gib", memory_limit_gib)
         self._pacer = Pacer()
         choices = hyperparameters.entries(hyperparameters.nas_config_space)
         self.nas_config = hyperparameters.resolve(nas_config, choices, "architecture choice")
         network = networks.choose(self.env, self.cnn_policy, self.nas_config)
-        _log.info("%s reads %s", networks.describe(network), self.env.env_name)
         self._agent = hyperparameters.AgentStructure(
             env=self.env,
             eval_env=self.eval_env,
@@ -174,9 +174,9 @@ class DQN(Algorithm):
     def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
         """Changes hyperparameters of this object; those not given stay as they are.
 
-        A state goes on under the new values with the next call of ``train``. Only
-        ``buffer_batch_size`` and ``buffer_prio_sampling`` need another program, and a
-        ``buffer_size`` beyond the rows that were allocated.
+        A state goes on under the new values with the next call of ``train``. What needs
+        another program is ``buffer_prio_sampling``, a ``buffer_batch_size`` that is not among
+        ``batch_sizes``, and a ``buffer_size`` beyond the rows that were allocated.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -208,20 +208,16 @@ class DQN(Algorithm):
             MemoryLimitError: If the buffer would not fit in ``memory_limit_gib``.
         """
         checks.not_consumed(buffer_state, network_params, target_params, opt_state)
-        if buffer_state is not None and capacity is not None:
-            raise ConfigurationError("Give init either a buffer_state or a capacity, not both.")
         rng = typed_key(rng)
         params, target = map(beginning.plain, (network_params, target_params))
         beginning.check_parts(self._agent, params, target, opt_state)
         begin = beginning.init_runner if checks.is_traced(rng) else programs.init_runner
         runner_state = begin(self._agent, rng, params, target, opt_state, self.hp)
-        if buffer_state is None:
-            buffer_state = allocation.make_buffer(
-                self._agent, self.hpo_config["buffer_size"], capacity, self.memory_limit_gib
-            )
-        else:
-            buffer_state = allocation.copy_buffer(self._agent, buffer_state)
-        return DQNState(runner_state, buffer_state)
+        size = self.hpo_config["buffer_size"]
+        return DQNState(
+            runner_state,
+            allocation.buffer_for(self._agent, buffer_state, size, capacity, self.memory_limit_gib),
+        )
 
     def predict(
         self,
@@ -246,8 +242,6 @@ class DQN(Algorithm):
         """
         checks.not_consumed(runner_state)
         checks.batch_of("obs", obs, beginning.example_transition(self._agent).obs)
-        if not deterministic and rng is None:
-            raise ConfigurationError("predict with deterministic=False needs a random key.")
         key = None if deterministic else typed_key(rng)
         normalize = self.hp.normalize_observations
         return programs.act(self._agent, runner_state, normalize, obs, key, bool(deterministic))
@@ -342,9 +336,8 @@ class DQN(Algorithm):
             return training.train_traced(self.structure, self.hp, plan, state, records)
         size = self.hpo_config["buffer_size"]
         state = allocation.with_room(self._agent, size, state, plan, self.memory_limit_gib)
-        earlier = () if progress is None else tuple(progress.eval_rewards)
         loop = training.HostTraining(
-            self.structure, self.hp, plan, self._pacer, on_progress, earlier
+            self.structure, self.hp, plan, self._pacer, on_progress, progress
         )
         return loop.run(programs.unshared(state), self._room_for_records(state, plan))
 
@@ -366,6 +359,11 @@ class DQN(Algorithm):
         """What trainings with the present configuration would take."""
         return DQNForecast(self)
 
+    @staticmethod
+    def options_to_share(algorithms: Sequence[Any]) -> list[dict[str, Any]]:
+        """Settings of the class with which these share programs; see :class:`Algorithm`."""
+        return sharing.options_to_share([a.structure for a in algorithms])
+
     def _set_hpo_config(
         self,
         given: Configuration | Mapping[str, Any] | None,
@@ -375,6 +373,8 @@ class DQN(Algorithm):
         config = hyperparameters.resolve(given, space, "hyperparameter", current)
         self.hpo_config = config
         self.hp = hyperparameters.traced(config)
+        further = () if self.track_metrics else self.batch_sizes
+        batch_sizes = tuple(sorted({config["buffer_batch_size"], *further}))
         self.structure = hyperparameters.Structure(
-            self._agent, config["buffer_batch_size"], config["buffer_prio_sampling"]
+            self._agent, batch_sizes, config["buffer_prio_sampling"]
         )

@@ -84,9 +84,11 @@ def entries(space: Callable[[], ConfigurationSpace]) -> Mapping[str, Any]:
 class TracedHyperparameters(NamedTuple):
     """Hyperparameters that are inputs of the compiled program, each a scalar ``[]``.
 
-    With a batch of members each field is ``[n_members]``.
+    With a batch of members each field is ``[n_members]``. ``buffer_batch_size`` says which
+    of the structure's batch sizes counts.
     """
 
+    buffer_batch_size: Any
     buffer_size: Any
     buffer_alpha: Any
     buffer_beta: Any
@@ -132,12 +134,13 @@ class Structure:
 
     Attributes:
         agent: What shapes acting.
-        batch_size: Transitions in one gradient step.
+        batch_sizes: Transitions in one gradient step: every number that there is code for,
+            in rising order.
         prioritised: Whether transitions are drawn by priority.
     """
 
     agent: AgentStructure
-    batch_size: int
+    batch_sizes: tuple[int, ...]
     prioritised: bool
 
 

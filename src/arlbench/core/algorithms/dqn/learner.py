@@ -71,13 +71,14 @@ class Carry(NamedTuple):
         state: The run.
         recorder: What is kept of it.
         collect_draws: Random numbers of a block of vector steps, ``CollectDraws``.
-        sample_draws: Random numbers of a block of updates, ``[BLOCK, B]``.
+        sample_draws: For each of the structure's batch sizes, random numbers of a block of
+            updates, ``[BLOCK, B]``.
     """
 
     state: DQNState
     recorder: Recorder
     collect_draws: Block
-    sample_draws: Block
+    sample_draws: dict[int, Block]
 
 
 def run_segment(
@@ -91,12 +92,14 @@ def run_segment(
 ) -> tuple[DQNState, Recorder]:
     """``n_iterations`` iterations of DQN, from state to state."""
     inputs = Inputs(structure, hp, schedule_timesteps, axis)
+    rng = state.runner_state.rng
     carry = Carry(
         state,
         recorder,
-        no_block(state.runner_state.rng, partial(_draw_collect, structure)),
-        no_block(state.runner_state.rng, partial(_draw_sample, structure)),
-    )
+        no_block(rng, partial(_draw_collect, structure)),
+        {size: no_block(rng, partial(_draw_sample, structure, size))
+         for size in structure.batch_sizes},
+    )  # fmt: skip
     carry = lockstep.repeat(n_iterations, partial(iterate, inputs), carry, axis)
     return carry.state, carry.recorder
 
@@ -191,19 +194,24 @@ def has_started(hp: TracedHyperparameters, n_envs: int, global_step: Any) -> Any
 
 def learn(inputs: Inputs, carry: Carry, active: Active) -> Carry:
     """``gradient_steps`` updates, none before learning begins."""
-    n_envs = inputs.structure.agent.env.n_envs
-    started = has_started(inputs.hp, n_envs, carry.state.runner_state.global_step)
-    n_updates = lockstep.turns(jnp.where(started, inputs.hp.gradient_steps, 0), active)
-    return lockstep.repeat(n_updates, partial(gradient_step, inputs), carry, inputs.axis)
+    structure, hp, _, axis = inputs
+    started = has_started(hp, structure.agent.env.n_envs, carry.state.runner_state.global_step)
+    n_updates = lockstep.turns(jnp.where(started, hp.gradient_steps, 0), active)
+    # A loop for each, of which one makes any turns: so another batch size takes a sixth of the
+    # time to compile that another program takes, and updates are none the slower for it.
+    for batch_size in structure.batch_sizes:
+        n = jnp.where(hp.buffer_batch_size == batch_size, n_updates, 0)
+        carry = lockstep.repeat(n, partial(gradient_step, inputs, batch_size), carry, axis)
+    return carry
 
 
-def gradient_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
-    """One update on a fresh batch."""
+def gradient_step(inputs: Inputs, batch_size: int, carry: Carry, active: Active) -> Carry:
+    """One update on a fresh batch of so many transitions."""
     structure, hp, _, axis = inputs
     runner, buffer = carry.state
     counter = runner.train_state.step
-    draw = partial(_draw_sample, structure)
-    draws = current_block(carry.sample_draws, runner.rng, Stream.SAMPLE, counter, draw, axis)
+    block, draw = carry.sample_draws[batch_size], partial(_draw_sample, structure, batch_size)
+    draws = current_block(block, runner.rng, Stream.SAMPLE, counter, draw, axis)
     rows, weights = _sample(structure, hp, buffer, row(draws, counter))
     batch: StoredTransition = replay.gather(buffer, rows)
 
@@ -228,12 +236,12 @@ def gradient_step(inputs: Inputs, carry: Carry, active: Active) -> Carry:
     return carry._replace(
         state=DQNState(runner, buffer),
         recorder=record_update(carry.recorder, metrics, outcome.q_value, active),
-        sample_draws=draws,
+        sample_draws={**carry.sample_draws, batch_size: draws},
     )
 
 
-def _draw_sample(structure: Structure, rng: chex.PRNGKey) -> jax.Array:
-    shape = (BLOCK, structure.batch_size)
+def _draw_sample(structure: Structure, batch_size: int, rng: chex.PRNGKey) -> jax.Array:
+    shape = (BLOCK, batch_size)
     return jax.random.uniform(rng, shape) if structure.prioritised else jax.random.bits(rng, shape)
 
 
@@ -245,4 +253,4 @@ def _sample(
         rows, probabilities = replay.sample_prioritised(buffer, draws)
         return rows, losses.importance_weights(probabilities, hp.buffer_beta)
     rows = replay.sample_uniform(buffer, draws, logical_size(hp, buffer))
-    return rows, jnp.ones(structure.batch_size)
+    return rows, jnp.ones(rows.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from arlbench.core.algorithms.dqn.models import (
 from arlbench.core.environments import Environment
 from arlbench.core.observations import GRID_SIDES, Grid, find_grid
 from arlbench.errors import UnknownEnvironmentError
+
+_log = logging.getLogger(__name__)
 
 #: Side of the square of cells that a feature of :class:`GridQ` sees.
 _KERNEL = 3
@@ -92,6 +95,12 @@ def choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) ->
     Raises:
         UnknownEnvironmentError: If no convolutional network can read the observations.
     """
+    network = _choose(env, cnn_policy, nas_config)
+    _log.info("%s reads %s", describe(network), env.env_name)
+    return network
+
+
+def _choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) -> nn.Module:
     n_actions = int(env.action_space.n)  # type: ignore[attr-defined]
     if not cnn_policy:
         return MLPQ(n_actions, **nas_config)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -179,7 +178,7 @@ class HostTraining:
         plan: Plan,
         pacer: Pacer,
         on_progress: OnProgress | None,
-        earlier_returns: Sequence[np.ndarray] = (),
+        progress: TrainingProgress | None = None,
     ) -> None:
         self._structure = structure
         self._hp = hp
@@ -187,7 +186,8 @@ class HostTraining:
         self._pacer = pacer
         self._on_progress = on_progress
         self._timesteps = plan.done_timesteps
-        self._returns = [np.asarray(returns, np.float32) for returns in earlier_returns]
+        earlier = () if progress is None else progress.eval_rewards
+        self._returns = [np.asarray(returns, np.float32) for returns in earlier]
 
     def run(self, state: DQNState, recorder_shapes: Recorder) -> DQNTrainReturnT:
         """Trains to the end of the plan, or until ``on_progress`` wants to stop.
