@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from arlbench.core.algorithms.dqn.dense import Dense
+from arlbench.core.algorithms.dqn.dense import Dense, _transposed_first
 
-# Narrower inputs, narrower outputs, and neither.
-WIDTHS = [(4, 64), (64, 2), (16, 16)]
+# Narrower inputs, narrower outputs, neither, and a kernel larger than the batch.
+WIDTHS = [(4, 64), (64, 2), (16, 16), (96, 40)]
 N_ROWS = 32
 
 
@@ -99,3 +99,18 @@ def test_no_product_on_a_cpu_sums_over_the_rows_of_both_sides(n_in, n_out):
 
     assert slow_products(Dense(n_out)) == 0
     assert slow_products(nn.Dense(n_out)) == 1
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_in", "n_out", "n_transposed"),
+    [
+        (32, 64, 2, 32 * 2 + 64 * 2),  # what comes back, and the product
+        (32, 4, 64, 32 * 4),  # what went in
+        (32, 256, 64, 32 * 256),
+        (256, 256, 64, 256 * 64 + 256 * 64),
+    ],
+)
+def test_as_few_numbers_as_possible_are_transposed(n_rows, n_in, n_out, n_transposed):
+    jaxpr = jax.make_jaxpr(_transposed_first)(jnp.zeros((n_rows, n_in)), jnp.zeros((n_in, n_out)))
+    transposed = [e for e in jaxpr.eqns if e.primitive.name == "optimization_barrier"]
+    assert sum(out.aval.size for e in transposed for out in e.outvars) == n_transposed

@@ -33,11 +33,11 @@ def _transposed_first(x: jax.Array, dkernel: jax.Array) -> jax.Array:
 
     The transpose is the gradient ``x.T @ g`` of the kernel. XLA's CPU backend runs such a
     product, over the rows of both sides, at half to a twentieth of the speed of an ordinary
-    one, and merges transpositions into products. So here the narrower of ``x`` and ``g``
-    is transposed in memory first.
+    one, and merges transpositions into products. So here either ``x`` is transposed in memory
+    first, or ``g`` and then the product, whichever are fewer numbers.
     """
-    n_in, n_out = dkernel.shape
-    if n_in <= n_out:
+    n_rows, (n_in, n_out) = x.shape[0], dkernel.shape
+    if n_rows * n_in <= (n_rows + n_in) * n_out:
         return jax.lax.dot_general(in_memory(x.T), dkernel, (((0,), (0,)), ((), ())))
     return in_memory(in_memory(dkernel.T) @ x.T).T
 
