@@ -9,39 +9,18 @@ import numpy as np
 from gymnasium import spaces
 
 from arlbench.core.environments import Environment
-from arlbench.core.observations import ACTION_MASK, has_action_mask
-from arlbench.errors import ConfigurationError, ConsumedStateError, UnknownEnvironmentError
+from arlbench.errors import ConfigurationError, ConsumedStateError
 
 
 def environments(env: Any, eval_env: Any) -> None:
-    """Raises where DQN cannot learn in the one or be evaluated in the other."""
-    learnable(env, "env")
-    learnable(eval_env, "eval_env")
+    """Raises unless both are environments, and an agent of the one can act in the other."""
+    for role, given in (("env", env), ("eval_env", eval_env)):
+        if not isinstance(given, Environment):
+            raise ConfigurationError(
+                f"{role} must be an Environment, as make_env returns, not a "
+                f"{type(given).__name__}."
+            )
     same_spaces(env, eval_env)
-
-
-def learnable(env: Any, role: str) -> None:
-    """Raises where DQN cannot learn or be evaluated in this environment."""
-    if not isinstance(env, Environment):
-        raise ConfigurationError(
-            f"{role} must be an Environment, as make_env returns, not a {type(env).__name__}."
-        )
-    if not isinstance(env.action_space, spaces.Discrete):
-        raise UnknownEnvironmentError(
-            f"{env.env_name} has actions of the kind {type(env.action_space).__name__}, and DQN "
-            "needs a Discrete action space."
-        )
-    if env.action_space.start != 0:
-        raise UnknownEnvironmentError(
-            f"{env.env_name} counts its actions from {env.action_space.start}; wrap it so that "
-            "they begin with 0."
-        )
-    space, n_actions = env.observation_space, int(env.action_space.n)
-    if has_action_mask(space) and space[ACTION_MASK].shape != (n_actions,):  # type: ignore[index]
-        raise UnknownEnvironmentError(
-            f"{env.env_name} has an '{ACTION_MASK}' of shape {space[ACTION_MASK].shape}, "  # type: ignore[index]
-            f"and {n_actions} actions; give it an entry for each action, or another name."
-        )
 
 
 def same_spaces(env: Environment, eval_env: Environment) -> None:
@@ -78,23 +57,6 @@ def batch_of(name: str, given: Any, example: Any) -> None:
             )
 
 
-def transitions(example: Any, observations: Any, next_observations: Any, **vectors: Any) -> None:
-    """Raises where the parts of a batch do not belong together."""
-    batch_of("observations", observations, example)
-    batch_of("next_observations", next_observations, example)
-    batch_size = np.shape(jax.tree.leaves(observations)[0])[0]
-    for name, value in vectors.items():
-        if np.shape(value) != (batch_size,):
-            raise ConfigurationError(
-                f"{name} has the shape {np.shape(value)}, and needs ({batch_size},) like the "
-                "observations."
-            )
-    if not np.issubdtype(vectors["actions"].dtype, np.integer):
-        raise ConfigurationError(
-            f"actions are {vectors['actions'].dtype}, and must be integers; use astype(int)."
-        )
-
-
 def not_consumed(*trees: Any) -> None:
     """Raises where a tree holds arrays that an earlier call has taken over."""
     for leaf in jax.tree.leaves(trees):
@@ -108,10 +70,10 @@ def not_consumed(*trees: Any) -> None:
 
 
 def no_progress_when_traced(progress: Any) -> None:
-    """Raises where a training inside ``jax.jit`` should go on in the middle."""
+    """Raises if a training inside ``jax.jit`` should continue in the middle."""
     if progress is not None:
         raise ConfigurationError(
-            "Inside jax.jit a training cannot go on from a progress; call train outside of it."
+            "Inside jax.jit a training cannot continue from a progress; call train outside of it."
         )
 
 
@@ -135,20 +97,20 @@ def same_structure(name: str, given: Any, expected: Any) -> None:
     for path in sorted(given_leaves.keys() ^ expected_leaves.keys()):
         fault = "is missing" if path in expected_leaves else "is not expected"
         raise ConfigurationError(
-            f"{name}{path} {fault}; {name} must come from a DQN with the same network, "
-            "environment and optimiser."
+            f"{name}{path} {fault}; {name} must come from an algorithm with the same "
+            "network, environment and optimiser."
         )
     for path, leaf in given_leaves.items():
         wanted = expected_leaves[path]
         if np.shape(leaf) != wanted.shape:
             raise ConfigurationError(
-                f"{name}{path} has the shape {np.shape(leaf)}, and this DQN needs "
-                f"{wanted.shape}; it must come from a DQN with the same network and environment."
+                f"{name}{path} has the shape {np.shape(leaf)}, and {wanted.shape} is "
+                "needed; it must come from an algorithm with the same network and environment."
             )
         dtype = leaf.dtype if hasattr(leaf, "dtype") else np.result_type(leaf)
         if jax.dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True) != wanted.dtype:
             raise ConfigurationError(
-                f"{name}{path} is {dtype}, and this DQN needs {wanted.dtype}; convert it."
+                f"{name}{path} is {dtype}, and must be {wanted.dtype}; convert it."
             )
 
 

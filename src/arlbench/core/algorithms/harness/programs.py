@@ -7,14 +7,16 @@ them: a change of a traced hyperparameter, or another object, compiles nothing.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 
-from arlbench.core.algorithms.dqn import acting, beginning, learner, recording, updates
-from arlbench.core.algorithms.dqn.recording import Recorder
-from arlbench.core.buffers import replay
+from arlbench.core.algorithms.harness import recording, segments
+from arlbench.core.algorithms.harness.recording import Recorder
+from arlbench.core.algorithms.harness.structure import Acting, InitOptions, State
 
 # LLVM's third level takes a quarter longer than its second, and the programs are neither
 # faster for it nor differ in a bit (measured on a CPU, batches of 64 and 256).
@@ -32,27 +34,49 @@ _compiled_in_place = functools.partial(
 )
 
 segment = _compiled_in_place(
-    learner.run_segment, static_argnames=("structure",), donate_argnames=("state", "recorder")
+    segments.run, static_argnames=("structure",), donate_argnames=("state", "recorder")
 )
 
-prepare = _compiled(beginning.prepare, static_argnames=("prioritised",), donate_argnames=("state",))
+evaluate = _compiled(segments.evaluate, static_argnames=("agent", "n_episodes"))
 
-# Not donated: memory cannot be taken over by something larger.
-grow = functools.partial(jax.jit, static_argnames=("new_capacity",))(replay.grow)
 
-evaluate = _compiled(acting.evaluate, static_argnames=("agent", "n_episodes"))
-
-init_runner = _compiled(beginning.init_runner, static_argnames=("agent",))
-
-begin_episodes = _compiled(beginning.begin_episodes, static_argnames=("agent",))
-
-init_buffer = functools.partial(jax.jit, static_argnames=("agent", "capacity"))(
-    beginning.init_buffer
+@functools.partial(
+    _compiled, static_argnames=("preparation",), donate_argnames=("state",)
 )
+def prepare(preparation: Callable[[Any, State], State], hp: Any, state: State) -> State:
+    """The state in line with hyperparameters that may have changed since it was made."""
+    return preparation(hp, state)
 
-act = functools.partial(jax.jit, static_argnames=("agent", "deterministic"))(acting.act)
 
-update = functools.partial(jax.jit, static_argnames=("agent",))(updates.update_once)
+@functools.partial(_compiled, static_argnames=("agent",))
+def init_runner(agent: Acting, rng: chex.PRNGKey, parts: Any, hp: Any) -> Any:
+    """A runner state at step 0; see :meth:`Acting.init_runner`."""
+    return agent.init_runner(hp, rng, parts)
+
+
+@functools.partial(_compiled, static_argnames=("agent",))
+def begin_episodes(agent: Acting, runner_state: Any) -> Any:
+    """The runner state with new episodes in its environments."""
+    return agent.begin_episodes(runner_state)
+
+
+@functools.partial(jax.jit, static_argnames=("agent", "options"))
+def init_buffer(agent: Acting, options: InitOptions) -> Any:
+    """An empty buffer state."""
+    return agent.init_buffer(**dict(options))
+
+
+@functools.partial(jax.jit, static_argnames=("agent", "deterministic"))
+def act(
+    agent: Acting,
+    runner_state: Any,
+    hp: Any,
+    obs: Any,
+    rng: chex.PRNGKey | None,
+    deterministic: bool,
+) -> jax.Array:
+    """Actions for observations ``[B, ...]``; see :meth:`Acting.act`."""
+    return agent.act(hp, runner_state, obs, rng, deterministic)
 
 
 def room(shapes: Recorder) -> Recorder:
@@ -74,7 +98,7 @@ def copy(tree: Any) -> Any:
 
 
 def unshared(tree: Any) -> Any:
-    """The tree with a copy wherever one array stands in two places.
+    """The tree with a copy of any array that stands in two places.
 
     A user may put the parameters into a state as the target too; memory that is taken
     over can only be taken over once.
