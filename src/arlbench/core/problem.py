@@ -135,12 +135,16 @@ class Problem:
             ArlbenchError: If an environment or the algorithm cannot be made.
         """
         hpo_config, nas_config = self._sorted(config or {})
-        return self.algorithm_class(
+        cls = self.algorithm_class
+        # What an environment keeps as images is for a convolutional network.
+        images = {"cnn_policy": True} if self.env_spec.cnn_policy else {}
+        of_env = {name: value for name, value in images.items() if name in cls.option_names()}
+        return cls(
             {**self.hpo_config, **hpo_config},
             make_env_from_spec(self.env_spec),
             make_env_from_spec(self.evaluation_spec),
             nas_config={**self.nas_config, **nas_config},
-            **{**self.options, **options},
+            **{**of_env, **self.options, **options},
         )
 
     def replace(self, **changes: Any) -> Problem:
