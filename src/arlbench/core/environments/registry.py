@@ -47,13 +47,17 @@ class Framework(NamedTuple):
 
 
 _LIBRARIES: dict[str, Framework] = {
-    "gymnax": Framework("arlbench.core.environments.gymnax_adapter", "gymnax", None),
-    "xland": Framework("arlbench.core.environments.xland_adapter", "xminigrid", "xland"),
-    "navix": Framework("arlbench.core.environments.navix_adapter", "navix", "navix"),
-    "jumanji": Framework("arlbench.core.environments.jumanji_adapter", "jumanji", "jumanji"),
-    "craftax": Framework("arlbench.core.environments.craftax_adapter", "craftax", "craftax"),
+    "gymnax": Framework("arlbench.core.environments.adapters.gymnax_adapter", "gymnax", None),
+    "xland": Framework("arlbench.core.environments.adapters.xland_adapter", "xminigrid", "xland"),
+    "navix": Framework("arlbench.core.environments.adapters.navix_adapter", "navix", "navix"),
+    "jumanji": Framework(
+        "arlbench.core.environments.adapters.jumanji_adapter", "jumanji", "jumanji"
+    ),
+    "craftax": Framework(
+        "arlbench.core.environments.adapters.craftax_adapter", "craftax", "craftax"
+    ),
     "gymnasium": Framework(
-        "arlbench.core.environments.gymnasium_adapter", "gymnasium", None, on_host=True
+        "arlbench.core.environments.adapters.gymnasium_adapter", "gymnasium", None, on_host=True
     ),
 }
 

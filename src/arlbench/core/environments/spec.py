@@ -101,7 +101,7 @@ class EnvSpec:
 
 def wrapper_registry() -> Any:
     """The registry of wrappers, by its name: they import environments, and not the reverse."""
-    return importlib.import_module("arlbench.core.wrappers.registry")
+    return importlib.import_module("arlbench.core.environments.wrappers.registry")
 
 
 def _entries(wrappers: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
