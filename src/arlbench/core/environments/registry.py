@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Protocol, cast
 from arlbench.core.environments import catalogue
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
-from arlbench.core.environments.spec import EnvSpec, wrapper_registry
+from arlbench.core.environments.spec import EnvSpec
+from arlbench.core.environments.wrappers.registry import wrap, wrapper_class
 from arlbench.errors import (
     ConfigurationError,
     MissingExtraError,
@@ -136,7 +137,20 @@ def make_env_from_spec(spec: EnvSpec) -> Environment:
     if not spec.wrappers:
         return _adapter(spec.framework).make(spec)
     env = make_env_from_spec(dataclasses.replace(spec, wrappers=()))
-    return cast(Environment, wrapper_registry().wrap(env, spec.wrappers))
+    return wrap(env, spec.wrappers)
+
+
+def evaluation_spec(spec: EnvSpec) -> EnvSpec:
+    """The spec of the environment in which a learner in that of ``spec`` is evaluated.
+
+    Wrappers that only help learning, by other rewards, are left out, so that returns
+    are those of the task itself.
+
+    Raises:
+        ConfigurationError: If there is no wrapper of such a name.
+    """
+    kept = [entry for entry in spec.wrappers if not wrapper_class(entry[0]).training_only]
+    return dataclasses.replace(spec, wrappers=kept)
 
 
 def list_environments() -> list[EnvListing]:

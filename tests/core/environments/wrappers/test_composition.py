@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from arlbench.autorl import Checkpointer
-from arlbench.core.environments import Environment, make_env_from_spec
+from arlbench.core.environments import Environment, evaluation_spec, make_env_from_spec
 from arlbench.core.environments.wrappers import (
     CastObservation,
     ClipReward,
@@ -129,7 +129,7 @@ def test_a_member_of_a_population_is_the_single_run_and_returns_are_those_of_the
     population = train_population(
         spec, [SMALL], [3, 5], **LENGTH, nas_config={"hidden_size": 8}, capacity=CAPACITY
     )
-    env, eval_env = (make_env_from_spec(s) for s in (spec, spec.for_evaluation()))
+    env, eval_env = (make_env_from_spec(s) for s in (spec, evaluation_spec(spec)))
     dqn = small_dqn(env, settings={"eval_env": eval_env})
     _, result = dqn.train(*small_state(dqn, seed=5), **LENGTH)
     assert same_bits(population.returns[0, 1], np.asarray(result.eval_rewards))

@@ -9,7 +9,7 @@ import pytest
 
 from arlbench.autorl import Checkpointer
 from arlbench.core.checkpoints import read_manifest
-from arlbench.core.environments import EnvSpec, make_env_from_spec
+from arlbench.core.environments import EnvSpec, evaluation_spec, make_env_from_spec
 from arlbench.runs.settings import RunSettings, resolve
 from arlbench.sweeps.design import SweepDesign
 from probe_framework import walk
@@ -34,7 +34,7 @@ def test_a_design_without_wrappers_is_written_as_before() -> None:
 
 @pytest.mark.parametrize("spec", [PLAIN, WRAPPED], ids=["plain", "wrapped"])
 def test_a_design_comes_back(spec: EnvSpec) -> None:
-    written = design(spec, eval_env_spec=spec.for_evaluation())
+    written = design(spec, eval_env_spec=evaluation_spec(spec))
     again = SweepDesign.from_mapping(json.loads(written.to_json()))
     assert again == written
     assert again.fingerprint == written.fingerprint

@@ -32,7 +32,7 @@ class Wrapper(Environment):
         spec_name: What an ``EnvSpec`` calls this very class; the environments of a class
             without a name of its own have no spec.
         training_only: Whether this helps learning and is no part of the task;
-            ``EnvSpec.for_evaluation`` leaves it out.
+            ``evaluation_spec`` leaves it out.
         env: What is wrapped.
         settings: Names and values, in the order of the names.
     """
