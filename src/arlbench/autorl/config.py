@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from arlbench.core.checks import known_names, positive_whole, seed_in_range
-from arlbench.core.environments import EnvSpec
+from arlbench.core.environments import EnvSpec, evaluation_spec
 from arlbench.errors import ConfigurationError
 
 _DIRECTIONS = ("upper", "lower")
@@ -119,7 +119,7 @@ class AutoRLConfig:
     @property
     def eval_env_spec(self) -> EnvSpec:
         """Where it is evaluated."""
-        return self._spec(self.eval_env_kwargs).for_evaluation()
+        return evaluation_spec(self._spec(self.eval_env_kwargs))
 
     def _spec(self, env_kwargs: Mapping[str, Any]) -> EnvSpec:
         return EnvSpec(
