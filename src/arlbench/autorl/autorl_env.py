@@ -203,14 +203,9 @@ class AutoRLEnv(gymnasium.Env):
 
     def _lengths(self, *given: Any) -> Lengths:
         """Lengths of a step: those that are given, else those of the settings."""
-        usual = (
-            self._settings.n_total_timesteps,
-            self._settings.n_eval_steps,
-            self._settings.n_eval_episodes,
-        )
-        lengths = (
-            own if own is not None else other for own, other in zip(given, usual, strict=True)
-        )
+        usual = [getattr(self._settings, name) for name in Lengths._fields[: len(given)]]
+        pairs = zip(given, usual, strict=True)
+        lengths = [default if own is None else own for own, default in pairs]
         return Lengths.checked(*lengths, self._settings.schedule_timesteps)
 
     def _loaded(self, path: str | Path, schedule: Schedule) -> tuple[Schedule, dict[str, Any]]:

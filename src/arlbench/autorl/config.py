@@ -204,17 +204,15 @@ class AutoRLConfig:
     def _options(self, known: Sequence[str]) -> dict[str, Any]:
         """Options of the algorithm that settings of the same name ask for."""
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        options = {}
+        # That observations are images, the environment's spec passes on.
         for name in ("cnn_policy", "deterministic_eval"):
             value = getattr(self, name)
-            if name in known:
-                options[name] = value
-            elif value != defaults[name]:
+            if value != defaults[name] and name not in known:
                 raise ConfigurationError(
-                    f"{self.algorithm} has no option {name}, so {name} cannot be {value}; leave it "
-                    "out."
+                    f"{self.algorithm} has no option {name}, so it cannot be {value}; leave it out."
                 )
-        return options
+        wanted = {"deterministic_eval": self.deterministic_eval}
+        return {name: value for name, value in wanted.items() if name in known}
 
     def _spec(self, env_kwargs: Mapping[str, Any]) -> EnvSpec:
         return EnvSpec(
