@@ -13,7 +13,7 @@ import numpy as np
 
 from arlbench.core import memory
 from arlbench.core.algorithms.algorithm import Batch
-from arlbench.core.algorithms.pacing import Pacer
+from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.core.stopwatch import process_clock
 from arlbench.population.mapped import Outcome, Seconds, member_result, state_of
 from arlbench.population.members import MemberTask
