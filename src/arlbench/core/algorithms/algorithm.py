@@ -12,7 +12,7 @@ import numpy as np
 from ConfigSpace import Configuration, ConfigurationSpace
 
 from arlbench.core.algorithms.evaluation import EpisodeOutcomes, play_episodes
-from arlbench.core.environments import Environment
+from arlbench.core.environments import Environment, EnvListing
 
 
 class UpdateStatistic(NamedTuple):
@@ -175,6 +175,11 @@ class Algorithm(abc.ABC):
     @abc.abstractmethod
     def forecast(self) -> Forecast:
         """What trainings with the present configuration would take."""
+
+    @staticmethod
+    def cannot_learn(listing: EnvListing) -> str | None:
+        """Why it cannot learn in a listed environment, in words; None where it can."""
+        return None
 
     @staticmethod
     def options_to_share(algorithms: Sequence[Algorithm]) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ import importlib
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.checks import known_names
 
+DEFAULT_ALGORITHM = "dqn"
+
 _ALGORITHMS = {"dqn": ("arlbench.core.algorithms.dqn", "DQN")}
 
 

@@ -8,9 +8,27 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
-from arlbench.core.environments import Environment
+from arlbench.core.environments import Environment, EnvListing
 from arlbench.core.observations import ACTION_MASK, has_action_mask
 from arlbench.errors import ConfigurationError, ConsumedStateError, UnknownEnvironmentError
+
+# What kinds of actions are called that a network has no output for each of.
+_ACTIONS = {
+    "Box": "continuous actions",
+    "MultiDiscrete": "an action consists of several choices",
+    "MultiBinary": "an action consists of several choices",
+}
+
+
+def cannot_learn(listing: EnvListing) -> str | None:
+    """Why DQN cannot learn in a listed environment, in words; None where it can."""
+    if listing.n_actions is not None or listing.action_kind is None:
+        return None
+    return _in_words(listing.action_kind)
+
+
+def _in_words(action_kind: str) -> str:
+    return _ACTIONS.get(action_kind, f"actions of the kind {action_kind}")
 
 
 def environments(env: Any, eval_env: Any) -> None:
@@ -27,9 +45,10 @@ def learnable(env: Any, role: str) -> None:
             f"{role} must be an Environment, as make_env returns, not a {type(env).__name__}."
         )
     if not isinstance(env.action_space, spaces.Discrete):
+        reason = _in_words(type(env.action_space).__name__)
         raise UnknownEnvironmentError(
-            f"{env.env_name} has actions of the kind {type(env.action_space).__name__}, and DQN "
-            "needs a Discrete action space."
+            f"DQN cannot learn in {env.env_name} ({reason}), because it needs a Discrete action "
+            "space; choose another environment ('arlbench envs' lists them)."
         )
     if env.action_space.start != 0:
         raise UnknownEnvironmentError(

@@ -63,6 +63,7 @@ class DQN(Algorithm):
     environment_parts = checkpoint.ENVIRONMENT_PARTS
     tracked_parts = checkpoint.TRACKED_PARTS
     batch_class = DQNBatch
+    cannot_learn = staticmethod(checks.cannot_learn)
 
     def __init__(
         self,
@@ -103,9 +104,8 @@ class DQN(Algorithm):
         """
         self.env, self.eval_env = env, env if eval_env is None else eval_env
         checks.environments(self.env, self.eval_env)
-        self.deterministic_eval = bool(deterministic_eval)
         self.eval_eps = float(hyperparameters.check_probability("eval_eps", eval_eps))
-        self.cnn_policy = bool(cnn_policy)
+        self.deterministic_eval, self.cnn_policy = bool(deterministic_eval), bool(cnn_policy)
         self.track_trajectories, self.track_metrics = bool(track_trajectories), bool(track_metrics)
         self.track_statistics = bool(track_statistics)
         self.batch_sizes = sharing.check_batch_sizes(batch_sizes)
