@@ -43,7 +43,7 @@ class SweepDesign:
         n_total_timesteps: Environment steps of each training.
         n_eval_steps: Evaluations of each training.
         n_eval_episodes: Episodes of each evaluation.
-        eval_env_spec: Where it is evaluated; None for ``env_spec.for_evaluation()``.
+        eval_env_spec: Where it is evaluated; None for ``evaluation_spec(env_spec)``.
         origin: How the configurations were found.
         versions: The packages that the sweep was begun with; those of now where empty.
         schema_version: Of the folder's files.

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from arlbench.core.algorithms.dqn import DQN
-from arlbench.core.environments import make_env_from_spec
+from arlbench.core.environments import evaluation_spec, make_env_from_spec
 from arlbench.population import (
     MemberResult,
     PopulationProgress,
@@ -73,7 +73,7 @@ def check(design: SweepDesign, memory_limit_gib: float) -> None:
     """
     largest = max(design.configs, key=lambda config: config["buffer_size"])
     hpo_config, nas_config = split(largest)
-    specs = design.env_spec, design.eval_env_spec or design.env_spec.for_evaluation()
+    specs = design.env_spec, design.eval_env_spec or evaluation_spec(design.env_spec)
     env, eval_env = (make_env_from_spec(spec) for spec in specs)
     algorithm = DQN(
         hpo_config,

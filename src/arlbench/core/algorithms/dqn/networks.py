@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from gymnasium import spaces
 
-from arlbench.core.algorithms.dqn.dense import Dense
+from arlbench.core.algorithms.layers import Dense
 from arlbench.core.algorithms.dqn.models import (
     ACTIVATION_FUNCTIONS,
     CNNQ,
