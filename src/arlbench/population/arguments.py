@@ -74,9 +74,7 @@ def lengths_of_each(
     ]
 
 
-def timesteps_before_of_each(
-    given: int | Sequence[int] | None, n_configs: int
-) -> list[int | None]:
+def timesteps_before_of_each(given: int | Sequence[int] | None, n_configs: int) -> list[int | None]:
     """Budgets of earlier parts of each configuration's run, ``[n_configs]``; None has none."""
     if given is None:
         return [None] * n_configs

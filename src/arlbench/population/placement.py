@@ -12,9 +12,7 @@ Placement = Literal["auto", "sequential", "batched", "mapped"]
 _PLACEMENTS = ("auto", "sequential", "batched", "mapped")
 
 
-def choose_placement(
-    asked: str, uses_host: bool, on_cpu: bool
-) -> Literal["sequential", "batched"]:
+def choose_placement(asked: str, uses_host: bool, on_cpu: bool) -> Literal["sequential", "batched"]:
     """Whether members train one after another in each process, or many as one program.
 
     Args:

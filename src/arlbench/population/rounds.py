@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -52,7 +53,7 @@ class _Member:
         self.done = self.plan.done_iterations
         empty = np.zeros((0, task.lengths.n_eval_episodes), np.float32)
         self.eval_rewards = empty if progress is None else progress.eval_rewards
-        self.ended = False
+        self.ended = len(self.eval_rewards) == self.plan.n_eval_steps
 
     def _planned(self, progress: TrainingProgress | None) -> Plan:
         lengths, before = self.task.lengths, self.task.timesteps_before
@@ -63,8 +64,8 @@ class _Member:
 
     @property
     def next_evaluation(self) -> int:
-        """The iteration after which it is evaluated next; the last one if none is left."""
-        return int(self.plan.evaluate_after[len(self.eval_rewards) :][:1].sum()) or self.done
+        """The iteration after which it is evaluated next, if it has not ended."""
+        return int(self.plan.evaluate_after[len(self.eval_rewards)])
 
     @property
     def progress(self) -> MemberProgress:
@@ -106,6 +107,9 @@ class Rounds:
         """Trains until every member has ended, or until training should stop."""
         try:
             state = self._batch.prepare(self._first_state())
+            # Those that an earlier call has trained to the end, without anyone hearing of it.
+            for i in map(int, np.flatnonzero(~self._active)):
+                self._end(i, state, diverged=False)
             while self._active.any() and not self._tracker.stopped.is_set():
                 state, stopped = self._advance(state)
                 if not stopped:
@@ -151,9 +155,8 @@ class Rounds:
 
     def _remaining(self) -> np.ndarray:
         """Iterations of each member until its next evaluation, ``[M]``."""
-        return np.array(
-            [0 if member.ended else member.next_evaluation - member.done for member in self._members]
-        )
+        members = self._members
+        return np.array([0 if m.ended else m.next_evaluation - m.done for m in members])
 
     def _report(self) -> bool:
         running = [member for member in self._members if not member.ended]
@@ -198,7 +201,7 @@ class Rounds:
         for i, member in enumerate(self._members):
             if not member.ended:
                 save = member.saved.save_if_due if due else member.saved.save_now
-                save(lambda i=i: self._position(i, state))
+                save(functools.partial(self._position, i, state))
 
     def _position(self, i: int, state: State) -> Position:
         member = self._members[i]

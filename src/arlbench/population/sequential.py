@@ -33,9 +33,7 @@ class Listener(NamedTuple):
     on_notice: Callable[[str], None]
 
 
-def train_member(
-    task: MemberTask, listener: Listener, ahead: Ahead = None
-) -> MemberResult | None:
+def train_member(task: MemberTask, listener: Listener, ahead: Ahead = None) -> MemberResult | None:
     """Trains a member; None if ``listener`` stopped it before its end.
 
     Args:

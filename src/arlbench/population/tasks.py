@@ -142,9 +142,7 @@ def _make(
         raise ConfigurationError(f"Configuration {index}: {error}") from None
 
 
-def _options_to_share(
-    algorithms: Sequence[AnyAlgorithm], problem: Problem
-) -> list[dict[str, Any]]:
+def _options_to_share(algorithms: Sequence[AnyAlgorithm], problem: Problem) -> list[dict[str, Any]]:
     """Options with which these have as few programs as they can; the problem's go before."""
     shared = problem.algorithm_class.options_to_share(algorithms)
     return [{k: v for k, v in of_one.items() if k not in problem.options} for of_one in shared]
