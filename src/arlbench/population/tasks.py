@@ -15,7 +15,6 @@ from arlbench.population.placement import choose_placement
 from arlbench.population.saving import MemberSaving
 
 
-
 class Population(NamedTuple):
     """The members to train.
 
@@ -94,8 +93,8 @@ def plan(configs: Sequence[Trained], request: Request) -> Population:
         algorithm.plan(of_one.lengths).total_timesteps
         for algorithm, of_one in zip(algorithms, configs, strict=True)
     ]
-    # Those of all configurations, also where only some are trained: an interrupted sweep
-    # goes on with the same shapes.
+    # Those of all configurations, even if only some are trained: the rest of a population
+    # then has the same shapes.
     init_options = problem.algorithm_class.shared_init_options(
         algorithms, totals, list(request.parts.values()), request.init_options
     )

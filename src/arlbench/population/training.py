@@ -65,8 +65,7 @@ def train_population(
         placement: ``"sequential"`` trains members one after another in each process,
             ``"batched"`` many at a time as one program; ``"auto"`` batches on accelerators,
             unless an environment steps in Python.
-        init_options: Options of the algorithm's ``init``, such as a capacity, which are
-            raised to what the largest member needs.
+        init_options: Options of the algorithm's ``init``; what members need goes before.
         memory_limit_gib: Refuse members that would take more, each; an option of the
             problem goes before.
         keep_params: Whether results hold the final parameters.
