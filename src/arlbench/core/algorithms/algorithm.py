@@ -14,7 +14,7 @@ from ConfigSpace import Configuration, ConfigurationSpace
 
 from arlbench.core import memory
 from arlbench.core.algorithms.declarations import Declarations, positive
-from arlbench.core.algorithms.harness import ahead, programs, training, validation
+from arlbench.core.algorithms.harness import ahead, programs, segments, training, validation
 from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes, play_episodes
 from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.core.algorithms.harness.plan import Lengths, Plan, make_plan
@@ -373,7 +373,7 @@ class Algorithm(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         validation.not_consumed(runner_state)
         n = positive_whole("n_eval_episodes", n_eval_episodes)
         is_traced = validation.is_traced((runner_state, self.hp))
-        play = training.evaluate if is_traced else programs.evaluate
+        play: Any = segments.evaluate if is_traced else programs.evaluate
         return play(self.structure.agent, n, runner_state, self.hp)[0]
 
     def play(

@@ -188,9 +188,7 @@ def declared(cls: type) -> dict[str, Hyperparameter]:
         cls: Its fields are annotated ``Annotated[Any, declaration]``.
     """
     hints = get_type_hints(cls, include_extras=True)
-    return {
-        name: dataclasses.replace(get_args(hint)[1], name=name) for name, hint in hints.items()
-    }
+    return {name: dataclasses.replace(get_args(hint)[1], name=name) for name, hint in hints.items()}
 
 
 def config_space(name: str, declarations: Declarations, seed: int | None) -> ConfigurationSpace:

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import numpy as np
-
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
 from flax.core.frozen_dict import FrozenDict, unfreeze
 

@@ -99,9 +99,7 @@ def resolve_hpo(
     Raises:
         ConfigurationError: If a name is unknown or a value impossible.
     """
-    return ReadOnlyConfig(
-        declarations.resolve(given, HYPERPARAMETERS, "hyperparameter", current)
-    )
+    return ReadOnlyConfig(declarations.resolve(given, HYPERPARAMETERS, "hyperparameter", current))
 
 
 def resolve_nas(given: Configuration | Mapping[str, Any] | None) -> ReadOnlyConfig:

@@ -43,7 +43,7 @@ from arlbench.core.algorithms.dqn.updates import (
     with_learning_rate,
 )
 from arlbench.core.algorithms.harness.recording import record_step, record_update
-from arlbench.core.algorithms.harness.structure import Carry, Inputs, Learning
+from arlbench.core.algorithms.harness.structure import Carry, Inputs, Learning, State
 from arlbench.core.buffers import replay
 from arlbench.core.lockstep import Active
 from arlbench.core.randomness import BLOCK, Block, Stream, current_block, no_block, row
@@ -83,7 +83,7 @@ class Preparation:
 
     prioritised: bool
 
-    def __call__(self, hp: TracedHyperparameters, state: DQNState) -> DQNState:
+    def __call__(self, hp: TracedHyperparameters, state: State) -> DQNState:
         runner, buffer = state
         buffer = replay.resize(buffer, logical_size(hp, buffer))
         if self.prioritised:
@@ -147,9 +147,7 @@ class Structure(Learning):
         )
         epsilon = exploration(inputs, agent.env.n_envs, step)
         action = agent.epsilon_greedy(q, runner.obs, now.actions, epsilon)
-        env_state, (obs, reward, done, info) = agent.env.step(
-            runner.env_state, action, now.env_key
-        )
+        env_state, (obs, reward, done, info) = agent.env.step(runner.env_state, action, now.env_key)
         stored = StoredTransition(
             runner.obs, action, reward, info["final_observation"], info["terminated"]
         )
@@ -183,9 +181,7 @@ class Structure(Learning):
             carry = lockstep.repeat(n, step, carry, inputs.axis)
         return carry
 
-    def gradient_step(
-        self, inputs: Inputs, batch_size: int, carry: Carry, active: Active
-    ) -> Carry:
+    def gradient_step(self, inputs: Inputs, batch_size: int, carry: Carry, active: Active) -> Carry:
         """One update on a fresh batch of this many transitions."""
         hp, agent = inputs.hp, self.agent
         runner, buffer = carry.state
