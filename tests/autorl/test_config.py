@@ -69,7 +69,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "nothing": ({"objectives": []}, "objectives is empty"),
     "mapping": ({"env_kwargs": 3}, "env_kwargs must be a mapping, not 3"),
     "wrappers": ({"wrappers": "clip_reward"}, "wrappers must be a list of pairs"),
-    "wrapper": ({"wrappers": [["clip_reward"]]}, "a name and its settings.*'clip_reward'.* not one"),
+    "wrapper": ({"wrappers": [["clip_reward"]]}, "its settings.*'clip_reward'.* not one"),
     "direction": ({"optimize_objectives": "up"}, "must be 'upper' or 'lower', not 'up'"),
     "objective": ({"objectives": ["reward_men"]}, "objective 'reward_men'.*'reward_mean'"),
     "feature": ({"state_features": ["grad_inf"]}, "state feature 'grad_inf'.*'grad_info'"),

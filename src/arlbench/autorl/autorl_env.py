@@ -206,7 +206,8 @@ class AutoRLEnv(gymnasium.Env):
         usual = [getattr(self._settings, name) for name in Lengths._fields[: len(given)]]
         pairs = zip(given, usual, strict=True)
         lengths = [default if own is None else own for own, default in pairs]
-        return Lengths.checked(*lengths, self._settings.schedule_timesteps)
+        horizon = self._settings.schedule_timesteps
+        return Lengths.checked(*lengths, schedule_timesteps=horizon)
 
     def _loaded(self, path: str | Path, schedule: Schedule) -> tuple[Schedule, dict[str, Any]]:
         """The schedule with the learner of a checkpoint, and its hyperparameters."""
