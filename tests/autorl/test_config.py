@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from arlbench.autorl import AutoRLConfig, AutoRLEnv
+from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.algorithms.dqn.learning import Structure
 from arlbench.errors import ArlbenchError, ConfigurationError
 from schedules import TINY
 
@@ -139,6 +141,31 @@ def test_the_problem_is_what_the_settings_say() -> None:
     assert problem.nas_config == {"hidden_size": 8}
     assert problem.options == {"deterministic_eval": False}
     assert problem.lengths == (1000, 4, 5, 5000)
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "message"),
+    [
+        ({"deterministic_eval": False}, "dqn has no option deterministic_eval, so it cannot be F"),
+        ({"cnn_policy": True}, "dqn has no option cnn_policy, so it cannot be True"),
+    ],
+)
+def test_what_the_algorithm_cannot_do_is_refused(
+    asked_for: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DQN, "option_names", lambda: ("memory_limit_gib",))
+    assert AutoRLConfig.of(TINY).problem.options == {}
+    with pytest.raises(ConfigurationError, match=message):
+        _ = AutoRLConfig.of({**TINY, **asked_for}).problem
+
+
+def test_a_feature_of_what_the_algorithm_does_not_tell_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Structure, "statistics", ("loss",))
+    AutoRLEnv({**TINY, "state_features": ["loss_info"]})
+    with pytest.raises(ConfigurationError, match="'grad_info' needs the grad_norm of each update"):
+        AutoRLEnv({**TINY, "state_features": ["loss_info", "grad_info"]})
 
 
 def test_other_libraries_configurations_are_read(request: pytest.FixtureRequest) -> None:
