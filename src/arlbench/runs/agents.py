@@ -13,7 +13,7 @@ from arlbench.core import checkpoints
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.registry import algorithm_class
-from arlbench.core.environments import EnvSpec, make_env_from_spec
+from arlbench.core.environments import EnvSpec, evaluation_spec, make_env_from_spec
 from arlbench.errors import CheckpointError, ConfigurationError, RunFolderError
 from arlbench.runs.folder import RunFiles
 from arlbench.runs.settings import RunSettings
@@ -160,7 +160,7 @@ def _in_run(files: RunFiles, run_seed: int | None) -> StoredAgents:
     return StoredAgents(
         files.path / "play",
         DQN.name,
-        settings.env_spec.for_evaluation(),
+        evaluation_spec(settings.env_spec),
         settings.hpo_config,
         settings.nas_config,
         tuple(agents),
@@ -205,7 +205,7 @@ def _of_checkpoint(path: Path, note: str) -> StoredAgents:
     return StoredAgents(
         path.parent / f"play-{path.name}",
         saved["algorithm"],
-        EnvSpec(**saved["env_spec"]).for_evaluation(),
+        evaluation_spec(EnvSpec(**saved["env_spec"])),
         saved["hpo_config"],
         saved["nas_config"],
         (_stored(path, path.name, saved["info"]),),

@@ -9,7 +9,7 @@ from typing import Any
 
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.checks import known_names, positive_whole
-from arlbench.core.environments import EnvSpec, make_env_from_spec
+from arlbench.core.environments import EnvSpec, evaluation_spec, make_env_from_spec
 from arlbench.errors import ConfigurationError
 from arlbench.runs.tuned import Tuned, tuned_for
 
@@ -50,7 +50,7 @@ class RunSettings:
         return DQN(
             self.hpo_config,
             make_env_from_spec(self.env_spec),
-            make_env_from_spec(self.env_spec.for_evaluation()),
+            make_env_from_spec(evaluation_spec(self.env_spec)),
             cnn_policy=self.env_spec.cnn_policy,
             nas_config=self.nas_config,
             memory_limit_gib=self.memory_limit_gib,
