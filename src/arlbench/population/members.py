@@ -77,7 +77,7 @@ class MemberTask(NamedTuple):
     saving: MemberSaving | None
     attempts: int = 0
 
-    def make_algorithm(self) -> Algorithm[Any, Any, Any]:
+    def make_algorithm(self) -> Algorithm:
         """The algorithm, in newly made environments."""
         return self.problem.make_algorithm(self.config, **self.options)
 

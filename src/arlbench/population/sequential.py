@@ -76,7 +76,7 @@ def train_member(task: MemberTask, listener: Listener, ahead: Ahead = None) -> M
     return member_result(task, algorithm, outcome, before + watch.seconds)
 
 
-def state_of(algorithm: Algorithm[Any, Any, Any], task: MemberTask) -> State:
+def state_of(algorithm: Algorithm, task: MemberTask) -> State:
     """The state with which a member begins, or from which it continues."""
     if task.parts is not None:
         return algorithm.restore(checkpoints.on_device(task.parts))
@@ -85,7 +85,7 @@ def state_of(algorithm: Algorithm[Any, Any, Any], task: MemberTask) -> State:
 
 def member_result(
     task: MemberTask,
-    algorithm: Algorithm[Any, Any, Any],
+    algorithm: Algorithm,
     outcome: TrainingOutcome,
     seconds: Seconds,
 ) -> MemberResult:

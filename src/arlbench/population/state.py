@@ -62,7 +62,7 @@ class PopulationState:
         checkpoints.write_checkpoint(Path(path), trees, {"members": names})
 
     @classmethod
-    def load(cls, path: str | Path, algorithm: Algorithm[Any, Any, Any]) -> PopulationState:
+    def load(cls, path: str | Path, algorithm: Algorithm) -> PopulationState:
         """Reads what :meth:`save` has written.
 
         Args:

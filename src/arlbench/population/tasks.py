@@ -14,8 +14,6 @@ from arlbench.population.members import Keeping, MemberId, MemberTask
 from arlbench.population.placement import choose_placement
 from arlbench.population.saving import MemberSaving
 
-#: An algorithm, whatever it is.
-AnyAlgorithm = Algorithm[Any, Any, Any]
 
 
 class Population(NamedTuple):
@@ -128,25 +126,25 @@ def plan(configs: Sequence[Trained], request: Request) -> Population:
 
 def _make_all(
     configs: Sequence[Trained], options: Sequence[Mapping[str, Any]], problem: Problem
-) -> list[AnyAlgorithm]:
+) -> list[Algorithm]:
     pairs = zip(configs, options, strict=True)
     return [_make(i, problem, of_one.config, own) for i, (of_one, own) in enumerate(pairs)]
 
 
 def _make(
     index: int, problem: Problem, config: Mapping[str, Any], options: Mapping[str, Any]
-) -> AnyAlgorithm:
+) -> Algorithm:
     try:
         return problem.make_algorithm(config, **options)
     except ConfigurationError as error:
         raise ConfigurationError(f"Configuration {index}: {error}") from None
 
 
-def _options_to_share(algorithms: Sequence[AnyAlgorithm], problem: Problem) -> list[dict[str, Any]]:
+def _options_to_share(algorithms: Sequence[Algorithm], problem: Problem) -> list[dict[str, Any]]:
     """Options with which these have as few programs as they can; the problem's go before."""
     shared = problem.algorithm_class.options_to_share(algorithms)
     return [{k: v for k, v in of_one.items() if k not in problem.options} for of_one in shared]
 
 
-def _check_parts(keeping: Keeping, algorithm: AnyAlgorithm) -> None:
+def _check_parts(keeping: Keeping, algorithm: Algorithm) -> None:
     known_names(keeping.parts, algorithm.checkpoint_template(), "part of a checkpoint")

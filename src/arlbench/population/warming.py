@@ -21,7 +21,7 @@ from arlbench.core.algorithms.harness.structure import InitOptions, as_static
 
 
 def warm(
-    algorithm: Algorithm[Any, Any, Any],
+    algorithm: Algorithm,
     init_options: Mapping[str, Any],
     n_eval_episodes: int,
     backwards: bool,
@@ -46,7 +46,7 @@ def warm(
 class _ByStructure:
     """An algorithm that equals all others of its structure."""
 
-    def __init__(self, algorithm: Algorithm[Any, Any, Any]) -> None:
+    def __init__(self, algorithm: Algorithm) -> None:
         self.algorithm = algorithm
         self._structure: Hashable = algorithm.structure
 
