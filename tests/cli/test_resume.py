@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arlbench.core.algorithms.pacing import Pacer
 
 from arlbench.cli import display
+from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.runs.run import RunProgress
 from in_process import arlbench
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from arlbench.core.algorithms.evaluation import play_episodes
+from arlbench.core.algorithms.harness.evaluation import play_episodes
 from arlbench.core.randomness import Stream, stream_key
 from arlbench.errors import RenderingError
 from arlbench.runs.agents import find_agents, load_agent

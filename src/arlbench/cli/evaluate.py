@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 if TYPE_CHECKING:
-    from arlbench.core.algorithms.evaluation import EpisodeOutcomes
+    from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes
     from arlbench.report.statistics import MeanInterval
     from arlbench.runs.agents import StoredAgents
 
@@ -182,7 +182,7 @@ def _explanation(rows: list[Row]) -> str:
 
 def _cap_note(rows: list[Row]) -> str:
     """A sentence about episodes that would not end; empty where all did."""
-    from arlbench.core.algorithms.evaluation import EPISODE_STEP_CAP
+    from arlbench.core.algorithms.harness.evaluation import EPISODE_STEP_CAP
 
     n_cut = int((rows[-1].outcomes.lengths >= EPISODE_STEP_CAP).sum())
     return f"{n_cut} episodes were cut off after {EPISODE_STEP_CAP:,} steps." if n_cut else ""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from arlbench.core.algorithms.algorithm import Algorithm
-from arlbench.core.algorithms.evaluation import EpisodeOutcomes
+from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes
 from arlbench.core.environments import Environment, VectorisedEnvironment
 from arlbench.core.randomness import Stream, stream_key
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from arlbench.core.algorithms.algorithm import TrainingProgress
 from arlbench.core.algorithms.dqn import DQN, DQNState
-from arlbench.core.stopwatch import CompilationClock
+from arlbench.core.stopwatch import process_clock
 from arlbench.errors import DivergenceError, RunFolderError
 from arlbench.runs.folder import RunFolder
 from arlbench.runs.saving import Elapsed, RunCheckpoints, RunPosition, Saving, load_position
@@ -102,7 +102,7 @@ class Run:
         self._algorithm = algorithm
         self._on_progress = on_progress
         self._checkpoints = checkpoints
-        self._clock = CompilationClock()
+        self._compiled_before = process_clock().seconds
         self._begin = time.perf_counter()
         self._elapsed_before = Elapsed()
         self._returns: dict[int, np.ndarray] = {}
@@ -206,7 +206,7 @@ class Run:
     @property
     def _elapsed(self) -> Elapsed:
         seconds = time.perf_counter() - self._begin
-        before, compiling = self._elapsed_before, self._clock.seconds
+        before, compiling = self._elapsed_before, process_clock().seconds - self._compiled_before
         training = max(seconds - compiling, 0.0)
         return Elapsed(before.compiling + compiling, before.training + training)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from arlbench.autorl.checkpointing import Checkpointer
+from arlbench.core.algorithms.checkpointing import Checkpointer
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.environments import make_env_from_spec
 from arlbench.core.environments.adapters.instances import INSTANCES
