@@ -118,7 +118,8 @@ def test_every_sampled_configuration_resolves_to_its_own_values(seed):
         space = make(seed)
         for config in space.sample_configuration(20):
             resolved = resolve(config, declarations, "hyperparameter")
-            assert list(resolved) == list(space)
+            assert list(resolved) == list(declarations)
+            assert set(resolved) == set(space)
             for name, value in resolved.items():
                 expected = config[name] if name in config else default_of(name)
                 assert value == expected
