@@ -53,10 +53,9 @@ MAY_IMPORT_IN_CORE = {
     "randomness": {"lockstep"},
     ".": set(),
     "buffers": {"lockstep"},
-    "environments": {"checks", "lazy_imports"},
-    "wrappers": {"checks", "environments", "observations"},
+    "environments": {"checks", "lazy_imports", "observations"},
     "checkpoints": set(),
-    "algorithms": {"buffers", "checkpoints", "environments", "wrappers", *CORE_TOOLS},
+    "algorithms": {"buffers", "checkpoints", "environments", *CORE_TOOLS},
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from arlbench.core.wrappers import registry
+from arlbench.core.environments.wrappers import registry
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -261,7 +261,9 @@ def test_an_unwritable_folder_is_named(monkeypatch, capfd) -> None:
 
 
 def test_a_library_that_is_missing_names_its_extra(monkeypatch, capsys) -> None:
-    monkeypatch.delitem(sys.modules, "arlbench.core.environments.jumanji_adapter", raising=False)
+    monkeypatch.delitem(
+        sys.modules, "arlbench.core.environments.adapters.jumanji_adapter", raising=False
+    )
     monkeypatch.setitem(sys.modules, "jumanji", None)
     monkeypatch.setattr(sys, "argv", ["arlbench", "train", "Maze-v0"])
     with pytest.raises(SystemExit) as exit_info:

@@ -15,7 +15,7 @@ import pytest
 from arlbench import DQN
 from arlbench.cli import main
 from arlbench.cli.arguments import parse_wrappers
-from arlbench.core.environments import EnvSpec, make_env_from_spec
+from arlbench.core.environments import EnvSpec, evaluation_spec, make_env_from_spec
 from arlbench.errors import ConfigurationError
 from arlbench.sweeps.store import read_design, read_table
 
@@ -54,7 +54,7 @@ def single() -> np.ndarray:
     dqn = DQN(
         {"learning_starts": 64},
         make_env_from_spec(SPEC),
-        make_env_from_spec(SPEC.for_evaluation()),
+        make_env_from_spec(evaluation_spec(SPEC)),
         nas_config={"hidden_size": 8},
     )
     _, result = dqn.train(*dqn.init(jax.random.key(0), capacity=1024), 1024, 2, 3)

@@ -122,9 +122,7 @@ class Problem:
         resolved = resolve(whole, self.declarations, "hyperparameter")
         return without_inactive(resolved, self.declarations)
 
-    def make_algorithm(
-        self, config: Mapping[str, Any] | None = None, **options: Any
-    ) -> Algorithm:
+    def make_algorithm(self, config: Mapping[str, Any] | None = None, **options: Any) -> Algorithm:
         """The algorithm, bound to newly made environments.
 
         Args:

@@ -11,7 +11,7 @@ import numpy as np
 
 from arlbench.core import checkpoints
 from arlbench.core.algorithms.algorithm import Algorithm, TrainingProgress, UpdateStatistic
-from arlbench.core.algorithms.saving import collect
+from arlbench.core.algorithms.checkpointing import collect
 from arlbench.core.stopwatch import process_clock
 from arlbench.errors import DivergenceError
 from arlbench.population.members import MemberResult, MemberTask

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.checkpointing import BUFFER
 from arlbench.core.algorithms.registry import algorithm_class
-from arlbench.core.algorithms.saving import BUFFER
 from arlbench.core.checks import known_names
 from arlbench.core.environments import EnvSpec
 from arlbench.errors import ConfigurationError

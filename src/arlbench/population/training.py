@@ -11,7 +11,7 @@ import numpy as np
 from ConfigSpace import Configuration
 
 from arlbench.core.checks import positive_whole
-from arlbench.core.environments import EnvSpec
+from arlbench.core.environments import EnvSpec, evaluation_spec
 from arlbench.errors import ConfigurationError
 from arlbench.population import checks
 from arlbench.population import tasks as planning
@@ -65,7 +65,7 @@ def train_population(
         n_total_timesteps: Environment steps, for all or one a configuration.
         n_eval_steps: Evaluations of each member, at equal distances.
         n_eval_episodes: Episodes of each evaluation.
-        eval_env_spec: Where to evaluate; ``env_spec.for_evaluation()`` where None.
+        eval_env_spec: Where to evaluate; ``evaluation_spec(env_spec)`` where None.
         nas_config: Architecture of the configurations that do not say.
         options: Further settings of the algorithm, such as ``deterministic_eval``. Give
             ``batch_sizes`` where calls with other batch sizes follow: a program is made
@@ -98,7 +98,7 @@ def train_population(
     request = planning.Request(
         algorithm=algorithm,
         env_spec=env_spec,
-        eval_env_spec=env_spec.for_evaluation() if eval_env_spec is None else eval_env_spec,
+        eval_env_spec=evaluation_spec(env_spec) if eval_env_spec is None else eval_env_spec,
         nas_config=nas_config or {},
         options={
             "memory_limit_gib": memory_limit_gib,

@@ -13,6 +13,7 @@ from arlbench.core.environments import (
     Environment,
     EnvListing,
     EnvSpec,
+    evaluation_spec,
     find_framework,
     library_version,
     list_environments,
@@ -163,3 +164,16 @@ def test_the_version_of_a_library_is_that_of_its_distribution() -> None:
     register_framework("absent", "no_such_module_at_all", "the-distribution")
     assert library_version("xland") == {"xminigrid": metadata.version("xminigrid")}
     assert library_version("absent") == library_version("unheard_of") == {}
+
+
+def test_an_evaluation_leaves_out_what_is_for_training_only() -> None:
+    plain = EnvSpec("gymnax", "CartPole-v1", 2, {"max_steps_in_episode": 50})
+    stack = ("frame_stack", {"n_frames": 4})
+    spec = plain.wrapped("clip_reward", {}).wrapped(*stack).wrapped("scale_reward", {"scale": 2})
+    assert evaluation_spec(spec) == plain.wrapped(*stack)
+    assert evaluation_spec(plain) == plain
+
+
+def test_an_evaluation_without_a_wrapper_that_is_unknown_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"'clip_rewards'.*Did you mean 'clip_reward'"):
+        evaluation_spec(EnvSpec("gymnax", "CartPole-v1").wrapped("clip_rewards", {}))

@@ -14,7 +14,7 @@ from ConfigSpace import Configuration, ConfigurationSpace
 
 from arlbench.core import memory
 from arlbench.core.algorithms.declarations import Declarations, positive
-from arlbench.core.algorithms.harness import ahead, programs, training, validation
+from arlbench.core.algorithms.harness import ahead, programs, segments, training, validation
 from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes, play_episodes
 from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.core.algorithms.harness.plan import Lengths, Plan, make_plan
@@ -296,8 +296,30 @@ class Algorithm(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         """
 
     def plan(self, lengths: Lengths, overshoot: int = 0) -> Plan:
-        """Iterations and evaluations of a training of these lengths; see ``harness.plan``."""
+        """Iterations and evaluations of a training of these lengths.
+
+        Args:
+            lengths: Of the training.
+            overshoot: Environment steps by which earlier parts of the same schedule passed
+                their budgets.
+        """
         return make_plan(lengths, self.steps_per_iteration, overshoot)
+
+    def plan_of(
+        self,
+        state: State,
+        lengths: Lengths,
+        timesteps_before: int | None = None,
+        progress: TrainingProgress | None = None,
+    ) -> Plan:
+        """The plan of a call of :meth:`train` with these arguments."""
+        overshoot: Any = 0
+        if timesteps_before is not None:
+            done_here = 0 if progress is None else progress.timesteps
+            step = state[0].global_step
+            step = step if validation.is_traced(step) else int(step)
+            overshoot = step * self.env.n_envs - done_here - timesteps_before
+        return make_plan(lengths, self.steps_per_iteration, overshoot, progress)
 
     def rehearsals(
         self, init_options: Mapping[str, Any], n_eval_episodes: int
@@ -319,18 +341,39 @@ class Algorithm(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
 
     # Acting and training.
 
-    @abc.abstractmethod
     def predict(
-        self, runner_state: RunnerT, obs: Any, rng: chex.PRNGKey | None, deterministic: bool = True
+        self,
+        runner_state: RunnerT,
+        obs: Any,
+        rng: chex.PRNGKey | None,
+        deterministic: bool = True,
     ) -> jax.Array:
-        """Actions for a batch of observations."""
+        """Predict action(s) based on the current observation(s).
+
+        Args:
+            runner_state: Algorithm runner state.
+            obs: Observations, leaves ``[B, ...]``, as the environment gives them.
+            rng: A key; None will do if the action is deterministic.
+            deterministic: Act greedily; otherwise as in an evaluation that explores.
+
+        Returns:
+            Actions, ``[B, ...]``.
+
+        Raises:
+            ConfigurationError: If a random action is asked for without a key.
+        """
+        validation.not_consumed(runner_state)
+        validation.batch_of("obs", obs, _example_observation(self.env))
+        key = None if deterministic else typed_key(rng)
+        agent = self.structure.agent
+        return programs.act(agent, runner_state, self.hp, obs, key, bool(deterministic))
 
     def evaluate(self, runner_state: RunnerT, n_eval_episodes: int = 10) -> jax.Array:
         """Undiscounted returns of whole episodes in ``eval_env``, ``[n_eval_episodes]``."""
         validation.not_consumed(runner_state)
         n = positive_whole("n_eval_episodes", n_eval_episodes)
         is_traced = validation.is_traced((runner_state, self.hp))
-        play = training.evaluate if is_traced else programs.evaluate
+        play: Any = segments.evaluate if is_traced else programs.evaluate
         return play(self.structure.agent, n, runner_state, self.hp)[0]
 
     def play(
@@ -404,8 +447,7 @@ class Algorithm(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
             runner_state._replace(rng=key),  # type: ignore[attr-defined]  # a named tuple
             buffer_state,
         )
-        overshoot = self._overshoot(runner_state, progress, timesteps_before)
-        plan = make_plan(lengths, self.steps_per_iteration, overshoot, progress)
+        plan = self.plan_of(state, lengths, timesteps_before, progress)
         if validation.is_traced((state, self.hp)):
             validation.no_progress_when_traced(progress)
             self.require_room(state, None if plan.is_traced else plan.total_timesteps)
@@ -417,17 +459,6 @@ class Algorithm(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
             self.structure, self.hp, plan, self._pacer, on_progress, progress
         )
         return loop.run(programs.unshared(state), shapes)
-
-    def _overshoot(
-        self, runner_state: RunnerT, progress: TrainingProgress | None, before: int | None
-    ) -> Any:
-        """Environment steps by which earlier parts of the schedule passed their budgets."""
-        if before is None:
-            return 0
-        done_here = 0 if progress is None else progress.timesteps
-        step = runner_state.global_step
-        step = step if validation.is_traced(step) else int(step)
-        return step * self.env.n_envs - done_here - before
 
     def _record_shapes(self, state: State, plan: Plan) -> Recorder:
         """Shapes of what a training will record.
@@ -444,6 +475,13 @@ class Algorithm(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         }
         memory.check(parts, self.memory_limit_gib, {"buffer": "", **self.memory_cures})
         return shapes
+
+
+@functools.lru_cache(maxsize=64)
+def _example_observation(env: Environment) -> Any:
+    """Shapes and dtypes of one observation."""
+    _, obs = jax.eval_shape(lambda: env.reset(jax.random.key(0)))
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), obs)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Saving an algorithm's state by parts, and going on from it.
+"""Saving an algorithm's state by parts, and continuing from it.
 
 What the parts are, the algorithm says (``Algorithm.get_checkpoint_factory``); nothing
 here knows which algorithm it is.
@@ -6,7 +6,7 @@ here knows which algorithm it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -14,16 +14,44 @@ from typing import Any, NamedTuple
 import jax
 
 from arlbench.core import checkpoints
+from arlbench.core.algorithms import descriptions
 from arlbench.core.algorithms.algorithm import Algorithm
-from arlbench.core.algorithms.saving import BUFFER, collect
-from arlbench.core.buffers import packing
+from arlbench.core.algorithms.harness.structure import State
 from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateError, did_you_mean
 
 #: Stands for every part, the buffer included.
 ALL = "all"
 
-# What a caller saves beside the parts; no algorithm may call a part so.
+#: The part that is the replay buffer, in its packed form.
+BUFFER = "buffer"
+
+# What a caller saves along with the parts; no algorithm may call a part so.
 _EXTRA = "extra"
+
+
+def collect(
+    algorithm: Algorithm,
+    state: State,
+    names: Collection[str] | None = None,
+    train_result: Any = None,
+) -> dict[str, Any]:
+    """Copies of parts of a state in ordinary memory; those that do not exist are left out.
+
+    Args:
+        algorithm: Whose state it is.
+        state: A runner state and a buffer state.
+        names: The parts; None takes all, the buffer included.
+        train_result: Of the last training, for what was recorded in it.
+    """
+    runner_state, buffer_state = state
+    factory = algorithm.get_checkpoint_factory(runner_state, train_result)
+    wanted = [name for name in factory if names is None or name in names]
+    if algorithm.env.kind == "host":
+        wanted = [name for name in wanted if name not in algorithm.environment_parts]
+    parts = {name: checkpoints.on_host(factory[name]()) for name in wanted}
+    if names is None or BUFFER in names:
+        parts[BUFFER] = algorithm.pack_buffer(buffer_state)
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 class LoadedCheckpoint(NamedTuple):
@@ -33,13 +61,13 @@ class LoadedCheckpoint(NamedTuple):
         path: Its folder.
         state: The algorithm's state, ready to be trained further.
         parts: Every tree that was saved, by name; ``buffer`` in its packed form.
-        extra: Arrays that were saved beside it, by name.
-        info: What else was saved beside it.
-        notes: Sentences about what is not as it was; empty where all is.
+        extra: Arrays that were saved with it, by name.
+        info: What else was saved with it.
+        notes: Sentences about what is not as it was; empty if all is.
     """
 
     path: Path
-    state: Any
+    state: State
     parts: Mapping[str, Any]
     extra: Mapping[str, Any]
     info: Mapping[str, Any]
@@ -79,7 +107,7 @@ class Checkpointer:
     def save(
         self,
         algorithm: Algorithm,
-        state: Any,
+        state: State,
         train_result: Any = None,
         *,
         extra: Mapping[str, Any] | None = None,
@@ -89,8 +117,7 @@ class Checkpointer:
 
         Args:
             algorithm: Whose state it is; its configuration is saved too.
-            state: ``(runner_state, buffer_state)``; an algorithm without a buffer has
-                None there.
+            state: A runner state and a buffer state.
             train_result: Of the last training, for what was recorded in it.
             extra: Arrays by name, to find again after loading.
             info: JSON values, the same.
@@ -100,7 +127,7 @@ class Checkpointer:
 
         Raises:
             ConfigurationError: If a part is unknown, or was not recorded, or if ``info``
-                is no JSON.
+                cannot be written as JSON.
             ConsumedStateError: If a later call of ``train`` has taken over the state.
             CheckpointError: If it could not be written; with ``background`` it may be
                 the checkpoint before that could not. This one is not written then.
@@ -113,9 +140,16 @@ class Checkpointer:
     def save_buffer(
         self, algorithm: Algorithm, buffer_state: Any, *, info: Mapping[str, Any] | None = None
     ) -> Path:
-        """Saves a replay buffer alone, its filled rows only, as the next checkpoint."""
+        """Saves a replay buffer alone, its filled rows only, as the next checkpoint.
+
+        Raises:
+            ConfigurationError: If the algorithm has no buffer.
+        """
         _require_memory(buffer_state)
-        return self._write({BUFFER: packing.pack(buffer_state)}, algorithm, info or {})
+        packed = algorithm.pack_buffer(buffer_state)
+        if packed is None:
+            raise ConfigurationError(f"{algorithm.name} has no buffer to save; use save.")
+        return self._write({BUFFER: packed}, algorithm, info or {})
 
     def tidy(self) -> None:
         """Removes what a writer that was killed has left in the folder."""
@@ -138,7 +172,7 @@ class Checkpointer:
 
     @property
     def newest(self) -> Path | None:
-        """The newest whole checkpoint; None where there is none yet."""
+        """The newest whole checkpoint; None if there is none yet."""
         found = checkpoints.newest_in(self.path)
         return found[0] if found else None
 
@@ -154,14 +188,16 @@ class Checkpointer:
         self.wait()
 
     @staticmethod
-    def load(path: str | Path, algorithm: Algorithm, state: Any = None) -> LoadedCheckpoint:
+    def load(
+        path: str | Path, algorithm: Algorithm, state: State | None = None
+    ) -> LoadedCheckpoint:
         """Reads a checkpoint of this algorithm.
 
         Args:
             path: A checkpoint, or a folder of several, of which the newest is read.
             algorithm: With the environment and network that were saved. Its
-                hyperparameters may differ: the state goes on under them.
-            state: Provides what was not saved; where None, a fresh state does.
+                hyperparameters may differ: the state continues under them.
+            state: Provides what was not saved; if None, a fresh state does.
 
         Raises:
             CheckpointError: If there is none, if it is damaged or of a newer format,
@@ -188,12 +224,16 @@ class Checkpointer:
         parts, _ = _read(checkpoint, algorithm, {BUFFER: template.get(BUFFER)})
         if BUFFER not in parts:
             raise CheckpointError(f"{checkpoint} holds no buffer; save it with names='all'.")
-        return packing.unpack(parts[BUFFER])
+        return algorithm.unpack_buffer(parts[BUFFER])
 
-    def _collect(self, algorithm: Algorithm, state: Any, train_result: Any) -> dict[str, Any]:
+    def _collect(self, algorithm: Algorithm, state: State, train_result: Any) -> dict[str, Any]:
         """Copies of the parts to save."""
         _require_memory(state)
-        known = [*algorithm.get_checkpoint_factory(state[0], train_result), BUFFER]
+        has_buffer = bool(jax.tree.leaves(state[1]))
+        known = [
+            *algorithm.get_checkpoint_factory(state[0], train_result),
+            *([BUFFER] if has_buffer else []),
+        ]
         for name in self.names:
             if name != ALL and name not in known:
                 raise ConfigurationError(
@@ -213,7 +253,7 @@ class Checkpointer:
     def _write(
         self, parts: Mapping[str, Any], algorithm: Algorithm, info: Mapping[str, Any]
     ) -> Path:
-        description = {**_description(algorithm), "info": checkpoints.as_json(info)}
+        description = descriptions.describe(algorithm, info)
         self.wait()
         path = self._folder.next_path()
         if self._background is None:
@@ -224,24 +264,11 @@ class Checkpointer:
 
 
 def _require_memory(state: Any) -> None:
-    """Raises where a later call of ``train`` has taken over the memory of a state."""
+    """Raises if a later call of ``train`` has taken over the memory of a state."""
     if any(isinstance(x, jax.Array) and x.is_deleted() for x in jax.tree.leaves(state)):
         raise ConsumedStateError(
             "train has taken over the memory of this state; save the one that it returned."
         )
-
-
-def _description(algorithm: Algorithm) -> dict[str, Any]:
-    """What a state belongs to, as JSON values."""
-    env = algorithm.env
-    by_hand = {"name": env.env_name, "n_envs": env.n_envs}
-    description = {
-        "algorithm": algorithm.name,
-        "hpo_config": dict(algorithm.hpo_config),
-        "nas_config": dict(algorithm.nas_config),
-        "env_spec": by_hand if env.spec is None else env.spec.to_mapping(),
-    }
-    return checkpoints.as_json(description)
 
 
 def _find(path: Path) -> tuple[Path, tuple[str, ...]]:
@@ -259,31 +286,6 @@ def _read(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parts and info of a checkpoint, if it is one of this algorithm."""
     saved = checkpoints.read_manifest(checkpoint).info
-    current = _description(algorithm)
-    if not current.keys() <= saved.keys():
-        raise CheckpointError(f"{checkpoint} is no checkpoint of an algorithm's state.")
-    if saved["algorithm"] != current["algorithm"]:
-        raise CheckpointError(
-            f"{checkpoint} was saved by {saved['algorithm']}, and this is {current['algorithm']}."
-        )
-    for kind, what in (("env_spec", "environment"), ("nas_config", "network")):
-        _require_equal(checkpoint, what, saved[kind], current[kind])
-    foreign = sorted(saved["hpo_config"].keys() ^ current["hpo_config"].keys())
-    if foreign:
-        raise CheckpointError(
-            f"{checkpoint} was saved with another hyperparameter space: {', '.join(foreign)} is on "
-            "one side only."
-        )
+    descriptions.require_fitting(checkpoint, saved, algorithm)
     parts, manifest = checkpoints.read_checkpoint(checkpoint, template)
     return parts, manifest.info["info"]
-
-
-def _require_equal(
-    checkpoint: Path, what: str, saved: Mapping[str, Any], current: Mapping[str, Any]
-) -> None:
-    for name in [*saved, *(key for key in current if key not in saved)]:
-        if saved.get(name) != current.get(name):
-            raise CheckpointError(
-                f"{checkpoint} belongs to another {what}: {name} is {saved.get(name)!r} there and "
-                f"{current.get(name)!r} here."
-            )

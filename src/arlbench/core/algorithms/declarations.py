@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, NoReturn, get_args, get_type_hints
 
 import jax
@@ -118,7 +118,7 @@ class Hyperparameter:
             ConfigurationError: If it is impossible.
         """
         value = _plain(value)
-        if isinstance(value, jax.core.Tracer):
+        if is_tracer(value):
             return self._check_tracer(value)
         if self.type is bool:
             return _to_bool(self.name, value)
@@ -129,7 +129,7 @@ class Hyperparameter:
     def as_input(self, value: Any) -> Any:
         """A checked value as an input of a program, a scalar of a fixed type."""
         dtype = _DTYPES[self.type]
-        return jnp.asarray(value, dtype) if isinstance(value, jax.core.Tracer) else dtype(value)
+        return jnp.asarray(value, dtype) if is_tracer(value) else dtype(value)
 
     def _check_tracer(self, value: Any) -> Any:
         if self.structural:
@@ -188,9 +188,7 @@ def declared(cls: type) -> dict[str, Hyperparameter]:
         cls: Its fields are annotated ``Annotated[Any, declaration]``.
     """
     hints = get_type_hints(cls, include_extras=True)
-    return {
-        name: dataclasses.replace(get_args(hint)[1], name=name) for name, hint in hints.items()
-    }
+    return {name: dataclasses.replace(get_args(hint)[1], name=name) for name, hint in hints.items()}
 
 
 def config_space(name: str, declarations: Declarations, seed: int | None) -> ConfigurationSpace:
@@ -315,20 +313,14 @@ def positive(name: str, value: Any) -> float:
     return float(in_range(name, float, value, POSITIVE))
 
 
-def traced_names(config: Mapping[str, Any], among: Collection[str] | None = None) -> list[str]:
-    """Which values of a configuration are tracers, of all or among some."""
-
-    def names() -> Iterator[str]:
-        for name, value in config.items():
-            if isinstance(value, jax.core.Tracer) and (among is None or name in among):
-                yield name
-
-    return list(names())
+def is_tracer(value: Any) -> bool:
+    """Whether a value is known only when a program that is being traced runs."""
+    return isinstance(value, jax.core.Tracer)
 
 
 def _plain(value: Any) -> Any:
     """A Python value, if it is a scalar of NumPy or JAX whose value is known."""
-    if isinstance(value, jax.core.Tracer):
+    if is_tracer(value):
         return value
     is_scalar = isinstance(value, np.generic) or (
         isinstance(value, jax.Array | np.ndarray) and value.ndim == 0

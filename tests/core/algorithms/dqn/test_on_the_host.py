@@ -13,8 +13,8 @@ import pytest
 from arlbench.autorl.checkpointing import Checkpointer
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.environments import make_env_from_spec
-from arlbench.core.environments.instances import INSTANCES
-from arlbench.core.wrappers import FrameStack
+from arlbench.core.environments.adapters.instances import INSTANCES
+from arlbench.core.environments.wrappers import FrameStack
 from arlbench.errors import ConfigurationError
 from host_probes import TOP, stairs
 from probes import CAPACITY, Walk, same_bits, small_dqn, small_state

@@ -169,9 +169,13 @@ def make_plan(
 
 def _evaluate_after(n_iterations: Any, n_eval_steps: int) -> Any:
     """``round(k * n_iterations / n_eval_steps)`` for ``k`` from 1, halves rounded up."""
-    if not isinstance(n_iterations, jax.core.Tracer):
-        k = np.arange(1, n_eval_steps + 1, dtype=np.int64)
-        return (2 * k * max(int(n_iterations), 0) + n_eval_steps) // (2 * n_eval_steps)
+    if isinstance(n_iterations, jax.core.Tracer):
+        return _evaluate_after_traced(n_iterations, n_eval_steps)
+    k = np.arange(1, n_eval_steps + 1, dtype=np.int64)
+    return (2 * k * max(int(n_iterations), 0) + n_eval_steps) // (2 * n_eval_steps)
+
+
+def _evaluate_after_traced(n_iterations: jax.Array, n_eval_steps: int) -> jax.Array:
     # In 32 bits the product would overflow: the whole multiples and the rest apart.
     k = jnp.arange(1, n_eval_steps + 1, dtype=jnp.int32)
     whole, rest = jnp.divmod(jnp.maximum(n_iterations, 0).astype(jnp.int32), n_eval_steps)

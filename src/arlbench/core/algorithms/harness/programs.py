@@ -40,9 +40,7 @@ segment = _compiled_in_place(
 evaluate = _compiled(segments.evaluate, static_argnames=("agent", "n_episodes"))
 
 
-@functools.partial(
-    _compiled, static_argnames=("preparation",), donate_argnames=("state",)
-)
+@functools.partial(_compiled, static_argnames=("preparation",), donate_argnames=("state",))
 def prepare(preparation: Callable[[Any, State], State], hp: Any, state: State) -> State:
     """The state in line with hyperparameters that may have changed since it was made."""
     return preparation(hp, state)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -66,9 +64,7 @@ def train_traced(
     def interval(carry: Any, length: Any) -> tuple[Any, jax.Array]:
         state, recorder = carry
         n = equal if length is None else length
-        state, recorder = segments.run(
-            structure, hp, plan.schedule_timesteps, state, recorder, n
-        )
+        state, recorder = segments.run(structure, hp, plan.schedule_timesteps, state, recorder, n)
         returns, _ = segments.evaluate(structure.agent, plan.n_eval_episodes, state[0], hp)
         return (state, recorder), returns
 

@@ -17,8 +17,7 @@ def environments(env: Any, eval_env: Any) -> None:
     for role, given in (("env", env), ("eval_env", eval_env)):
         if not isinstance(given, Environment):
             raise ConfigurationError(
-                f"{role} must be an Environment, as make_env returns, not a "
-                f"{type(given).__name__}."
+                f"{role} must be an Environment, as make_env returns, not a {type(given).__name__}."
             )
     same_spaces(env, eval_env)
 
