@@ -126,12 +126,16 @@ class RunFiles:
         Raises:
             RunFolderError: If a file that says so is damaged.
         """
-        kept = [seed for seed in settings.seeds if any(self.path.glob(f"*-seed-{seed}.npz"))]
+        kept = [seed for seed in settings.seeds if self.part_files(seed)]
         if not kept or (self.read_summary() or {}).get("status") == "finished":
             return kept
         evaluations = self.read_evaluations()
         n_evaluations = settings.problem.n_eval_steps
         return [seed for seed in kept if len(evaluations.get(seed, ())) >= n_evaluations]
+
+    def part_files(self, seed: int) -> list[Path]:
+        """The parts of one seed's final state that are kept."""
+        return list(self.path.glob(f"*-seed-{seed}.npz"))
 
     def part_file(self, seed: int, name: str) -> Path:
         """Where a part of the final state of one seed is kept."""
