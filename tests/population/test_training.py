@@ -13,6 +13,7 @@ import pytest
 
 from arlbench import DQN
 from arlbench.core.environments import make_env_from_spec
+from arlbench.core.problem import Problem
 from arlbench.errors import ArlbenchError
 from arlbench.population import PopulationState, cores, train_population, use_cores, workers
 from probe_framework import walk
@@ -29,15 +30,20 @@ SEEDS = [3, 5]
 NETWORK = {"hidden_size": 8}
 
 
+OF_THE_PROBLEM = {"n_eval_steps", "n_eval_episodes", "nas_config", "options", "schedule_timesteps"}
+
+
 def train(configs: Any = CONFIGS, seeds: Any = SEEDS, **changed: Any) -> Any:
+    own = {name: changed.pop(name) for name in OF_THE_PROBLEM & changed.keys()}
+    problem = Problem(walk(), **{**LENGTH, "nas_config": NETWORK, **own})
     return train_population(
-        walk(), configs, seeds, **{**LENGTH, "nas_config": NETWORK, "capacity": CAPACITY, **changed}
+        problem, configs, seeds, **{"init_options": {"capacity": CAPACITY}, **changed}
     )
 
 
-def single(config: dict[str, Any], seed: int, capacity: int, **changed: Any) -> Any:
+def single(config: dict[str, Any], seed: int, init_options: Any, **changed: Any) -> Any:
     dqn = DQN(config, make_env_from_spec(walk()), nas_config=NETWORK)
-    state = dqn.init(jax.random.key(seed), capacity=capacity)
+    state = dqn.init(jax.random.key(seed), **init_options)
     return dqn.train(*state, **{**LENGTH, **changed})
 
 
@@ -71,7 +77,7 @@ def test_results_are_in_the_order_asked_for(population):
 
 @pytest.mark.parametrize(("i", "j"), [(0, 0), (1, 1), (2, 0)])
 def test_a_member_is_the_single_run_bit_by_bit(population, i, j):
-    state, result = single(CONFIGS[i], SEEDS[j], population.capacity)
+    state, result = single(CONFIGS[i], SEEDS[j], population.init_options)
     member = next(m for m in population.members if m.id == (i, j))
     assert same_bits(member.returns, np.asarray(result.eval_rewards))
     assert same_bits(member.params, state.runner_state.train_state.params)
@@ -99,7 +105,7 @@ def test_only_structure_is_compiled(count_compilations):
         result = train(configs, [0, 1], n_total_timesteps=64, **settings)
     # One for each kind of replay, whatever the batch size.
     assert result.n_groups == 2
-    assert compilations.names.count("jit(run_segment)") == 2
+    assert compilations.names.count("jit(run)") == 2
     with count_compilations() as compilations:
         train(configs[::-1], [7], n_total_timesteps=128, **settings)
     assert compilations.names == []
@@ -121,7 +127,7 @@ def test_members_with_other_batch_sizes_are_single_runs_too():
     result = train(configs, [3], keep_params=True)
     assert result.n_groups == 2
     for config, member in zip(configs, result.members, strict=True):
-        state, _ = single(config, 3, result.capacity)
+        state, _ = single(config, 3, result.init_options)
         assert same_bits(member.params, state.runner_state.train_state.params)
 
 
@@ -161,7 +167,7 @@ def test_a_member_that_diverges_harms_no_other(population):
             assert member.diverged_at is None
 
 
-def test_a_population_goes_on_from_its_state(population):
+def test_a_population_continues_from_its_state(population):
     halves = train(
         n_total_timesteps=TIMESTEPS // 2, n_eval_steps=1, schedule_timesteps=TIMESTEPS,
         keep_state=True,

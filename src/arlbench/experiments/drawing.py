@@ -1,104 +1,56 @@
-"""Configurations drawn from a search space: by Sobol's sequence, at random, or all of them.
-
-The first ``n`` configurations are the same however many are drawn.
-"""
+"""What tuners that draw from the space have in common: points in a cube become configurations."""
 
 from __future__ import annotations
 
+import abc
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from arlbench.core.checks import positive_whole
-from arlbench.errors import ConfigurationError, did_you_mean
-from arlbench.sweeps.space import Choices, Range, SearchSpace, complete, listed_values, search_space
+from arlbench.errors import ConfigurationError
+from arlbench.experiments.space import Choices, Range, SearchSpace, search_space
+from arlbench.experiments.tuner import Trial, Tuner, check_count
 
 Config = dict[str, Any]
 
-#: The first ``2**log2_n`` points ``[2**log2_n, n_dimensions]`` of a sequence in [0, 1).
-Points = Callable[[int, int, int], np.ndarray]
-
-#: More than this is a slip of the hand.
-MAX_CONFIGS = 100_000
-
-# Where few values are left, many points give the same configuration.
+# If few values are left, many points give the same configuration.
 _DOUBLINGS = 6
 
 
-def sobol_points(log2_n: int, n_dimensions: int, seed: int) -> np.ndarray:
-    """Scrambled points of Sobol's sequence (Sobol 1967; Owen 1998)."""
-    from scipy.stats import qmc
+class Drawing(Tuner):
+    """Different configurations from the published space, narrowed by words."""
 
-    return qmc.Sobol(n_dimensions, rng=np.random.default_rng(seed)).random_base2(log2_n)
+    _n_asked = 0
 
+    @abc.abstractmethod
+    def points(self, log2_n: int, n_dimensions: int) -> np.ndarray:
+        """The first ``2**log2_n`` points ``[2**log2_n, n_dimensions]`` of a sequence in [0, 1)."""
 
-def random_points(log2_n: int, n_dimensions: int, seed: int) -> np.ndarray:
-    """Independent uniform points."""
-    return np.random.default_rng(seed).random((2**log2_n, n_dimensions))
+    def ask(self, n: int) -> list[Trial]:
+        n_configs = positive_whole("n_configs", n)
+        begin, end = self._n_asked, check_count(self._n_asked + n_configs)
+        configs = self._first(end)
+        self._n_asked = end
+        return [Trial(config) for config in configs[begin:]]
 
-
-SEQUENCES: Mapping[str, Points] = {"sobol": sobol_points, "random": random_points}
-
-#: What ``--sampler`` can be.
-SAMPLERS = (*SEQUENCES, "grid", "file")
-
-
-def check_sampler(name: str) -> str:
-    """The name of a sampler, if there is one.
-
-    Raises:
-        ConfigurationError: If there is none.
-    """
-    if name not in SAMPLERS:
+    def _first(self, n: int) -> list[Config]:
+        space = search_space(self.problem, self.words)
+        start = math.ceil(math.log2(n))
+        configs: list[Config] = []
+        for log2_n in range(start, start + _DOUBLINGS + 1):
+            points = self.points(log2_n, len(space.varied))
+            drawn = (self.problem.resolve(_at(space, point)) for point in points)
+            configs = list(itertools.islice(distinct(drawn), n))
+            if len(configs) == n:
+                return configs
         raise ConfigurationError(
-            f"Unknown sampler '{name}'.{did_you_mean(name, SAMPLERS)} There are "
-            f"{', '.join(SAMPLERS)}."
+            f"Only {len(configs)} different configurations were found, and {n} are wanted; lower "
+            "n_configs, widen the space, or take the sampler grid."
         )
-    return name
-
-
-def draw(sampler: str, words: Mapping[str, str], n_configs: int, seed: int) -> list[Config]:
-    """Different configurations from the published space, narrowed by words.
-
-    Args:
-        sampler: A name in ``SEQUENCES``.
-        words: ``VALUE``, ``LOW..HIGH`` or ``a,b,c`` by hyperparameter.
-        n_configs: How many.
-        seed: Of the sequence.
-
-    Raises:
-        ConfigurationError: If a word is impossible, or the space holds fewer.
-    """
-    n_configs = _check_count(positive_whole("n_configs", n_configs))
-    if not 0 <= seed < 2**32:
-        raise ConfigurationError(f"The sampler's seed must lie in 0 to 2**32 - 1, not be {seed}.")
-    space = search_space(words)
-    start = math.ceil(math.log2(n_configs))
-    configs: list[Config] = []
-    for log2_n in range(start, start + _DOUBLINGS + 1):
-        points = SEQUENCES[sampler](log2_n, len(space.varied), seed)
-        configs = list(itertools.islice(_distinct(_at(space, p) for p in points), n_configs))
-        if len(configs) == n_configs:
-            return configs
-    raise ConfigurationError(
-        f"Only {len(configs)} different configurations were found, and {n_configs} are wanted; "
-        "lower n_configs, widen the space, or take the sampler grid."
-    )
-
-
-def grid(words: Mapping[str, str]) -> list[Config]:
-    """Every combination of the listed values; what is not named has its default.
-
-    Raises:
-        ConfigurationError: If a word is impossible, or there are none or too many.
-    """
-    listed = listed_values(words)
-    _check_count(math.prod(len(values) for values in listed.values()))
-    combinations = itertools.product(*listed.values())
-    return list(_distinct(complete(dict(zip(listed, c, strict=True))) for c in combinations))
 
 
 def value_at(dimension: Choices | Range, u: float) -> Any:
@@ -113,6 +65,16 @@ def value_at(dimension: Choices | Range, u: float) -> Any:
     return min(max(value, dimension.low), dimension.high)
 
 
+def distinct(configs: Iterable[Config]) -> Iterator[Config]:
+    """The configurations, each once."""
+    seen = set()
+    for config in configs:
+        key = tuple(config.values())
+        if key not in seen:
+            seen.add(key)
+            yield config
+
+
 def _between(low: float, high: float, u: float, log: bool) -> float:
     if log:
         return math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
@@ -124,21 +86,4 @@ def _at(space: SearchSpace, point: np.ndarray) -> Config:
         name: value_at(dimension, float(u))
         for (name, dimension), u in zip(space.varied.items(), point, strict=True)
     }
-    return complete({**space.fixed, **values})
-
-
-def _distinct(configs: Iterable[Config]) -> Iterable[Config]:
-    seen = set()
-    for config in configs:
-        key = tuple(config.values())
-        if key not in seen:
-            seen.add(key)
-            yield config
-
-
-def _check_count(n_configs: int) -> int:
-    if n_configs > MAX_CONFIGS:
-        raise ConfigurationError(
-            f"{n_configs} configurations are more than {MAX_CONFIGS}; take fewer."
-        )
-    return n_configs
+    return {**space.fixed, **values}

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from arlbench.core.algorithms.declarations import differing_from_defaults
@@ -169,11 +169,6 @@ def changed_versions(begun_with: Mapping[str, str], now: Mapping[str, str]) -> s
         if version != now.get(name)
     ]
     return f"Begun with {', '.join(changed)}: results may differ." if changed else ""
-
-
-def unknown_hyperparameter(names: Iterable[str], problem: Problem) -> str:
-    """The first name that a newer version must have written; empty if there is none."""
-    return next((name for name in names if name not in problem.declarations), "")
 
 
 def _key(config: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -2,42 +2,38 @@
 
 ::
 
-    design.json               every configuration, seed, setting and version
-    parts/part-000001.parquet the rows of trainings that ended since the part before
+    design.json               the problem, every configuration and seed, and versions
+    parts/part-000001.parquet the rows of members that ended since the part before
     sweep.lock                held by the process that trains
 
-Every file is written aside, synced and renamed into place. A name that begins with a dot
-is being written, or was when its writer was killed; the next writer removes it.
+Every file is written aside, synced and renamed into place, see :mod:`arlbench.core.files`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
-import re
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import filelock
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from arlbench.errors import ArlbenchError, SweepStoreError
-from arlbench.sweeps.design import SCHEMA_VERSION, SweepDesign
-from arlbench.sweeps.table import in_order, schema_of, table_of
+from arlbench.core import files
+from arlbench.core.problem import Problem
+from arlbench.errors import ArlbenchError, StorageError
+from arlbench.experiments import parts, version_1
+from arlbench.experiments.experiment import Experiment, changed_versions
+from arlbench.experiments.storage import Storage
+from arlbench.population import MemberResult
+from arlbench.population.members import MemberId
 
-if TYPE_CHECKING:
-    from arlbench.population import MemberResult
+_DESIGN, _LOCK = "design.json", "sweep.lock"
 
-_DESIGN, _PARTS, _LOCK = "design.json", "parts", "sweep.lock"
-_PART = re.compile(r"part-(\d{6,})\.parquet")
-_ASIDE = ".part"
-
-#: A part is written when so many trainings have ended…
+#: A part is written when so many members have ended…
 MEMBERS_A_PART = 256
 
 #: …or when so much time has passed since the first of them did, in seconds.
@@ -48,31 +44,34 @@ SECONDS_A_PART = 2.0
 _SHARE_A_PART = 0.01
 
 
-class SweepStore:
-    """The folder of one sweep, held by one process; any number may read it meanwhile.
+class SweepFolder(Storage):
+    """An experiment in a folder, held by one process; any number may read it meanwhile.
 
     Args:
-        path: The folder. It is made where there is none; a sweep of the same design in it
-            is continued.
-        design: What the sweep trains.
-        members_a_part: Write a part when so many trainings have ended.
+        path: The folder. It is made if it does not exist; an experiment with the same
+            problem in it is continued, and what is new of this one is added to it.
+        experiment: What to train.
+        members_a_part: Write a part when so many members have ended.
         seconds_a_part: Or when so much time has passed since the first of them.
 
+    Attributes:
+        path: The folder.
+        notes: Sentences about what was added, and about versions that have changed.
+
     Raises:
-        SweepStoreError: If the folder cannot be written, holds something else or a sweep
-            of another design or a newer schema, or if another process holds it.
+        StorageError: If the folder cannot be written, holds something else, an experiment
+            with another problem or one of a newer version, or if another process holds it.
     """
 
     def __init__(
         self,
         path: Path,
-        design: SweepDesign,
+        experiment: Experiment,
         *,
         members_a_part: int = MEMBERS_A_PART,
         seconds_a_part: float = SECONDS_A_PART,
     ) -> None:
         self.path = path
-        self.design = design
         self._members_a_part = members_a_part
         self._seconds_a_part = seconds_a_part
         self._ended: list[MemberResult] = []
@@ -80,43 +79,33 @@ class SweepStore:
         self._timer: threading.Timer | None = None
         self._begun_at = time.monotonic()
         self._closed = False
-        self._error: SweepStoreError | None = None
+        self._error: StorageError | None = None
         _make(path)
         self._lock = _hold(path)
         try:
-            self._remove_leftovers()
-            self._begun_with = _same_design(path, design)
-            self._next = max((number for number, _ in _numbered(path)), default=0) + 1
-            self._kept = _kept_members(path, design)
+            for folder in (path, path / parts.FOLDER):
+                files.remove_leftovers(folder)
+            self._owner, self.notes = _continued(path, experiment)
+            self._next = max((number for number, _ in parts.numbered(path)), default=0) + 1
+            self._kept = parts.kept_members(path, self._owner)
         except BaseException:
             self._lock.release()
             raise
+        self.experiment = self._owner.experiment
 
-    def versions_note(self) -> str:
-        """A sentence where the sweep was begun with other packages; empty where it was not."""
-        now = self.design.versions
-        changed = [
-            f"{name} {version} (now {now.get(name, 'absent')})"
-            for name, version in self._begun_with.versions.items()
-            if version != now.get(name)
-        ]
-        return f"Begun with {', '.join(changed)}: results may differ." if changed else ""
+    def missing(self) -> list[MemberId]:
+        return [member for member in self.experiment.members if member not in self._kept]
 
-    def missing(self) -> list[tuple[int, int]]:
-        """The trainings that are not kept yet: indices of configuration and seed."""
-        return [member for member in self.design.members if member not in self._kept]
+    def rows(self) -> pa.Table:
+        return parts.read_all(parts.numbered(self.path), self._owner)
 
     def add(self, result: MemberResult) -> None:
-        """Takes in a training that has ended; it is on disk soon.
-
-        Raises:
-            SweepStoreError: If the folder could not be written, now or since the last call.
-        """
         with self._mutex:
             if self._closed:
-                raise SweepStoreError(f"The sweep in {self.path} was closed; open it again.")
+                raise StorageError(f"The sweep in {self.path} was closed; open it again.")
             self._ended.append(result)
-            self._raise_error()
+            if self._error is not None:
+                raise self._error
             if len(self._ended) >= self._members_a_part:
                 self.flush()
             elif self._timer is None:
@@ -127,11 +116,6 @@ class SweepStore:
                 self._timer.start()
 
     def flush(self) -> None:
-        """Writes all that has ended.
-
-        Raises:
-            SweepStoreError: If the folder cannot be written; all earlier parts are whole.
-        """
         with self._mutex:
             if self._timer is not None:
                 self._timer.cancel()
@@ -140,208 +124,170 @@ class SweepStore:
             self._error = None
             if not self._ended:
                 return
-            part = self.path / _PARTS / f"part-{self._next:06d}.parquet"
-            _write(part, _to_bytes(table_of(self.design, self._ended)))
-            self._kept |= {(result.config_index, result.seed_index) for result in self._ended}
+            part = parts.path_of(self.path, self._next)
+            try:
+                parts.write(part, self.experiment, self._ended)
+            except OSError as error:
+                raise _unwritable(part.parent, error) from error
+            self._kept |= {result.id for result in self._ended}
             self._ended = []
             self._next += 1
 
     def close(self) -> None:
-        """Writes all that has ended, and lets another process have the folder."""
         try:
             self.flush()
         finally:
             self._closed = True
             self._lock.release()
 
-    def __enter__(self) -> SweepStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def _flush_in_time(self) -> None:
         with self._mutex:
             try:
                 self.flush()
-            except SweepStoreError as error:
+            except StorageError as error:
                 # This thread has no one to tell; the next call does.
                 self._error = error
 
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            raise self._error
 
-    def _remove_leftovers(self) -> None:
-        for folder in (self.path, self.path / _PARTS):
-            for leftover in folder.glob(f".*{_ASIDE}"):
-                leftover.unlink()
+def is_sweep(path: Path) -> bool:
+    """Whether a folder is that of a sweep."""
+    return (path / _DESIGN).exists()
 
 
-def read_design(path: Path) -> SweepDesign:
-    """The design of the sweep in a folder.
+def read_experiment(path: Path) -> Experiment:
+    """The experiment in a folder.
 
     Raises:
-        SweepStoreError: If there is none, or if it is damaged or of a newer schema.
+        StorageError: If there is none, if it is damaged, or if a newer version wrote it.
     """
+    return _read_owner(path).experiment
+
+
+def read_rows(path: Path) -> pa.Table:
+    """All that is kept of an experiment, also while it grows, in order.
+
+    Raises:
+        StorageError: If there is none, or one of its files is damaged.
+    """
+    # Listed first: what is added to the experiment meanwhile is in parts that come later.
+    listed = parts.numbered(path)
+    return parts.read_all(listed, _read_owner(path))
+
+
+def _read_owner(path: Path) -> parts.Owner:
     file = path / _DESIGN
     try:
-        content = json.loads(file.read_text())
-        _check_schema(file, int(content["schema_version"]))
-        return SweepDesign.from_mapping(content)
+        return _owner_of(file, json.loads(file.read_text()))
     except FileNotFoundError:
-        raise SweepStoreError(
+        raise StorageError(
             f"There is no sweep in {path}: it has no {_DESIGN}; give the folder that a sweep named."
         ) from None
-    except SweepStoreError:
+    except StorageError:
         raise
     except (ArlbenchError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SweepStoreError(
+        raise StorageError(
             f"{file} is damaged ({error}); begin the sweep in another folder."
         ) from error
 
 
-def read_table(path: Path) -> pa.Table:
-    """All that is kept of a sweep, also while it grows, in the order of the design.
+def _owner_of(file: Path, content: Mapping[str, Any]) -> parts.Owner:
+    """The experiment of a ``design.json`` of any version."""
+    is_old = "format_version" not in content
+    version = int(content["schema_version" if is_old else "format_version"])
+    parts.check_version(file, version)
+    problem = (
+        version_1.problem_of_design(content) if is_old else Problem.from_mapping(content["problem"])
+    )
+    names = {name: None for config in content["configs"] for name in config}
+    parts.check_names(file, names, problem)
+    if is_old:
+        experiment = version_1.experiment_of_design(content)
+        return parts.Owner(experiment, version_1.design_fingerprint(content))
+    return parts.Owner(Experiment.from_mapping(content))
 
-    Raises:
-        SweepStoreError: If there is no sweep, or one of its files is damaged.
-    """
-    design = read_design(path)
-    parts = [_read_part(part, design) for _, part in _numbered(path)]
-    return in_order(pa.concat_tables([schema_of(design).empty_table(), *parts]))
+
+def _continued(path: Path, asked: Experiment) -> tuple[parts.Owner, list[str]]:
+    """The experiment in the folder with what is new of the one asked for, written there."""
+    if not is_sweep(path):
+        _write_design(path, asked)
+        return parts.Owner(asked), []
+    owner = _read_owner(path)
+    found = owner.experiment
+    if difference := found.first_difference(asked):
+        raise StorageError(
+            f"The folder {path} holds another sweep: {difference}; choose another --out, or give "
+            "the settings that it was begun with."
+        )
+    notes = [changed_versions(found.versions, asked.versions)]
+    grown = found.grown_by(asked)
+    if grown is not found:
+        if found.format_version == version_1.FORMAT_VERSION:
+            raise StorageError(
+                f"The sweep in {path} was begun by an older version, which counted timesteps in "
+                "another way: it can be finished but not extended; choose another --out."
+            )
+        _write_design(path, grown)
+        notes.append(_growth(found, grown))
+    return owner._replace(experiment=grown), [note for note in notes if note]
+
+
+def _growth(before: Experiment, after: Experiment) -> str:
+    """A sentence about what was added."""
+    added = {
+        "configuration": len(after.configs) - len(before.configs),
+        "seed": len(after.seeds) - len(before.seeds),
+    }
+    words = [f"{n} {noun}{'s' * (n > 1)}" for noun, n in added.items() if n]
+    was = "was" if sum(added.values()) == 1 else "were"
+    return (
+        f"{' and '.join(words)} {was} added to the sweep, which now has {after.n_members} "
+        "trainings."
+    )
+
+
+def _write_design(path: Path, experiment: Experiment) -> None:
+    try:
+        files.write(path / _DESIGN, experiment.to_json())
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def _make(path: Path) -> None:
-    """Makes the folder, unless it holds something that is no sweep."""
-    parts = path / _PARTS
+    """Makes the folder, unless it holds something that is not a sweep."""
+    folder = path / parts.FOLDER
     try:
         path.mkdir(parents=True, exist_ok=True)
         names = {entry.name for entry in path.iterdir()}
-        foreign = names - {_PARTS, _LOCK, _aside(_DESIGN)} or list(parts.glob("part-*"))
+        own = {parts.FOLDER, _LOCK, files.aside(path / _DESIGN).name}
+        foreign = names - own or list(folder.glob("part-*"))
         if _DESIGN not in names and foreign:
-            raise SweepStoreError(
-                f"The folder {path} already holds something that is no sweep; choose another --out."
+            raise StorageError(
+                f"The folder {path} already holds something that is not a sweep; choose another "
+                "--out."
             )
-        parts.mkdir(exist_ok=True)
-    except SweepStoreError:
+        folder.mkdir(exist_ok=True)
+    except StorageError:
         raise
     except OSError as error:
         raise _unwritable(path, error) from error
     if not os.access(path, os.W_OK):
-        raise SweepStoreError(f"The folder {path} cannot be written; choose another --out.")
-
-
-def _same_design(path: Path, design: SweepDesign) -> SweepDesign:
-    """The design in the folder, written there if there is none."""
-    if not (path / _DESIGN).exists():
-        _write(path / _DESIGN, design.to_json().encode())
-        return design
-    found = read_design(path)
-    if difference := found.first_difference(design):
-        raise SweepStoreError(
-            f"The folder {path} holds another sweep: {difference}; choose another --out, or give "
-            "the settings that it was begun with."
-        )
-    return found
+        raise StorageError(f"The folder {path} cannot be written; choose another --out.")
 
 
 def _hold(path: Path) -> filelock.BaseFileLock:
-    # The system frees it when the process ends, however it ends.
-    lock = filelock.FileLock(path / _LOCK, blocking=False, thread_local=False)
     try:
-        lock.acquire()
-    except filelock.Timeout:
-        raise SweepStoreError(
+        return files.hold(path / _LOCK)
+    except BlockingIOError:
+        raise StorageError(
             f"Another process is training the sweep in {path}; wait for it, or choose another "
             "--out."
         ) from None
     except OSError as error:
         raise _unwritable(path, error) from error
-    return lock
 
 
-def _kept_members(path: Path, design: SweepDesign) -> set[tuple[int, int]]:
-    """The trainings in all parts: indices of configuration and seed."""
-    index_of_seed = {seed: index for index, seed in enumerate(design.seeds)}
-    part_of: dict[tuple[int, int], Path] = {}
-    for _, part in _numbered(path):
-        keys = _read_part(part, design).select(["config", "seed"]).to_pylist()
-        for member in {(row["config"], index_of_seed[row["seed"]]) for row in keys}:
-            if member in part_of:
-                raise SweepStoreError(
-                    f"{part} and {part_of[member].name} hold the same training (configuration "
-                    f"{member[0]}, seed {design.seeds[member[1]]}); delete one of the two files."
-                )
-            part_of[member] = part
-    return set(part_of)
-
-
-def _numbered(path: Path) -> list[tuple[int, Path]]:
-    """The parts of a sweep in the order in which they were written."""
-    matches = ((_PART.fullmatch(entry.name), entry) for entry in (path / _PARTS).glob("part-*"))
-    return sorted((int(match[1]), entry) for match, entry in matches if match)
-
-
-def _read_part(part: Path, design: SweepDesign) -> pa.Table:
-    try:
-        table = pq.read_table(part, page_checksum_verification=True, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        raise SweepStoreError(
-            f"{part} is damaged ({_first_line(error)}); delete it: what it held is trained again "
-            "when the sweep goes on."
-        ) from error
-    metadata = table.schema.metadata or {}
-    _check_schema(part, int(metadata.get(b"schema_version", b"0")))
-    if metadata.get(b"design") != design.fingerprint.encode():
-        raise SweepStoreError(f"{part} belongs to another sweep; move it out of the folder.")
-    return table
-
-
-def _check_schema(file: Path, version: int) -> None:
-    if version > SCHEMA_VERSION:
-        raise SweepStoreError(
-            f"{file} has the schema {version}, and this version of arlbench reads up to "
-            f"{SCHEMA_VERSION}; install a newer one."
-        )
-
-
-def _to_bytes(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, write_page_checksum=True)
-    return buffer.getvalue()
-
-
-def _aside(name: str) -> str:
-    return f".{name}{_ASIDE}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Writes a file; at ``path`` there is a whole one afterwards, or none."""
-    aside = path.with_name(_aside(path.name))
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise _unwritable(path.parent, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> SweepStoreError:
-    return SweepStoreError(
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return StorageError(
         f"The folder {path} cannot be written ({error.strerror or error}); make room or choose "
         "another --out. What was written before is whole."
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", maxsplit=1)[0][:200].rstrip(".")

@@ -1,44 +1,42 @@
-"""The table of a sweep's results: one row for each training and evaluation.
+"""The table of an experiment's results: one row for each member and evaluation.
 
 ==================  ================  =====================================================
-``config``          int64             index of the configuration in the design
-``seed``            int64             the training's seed
+``config``          int64             index of the configuration in the experiment
+``seed``            int64             the member's seed
 ``evaluation``      int64             number of the evaluation, from 1
 ``timesteps``       int64             environment steps trained before it
-``return_mean``     float64           mean over its episodes; null where it was not reached
+``return_mean``     float64           mean over its episodes; null if it was not reached
 ``return_std``      float64           standard deviation over its episodes (``ddof=0``)
 ``episode_returns`` list of float32   return of each episode
 ``status``          string            of the whole training: finished or diverged
 ``diverged_at``     int64             environment steps at which divergence was noticed
-``train_seconds``   float64           wall-clock, shared with trainings beside it
+``train_seconds``   float64           wall-clock, shared with members that train alongside
 the configuration   by its type       a column for each hyperparameter, by its name
 ==================  ================  =====================================================
 
-The metadata of the table are ``schema_version``, ``design`` (the fingerprint of the
-design) and ``environment``. Those of a hyperparameter's column are ``role``, ``scale``
-(``linear``, ``log`` or ``choice``) and, where it counts only beside a certain value of
-another, ``counts_where``, a JSON object.
+The metadata of the table are ``format_version``, ``problem`` (its fingerprint),
+``environment`` and ``algorithm`` (their names for people). Those of a hyperparameter's
+column are ``role``, ``scale`` (``linear``, ``log`` or ``choice``) and, if it has an effect
+only at a certain value of another, ``counts_if``, a JSON object.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from arlbench.sweeps.design import SCHEMA_VERSION, SweepDesign
-from arlbench.sweeps.space import Condition, conditions, scale_of
-
-if TYPE_CHECKING:
-    from arlbench.population import MemberResult
+from arlbench.core.algorithms.declarations import Hyperparameter
+from arlbench.experiments.experiment import FORMAT_VERSION, Experiment
+from arlbench.population import MemberResult
 
 #: What identifies a row, and the order of a table.
 KEYS = ("config", "seed", "evaluation")
 
-#: The columns beside those of the configuration.
+#: The columns besides those of the configuration.
 RESULT_FIELDS = (
     pa.field("config", pa.int64(), nullable=False),
     pa.field("seed", pa.int64(), nullable=False),
@@ -54,51 +52,67 @@ RESULT_FIELDS = (
 
 _ARROW_TYPES = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
-# Conditions that the published space leaves out, though without priorities nothing reads these.
-_PRIORITISED = Condition("buffer_prio_sampling", True)
-_FURTHER_CONDITIONS = {
-    "buffer_alpha": _PRIORITISED,
-    "buffer_beta": _PRIORITISED,
-    "buffer_epsilon": _PRIORITISED,
-}
 
-
-def schema_of(design: SweepDesign) -> pa.Schema:
-    """The columns of a design's results."""
-    columns = [_column(name, value) for name, value in design.configs[0].items()]
+def schema_of(experiment: Experiment) -> pa.Schema:
+    """The columns of an experiment's results."""
+    problem = experiment.problem
     metadata = {
-        "schema_version": str(SCHEMA_VERSION),
-        "design": design.fingerprint,
-        "environment": design.env_spec.name,
+        "format_version": str(FORMAT_VERSION),
+        "problem": problem.fingerprint,
+        "environment": problem.env_spec.name,
+        "algorithm": problem.algorithm_class.title,
     }
+    columns = [_column(hyperparameter) for hyperparameter in problem.declarations.values()]
     return pa.schema([*RESULT_FIELDS, *columns], metadata=metadata)
 
 
-def table_of(design: SweepDesign, results: Sequence[MemberResult]) -> pa.Table:
-    """The rows of trainings that have ended."""
-    rows = [row for result in results for row in _rows(design, result)]
-    return pa.Table.from_pylist(rows, schema=schema_of(design))
+def table_of(experiment: Experiment, results: Sequence[MemberResult]) -> pa.Table:
+    """The rows of members that have ended."""
+    rows = [row for result in results for row in _rows(experiment, result)]
+    return pa.Table.from_pylist(rows, schema=schema_of(experiment))
 
 
-def in_order(table: pa.Table) -> pa.Table:
-    """The rows by configuration, seed and evaluation, however they came."""
-    return table.sort_by([(key, "ascending") for key in KEYS]).combine_chunks()
+def conformed(table: pa.Table, experiment: Experiment) -> pa.Table:
+    """The rows of an earlier version in the columns of today.
+
+    A hyperparameter that did not exist then stands for its default.
+    """
+    schema, declarations = schema_of(experiment), experiment.problem.declarations
+    columns = [
+        table.column(field.name).cast(field.type)
+        if field.name in table.column_names
+        else pa.array([declarations[field.name].default] * table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _column(name: str, value: Any) -> pa.Field:
-    metadata = {"role": "hyperparameter", "scale": str(scale_of(name))}
-    condition = {**conditions(), **_FURTHER_CONDITIONS}.get(name)
+def in_order(table: pa.Table, experiment: Experiment) -> pa.Table:
+    """The rows by configuration, seed and evaluation, however they came.
+
+    Seeds come in the order of the experiment, those that were added later at the end.
+    """
+    place = {seed: index for index, seed in enumerate(experiment.seeds)}
+    config, seed, evaluation = (table.column(key).to_numpy() for key in KEYS)
+    places = np.array([place[s] for s in seed.tolist()], np.int64)
+    return table.take(np.lexsort((evaluation, places, config))).combine_chunks()
+
+
+def _column(hyperparameter: Hyperparameter) -> pa.Field:
+    metadata = {"role": "hyperparameter", "scale": str(hyperparameter.scale)}
+    condition = hyperparameter.effect_if
     if condition is not None:
-        metadata["counts_where"] = json.dumps({condition.name: condition.value})
-    return pa.field(name, _ARROW_TYPES[type(value)], nullable=False, metadata=metadata)
+        metadata["counts_if"] = json.dumps({condition.name: condition.value})
+    kind = _ARROW_TYPES[hyperparameter.type]
+    return pa.field(hyperparameter.name, kind, nullable=False, metadata=metadata)
 
 
-def _rows(design: SweepDesign, result: MemberResult) -> list[dict[str, Any]]:
-    """One row an evaluation, also for those that a diverged training did not reach."""
-    config: Mapping[str, Any] = design.configs[result.config_index]
+def _rows(experiment: Experiment, result: MemberResult) -> list[dict[str, Any]]:
+    """One row an evaluation, also for those that a diverged member did not reach."""
+    config: Mapping[str, Any] = experiment.configs[result.config_index]
     of_all = {
         "config": result.config_index,
-        "seed": design.seeds[result.seed_index],
+        "seed": experiment.seeds[result.seed_index],
         "status": result.status,
         "diverged_at": result.diverged_at,
         "train_seconds": result.train_seconds,
@@ -112,7 +126,7 @@ def _rows(design: SweepDesign, result: MemberResult) -> list[dict[str, Any]]:
 
 
 def _of_episodes(returns: np.ndarray) -> dict[str, Any]:
-    """What is kept of one evaluation ``[n_eval_episodes]``; nothing where it has a NaN."""
+    """What is kept of one evaluation ``[n_eval_episodes]``; nothing if it has a NaN."""
     if np.isnan(returns).any():
         return {}
     return {

@@ -32,6 +32,7 @@ class Tuner(abc.ABC):
     Attributes:
         description: What it proposes, in a few words for people.
         reads_file: Whether it takes its configurations from a file.
+        takes_count: Whether a user may say how many trials to propose.
         problem: What is to be trained; its declarations say what there is to search.
         words: What the user says of each hyperparameter: ``VALUE``, ``LOW..HIGH`` or
             ``a,b,c`` by name.
@@ -42,6 +43,7 @@ class Tuner(abc.ABC):
 
     description: ClassVar[str]
     reads_file: ClassVar[bool] = False
+    takes_count: ClassVar[bool] = True
 
     def __init__(
         self,

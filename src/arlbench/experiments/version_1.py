@@ -13,8 +13,7 @@ from typing import Any
 
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
-from arlbench.experiments.experiment import Experiment, unknown_hyperparameter
-from arlbench.errors import ConfigurationError
+from arlbench.experiments.experiment import Experiment
 
 #: The format that this module reads.
 FORMAT_VERSION = 1
@@ -49,20 +48,22 @@ def lengths(experiment: Experiment) -> tuple[Problem, list[int] | None]:
     return problem.replace(schedule_timesteps=problem.lengths.schedule_timesteps), timesteps
 
 
-def experiment_of_design(content: Mapping[str, Any]) -> Experiment:
-    """The sweep that a ``design.json`` describes."""
+def problem_of_design(content: Mapping[str, Any]) -> Problem:
+    """The problem of the sweep that a ``design.json`` describes."""
     eval_env_spec = content["eval_env_spec"]
-    problem = Problem(
+    return Problem(
         env_spec=EnvSpec(**content["env_spec"]),
         eval_env_spec=EnvSpec(**eval_env_spec) if eval_env_spec else None,
         n_total_timesteps=content["n_total_timesteps"],
         n_eval_steps=content["n_eval_steps"],
         n_eval_episodes=content["n_eval_episodes"],
     )
-    if name := unknown_hyperparameter(content["configs"][0], problem):
-        raise ConfigurationError(f"there is no hyperparameter '{name}'")
+
+
+def experiment_of_design(content: Mapping[str, Any]) -> Experiment:
+    """The sweep that a ``design.json`` describes."""
     return Experiment(
-        problem,
+        problem_of_design(content),
         configs=tuple(content["configs"]),
         seeds=tuple(content["seeds"]),
         origin=content["origin"],

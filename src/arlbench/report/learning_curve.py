@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from pathlib import Path
+import io
 from typing import Any
 
 import matplotlib
 import numpy as np
+import pyarrow as pa
 
 from arlbench.report.statistics import mean_interval
 
@@ -20,47 +19,48 @@ from matplotlib.ticker import EngFormatter
 _COLOR = "#1f6feb"
 
 
-def read_evaluations(folder: Path) -> dict[int, dict[int, float]]:
-    """For each seed the mean return by environment steps, from ``evaluations.csv``."""
-    episodes: dict[int, dict[int, list[float]]] = {}
-    with (folder / "evaluations.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            by_timesteps = episodes.setdefault(int(row["seed"]), {})
-            by_timesteps.setdefault(int(row["timesteps"]), []).append(float(row["episode_return"]))
-    return {
-        seed: {timesteps: float(np.mean(r)) for timesteps, r in by_timesteps.items()}
-        for seed, by_timesteps in episodes.items()
-    }
+def curves_of(rows: pa.Table) -> dict[int, dict[int, float]]:
+    """For each seed the mean return by environment steps; evaluations not reached left out.
 
-
-def draw(folder: Path) -> Path | None:
-    """Draws ``learning_curve.png`` into a run's folder; None where nothing was evaluated.
-
-    Raises:
-        OSError: If it cannot be written; the picture before it stays.
+    Args:
+        rows: A row for each training and evaluation, with the columns ``seed``,
+            ``timesteps`` and ``return_mean``.
     """
-    curves = read_evaluations(folder)
+    curves: dict[int, dict[int, float]] = {}
+    for row in rows.select(["seed", "timesteps", "return_mean"]).to_pylist():
+        if row["return_mean"] is not None:
+            curves.setdefault(row["seed"], {})[row["timesteps"]] = row["return_mean"]
+    return curves
+
+
+def draw(rows: pa.Table) -> bytes | None:
+    """Return against environment steps as a PNG file; None if nothing was evaluated.
+
+    Args:
+        rows: As for :func:`curves_of`, with the column ``episode_returns`` and the metadata
+            ``algorithm`` and ``environment``, their names for people.
+    """
+    curves = curves_of(rows)
     if not curves:
         return None
-    settings = json.loads((folder / "settings.json").read_text())
     figure = Figure(figsize=(7.2, 4.2), dpi=150, layout="constrained")
     axes = figure.subplots()
     _draw_curves(axes, curves)
     _fit_to_returns(axes, curves)
-    axes.set_title(_title(settings, len(curves)), loc="left", fontsize=11)
+    axes.set_title(_title(rows, len(curves)), loc="left", fontsize=11)
     axes.set_xlabel("environment steps")
-    axes.set_ylabel(f"return (mean of {settings['n_eval_episodes']} episodes)")
+    axes.set_ylabel(f"return (mean of {_n_episodes(rows)} episodes)")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
-    path = folder / "learning_curve.png"
-    temporary = folder / "learning_curve.png.part"
-    try:
-        figure.savefig(temporary, format="png")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
+
+
+def _n_episodes(rows: pa.Table) -> int:
+    lengths = (len(returns) for returns in rows.column("episode_returns").to_pylist() if returns)
+    return max(lengths)
 
 
 def _draw_curves(axes: Any, curves: dict[int, dict[int, float]]) -> None:
@@ -93,6 +93,7 @@ def _fit_to_returns(axes: Any, curves: dict[int, dict[int, float]]) -> None:
     axes.set_ylim(low - margin, high + margin)
 
 
-def _title(settings: dict[str, Any], n_seeds: int) -> str:
+def _title(rows: pa.Table, n_seeds: int) -> str:
     seeds = "1 seed" if n_seeds == 1 else f"{n_seeds} seeds"
-    return f"DQN on {settings['env_spec']['name']}, {seeds}"
+    names = {name: rows.schema.metadata[name].decode() for name in (b"algorithm", b"environment")}
+    return f"{names[b'algorithm']} on {names[b'environment']}, {seeds}"

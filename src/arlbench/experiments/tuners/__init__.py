@@ -1,17 +1,24 @@
-"""The tuners: one file each, whose name is the tuner's."""
+"""The tuners: one file each, whose name is the tuner's.
+
+To add one, put a file here with one subclass of :class:`arlbench.experiments.tuner.Tuner`.
+"""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import pkgutil
+from typing import TYPE_CHECKING
 
-from arlbench.core.checks import known_names
-from arlbench.experiments.tuner import Tuner
+if TYPE_CHECKING:
+    from arlbench.experiments.tuner import Tuner
+
+#: What searches unless something else is asked for.
+DEFAULT_TUNER = "sobol"
 
 
 def tuner_names() -> list[str]:
-    """Every tuner by name; none is imported for it."""
+    """Every tuner by name; none is imported for it, and neither is JAX."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
@@ -21,6 +28,9 @@ def tuner_class(name: str) -> type[Tuner]:
     Raises:
         ConfigurationError: If there is none.
     """
+    from arlbench.core.checks import known_names
+    from arlbench.experiments.tuner import Tuner
+
     known_names([name], tuner_names(), "sampler")
     module = importlib.import_module(f"{__name__}.{name}")
     (found,) = (

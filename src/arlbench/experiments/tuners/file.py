@@ -8,75 +8,109 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
+from arlbench.core.checks import positive_whole
+from arlbench.core.problem import Problem
 from arlbench.core.text_values import parse_value
 from arlbench.errors import ConfigurationError, did_you_mean
-from arlbench.sweeps.space import Choices, Range, complete, names, parse_dimension
+from arlbench.experiments.space import Choices, Range, parse_dimension
+from arlbench.experiments.tuner import Trial, Tuner
 
 Row = Mapping[str, Any]
 
-# Columns that say what came of a configuration, or which it was.
+# Columns that say how a configuration ended, or which it was.
 _RESULT = re.compile(
     r"run_id|config|config_id|n_seeds"
     r"|return_(mean|std|median|min|max)(_at_\d+)?(_over_seeds)?"
 )
 
 
-class FileConfigs(NamedTuple):
-    """The configurations of a file.
+class File(Tuner):
+    """Configurations in the order of a file; empty cells and missing names have defaults.
 
-    Attributes:
-        configs: In the order of the file, complete.
-        note: A sentence about the columns that were left out; empty where none were.
+    Words give values for hyperparameters that the file does not have. The name of the file
+    ends in .yaml, .yml, .json or .csv.
     """
 
-    configs: list[dict[str, Any]]
-    note: str
+    description = "those in --file"
+    reads_file = True
 
+    def __init__(
+        self, problem: Problem, words: Mapping[str, str], *, seed: int = 0, file: Path | None = None
+    ) -> None:
+        super().__init__(problem, words, seed=seed, file=file)
+        if file is None:
+            raise ConfigurationError("There is no file to read configurations from; give one.")
+        self._path = file
+        self._rows = _read_rows(file)
+        if not self._rows:
+            raise ConfigurationError(f"{file} holds no configurations; add at least one.")
+        self._n_asked = 0
 
-def read_configs(path: Path, words: Mapping[str, str], n_configs: int | None) -> FileConfigs:
-    """Reads configurations; empty cells and missing names have their defaults.
+    @property
+    def n_trials(self) -> int:
+        return len(self._rows)
 
-    Args:
-        path: A file whose name ends in .yaml, .yml, .json or .csv.
-        words: Values for hyperparameters that the file does not have.
-        n_configs: Take only as many, from the beginning; None takes all.
+    def ask(self, n: int) -> list[Trial]:
+        begin, end = self._n_asked, self._n_asked + positive_whole("n_configs", n)
+        if end > self.n_trials:
+            raise ConfigurationError(
+                f"{self._path} holds {self.n_trials} configurations, fewer than {end}; lower "
+                "n_configs."
+            )
+        configs = self._first(end)
+        self._n_asked = end
+        return [Trial(config) for config in configs[begin:]]
 
-    Raises:
-        ConfigurationError: If the file cannot be read, a column is unknown, a value
-            impossible, or two configurations are equal.
-    """
-    rows = _read_rows(path)
-    if not rows:
-        raise ConfigurationError(f"{path} holds no configurations; add at least one.")
-    if n_configs is not None and n_configs > len(rows):
-        raise ConfigurationError(
-            f"{path} holds {len(rows)} configurations, fewer than {n_configs}; lower n_configs."
-        )
-    rows = rows[:n_configs]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    left_out = _check_columns(path, columns)
-    fixed = {name: _fixed_value(name, text, columns, path) for name, text in words.items()}
-    configs = [_config(path, i, row, fixed, left_out) for i, row in enumerate(rows)]
-    _refuse_duplicates(path, configs)
-    note = f"Columns of {path} that are no hyperparameters were left out: {', '.join(left_out)}."
-    return FileConfigs(configs, note if left_out else "")
+    def _first(self, n: int) -> list[dict[str, Any]]:
+        path, rows = self._path, self._rows[:n]
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        left_out = _check_columns(path, columns, self.problem)
+        if left_out:
+            self.note = (
+                f"Columns of {path} that are not hyperparameters were left out: "
+                f"{', '.join(left_out)}."
+            )
+        fixed = {name: self._fixed_value(name, text, columns) for name, text in self.words.items()}
+        kept = ({k: v for k, v in row.items() if k not in left_out} for row in rows)
+        configs = [self._config(index, {**fixed, **row}) for index, row in enumerate(kept)]
+        _refuse_duplicates(path, configs)
+        return configs
+
+    def _fixed_value(self, name: str, text: str, columns: Sequence[str]) -> Any:
+        value = parse_dimension(name, text, self.problem.declarations)
+        if isinstance(value, (Choices, Range)):
+            raise ConfigurationError(
+                f"'{name}={text}' has several values, and with a file of configurations a word can "
+                f"only fix one; write {name}=VALUE."
+            )
+        if name in columns:
+            raise ConfigurationError(
+                f"{name} is given twice, in {self._path} and as '{name}={text}'; keep one of them."
+            )
+        return value
+
+    def _config(self, index: int, values: Row) -> dict[str, Any]:
+        try:
+            return self.problem.resolve(values)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self._path}, configuration {index}: {error}") from None
 
 
 def _read_rows(path: Path) -> list[Row]:
     readers = {".csv": _read_csv, ".json": _read_json, ".yaml": _read_yaml, ".yml": _read_yaml}
     if path.suffix.lower() not in readers:
         raise ConfigurationError(
-            f"{path} is no file of configurations, whose name ends in .yaml, .json or .csv."
+            f"{path} is not a file of configurations, whose name ends in .yaml, .json or .csv."
         )
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is no text'}); give "
+            f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is not text'}); give "
             "--file a YAML, JSON or CSV file."
         ) from None
     rows = readers[path.suffix.lower()](path, text)
@@ -99,7 +133,7 @@ def _read_csv(path: Path, text: str) -> list[Row]:
         if None in row or None in row.values():
             raise ConfigurationError(
                 f"{path}, line {reader.line_num}: the number of cells is not that of the header; "
-                "mend the line."
+                "fix the line."
             )
         rows.append({k: parse_value(v.strip()) if v.strip() else None for k, v in row.items()})
     return rows
@@ -110,7 +144,7 @@ def _read_json(path: Path, text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigurationError(
-            f"{path} is no JSON ({error.msg}, line {error.lineno}); mend it there."
+            f"{path} is not JSON ({error.msg}, line {error.lineno}); fix it there."
         ) from None
 
 
@@ -119,9 +153,9 @@ def _read_yaml(path: Path, text: str) -> Any:
         rows = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
+        place = f", line {mark.line + 1}" if mark else ""
         raise ConfigurationError(
-            f"{path} is no YAML ({getattr(error, 'problem', None) or 'unreadable'}{where}); mend "
+            f"{path} is not YAML ({getattr(error, 'problem', None) or 'unreadable'}{place}); fix "
             "it there."
         ) from None
     if not isinstance(rows, list):
@@ -134,42 +168,19 @@ def _with_numbers(row: Row) -> Row:
     return {k: parse_value(v) if isinstance(v, str) else v for k, v in row.items()}
 
 
-def _check_columns(path: Path, columns: Iterable[Any]) -> list[str]:
-    """The columns that are results; raises where one is neither that nor a hyperparameter."""
-    left_out = []
+def _check_columns(path: Path, columns: Iterable[Any], problem: Problem) -> list[str]:
+    """The columns that are results; raises if one is neither that nor a hyperparameter."""
+    known, left_out = problem.declarations, []
     for column in columns:
-        if column in names():
+        if column in known:
             continue
         if not _RESULT.fullmatch(str(column)):
-            hint = did_you_mean(str(column), names()) or f" Known: {', '.join(names())}."
+            hint = did_you_mean(str(column), known) or f" Known: {', '.join(known)}."
             raise ConfigurationError(
-                f"{path} has the column '{column}', which is no hyperparameter.{hint}"
+                f"{path} has the column '{column}', which is not a hyperparameter.{hint}"
             )
         left_out.append(column)
     return left_out
-
-
-def _fixed_value(name: str, text: str, columns: Sequence[str], path: Path) -> Any:
-    value = parse_dimension(name, text)
-    if isinstance(value, (Choices, Range)):
-        raise ConfigurationError(
-            f"'{name}={text}' has several values, and beside a file of configurations a word can "
-            f"only fix one; write {name}=VALUE."
-        )
-    if name in columns:
-        raise ConfigurationError(
-            f"{name} is given twice, in {path} and as '{name}={text}'; keep one of them."
-        )
-    return value
-
-
-def _config(
-    path: Path, index: int, row: Row, fixed: Mapping[str, Any], left_out: Iterable[str]
-) -> dict[str, Any]:
-    try:
-        return complete({**fixed, **{k: v for k, v in row.items() if k not in left_out}})
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{path}, configuration {index}: {error}") from None
 
 
 def _refuse_duplicates(path: Path, configs: Iterable[Mapping[str, Any]]) -> None:

@@ -92,6 +92,14 @@ def _with_present_episodes(agent: Acting, state: State) -> State:
     return agent.state(programs.begin_episodes(agent, state[0]), state[1])
 
 
+def divergence_sentence(structure: Learning, hp: Any, timesteps: int, total: int) -> str:
+    """That learning was found to be non-finite after so many environment steps, with the cure."""
+    return (
+        f"Learning became non-finite within the first {timesteps} of {total} steps; "
+        f"{structure.divergence_cure(hp)}."
+    )
+
+
 class HostTraining:
     """The training as a loop on the host, over segments of the compiled program.
 
@@ -199,9 +207,9 @@ class HostTraining:
         return self._structure.result(eval_rewards, trajectories, metrics)
 
     def _diverged(self, state: State, recorder: Recorder) -> DivergenceError:
+        total = self._plan.total_timesteps
         return DivergenceError(
-            f"Learning became non-finite within the first {self._timesteps} of "
-            f"{self._plan.total_timesteps} steps; {self._structure.divergence_cure(self._hp)}.",
+            divergence_sentence(self._structure, self._hp, self._timesteps, total),
             state,
             self._result(recorder),
             self._timesteps,
