@@ -64,7 +64,7 @@ class StoredAgents:
 
     def make_algorithm(
         self, n_envs: int | None = None, epsilon: float = 0.0
-    ) -> Algorithm[Any, Any, Any]:
+    ) -> Algorithm:
         """The algorithm, bound to a newly made environment.
 
         Args:
@@ -125,7 +125,7 @@ def find_agents(path: Path, run_seed: int | None = None) -> StoredAgents:
     return _of_checkpoints(path, found)
 
 
-def load_agent(algorithm: Algorithm[Any, Any, Any], agent: StoredAgent) -> Any:
+def load_agent(algorithm: Algorithm, agent: StoredAgent) -> Any:
     """The runner state of an agent: all that acting needs, and the key of its training.
 
     Args:

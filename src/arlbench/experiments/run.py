@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -9,6 +10,7 @@ from arlbench.core.algorithms.measured import Seconds
 from arlbench.errors import DivergenceError
 from arlbench.experiments.run_folder import RunFolder
 from arlbench.experiments.training import ExperimentProgress, train_missing
+from arlbench.population import train_population
 
 Status = Literal["finished", "interrupted", "diverged"]
 
@@ -59,6 +61,8 @@ def train_run(
         memory_limit_gib=run.settings.memory_limit_gib,
         on_progress=lambda progress: run.divergence() is not None or on_progress(progress),
         on_notice=on_notice,
+        # A seed is the single run on every kind of device, bit for bit.
+        train=functools.partial(train_population, placement="sequential"),
     )
     diverged = run.divergence()
     status: Status = "diverged" if diverged else outcome.status

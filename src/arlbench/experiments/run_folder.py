@@ -94,7 +94,7 @@ class RunFolder(RunWriter, Storage):
     # What is known of the run.
 
     @functools.cached_property
-    def algorithm(self) -> Algorithm[Any, Any, Any]:
+    def algorithm(self) -> Algorithm:
         """What trains, bound to environments of its own."""
         return self.settings.make_algorithm()
 
@@ -189,7 +189,7 @@ class RunFolder(RunWriter, Storage):
         from arlbench.experiments.table import in_order, table_of
 
         results = [self._result(index, s) for index, s in enumerate(self.standings.values())]
-        return in_order(table_of(self.experiment, results))
+        return in_order(table_of(self.experiment, results), self.experiment)
 
     def flush(self) -> None:
         """Everything is written when it comes."""

@@ -20,7 +20,6 @@ from arlbench.experiments.experiment import (
     Experiment,
     changed_versions,
     seed_range,
-    unknown_hyperparameter,
     versions_now,
 )
 from arlbench.experiments.presets import Tuned, tuned_for
@@ -57,7 +56,7 @@ class RunSettings:
         problem, timesteps = version_1.lengths(self.experiment)
         return (problem.replace(n_total_timesteps=timesteps[0]) if timesteps else problem).lengths
 
-    def make_algorithm(self) -> Algorithm[Any, Any, Any]:
+    def make_algorithm(self) -> Algorithm:
         """The algorithm, bound to newly made environments."""
         return self.problem.make_algorithm(memory_limit_gib=self.memory_limit_gib)
 
@@ -93,9 +92,9 @@ class RunSettings:
         of_problem = {k: v for k, v in content.items() if k not in _OF_THE_RUN}
         whole = {**of_problem["hpo_config"], **of_problem["nas_config"]}
         problem = Problem.from_mapping({**of_problem, "hpo_config": {}, "nas_config": {}})
-        if name := unknown_hyperparameter(whole, problem):
+        if unknown := sorted(whole.keys() - problem.declarations.keys()):
             raise ConfigurationError(
-                f"this version of arlbench has no hyperparameter '{name}'; install a newer one"
+                f"this version of arlbench does not know {', '.join(unknown)}; install a newer one"
             )
         experiment = Experiment(
             _with_all_fixed(problem, whole),

@@ -44,7 +44,7 @@ def move_checkpoint(
     to: Path,
     seed: int,
     n_eval_episodes: int,
-    algorithm: Algorithm[Any, Any, Any],
+    algorithm: Algorithm,
 ) -> tuple[str, ...]:
     """Writes where the chain stood as the first checkpoint of the seed's own folder.
 

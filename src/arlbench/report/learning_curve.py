@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
-import pyarrow as pa
 
 from arlbench.report.statistics import mean_interval
 
@@ -16,15 +15,17 @@ matplotlib.use("Agg")
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _COLOR = "#1f6feb"
 
 
 def curves_of(rows: pa.Table) -> dict[int, dict[int, float]]:
-    """For each seed the mean return by environment steps; evaluations not reached left out.
+    """For each seed the mean return by environment steps.
 
     Args:
-        rows: A row for each training and evaluation, with the columns ``seed``,
-            ``timesteps`` and ``return_mean``.
+        rows: Of one configuration, as a storage gives them.
     """
     curves: dict[int, dict[int, float]] = {}
     for row in rows.select(["seed", "timesteps", "return_mean"]).to_pylist():
@@ -34,11 +35,10 @@ def curves_of(rows: pa.Table) -> dict[int, dict[int, float]]:
 
 
 def draw(rows: pa.Table) -> bytes | None:
-    """Return against environment steps as a PNG file; None if nothing was evaluated.
+    """The curve of each seed and their mean, as a PNG file; None if nothing was evaluated.
 
     Args:
-        rows: As for :func:`curves_of`, with the column ``episode_returns`` and the metadata
-            ``algorithm`` and ``environment``, their names for people.
+        rows: Of one configuration, as a storage gives them.
     """
     curves = curves_of(rows)
     if not curves:
@@ -49,18 +49,14 @@ def draw(rows: pa.Table) -> bytes | None:
     _fit_to_returns(axes, curves)
     axes.set_title(_title(rows, len(curves)), loc="left", fontsize=11)
     axes.set_xlabel("environment steps")
-    axes.set_ylabel(f"return (mean of {_n_episodes(rows)} episodes)")
+    n_episodes = len(rows.column("episode_returns")[0])
+    axes.set_ylabel(f"return (mean of {n_episodes} episodes)")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     content = io.BytesIO()
     figure.savefig(content, format="png")
     return content.getvalue()
-
-
-def _n_episodes(rows: pa.Table) -> int:
-    lengths = (len(returns) for returns in rows.column("episode_returns").to_pylist() if returns)
-    return max(lengths)
 
 
 def _draw_curves(axes: Any, curves: dict[int, dict[int, float]]) -> None:
@@ -95,5 +91,6 @@ def _fit_to_returns(axes: Any, curves: dict[int, dict[int, float]]) -> None:
 
 def _title(rows: pa.Table, n_seeds: int) -> str:
     seeds = "1 seed" if n_seeds == 1 else f"{n_seeds} seeds"
-    names = {name: rows.schema.metadata[name].decode() for name in (b"algorithm", b"environment")}
-    return f"{names[b'algorithm']} on {names[b'environment']}, {seeds}"
+    metadata = rows.schema.metadata
+    algorithm, environment = (metadata[name].decode() for name in (b"algorithm", b"environment"))
+    return f"{algorithm} on {environment}, {seeds}"
