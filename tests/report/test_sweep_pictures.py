@@ -12,15 +12,15 @@ from matplotlib.figure import Figure
 from arlbench.report import sweep_pictures
 from arlbench.report.sweep_results import read_results
 from arlbench.sweeps.sampling import draw
-from arlbench.sweeps.store import SweepStore
-from fake_training import make_design, result_of
+from arlbench.experiments.folder import SweepFolder
+from fake_training import make_experiment, result_of
 
 
 def fill(path: Path, members=None, **settings) -> Path:
-    design = make_design(**settings)
-    with SweepStore(path, design) as store:
+    experiment = make_experiment(**settings)
+    with SweepFolder(path, experiment) as store:
         for member in store.missing() if members is None else members:
-            store.add(result_of(design, *member))
+            store.add(result_of(experiment, *member))
     return path
 
 

@@ -36,7 +36,7 @@ class Experiment:
 
     Attributes:
         problem: What is to be trained.
-        configs: Whole configurations, as ``Problem.resolve`` gives them, all different.
+        configs: Whole configurations, as ``Problem.resolve`` gives them.
         seeds: One training of each configuration for each.
         origin: How the configurations were found.
         versions: The packages it was begun with; empty takes those of now.
@@ -54,8 +54,8 @@ class Experiment:
         """Checks what was given, and completes the configurations.
 
         Raises:
-            ConfigurationError: If there is nothing to train, a value is impossible, or
-                something is given twice.
+            ConfigurationError: If there is nothing to train, a value is impossible, or a
+                seed is given twice.
         """
         for field in ("configs", "seeds"):
             if not getattr(self, field):
@@ -66,11 +66,6 @@ class Experiment:
         if len(set(seeds)) < len(seeds):
             raise ConfigurationError("An experiment has one of its seeds twice; keep one of them.")
         configs = tuple(self.problem.resolve(config) for config in self.configs)
-        if len({_key(config) for config in configs}) < len(configs):
-            raise ConfigurationError(
-                "An experiment has one of its configurations twice (what is inactive does not tell "
-                "them apart); keep one of them."
-            )
         versions = dict(self.versions) or versions_now(self.problem.env_spec)
         plain = {"seeds": seeds, "configs": configs, "versions": versions}
         for name, value in plain.items():

@@ -95,11 +95,17 @@ def read(part: Path, owner: Owner) -> pa.Table:
     metadata = table.schema.metadata or {}
     version = int(metadata.get(b"format_version", metadata.get(b"schema_version", b"0")))
     check_version(part, version)
-    if not owner.owns(version, metadata):
+    if not (owner.owns(version, metadata) and _has_members(owner.experiment, table)):
         raise StorageError(f"{part} belongs to another sweep; move it out of the folder.")
     names = [name for name in table.column_names if name not in _RESULT_NAMES]
     check_names(part, names, owner.experiment.problem)
     return conformed(table, owner.experiment)
+
+
+def _has_members(experiment: Experiment, table: pa.Table) -> bool:
+    """Whether every row is of a configuration and a seed of the experiment."""
+    configs, seeds = (set(table.column(key).unique().to_pylist()) for key in ("config", "seed"))
+    return configs <= set(range(len(experiment.configs))) and seeds <= set(experiment.seeds)
 
 
 def kept_members(folder: Path, owner: Owner) -> set[MemberId]:

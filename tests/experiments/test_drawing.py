@@ -1,4 +1,4 @@
-"""Samplers: inside the space, evenly spread, repeatable, and never one configuration twice."""
+"""Drawing: inside the space, evenly spread, repeatable, and never one configuration twice."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from scipy.stats import kstest
 
 from arlbench import DQN
 from arlbench.errors import ConfigurationError
-from arlbench.sweeps.sampling import check_sampler, draw, grid, value_at
-from arlbench.sweeps.space import Choices, Range, complete
+from arlbench.experiments.drawing import value_at
+from arlbench.experiments.space import Choices, Range
+from arlbench.experiments.tuners import tuner_class
+from fake_training import PROBLEM
+from proposing import make_tuner, propose
 
 BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
@@ -42,7 +45,7 @@ def test_the_ends_of_a_range_are_reached() -> None:
 
 @pytest.mark.parametrize("sampler", ["sobol", "random"])
 def test_each_hyperparameter_is_spread_over_its_own_scale(sampler) -> None:
-    configs = draw(sampler, {}, 512, seed=3)
+    configs = propose(sampler, {}, 512, seed=3)
     rates = np.log([config["learning_rate"] for config in configs])
     rates = (rates - np.log(1e-6)) / (np.log(0.1) - np.log(1e-6))
     gammas = (np.array([config["gamma"] for config in configs]) - 0.8) / 0.2
@@ -56,7 +59,7 @@ def test_each_hyperparameter_is_spread_over_its_own_scale(sampler) -> None:
 
 def test_sobol_is_more_even_than_chance() -> None:
     def largest_gap(sampler: str) -> float:
-        gammas = [config["gamma"] for config in draw(sampler, {}, 128, seed=0)]
+        gammas = [config["gamma"] for config in propose(sampler, {}, 128)]
         return float(np.diff(np.sort(gammas)).max())
 
     # A Sobol sequence has one point in each of 128 equal parts; chance leaves gaps.
@@ -66,15 +69,17 @@ def test_sobol_is_more_even_than_chance() -> None:
 
 @pytest.mark.parametrize("sampler", ["sobol", "random"])
 def test_a_seed_repeats_and_the_beginning_is_the_same(sampler) -> None:
-    few, many = (draw(sampler, {"tau": "0.5..1"}, n, seed=1) for n in (5, 40))
+    few, many = (propose(sampler, {"tau": "0.5..1"}, n, seed=1) for n in (5, 40))
     assert many[:5] == few
-    assert draw(sampler, {"tau": "0.5..1"}, 5, seed=2) != few
+    in_turn = make_tuner(sampler, {"tau": "0.5..1"}, seed=1)
+    assert [trial.config for n in (1, 4, 35) for trial in in_turn.ask(n)] == many
+    assert propose(sampler, {"tau": "0.5..1"}, 5, seed=2) != few
 
 
 def test_every_configuration_is_legal_in_the_published_space() -> None:
     space = DQN.get_hpo_config_space()
-    for config in draw("sobol", {}, 64, seed=0):
-        assert complete(config) == config
+    for config in propose("sobol", {}, 64):
+        assert PROBLEM.resolve(config) == config
         for name, value in config.items():
             if name in space:
                 assert space[name].legal_value(value)
@@ -83,11 +88,11 @@ def test_every_configuration_is_legal_in_the_published_space() -> None:
 def test_inactive_values_do_not_make_another_configuration() -> None:
     words = {name: str(e.default_value) for name, e in DQN.get_hpo_config_space().items()}
     words |= {"use_target_network": "true,false", "tau": "0.1,0.2,0.3"}
-    configs = draw("random", words, 4, seed=0)
+    configs = propose("random", words, 4)
     assert len({tuple(config.items()) for config in configs}) == 4
     assert {config["tau"] for config in configs if config["use_target_network"]} == {0.1, 0.2, 0.3}
     with pytest.raises(ConfigurationError, match=r"Only 4 different .* 5 are wanted"):
-        draw("sobol", words, 5, seed=0)
+        propose("sobol", words, 5)
 
 
 @pytest.mark.parametrize(
@@ -96,36 +101,16 @@ def test_inactive_values_do_not_make_another_configuration() -> None:
 )
 def test_impossible_requests_are_refused(n_configs, seed, named) -> None:
     with pytest.raises(ConfigurationError, match=named):
-        draw("sobol", {}, n_configs, seed)
+        propose("sobol", {}, n_configs, seed)
 
 
 def test_one_configuration_can_be_drawn() -> None:
-    assert len(draw("sobol", {}, 1, seed=0)) == 1
+    assert len(propose("sobol", {}, 1)) == 1
 
 
-def test_a_grid_has_every_combination_in_order() -> None:
-    configs = grid({"gamma": "0.9,0.99", "train_freq": "1..3", "tau": "0.5"})
-    assert [(c["gamma"], c["train_freq"]) for c in configs] == [
-        (gamma, train_freq) for gamma in (0.9, 0.99) for train_freq in (1, 2, 3)
-    ]
-    assert configs[0] == complete({"gamma": 0.9, "train_freq": 1, "tau": 0.5})
-
-
-def test_a_grid_has_what_is_equal_once() -> None:
-    configs = grid({"use_target_network": "true,false", "tau": "0.1,0.2"})
-    assert [(c["use_target_network"], c["tau"]) for c in configs] == [
-        (True, 0.1),
-        (True, 0.2),
-        (False, 1.0),
-    ]
-
-
-def test_a_grid_too_large_is_refused_before_it_is_made() -> None:
-    with pytest.raises(ConfigurationError, match="take fewer"):
-        grid({"buffer_size": "1..1000000", "learning_starts": "1..10000"})
-
-
-def test_an_unknown_sampler_is_named_with_the_nearest() -> None:
-    assert check_sampler("sobol") == "sobol"
-    with pytest.raises(ConfigurationError, match=r"'sobl'\. Did you mean 'sobol'"):
-        check_sampler("sobl")
+def test_what_the_problem_fixes_is_not_drawn() -> None:
+    fixed = PROBLEM.replace(hpo_config={"gamma": 0.9}, nas_config={"hidden_size": 8})
+    configs = [trial.config for trial in tuner_class("random")(fixed, {}).ask(4)]
+    assert {(config["gamma"], config["hidden_size"]) for config in configs} == {(0.9, 8)}
+    narrowed = [trial.config for trial in tuner_class("random")(fixed, {"gamma": "0.1..0.2"}).ask(4)]
+    assert all(0.1 <= config["gamma"] <= 0.2 for config in narrowed)

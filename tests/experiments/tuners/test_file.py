@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from arlbench.errors import ConfigurationError
-from arlbench.sweeps.config_files import read_configs
-from arlbench.sweeps.space import complete
+from fake_training import PROBLEM
+from proposing import make_tuner
+
+complete = PROBLEM.resolve
 
 # Sixteen rows of the published table, in its own format.
-PUBLISHED = Path(__file__).parents[1] / "learning" / "cartpole_landscape_sample.csv"
+PUBLISHED = Path(__file__).parents[2] / "learning" / "cartpole_landscape_sample.csv"
 
 
-def read(path: Path, words=None, n_configs=None):
-    return read_configs(path, words or {}, n_configs)
+class Read(NamedTuple):
+    configs: list[dict[str, Any]]
+    note: str
+
+
+def read(path: Path, words=None, n_configs=None) -> Read:
+    tuner = make_tuner("file", words, file=path)
+    trials = tuner.ask(tuner.n_trials if n_configs is None else n_configs)
+    return Read([dict(trial.config) for trial in trials], tuner.note)
 
 
 def test_the_published_table_works_as_it_is() -> None:
@@ -72,7 +82,7 @@ def test_spaces_blank_lines_and_a_byte_order_mark_do_no_harm(tmp_path) -> None:
 
 FAULTS = {
     "unknown column": ("a.csv", "gamma,learning_rte\n0.9,1\n", "'learning_rte'.*'learning_rate'"),
-    "column unlike any": ("a.csv", "gamma,notes\n0.9,x\n", "'notes'.*Known: buffer_alpha"),
+    "column unlike any": ("a.csv", "gamma,notes\n0.9,x\n", "'notes'.*Known: buffer_size"),
     "unknown key": ("a.json", '[{"gama": 0.9}]', "'gama'.*'gamma'"),
     "key that is no text": ("a.yaml", "- {1: 2}\n", "column '1'"),
     "one twice": ("a.csv", "gamma\n0.9\n0.8\n0.90\n", "number 0 and number 2"),
@@ -91,8 +101,8 @@ FAULTS = {
     "a mapping": ("a.json", '{"gamma": 0.9}', "list of mappings"),
     "a list of numbers": ("a.yaml", "[1, 2]", "list of mappings"),
     "a list as a value": ("a.yaml", "- gamma: [0.9, 0.8]\n", "configuration 0: gamma"),
-    "no json": ("a.json", "[{]", "is no JSON"),
-    "no yaml": ("a.yaml", "- {gamma: 0.9\n- [", "is no YAML .*line"),
+    "not json": ("a.json", "[{]", "is not JSON"),
+    "not yaml": ("a.yaml", "- {gamma: 0.9\n- [", "is not YAML .*line"),
     "another kind of file": ("a.txt", "gamma\n0.9\n", r"in \.yaml, \.json or \.csv"),
 }  # fmt: skip
 
@@ -110,7 +120,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path) -> None:
     with pytest.raises(ConfigurationError, match=r"none\.csv cannot be read \(No such file"):
         read(tmp_path / "none.csv")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigurationError, match=r"binary\.csv cannot be read \(it is no text"):
+    with pytest.raises(ConfigurationError, match=r"binary\.csv cannot be read \(it is not text"):
         read(tmp_path / "binary.csv")
 
 
@@ -123,7 +133,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path) -> None:
         ({"taau": "0.1"}, "Did you mean 'tau'"),
     ],
 )
-def test_words_beside_a_file_fix_what_it_leaves_open(word, named, tmp_path) -> None:
+def test_words_with_a_file_fix_what_it_leaves_open(word, named, tmp_path) -> None:
     path = tmp_path / "c.csv"
     path.write_text("gamma\n0.5\n")
     assert read(path, {"tau": "0.5"}).configs == [complete({"gamma": 0.5, "tau": 0.5})]
