@@ -152,7 +152,7 @@ def _in_run(files: RunFiles, run_seed: int | None) -> StoredAgents:
             f"{', '.join(map(str, seeds))}."
         )
     wanted = seeds if run_seed is None else (run_seed,)
-    ended = files.ended_seeds(settings)
+    ended = files.ended_seeds(settings, settings.make_algorithm().acting_parts[0])
     agents = [_at_end(files, seed) for seed in wanted if seed in ended]
     if not agents:
         agents = _at_checkpoints(files, settings, wanted)

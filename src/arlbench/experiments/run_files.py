@@ -120,13 +120,17 @@ class RunFiles:
                 "checkpoints."
             ) from error
 
-    def ended_seeds(self, settings: RunSettings) -> list[int]:
-        """The seeds whose parameters are those at their end, in the order of the seeds.
+    def ended_seeds(self, settings: RunSettings, part: str) -> list[int]:
+        """The seeds whose agents are those at their end, in the order of the seeds.
+
+        Args:
+            settings: Of the run.
+            part: The part of an agent that is written last, the first of ``acting_parts``.
 
         Raises:
             RunFolderError: If a file that says so is damaged.
         """
-        kept = [seed for seed in settings.seeds if self.part_files(seed)]
+        kept = [seed for seed in settings.seeds if self.part_file(seed, part).is_file()]
         if not kept or (self.read_summary() or {}).get("status") == "finished":
             return kept
         evaluations = self.read_evaluations()

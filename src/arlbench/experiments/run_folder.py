@@ -107,7 +107,8 @@ class RunFolder(RunWriter, Storage):
     @functools.cached_property
     def standings(self) -> dict[int, Standing]:
         """Where each seed stands."""
-        ended, returns = self.ended_seeds(self.settings), self.read_evaluations()
+        ended = self.ended_seeds(self.settings, self.algorithm.acting_parts[0])
+        returns = self.read_evaluations()
         seconds = (self.read_summary() or {}).get("seconds_by_seed", {})
         none_yet = np.zeros((0, self.settings.problem.n_eval_episodes), np.float32)
         standings = dict.fromkeys(self.settings.seeds, Standing("unfinished", none_yet))
