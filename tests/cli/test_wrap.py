@@ -17,7 +17,7 @@ from arlbench.cli import main
 from arlbench.cli.arguments import parse_wrappers
 from arlbench.core.environments import EnvSpec, evaluation_spec, make_env_from_spec
 from arlbench.errors import ConfigurationError
-from arlbench.sweeps.store import read_design, read_table
+from arlbench.experiments.folder import read_experiment, read_rows
 
 SHORT = [
     "CartPole-v1", "--timesteps", "1024", "--n-envs", "4", "--evaluations", "2",
