@@ -95,12 +95,12 @@ def test_a_sweep_trains_in_wrappers(
     grid = ["--sampler", "grid", "gamma=0.9,0.99", "learning_starts=64", "hidden_size=8"]
     words = [*SHORT, *grid, "buffer_size=1024", "--out", str(tmp_path / "sweep"), "--quiet"]
     assert arlbench(["sweep", *words, *WRAP], monkeypatch) == 0
-    assert read_design(tmp_path / "sweep").env_spec == SPEC
-    rows = [row for row in read_table(tmp_path / "sweep").to_pylist() if row["gamma"] == 0.99]
+    assert read_experiment(tmp_path / "sweep").problem.env_spec == SPEC
+    rows = [row for row in read_rows(tmp_path / "sweep").to_pylist() if row["gamma"] == 0.99]
     returns = np.float32([row["episode_returns"] for row in rows])
     np.testing.assert_array_equal(returns, single)
     assert arlbench(["sweep", *words, *WRAP[:4]], monkeypatch) == 2
-    assert "holds another sweep: env_spec" in " ".join(capfd.readouterr().err.split())
+    assert "holds another sweep: wrappers of env_spec" in " ".join(capfd.readouterr().err.split())
 
 
 def test_words_become_names_and_settings() -> None:

@@ -112,5 +112,7 @@ def test_what_the_problem_fixes_is_not_drawn() -> None:
     fixed = PROBLEM.replace(hpo_config={"gamma": 0.9}, nas_config={"hidden_size": 8})
     configs = [trial.config for trial in tuner_class("random")(fixed, {}).ask(4)]
     assert {(config["gamma"], config["hidden_size"]) for config in configs} == {(0.9, 8)}
-    narrowed = [trial.config for trial in tuner_class("random")(fixed, {"gamma": "0.1..0.2"}).ask(4)]
+    narrowed = [
+        trial.config for trial in tuner_class("random")(fixed, {"gamma": "0.1..0.2"}).ask(4)
+    ]
     assert all(0.1 <= config["gamma"] <= 0.2 for config in narrowed)

@@ -71,7 +71,10 @@ def test_types_are_those_of_the_documented_schema(tmp_path) -> None:
     assert schema.metadata[b"environment"] == b"CartPole-v1"
     assert schema.field("learning_rate").metadata[b"scale"] == b"log"
     assert schema.field("buffer_batch_size").metadata[b"scale"] == b"choice"
-    for name, condition in (("tau", "use_target_network"), ("buffer_alpha", "buffer_prio_sampling")):
+    for name, condition in (
+        ("tau", "use_target_network"),
+        ("buffer_alpha", "buffer_prio_sampling"),
+    ):
         assert json.loads(schema.field(name).metadata[b"counts_if"]) == {condition: True}
     assert b"counts_if" not in schema.field("gamma").metadata
 

@@ -81,7 +81,9 @@ def test_what_is_not_named_varies_over_the_published_space() -> None:
 
 def test_architecture_varies_only_if_it_is_named() -> None:
     assert "hidden_size" not in search_space(PROBLEM, {}).varied
-    assert search_space(PROBLEM, {"hidden_size": "8..16"}).varied["hidden_size"] == Range(8, 16, log=False)
+    assert search_space(PROBLEM, {"hidden_size": "8..16"}).varied["hidden_size"] == Range(
+        8, 16, log=False
+    )
 
 
 def test_what_can_never_count_is_not_searched() -> None:

@@ -71,7 +71,10 @@ def test_what_has_ended_is_kept_when_training_fails(tmp_path) -> None:
         on_member(result_of(experiment, 1, 1))
         raise RuntimeError("a worker died")
 
-    with SweepFolder(tmp_path, experiment) as store, pytest.raises(RuntimeError, match="worker died"):
+    with (
+        SweepFolder(tmp_path, experiment) as store,
+        pytest.raises(RuntimeError, match="worker died"),
+    ):
         train_missing(store, train=failing)
     assert read_rows(tmp_path).column("config").to_pylist() == [1, 1, 1]
 

@@ -27,7 +27,6 @@ def test_every_file_is_a_tuner() -> None:
     for name in tuner_names():
         kind = tuner_class(name)
         assert issubclass(kind, Tuner)
-        assert kind.description
         assert kind.__module__ == f"arlbench.experiments.tuners.{name}"
 
 
@@ -53,18 +52,17 @@ def test_the_beginning_does_not_depend_on_how_many_are_asked_for(name) -> None:
     assert [*first, *in_turn.ask(2), *in_turn.ask(1)] == at_once
 
 
-THROW_AWAY = '''
+THROW_AWAY = """
 from arlbench.experiments.tuner import Trial, Tuner
 
 
 class Halving(Tuner):
-    description = "the largest rate, then half of it, and so on"
 
     def ask(self, n):
         rates = (2.0**-k for k in range(n))
         words = {name: float(text) for name, text in self.words.items()}
         return [Trial(self.problem.resolve({**words, "learning_rate": rate})) for rate in rates]
-'''
+"""
 
 COMMAND = """
 import sys

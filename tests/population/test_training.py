@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from arlbench import DQN
+from arlbench.core.algorithms import registry
+from arlbench.core.algorithms.registry import register_algorithm
 from arlbench.core.environments import make_env_from_spec
 from arlbench.core.problem import Problem
 from arlbench.errors import ArlbenchError
 from arlbench.population import PopulationState, cores, train_population, use_cores, workers
 from probe_framework import walk
-from probes import CAPACITY, SMALL, same_bits
+from probes import CAPACITY, SMALL, as_numpy, same_bits
 
 TIMESTEPS = 800
 LENGTH = {"n_total_timesteps": TIMESTEPS, "n_eval_steps": 2, "n_eval_episodes": 3}
@@ -295,6 +297,78 @@ def test_a_population_within_a_population_trains_by_itself(population, two_proce
     np.testing.assert_array_equal(outer.returns, population.returns)
 
 
+def test_an_algorithm_that_was_registered_trains_in_workers(two_processes, monkeypatch):
+    monkeypatch.setattr(registry, "_ALGORITHMS", dict(registry._ALGORITHMS))
+    register_algorithm("renamed", "renamed_algorithm", "Renamed")
+    monkeypatch.setattr(cores, "_train_here", lambda *_: None)
+    problem = Problem(walk(), algorithm="renamed", nas_config=NETWORK, **LENGTH)
+    settings = {"init_options": {"capacity": CAPACITY}}
+    result = train_population(problem, [UNIFORM], SEEDS, **settings)
+    assert result.n_processes == 2
+    for member, seed in zip(result.members, SEEDS, strict=True):
+        _, expected = single(UNIFORM, seed, result.init_options)
+        assert same_bits(member.returns, np.asarray(expected.eval_rewards))
+
+
+def test_members_tell_where_each_of_them_is(two_processes):
+    seen = []
+    result = train(on_progress=seen.append)
+    last = seen[-1]
+    assert last.timesteps == last.total_timesteps == 6 * TIMESTEPS
+    assert sorted(last.members) == [member.id for member in result.members]
+    for progress in seen:
+        assert progress.timesteps == sum(m.timesteps for m in progress.members.values())
+        for member, (timesteps, total, eval_rewards) in progress.members.items():
+            assert total == TIMESTEPS
+            n_done = len(eval_rewards)
+            # An evaluation follows every 400 steps; it is told of at once or with the next.
+            assert 0 <= timesteps // 400 - n_done <= 1
+            np.testing.assert_array_equal(eval_rewards, result.returns[member][:n_done])
+
+
+def test_a_diverged_member_tells_only_of_finite_evaluations():
+    seen = []
+    (member,) = train(
+        [{**UNIFORM, "learning_rate": 1e38}], [3], n_eval_steps=4, on_progress=seen.append
+    ).members
+    final = seen[-1].members[member.id]
+    assert final.timesteps == member.diverged_at < final.total_timesteps == TIMESTEPS
+    assert len(final.eval_rewards) == member.diverged_at // 200 - 1
+    assert np.isfinite(final.eval_rewards).all()
+    assert f"within the first {member.diverged_at} of 800 steps" in member.divergence
+
+
+@pytest.mark.parametrize("placement", ["sequential", "batched"])
+def test_parts_of_one_schedule_meet_the_sum_of_their_budgets(placement):
+    """100 steps are 13 iterations of 8; 200 are 25, of which 12 are left."""
+    one_evaluation = {"n_eval_steps": 1, "schedule_timesteps": 200, "placement": placement}
+    whole = train([UNIFORM], n_total_timesteps=200, keep_params=True, **one_evaluation)
+    first = train([UNIFORM], n_total_timesteps=100, keep_state=True, **one_evaluation)
+    assert [member.timesteps.tolist() for member in first.members] == [[104], [104]]
+    seen = []
+    second = train(
+        [UNIFORM], n_total_timesteps=100, timesteps_before=100, keep_params=True,
+        state=PopulationState.of(first), on_progress=seen.append, **one_evaluation,
+    )  # fmt: skip
+    assert [member.timesteps.tolist() for member in second.members] == [[96], [96]]
+    assert seen[-1].total_timesteps == 2 * 96
+    for one, other in zip(whole.members, second.members, strict=True):
+        for left, right in zip(as_numpy(one.params), as_numpy(other.params), strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-4)
+    if placement == "sequential":
+        assert same_bits([m.params for m in whole.members], [m.params for m in second.members])
+
+
+def test_results_hold_the_parts_that_are_asked_for(population):
+    result = train([PRIORITISED], [3], keep_parts=["normalizer_state", "global_step"])
+    (member,) = result.members
+    assert sorted(member.parts) == ["global_step", "normalizer_state"]
+    expected = population.members[2].parts
+    assert same_bits(member.parts["normalizer_state"], expected["normalizer_state"])
+    with pytest.raises(ArlbenchError, match="keep_state=True"):
+        PopulationState.of(result)
+
+
 def test_small_populations_leave_the_workers_alone(two_processes, monkeypatch):
     train()
     (worker,) = workers.start_workers(1)
@@ -333,6 +407,11 @@ def test_an_error_in_the_callers_function_is_raised(two_processes):
         ({"n_total_timesteps": 0}, "n_total_timesteps"),
         ({"members": [(3, 0)]}, "no member"),
         ({"options": {"deterministc_eval": False}}, "deterministic_eval"),
+        ({"keep_parts": ["normalizer"]}, "normalizer_state"),
+        ({"timesteps_before": [0, 1]}, "3 configurations"),
+        ({"timesteps_before": -1}, "timesteps_before"),
+        ({"init_options": {"capacit": 8}}, "capacity"),
+        ({"placement": "scattered"}, "placement"),
         ({"memory_limit_gib": 1e-6}, "GiB"),
     ],
     ids=str,

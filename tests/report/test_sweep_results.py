@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from arlbench.experiments.folder import SweepFolder, read_rows
 from arlbench.report.statistics import mean_interval
 from arlbench.report.sweep_results import ranking, results_of
-from arlbench.experiments.folder import SweepFolder, read_rows
 from fake_training import make_experiment, result_of
 
 

@@ -205,8 +205,11 @@ class AutoRLEnv(gymnasium.Env):
         """Lengths of a step: those that are given, else those of the settings."""
         usual = [getattr(self._settings, name) for name in Lengths._fields[: len(given)]]
         pairs = zip(given, usual, strict=True)
-        lengths = [default if own is None else own for own, default in pairs]
-        return Lengths.checked(*lengths, self._settings.schedule_timesteps)
+        total, n_eval_steps, n_eval_episodes = (
+            default if own is None else own for own, default in pairs
+        )
+        horizon = self._settings.schedule_timesteps
+        return Lengths.checked(total, n_eval_steps, n_eval_episodes, horizon)
 
     def _loaded(self, path: str | Path, schedule: Schedule) -> tuple[Schedule, dict[str, Any]]:
         """The schedule with the learner of a checkpoint, and its hyperparameters."""

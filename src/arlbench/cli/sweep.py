@@ -146,9 +146,7 @@ def _experiment(
     return Experiment(problem, configs, seed_range(*seeds), origin=origin), note
 
 
-def _trials(
-    chosen: _Chosen, words: dict[str, str], problem: Problem
-) -> tuple[list[Trial], str]:
+def _trials(chosen: _Chosen, words: dict[str, str], problem: Problem) -> tuple[list[Trial], str]:
     from arlbench.experiments.tuners import tuner_class
 
     kind = tuner_class(chosen.sampler)

@@ -1,1 +1,4 @@
-"""Experiments: a problem, configurations and seeds, and a storage; runs and sweeps are both that."""
+"""Experiments: a problem, configurations and seeds, and a storage.
+
+Runs and sweeps are both that.
+"""

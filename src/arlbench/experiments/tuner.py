@@ -30,7 +30,6 @@ class Tuner(abc.ABC):
     """A method of search. A file with one subclass in ``experiments/tuners`` adds it.
 
     Attributes:
-        description: What it proposes, in a few words for people.
         reads_file: Whether it takes its configurations from a file.
         takes_count: Whether a user may say how many trials to propose.
         problem: What is to be trained; its declarations say what there is to search.
@@ -41,7 +40,6 @@ class Tuner(abc.ABC):
         note: A sentence for the user about what was left out; empty if nothing was.
     """
 
-    description: ClassVar[str]
     reads_file: ClassVar[bool] = False
     takes_count: ClassVar[bool] = True
 
@@ -84,7 +82,10 @@ class Tuner(abc.ABC):
         """
 
     def tell(self, results: Sequence[MemberResult]) -> None:  # noqa: B027
-        """Takes the results of trials; ``config_index`` counts those asked for. Default: ignored."""
+        """Takes the results of trials, whose ``config_index`` counts those asked for.
+
+        Unless a tuner learns, it ignores them.
+        """
 
 
 def check_count(n: int) -> int:

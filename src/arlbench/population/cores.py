@@ -148,7 +148,7 @@ def _give_back(task: MemberTask, queue: TaskQueue, tracker: Tracker) -> None:
         tracker.fail(
             RuntimeError(
                 f"Two processes died while training member {tuple(task.id)}; the machine may have "
-                "too little memory. Lower buffer_size, or call use_cores with fewer cores."
+                "too little memory. Call use_cores with fewer cores, or train smaller members."
             )
         )
     queue.give_back(task._replace(attempts=task.attempts + 1))

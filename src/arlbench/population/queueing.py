@@ -29,7 +29,7 @@ class TaskQueue:
         self._lock = threading.Lock()
 
     def take(self, who: Hashable) -> MemberTask | None:
-        """The next member for this process; None where none is left."""
+        """The next member for this process; None if none is left."""
         with self._lock:
             groups = [group for group, tasks in self._waiting.items() if tasks]
             if not groups:

@@ -18,19 +18,22 @@ def _clock() -> tuple[float, float]:
     return time.perf_counter(), process_clock().seconds
 
 
+def _between(begin: tuple[float, float], end: tuple[float, float]) -> Seconds:
+    compiling = end[1] - begin[1]
+    return Seconds(max(end[0] - begin[0] - compiling, 0.0), compiling)
+
+
 class Stopwatch:
     """Splits the time since it was made into training and compilation."""
 
     def __init__(self, clock: Clock = _clock) -> None:
         self._clock = clock
-        self._begin, self._compiled_before = clock()
+        self._begin = clock()
 
     @property
     def seconds(self) -> Seconds:
         """The time since it was made."""
-        now, compiled = self._clock()
-        compiling = compiled - self._compiled_before
-        return Seconds(max(now - self._begin - compiling, 0.0), compiling)
+        return _between(self._begin, self._clock())
 
 
 class SharedSeconds:
@@ -43,12 +46,13 @@ class SharedSeconds:
 
     def __init__(self, n_members: int, clock: Clock = _clock) -> None:
         self._clock = clock
-        self._watch = Stopwatch(clock)
+        self._last = clock()
         self._seconds = np.zeros((n_members, len(Seconds._fields)))
 
     def lap(self, training: np.ndarray) -> None:
         """Divides the time since the last lap among the members that were training, ``[M]``."""
-        lap, self._watch = self._watch.seconds, Stopwatch(self._clock)
+        now = self._clock()
+        lap, self._last = _between(self._last, now), now
         self._seconds[training] += np.array(lap) / max(int(training.sum()), 1)
 
     def of(self, index: int) -> Seconds:

@@ -15,7 +15,6 @@ from arlbench.population.placement import choose_placement
 from arlbench.population.saving import MemberSaving
 
 
-
 class Population(NamedTuple):
     """The members to train.
 
@@ -61,6 +60,7 @@ class Request(NamedTuple):
         init_options: Options of ``Algorithm.init`` that were asked for.
         keeping: What results hold of the final states.
         saving: Where members save themselves.
+        share_programs: Whether to make programs for all configurations of the call.
     """
 
     problem: Problem
@@ -72,6 +72,7 @@ class Request(NamedTuple):
     init_options: Mapping[str, Any] | None
     keeping: Keeping
     saving: Mapping[MemberId, MemberSaving]
+    share_programs: bool = True
 
 
 def plan(configs: Sequence[Trained], request: Request) -> Population:
@@ -87,15 +88,15 @@ def plan(configs: Sequence[Trained], request: Request) -> Population:
     _check_parts(request.keeping, algorithms[0])
     placement = choose_placement(request.placement, algorithms[0].uses_host, request.on_cpu)
     # In a batch every member would do the work of all.
-    if placement == "sequential":
+    if placement == "sequential" and request.share_programs:
         options = [{**own, **more} for more in _options_to_share(algorithms, problem)]
         algorithms = _make_all(configs, options, problem)
     totals = [
         algorithm.plan(of_one.lengths).total_timesteps
         for algorithm, of_one in zip(algorithms, configs, strict=True)
     ]
-    # Those of all configurations, also where only some are trained: an interrupted sweep
-    # goes on with the same shapes.
+    # Those of all configurations, even if only some are trained: the rest of a population
+    # then has the same shapes.
     init_options = problem.algorithm_class.shared_init_options(
         algorithms, totals, list(request.parts.values()), request.init_options
     )

@@ -34,6 +34,7 @@ def train_population(
     placement: Placement = "auto",
     init_options: Mapping[str, Any] | None = None,
     memory_limit_gib: float = 4.0,
+    share_programs: bool = True,
     keep_params: bool = False,
     keep_state: bool = False,
     keep_parts: Collection[str] = (),
@@ -65,10 +66,12 @@ def train_population(
         placement: ``"sequential"`` trains members one after another in each process,
             ``"batched"`` many at a time as one program; ``"auto"`` batches on accelerators,
             unless an environment steps in Python.
-        init_options: Options of the algorithm's ``init``, such as a capacity, which are
-            raised to what the largest member needs.
+        init_options: Options of the algorithm's ``init``; what members need goes before.
         memory_limit_gib: Refuse members that would take more, each; an option of the
             problem goes before.
+        share_programs: Whether members that train one after another use one program if their
+            algorithm can make one for several structures. It is made for the configurations
+            of this call, so a later call with others compiles again: False if such follow.
         keep_params: Whether results hold the final parameters.
         keep_state: Whether results hold all that a further training needs; see
             :meth:`PopulationState.of`.
@@ -106,6 +109,7 @@ def train_population(
         init_options=init_options,
         keeping=Keeping(keep_params, keep_state, tuple(keep_parts)),
         saving=savings,
+        share_programs=share_programs,
     )
     each = zip(
         plain,

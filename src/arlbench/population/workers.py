@@ -34,8 +34,8 @@ class Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                # Nothing is imported from where it happens to run, but from where this
-                # process imports.
+                # It imports from the folders from which this process imports, and not from
+                # the current one.
                 [sys.executable, "-P", "-m", "arlbench.population.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env={
@@ -51,7 +51,7 @@ class Worker:
         self._is_ready = False
 
     def wait_until_ready(self) -> bool:
-        """Waits until the process has started; False where it could not."""
+        """Waits until the process has started; False if it could not."""
         if not self._is_ready:
             with contextlib.suppress(EOFError):
                 self.receive()
@@ -79,7 +79,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process exists."""
         return self._process.poll() is None
 
     def close(self) -> None:
@@ -161,12 +161,12 @@ def wanted_cores() -> int:
 
 
 def n_started() -> int:
-    """Workers that there are."""
+    """Workers that exist."""
     return len(_living())
 
 
 def start_workers(n: int) -> list[Worker]:
-    """Keeps ``n`` workers: those there are, and new ones; any beyond ``n`` are ended."""
+    """Keeps ``n`` workers: those that exist, and new ones; any beyond ``n`` are ended."""
     _pool.workers = _living()
     for worker in _pool.workers[n:]:
         worker.close()
@@ -176,9 +176,9 @@ def start_workers(n: int) -> list[Worker]:
 
 @contextlib.contextmanager
 def borrowed(n: int) -> Iterator[list[Worker]]:
-    """``n`` workers for one population; none where another one has them.
+    """``n`` workers for one population; none if another one has them.
 
-    Workers that are still at something in the end, because waiting for them was
+    Workers that are still busy in the end, because waiting for them was
     interrupted, are ended.
     """
     if not _pool.in_use.acquire(blocking=False):

@@ -49,7 +49,7 @@ def draw(rows: pa.Table) -> bytes | None:
     _fit_to_returns(axes, curves)
     axes.set_title(_title(rows, len(curves)), loc="left", fontsize=11)
     axes.set_xlabel("environment steps")
-    n_episodes = len(rows.column("episode_returns")[0])
+    n_episodes = max(len(r) for r in rows.column("episode_returns").to_pylist() if r is not None)
     axes.set_ylabel(f"return (mean of {n_episodes} episodes)")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.spines[["top", "right"]].set_visible(False)

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from arlbench.report.statistics import mean_interval
 
-
 # The columns of every table that say how trainings ended.
 _COLUMNS = frozenset({"config", "seed", "evaluation", "timesteps", "return_mean", "status"})
 

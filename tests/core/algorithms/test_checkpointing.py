@@ -15,6 +15,7 @@ import pytest
 from arlbench import make_env
 from arlbench.autorl import Checkpointer
 from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.declarations import PROBABILITY, Declarations, real, whole
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.checkpoints import folder as checkpoint_folder
 from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateError
@@ -22,7 +23,7 @@ from probes import TwoSteps, Walk, same_bits, small_dqn, small_state
 
 
 class Counter(Algorithm):
-    """No learner: it counts, in a NumPy array, and has no buffer."""
+    """It learns nothing: it counts, in a NumPy array, and has no buffer."""
 
     name = "counter"
     environment_parts = ("where",)
@@ -30,7 +31,15 @@ class Counter(Algorithm):
     def __init__(self) -> None:
         self.env = self.eval_env = Walk()
         self.hpo_config = {"by": np.float32(0.5)}
-        self.nas_config = {"layers": (2, 3)}
+        self.nas_config = {"layers": 2}
+
+    @staticmethod
+    def hyperparameters() -> Declarations:
+        return {"by": real(0.0, 1.0, 0.5, PROBABILITY, name="by")}
+
+    @staticmethod
+    def architecture_choices() -> Declarations:
+        return {"layers": whole(1, 3, 2, name="layers")}
 
     @staticmethod
     def get_checkpoint_factory(runner_state: Any, train_result: Any) -> Any:
@@ -45,13 +54,13 @@ class Counter(Algorithm):
         return {"count": np.zeros((), np.int32), "where": any_length, "log": any_length}
 
     def restore(self, parts: Any, state: Any = None) -> Any:
-        return {**(state or self.init(None))[0], **parts}, None
+        return {**(state or self.init(None))[0], **parts}, ()
 
     def init(self, rng: Any) -> Any:
-        return {"count": np.array(0, np.int32), "where": np.zeros(2, np.float32)}, None
+        return {"count": np.array(0, np.int32), "where": np.zeros(2, np.float32)}, ()
 
 
-# What saving has no need of, it leaves out.
+# What saving does not need, it leaves out.
 Counter.__abstractmethods__ = frozenset()
 
 
@@ -69,7 +78,7 @@ def test_an_algorithm_that_is_no_dqn_is_saved_and_loaded(tmp_path: Path) -> None
     with Checkpointer(tmp_path) as checkpointer:
         path = checkpointer.save(
             counter,
-            (runner_state, None),
+            (runner_state, ()),
             np.arange(3, dtype=np.float32),
             extra={"file": np.array([1.5]), "allow_pickle": np.array(2)},
             info={"by": {10: "ten", 2: "two"}, "n": np.int64(4)},
@@ -87,9 +96,12 @@ def test_an_algorithm_that_is_no_dqn_is_saved_and_loaded(tmp_path: Path) -> None
 
 def test_an_algorithm_without_a_buffer_has_none_to_save(tmp_path: Path) -> None:
     counter = Counter()
-    with pytest.raises(ConfigurationError, match="buffer is to be saved"):
+    with pytest.raises(ConfigurationError, match="no part called 'buffer'"):
         Checkpointer(tmp_path, ["buffer"]).save(counter, counter.init(None))
-    Checkpointer(tmp_path).save(counter, counter.init(None))
+    with pytest.raises(ConfigurationError, match="counter has no buffer to save"):
+        Checkpointer(tmp_path).save_buffer(counter, ())
+    path = Checkpointer(tmp_path).save(counter, counter.init(None))
+    assert not (path / "buffer.npz").exists()
     with pytest.raises(CheckpointError, match="holds no buffer"):
         Checkpointer.load_buffer(tmp_path, counter)
 
@@ -98,7 +110,7 @@ def test_of_a_host_environment_a_fresh_episode_begins(tmp_path: Path) -> None:
     counter = Counter()
     counter.env.kind = "host"  # type: ignore[misc]
     runner_state = {"count": np.array(3, np.int32), "where": np.ones(2, np.float32)}
-    Checkpointer(tmp_path).save(counter, (runner_state, None))
+    Checkpointer(tmp_path).save(counter, (runner_state, ()))
     loaded = Checkpointer.load(tmp_path, counter)
     assert loaded.notes == ("Walk cannot be saved: a fresh episode begins.",)
     assert loaded.parts.keys() == {"count"}
@@ -208,7 +220,7 @@ def test_what_is_saved_in_the_background_is_the_state_of_that_moment(
         Checkpointer(tmp_path / "counter", background=True) as second,
     ):
         first.save(dqn, state)
-        second.save(counter, (counting, None))
+        second.save(counter, (counting, ()))
         counting["count"] += 1
         dqn.train(*state, 160, 1, 2)  # takes over the memory of the state
         assert first.busy
@@ -288,12 +300,34 @@ def test_settings_of_the_environment_must_agree(tmp_path: Path) -> None:
         Checkpointer.load(tmp_path, cartpole())
 
 
-def test_another_space_of_hyperparameters_is_named(tmp_path: Path) -> None:
+class LaterCounter(Counter):
+    """The same in a later version, which has another hyperparameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hpo_config = {"by": 0.5, "from": 3}
+
+    @staticmethod
+    def hyperparameters() -> Declarations:
+        return {**Counter.hyperparameters(), "from": whole(0, 9, 3, name="from", since=3)}
+
+
+LaterCounter.__abstractmethods__ = frozenset()
+
+
+def test_a_hyperparameter_that_came_later_does_not_matter(tmp_path: Path) -> None:
     counter = Counter()
-    Checkpointer(tmp_path).save(counter, counter.init(None))
-    counter.hpo_config = {"by": 1.0, "momentum": 0.9}
-    with pytest.raises(CheckpointError, match="hyperparameter space: momentum is on one side"):
-        Checkpointer.load(tmp_path, counter)
+    runner_state, _ = counter.init(None)
+    runner_state["count"] += 4
+    Checkpointer(tmp_path).save(counter, (runner_state, ()))
+    assert Checkpointer.load(tmp_path, LaterCounter()).state[0]["count"] == 4
+
+
+def test_a_hyperparameter_that_is_not_known_yet_is_named(tmp_path: Path) -> None:
+    later = LaterCounter()
+    Checkpointer(tmp_path).save(later, later.init(None))
+    with pytest.raises(CheckpointError, match="by a newer version of arlbench, which knows from"):
+        Checkpointer.load(tmp_path, Counter())
 
 
 def test_where_nothing_was_saved_nothing_is_loaded(tmp_path: Path) -> None:
@@ -304,7 +338,7 @@ def test_where_nothing_was_saved_nothing_is_loaded(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_no_algorithm_is_refused(tmp_path: Path) -> None:
     checkpoint_folder.write_checkpoint(tmp_path / "other", {"a": np.zeros(2)}, {})
-    with pytest.raises(CheckpointError, match="no checkpoint of an algorithm's state"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of an algorithm's state"):
         Checkpointer.load(tmp_path / "other", Counter())
 
 

@@ -29,10 +29,9 @@ def second_halves(tmp_path_factory) -> Path:
         state, result = train_half(dqn, small_state(dqn))
         Checkpointer(folder / kind).save(dqn, state, result)
     code = "import sys, pathlib, continuing as c; c.train_second_halves(pathlib.Path(sys.argv[1]))"
-    tests = Path(__file__).parents[1]
     subprocess.run(
         [sys.executable, "-W", "error", "-c", code, str(folder)],
-        env={**os.environ, "PYTHONPATH": str(tests)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=True,
         timeout=300,
     )
@@ -157,7 +156,7 @@ def test_progress_of_another_training_is_refused(fault: str) -> None:
     dqn = small_dqn()
     state = small_state(dqn)
     right = TrainingProgress(state, 1040, TIMESTEPS, np.zeros((1, N_EPISODES), np.float32))
-    with pytest.raises(ConfigurationError, match="the numbers it was begun with"):
+    with pytest.raises(ConfigurationError, match="the numbers it began with"):
         dqn.train(*state, TIMESTEPS, 2, N_EPISODES, progress=WRONG[fault](right))
     # The state was not taken over, and the right progress is no fault.
     dqn.train(*state, TIMESTEPS, 2, N_EPISODES, progress=right)

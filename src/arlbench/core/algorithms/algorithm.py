@@ -115,12 +115,12 @@ class Algorithm(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
     @staticmethod
     @abc.abstractmethod
     def hyperparameters() -> Declarations:
-        """Every hyperparameter, declared, in the order of its space."""
+        """Every hyperparameter, declared, by name."""
 
     @staticmethod
     @abc.abstractmethod
     def architecture_choices() -> Declarations:
-        """Every architecture choice, declared, in the order of its space."""
+        """Every architecture choice, declared, by name."""
 
     @staticmethod
     @abc.abstractmethod

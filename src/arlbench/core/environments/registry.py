@@ -123,7 +123,7 @@ def make_env(
         seed: Only for environments that live on the host.
 
     Raises:
-        UnknownEnvironmentError: If there is no such environment or DQN cannot learn it.
+        UnknownEnvironmentError: If there is no such environment, or it cannot be used.
         ConfigurationError: If the framework or a setting is unknown or impossible.
         MissingExtraError: If the framework is not installed.
     """
@@ -141,7 +141,7 @@ def make_env_from_spec(spec: EnvSpec) -> Environment:
 
 
 def evaluation_spec(spec: EnvSpec) -> EnvSpec:
-    """The spec of the environment in which a learner in that of ``spec`` is evaluated.
+    """The spec of the environment in which what was learnt in that of ``spec`` is evaluated.
 
     Wrappers that only help learning, by other rewards, are left out, so that returns
     are those of the task itself.

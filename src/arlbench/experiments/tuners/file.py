@@ -35,7 +35,6 @@ class File(Tuner):
     ends in .yaml, .yml, .json or .csv.
     """
 
-    description = "those in --file"
     reads_file = True
 
     def __init__(

@@ -17,7 +17,6 @@ from arlbench.experiments.tuner import Trial, Tuner, check_count
 class Grid(Tuner):
     """Every combination, the last word varying fastest."""
 
-    description = "every combination of the listed values; what is not named has its default"
     takes_count = False
 
     def __init__(

@@ -10,8 +10,6 @@ from arlbench.experiments.drawing import Drawing
 class Sobol(Drawing):
     """The points of Sobol's sequence, scrambled by the seed."""
 
-    description = "the first points of a scrambled Sobol sequence"
-
     def points(self, log2_n: int, n_dimensions: int) -> np.ndarray:
         from scipy.stats import qmc  # slow to import
 

@@ -31,7 +31,7 @@ from arlbench.core.environments.adapters.adapting import (
 from arlbench.errors import ConfigurationError, UnknownEnvironmentError
 
 SPEC = EnvSpec("library", "Game", 4, seed=3)
-INTERFACE = Interface(3, spaces.Box(0, 255, (4, 5), np.uint8), 9)
+INTERFACE = Interface(spaces.Discrete(3), spaces.Box(0, 255, (4, 5), np.uint8), 9)
 
 
 def with_settings(**settings: Any) -> EnvSpec:
@@ -144,7 +144,7 @@ def test_an_error_of_this_package_stays_what_it_is() -> None:
 
 def test_a_listing_describes_the_interface() -> None:
     line = listing(SPEC, INTERFACE)
-    assert line == ("library", "Game", "(4, 5)", 3, 9, None, None)
+    assert line == ("library", "Game", "(4, 5)", 3, 9, None, None, "Discrete")
 
 
 def test_spaces_are_described_for_people() -> None:

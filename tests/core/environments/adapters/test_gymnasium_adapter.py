@@ -13,6 +13,7 @@ from gymnasium import spaces
 from gymnasium.error import DependencyNotInstalled
 
 from arlbench.core.environments import (
+    EnvListing,
     catalogue,
     find_framework,
     list_environments,
@@ -30,20 +31,20 @@ from arlbench.errors import (
 N_STEPS = 12
 
 LISTED = {entry.name: entry for entry in catalogue.read() if entry.framework == "gymnasium"}
-TRAINABLE = [name for name, entry in LISTED.items() if entry.unusable is None]
+MADE = [name for name, entry in LISTED.items() if not entry.unusable and entry.observation != "?"]
 
 
-def test_those_with_a_finite_set_of_actions_can_be_trained() -> None:
-    assert {"CartPole-v1", "LunarLander-v3", "Taxi-v4", "Blackjack-v1"} <= set(TRAINABLE)
-    assert {entry.unusable for name, entry in LISTED.items() if name.endswith("-v5")} == {
-        "continuous actions"
-    }
+def test_the_list_says_what_there_is() -> None:
+    assert {"CartPole-v1", "LunarLander-v3", "Taxi-v4", "Blackjack-v1", "Pendulum-v1"} <= set(MADE)
+    # They are listed without MuJoCo, which they need.
+    assert LISTED["Ant-v5"] == EnvListing("gymnasium", "Ant-v5", time_limit=1000, action_kind="Box")
+    assert (LISTED["Pendulum-v1"].n_actions, LISTED["Pendulum-v1"].action_kind) == (None, "Box")
     assert LISTED["phys2d/CartPole-v1"].unusable.startswith("it computes with JAX")
     assert LISTED["Blackjack-v1"].observation == "Discrete(32), Discrete(11), Discrete(2)"
     assert LISTED["LunarLander-v3"].time_limit == 1000
 
 
-@pytest.mark.parametrize("name", TRAINABLE)
+@pytest.mark.parametrize("name", MADE)
 def test_what_an_environment_gives_lies_in_its_space(name: str) -> None:
     env = make_env("gymnasium", name, n_envs=2)
     key = jax.random.key(0)
@@ -92,10 +93,9 @@ def test_settings_are_those_of_gymnasium() -> None:
         ("LunarLandr-v3", {}, UnknownEnvironmentError, "Did you mean 'LunarLander-v3'"),
         ("no_such_module:A-v0", {}, UnknownEnvironmentError, "a module that cannot be imported"),
         ("host_probes:Stair-v0", {}, UnknownEnvironmentError, "mean 'host_probes:Stairs-v0'"),
-        ("Pendulum-v1", {}, UnknownEnvironmentError, "DQN needs a finite set"),
-        ("host_probes:Steering-v0", {}, UnknownEnvironmentError, "DQN needs a finite set"),
+        ("host_probes:Nested-v0", {}, UnknownEnvironmentError, "actions are of the kind Tuple"),
         ("host_probes:Words-v0", {}, UnknownEnvironmentError, "of the kind Text"),
-        ("Ant-v5", {}, UnknownEnvironmentError, "continuous actions"),
+        ("Ant-v5", {}, MissingExtraError, "needs a package that is missing; .*MuJoCo"),
         ("tabular/Blackjack-v0", {}, UnknownEnvironmentError, "it computes with JAX"),
         ("CartPole-v1", {"gravty": 1}, ConfigurationError, "refused the settings .* 'gravty'"),
         ("CartPole-v1", {"max_episode_steps": 0}, ConfigurationError, "of at least 1, not 0"),

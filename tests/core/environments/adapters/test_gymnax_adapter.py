@@ -14,7 +14,7 @@ import pytest
 from gymnasium import spaces
 
 from arlbench.core.environments import Environment, list_environments, make_env
-from arlbench.core.environments.adapters.gymnax_adapter import GymnaxEnvironment
+from arlbench.core.environments.adapters.gymnax_adapter import GymnaxEnvironment, gymnax
 from arlbench.core.observations import encode
 from arlbench.errors import ConfigurationError, RenderingError, UnknownEnvironmentError
 
@@ -35,6 +35,7 @@ PLAYED = [
     "DeepSea-bsuite",
     "FourRooms-misc",
     "FrozenLake-misc",
+    *CONTINUOUS,
 ]
 
 
@@ -55,13 +56,14 @@ def assert_step_is_as_promised(env: Environment, state: Any, obs: Any, outcome: 
     assert all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs)
 
 
-@pytest.mark.parametrize("name", DISCRETE)
+@pytest.mark.parametrize("name", [*DISCRETE, *CONTINUOUS])
 def test_every_environment_has_the_shapes_and_types_that_its_spaces_promise(name: str) -> None:
     env = make_env("gymnax", name, n_envs=3)
     key = jax.random.key(0)
     state, obs = jax.eval_shape(env.reset, key)
-    actions = jax.eval_shape(env.sample_actions, key)
-    assert (actions.shape, actions.dtype) == ((3,), jnp.int32)
+    actions, space = jax.eval_shape(env.sample_actions, key), env.action_space
+    dtype = jnp.int32 if isinstance(space, spaces.Discrete) else jnp.float32
+    assert (actions.shape, actions.dtype) == ((3, *(space.shape or ())), dtype)
     outcome = jax.eval_shape(env.step, state, actions, key)
     assert_step_is_as_promised(env, state, obs, outcome)
     features = jax.eval_shape(lambda x: encode(env.observation_space, x), obs)
@@ -157,9 +159,18 @@ def test_environments_say_what_they_are() -> None:
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
-def test_continuous_actions_are_refused(name: str) -> None:
-    with pytest.raises(UnknownEnvironmentError, match=f"{name} has continuous actions"):
-        make_env("gymnax", name)
+def test_continuous_actions_are_those_of_the_library(name: str) -> None:
+    env, (library, params) = make_env("gymnax", name), gymnax.make(name)
+    ours, theirs = env.action_space, library.action_space(params)
+    assert isinstance(ours, spaces.Box)
+    assert ours.shape == (theirs.shape or (1,))
+    np.testing.assert_array_equal(ours.low, np.broadcast_to(theirs.low, ours.shape))
+    np.testing.assert_array_equal(ours.high, np.broadcast_to(theirs.high, ours.shape))
+    key = jax.random.key(0)
+    state, _ = env.reset(key)
+    steps = [env.step(state, jnp.full((1, *ours.shape), x), key) for x in (ours.low, ours.high)]
+    # What is done matters.
+    assert not np.array_equal(*(outcome[1][0] for outcome in steps))
 
 
 def test_an_environment_that_would_download_something_is_refused() -> None:

@@ -197,3 +197,17 @@ def test_a_step_costs_no_copy_of_its_buffers() -> None:
 
     assert host._called(fill, shape)(jnp.arange(4)).tolist() == [1, 2, 3, 4]
     assert seen == [False]
+
+
+@pytest.mark.parametrize("name", ["Steering", "Levers", "Bits"])
+def test_actions_may_be_arrays(name: str, way: str) -> None:
+    env = make_env("gymnasium", f"host_probes:{name}-v0", N_ENVS)
+    env_state, obs = env.reset(KEY)
+    first, second = (env.sample_actions(jax.random.key(i)) for i in (0, 1))
+    assert first.shape == (N_ENVS, 2)
+    assert not np.array_equal(first, second)
+    step = jax.jit(env.step)
+    for action, before in ((first, obs), (second, first), (first, second)):
+        env_state, (shown, reward, _, _) = step(env_state, action, KEY)
+        np.testing.assert_allclose(shown, before)
+        np.testing.assert_allclose(reward, np.sum(action, axis=1), rtol=1e-6)

@@ -20,24 +20,28 @@ from library_play import QUICKLY_COMPILED
 
 LISTINGS = {listing.name: listing for listing in list_environments()}
 USABLE = [name for name, listing in LISTINGS.items() if listing.unusable is None]
+SINGLE = [name for name in USABLE if LISTINGS[name].n_actions is not None]
 DOWNLOADED = "Sokoban-v0"
+ONE_EACH = "each agent in it has a reward of its own"
 
 
 @pytest.mark.thorough
-def test_everything_with_a_single_choice_a_step_can_be_trained() -> None:
+def test_everything_with_a_single_reward_can_be_used() -> None:
     assert set(LISTINGS) == registration.registered_environments()
     for name in LISTINGS.keys() - {DOWNLOADED}:
-        actions = registration.make(name).action_spec
-        reasons = {specs.DiscreteArray: None, specs.MultiDiscreteArray: "several choices"}
-        reason = reasons.get(type(actions), LISTINGS[name].unusable)
-        assert (LISTINGS[name].unusable is None) == (reason is None), name
-        if actions.dtype == np.float32:
-            assert reason == "continuous actions"
+        library = registration.make(name)
+        is_single = library.reward_spec.shape == ()
+        assert LISTINGS[name].unusable == (None if is_single else ONE_EACH), name
+        if is_single:
+            is_one_choice = isinstance(library.action_spec, specs.DiscreteArray)
+            assert LISTINGS[name].action_kind == "Discrete" if is_one_choice else "MultiDiscrete"
+            assert (LISTINGS[name].n_actions is not None) == is_one_choice
     assert LISTINGS[DOWNLOADED].unusable == "it downloads its levels when it is made"
-    assert len(USABLE) == 9
+    assert len(USABLE) == 22
+    assert len(SINGLE) == 9
 
 
-@pytest.mark.parametrize("name", USABLE)
+@pytest.mark.parametrize("name", SINGLE)
 def test_what_is_listed_is_what_is_made(name: str) -> None:
     env = make_env("jumanji", name, n_envs=2)
     assert (env.action_space.n, env.max_episode_steps) == LISTINGS[name][3:5]
@@ -53,13 +57,27 @@ def test_what_is_listed_is_what_is_made(name: str) -> None:
     assert features.dtype == jnp.float32
 
 
-@pytest.mark.parametrize("name", ["Tetris-v0", "SearchAndRescue-v0", DOWNLOADED])
-def test_what_cannot_be_trained_is_refused_with_the_reason(
+@pytest.mark.parametrize("name", ["Connector-v3", "SearchAndRescue-v0", DOWNLOADED])
+def test_what_cannot_be_used_is_refused_with_the_reason(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registration, "make", lambda *_, **__: pytest.fail("made, or downloaded"))
     with pytest.raises(UnknownEnvironmentError, match=f"{name} cannot.*{LISTINGS[name].unusable}"):
         make_env("jumanji", name)
+
+
+@pytest.mark.filterwarnings("ignore:scatter inputs have incompatible types")
+@pytest.mark.parametrize("name", sorted(set(USABLE) - set(SINGLE)))
+def test_an_action_may_consist_of_several_choices(name: str) -> None:
+    env, key = make_env("jumanji", name, n_envs=2), jax.random.key(0)
+    assert isinstance(env.action_space, spaces.MultiDiscrete)
+    assert env.max_episode_steps == LISTINGS[name].time_limit
+    state, obs = jax.eval_shape(env.reset, key)
+    actions = jax.eval_shape(env.sample_actions, key)
+    assert (actions.shape, actions.dtype) == ((2, *env.action_space.shape), env.action_space.dtype)
+    after, (next_obs, reward, _, _) = jax.eval_shape(env.step, state, actions, key)
+    assert jax.tree.leaves((state, obs)) == jax.tree.leaves((after, next_obs))
+    assert reward.shape == (2,)
 
 
 class Place(NamedTuple):

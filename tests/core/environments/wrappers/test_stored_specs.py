@@ -10,8 +10,8 @@ import pytest
 from arlbench.autorl import Checkpointer
 from arlbench.core.checkpoints import read_manifest
 from arlbench.core.environments import EnvSpec, evaluation_spec, make_env_from_spec
+from arlbench.core.problem import Problem
 from arlbench.runs.settings import RunSettings, resolve
-from arlbench.sweeps.design import SweepDesign
 from probe_framework import walk
 from probes import small_dqn, small_state
 
@@ -22,29 +22,23 @@ WRAPPED = PLAIN.wrapped("time_limit", {"max_episode_steps": 9}).wrapped("clip_re
 FIELDS = {"framework", "name", "n_envs", "env_kwargs", "cnn_policy", "seed"}
 
 
-def design(spec: EnvSpec, **changed: Any) -> SweepDesign:
-    return SweepDesign(spec, ({"learning_rate": 1e-3},), (0,), 20_000, 2, 3, **changed)
-
-
-def test_a_design_without_wrappers_is_written_as_before() -> None:
-    content = json.loads(design(PLAIN, eval_env_spec=PLAIN).to_json())
+def test_a_problem_without_wrappers_is_written_as_before() -> None:
+    content = Problem(PLAIN, PLAIN).to_mapping()
     assert content["env_spec"].keys() == content["eval_env_spec"].keys() == FIELDS
-    assert json.loads(design(PLAIN).to_json())["eval_env_spec"] is None
+    assert Problem(PLAIN).to_mapping()["eval_env_spec"] is None
 
 
 @pytest.mark.parametrize("spec", [PLAIN, WRAPPED], ids=["plain", "wrapped"])
-def test_a_design_comes_back(spec: EnvSpec) -> None:
-    written = design(spec, eval_env_spec=evaluation_spec(spec))
-    again = SweepDesign.from_mapping(json.loads(written.to_json()))
+def test_a_problem_comes_back(spec: EnvSpec) -> None:
+    written = Problem(spec, evaluation_spec(spec))
+    again = Problem.from_mapping(json.loads(json.dumps(written.to_mapping())))
     assert again == written
     assert again.fingerprint == written.fingerprint
     assert again.env_spec == spec
 
 
-def test_wrappers_set_designs_apart() -> None:
-    plain, wrapped = design(PLAIN), design(WRAPPED)
-    assert plain.fingerprint != wrapped.fingerprint
-    assert plain.first_difference(wrapped).startswith("env_spec is")
+def test_wrappers_set_problems_apart() -> None:
+    assert Problem(PLAIN).fingerprint != Problem(WRAPPED).fingerprint
 
 
 @pytest.mark.parametrize("spec", [PLAIN, WRAPPED], ids=["plain", "wrapped"])

@@ -26,7 +26,7 @@ from arlbench.core.algorithms.dqn.state import (
 from arlbench.core.algorithms.dqn.updates import optimizer, with_learning_rate
 from arlbench.core.algorithms.harness.structure import Acting
 from arlbench.core.buffers import replay
-from arlbench.core.environments import Environment
+from arlbench.core.environments import Environment, EnvListing
 from arlbench.core.observations import ACTION_MASK, action_mask, encode, has_action_mask
 from arlbench.core.randomness import Stream, stream_key
 from arlbench.core.running_statistics import RunningStatisticsState
@@ -192,12 +192,32 @@ class AgentStructure(Acting):
         return DQNState(runner_state, buffer_state)
 
 
+# What actions are called that are not a finite set, by the kind of their space.
+_UNLEARNABLE = {
+    "Box": "continuous actions",
+    "MultiDiscrete": "an action consists of several choices",
+    "MultiBinary": "an action consists of several choices",
+}
+
+
+def cannot_learn(listing: EnvListing) -> str | None:
+    """Why DQN cannot learn in a listed environment, in words; None if it can."""
+    if listing.n_actions is not None or listing.action_kind is None:
+        return None
+    return _in_words(listing.action_kind)
+
+
+def _in_words(action_kind: str) -> str:
+    return _UNLEARNABLE.get(action_kind, f"actions of the kind {action_kind}")
+
+
 def require_learnable(env: Environment) -> None:
     """Raises an UnknownEnvironmentError if DQN cannot learn in this environment."""
     if not isinstance(env.action_space, spaces.Discrete):
+        reason = _in_words(type(env.action_space).__name__)
         raise UnknownEnvironmentError(
-            f"{env.env_name} has actions of the kind {type(env.action_space).__name__}, and DQN "
-            "needs a Discrete action space; choose another environment: 'arlbench envs' lists them."
+            f"DQN cannot learn in {env.env_name} ({reason}), because it needs a Discrete action "
+            "space; choose another environment ('arlbench envs' lists them)."
         )
     if env.action_space.start != 0:
         raise UnknownEnvironmentError(

@@ -21,7 +21,7 @@ from flax.core.frozen_dict import FrozenDict
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.declarations import Declarations, is_tracer, probability
 from arlbench.core.algorithms.dqn import checkpoint, forecast, hyperparameters, networks
-from arlbench.core.algorithms.dqn.agent import AgentStructure, require_learnable
+from arlbench.core.algorithms.dqn.agent import AgentStructure, cannot_learn, require_learnable
 from arlbench.core.algorithms.dqn.learning import Structure, update_once
 from arlbench.core.algorithms.dqn.state import (
     DQNMetrics,
@@ -36,7 +36,7 @@ from arlbench.core.algorithms.harness import programs, validation
 from arlbench.core.algorithms.harness.structure import State, as_static
 from arlbench.core.buffers import packing, replay
 from arlbench.core.checks import known_names
-from arlbench.core.environments import Environment, EnvListing
+from arlbench.core.environments import Environment
 from arlbench.core.randomness import typed_key
 from arlbench.errors import ConfigurationError
 
@@ -59,6 +59,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     title: str = "DQN"
     structure: Structure
     hp: hyperparameters.TracedHyperparameters
+    cannot_learn = staticmethod(cannot_learn)
     environment_parts = checkpoint.ENVIRONMENT_PARTS
     tracked_parts = checkpoint.TRACKED_PARTS
     memory_cures = {**Algorithm.memory_cures, "buffer": forecast.BUFFER_CURE}  # noqa: RUF012
@@ -157,11 +158,6 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     def get_default_nas_config() -> Configuration:
         """Returns the default NAS configuration for DQN."""
         return hyperparameters.nas_config_space().get_default_configuration()
-
-    @staticmethod
-    def cannot_learn(listing: EnvListing) -> str | None:
-        """Why DQN cannot learn in a listed environment; None if it can."""
-        return "continuous actions" if listing.n_actions is None else None
 
     def describe_agent(self) -> str:
         """The network in a few words."""

@@ -40,7 +40,7 @@ class TracedHyperparameters(NamedTuple):
 
     In a batch of members each field is ``[n_members]``. A structural one is None, which is
     not an input. ``buffer_batch_size`` says which of the structure's batch sizes counts.
-    Ranges and defaults are those of the published space, in its order.
+    Ranges and defaults are those of the published space.
     """
 
     buffer_size: Annotated[Any, whole(1024, 10_000_000, 1_000_000)]

@@ -174,7 +174,7 @@ def _segment(
     def one(
         hp: Any, schedule: jax.Array, state: State, recorder: Recorder, n: jax.Array
     ) -> tuple[State, Recorder]:
-        return segments.run(structure, hp, schedule, state, recorder, n, _MEMBERS)
+        return segments.run_segment(structure, hp, schedule, state, recorder, n, _MEMBERS)
 
     return _over_members(one, mesh)(hp, schedule_timesteps, state, recorder, n_iterations)
 

@@ -34,7 +34,7 @@ _compiled_in_place = functools.partial(
 )
 
 segment = _compiled_in_place(
-    segments.run, static_argnames=("structure",), donate_argnames=("state", "recorder")
+    segments.run_segment, static_argnames=("structure",), donate_argnames=("state", "recorder")
 )
 
 evaluate = _compiled(segments.evaluate, static_argnames=("agent", "n_episodes"))

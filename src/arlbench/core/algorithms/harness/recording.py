@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -66,10 +67,14 @@ def shapes(
         metrics=None if n_updates is None else _stacked(update, n_updates),
         n_steps=counter,
         n_updates=counter,
-        statistics=jax.eval_shape(lambda: running_statistics.init_state((n_statistics,)))
-        if n_statistics
-        else None,
+        statistics=_statistics_shapes(n_statistics) if n_statistics else None,
     )
+
+
+@functools.cache
+def _statistics_shapes(n_statistics: int) -> Any:
+    # Kept, so that only the first training counts the time of tracing it.
+    return jax.eval_shape(lambda: running_statistics.init_state((n_statistics,)))
 
 
 def make_room(recorder_shapes: Recorder) -> Recorder:

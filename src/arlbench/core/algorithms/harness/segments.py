@@ -17,7 +17,7 @@ from arlbench.core.lockstep import Active
 from arlbench.core.randomness import Stream, stream_key
 
 
-def run(
+def run_segment(
     structure: Learning,
     hp: Any,
     schedule_timesteps: chex.Numeric,

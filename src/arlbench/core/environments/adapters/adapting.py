@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
+from arlbench.core.environments.actions import action_shapes
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
@@ -33,12 +33,12 @@ class Interface(NamedTuple):
     """What an agent has to know of an environment.
 
     Attributes:
-        n_actions: Number of actions.
+        action_space: The space of one copy's action.
         observation_space: The space of one copy's observation.
         time_limit: Steps until an episode is cut off, None where it never is.
     """
 
-    n_actions: int
+    action_space: spaces.Space
     observation_space: spaces.Space
     time_limit: int | None
 
@@ -52,7 +52,7 @@ class LibraryEnvironment(Environment):
 
     @property
     def action_space(self) -> spaces.Space:
-        return spaces.Discrete(self._interface.n_actions)
+        return self._interface.action_space
 
     @property
     def observation_space(self) -> spaces.Space:
@@ -70,7 +70,7 @@ class AdaptedEnvironment(LibraryEnvironment, VectorisedEnvironment):
 def leniently(function: Callable[P, R]) -> Callable[P, R]:
     """The function, with ranks that promote by themselves whatever the user has set.
 
-    A user who is strict with the own code cannot mend that of a library.
+    A user who is strict with the own code cannot fix that of a library.
     """
 
     @functools.wraps(function)
@@ -96,7 +96,7 @@ def check_name(spec: EnvSpec, known: Iterable[str]) -> None:
 
 
 def unusable(name: str, reason: str) -> UnknownEnvironmentError:
-    """The error for an environment that exists and cannot be trained."""
+    """The error for an environment that exists and cannot be used."""
     return UnknownEnvironmentError(
         f"{name} cannot be used: {reason}. Choose another environment; 'arlbench envs' lists them."
     )
@@ -151,17 +151,19 @@ def try_out(env: VectorisedEnvironment) -> None:
     """Traces a reset and a step, where a setting that makes no sense comes to light."""
     key = jax.random.key(0)
     env_state, _ = jax.eval_shape(env.reset_one, key)
-    jax.eval_shape(env.step_one, env_state, jnp.int32(0), key)
+    jax.eval_shape(env.step_one, env_state, action_shapes(env.action_space), key)
 
 
 def listing(spec: EnvSpec, interface: Interface) -> EnvListing:
-    """The line of a list for an environment that can be trained."""
+    """The line of a list for an environment that can be used."""
+    actions = interface.action_space
     return EnvListing(
         spec.framework,
         spec.name,
         describe(interface.observation_space),
-        interface.n_actions,
+        int(actions.n) if isinstance(actions, spaces.Discrete) else None,
         interface.time_limit,
+        action_kind=type(actions).__name__,
     )
 
 

@@ -141,7 +141,8 @@ def _task(spec: EnvSpec) -> _Task:
 def _with_interface(env: Any, params: Any, variant: _Variant) -> _Task:
     shape = env.observation_space(params).shape
     space = spaces.Box(0.0, variant.highest, shape, np.float32)
-    return _Task(env, params, Interface(env.num_actions, space, int(params.max_timesteps)))
+    actions: spaces.Space = spaces.Discrete(int(env.num_actions))
+    return _Task(env, params, Interface(actions, space, int(params.max_timesteps)))
 
 
 def _numbers(settings: Any) -> dict[str, Any]:

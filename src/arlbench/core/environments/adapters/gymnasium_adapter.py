@@ -37,12 +37,13 @@ _EXTRAS = {
     "gymnasium.envs.box2d": "box2d",
 }
 
-_CONTINUOUS = "continuous actions"
 _IN_JAX = "it computes with JAX, which cannot be called from within a program of JAX"
 
-# Families that cannot be trained.
+# Its packages are not in any extra, so those of this family are listed without being made.
+_MUJOCO = "gymnasium.envs.mujoco"
+
+# Families that cannot be used.
 _UNUSABLE = {
-    "gymnasium.envs.mujoco": _CONTINUOUS,
     "gymnasium.envs.phys2d": _IN_JAX,
     "gymnasium.envs.tabular": _IN_JAX,
 }
@@ -53,7 +54,8 @@ class GymnasiumEnvironment(HostEnvironment):
 
     def make_instance(self) -> gymnasium.Env:
         env = _make(self._instance_kind)
-        start = int(env.action_space.start)  # type: ignore[attr-defined]
+        space = env.action_space
+        start = int(space.start) if isinstance(space, spaces.Discrete) else 0
         return env if start == 0 else _FromZero(env, start)
 
     def draw(self, env: gymnasium.Env) -> np.ndarray | None:
@@ -94,7 +96,7 @@ def make(spec: EnvSpec) -> Environment:
     A name may begin with the module that registers it, as in ``"my_package:MyTask-v0"``.
 
     Raises:
-        UnknownEnvironmentError: If there is no such environment, or DQN cannot learn it.
+        UnknownEnvironmentError: If there is no such environment, or it cannot be used.
         MissingExtraError: If a package that it needs is not installed.
         ConfigurationError: If a setting is unknown or refused.
     """
@@ -105,7 +107,7 @@ def list_environments() -> list[EnvListing]:
     """The newest version of all that gymnasium brings, with the reason where it cannot be used."""
     newest: dict[str, RegisteredEnv] = {}
     for registered in gymnasium.registry.values():
-        if _family(registered) in {*_EXTRAS, *_UNUSABLE}:
+        if _family(registered) in {*_EXTRAS, *_UNUSABLE, _MUJOCO}:
             key = f"{registered.namespace}/{registered.name}"
             newest[key] = max(newest.get(key, registered), registered, key=_version)
     return [_describe(registered) for registered in newest.values()]
@@ -113,11 +115,12 @@ def list_environments() -> list[EnvListing]:
 
 def _describe(registered: RegisteredEnv) -> EnvListing:
     spec = EnvSpec("gymnasium", registered.id)
-    try:
-        found = listing(spec, _interface(spec))
-    except UnknownEnvironmentError:
-        reason = _UNUSABLE.get(_family(registered), _CONTINUOUS)
-        found = EnvListing("gymnasium", registered.id, unusable=reason)
+    if reason := _UNUSABLE.get(_family(registered)):
+        return EnvListing("gymnasium", registered.id, unusable=reason)
+    if _family(registered) == _MUJOCO:
+        limit = registered.max_episode_steps
+        return EnvListing("gymnasium", registered.id, time_limit=limit, action_kind="Box")
+    found = listing(spec, _interface(spec))
     needs = _extra(registered)
     return found._replace(extra=needs if needs == "box2d" else None)
 
@@ -133,13 +136,21 @@ def _interface(spec: EnvSpec) -> Interface:
         env = _make(spec)
         observation_space, action_space = env.observation_space, env.action_space
         env.close()
-    if not isinstance(action_space, spaces.Discrete):
-        raise unusable(spec.name, f"its actions are {action_space}, and DQN needs a finite set")
     try:
-        space = host_spaces.narrowed(observation_space)
+        observations = host_spaces.narrowed(observation_space)
     except TypeError as error:
         raise unusable(spec.name, str(error)) from None
-    return Interface(int(action_space.n), space, env.spec.max_episode_steps if env.spec else None)
+    limit = env.spec.max_episode_steps if env.spec else None
+    return Interface(_actions(spec, action_space), observations, limit)
+
+
+def _actions(spec: EnvSpec, space: spaces.Space) -> spaces.Space:
+    """The space of actions as arrays of JAX; where they are a finite set they count from 0."""
+    if isinstance(space, spaces.Discrete):
+        return spaces.Discrete(int(space.n))
+    if isinstance(space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary):
+        return host_spaces.narrowed(space)
+    raise unusable(spec.name, f"its actions are of the kind {type(space).__name__}")
 
 
 def _registered(spec: EnvSpec) -> RegisteredEnv:
@@ -152,7 +163,7 @@ def _registered(spec: EnvSpec) -> RegisteredEnv:
     except ModuleNotFoundError as error:
         raise UnknownEnvironmentError(
             f"{spec.name} is registered by a module that cannot be imported ({error}); install "
-            "it, or mend its name."
+            "it, or fix its name."
         ) from error
     except gymnasium.error.UnregisteredEnv:
         prefix = f"{module}:" if module else ""

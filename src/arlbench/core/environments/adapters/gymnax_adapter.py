@@ -20,6 +20,7 @@ from arlbench.core.environments.adapters.adapting import (
     check_name,
     check_settings,
     describe,
+    leniently,
     new_figure,
     refusals,
     unusable,
@@ -31,7 +32,6 @@ from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep
 from arlbench.core.lazy_imports import deferred
-from arlbench.errors import UnknownEnvironmentError
 
 # gymnax imports plotting libraries for its visualisers; they cost more than JAX does.
 with deferred("seaborn", "matplotlib.pyplot", "matplotlib.animation", "scipy.stats"):
@@ -55,8 +55,7 @@ class _Task(NamedTuple):
 
     @property
     def interface(self) -> Interface:
-        n_actions = int(self.action_space.n)  # type: ignore[attr-defined]
-        return Interface(n_actions, self.observation_space, _time_limit(self.params))
+        return Interface(self.action_space, self.observation_space, _time_limit(self.params))
 
 
 class GymnaxEnvironment(AdaptedEnvironment):
@@ -66,10 +65,12 @@ class GymnaxEnvironment(AdaptedEnvironment):
         super().__init__(spec, task.interface)
         self._env, self._params = task.env, task.params
 
+    @leniently
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         obs, env_state = self._env.reset_env(rng, self._params)
         return env_state, obs
 
+    @leniently
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         obs, env_state, reward, terminated, _ = self._env.step_env(
             rng, env_state, action, self._params
@@ -101,24 +102,18 @@ def make(spec: EnvSpec) -> Environment:
     """Makes the environment that ``spec`` describes.
 
     Raises:
-        UnknownEnvironmentError: If gymnax has no such environment, if it needs a
-            download, or if its actions are not a finite set.
+        UnknownEnvironmentError: If gymnax has no such environment, or it needs a download.
         ConfigurationError: If a setting is unknown or refused.
     """
     check_name(spec, gymnax.registered_envs)
     if spec.name in _NEEDS_DOWNLOAD:
         raise unusable(spec.name, _NEEDS_DOWNLOAD[spec.name])
-    task = _task(without_copies(spec))
-    if not isinstance(task.action_space, spaces.Discrete):
-        raise UnknownEnvironmentError(
-            f"{spec.name} has continuous actions, and DQN needs a finite set of them; choose "
-            "another environment ('arlbench envs' lists them)."
-        )
-    return GymnaxEnvironment(spec, task)
+    return GymnaxEnvironment(spec, _task(without_copies(spec)))
 
 
 # gymnax compiles methods for each object that it makes, and JAX forgets none of them.
 @functools.lru_cache(maxsize=256)
+@leniently
 def _task(spec: EnvSpec) -> _Task:
     env, params = _make_with_settings(spec)
     return _Task(
@@ -130,7 +125,7 @@ def _task(spec: EnvSpec) -> _Task:
 
 
 def list_environments() -> list[EnvListing]:
-    """Every gymnax environment, with the reason where it cannot be trained."""
+    """Every gymnax environment, with the reason where it cannot be used."""
     return [_describe(name) for name in gymnax.registered_envs]
 
 
@@ -138,14 +133,14 @@ def _describe(name: str) -> EnvListing:
     if name in _NEEDS_DOWNLOAD:
         return EnvListing("gymnax", name, unusable=_NEEDS_DOWNLOAD[name])
     env, params = gymnax.make(name)
-    n_actions = getattr(env.action_space(params), "n", None)
+    actions = gymnax_space_to_gym_space(env.action_space(params))
     return EnvListing(
         framework="gymnax",
         name=name,
         observation=describe(gymnax_space_to_gym_space(env.observation_space(params))),
-        n_actions=n_actions,
+        n_actions=int(actions.n) if isinstance(actions, spaces.Discrete) else None,
         time_limit=_time_limit(params),
-        unusable=None if n_actions else "continuous actions",
+        action_kind=type(actions).__name__,
     )
 
 
@@ -175,9 +170,8 @@ def _make_with_settings(spec: EnvSpec) -> tuple[Any, Any]:
 
 def _try_out(env: Any, params: Any, rng: chex.PRNGKey) -> Any:
     """A reset and a step, where a setting that makes no sense comes to light."""
-    obs, env_state = env.reset(rng, params)
-    actions = env.action_space(params)
-    return env.step(rng, env_state, actions.sample(rng), params) if hasattr(actions, "n") else obs
+    _, env_state = env.reset(rng, params)
+    return env.step(rng, env_state, env.action_space(params).sample(rng), params)
 
 
 def _as_returned(space: spaces.Space, env: Any, params: Any) -> spaces.Space:

@@ -18,6 +18,7 @@ from jax.experimental import io_callback
 from jax.experimental.buffer_callback import buffer_callback
 
 from arlbench.core.checks import seed_in_range
+from arlbench.core.environments.actions import action_dtype
 from arlbench.core.environments.adapters import host_spaces
 from arlbench.core.environments.adapters.adapting import (
     Interface,
@@ -98,10 +99,11 @@ class HostEnvironment(LibraryEnvironment):
         self._seed = np.uint32(seed or 0)
         composed = isinstance(interface.observation_space, spaces.Dict | spaces.Tuple)
         self._is_one_array = not composed
+        self._is_index = isinstance(interface.action_space, spaces.Discrete)
 
     @abc.abstractmethod
     def make_instance(self) -> gymnasium.Env:
-        """One copy, whose actions count from 0."""
+        """One copy; where actions are a finite set they count from 0."""
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         begun = self._call_reset(self._seeds(rng))
@@ -109,7 +111,8 @@ class HostEnvironment(LibraryEnvironment):
 
     def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
         handles = env_state.env_state
-        stepped = self._call_step(*handles, jnp.asarray(action, jnp.int32), self._seeds(rng))
+        actions = jnp.asarray(action, action_dtype(self.action_space))
+        stepped = self._call_step(*handles, actions, self._seeds(rng))
         after = handles._replace(clock=handles.clock + 1)
         info = env_state.info(
             SingleStep(
@@ -172,12 +175,21 @@ class HostEnvironment(LibraryEnvironment):
             self._write(rows, i, instance.reset(seed))
             out.instance[i], out.clock[i] = number, instance.clock
 
-    def _fill_step(self, out: _Stepped, *given: np.ndarray) -> None:
+    def _fill_step(
+        self,
+        out: _Stepped,
+        instance: np.ndarray,
+        clock: np.ndarray,
+        action: np.ndarray,
+        seed: np.ndarray,
+    ) -> None:
         rows, final_rows = jax.tree.leaves(out.obs), jax.tree.leaves(out.final_observation)
         begun = []
-        copies = zip(*(x.tolist() for x in given), strict=True)
-        for i, (number, clock, action, seed) in enumerate(copies):
-            outcome = INSTANCES.present(number, clock).step(action, seed)
+        # An environment may keep its action, and the array is not its own.
+        actions = action.tolist() if self._is_index else map(np.array, action)
+        copies = zip(instance.tolist(), clock.tolist(), actions, seed.tolist(), strict=True)
+        for i, (number, now, act, key) in enumerate(copies):
+            outcome = INSTANCES.present(number, now).step(act, key)
             self._write(final_rows, i, outcome.final_observation)
             out.reward[i] = outcome.reward
             out.terminated[i], out.truncated[i] = outcome.terminated, outcome.truncated

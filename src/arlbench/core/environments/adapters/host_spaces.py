@@ -1,4 +1,4 @@
-"""Observations of environments on the host, as arrays of the types that JAX computes with."""
+"""Spaces of environments on the host, as arrays of the types that JAX computes with."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Instance:
         self.clock += 1
         return self.env.reset(seed=seed)[0]
 
-    def step(self, action: int, seed: int) -> Outcome:
+    def step(self, action: Any, seed: int) -> Outcome:
         """One step, and where the episode ends the beginning of the next from ``seed``."""
         self.clock += 1
         obs, reward, terminated, truncated, _ = self.env.step(action)

@@ -50,28 +50,13 @@ _STEP_COUNT = "step_count"
 _LOWEST = {TSP: {"position": -1}}
 
 _DOWNLOAD = "it downloads its levels when it is made"
-_CHOICES = "an action consists of several choices"
-_CONTINUOUS = "continuous actions"
+_REWARDS = "each agent in it has a reward of its own"
 
-# Making an environment to ask it takes up to a second.
 _UNUSABLE = {
-    "BinPack-v2": _CHOICES,
-    "Cleaner-v0": _CHOICES,
-    "Connector-v3": _CHOICES,
-    "FlatPack-v0": _CHOICES,
-    "JobShop-v0": _CHOICES,
-    "LevelBasedForaging-v0": _CHOICES,
-    "MMST-v0": _CHOICES,
-    "Minesweeper-v0": _CHOICES,
-    "MultiCVRP-v0": _CHOICES,
-    "RobotWarehouse-v0": _CHOICES,
-    "RubiksCube-partly-scrambled-v0": _CHOICES,
-    "RubiksCube-v0": _CHOICES,
-    "SearchAndRescue-v0": _CONTINUOUS,
+    "Connector-v3": _REWARDS,
+    "LevelBasedForaging-v0": _REWARDS,
+    "SearchAndRescue-v0": _REWARDS,
     "Sokoban-v0": _DOWNLOAD,
-    "Sudoku-v0": _CHOICES,
-    "Sudoku-very-easy-v0": _CHOICES,
-    "Tetris-v0": _CHOICES,
 }
 
 # In inches of a hundred pixels; the library draws on twice as many.
@@ -129,7 +114,7 @@ def make(spec: EnvSpec) -> Environment:
 
     Raises:
         UnknownEnvironmentError: If there is no such environment, if it needs a download, or
-            if a step takes more than one choice from a finite set.
+            if each agent in it has a reward of its own.
         ConfigurationError: If a setting is unknown or refused.
     """
     check_name(spec, _names())
@@ -139,7 +124,7 @@ def make(spec: EnvSpec) -> Environment:
 
 
 def list_environments() -> list[EnvListing]:
-    """Every environment of jumanji, with the reason where it cannot be trained."""
+    """Every environment of jumanji, with the reason where it cannot be used."""
     return [_describe(name) for name in _names()]
 
 
@@ -159,7 +144,8 @@ def _task(spec: EnvSpec) -> _Task:
         if _TIME_LIMIT in settings:
             untimed = _make(spec.name, **{**spec.env_kwargs, _TIME_LIMIT: _NEVER})
         time_limit = int(env.time_limit) if _TIME_LIMIT in settings else None
-        interface = Interface(int(env.action_spec.num_values), _space(env, time_limit), time_limit)
+        actions = _array_space(env.action_spec)
+        interface = Interface(actions, _space(env, time_limit), time_limit)
         task = _Task(env, untimed, interface)
         if spec.env_kwargs:
             try_out(JumanjiEnvironment(spec, task))

@@ -105,7 +105,7 @@ _VIEWS = {
 
 _DEFAULTS = {"max_steps": 100, "observation_fn": "symbolic", "penality_coeff": 0.0}
 
-# Kinds of environment that cannot be trained.
+# Kinds of environment that cannot be used.
 _UNUSABLE = {
     KeyCorridor: "its goal is a ball, which in this version of navix can be neither reached nor "
     "picked up, so there is never a reward",
@@ -176,7 +176,7 @@ def make(spec: EnvSpec) -> Environment:
 
 
 def list_environments() -> list[EnvListing]:
-    """Every environment of navix, with the reason where it cannot be trained."""
+    """Every environment of navix, with the reason where it cannot be used."""
     return [_describe(name) for name in navix.registry()]
 
 
@@ -188,9 +188,9 @@ def _task(spec: EnvSpec) -> _Task:
     view = _view(spec, settings.pop("observation_fn"))
     with refusals(spec):
         env = navix.make(spec.name, observation_fn=view.function, **settings)
-        n_actions = len(env.action_set)
+        actions: spaces.Space = spaces.Discrete(len(env.action_set))
         space = view.space(env.observation_space.shape)
-        task = _Task(env, Interface(n_actions, space, env.max_steps))
+        task = _Task(env, Interface(actions, space, env.max_steps))
         if spec.env_kwargs:
             try_out(NavixEnvironment(spec, task))
     return task

@@ -91,7 +91,7 @@ def make(spec: EnvSpec) -> Environment:
 
 
 def list_environments() -> list[EnvListing]:
-    """Every environment of XLand-MiniGrid, with the reason where it cannot be trained."""
+    """Every environment of XLand-MiniGrid, with the reason where it cannot be used."""
     return [_describe(name) for name in registration.registered_environments()]
 
 
@@ -105,7 +105,8 @@ def _task(spec: EnvSpec) -> _Task:
     with refusals(spec):
         env, params = _make(spec.name, **spec.env_kwargs)
         shape = env.observation_shape(params)
-        interface = Interface(env.num_actions(params), _cells(shape), params.max_steps)
+        actions: spaces.Space = spaces.Discrete(int(env.num_actions(params)))
+        interface = Interface(actions, _cells(shape), params.max_steps)
         task = _Task(env, params, interface)
         if spec.env_kwargs:
             try_out(XLandEnvironment(spec, task))

@@ -2,7 +2,7 @@
 
 Only what the learner is given changes. ``episode_return`` in ``info`` stays the return of
 the environment, and evaluations are made without these wrappers wherever they are made
-from a spec; give ``DQN`` an ``eval_env`` of its own where you wrap by hand.
+from a spec; give the algorithm an ``eval_env`` of its own where you wrap by hand.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from arlbench.core.algorithms.dqn.dense import Dense, _transposed_first
+from arlbench.core.algorithms.layers import Dense, _transposed_first
 
 # Narrower inputs, narrower outputs, neither, and a kernel larger than the batch.
 WIDTHS = [(4, 64), (64, 2), (16, 16), (96, 40)]

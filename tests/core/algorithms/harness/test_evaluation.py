@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from arlbench.core.algorithms.evaluation import (
+from arlbench.core.algorithms.harness.evaluation import (
     EpisodeOutcomes,
     evaluate_episodes,
     play_episodes,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arlbench.core.algorithms.pacing import SEGMENT_SECONDS, Pacer
+from arlbench.core.algorithms.harness.pacing import SEGMENT_SECONDS, Pacer
 
 
 @given(
