@@ -28,7 +28,7 @@ import numpy as np
 
 import arlbench
 import reporting
-from arlbench import DQN, AutoRLEnv, EnvSpec, make_env
+from arlbench import DQN, AutoRLEnv, EnvSpec, Problem, make_env
 from arlbench.population import train_population, use_cores
 
 # -- what a change of the library's interface would change here ----------------------------
@@ -37,20 +37,14 @@ from arlbench.population import train_population, use_cores
 def train_members(
     spec: EnvSpec, configs: Sequence[Config], seeds: Sequence[int], length: Length
 ) -> Sequence[Any]:
-    """Members in order, each with ``returns`` and ``params``.
-
-    Stands alone because ``train_population`` is to take the problem in place of a spec,
-    the evaluation and the lengths.
-    """
-    return train_population(
+    """Members in order, each with ``returns`` and ``params``."""
+    problem = Problem(
         spec,
-        configs,
-        seeds,
         n_total_timesteps=length.timesteps,
         n_eval_steps=length.evaluations,
         n_eval_episodes=length.episodes,
-        keep_params=True,
-    ).members
+    )
+    return train_population(problem, configs, seeds, keep_params=True).members
 
 
 def parameters(state: Any) -> Any:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 import reporting
-from arlbench import DQN
+from arlbench import DQN, Problem
 from arlbench.core.environments import make_env_from_spec
 from arlbench.population import train_population
 from arlbench.report.statistics import mean_interval
@@ -36,14 +36,14 @@ INTRODUCTION = (
 def measure(task: Task) -> dict[str, Any]:
     """Trains every seed; returns over seeds and evaluations, and how long it took."""
     begin = time.perf_counter()
-    result = train_population(
+    problem = Problem(
         task.spec,
-        [dict(tuned_for(task.name).hyperparameters)],
-        list(SEEDS),
+        hpo_config=tuned_for(task.name).hyperparameters,
         n_total_timesteps=task.timesteps,
         n_eval_steps=EVALUATIONS,
         n_eval_episodes=EPISODES,
     )
+    result = train_population(problem, [{}], list(SEEDS))
     return {
         "framework": task.framework,
         "n_envs": task.n_envs,

@@ -20,6 +20,7 @@ from arlbench.core.environments.wrappers import (
     TimeLimit,
     wrap,
 )
+from arlbench.core.problem import Problem
 from arlbench.errors import CheckpointError
 from arlbench.population import train_population
 from playing import END, GO_ON, Counter, Echo, play, require_steady_types
@@ -126,9 +127,8 @@ def test_a_training_goes_on_from_a_file_as_if_it_had_not_stopped(tmp_path: Any) 
 @pytest.mark.thorough
 def test_a_member_of_a_population_is_the_single_run_and_returns_are_those_of_the_task() -> None:
     spec = wrapped_spec()
-    population = train_population(
-        spec, [SMALL], [3, 5], **LENGTH, nas_config={"hidden_size": 8}, capacity=CAPACITY
-    )
+    problem = Problem(spec, hpo_config=SMALL, nas_config={"hidden_size": 8}, **LENGTH)
+    population = train_population(problem, [{}], [3, 5], init_options={"capacity": CAPACITY})
     env, eval_env = (make_env_from_spec(s) for s in (spec, evaluation_spec(spec)))
     dqn = small_dqn(env, settings={"eval_env": eval_env})
     _, result = dqn.train(*small_state(dqn, seed=5), **LENGTH)
