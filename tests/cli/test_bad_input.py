@@ -171,7 +171,8 @@ SWEEP_CASES = {
     "no evaluations": (["--evaluations", "0"], ["n_eval_steps", "positive whole"]),
     "no episodes": (["--eval-episodes", "0"], ["n_eval_episodes", "positive whole"]),
     "no update": (
-        ["--timesteps", "500", "learning_starts=1000"], ["No configuration would learn", "no update", "raise"]
+        ["--timesteps", "500", "learning_starts=1000"],
+        ["No configuration would learn", "no update", "raise the timesteps"],
     ),
     "no memory": (["--memory-limit", "0.0001"], ["over the limit", "buffer_size"]),
     "negative memory": (["--memory-limit=-1"], ["memory_limit_gib", "greater than 0"]),
