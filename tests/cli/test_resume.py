@@ -71,7 +71,9 @@ def signal_at(moment: Callable[[ExperimentProgress], bool], sent: signal.Signals
         yield
 
 
-def at(seed_index: int, timesteps: int, n_evaluations: int = 0) -> Callable[[ExperimentProgress], bool]:
+def at(
+    seed_index: int, timesteps: int, n_evaluations: int = 0
+) -> Callable[[ExperimentProgress], bool]:
     """The moment when a seed has done so much."""
 
     def moment(progress: ExperimentProgress) -> bool:

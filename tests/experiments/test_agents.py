@@ -15,7 +15,6 @@ import pytest
 import probe_framework
 from arlbench.autorl import Checkpointer
 from arlbench.core.checkpoints import CheckpointFolder
-from arlbench.core.environments import evaluation_spec
 from arlbench.errors import ArlbenchError, CheckpointError, ConfigurationError, RunFolderError
 from arlbench.experiments.agents import StoredAgents, find_agents, load_agent
 from arlbench.experiments.playing import make_player

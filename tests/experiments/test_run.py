@@ -244,7 +244,7 @@ def test_a_damaged_checkpoint_is_noticed_before_anything_is_changed(
     shutil.copytree(stopped, damaged)
     (damaged / "checkpoints/seed-10/checkpoint-000001/params.npz").write_bytes(b"PK")
     before = {path: path.read_bytes() for path in damaged.rglob("*") if path.is_file()}
-    with pytest.raises(CheckpointError, match="is damaged.*Nothing was changed; remove that"):
+    with pytest.raises(CheckpointError, match=r"is damaged.*Nothing was changed; remove that"):
         train(damaged, never)
     assert {path: path.read_bytes() for path in damaged.rglob("*") if path.is_file()} == before
 

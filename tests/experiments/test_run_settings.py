@@ -60,7 +60,7 @@ def test_a_hyperparameter_that_did_not_exist_yet_stands_for_its_default() -> Non
 
 def test_settings_of_a_newer_version_are_refused() -> None:
     content = json.loads(resolve(CARTPOLE, {}).to_json())
-    with pytest.raises(ConfigurationError, match="has the format 3.*install a newer one"):
+    with pytest.raises(ConfigurationError, match=r"has the format 3.*install a newer one"):
         RunSettings.from_mapping({**content, "format_version": 3})
     content["hpo_config"]["sharpness"] = 1.0
     with pytest.raises(ConfigurationError, match="does not know sharpness; install a newer one"):

@@ -143,6 +143,6 @@ def test_a_folder_that_cannot_be_written_is_not_tried_again(
 
     with RunWriterAt(tmp_path, settings) as folder:
         monkeypatch.setattr(files, "write", refuse)
-        with pytest.raises(RunFolderError, match="Read-only file system.*another --out"):
+        with pytest.raises(RunFolderError, match=r"Read-only file system.*another --out"):
             folder.write_summary({})
     assert len(tried) == 1

@@ -12,8 +12,8 @@ import typer
 
 if TYPE_CHECKING:
     from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes
-    from arlbench.report.statistics import MeanInterval
     from arlbench.experiments.agents import StoredAgents
+    from arlbench.report.statistics import MeanInterval
 
 
 class _Asked(NamedTuple):

@@ -11,9 +11,9 @@ import typer
 from arlbench.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from arlbench.report.film import Reel
     from arlbench.experiments.agents import StoredAgents
     from arlbench.experiments.playing import WatchedEpisode
+    from arlbench.report.film import Reel
 
 # A GIF counts in hundredths of a second, and no viewer shows a frame for only one of them.
 _MAX_FPS = 50
@@ -53,8 +53,8 @@ def play(
     asked = _checked(episodes, max_steps, seed, fps, talkative=not (quiet or as_json))
 
     from arlbench.cli import display
-    from arlbench.report import film
     from arlbench.experiments.agents import find_agents
+    from arlbench.report import film
 
     stored = find_agents(run, run_seed)
     chosen = film.choose_format(film_format, out)
@@ -92,9 +92,9 @@ def _watch(stored: StoredAgents, asked: _Asked) -> tuple[Reel, list[WatchedEpiso
     """Plays and draws the episodes of the first agent."""
     from rich.console import Console
 
-    from arlbench.report.film import Reel
     from arlbench.experiments.agents import load_agent
     from arlbench.experiments.playing import watch
+    from arlbench.report.film import Reel
 
     algorithm = stored.make_algorithm(n_envs=1)
     runner_state = load_agent(algorithm, stored.agents[0])

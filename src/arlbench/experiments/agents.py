@@ -62,9 +62,7 @@ class StoredAgents:
         """Where they act, which is where they were evaluated."""
         return self.problem.evaluation_spec
 
-    def make_algorithm(
-        self, n_envs: int | None = None, epsilon: float = 0.0
-    ) -> Algorithm:
+    def make_algorithm(self, n_envs: int | None = None, epsilon: float = 0.0) -> Algorithm:
         """The algorithm, bound to a newly made environment.
 
         Args:
@@ -77,7 +75,7 @@ class StoredAgents:
         """
         spec = dataclasses.replace(self.env_spec, n_envs=n_envs or self.env_spec.n_envs)
         cls = self.problem.algorithm_class
-        options = {_RANDOM_ACTIONS: epsilon}
+        options: dict[str, Any] = {_RANDOM_ACTIONS: epsilon}
         if _RANDOM_ACTIONS not in cls.option_names():
             if epsilon:
                 raise ConfigurationError(
@@ -211,7 +209,9 @@ def _of_checkpoints(path: Path, found: Mapping[str, tuple[Path, str]]) -> Stored
     first, _ = next(iter(found.values()))
     film = path / "play" if len(found) > 1 else first.parent / f"play-{first.name}"
     problem = _problem_of(first, next(iter(descriptions.values())))
-    return StoredAgents(film, problem, tuple(agents), tuple(note for _, note in found.values() if note))
+    return StoredAgents(
+        film, problem, tuple(agents), tuple(note for _, note in found.values() if note)
+    )
 
 
 def _problem_of(path: Path, saved: Mapping[str, Any]) -> Problem:

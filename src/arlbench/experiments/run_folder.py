@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from arlbench.core import checkpoints
 from arlbench.core.algorithms.checkpointing import collect
@@ -18,12 +19,11 @@ from arlbench.experiments import version_1_runs
 from arlbench.experiments.run_settings import RunSettings
 from arlbench.experiments.run_writer import RunWriter
 from arlbench.experiments.storage import Storage
+from arlbench.experiments.table import in_order, table_of
 from arlbench.population.members import MemberId, MemberProgress, MemberResult, PopulationProgress
 from arlbench.population.saving import MemberSaving, read_position
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from arlbench.core.algorithms.algorithm import Algorithm
 
 
@@ -187,8 +187,6 @@ class RunFolder(RunWriter, Storage):
 
     def rows(self) -> pa.Table:
         """Every evaluation so far, those of seeds that have not ended included."""
-        from arlbench.experiments.table import in_order, table_of
-
         results = [self._result(index, s) for index, s in enumerate(self.standings.values())]
         return in_order(table_of(self.experiment, results), self.experiment)
 

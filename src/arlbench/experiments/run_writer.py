@@ -67,9 +67,7 @@ class RunWriter(RunFiles):
         """Lets others work on it."""
         self._lock.release()
 
-    def write_evaluations(
-        self, returns: Mapping[int, np.ndarray], timesteps: np.ndarray
-    ) -> None:
+    def write_evaluations(self, returns: Mapping[int, np.ndarray], timesteps: np.ndarray) -> None:
         """Writes all returns so far.
 
         Args:
