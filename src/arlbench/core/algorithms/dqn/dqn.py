@@ -19,7 +19,7 @@ from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectory
 from flax.core.frozen_dict import FrozenDict
 
 from arlbench.core.algorithms.algorithm import Algorithm
-from arlbench.core.algorithms.declarations import Declarations, is_tracer, probability
+from arlbench.core.algorithms.declarations import Declarations, probability
 from arlbench.core.algorithms.dqn import checkpoint, forecast, hyperparameters, networks
 from arlbench.core.algorithms.dqn.agent import AgentStructure, cannot_learn, require_learnable
 from arlbench.core.algorithms.dqn.learning import Structure, update_once
@@ -212,26 +212,19 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         self, given: PrioritisedTrajectoryBufferState | None, capacity: int | None
     ) -> PrioritisedTrajectoryBufferState:
         """A copy of the given buffer, or an empty one."""
-        if given is not None and capacity is not None:
+        if given is None:
+            size, limit = self.hpo_config["buffer_size"], self.memory_limit_gib
+            rows = forecast.rows_to_allocate(self._agent, size, capacity, limit)
+            return programs.init_buffer(self._agent, as_static({"capacity": rows}))
+        if capacity is not None:
             raise ConfigurationError("Give init either a buffer_state or a capacity, not both.")
-        if given is not None:
-            return checkpoint.given_buffer(self._agent, given)
-        return programs.init_buffer(self._agent, as_static({"capacity": self._rows(capacity)}))
-
-    def _rows(self, capacity: int | None) -> int:
-        """Rows of a new buffer; see :func:`forecast.rows_to_allocate`."""
-        size = self.hpo_config["buffer_size"]
-        if capacity is None and is_tracer(size):
-            raise ConfigurationError(
-                "buffer_size is traced, so it does not say how many rows to allocate; give init "
-                "a capacity, the largest size that it may have."
-            )
-        return forecast.rows_to_allocate(self._agent, size, capacity, self.memory_limit_gib)
+        return checkpoint.given_buffer(self._agent, given)
 
     def init_options(self, n_total_timesteps: int) -> dict[str, Any]:
         """The capacity that a run of this many environment steps can fill."""
-        rows = min(self.hpo_config["buffer_size"], n_total_timesteps)
-        return {"capacity": self._rows(rows)}
+        size, limit = self.hpo_config["buffer_size"], self.memory_limit_gib
+        rows = min(size, n_total_timesteps)
+        return {"capacity": forecast.rows_to_allocate(self._agent, size, rows, limit)}
 
     @staticmethod
     def shared_init_options(
@@ -242,17 +235,13 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     ) -> dict[str, Any]:
         """One capacity for all, and at least 8 MiB so that small populations share programs."""
         known_names(given or {}, ["capacity"], "option of init")
+        first: Any = algorithms[0]
         sizes = [algorithm.hpo_config["buffer_size"] for algorithm in algorithms]
         rows = forecast.rows_for_all(sizes, n_total_timesteps, earlier)
         asked = (given or {}).get("capacity")
-        first = algorithms[0]
-        capacity = forecast.rows_to_allocate(
-            first.structure.agent,  # type: ignore[arg-type]  # DQNs are given, which have one
-            rows,
-            None if asked is None else max(asked, rows),
-            first.memory_limit_gib,
-        )
-        return {"capacity": capacity}
+        capacity, limit = None if asked is None else max(asked, rows), first.memory_limit_gib
+        agent = first.structure.agent
+        return {"capacity": forecast.rows_to_allocate(agent, rows, capacity, limit)}
 
     @staticmethod
     def options_to_share(algorithms: Sequence[Algorithm]) -> list[dict[str, Any]]:
@@ -272,13 +261,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
     def make_room(self, state: State, n_timesteps: int) -> State:
         """The state with as many rows as the buffer may hold, or these steps can fill."""
-        fillable = int(state[1].running_index) + n_timesteps
-        needed = min(self.hpo_config["buffer_size"], fillable)
-        if needed <= replay.capacity(state[1]):
-            return state
-        rows = replay.power_of_two_at_least(needed)
-        forecast.check_rows(self._agent, rows, self.memory_limit_gib)
-        return forecast.with_rows(state, rows)
+        size, limit = self.hpo_config["buffer_size"], self.memory_limit_gib
+        return forecast.with_room(self._agent, state, size, n_timesteps, limit)
 
     def require_room(self, state: State, n_timesteps: int | None) -> None:
         """Raises if the buffer has too few rows for a training inside ``jax.jit``."""
@@ -386,7 +370,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         current: Mapping[str, Any] | None = None,
     ) -> None:
         config = hyperparameters.resolve_hpo(given, current)
-        further = () if self.track_metrics else self.batch_sizes
+        further = () if self._tracking.metrics else self.batch_sizes
         batch_sizes = hyperparameters.compiled_batch_sizes(config, further)
         self.structure = Structure(self._agent, batch_sizes, config["buffer_prio_sampling"])
         self.hpo_config, self.hp = config, hyperparameters.traced(config)

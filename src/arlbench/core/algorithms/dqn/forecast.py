@@ -42,8 +42,14 @@ def rows_to_allocate(
         limit_gib: Memory that it may take.
 
     Raises:
+        ConfigurationError: If the size is traced and no capacity is given.
         MemoryLimitError: If it would take more.
     """
+    if capacity is None and is_tracer(size):
+        raise ConfigurationError(
+            "buffer_size is traced, so it does not say how many rows to allocate; give init "
+            "a capacity, the largest size that it may have."
+        )
     if capacity is None:
         rows = replay.default_capacity(example_transition(agent), size)
     else:
@@ -79,6 +85,21 @@ def with_rows(state: tuple[Any, Any], rows: int) -> DQNState:
 
 # Not donated: memory cannot be taken over by something larger.
 _grow = jax.jit(replay.grow, static_argnames=("new_capacity",))
+
+
+def with_room(
+    agent: AgentStructure, state: tuple[Any, Any], size: int, n_timesteps: int, limit_gib: float
+) -> tuple[Any, Any]:
+    """The state with as many rows as the buffer may hold, or further steps can fill.
+
+    Raises:
+        MemoryLimitError: If they take too much.
+    """
+    rows = replay.power_of_two_at_least(min(size, int(state[1].running_index) + n_timesteps))
+    if rows <= replay.capacity(state[1]):
+        return state
+    check_rows(agent, rows, limit_gib)
+    return with_rows(state, rows)
 
 
 def require_rows(buffer_size: Any, rows: int, n_timesteps: int | None) -> None:
