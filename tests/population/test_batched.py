@@ -140,7 +140,7 @@ def test_no_loop_of_a_batch_copies_a_buffer_at_every_turn(is_prioritised):
 
     def run(hp: Any, state: DQNState, n: jax.Array) -> DQNState:
         nothing = Recorder(None, None, jnp.int32(0), jnp.int32(0))
-        return segments.run(dqn.structure, hp, 100.0, state, nothing, n, "members")[0]
+        return segments.run_segment(dqn.structure, hp, 100.0, state, nothing, n, "members")[0]
 
     jaxpr = jax.make_jaxpr(jax.vmap(run, axis_name="members"))(
         stacked(dqn.hp), stacked(state), jnp.array([1, 2, 3], jnp.int32)

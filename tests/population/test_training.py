@@ -48,7 +48,7 @@ def test_only_structure_is_compiled(count_compilations):
         result = train(configs, [0, 1], n_total_timesteps=64, **settings)
     # One for each kind of replay, whatever the batch size.
     assert result.n_groups == 2
-    assert compilations.names.count("jit(run)") == 2
+    assert compilations.names.count("jit(run_segment)") == 2
     with count_compilations() as compilations:
         train(configs[::-1], [7], n_total_timesteps=128, **settings)
     assert compilations.names == []

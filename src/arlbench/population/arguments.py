@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -21,8 +22,9 @@ def plain(
 ) -> list[dict[str, Any]]:
     """The configurations as dicts, if their names are known."""
     each = [_plain(config) for config in non_empty("configs", configs)]
+    known = problem.declarations
     for index, config in enumerate(each):
-        known_names(config, problem.declarations, f"entry of configuration {index}")
+        known_names(config, known, f"entry of configuration {index}")
     return each
 
 
@@ -107,10 +109,9 @@ def member_ids(given: Collection[tuple[int, int]], n_configs: int, n_seeds: int)
 def savings(given: Mapping[MemberId, MemberSaving] | None) -> dict[MemberId, MemberSaving]:
     """Where members save themselves, no two of them in one folder."""
     each = {MemberId(*member): saving.checked() for member, saving in (given or {}).items()}
-    folders = [saving.folder for saving in each.values()]
-    for folder in folders:
-        if folders.count(folder) > 1:
+    for folder, n in collections.Counter(saving.folder for saving in each.values()).items():
+        if n > 1:
             raise ConfigurationError(
-                f"Several members would save themselves in {folder}; give each a folder of its own."
+                f"{n} members would save themselves in {folder}; give each a folder of its own."
             )
     return each

@@ -92,7 +92,6 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
             ConfigurationError: If there is too little.
         """
 
-    @abc.abstractmethod
     def plan(self, lengths: Lengths, overshoot: int = 0) -> Plan:
         """Iterations and evaluations of a training of these lengths.
 
