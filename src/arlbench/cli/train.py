@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import typer
 
 from arlbench.cli.arguments import (
+    ALGORITHM,
     FRAMEWORK,
     WRAP,
     network_option,
@@ -67,6 +68,7 @@ def train(
     n_envs: int = typer.Option(8, help="Environments that step together."),
     evaluations: int = typer.Option(20, help="Evaluations of each seed."),
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
+    algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
     wrap: list[str] = WRAP,
@@ -103,6 +105,7 @@ def train(
             "memory_limit_gib": memory_limit,
             "tuned": not defaults,
             "cnn_policy": cnn_policy,
+            **({"algorithm": algorithm} if algorithm else {}),
         }
         env = {"framework": framework, "n_envs": n_envs, "env_kwargs": env_kwargs, "wrap": wrap}
         run = _begin(words or [], env, out, asked, saving)
