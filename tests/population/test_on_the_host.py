@@ -12,7 +12,7 @@ from arlbench import DQN
 from arlbench.core.environments import make_env_from_spec
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
-from arlbench.population import PopulationState, cores, train_population, use_cores, workers
+from arlbench.population import PopulationState, train_population
 from host_probes import stairs
 from probes import CAPACITY, SMALL, same_bits
 
@@ -29,15 +29,8 @@ def train(**changed: Any) -> Any:
 
 
 @pytest.mark.thorough
-def test_members_in_worker_processes_are_single_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cores, "_WORTH_A_PROCESS", 1.0)
-    use_cores(2)
-    (worker,) = workers.start_workers(1)
-    assert worker.wait_until_ready()
-    try:
-        population = train(keep_params=True)
-    finally:
-        use_cores(1)
+def test_members_in_worker_processes_are_single_runs(two_processes: None) -> None:
+    population = train(keep_params=True)
     assert population.n_processes == 2
     for member in population.members:
         dqn = DQN(CONFIGS[member.config_index], make_env_from_spec(stairs()), nas_config=NETWORK)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import pytest
 from arlbench.autorl import Checkpointer
 from arlbench.core.checkpoints import read_manifest
 from arlbench.errors import CheckpointError, ConfigurationError
-from arlbench.population import MemberSaving, cores, use_cores, workers
+from arlbench.population import MemberSaving, use_cores, workers
 from arlbench.population.saving import MemberCheckpoints
 from probes import as_numpy, same_bits, small_dqn
 from saved_members import MEMBERS, PROBLEM, saved, train
@@ -43,17 +42,6 @@ def assert_equal(result: Any, whole: Any) -> None:
 @pytest.fixture(scope="module")
 def whole() -> Any:
     return train()
-
-
-@pytest.fixture
-def two_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Trains in a worker too, however little there is to do."""
-    monkeypatch.setattr(cores, "_WORTH_A_PROCESS", 1.0)
-    use_cores(2)
-    (worker,) = workers.start_workers(1)
-    assert worker.wait_until_ready()
-    yield
-    use_cores(1)
 
 
 def test_members_that_were_stopped_continue_in_any_process(
@@ -86,18 +74,6 @@ def test_a_program_that_was_killed_is_continued(
     before = [info["timesteps"] for member in MEMBERS if (info := saved(tmp_path, member))]
     assert max(before) >= 2 * TIMESTEPS / 10
     assert_equal(train(tmp_path), whole)
-
-
-@pytest.fixture
-def only_in_the_worker(two_processes: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process only listens, until the worker has nothing left to do."""
-    train_here = cores._train_here
-
-    def listen(queue: Any, tracker: Any, ahead: Any) -> None:
-        if ahead is None:
-            train_here(queue, tracker, ahead)
-
-    monkeypatch.setattr(cores, "_train_here", listen)
 
 
 def test_a_member_whose_process_dies_continues_from_its_checkpoint(
