@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 import chex
 from ConfigSpace import Configuration, ConfigurationSpace
 
-from arlbench.core.algorithms.declarations import Declarations, positive
+from arlbench.core.algorithms.declarations import Declarations, config_space, positive
 from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgress, UpdateStatistic
 from arlbench.core.algorithms.harness.recording import Tracking
 from arlbench.core.algorithms.harness.structure import State
 from arlbench.core.algorithms.harness.trainable import BufferT, ResultT, RunnerT, Trainable
+from arlbench.core.checks import known_names
 from arlbench.core.environments import Environment, EnvListing
 
 __all__ = ["Algorithm", "OnProgress", "TrainingProgress", "UpdateStatistic"]
@@ -99,25 +100,25 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
     def architecture_choices() -> Declarations:
         """Every architecture choice, declared, by name."""
 
-    @staticmethod
-    @abc.abstractmethod
-    def get_hpo_config_space(seed: int | None = None) -> ConfigurationSpace:
+    @classmethod
+    def get_hpo_config_space(cls, seed: int | None = None) -> ConfigurationSpace:
         """The hyperparameters and the ranges in which to search them."""
+        return config_space(f"{cls.title}ConfigSpace", cls.hyperparameters(), seed)
 
-    @staticmethod
-    @abc.abstractmethod
-    def get_default_hpo_config() -> Configuration:
+    @classmethod
+    def get_default_hpo_config(cls) -> Configuration:
         """The default hyperparameters."""
+        return cls.get_hpo_config_space().get_default_configuration()
 
-    @staticmethod
-    @abc.abstractmethod
-    def get_nas_config_space(seed: int | None = None) -> ConfigurationSpace:
+    @classmethod
+    def get_nas_config_space(cls, seed: int | None = None) -> ConfigurationSpace:
         """The architecture choices and the ranges in which to search them."""
+        return config_space(f"{cls.title}NASConfigSpace", cls.architecture_choices(), seed)
 
-    @staticmethod
-    @abc.abstractmethod
-    def get_default_nas_config() -> Configuration:
+    @classmethod
+    def get_default_nas_config(cls) -> Configuration:
         """The default architecture."""
+        return cls.get_nas_config_space().get_default_configuration()
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
@@ -174,7 +175,8 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
             ConfigurationError: If an option is unknown.
             MemoryLimitError: If a member would take too much, saying what to change.
         """
-        return dict(given or {})
+        known_names(given or {}, [], "option of init")
+        return {}
 
     @staticmethod
     def options_to_share(algorithms: Sequence[Algorithm]) -> list[dict[str, Any]]:

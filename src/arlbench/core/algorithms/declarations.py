@@ -243,6 +243,17 @@ def resolve(
     }
 
 
+def inputs(config: Mapping[str, Any], declarations: Declarations) -> dict[str, Any]:
+    """A resolved configuration as inputs of a program: scalars of fixed types, by name.
+
+    A structural hyperparameter is None, which is not an input.
+    """
+    return {
+        name: None if hyperparameter.structural else hyperparameter.as_input(config[name])
+        for name, hyperparameter in declarations.items()
+    }
+
+
 def without_inactive(config: Mapping[str, Any], declarations: Declarations) -> dict[str, Any]:
     """The configuration with defaults for what is inactive.
 

@@ -114,11 +114,7 @@ def resolve_nas(given: Configuration | Mapping[str, Any] | None) -> ReadOnlyConf
 
 def traced(config: Mapping[str, Any]) -> TracedHyperparameters:
     """The inputs of the program from a resolved configuration, NumPy scalars of fixed types."""
-    inputs = {
-        name: None if declared.structural else declared.as_input(config[name])
-        for name, declared in HYPERPARAMETERS.items()
-    }
-    return TracedHyperparameters(**inputs)
+    return TracedHyperparameters(**declarations.inputs(config, HYPERPARAMETERS))
 
 
 @functools.cache
