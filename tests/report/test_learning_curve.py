@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from arlbench.core.environments import EnvSpec
@@ -20,7 +20,7 @@ def rows_of(tmp_path: Path):
     """Makes the rows of a run with seeds from 0, from the returns of each, evaluation by
     evaluation; there are evaluations after 1,000, 2,000 and 3,000 steps."""
 
-    def make(*of_seeds: Sequence[Sequence[float]]) -> pa.Table:
+    def make(*of_seeds: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
         settings = resolve(
             EnvSpec("gymnax", "CartPole-v1", 8), {"train_freq": 1}, n_seeds=len(of_seeds),
             n_total_timesteps=3_000, n_eval_steps=3, n_eval_episodes=2,
@@ -29,7 +29,11 @@ def rows_of(tmp_path: Path):
             for seed, returns in enumerate(of_seeds):
                 evaluations = np.array(returns, np.float32).reshape(-1, 2)
                 run.standings[seed] = Standing("unfinished", evaluations)
-            return run.rows()
+            # The same rows, whether they come from a table or not.
+            assert learning_curve.curves_of(run.rows().to_pylist()) == learning_curve.curves_of(
+                run.evaluations()
+            )
+            return run.evaluations()
 
     return make
 
@@ -40,15 +44,13 @@ def test_a_point_is_the_mean_of_its_episodes(rows_of) -> None:
 
 
 def test_seeds_of_different_lengths_are_drawn(rows_of) -> None:
-    picture = learning_curve.draw(rows_of([[1.0, 3.0], [9.0, 9.0]], [[4.0, 6.0]]))
+    picture = learning_curve.draw(
+        rows_of([[1.0, 3.0], [9.0, 9.0]], [[4.0, 6.0]]), "DQN on CartPole-v1", 2
+    )
     assert picture is not None
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 10_000
 
 
 def test_nothing_evaluated_is_nothing_drawn(rows_of) -> None:
-    assert learning_curve.draw(rows_of([], [])) is None
-
-
-def test_the_title_names_what_learnt_and_where(rows_of) -> None:
-    assert learning_curve._title(rows_of([[1.0, 3.0]]), 1) == "DQN on CartPole-v1, 1 seed"
+    assert learning_curve.draw(rows_of([], []), "DQN on CartPole-v1", 2) is None

@@ -218,7 +218,9 @@ def _draw(job: _Job) -> None:
     from arlbench.core import files
     from arlbench.report import learning_curve
 
-    picture = learning_curve.draw(job.run.rows())
+    problem = job.run.settings.problem
+    title = f"{problem.algorithm_class.title} on {problem.env_spec.name}"
+    picture = learning_curve.draw(job.run.evaluations(), title, problem.n_eval_episodes)
     try:
         if picture is not None:
             files.write(job.run.path / "learning_curve.png", picture)

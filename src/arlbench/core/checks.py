@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,6 +29,14 @@ def positive_whole(name: str, value: Any) -> int:
     raise ConfigurationError(
         f"{name} must be a positive whole number of at most {_INT32_MAX}, not {value!r}."
     )
+
+
+def finite(name: str, value: Any) -> float:
+    """The value as a float, if it is a finite number."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
+        raise ConfigurationError(f"{name} must be a finite number, not {value!r}.")
+    return float(value)
 
 
 def seed_in_range(seed: Any) -> int:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from arlbench.core import checkpoints
 from arlbench.core.algorithms.checkpointing import collect
@@ -16,14 +15,16 @@ from arlbench.core.algorithms.measured import Seconds
 from arlbench.core.checks import positive_whole
 from arlbench.errors import ConfigurationError, RunFolderError
 from arlbench.experiments import version_1_runs
+from arlbench.experiments.rows import rows_of
 from arlbench.experiments.run_settings import RunSettings
 from arlbench.experiments.run_writer import RunWriter
 from arlbench.experiments.storage import Storage
-from arlbench.experiments.table import in_order, table_of
 from arlbench.population.members import MemberId, MemberProgress, MemberResult, PopulationProgress
 from arlbench.population.saving import MemberSaving, read_position
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from arlbench.core.algorithms.algorithm import Algorithm
 
 
@@ -187,8 +188,14 @@ class RunFolder(RunWriter, Storage):
 
     def rows(self) -> pa.Table:
         """Every evaluation so far, those of seeds that have not ended included."""
-        results = [self._result(index, s) for index, s in enumerate(self.standings.values())]
-        return in_order(table_of(self.experiment, results), self.experiment)
+        # Imported here, because training needs it only for other kinds of storage.
+        from arlbench.experiments.table import table_of  # noqa: PLC0415
+
+        return table_of(self.experiment, self._results())
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The same rows as mappings."""
+        return [row for result in self._results() for row in rows_of(self.experiment, result)]
 
     def flush(self) -> None:
         """Everything is written when it comes."""
@@ -301,6 +308,9 @@ class RunFolder(RunWriter, Storage):
                 n_episodes = self.settings.problem.n_eval_episodes
                 return version_1_runs.move_checkpoint(newest, own, seed, n_episodes, self.algorithm)
         return ()
+
+    def _results(self) -> list[MemberResult]:
+        return [self._result(index, s) for index, s in enumerate(self.standings.values())]
 
     def _result(self, index: int, standing: Standing) -> MemberResult:
         return MemberResult(

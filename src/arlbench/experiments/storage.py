@@ -6,12 +6,12 @@ import abc
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-import pyarrow as pa
-
 from arlbench.experiments.experiment import Experiment
 from arlbench.population import MemberResult, PopulationProgress
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from arlbench.population.members import MemberId
     from arlbench.population.saving import MemberSaving
 

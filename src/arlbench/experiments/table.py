@@ -23,14 +23,14 @@ only at a certain value of another, ``counts_if``, a JSON object.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from arlbench.core.algorithms.declarations import Hyperparameter
 from arlbench.experiments.experiment import FORMAT_VERSION, Experiment
+from arlbench.experiments.rows import rows_of
 from arlbench.population import MemberResult
 
 #: What identifies a row, and the order of a table.
@@ -68,7 +68,7 @@ def schema_of(experiment: Experiment) -> pa.Schema:
 
 def table_of(experiment: Experiment, results: Sequence[MemberResult]) -> pa.Table:
     """The rows of members that have ended."""
-    rows = [row for result in results for row in _rows(experiment, result)]
+    rows = [row for result in results for row in rows_of(experiment, result)]
     return pa.Table.from_pylist(rows, schema=schema_of(experiment))
 
 
@@ -105,32 +105,3 @@ def _column(hyperparameter: Hyperparameter) -> pa.Field:
         metadata["counts_if"] = json.dumps({condition.name: condition.value})
     kind = _ARROW_TYPES[hyperparameter.type]
     return pa.field(hyperparameter.name, kind, nullable=False, metadata=metadata)
-
-
-def _rows(experiment: Experiment, result: MemberResult) -> list[dict[str, Any]]:
-    """One row an evaluation, also for those that a diverged member did not reach."""
-    config: Mapping[str, Any] = experiment.configs[result.config_index]
-    of_all = {
-        "config": result.config_index,
-        "seed": experiment.seeds[result.seed_index],
-        "status": result.status,
-        "diverged_at": result.diverged_at,
-        "train_seconds": result.train_seconds,
-        **config,
-    }
-    steps = zip(result.timesteps, result.returns, strict=True)
-    return [
-        {**of_all, "evaluation": i, "timesteps": int(timesteps), **_of_episodes(returns)}
-        for i, (timesteps, returns) in enumerate(steps, start=1)
-    ]
-
-
-def _of_episodes(returns: np.ndarray) -> dict[str, Any]:
-    """What is kept of one evaluation ``[n_eval_episodes]``; nothing if it has a NaN."""
-    if np.isnan(returns).any():
-        return {}
-    return {
-        "return_mean": float(returns.mean(dtype=np.float64)),
-        "return_std": float(returns.std(dtype=np.float64)),
-        "episode_returns": np.asarray(returns, np.float32),
-    }

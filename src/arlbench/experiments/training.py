@@ -39,7 +39,7 @@ class ExperimentProgress(NamedTuple):
         members_done: Members that have ended, also in earlier calls.
         members_total: Of the whole experiment.
         population: What the present call does.
-        best: None if no configuration has ended with every seed.
+        best: None if no configuration has ended with every seed, or if there is only one.
     """
 
     members_done: int
@@ -166,6 +166,8 @@ class _Standing:
         index_of_seed = {seed: index for index, seed in enumerate(experiment.seeds)}
         # NaN if a member has not ended, or diverged: such a configuration is not the best.
         self._final = np.full((len(experiment.configs), len(experiment.seeds)), np.nan)
+        if len(experiment.configs) == 1:
+            return
         rows = storage.rows().select(["config", "seed", "evaluation", "return_mean"])
         for row in rows.to_pylist():
             is_last = row["evaluation"] == experiment.problem.n_eval_steps
@@ -178,7 +180,9 @@ class _Standing:
 
     @property
     def best(self) -> Best | None:
-        """None if no configuration has ended with every seed."""
+        """None if no configuration has ended with every seed, or if there is only one."""
+        if len(self._final) == 1:
+            return None
         means = self._final.mean(axis=1)
         if np.isnan(means).all():
             return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -15,30 +16,33 @@ matplotlib.use("Agg")
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 _COLOR = "#1f6feb"
 
 
-def curves_of(rows: pa.Table) -> dict[int, dict[int, float]]:
+#: A row of a storage, with ``seed``, ``timesteps`` and ``return_mean``.
+Row = Mapping[str, Any]
+
+
+def curves_of(rows: Iterable[Row]) -> dict[int, dict[int, float]]:
     """For each seed the mean return by environment steps.
 
     Args:
-        rows: Of one configuration, as a storage gives them.
+        rows: Of one configuration.
     """
     curves: dict[int, dict[int, float]] = {}
-    for row in rows.select(["seed", "timesteps", "return_mean"]).to_pylist():
-        if row["return_mean"] is not None:
+    for row in rows:
+        if row.get("return_mean") is not None:
             curves.setdefault(row["seed"], {})[row["timesteps"]] = row["return_mean"]
     return curves
 
 
-def draw(rows: pa.Table) -> bytes | None:
+def draw(rows: Iterable[Row], title: str, n_eval_episodes: int) -> bytes | None:
     """The curve of each seed and their mean, as a PNG file; None if nothing was evaluated.
 
     Args:
-        rows: Of one configuration, as a storage gives them.
+        rows: Of one configuration.
+        title: What was trained, and where.
+        n_eval_episodes: Episodes of each evaluation.
     """
     curves = curves_of(rows)
     if not curves:
@@ -47,10 +51,10 @@ def draw(rows: pa.Table) -> bytes | None:
     axes = figure.subplots()
     _draw_curves(axes, curves)
     _fit_to_returns(axes, curves)
-    axes.set_title(_title(rows, len(curves)), loc="left", fontsize=11)
+    seeds = "1 seed" if len(curves) == 1 else f"{len(curves)} seeds"
+    axes.set_title(f"{title}, {seeds}", loc="left", fontsize=11)
     axes.set_xlabel("environment steps")
-    n_episodes = max(len(r) for r in rows.column("episode_returns").to_pylist() if r is not None)
-    axes.set_ylabel(f"return (mean of {n_episodes} episodes)")
+    axes.set_ylabel(f"return (mean of {n_eval_episodes} episodes)")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
@@ -87,10 +91,3 @@ def _fit_to_returns(axes: Any, curves: dict[int, dict[int, float]]) -> None:
     low, high = min(returns), max(returns)
     margin = 0.06 * (high - low or 1.0)
     axes.set_ylim(low - margin, high + margin)
-
-
-def _title(rows: pa.Table, n_seeds: int) -> str:
-    seeds = "1 seed" if n_seeds == 1 else f"{n_seeds} seeds"
-    metadata = rows.schema.metadata
-    algorithm, environment = (metadata[name].decode() for name in (b"algorithm", b"environment"))
-    return f"{algorithm} on {environment}, {seeds}"

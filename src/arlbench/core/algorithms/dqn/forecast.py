@@ -157,7 +157,7 @@ def cost(
 ) -> float:
     """The work of a training, in gradient steps of one transition; roughly."""
     vector_steps = n_total_timesteps / n_envs
-    learning_steps = max(vector_steps - config["learning_starts"] / n_envs, 0.0)
+    learning_steps = max(vector_steps - last_idle_step(config["learning_starts"], n_envs), 0.0)
     updates = learning_steps / config["train_freq"] * config["gradient_steps"]
     per_update = _UPDATE_COST + config["buffer_batch_size"]
     factor = _PRIORITISED_FACTOR if config["buffer_prio_sampling"] else 1.0

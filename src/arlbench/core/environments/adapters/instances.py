@@ -20,7 +20,7 @@ MAX_INSTANCES = 1024
 _FIRST_NUMBERS = 2**30
 
 
-class Outcome(NamedTuple):
+class HostStep(NamedTuple):
     """What a step of one environment gave.
 
     Attributes:
@@ -59,7 +59,7 @@ class Instance:
         self.clock += 1
         return self.env.reset(seed=seed)[0]
 
-    def step(self, action: Any, seed: int) -> Outcome:
+    def step(self, action: Any, seed: int) -> HostStep:
         """One step, and where the episode ends the beginning of the next from ``seed``."""
         self.clock += 1
         obs, reward, terminated, truncated, _ = self.env.step(action)
@@ -69,7 +69,7 @@ class Instance:
             obs = copy.deepcopy(obs)
             first = self.env.reset(seed=seed)[0]
         cut_off = bool(truncated) and not terminated
-        return Outcome(obs, float(reward), bool(terminated), cut_off, first)
+        return HostStep(obs, float(reward), bool(terminated), cut_off, first)
 
 
 class Instances:

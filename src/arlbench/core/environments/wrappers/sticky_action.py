@@ -8,8 +8,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from arlbench.core.checks import finite
 from arlbench.core.environments.environment import Environment, Timestep
-from arlbench.core.environments.wrappers.checks import finite
 from arlbench.core.environments.wrappers.wrapper import Wrapper, select
 from arlbench.errors import ConfigurationError
 
