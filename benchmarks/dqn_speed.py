@@ -16,12 +16,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from arlbench.core.algorithms.dqn.recording import Recorder
 
 import measuring
 import reporting
 from arlbench import DQN, make_env
 from arlbench.core.algorithms.dqn import programs, training, updates
-from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.algorithms.dqn.state import DQNState, DQNTrainState, StoredTransition
 from arlbench.core.buffers import replay
 

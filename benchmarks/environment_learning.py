@@ -13,9 +13,9 @@ import numpy as np
 import reporting
 from arlbench import DQN, Problem
 from arlbench.core.environments import make_env_from_spec
+from arlbench.experiments.presets import tuned_for
 from arlbench.population import train_population
 from arlbench.report.statistics import mean_interval
-from arlbench.runs.tuned import tuned_for
 from environment_tasks import LEARNT, Task
 
 NAME = "environment_learning"
@@ -29,7 +29,8 @@ RANDOM_EPISODES = 1_024
 INTRODUCTION = (
     f"Mean return of {EPISODES} greedy episodes at the end of a training, over {len(SEEDS)} seeds "
     "with a 95 % interval, beside a random policy. The hyperparameters are those that `arlbench "
-    "train` begins with (`arlbench.runs.tuned`). Written by `benchmarks/environment_learning.py`."
+    "train` begins with (`arlbench.experiments.presets`). Written by "
+    "`benchmarks/environment_learning.py`."
 )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
 from arlbench.experiments.experiment import Experiment
+from arlbench.experiments.folder import SweepFolder
 from arlbench.population import MemberResult, PopulationProgress
 
 #: Rates above this diverge halfway.
@@ -70,6 +72,18 @@ def result_of(experiment: Experiment, config_index: int, seed_index: int) -> Mem
         params=None,
         parts=None,
     )
+
+
+def fill(
+    path: Path,
+    experiment: Experiment,
+    members: Iterable[tuple[int, int]] | None = None,
+    members_a_part: int = 2,
+) -> None:
+    """Keeps trainings in a folder, all that are missing by default, a part for every so many."""
+    with SweepFolder(path, experiment, members_a_part=members_a_part) as storage:
+        for member in storage.missing() if members is None else members:
+            storage.add(result_of(storage.experiment, *member))
 
 
 class FakeResult:

@@ -67,15 +67,16 @@ def test_the_examples_on_sweeps_run_in_order(
     }  # fmt: skip
 
 
-def test_the_page_on_sweeps_names_every_column_and_sampler() -> None:
+def test_the_page_on_sweeps_names_every_column_and_samplers_that_exist() -> None:
     from arlbench.experiments.table import RESULT_FIELDS
     from arlbench.experiments.tuners import tuner_names
 
     text = (DOCS / "sweeps.md").read_text()
     for field in RESULT_FIELDS:
         assert f"| `{field.name}` | {TYPES[str(field.type)]} |" in text
-    for sampler in tuner_names():
-        assert f"| `{sampler}` |" in text
+    table = text.partition("| sampler |")[2].partition("\n\n")[0]
+    named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert {"sobol", "random", "grid", "file"} <= set(named) <= set(tuner_names())
 
 
 @pytest.mark.thorough

@@ -102,7 +102,7 @@ def test_a_step_may_have_a_length_of_its_own() -> None:
     assert obs["steps"].tolist() == [2, 240]
 
 
-def test_the_last_step_truncates_and_reset_begins_anew() -> None:
+def test_the_last_step_truncates_and_reset_begins_again() -> None:
     env = begun_env(n_steps=2)
     first = learnt(env)
     *_, truncated, _ = env.step({"learning_rate": 0.5})

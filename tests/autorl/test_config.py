@@ -104,7 +104,7 @@ def test_a_setting_without_a_check_is_refused() -> None:
         longer()
 
 
-# Of each setting that is not checked where it is used, a value that is none.
+# Of each setting a value that it cannot have.
 IMPOSSIBLE: dict[str, Any] = {
     "seed": "x", "env_framework": "", "env_name": 3, "env_kwargs": 3, "eval_env_kwargs": 3,
     "n_envs": 0, "algorithm": None, "cnn_policy": "no", "deterministic_eval": 1,

@@ -112,7 +112,7 @@ def test_a_grid_needs_values() -> None:
     with pytest.raises(ConfigurationError, match=r"gamma=0\.9\.\.1 has no end .* gamma=0\.9,1"):
         listed_values(PROBLEM, {"gamma": "0.9..1"})
     for words in ({}, {"gamma": "0.9"}):
-        with pytest.raises(ConfigurationError, match="grid is empty.*learning_rate=1e-06,0.1"):
+        with pytest.raises(ConfigurationError, match=r"grid is empty.*learning_rate=1e-06,0\.1"):
             listed_values(PROBLEM, words)
 
 

@@ -22,7 +22,7 @@ FILES = {"file": TESTS / "learning" / "cartpole_landscape_sample.csv"}
 
 
 def test_every_file_is_a_tuner() -> None:
-    assert tuner_names() == ["file", "grid", "random", "sobol"]
+    assert {"file", "grid", "random", "sobol"} <= set(tuner_names())
     assert DEFAULT_TUNER in tuner_names()
     for name in tuner_names():
         kind = tuner_class(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -11,23 +10,25 @@ import pytest
 
 from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.errors import StorageError
-from arlbench.experiments import version_1
-from arlbench.experiments.experiment import Experiment, changed_versions, versions_now
+from arlbench.experiments.experiment import Experiment
 from arlbench.experiments.folder import SweepFolder, read_experiment, read_rows
 from arlbench.experiments.training import train_missing
+from arlbench.experiments.version_1 import enlarged_timesteps
 from arlbench.report.sweep_results import results_of
 from fake_training import PROBLEM
+from version_1 import FOLDER, copy_of, expected, same_rounding
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "version_1"
+LENGTHS = ("config", "seed", "evaluation", "timesteps", "status", "diverged_at")
 
 
-def expected(name: str) -> list[dict]:
-    return json.loads((FIXTURES / "expected" / f"{name}.json").read_text())["table"]
+def table_of(name: str) -> list[dict]:
+    """The whole table of a sweep, as that version has it."""
+    return expected(name)["table"]
 
 
 def rows_of(folder: Path) -> list[dict]:
-    rows = read_rows(folder)
-    return rows.select(list(expected("sweep_finished")[0])).to_pylist()
+    """The rows in a folder, as this version reads them, in those columns."""
+    return read_rows(folder).select(list(table_of("sweep_finished")[0])).to_pylist()
 
 
 def asked_today(experiment: Experiment, **changes) -> Experiment:
@@ -51,7 +52,7 @@ def test_the_old_rule_rounded_intervals_up(
 ) -> None:
     problem = PROBLEM.replace(n_total_timesteps=total, n_eval_steps=n_evaluations)
     config = {"train_freq": train_freq}
-    enlarged = version_1.enlarged_timesteps(problem, config)
+    enlarged = enlarged_timesteps(problem, config)
     assert enlarged == expected_total
     # By today's rule such a training is divided into equal intervals of whole iterations.
     plan = problem.make_algorithm(config).plan(Lengths(enlarged, n_evaluations, 4, total))
@@ -61,19 +62,19 @@ def test_the_old_rule_rounded_intervals_up(
 
 @pytest.mark.parametrize("name", ["sweep_finished", "sweep_interrupted"])
 def test_the_table_is_read_to_the_last_bit(name: str) -> None:
-    rows = rows_of(FIXTURES / name)
+    rows = rows_of(FOLDER / name)
     kept = {(row["config"], row["seed"]) for row in rows}
-    whole = [row for row in expected(name) if (row["config"], row["seed"]) in kept]
+    whole = [row for row in table_of(name) if (row["config"], row["seed"]) in kept]
     assert rows == whole
     assert len(kept) == {"sweep_finished": 10, "sweep_interrupted": 3}[name]
 
 
 def test_the_columns_and_metadata_are_those_of_today() -> None:
-    table = read_rows(FIXTURES / "sweep_finished")
+    table = read_rows(FOLDER / "sweep_finished")
     assert table.schema.metadata[b"algorithm"] == b"DQN"
     assert table.schema.metadata[b"format_version"] == b"2"
     assert table.schema.field("buffer_alpha").metadata[b"counts_if"]
-    experiment = read_experiment(FIXTURES / "sweep_finished")
+    experiment = read_experiment(FOLDER / "sweep_finished")
     assert experiment.format_version == 1
     for row in table.to_pylist():
         assert {name: row[name] for name in experiment.configs[0]} == experiment.configs[
@@ -82,7 +83,7 @@ def test_the_columns_and_metadata_are_those_of_today() -> None:
 
 
 def test_a_finished_sweep_is_reported() -> None:
-    results = results_of(read_rows(FIXTURES / "sweep_finished"))
+    results = results_of(read_rows(FOLDER / "sweep_finished"))
     assert results is not None
     assert (results.algorithm, results.environment) == ("DQN", "CartPole-v1")
     assert results.returns.shape == (5, 2, 3)
@@ -90,39 +91,33 @@ def test_a_finished_sweep_is_reported() -> None:
 
 
 def test_a_finished_sweep_has_nothing_to_train(tmp_path: Path) -> None:
-    shutil.copytree(FIXTURES / "sweep_finished", tmp_path / "sweep")
-    experiment = asked_today(read_experiment(tmp_path / "sweep"))
-    with SweepFolder(tmp_path / "sweep", experiment) as store:
+    folder = copy_of("sweep_finished", tmp_path)
+    with SweepFolder(folder, asked_today(read_experiment(folder))) as store:
         assert store.missing() == []
         assert store.experiment.format_version == 1
-    assert rows_of(tmp_path / "sweep") == expected("sweep_finished")
+    assert rows_of(folder) == table_of("sweep_finished")
 
 
 def test_an_interrupted_sweep_is_finished_by_the_rule_of_its_version(tmp_path: Path) -> None:
-    folder = tmp_path / "sweep"
-    shutil.copytree(FIXTURES / "sweep_interrupted", folder)
+    folder = copy_of("sweep_interrupted", tmp_path)
     design = (folder / "design.json").read_bytes()
     experiment = asked_today(read_experiment(folder))
     with SweepFolder(folder, experiment) as store:
         assert len(store.missing()) == 5
         assert train_missing(store).status == "finished"
-    rows = rows_of(folder)
-    lengths = ("config", "seed", "evaluation", "timesteps", "status", "diverged_at")
-    whole = expected("sweep_interrupted")
+    rows, whole = rows_of(folder), table_of("sweep_interrupted")
     for row, old in zip(rows, whole, strict=True):
-        assert {name: row[name] for name in lengths} == {name: old[name] for name in lengths}
-    then, now = read_experiment(folder).versions, versions_now(experiment.problem.env_spec)
-    if not changed_versions(then, now):
+        assert {name: row[name] for name in LENGTHS} == {name: old[name] for name in LENGTHS}
+    if same_rounding():
         assert rows == whole
     assert (folder / "design.json").read_bytes() == design
-    # Old and new parts lie side by side, and are read again.
+    # Parts of both formats are in it now.
     with SweepFolder(folder, experiment) as store:
         assert store.missing() == []
 
 
 def test_it_is_not_extended(tmp_path: Path) -> None:
-    folder = tmp_path / "sweep"
-    shutil.copytree(FIXTURES / "sweep_interrupted", folder)
+    folder = copy_of("sweep_interrupted", tmp_path)
     found = read_experiment(folder)
     with pytest.raises(StorageError, match=r"can be finished but not extended; choose another"):
         SweepFolder(folder, asked_today(found, seeds=(0, 1, 2)))
@@ -131,8 +126,8 @@ def test_it_is_not_extended(tmp_path: Path) -> None:
 
 
 def test_a_part_of_another_old_sweep_is_refused(tmp_path: Path) -> None:
-    shutil.copytree(FIXTURES / "sweep_interrupted", tmp_path / "sweep")
-    other = FIXTURES / "sweep_finished" / "parts" / "part-000001.parquet"
-    shutil.copy(other, tmp_path / "sweep" / "parts" / "part-000009.parquet")
+    folder = copy_of("sweep_interrupted", tmp_path)
+    other = FOLDER / "sweep_finished" / "parts" / "part-000001.parquet"
+    shutil.copy(other, folder / "parts" / "part-000009.parquet")
     with pytest.raises(StorageError, match=r"part-000009\.parquet belongs to another sweep"):
-        read_rows(tmp_path / "sweep")
+        read_rows(folder)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from arlbench import EnvSpec, Problem
+from arlbench.experiments.presets import tuned_for
 from arlbench.population import train_population
-from arlbench.runs.tuned import tuned_for
 
 pytestmark = pytest.mark.learning
 

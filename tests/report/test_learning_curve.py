@@ -1,44 +1,54 @@
-"""Curves read from the rows of a storage, and drawn from nothing else."""
+"""Curves drawn from the rows of a storage, and from nothing else."""
 
 from __future__ import annotations
 
-import pyarrow as pa
+from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from arlbench.core.environments import EnvSpec
+from arlbench.experiments.run_folder import RunFolder, Standing
+from arlbench.experiments.run_settings import resolve
 from arlbench.report import learning_curve
 
 
-def rows_of(*rows: tuple[int, int, list[float] | None]) -> pa.Table:
-    """Rows of a seed, its timesteps and the returns of its episodes."""
-    columns = {
-        "seed": [seed for seed, _, _ in rows],
-        "timesteps": [timesteps for _, timesteps, _ in rows],
-        "return_mean": [r and sum(r) / len(r) for _, _, r in rows],
-        "episode_returns": [r for _, _, r in rows],
-    }
-    types = (pa.int64(), pa.int64(), pa.float64(), pa.list_(pa.float32()))
-    fields = [pa.field(name, kind) for name, kind in zip(columns, types, strict=True)]
-    metadata = {"algorithm": "DQN", "environment": "CartPole-v1"}
-    return pa.table(columns, schema=pa.schema(fields, metadata=metadata))
+@pytest.fixture
+def rows_of(tmp_path: Path):
+    """Makes the rows of a run with seeds from 0, from the returns of each, evaluation by
+    evaluation; there are evaluations after 1,000, 2,000 and 3,000 steps."""
+
+    def make(*of_seeds: Sequence[Sequence[float]]) -> pa.Table:
+        settings = resolve(
+            EnvSpec("gymnax", "CartPole-v1", 8), {"train_freq": 1}, n_seeds=len(of_seeds),
+            n_total_timesteps=3_000, n_eval_steps=3, n_eval_episodes=2,
+        )  # fmt: skip
+        with RunFolder(tmp_path, settings) as run:
+            for seed, returns in enumerate(of_seeds):
+                evaluations = np.array(returns, np.float32).reshape(-1, 2)
+                run.standings[seed] = Standing("unfinished", evaluations)
+            return run.rows()
+
+    return make
 
 
-def test_a_point_is_the_mean_of_an_evaluation() -> None:
-    rows = rows_of((0, 100, [1.0, 3.0]), (0, 200, [9.0, 9.0]), (4, 100, [5.0, 5.0]))
-    assert learning_curve.curves_of(rows) == {0: {100: 2.0, 200: 9.0}, 4: {100: 5.0}}
+def test_a_point_is_the_mean_of_its_episodes(rows_of) -> None:
+    curves = learning_curve.curves_of(rows_of([[1.0, 3.0], [9.0, 9.0]], [], [[4.0, 6.0]]))
+    assert curves == {0: {1000: 2.0, 2000: 9.0}, 2: {1000: 5.0}}
 
 
-def test_evaluations_that_were_not_reached_are_left_out() -> None:
-    rows = rows_of((0, 100, None), (1, 100, [1.0, 3.0]), (1, 200, None))
-    assert learning_curve.curves_of(rows) == {1: {100: 2.0}}
-    assert learning_curve.draw(rows) is not None
-
-
-def test_seeds_of_different_lengths_are_drawn() -> None:
-    picture = learning_curve.draw(rows_of((0, 100, [1.0]), (0, 200, [9.0]), (4, 100, [5.0])))
+def test_seeds_of_different_lengths_are_drawn(rows_of) -> None:
+    picture = learning_curve.draw(rows_of([[1.0, 3.0], [9.0, 9.0]], [[4.0, 6.0]]))
     assert picture is not None
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 10_000
 
 
-def test_nothing_evaluated_is_nothing_drawn() -> None:
-    assert learning_curve.draw(rows_of()) is None
-    assert learning_curve.draw(rows_of((0, 100, None))) is None
+def test_nothing_evaluated_is_nothing_drawn(rows_of) -> None:
+    assert learning_curve.draw(rows_of([], [])) is None
+
+
+def test_the_title_names_what_learnt_and_where(rows_of) -> None:
+    assert learning_curve._title(rows_of([[1.0, 3.0]]), 1) == "DQN on CartPole-v1, 1 seed"

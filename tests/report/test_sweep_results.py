@@ -1,20 +1,14 @@
-"""What is read from the parts of a sweep, while it grows and when it is done."""
+"""The results in the rows of a sweep, while it grows and when it is done."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from arlbench.experiments.folder import SweepFolder, read_rows
+from arlbench.experiments.folder import read_rows
 from arlbench.report.statistics import mean_interval
 from arlbench.report.sweep_results import ranking, results_of
-from fake_training import make_experiment, result_of
-
-
-def fill(path, experiment, members=None) -> None:
-    with SweepFolder(path, experiment, members_a_part=2) as store:
-        for member in store.missing() if members is None else members:
-            store.add(result_of(experiment, *member))
+from fake_training import fill, make_experiment, result_of
 
 
 def test_returns_lie_where_they_belong(tmp_path) -> None:

@@ -22,7 +22,7 @@ class StepResult(NamedTuple):
         began_at: Environment steps of the run before the step.
         train_seconds: Time of the training and its evaluations, compilation apart.
         compile_seconds: Time spent on compilation.
-        statistics: Of the step's updates, by name; empty where no feature needs them.
+        statistics: Of the step's updates, by name; empty if no feature needs them.
         measured: What objectives' meters read, by the objective's name.
         earlier: Mean return of the last evaluation of each step before, ``[config_step]``.
         diverged_at: Environment steps of the step after which learning was found to be

@@ -242,7 +242,10 @@ class Algorithm(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
     def get_checkpoint_factory(
         runner_state: Any, train_result: Any
     ) -> dict[str, Callable[[], Any]]:
-        """What can be saved, by name, each a function that returns it, or None if there is none."""
+        """What can be saved, by name, each a function that returns it, or None if there is none.
+
+        The fields ``rng`` and ``global_step`` of the runner state are parts of these names.
+        """
 
     @abc.abstractmethod
     def checkpoint_template(self) -> dict[str, Any]:

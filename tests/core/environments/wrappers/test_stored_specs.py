@@ -11,7 +11,7 @@ from arlbench.autorl import Checkpointer
 from arlbench.core.checkpoints import read_manifest
 from arlbench.core.environments import EnvSpec, evaluation_spec, make_env_from_spec
 from arlbench.core.problem import Problem
-from arlbench.runs.settings import RunSettings, resolve
+from arlbench.experiments.run_settings import RunSettings, resolve
 from probe_framework import walk
 from probes import small_dqn, small_state
 

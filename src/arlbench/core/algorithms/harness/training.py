@@ -64,7 +64,9 @@ def train_traced(
     def interval(carry: Any, length: Any) -> tuple[Any, jax.Array]:
         state, recorder = carry
         n = equal if length is None else length
-        state, recorder = segments.run_segment(structure, hp, plan.schedule_timesteps, state, recorder, n)
+        state, recorder = segments.run_segment(
+            structure, hp, plan.schedule_timesteps, state, recorder, n
+        )
         returns, _ = segments.evaluate(structure.agent, plan.n_eval_episodes, state[0], hp)
         return (state, recorder), returns
 

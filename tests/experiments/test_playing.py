@@ -12,8 +12,8 @@ import pytest
 from arlbench.core.algorithms.harness.evaluation import play_episodes
 from arlbench.core.randomness import Stream, stream_key
 from arlbench.errors import RenderingError
-from arlbench.runs.agents import find_agents, load_agent
-from arlbench.runs.playing import make_player, watch
+from arlbench.experiments.agents import find_agents, load_agent
+from arlbench.experiments.playing import make_player, watch
 from drawn_framework import GOAL, place_of, write_run
 
 FORWARD, STAY = 1, 0
@@ -32,7 +32,7 @@ def agent_of(path: Path, n_envs: int | None = None, index: int = 0) -> tuple[Any
 
 
 def watched(path: Path, seed: int = 0, n_episodes: int = 1, max_steps: int = 99) -> Any:
-    """What came of episodes, and for each the places that were drawn."""
+    """Episodes, and for each the places that were drawn."""
     algorithm, runner_state = agent_of(path, n_envs=1)
     frames: list[np.ndarray] = []
     episodes, places = [], []
@@ -107,7 +107,7 @@ def test_what_is_watched_is_what_is_measured_with_one_environment(run: Path) -> 
     assert [e.length for e in episodes] == outcomes.lengths.tolist()
 
 
-def test_an_episode_that_takes_too_long_is_cut_off_and_the_next_begins_anew(run: Path) -> None:
+def test_an_episode_that_takes_too_long_is_cut_off_and_the_next_begins_afresh(run: Path) -> None:
     algorithm, runner_state = agent_of(run, n_envs=1)
     episodes, places = watched(run, seed=1, n_episodes=8, max_steps=2)
     key = stream_key(runner_state.rng, Stream.PLAY, np.uint32(1))
@@ -124,7 +124,7 @@ def test_an_episode_that_takes_too_long_is_cut_off_and_the_next_begins_anew(run:
     assert all(len(of_one) == e.length + 1 for e, of_one in zip(episodes, places, strict=True))
 
 
-def test_where_the_last_state_cannot_be_told_the_one_before_is_the_last_picture(
+def test_if_the_last_state_cannot_be_told_the_one_before_is_the_last_picture(
     tmp_path: Path,
 ) -> None:
     episodes, places = watched(

@@ -17,12 +17,12 @@ from arlbench.core.randomness import Stream, stream_key
 
 
 class WatchedEpisode(NamedTuple):
-    """What came of one episode that was drawn.
+    """One episode that was drawn.
 
     Attributes:
         episode_return: Undiscounted.
         length: Steps.
-        ended: False where it was cut off because it took too long to watch.
+        ended: False if it was cut off because it took too long to watch.
     """
 
     episode_return: float
@@ -38,7 +38,7 @@ class _Step(NamedTuple):
         obs: The same.
         reward: Scalar.
         done: Whether the episode has ended, bool scalar.
-        last_state: Where the step led, before any reset; None where that is not known.
+        last_state: Where the step led, before any reset; None if that is not known.
         last_is_known: Whether ``last_state`` is what it seems, bool scalar.
     """
 
@@ -80,7 +80,7 @@ def watch(
 
     They are those that ``make_player`` plays with one environment, this seed and episodes
     of at most ``max_steps``. Environments reset themselves within the step that ends an
-    episode, so its last state is drawn only where it can be told for certain; otherwise
+    episode, so its last state is drawn only if it can be told for certain; otherwise
     the last picture is the state before the last action. The state after the reset
     belongs to the next episode.
 

@@ -16,12 +16,12 @@ import probe_framework
 from arlbench.autorl import Checkpointer
 from arlbench.core.checkpoints import CheckpointFolder
 from arlbench.errors import ArlbenchError, CheckpointError, ConfigurationError, RunFolderError
-from arlbench.runs.agents import StoredAgents, find_agents, load_agent
-from arlbench.runs.folder import RunFolder
-from arlbench.runs.playing import make_player
-from arlbench.runs.run import RunProgress, train_run
-from arlbench.runs.saving import Saving
-from arlbench.runs.settings import RunSettings, resolve
+from arlbench.experiments.agents import StoredAgents, find_agents, load_agent
+from arlbench.experiments.playing import make_player
+from arlbench.experiments.run import train_run
+from arlbench.experiments.run_folder import RunFolder, Saving
+from arlbench.experiments.run_settings import RunSettings, resolve
+from arlbench.experiments.training import ExperimentProgress
 from drawn_framework import settings_of, write_run
 from probes import Walk, same_bits, small_dqn, small_state
 
@@ -43,24 +43,27 @@ def settings() -> RunSettings:
 
 
 def trained(settings: RunSettings, path: Path, stop: Any = lambda progress: False) -> Path:
-    with RunFolder(path) as folder:
-        folder.write_settings(settings)
-        train_run(settings, folder, Saving(0.0), on_progress=stop, on_notice=print)
+    with RunFolder(path, settings, Saving(0.0)) as run:
+        train_run(run, on_progress=stop, on_notice=print)
     return path
 
 
-def at_the_end_of(index: int) -> Any:
-    def stop(progress: RunProgress) -> bool:
-        return progress.seed_index == index and len(progress.training.eval_rewards) == 2
+def stop_at(index: int, n_evaluations: int) -> Any:
+    """Stops when a seed has been evaluated so often."""
+
+    def stop(progress: ExperimentProgress) -> bool:
+        members = {member.seed_index: p for member, p in progress.population.members.items()}
+        return index in members and len(members[index].eval_rewards) == n_evaluations
 
     return stop
+
+
+def at_the_end_of(index: int) -> Any:
+    return stop_at(index, 2)
 
 
 def in_the_middle_of(index: int) -> Any:
-    def stop(progress: RunProgress) -> bool:
-        return progress.seed_index == index and len(progress.training.eval_rewards) == 1
-
-    return stop
+    return stop_at(index, 1)
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +73,13 @@ def finished(settings: RunSettings, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def stopped(settings: RunSettings, tmp_path_factory) -> Path:
-    """Seed 5 is done, and seed 6 half."""
+    """Seed 5 has ended, and seed 6 is half done."""
     return trained(settings, tmp_path_factory.mktemp("runs") / "stopped", in_the_middle_of(1))
 
 
 @pytest.fixture(scope="module")
 def ended(settings: RunSettings, tmp_path_factory) -> Path:
-    """Stopped with a checkpoint at the very end of seed 5."""
+    """Stopped at the very end of seed 5, with a checkpoint."""
     return trained(settings, tmp_path_factory.mktemp("runs") / "ended", at_the_end_of(0))
 
 
@@ -97,7 +100,7 @@ def test_all_seeds_of_a_finished_run_are_found(finished: Path, settings: RunSett
         ("seed 6", "final parameters"),
     ]
     assert stored.notes == ()
-    assert stored.env_spec == settings.env_spec
+    assert stored.env_spec == settings.problem.env_spec
     assert stored.film == finished / "play"
     assert described(find_agents(finished, run_seed=6)) == [("seed 6", "final parameters")]
 
@@ -106,7 +109,7 @@ def test_an_agent_comes_back_with_what_standardises_its_observations(
     finished: Path, settings: RunSettings
 ) -> None:
     algorithm = settings.make_algorithm()
-    state = algorithm.init(jax.random.key(6), capacity=settings.capacity)
+    state = algorithm.init(jax.random.key(6), **algorithm.init_options(400))
     state, _ = algorithm.train(*state, 400, 2, 2)
     stored = find_agents(finished, run_seed=6)
     loaded = load_agent(stored.make_algorithm(), stored.agents[0])
@@ -126,23 +129,26 @@ def test_a_checkpoint_plays_like_the_run_that_it_came_from(ended: Path) -> None:
     of_run = find_agents(ended)
     assert described(of_run) == [("seed 5", "final parameters")]
     assert of_run.notes == ("Left out, because it has not ended: seed 6.",)
-    checkpoint = ended / "checkpoints" / "checkpoint-000001"
-    for path in (checkpoint, ended / "checkpoints"):
+    folder = ended / "checkpoints" / "seed-5"
+    names = {
+        folder / "checkpoint-000001": "checkpoint-000001",
+        folder: "checkpoint-000001",
+        ended / "checkpoints": "seed 5",
+    }
+    for path, name in names.items():
         of_checkpoint = find_agents(path)
-        assert described(of_checkpoint) == [
-            ("checkpoint-000001", "checkpoint-000001, after 416 of 416 steps")
-        ]
-        assert of_checkpoint.film == ended / "checkpoints" / "play-checkpoint-000001"
+        assert described(of_checkpoint) == [(name, "checkpoint-000001, after 400 of 400 steps")]
+        assert of_checkpoint.film == folder / "play-checkpoint-000001"
         assert same_bits(returns_of(of_checkpoint), returns_of(of_run))
 
 
-def test_where_no_seed_has_ended_the_newest_checkpoint_is_taken(
+def test_if_no_seed_has_ended_the_newest_checkpoint_is_taken(
     settings: RunSettings, tmp_path: Path
 ) -> None:
     run = trained(settings, tmp_path, in_the_middle_of(0))
     stored = find_agents(run)
-    assert described(stored) == [("seed 5", "checkpoint-000001, after 208 of 416 steps")]
-    of_checkpoint = find_agents(run / "checkpoints" / "checkpoint-000001")
+    assert described(stored) == [("seed 5", "checkpoint-000001, after 208 of 400 steps")]
+    of_checkpoint = find_agents(run / "checkpoints" / "seed-5" / "checkpoint-000001")
     assert same_bits(returns_of(stored), returns_of(of_checkpoint))
 
 
@@ -152,7 +158,7 @@ def test_a_seed_that_was_stopped_is_its_checkpoint_not_its_parameters(stopped: P
     assert described(stored) == [("seed 5", "final parameters")]
     assert stored.notes == ("Left out, because it has not ended: seed 6.",)
     of_seed = find_agents(stopped, run_seed=6)
-    assert described(of_seed) == [("seed 6", "checkpoint-000001, after 208 of 416 steps")]
+    assert described(of_seed) == [("seed 6", "checkpoint-000001, after 208 of 400 steps")]
 
 
 def test_a_checkpoint_of_the_library_is_an_agent(tmp_path: Path) -> None:
@@ -190,9 +196,8 @@ def a_sweep(path: Path) -> Path:
 
 
 def not_begun(path: Path) -> Path:
-    with RunFolder(path / "run") as folder:
-        folder.write_settings(settings_of(1))
-    return path / "run"
+    with RunFolder(path / "run", settings_of(1)):
+        return path / "run"
 
 
 def without_statistics(path: Path) -> Path:
@@ -247,14 +252,14 @@ FAULTS: dict[Any, tuple[type[ArlbenchError], str]] = {
     (lambda path: path): (RunFolderError, "no run and no checkpoint in"),
     not_begun: (
         RunFolderError,
-        "no finished seed and no checkpoint in .* yet; go on with: arlbench train",
+        "no finished seed and no checkpoint in .* yet; continue with: arlbench train",
     ),
     without_statistics: (RunFolderError, r"normalizer-seed-0\.npz is missing"),
     of_another_network: (RunFolderError, "belongs to another network"),
     of_a_missing_library: (ConfigurationError, "Did you mean 'drawn'"),
     damaged_settings: (RunFolderError, r"settings\.json is damaged"),
     made_by_hand: (CheckpointError, r"made by hand \(Walk\).*Checkpointer\.load"),
-    of_something_else: (CheckpointError, "no checkpoint of an algorithm"),
+    of_something_else: (CheckpointError, "not a checkpoint of an algorithm"),
     without_params: (CheckpointError, "holds no params, without which"),
 }
 
@@ -271,14 +276,14 @@ def test_a_seed_that_is_not_there_is_named_with_those_that_are(
 ) -> None:
     with pytest.raises(ConfigurationError, match=r"no seed 7; --run-seed takes one of 5, 6\."):
         find_agents(finished, run_seed=7)
-    with pytest.raises(ConfigurationError, match="of one seed only; leave --run-seed out"):
+    with pytest.raises(ConfigurationError, match="is not a run; leave --run-seed out"):
         find_agents(stopped / "checkpoints", run_seed=5)
     run = trained(settings, tmp_path, in_the_middle_of(0))
     with pytest.raises(RunFolderError, match="nothing of seed 6 in"):
         find_agents(run, run_seed=6)
 
 
-def test_where_nothing_is_left_the_way_to_go_on_is_named(
+def test_if_nothing_is_left_the_way_to_continue_is_named(
     stopped: Path, settings: RunSettings, tmp_path: Path
 ) -> None:
     run = Path(shutil.copytree(stopped, tmp_path / "run"))

@@ -1,4 +1,4 @@
-"""What the command line begins with, where an environment is known."""
+"""Hyperparameters with which the command line begins in environments that are known."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _DOOR_AND_KEY = Tuned(
     },
 )
 
-#: Found with 8 environments that step together, where nothing else is said.
+#: Found with 8 environments that step together, unless it says otherwise.
 TUNED: dict[str, Tuned] = {
     "CartPole-v1": Tuned(
         {
@@ -96,5 +96,5 @@ _UNKNOWN = Tuned({})
 
 
 def tuned_for(env_name: str) -> Tuned:
-    """The choices for an environment; none where it is not known."""
+    """The choices for an environment; none if it is not known."""
     return TUNED.get(env_name, _UNKNOWN)
