@@ -239,7 +239,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         )
         key = typed_key(runner_state.rng)
         state = self.structure.agent.state(
-            runner_state._replace(rng=key),  # type: ignore[attr-defined]  # a named tuple
+            runner_state._replace(rng=key),
             buffer_state,
         )
         plan = self.plan_of(state, lengths, timesteps_before, progress)
