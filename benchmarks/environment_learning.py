@@ -11,11 +11,11 @@ import jax
 import numpy as np
 
 import reporting
-from arlbench import DQN
+from arlbench import DQN, Problem
 from arlbench.core.environments import make_env_from_spec
+from arlbench.experiments.presets import tuned_for
 from arlbench.population import train_population
 from arlbench.report.statistics import mean_interval
-from arlbench.runs.tuned import tuned_for
 from environment_tasks import LEARNT, Task
 
 NAME = "environment_learning"
@@ -29,21 +29,22 @@ RANDOM_EPISODES = 1_024
 INTRODUCTION = (
     f"Mean return of {EPISODES} greedy episodes at the end of a training, over {len(SEEDS)} seeds "
     "with a 95 % interval, beside a random policy. The hyperparameters are those that `arlbench "
-    "train` begins with (`arlbench.runs.tuned`). Written by `benchmarks/environment_learning.py`."
+    "train` begins with (`arlbench.experiments.presets`). Written by "
+    "`benchmarks/environment_learning.py`."
 )
 
 
 def measure(task: Task) -> dict[str, Any]:
     """Trains every seed; returns over seeds and evaluations, and how long it took."""
     begin = time.perf_counter()
-    result = train_population(
+    problem = Problem(
         task.spec,
-        [dict(tuned_for(task.name).hyperparameters)],
-        list(SEEDS),
+        hpo_config=tuned_for(task.name).hyperparameters,
         n_total_timesteps=task.timesteps,
         n_eval_steps=EVALUATIONS,
         n_eval_episodes=EPISODES,
     )
+    result = train_population(problem, [{}], list(SEEDS))
     return {
         "framework": task.framework,
         "n_envs": task.n_envs,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from arlbench.core.environments import EnvSpec
-from arlbench.runs.tuned import tuned_for
+from arlbench.experiments.presets import tuned_for
 
 
 class Task(NamedTuple):

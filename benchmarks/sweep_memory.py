@@ -22,7 +22,7 @@ def measure(n_configs: int) -> dict[str, float]:
 
 def sweep(n_configs: int) -> dict[str, float]:
     """Trains so many configurations; peak resident memory in MiB."""
-    from arlbench.core.environments import EnvSpec
+    from arlbench import EnvSpec, Problem
     from arlbench.population import train_population, use_cores
 
     configs = [
@@ -34,14 +34,9 @@ def sweep(n_configs: int) -> dict[str, float]:
         }
         for i in range(n_configs)
     ]
-    result = train_population(
-        EnvSpec("gymnax", "CartPole-v1", 8),
-        configs,
-        [0],
-        n_total_timesteps=TIMESTEPS,
-        n_eval_steps=1,
-        capacity=100_000,
-    )
+    spec = EnvSpec("gymnax", "CartPole-v1", 8)
+    problem = Problem(spec, n_total_timesteps=TIMESTEPS, n_eval_steps=1)
+    result = train_population(problem, configs, [0], init_options={"capacity": 100_000})
     use_cores(1)  # ends the workers, so that their memory is known
     return {
         "configurations": n_configs,

@@ -89,7 +89,7 @@ def try_out(env: AutoRLVectorEnv, candidates: np.ndarray, n_seeds: int, number: 
     """One episode; all candidates meet the same seeds, and each generation others."""
     seeds = [*range(number * n_seeds, (number + 1) * n_seeds)] * (len(candidates) + 1)
     policy = linear(np.repeat(candidates, n_seeds, axis=0))
-    # Seeds differ in how hard they are; the defaults beside show how hard these were.
+    # Seeds differ in how hard they are; the defaults next to it show how hard these were.
     episode = play(env, beside(policy, constant(DEFAULTS), n_seeds), seeds)
     *scores, of_defaults = episode.scores.reshape(-1, n_seeds).mean(axis=1)
     print(
@@ -102,7 +102,7 @@ def try_out(env: AutoRLVectorEnv, candidates: np.ndarray, n_seeds: int, number: 
 
 
 def compare(settings: Mapping[str, Any], weights: np.ndarray, n_seeds: int) -> dict[str, Episode]:
-    """The learned policy beside constant configurations, on seeds that it has not met."""
+    """The learned policy compared with constant configurations, on seeds that it has not met."""
     env = AutoRLVectorEnv(n_seeds, settings)
     seeds = range(FIRST_FRESH_SEED, FIRST_FRESH_SEED + n_seeds)
     learned = play(env, linear(np.tile(weights, (n_seeds, 1, 1))), seeds)
@@ -137,7 +137,7 @@ def verdict(gains: np.ndarray) -> str:
 
 
 def draw(generations: Sequence[Generation], episodes: Mapping[str, Episode]) -> Any:
-    """The search on the left; on the right what came of it, with fresh seeds."""
+    """The search on the left; on the right its result, with fresh seeds."""
     figure = figures.new_figure(9.6, 5.6)
     panels = figure.subplot_mosaic(
         [["search", "returns"], ["search", "rate"], ["search", "epsilon"]],
@@ -171,7 +171,7 @@ def draw_values(axes: Any, steps: np.ndarray, values: np.ndarray, color: str) ->
 
 
 def draw_search(axes: Any, generations: Sequence[Generation]) -> None:
-    """Every candidate's score, and beside their mean that of the defaults."""
+    """Every candidate's score, and next to their mean that of the defaults."""
     numbers = np.arange(1, len(generations) + 1)
     scores = np.array([generation.scores for generation in generations])
     axes.plot(numbers, scores, "o", ms=4, mew=0, alpha=0.4, color=COLORS[0])

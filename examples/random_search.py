@@ -52,7 +52,7 @@ N_SHOWN = 5
 
 
 class Trial(NamedTuple):
-    """A configuration and what came of it.
+    """A configuration and its results.
 
     Attributes:
         number: Counted from 1.

@@ -1,6 +1,6 @@
-"""A schedule that reacts to the learner, beside a constant configuration.
+"""A schedule that reacts to the learner, compared with a constant configuration.
 
-Exploration falls once the returns have passed a threshold. Where the norms of the gradients
+Exploration falls once the returns have passed a threshold. If the norms of the gradients
 stagnate, the learning rate is raised for one step.
 """
 
@@ -56,7 +56,7 @@ STAGNATION = 0.1
 
 
 class Step(NamedTuple):
-    """What a step of the schedule was given and what came of it.
+    """What a step of the schedule was given, and its results.
 
     Attributes:
         epsilon: ``target_epsilon``.
@@ -84,7 +84,7 @@ def constant(_: Sequence[Step]) -> dict[str, float]:
 
 
 def reactive(steps: Sequence[Step]) -> dict[str, float]:
-    """The hyperparameters of the next step, by what came of those before."""
+    """The hyperparameters of the next step, by the results of those before."""
     passed = any(step.final_return >= THRESHOLD for step in steps)
     return {
         "target_epsilon": LOW_EPSILON if passed else CONSTANT["target_epsilon"],

@@ -1,4 +1,4 @@
-"""``arlbench train`` in a process of its own, and what it came to."""
+"""``arlbench train`` in a process of its own, and its results."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def finish(*words: object) -> tuple[int, str]:
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """What a run came to, without how long it took."""
+    """The results of a run, without how long it took."""
     summary = json.loads((folder / "summary.json").read_text())
-    times = {"timesteps_per_second", "compile_seconds", "train_seconds"}
+    times = {"timesteps_per_second", "compile_seconds", "train_seconds", "seconds_by_seed"}
     params = {}
     for seed in SEEDS:
         with np.load(folder / f"params-seed-{seed}.npz") as file:
@@ -58,14 +58,22 @@ def read_every_checkpoint(folder: Path) -> int:
     Raises:
         CheckpointError: If one is damaged.
     """
-    checkpoints = sorted((folder / "checkpoints").glob("checkpoint-*"))
+    folders = [folder / "checkpoints" / f"seed-{seed}" for seed in SEEDS]
+    for of_seed in folders:
+        found = newest_in(of_seed)
+        assert (found is None) == (not list(of_seed.glob("checkpoint-*")))
+    checkpoints = sorted((folder / "checkpoints").glob("seed-*/checkpoint-*"))
     for path in checkpoints:
         names = [name.removesuffix(".npz") for name in read_manifest(path).files]
         parts, _ = read_checkpoint(path, dict.fromkeys(names))
         assert {"params", "buffer", "rng"} <= parts.keys()
-    found = newest_in(folder / "checkpoints")
-    assert (found is None) == (not checkpoints)
     return len(checkpoints)
+
+
+def newest(folder: Path) -> list[str]:
+    """What the pointers of all seeds say."""
+    pointers = [folder / "checkpoints" / f"seed-{seed}" / "newest" for seed in SEEDS]
+    return [pointer.read_text() if pointer.exists() else "" for pointer in pointers]
 
 
 def leftovers(folder: Path) -> list[str]:

@@ -13,8 +13,8 @@ import numpy as np
 from arlbench.core.environments import Environment, EnvSpec, SingleStep
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.registry import Framework, adopt_frameworks
-from arlbench.runs.folder import RunFolder
-from arlbench.runs.settings import RunSettings, resolve
+from arlbench.experiments.run_folder import RunFolder
+from arlbench.experiments.run_settings import RunSettings, resolve
 from probes import Probe, observation
 
 adopt_frameworks({"drawn": Framework("drawn_framework", "tests", None)})
@@ -100,9 +100,8 @@ def settings_of(
 def write_run(path: Path, *actions: int, **settings: Any) -> Path:
     """A finished run whose agents always take one action, seed by seed."""
     resolved = settings_of(*actions, **settings)
-    with RunFolder(path) as folder:
-        folder.write_settings(resolved)
+    with RunFolder(path, resolved) as folder:
         for seed, action in enumerate(actions):
-            folder.write_params(seed, params_of(resolved, action))
+            folder.write_part(seed, "params", params_of(resolved, action))
         folder.write_summary({"status": "finished"})
     return path

@@ -90,14 +90,42 @@ class Words(gymnasium.Env):
 
 
 class Steering(gymnasium.Env):
-    """Actions that are no finite set."""
+    """Actions of two real numbers of 64 bits; shows the one before, and earns the sum of this."""
 
-    observation_space = spaces.Discrete(2)
-    action_space = spaces.Box(-1.0, 1.0, (1,))
+    observation_space = spaces.Box(-3.0, 3.0, (2,), np.float64)
+    action_space: spaces.Space = spaces.Box(-3.0, 3.0, (2,), np.float64)
+    before: Any = None
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        self.before = np.zeros(2)
+        return self.before, {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action)
+        obs, self.before = self.before, action
+        return obs, float(action.sum()), False, False, {}
+
+
+class Levers(Steering):
+    """The same with two choices."""
+
+    action_space = spaces.MultiDiscrete([2, 3])
+
+
+class Bits(Steering):
+    """The same with two bits."""
+
+    action_space = spaces.MultiBinary(2)
+
+
+class Nested(Steering):
+    """Actions that are not an array."""
+
+    action_space = spaces.Tuple([spaces.Discrete(2)])
 
 
 gymnasium.register("Stairs-v0", Stairs, max_episode_steps=LIMIT)
-for cls in (Parts, Words, Steering):
+for cls in (Parts, Words, Steering, Levers, Bits, Nested):
     gymnasium.register(f"{cls.__name__}-v0", cls)
 
 

@@ -19,29 +19,29 @@ import numpy as np
 _MOST_PARTS, _LONGEST_MOMENT = 4, 0.02
 
 
-def make_long_design():
+def make_long_experiment():
     """Enough trainings to outlive every kill."""
-    from fake_training import make_design
+    from fake_training import make_experiment
 
-    return make_design(n_configs=100, n_seeds=4)
+    return make_experiment(n_configs=100, n_seeds=4)
 
 
 def train(folder: Path, pause: float = 0.0, members_a_part: int = 256) -> None:
     """Trains what is missing, each training with a pause in seconds."""
-    from arlbench.sweeps.store import SweepStore
-    from arlbench.sweeps.sweep import train_missing
+    from arlbench.experiments.folder import SweepFolder
+    from arlbench.experiments.training import train_missing
     from fake_training import fake_train
 
-    design = make_long_design()
-    with SweepStore(folder, design, members_a_part=members_a_part) as store:
+    experiment = make_long_experiment()
+    with SweepFolder(folder, experiment, members_a_part=members_a_part) as store:
         train_missing(store, train=fake_train(pause))
 
 
 def kept(folder: Path) -> set[tuple[int, int]]:
     """The trainings that can be read, by configuration and seed."""
-    from arlbench.sweeps.store import read_table
+    from arlbench.experiments.folder import read_rows
 
-    rows = read_table(folder).select(["config", "seed"]).to_pylist()
+    rows = read_rows(folder).select(["config", "seed"]).to_pylist()
     return {(row["config"], row["seed"]) for row in rows}
 
 
@@ -85,7 +85,7 @@ def run_killed(folder: Path, n_kills: int, seed: int) -> None:
 
 if __name__ == "__main__":
     # Before the first fork, so that a child begins at once.
-    import arlbench.sweeps.sweep  # noqa: F401
+    import arlbench.experiments.training  # noqa: F401
 
-    make_long_design()
+    make_long_experiment()
     kill_again_and_again(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from arlbench.core.algorithms.dqn import DQN
-from arlbench.core.algorithms.pacing import Pacer
+from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.core.environments import SingleStep, VectorisedEnvironment
 
 #: Two observations that standardise to themselves when they are equally frequent.

@@ -17,7 +17,7 @@ def test_the_examples_run_in_order() -> None:
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, str(README), "exec"), names)
-    assert np.asarray(names["returns"]).shape == (4, 8)
+    assert np.asarray(names["returns"]).shape == (8, 8, 8)
     assert np.asarray(names["actions"]).shape == (8,)
     assert np.isfinite(names["population"].returns).all()
     assert np.isfinite(names["objectives"]["reward_mean"])

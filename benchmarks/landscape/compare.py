@@ -19,7 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 
-from arlbench.sweeps.store import read_table
+from arlbench.experiments.folder import read_rows
 from reporting import RESULTS, machine, markdown_table
 
 PUBLISHED = Path(__file__).with_name("published.csv")
@@ -86,7 +86,7 @@ def read(folder: Path) -> Landscape:
     """Published and own final returns, in the order of the file."""
     with PUBLISHED.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    table = read_table(folder).to_pandas()
+    table = read_rows(folder).to_pandas()
     final = table[table["evaluation"] == table["evaluation"].max()]
     ours = final.pivot(index="config", columns="seed", values="return_mean").sort_index()
     return Landscape(

@@ -11,12 +11,21 @@ if TYPE_CHECKING:
     from arlbench.autorl import AutoRLEnv, AutoRLVectorEnv
     from arlbench.core.algorithms.dqn import DQN
     from arlbench.core.environments import Environment, EnvSpec, make_env
+    from arlbench.core.problem import Problem
 
 runtime.configure()
 
 __version__ = "0.2.0"
 
-__all__ = ["DQN", "AutoRLEnv", "AutoRLVectorEnv", "EnvSpec", "Environment", "make_env"]
+__all__ = [
+    "DQN",
+    "AutoRLEnv",
+    "AutoRLVectorEnv",
+    "EnvSpec",
+    "Environment",
+    "Problem",
+    "make_env",
+]
 
 # Imported at their first use, so that importing arlbench costs little.
 __getattr__ = public_names(
@@ -27,6 +36,7 @@ __getattr__ = public_names(
         "DQN": "arlbench.core.algorithms.dqn",
         "EnvSpec": "arlbench.core.environments",
         "Environment": "arlbench.core.environments",
+        "Problem": "arlbench.core.problem",
         "make_env": "arlbench.core.environments",
     },
 )

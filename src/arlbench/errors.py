@@ -35,16 +35,16 @@ class StaleEnvironmentError(ArlbenchError, RuntimeError):
     """A state of an environment on the host that is not its present one."""
 
 
-class RunFolderError(ArlbenchError, OSError):
-    """A run folder that cannot be written, read or used."""
+class StorageError(ArlbenchError, OSError):
+    """The folder of an experiment that cannot be written, read or used."""
+
+
+class RunFolderError(StorageError):
+    """The same of a run's folder."""
 
 
 class RenderingError(ArlbenchError, RuntimeError):
     """An environment that cannot be drawn, or a film that cannot be written."""
-
-
-class SweepStoreError(ArlbenchError, OSError):
-    """A sweep's folder that cannot be written, read or used."""
 
 
 class CheckpointError(ArlbenchError, OSError):

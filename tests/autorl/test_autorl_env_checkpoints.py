@@ -44,7 +44,7 @@ def test_a_schedule_goes_on_in_a_new_process_with_the_same_returns(tmp_path: Pat
     ]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "schedules", env.checkpoints[1]],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=True,
         capture_output=True,
         text=True,

@@ -166,4 +166,17 @@ def test_seeds_must_be_as_many_as_learners() -> None:
 def test_a_schedule_may_be_longer_than_any_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autorl_vector_env, "start_workers_for", lambda *_: None)
     # 400 million rows would not fit into any limit; the default buffer has a million.
-    assert vector_env(2, n_total_timesteps=1e8)._rows == 2**20
+    assert vector_env(2, n_total_timesteps=1e8)._init_options == {"capacity": 2**20}
+
+
+def test_each_learner_has_less_by_what_it_has_overshot() -> None:
+    env = vector_env(2)
+    env.reset()
+    done = []
+    # Of a budget of 160 a step: iterations of 120 and 400, then of 40.
+    for frequencies in ((30, 100), (10, 10), (10, 10)):
+        actions = [{**SMALL, "train_freq": train_freq} for train_freq in frequencies]
+        obs, *_, info = env.step(actions)
+        done.append([frame["steps"].tolist() for frame in info["train_info_df"]])
+    assert done == [[[120, 240], [400, 400]], [[40, 80], [0, 0]], [[80, 160], [40, 80]]]
+    assert obs["steps"].tolist() == [[3, 480], [3, 480]]

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from arlbench.autorl import AutoRLConfig, AutoRLEnv
+from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.algorithms.dqn.learning import Structure
 from arlbench.errors import ArlbenchError, ConfigurationError
 from schedules import TINY
 
@@ -68,6 +70,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "twice": ({"objectives": ["runtime", "runtime"]}, "twice: runtime, runtime"),
     "nothing": ({"objectives": []}, "objectives is empty"),
     "mapping": ({"env_kwargs": 3}, "env_kwargs must be a mapping, not 3"),
+    "wrappers": ({"wrappers": "clip_reward"}, "wrappers must be a list of pairs"),
+    "wrapper": ({"wrappers": [["clip_reward"]]}, "its settings.*'clip_reward'.* not one"),
     "direction": ({"optimize_objectives": "up"}, "must be 'upper' or 'lower', not 'up'"),
     "objective": ({"objectives": ["reward_men"]}, "objective 'reward_men'.*'reward_mean'"),
     "feature": ({"state_features": ["grad_inf"]}, "state feature 'grad_inf'.*'grad_info'"),
@@ -85,6 +89,83 @@ def test_a_wrong_setting_is_refused_by_name(case: str) -> None:
     settings, message = WRONG[case]
     with pytest.raises(ArlbenchError, match=message):
         AutoRLEnv({**TINY, **settings} if isinstance(settings, dict) else settings)
+
+
+def test_every_setting_has_a_check() -> None:
+    unchecked = [f.name for f in dataclasses.fields(AutoRLConfig) if "check" not in f.metadata]
+    assert unchecked == []
+
+
+def test_a_setting_without_a_check_is_refused() -> None:
+    longer = dataclasses.make_dataclass(
+        "Longer", [("depth", int, 3)], bases=(AutoRLConfig,), frozen=True
+    )
+    with pytest.raises(TypeError, match="The setting depth has no check"):
+        longer()
+
+
+# Of each setting a value that it cannot have.
+IMPOSSIBLE: dict[str, Any] = {
+    "seed": "x", "env_framework": "", "env_name": 3, "env_kwargs": 3, "eval_env_kwargs": 3,
+    "n_envs": 0, "algorithm": None, "cnn_policy": "no", "deterministic_eval": 1,
+    "nas_config": [], "checkpoint": "all", "checkpoint_name": "", "checkpoint_dir": 3,
+    "objectives": (), "optimize_objectives": "up", "state_features": "grad_info",
+    "n_steps": 0.5, "n_total_timesteps": -1, "n_eval_steps": True, "n_eval_episodes": 0,
+    "schedule_timesteps": 0, "wrappers": {"clip_reward": {}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(AutoRLConfig), ids=lambda field: field.name)
+def test_every_setting_refuses_what_it_cannot_be(field: Any) -> None:
+    with pytest.raises(ConfigurationError):
+        AutoRLConfig(**{field.name: IMPOSSIBLE[field.name]})
+
+
+def test_the_problem_is_what_the_settings_say() -> None:
+    settings = AutoRLConfig.of(
+        {
+            "n_envs": 3,
+            "wrappers": [["clip_reward", {}]],
+            "nas_config": {"hidden_size": 8},
+            "deterministic_eval": False,
+            "n_total_timesteps": 1e3,
+            "n_eval_steps": 4,
+            "n_eval_episodes": 5,
+            "schedule_timesteps": 5e3,
+        }
+    )
+    problem = settings.problem
+    assert problem.algorithm == "dqn"
+    assert problem.env_spec == settings.env_spec
+    assert problem.evaluation_spec.wrappers == ()
+    assert problem.nas_config == {"hidden_size": 8}
+    assert problem.options == {"deterministic_eval": False}
+    assert problem.lengths == (1000, 4, 5, 5000)
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "message"),
+    [
+        ({"deterministic_eval": False}, "dqn has no option deterministic_eval, so it cannot be F"),
+        ({"cnn_policy": True}, "dqn has no option cnn_policy, so it cannot be True"),
+    ],
+)
+def test_what_the_algorithm_cannot_do_is_refused(
+    asked_for: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DQN, "option_names", lambda: ("memory_limit_gib",))
+    assert AutoRLConfig.of(TINY).problem.options == {}
+    with pytest.raises(ConfigurationError, match=message):
+        _ = AutoRLConfig.of({**TINY, **asked_for}).problem
+
+
+def test_a_feature_of_what_the_algorithm_does_not_tell_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Structure, "statistics", ("loss",))
+    AutoRLEnv({**TINY, "state_features": ["loss_info"]})
+    with pytest.raises(ConfigurationError, match="'grad_info' needs the grad_norm of each update"):
+        AutoRLEnv({**TINY, "state_features": ["loss_info", "grad_info"]})
 
 
 def test_other_libraries_configurations_are_read(request: pytest.FixtureRequest) -> None:

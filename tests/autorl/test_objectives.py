@@ -47,6 +47,23 @@ def test_the_sign_follows_what_is_asked_for(name: str) -> None:
     assert value(name, "lower", make_result()) == pytest.approx(-upper)
 
 
+@pytest.mark.parametrize(
+    ("timesteps", "area"),
+    [
+        ([50, 100], 6.0),
+        ([30, 100], (2 * 30 + 10 * 70) / 100),
+        ([0, 40], 10.0),
+        ([0, 0], 6.0),
+    ],
+    ids=["equal", "unequal", "one without a length", "none has a length"],
+)
+def test_the_area_under_the_curve_weighs_intervals_by_their_lengths(
+    timesteps: list[int], area: float
+) -> None:
+    result = make_result(timesteps=np.array(timesteps))
+    assert value("reward_auc", "upper", result) == pytest.approx(area)
+
+
 @pytest.mark.parametrize("name", ["reward_mean", "reward_std", "reward_auc"])
 def test_what_was_not_reached_has_no_value(name: str) -> None:
     returns = np.array([[1.0, 2.0], [np.nan, np.nan]], np.float32)

@@ -20,7 +20,7 @@ CASES = {
     "two environments": (["CartPole-v1", "Acrobot-v1"], ["Acrobot-v1", "KEY=VALUE"]),
     "unknown framework": (["--framework", "gymnx"], ["gymnx", "Did you mean 'gymnax'"]),
     "unknown hyperparameter": (["learning_rte=1"], ["learning_rte", "mean 'learning_rate'"]),
-    "hyperparameter unlike any": (["qqqq=1"], ["qqqq", "Known: buffer_alpha"]),
+    "hyperparameter unlike any": (["qqqq=1"], ["qqqq", "Known: buffer_size"]),
     "hyperparameter twice": (["gamma=0.9", "gamma=0.8"], ["gamma", "keep one"]),
     "no value": (["gamma="], ["gamma=", "KEY=VALUE"]),
     "no key": (["=0.9"], ["=0.9", "KEY=VALUE"]),
@@ -53,8 +53,8 @@ CASES = {
     "zero environments": (["--n-envs", "0"], ["n_envs", "at least 1"]),
     "negative environments": (["--n-envs=-2"], ["n_envs", "at least 1"]),
     "no seeds": (["--seeds", "0"], ["seeds", "positive whole"]),
-    "negative seed": (["--seed=-1"], ["seed", "0 or more"]),
-    "seed too large": (["--seed", "4294967296"], ["below 2**32"]),
+    "negative seed": (["--seed=-1"], ["Seeds", "0 to 2**32 - 1", "-1 is out of it"]),
+    "seed too large": (["--seed", "4294967296"], ["Seeds", "0 to 2**32 - 1"]),
     "seed not a number": (["--seed", "one"], ["--seed", "valid integer"]),
     "no evaluations": (["--evaluations", "0"], ["evaluations", "positive whole"]),
     "no episodes": (["--eval-episodes", "0"], ["eval_episodes", "positive whole"]),
@@ -116,7 +116,7 @@ SWEEP_CASES = {
     "hyperparameter twice": (["gamma=0.9", "gamma=0.9..1"], ["gamma", "keep one"]),
     "range upside down": (["gamma=0.99..0.9"], ["gamma=0.99..0.9 is empty", "lower end first"]),
     "range of nothing": (["gamma=0.9..0.9"], ["is empty", "lower end first"]),
-    "range without an end": (["gamma=0.9.."], ["no range", "gamma=LOW..HIGH"]),
+    "range without an end": (["gamma=0.9.."], ["not a range", "gamma=LOW..HIGH"]),
     "range of words": (["gamma=low..high"], ["gamma", "finite number", "'low'"]),
     "range of a categorical": (
         ["buffer_batch_size=64..256"], ["separate values", "buffer_batch_size=4,8,16,32,64"]
@@ -135,7 +135,7 @@ SWEEP_CASES = {
     ),
     "no configurations": (["--n-configs", "0"], ["n_configs", "positive whole"]),
     "sampler seed below zero": (["--sampler-seed=-1"], ["sampler's seed"]),
-    "empty grid": (["--sampler", "grid"], ["grid is empty", "learning_rate=1e-4,1e-3"]),
+    "empty grid": (["--sampler", "grid"], ["grid is empty", "learning_rate=1e-06,0.1"]),
     "grid of a continuous range": (
         ["--sampler", "grid", "gamma=0.9..1"], ["no end of them", "gamma=0.9,1"]
     ),
@@ -157,7 +157,7 @@ SWEEP_CASES = {
     "impossible value in a file": (
         ["--file", "impossible.json"], ["configuration 0", "between 0 and 1"]
     ),
-    "broken file": (["--file", "broken.json"], ["broken.json is no JSON", "mend it"]),
+    "broken file": (["--file", "broken.json"], ["broken.json is not JSON", "fix it"]),
     "empty file": (["--file", "empty.csv"], ["no configurations", "at least one"]),
     "more than the file has": (
         ["--file", "good.csv", "--n-configs", "2"], ["holds 1 configurations", "lower n_configs"]
@@ -171,7 +171,8 @@ SWEEP_CASES = {
     "no evaluations": (["--evaluations", "0"], ["n_eval_steps", "positive whole"]),
     "no episodes": (["--eval-episodes", "0"], ["n_eval_episodes", "positive whole"]),
     "no update": (
-        ["--timesteps", "500", "learning_starts=1000"], ["no update in any", "raise the timesteps"]
+        ["--timesteps", "500", "learning_starts=1000"],
+        ["No configuration would learn", "no update", "raise the timesteps"],
     ),
     "no memory": (["--memory-limit", "0.0001"], ["over the limit", "buffer_size"]),
     "negative memory": (["--memory-limit=-1"], ["memory_limit_gib", "greater than 0"]),
@@ -232,10 +233,10 @@ def test_a_mistake_in_a_sweep_is_named_with_its_cure(case, tmp_path, monkeypatch
     assert not (tmp_path / "sweep").exists()
 
 
-def test_a_sweep_leaves_alone_what_is_no_sweep(tmp_path: Path, monkeypatch, capfd) -> None:
+def test_a_sweep_leaves_alone_what_is_not_a_sweep(tmp_path: Path, monkeypatch, capfd) -> None:
     (tmp_path / "old.txt").write_text("precious")
     complaint = complain(["--out", str(tmp_path)], monkeypatch, capfd, "sweep")
-    assert "already holds something that is no sweep; choose another --out" in complaint
+    assert "already holds something that is not a sweep; choose another --out" in complaint
     assert [path.name for path in tmp_path.iterdir()] == ["old.txt"]
 
 
@@ -261,7 +262,9 @@ def test_an_unwritable_folder_is_named(monkeypatch, capfd) -> None:
 
 
 def test_a_library_that_is_missing_names_its_extra(monkeypatch, capsys) -> None:
-    monkeypatch.delitem(sys.modules, "arlbench.core.environments.jumanji_adapter", raising=False)
+    monkeypatch.delitem(
+        sys.modules, "arlbench.core.environments.adapters.jumanji_adapter", raising=False
+    )
     monkeypatch.setitem(sys.modules, "jumanji", None)
     monkeypatch.setattr(sys, "argv", ["arlbench", "train", "Maze-v0"])
     with pytest.raises(SystemExit) as exit_info:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from arlbench.cli import main
+from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.environments import list_environments
 
 
@@ -28,7 +29,9 @@ def names(rows: list[list[str]]) -> list[str]:
 
 def test_everything_that_can_be_trained_is_listed(monkeypatch, capsys) -> None:
     rows = listed([], monkeypatch, capsys)
-    trainable = [env.name for env in list_environments() if not env.unusable]
+    trainable = [
+        env.name for env in list_environments() if not env.unusable and not DQN.cannot_learn(env)
+    ]
     assert names(rows) == trainable
     cartpole = next(row for row in rows if row[0] == "CartPole-v1")
     assert cartpole == [
@@ -46,6 +49,10 @@ def test_all_lists_also_what_cannot_be_trained_and_why(monkeypatch, capsys) -> N
     assert names(rows) == [env.name for env in list_environments()]
     pendulum = next(row for row in rows if row[0] == "Pendulum-v1")
     assert pendulum[-1] == "continuous actions"
+    tetris = next(row for row in rows if row[0] == "Tetris-v0")
+    assert tetris[-1] == "an action consists of several choices"
+    bandit = next(row for row in rows if row[0] == "MNISTBandit-bsuite")
+    assert "downloads" in bandit[-1]
 
 
 def test_a_part_of_a_name_is_enough(monkeypatch, capsys) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from arlbench.cli import evaluate
-from arlbench.core.algorithms import evaluation
-from arlbench.core.algorithms.evaluation import EpisodeOutcomes
+from arlbench.core.algorithms.harness import evaluation
+from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes
 from drawn_framework import write_run
 from in_process import arlbench
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from arlbench.runs.agents import find_agents, load_agent
-from arlbench.runs.playing import make_player
+from arlbench.experiments.agents import find_agents, load_agent
+from arlbench.experiments.playing import make_player
 from drawn_framework import AGENT, GOAL, write_run
 from in_process import arlbench
 
@@ -131,9 +131,9 @@ def test_a_film_is_made_again_and_nothing_else_is_written_over(run: Path, capfd)
 
 
 def test_a_run_that_is_still_training_can_be_watched(run: Path) -> None:
-    from arlbench.runs.folder import RunFolder
+    from arlbench.experiments.run_folder import RunFolder
 
-    with RunFolder.reopen(run):
+    with RunFolder(run):
         assert arlbench("play", run, "--quiet") == 0
 
 

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 from arlbench.cli import display
-from arlbench.core.algorithms.pacing import Pacer
-from arlbench.runs.run import RunProgress
+from arlbench.core.algorithms.harness.pacing import Pacer
+from arlbench.experiments.training import ExperimentProgress
+from arlbench.population import workers
 from in_process import arlbench
 
 # The names of these seeds are in another order than the seeds.
@@ -32,6 +33,14 @@ WORDS = [
     "--eval-episodes", "3", "--defaults", "learning_starts=64", "hidden_size=8",
     "--seed", "9", "--seeds", "2",
 ]  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_core() -> Iterator[None]:
+    """Seeds train one after another, so that a moment of a run is one of a seed."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv(workers.CORES_VARIABLE, "1")
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -49,10 +58,10 @@ def resume(folder: Path, *words: object) -> int:
 
 
 @contextlib.contextmanager
-def signal_at(moment: Callable[[RunProgress], bool], sent: signal.Signals) -> Iterator[None]:
+def signal_at(moment: Callable[[ExperimentProgress], bool], sent: signal.Signals) -> Iterator[None]:
     """Sends this process a signal at a moment of the run within."""
 
-    def show(progress: RunProgress) -> None:
+    def show(progress: ExperimentProgress) -> None:
         if moment(progress):
             os.kill(os.getpid(), sent)
             time.sleep(0.3)  # until the main thread has heard it
@@ -62,15 +71,18 @@ def signal_at(moment: Callable[[RunProgress], bool], sent: signal.Signals) -> It
         yield
 
 
-def at(seed_index: int, timesteps: int, n_evaluations: int = 0) -> Callable[[RunProgress], bool]:
+def at(
+    seed_index: int, timesteps: int, n_evaluations: int = 0
+) -> Callable[[ExperimentProgress], bool]:
     """The moment when a seed has done so much."""
 
-    def moment(progress: RunProgress) -> bool:
-        training = progress.training
+    def moment(progress: ExperimentProgress) -> bool:
+        members = progress.population.members
+        of_seed = {member.seed_index: p for member, p in members.items()}.get(seed_index)
         return (
-            progress.seed_index == seed_index
-            and training.timesteps >= timesteps
-            and len(training.eval_rewards) >= n_evaluations
+            of_seed is not None
+            and of_seed.timesteps >= timesteps
+            and len(of_seed.eval_rewards) >= n_evaluations
         )
 
     return moment
@@ -84,9 +96,9 @@ def uninterrupted(tmp_path_factory) -> Path:
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """What a run came to, without how long it took."""
+    """The results of a run, without how long it took."""
     summary = json.loads((folder / "summary.json").read_text())
-    times = {"timesteps_per_second", "compile_seconds", "train_seconds"}
+    times = {"timesteps_per_second", "compile_seconds", "train_seconds", "seconds_by_seed"}
     files = [folder / f"params-seed-{seed}.npz" for seed in SEEDS]
     params = [{name: x.tobytes() for name, x in np.load(file).items()} for file in files]
     return {
@@ -110,7 +122,6 @@ STOPS = {
     "between an interval and its evaluation": [(signal.SIGINT, at(1, 512))],
     "right after an evaluation": [(signal.SIGINT, at(1, 512, 1))],
     "at the end of the first seed": [(signal.SIGINT, at(0, 1024, 2))],
-    "at the end of the run": [(signal.SIGINT, at(1, 1024, 2))],
 }
 
 
@@ -123,7 +134,7 @@ def test_a_resumed_run_ends_as_if_it_had_not_been_stopped(
         with signal_at(moment, sent):
             begun = resume(folder) if i else arlbench(*WORDS, "--out", folder)
         assert begun == 128 + sent
-        assert f"go on with: arlbench train --resume {folder}" in capfd.readouterr().err
+        assert f"continue with: arlbench train --resume {folder}" in capfd.readouterr().err
         assert json.loads((folder / "summary.json").read_text())["status"] == "interrupted"
     assert resume(folder, "--quiet") == 0
     assert outcome(folder) == outcome(uninterrupted)
@@ -132,14 +143,24 @@ def test_a_resumed_run_ends_as_if_it_had_not_been_stopped(
     assert printed.out + printed.err == ""
 
 
+def test_a_signal_at_the_very_end_leaves_nothing_to_continue(
+    uninterrupted: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    with signal_at(at(1, 1024, 2), signal.SIGINT):
+        assert arlbench(*WORDS, "--out", folder, "--quiet") == 0
+    assert outcome(folder) == outcome(uninterrupted)
+
+
 def test_checkpoints_on_the_way_change_nothing(uninterrupted: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert arlbench(*WORDS, "--out", folder, "--checkpoint-every", "1e-6", "--quiet") == 0
     assert outcome(folder) == outcome(uninterrupted)
-    # The default keeps two; where the disk is slow there was time for one only.
-    names = {path.name for path in (folder / "checkpoints").iterdir()}
-    assert "newest" in names
-    assert 1 <= len(names - {"newest"}) <= 2
+    # The default keeps two; if the disk is slow there was time for one only.
+    for seed in SEEDS:
+        names = {path.name for path in (folder / "checkpoints" / f"seed-{seed}").iterdir()}
+        assert "newest" in names
+        assert 1 <= len(names - {"newest"}) <= 2
     # As if it had been killed before it could say that it was done.
     (folder / "summary.json").unlink()
     (folder / "evaluations.csv").unlink()
@@ -156,13 +177,13 @@ def test_a_finished_run_is_left_as_it_is(uninterrupted: Path, capfd) -> None:
     assert content(uninterrupted) == before
 
 
-def test_a_run_killed_before_its_first_checkpoint_begins_anew(
+def test_a_run_killed_before_its_first_checkpoint_begins_afresh(
     uninterrupted: Path, tmp_path: Path, capfd
 ) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     shutil.copy(uninterrupted / "settings.json", folder)
-    (folder / "evaluations.csv.part").write_text("seed,eval")
+    (folder / ".evaluations.csv.part").write_text("seed,eval")
     assert resume(folder) == 0
     assert "no checkpoint yet: the run begins at its first step" in capfd.readouterr().err
     assert outcome(folder) == outcome(uninterrupted)
@@ -197,14 +218,14 @@ def test_a_damaged_checkpoint_is_an_error_that_changes_nothing(
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(stopped, folder)
-    newest = folder / "checkpoints" / "checkpoint-000002"
+    newest = folder / "checkpoints" / "seed-10" / "checkpoint-000002"
     params = newest / "params.npz"
     params.write_bytes(params.read_bytes()[:-1])
     before = content(folder)
     capfd.readouterr()
     sentence = complaint(capfd, "--resume", folder)
     assert f"{params} is damaged" in sentence
-    assert "remove that checkpoint's folder to go on from the one before it" in sentence
+    assert "remove that checkpoint's folder to continue from the one before it" in sentence
     assert content(folder) == before
     # The cure that it names.
     shutil.rmtree(newest)
@@ -218,7 +239,7 @@ def test_checkpoints_that_are_gone_are_not_taken_for_none_yet(
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(stopped, folder)
-    for checkpoint in (folder / "checkpoints").glob("checkpoint-*"):
+    for checkpoint in (folder / "checkpoints" / "seed-10").glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
     before = content(folder)
     capfd.readouterr()
@@ -268,7 +289,7 @@ def test_what_was_decided_when_a_run_began_cannot_be_changed(
     words: str, stopped: Path, capfd
 ) -> None:
     before = content(stopped)
-    expected = "keep must be" if words == "--keep 0" else "goes on with the settings"
+    expected = "keep must be" if words == "--keep 0" else "continues with the settings"
     capfd.readouterr()
     assert expected in complaint(capfd, "--resume", stopped, *words.split())
     assert content(stopped) == before

@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,8 +19,8 @@ import pytest
 
 from arlbench import DQN, make_env
 from arlbench.cli import main
-from arlbench.cli.sweep import command_to_go_on
-from arlbench.sweeps.store import read_design, read_table
+from arlbench.cli.sweep import command_to_continue
+from arlbench.experiments.folder import read_experiment, read_rows
 
 PUBLISHED = Path(__file__).parents[1] / "learning" / "cartpole_landscape_sample.csv"
 
@@ -60,7 +61,7 @@ def test_the_folder_holds_everything(folder) -> None:
 
 
 def test_every_configuration_has_every_seed_and_evaluation(folder) -> None:
-    rows = read_table(folder).to_pylist()
+    rows = read_rows(folder).to_pylist()
     assert [(row["config"], row["seed"], row["evaluation"]) for row in rows] == [
         (config, seed, evaluation)
         for config in range(4)
@@ -74,15 +75,15 @@ def test_every_configuration_has_every_seed_and_evaluation(folder) -> None:
 
 
 def test_the_design_says_where_it_came_from(folder) -> None:
-    design = read_design(folder)
-    assert design.origin["sampler"] == "grid"
-    assert design.origin["words"]["learning_rate"] == "1e-3,1e-2"
-    assert design.versions["jax"] == jax.__version__
-    assert design.env_spec.n_envs == 4
+    experiment = read_experiment(folder)
+    assert experiment.origin["sampler"] == "grid"
+    assert experiment.origin["words"]["learning_rate"] == "1e-3,1e-2"
+    assert experiment.versions["jax"] == jax.__version__
+    assert experiment.problem.env_spec.n_envs == 4
 
 
 def test_a_training_of_a_sweep_is_the_single_run_to_the_last_bit(folder) -> None:
-    row = read_table(folder).to_pylist()[2 * 4 + 2 + 1]
+    row = read_rows(folder).to_pylist()[2 * 4 + 2 + 1]
     assert (row["config"], row["seed"], row["evaluation"]) == (2, 1, 2)
     names = DQN.get_hpo_config_space()
     dqn = DQN(
@@ -105,14 +106,14 @@ def test_a_finished_sweep_trains_nothing_again(folder, monkeypatch, capfd) -> No
 
 
 def test_what_is_missing_is_trained_and_nothing_else(folder, monkeypatch, capfd) -> None:
-    before = read_table(folder)
+    before = read_rows(folder)
     first = min((folder / "parts").iterdir())
     n_lost = len({(row["config"], row["seed"]) for row in rows_of(first)})
     first.unlink()
     assert sweep([*SHORT, *GRID, "--out", str(folder), "--json"], monkeypatch) == 0
     assert json.loads(capfd.readouterr().out)["trained_now"] == n_lost
     clock = ["train_seconds"]
-    assert read_table(folder).drop(clock).equals(before.drop(clock))
+    assert read_rows(folder).drop(clock).equals(before.drop(clock))
 
 
 def rows_of(part: Path) -> list[dict]:
@@ -121,17 +122,33 @@ def rows_of(part: Path) -> list[dict]:
     return pq.read_table(part).to_pylist()
 
 
-def test_another_sweep_in_the_folder_is_refused(folder, monkeypatch, capfd) -> None:
-    words = [*SHORT, *GRID, "gamma=0.9", "--out", str(folder)]
+def test_another_problem_in_the_folder_is_refused(folder, monkeypatch, capfd) -> None:
+    words = [*SHORT, *GRID, "--eval-episodes", "4", "--out", str(folder)]
     assert sweep(words, monkeypatch) == 2
     printed = " ".join(capfd.readouterr().err.split())
-    assert "holds another sweep: gamma of configuration 0 is 0.99 there and 0.9 here" in printed
+    assert "holds another sweep: n_eval_episodes is 3 there and 4 here" in printed
+
+
+def test_more_of_the_same_problem_is_added(folder, tmp_path, monkeypatch, capfd) -> None:
+    out = tmp_path / "grown"
+    shutil.copytree(folder, out)
+    before = read_rows(out)
+    words = [*SHORT, *GRID, "gamma=0.9", "--out", str(out)]
+    assert sweep([*words, "--json"], monkeypatch) == 0
+    summary = json.loads(capfd.readouterr().out)
+    assert (summary["trained_now"], summary["n_configs"]) == (8, 8)
+    clock = ["train_seconds"]
+    assert read_rows(out).slice(0, before.num_rows).drop(clock).equals(before.drop(clock))
+    assert {row["gamma"] for row in read_rows(out).to_pylist()[before.num_rows :]} == {0.9}
+    assert sweep([*words, "--seeds", "3"], monkeypatch) == 0
+    printed = " ".join(capfd.readouterr().err.split())
+    assert "note: 1 seed was added to the sweep, which now has 24 trainings." in printed
 
 
 def test_the_summary_ranks_the_configurations(folder, monkeypatch, capfd) -> None:
     assert sweep([*SHORT, *GRID, "--out", str(folder), "--json"], monkeypatch) == 0
     ranking = json.loads(capfd.readouterr().out)["ranking"]
-    rows = [row for row in read_table(folder).to_pylist() if row["evaluation"] == 2]
+    rows = [row for row in read_rows(folder).to_pylist() if row["evaluation"] == 2]
     means = [np.mean([r["return_mean"] for r in rows if r["config"] == c]) for c in range(4)]
     assert [entry["config"] for entry in ranking] == list(np.argsort(-np.array(means)))
     assert ranking[0]["final_return_mean"] == pytest.approx(max(means))
@@ -156,7 +173,7 @@ def test_the_published_table_is_swept_as_it_is(tmp_path, monkeypatch, capfd) -> 
     assert "left out: run_id, return_mean_at_5000" in " ".join(printed.err.split())
     with PUBLISHED.open() as file:
         cells = next(csv.DictReader(file))
-    row = read_table(tmp_path / "sweep").to_pylist()[0]
+    row = read_rows(tmp_path / "sweep").to_pylist()[0]
     assert row["learning_rate"] == float(cells["learning_rate"])
     assert row["train_freq"] == 32
 
@@ -170,7 +187,7 @@ def test_divergence_is_a_result(tmp_path, monkeypatch, capfd) -> None:
     assert summary["diverged"] == 2
     assert [entry["config"] for entry in summary["ranking"]] == [0, 1]
     assert summary["ranking"][1]["final_return_mean"] is None
-    rows = [row for row in read_table(tmp_path / "sweep").to_pylist() if row["config"] == 1]
+    rows = [row for row in read_rows(tmp_path / "sweep").to_pylist() if row["config"] == 1]
     assert {row["status"] for row in rows} == {"diverged"}
     assert all(row["diverged_at"] > 0 for row in rows)
 
@@ -178,7 +195,7 @@ def test_divergence_is_a_result(tmp_path, monkeypatch, capfd) -> None:
 @pytest.mark.parametrize(
     "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)]
 )
-def test_a_signal_keeps_what_has_ended_and_says_how_to_go_on(sent, tmp_path) -> None:
+def test_a_signal_keeps_what_has_ended_and_says_how_to_continue(sent, tmp_path) -> None:
     out = tmp_path / "sweep"
     process = subprocess.Popen(
         [sys.executable, "-c", "from arlbench.cli.main import run; run()", "sweep", *SHORT,
@@ -197,23 +214,24 @@ def test_a_signal_keeps_what_has_ended_and_says_how_to_go_on(sent, tmp_path) -> 
     assert time.monotonic() - sent_at < 15
     assert process.returncode == 128 + sent
     assert "Traceback" not in printed
-    kept = read_table(out).num_rows // 2
+    kept = read_rows(out).num_rows // 2
     assert kept > 0
-    assert f"stopped, {kept} of 800 trainings are kept; go on with: arlbench sweep" in printed
+    assert f"stopped, {kept} of 800 trainings are kept; continue with: arlbench sweep" in printed
 
 
-def test_the_command_to_go_on_names_the_folder() -> None:
+def test_the_command_to_continue_names_the_folder() -> None:
     command = ["arlbench", "sweep", "learning_rate=1e-5..1e-3", "--env-kwargs", '{"a": 1}']
     expected = "arlbench sweep learning_rate=1e-5..1e-3 --env-kwargs '{\"a\": 1}'"
-    assert command_to_go_on(command, Path("runs/x")) == f"{expected} --out runs/x"
-    assert command_to_go_on([*command, "--out", "y"], Path("y")) == f"{expected} --out y"
-    assert command_to_go_on([*command, "--out=y"], Path("y")) == f"{expected} --out=y"
+    assert command_to_continue(command, Path("runs/x")) == f"{expected} --out runs/x"
+    assert command_to_continue([*command, "--out", "y"], Path("y")) == f"{expected} --out y"
+    assert command_to_continue([*command, "--out=y"], Path("y")) == f"{expected} --out=y"
 
 
 def test_a_full_disk_is_one_sentence_and_what_was_kept_is_whole(
     tmp_path, monkeypatch, capfd
 ) -> None:
-    from arlbench.sweeps import store
+    from arlbench.core import files
+    from arlbench.experiments.folder import SweepFolder
 
     out, written = tmp_path / "sweep", []
 
@@ -223,26 +241,30 @@ def test_a_full_disk_is_one_sentence_and_what_was_kept_is_whole(
         if len(written) > 4:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store.SweepStore.__init__, "__kwdefaults__", {
+    monkeypatch.setattr(SweepFolder.__init__, "__kwdefaults__", {
         "members_a_part": 1, "seconds_a_part": 60.0
     })  # fmt: skip
     with monkeypatch.context() as full:
-        full.setattr(store.os, "fsync", fsync)
+        full.setattr(files.os, "fsync", fsync)
         assert sweep([*SHORT, *GRID, "--out", str(out), "--quiet"], monkeypatch) == 2
     printed = " ".join(capfd.readouterr().err.split())
     assert "cannot be written (No space left on device); make room" in printed
     assert "Traceback" not in printed
     assert [path.name for path in (out / "parts").iterdir()] == ["part-000001.parquet"]
     assert sweep([*SHORT, *GRID, "--out", str(out), "--quiet"], monkeypatch) == 0
-    assert read_table(out).num_rows == 16
+    assert read_rows(out).num_rows == 16
 
 
 def test_pictures_without_room_are_one_sentence(folder, monkeypatch, capfd) -> None:
-    from arlbench.report import sweep_pictures
+    from arlbench.core import files
 
-    def draw(_: Path) -> None:
+    before = (folder / "landscape.png").read_bytes()
+
+    def fsync(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(sweep_pictures, "draw", draw)
+    monkeypatch.setattr(files.os, "fsync", fsync)
     assert sweep([*SHORT, *GRID, "--out", str(folder)], monkeypatch) == 2
     assert "All results are whole" in " ".join(capfd.readouterr().err.split())
+    assert (folder / "landscape.png").read_bytes() == before
+    assert not list(folder.glob(".*"))

@@ -63,6 +63,7 @@ def test_the_folder_holds_everything(run: Path) -> None:
 
 def test_the_settings_are_resolved_and_name_versions(run: Path) -> None:
     settings = json.loads((run / "settings.json").read_text())
+    assert settings["format_version"] == 2
     assert settings["hpo_config"]["learning_starts"] == 64
     assert settings["hpo_config"]["gamma"] == 0.99
     assert settings["nas_config"] == {"activation": "tanh", "hidden_size": 8}

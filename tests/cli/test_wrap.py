@@ -15,9 +15,9 @@ import pytest
 from arlbench import DQN
 from arlbench.cli import main
 from arlbench.cli.arguments import parse_wrappers
-from arlbench.core.environments import EnvSpec, make_env_from_spec
+from arlbench.core.environments import EnvSpec, evaluation_spec, make_env_from_spec
 from arlbench.errors import ConfigurationError
-from arlbench.sweeps.store import read_design, read_table
+from arlbench.experiments.folder import read_experiment, read_rows
 
 SHORT = [
     "CartPole-v1", "--timesteps", "1024", "--n-envs", "4", "--evaluations", "2",
@@ -54,7 +54,7 @@ def single() -> np.ndarray:
     dqn = DQN(
         {"learning_starts": 64},
         make_env_from_spec(SPEC),
-        make_env_from_spec(SPEC.for_evaluation()),
+        make_env_from_spec(evaluation_spec(SPEC)),
         nas_config={"hidden_size": 8},
     )
     _, result = dqn.train(*dqn.init(jax.random.key(0), capacity=1024), 1024, 2, 3)
@@ -95,12 +95,12 @@ def test_a_sweep_trains_in_wrappers(
     grid = ["--sampler", "grid", "gamma=0.9,0.99", "learning_starts=64", "hidden_size=8"]
     words = [*SHORT, *grid, "buffer_size=1024", "--out", str(tmp_path / "sweep"), "--quiet"]
     assert arlbench(["sweep", *words, *WRAP], monkeypatch) == 0
-    assert read_design(tmp_path / "sweep").env_spec == SPEC
-    rows = [row for row in read_table(tmp_path / "sweep").to_pylist() if row["gamma"] == 0.99]
+    assert read_experiment(tmp_path / "sweep").problem.env_spec == SPEC
+    rows = [row for row in read_rows(tmp_path / "sweep").to_pylist() if row["gamma"] == 0.99]
     returns = np.float32([row["episode_returns"] for row in rows])
     np.testing.assert_array_equal(returns, single)
     assert arlbench(["sweep", *words, *WRAP[:4]], monkeypatch) == 2
-    assert "holds another sweep: env_spec" in " ".join(capfd.readouterr().err.split())
+    assert "holds another sweep: wrappers of env_spec" in " ".join(capfd.readouterr().err.split())
 
 
 def test_words_become_names_and_settings() -> None:

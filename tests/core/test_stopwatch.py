@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import jax
 import pytest
+from jax._src import monitoring
 
-from arlbench.core.stopwatch import CompilationClock
+from arlbench.core.stopwatch import CompilationClock, process_clock
+
+
+def n_listeners() -> int:
+    """How many functions JAX tells of the time that something took."""
+    return len(monitoring.get_event_duration_listeners())
 
 
 @pytest.mark.parametrize(
@@ -21,16 +28,37 @@ from arlbench.core.stopwatch import CompilationClock
     ],
 )
 def test_overlapping_reports_count_once(reports, expected) -> None:
-    clock = CompilationClock()
-    for end, duration in reports:
-        clock.add(end, duration)
+    with CompilationClock() as clock:
+        for end, duration in reports:
+            clock.add(end, duration)
     assert clock.seconds == pytest.approx(expected)
 
 
 def test_a_compilation_is_noticed() -> None:
-    import jax
+    with CompilationClock() as clock:
+        assert clock.seconds == 0.0
+        jax.jit(lambda x: x * 3.25 + 1)(2.0)
+        assert clock.seconds > 0.0
 
-    clock = CompilationClock()
+
+def test_a_closed_clock_stands_still() -> None:
+    before = n_listeners()
+    with CompilationClock() as clock:
+        assert n_listeners() == before + 1
+    assert n_listeners() == before
+    clock.close()
+    jax.jit(lambda x: x * 4.25 + 1)(2.0)
     assert clock.seconds == 0.0
-    jax.jit(lambda x: x * 3.25 + 1)(2.0)
-    assert clock.seconds > 0.0
+
+
+def test_a_clock_is_closed_when_an_error_ends_its_block() -> None:
+    before = n_listeners()
+    with pytest.raises(RuntimeError), CompilationClock():
+        raise RuntimeError
+    assert n_listeners() == before
+
+
+def test_the_clock_of_the_process_is_one() -> None:
+    clock, before = process_clock(), n_listeners()
+    assert process_clock() is clock
+    assert n_listeners() == before

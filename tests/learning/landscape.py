@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from arlbench import EnvSpec
+from arlbench import EnvSpec, Problem
 from arlbench.population import train_population
 
 ROWS = Path(__file__).with_name("cartpole_landscape_sample.csv")
 
-#: What the measurement kept fixed, beside the package's defaults.
+#: What the measurement kept fixed, besides the package's defaults.
 SETTINGS = {"train_freq": 32, "gradient_steps": 128, "gamma": 0.99, "tau": 1.0}
 N_ENVS, TIMESTEPS, EVALUATIONS, EPISODES = 8, 50_000, 10, 128
 
@@ -50,15 +50,15 @@ def read_rows() -> list[Row]:
 
 def train_all(rows: list[Row], seeds: range) -> np.ndarray:
     """Final mean returns, ``[n_rows, n_seeds]``."""
-    result = train_population(
+    problem = Problem(
         EnvSpec("gymnax", "CartPole-v1", N_ENVS),
-        [{**SETTINGS, **row.hpo_config} for row in rows],
-        list(seeds),
+        hpo_config=SETTINGS,
         n_total_timesteps=TIMESTEPS,
         n_eval_steps=EVALUATIONS,
         n_eval_episodes=EPISODES,
-        capacity=TIMESTEPS,
     )
+    configs = [row.hpo_config for row in rows]
+    result = train_population(problem, configs, list(seeds), init_options={"capacity": TIMESTEPS})
     return result.returns[:, :, -1].mean(axis=-1)
 
 

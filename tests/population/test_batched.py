@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from arlbench.core.algorithms.dqn import batched, learner
-from arlbench.core.algorithms.dqn.recording import Recorder
 from arlbench.core.algorithms.dqn.state import DQNState
-from arlbench.errors import ArlbenchError
+from arlbench.core.algorithms.harness import batching, segments
+from arlbench.core.algorithms.harness.recording import Recorder
+from arlbench.core.problem import Problem
 from arlbench.population import PopulationState, train_population
 from arlbench.population import batched as chunks
 from probe_framework import walk
@@ -30,10 +30,14 @@ CONFIGS = [
 ]
 LENGTH = {"n_total_timesteps": 240, "n_eval_steps": 2, "n_eval_episodes": 3}
 
+OF_THE_PROBLEM = {"n_eval_steps", "n_eval_episodes", "schedule_timesteps"}
+
 
 def train(configs: Any = CONFIGS, seeds: Any = (3,), **changed: Any) -> Any:
-    settings = {**LENGTH, "nas_config": {"hidden_size": 8}, "capacity": CAPACITY, **changed}
-    return train_population(walk(), configs, seeds, **settings)
+    own = {name: changed.pop(name) for name in OF_THE_PROBLEM & changed.keys()}
+    problem = Problem(walk(), **{**LENGTH, "nas_config": {"hidden_size": 8}, **own})
+    settings = {"init_options": {"capacity": CAPACITY}, **changed}
+    return train_population(problem, configs, seeds, **settings)
 
 
 def prioritised(configs: Any = CONFIGS) -> list[dict[str, Any]]:
@@ -44,11 +48,11 @@ def prioritised(configs: Any = CONFIGS) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("configs", [CONFIGS, prioritised()], ids=["uniform", "prioritised"])
-def test_batched_members_are_the_mapped_ones_up_to_rounding(configs):
-    mapped = train(configs, placement="mapped", keep_state=True)
+def test_batched_members_are_the_single_ones_up_to_rounding(configs):
+    alone = train(configs, placement="sequential", keep_state=True)
     together = train(configs, placement="batched", keep_state=True)
     assert together.n_groups == 1
-    for one, other in zip(mapped.members, together.members, strict=True):
+    for one, other in zip(alone.members, together.members, strict=True):
         assert one.timesteps.tolist() == other.timesteps.tolist()
         for name in ("train_step", "global_step"):
             np.testing.assert_array_equal(one.parts[name], other.parts[name])
@@ -60,7 +64,7 @@ def test_batched_members_are_the_mapped_ones_up_to_rounding(configs):
             as_numpy(one.parts["params"]), as_numpy(other.parts["params"]), strict=True
         ):
             np.testing.assert_allclose(left, right, rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(mapped.returns, together.returns, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(alone.returns, together.returns, rtol=1e-3, atol=1e-3)
 
 
 def test_a_batch_is_of_one_batch_size():
@@ -68,7 +72,7 @@ def test_a_batch_is_of_one_batch_size():
     called = []
     stop = {"on_progress": lambda progress: called.append(progress) or True}
     assert train(configs, placement="batched", **stop).n_groups == 2
-    assert train(configs, placement="mapped", **stop).n_groups == 1
+    assert train(configs, placement="sequential", **stop).n_groups == 1
 
 
 @pytest.mark.thorough
@@ -76,13 +80,13 @@ def test_members_that_do_not_fit_at_once_train_in_turns(monkeypatch):
     whole = train(seeds=[3, 5], placement="batched")
     monkeypatch.setattr(chunks, "_member_bytes", lambda _: chunks._MEMORY_IF_UNKNOWN / 5.5)
     sizes = []
-    advance = batched.DQNBatch.advance
+    advance = batching.Batch.advance
 
     def counting(self: Any, state: Any, n: np.ndarray) -> Any:
         sizes.append(len(n))
         return advance(self, state, n)
 
-    monkeypatch.setattr(batched.DQNBatch, "advance", counting)
+    monkeypatch.setattr(batching.Batch, "advance", counting)
     # Three at a time fit, so eight make three batches of as equal a size as can be.
     parts = train(seeds=[3, 5], placement="batched")
     assert set(sizes) == {3, 2}
@@ -97,7 +101,7 @@ def test_a_batched_member_that_diverges_harms_no_other():
     assert result.members[1].diverged_at in {120, 240}
 
 
-def test_batched_members_go_on_from_their_state():
+def test_batched_members_continue_from_their_state():
     whole = train(placement="batched", keep_params=True)
     half = {"n_total_timesteps": 120, "n_eval_steps": 1, "schedule_timesteps": 240}
     first = train(placement="batched", keep_state=True, **half)
@@ -108,14 +112,14 @@ def test_batched_members_go_on_from_their_state():
 
 
 @pytest.mark.thorough
-def test_a_batch_that_goes_on_has_room_for_all_it_stores():
+def test_a_batch_that_continues_has_room_for_all_it_stores():
     config = {**SMALL, "buffer_size": 2000}
-    first = train([config], placement="batched", keep_state=True, capacity=8)
+    first = train([config], placement="batched", keep_state=True, init_options={"capacity": 8})
     longer = {"n_total_timesteps": 480, "schedule_timesteps": 720, "keep_state": True}
     states = PopulationState.of(first)
     batched_ones = train([config], placement="batched", state=states, **longer)
-    mapped_ones = train([config], placement="mapped", state=states, **longer)
-    for result in (batched_ones, mapped_ones):
+    single_ones = train([config], placement="sequential", state=states, **longer)
+    for result in (batched_ones, single_ones):
         assert result.members[0].parts["buffer"].priority.shape == (240 + 480,)
 
 
@@ -136,7 +140,7 @@ def test_no_loop_of_a_batch_copies_a_buffer_at_every_turn(is_prioritised):
 
     def run(hp: Any, state: DQNState, n: jax.Array) -> DQNState:
         nothing = Recorder(None, None, jnp.int32(0), jnp.int32(0))
-        return learner.run_segment(dqn.structure, hp, 100.0, state, nothing, n, "members")[0]
+        return segments.run_segment(dqn.structure, hp, 100.0, state, nothing, n, "members")[0]
 
     jaxpr = jax.make_jaxpr(jax.vmap(run, axis_name="members"))(
         stacked(dqn.hp), stacked(state), jnp.array([1, 2, 3], jnp.int32)
@@ -174,11 +178,6 @@ def is_program(x: Any) -> bool:
     return hasattr(x, "eqns") or hasattr(x, "jaxpr")
 
 
-def test_a_placement_that_does_not_exist_is_refused():
-    with pytest.raises(ArlbenchError, match="placement"):
-        train(placement="scattered")
-
-
 @pytest.mark.thorough
 def test_members_are_spread_over_devices_also_where_they_are_uneven():
     """In a process of its own, because the number of devices is fixed at the first use."""
@@ -186,15 +185,15 @@ def test_members_are_spread_over_devices_also_where_they_are_uneven():
 import arlbench, jax
 jax.config.update("jax_num_cpu_devices", 2)
 import numpy as np
-from arlbench.core.algorithms.dqn.batched import DQNBatch
+from arlbench.core.algorithms.harness.batching import Batch
 from probes import small_dqn, as_numpy
 
 agents = [small_dqn(learning_rate=0.001 * (i + 1)) for i in range(3)]
 seeds, n = range(3), np.full(3, 20)
 
 def final_params(devices):
-    batch = DQNBatch(agents, [320] * 3, devices)
-    state = batch.advance(batch.prepare(batch.init(seeds, 256)), n)
+    batch = Batch(agents, [320] * 3, devices)
+    state = batch.advance(batch.prepare(batch.init(seeds, {"capacity": 256})), n)
     returns, finite = batch.evaluate(state, 2)
     assert finite.all()
     return [as_numpy(batch.member(state, i).runner_state.train_state.params) for i in seeds]

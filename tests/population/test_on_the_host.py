@@ -10,8 +10,9 @@ import pytest
 
 from arlbench import DQN
 from arlbench.core.environments import make_env_from_spec
+from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
-from arlbench.population import PopulationState, cores, train_population, use_cores, workers
+from arlbench.population import PopulationState, train_population
 from host_probes import stairs
 from probes import CAPACITY, SMALL, same_bits
 
@@ -22,20 +23,14 @@ SEEDS = [3, 5]
 
 
 def train(**changed: Any) -> Any:
-    settings = {"nas_config": NETWORK, "capacity": CAPACITY, **LENGTH, **changed}
-    return train_population(stairs(), CONFIGS, SEEDS, **settings)
+    problem = Problem(stairs(), nas_config=NETWORK, **LENGTH)
+    settings = {"init_options": {"capacity": CAPACITY}, **changed}
+    return train_population(problem, CONFIGS, SEEDS, **settings)
 
 
 @pytest.mark.thorough
-def test_members_in_worker_processes_are_single_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cores, "_WORTH_A_PROCESS", 1.0)
-    use_cores(2)
-    (worker,) = workers.start_workers(1)
-    assert worker.wait_until_ready()
-    try:
-        population = train(keep_params=True)
-    finally:
-        use_cores(1)
+def test_members_in_worker_processes_are_single_runs(two_processes: None) -> None:
+    population = train(keep_params=True)
     assert population.n_processes == 2
     for member in population.members:
         dqn = DQN(CONFIGS[member.config_index], make_env_from_spec(stairs()), nas_config=NETWORK)
@@ -45,7 +40,7 @@ def test_members_in_worker_processes_are_single_runs(monkeypatch: pytest.MonkeyP
         assert same_bits(member.params, state.runner_state.train_state.params)
 
 
-def test_members_go_on_in_new_episodes() -> None:
+def test_members_continue_in_new_episodes() -> None:
     begun = train(keep_state=True)
     assert all("env_state" not in member.parts for member in begun.members)
     further = [train(state=PopulationState.of(begun), keep_params=True) for _ in range(2)]

@@ -1,60 +1,15 @@
-"""A population is its single runs, in whatever processes they ran."""
+"""A population is its single runs."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import signal
-from typing import Any
-
-import jax
 import numpy as np
 import pytest
 
 from arlbench import DQN
-from arlbench.core.environments import make_env_from_spec
 from arlbench.errors import ArlbenchError
-from arlbench.population import PopulationState, cores, train_population, use_cores, workers
-from probe_framework import walk
-from probes import CAPACITY, SMALL, same_bits
-
-TIMESTEPS = 800
-LENGTH = {"n_total_timesteps": TIMESTEPS, "n_eval_steps": 2, "n_eval_episodes": 3}
-
-UNIFORM = {**SMALL, "learning_rate": 1e-2}
-SLOW = {**SMALL, "learning_rate": 1e-3, "gamma": 0.9}
-PRIORITISED = {**SMALL, "buffer_prio_sampling": True, "normalize_observations": True}
-CONFIGS = [UNIFORM, PRIORITISED, SLOW]
-SEEDS = [3, 5]
-NETWORK = {"hidden_size": 8}
-
-
-def train(configs: Any = CONFIGS, seeds: Any = SEEDS, **changed: Any) -> Any:
-    return train_population(
-        walk(), configs, seeds, **{**LENGTH, "nas_config": NETWORK, "capacity": CAPACITY, **changed}
-    )
-
-
-def single(config: dict[str, Any], seed: int, capacity: int, **changed: Any) -> Any:
-    dqn = DQN(config, make_env_from_spec(walk()), nas_config=NETWORK)
-    state = dqn.init(jax.random.key(seed), capacity=capacity)
-    return dqn.train(*state, **{**LENGTH, **changed})
-
-
-@pytest.fixture
-def two_processes(monkeypatch):
-    """Trains in a worker too, however little there is to do."""
-    monkeypatch.setattr(cores, "_WORTH_A_PROCESS", 1.0)
-    use_cores(2)
-    (worker,) = workers.start_workers(1)
-    assert worker.wait_until_ready()
-    yield
-    use_cores(1)
-
-
-@pytest.fixture(scope="module")
-def population():
-    return train(keep_params=True, keep_state=True)
+from arlbench.population import PopulationState
+from probes import SMALL, same_bits
+from small_populations import CONFIGS, PRIORITISED, SEEDS, SLOW, UNIFORM, single, train
 
 
 def test_results_are_in_the_order_asked_for(population):
@@ -71,17 +26,11 @@ def test_results_are_in_the_order_asked_for(population):
 
 @pytest.mark.parametrize(("i", "j"), [(0, 0), (1, 1), (2, 0)])
 def test_a_member_is_the_single_run_bit_by_bit(population, i, j):
-    state, result = single(CONFIGS[i], SEEDS[j], population.capacity)
+    state, result = single(CONFIGS[i], SEEDS[j], population.init_options)
     member = next(m for m in population.members if m.id == (i, j))
     assert same_bits(member.returns, np.asarray(result.eval_rewards))
     assert same_bits(member.params, state.runner_state.train_state.params)
     assert same_bits(member.parts["opt_state"], state.runner_state.train_state.opt_state)
-
-
-def test_other_processes_give_the_same_bits(population, two_processes):
-    again = train()
-    assert again.n_processes == 2
-    np.testing.assert_array_equal(again.returns, population.returns)
 
 
 def test_only_structure_is_compiled(count_compilations):
@@ -121,7 +70,7 @@ def test_members_with_other_batch_sizes_are_single_runs_too():
     result = train(configs, [3], keep_params=True)
     assert result.n_groups == 2
     for config, member in zip(configs, result.members, strict=True):
-        state, _ = single(config, 3, result.capacity)
+        state, _ = single(config, 3, result.init_options)
         assert same_bits(member.params, state.runner_state.train_state.params)
 
 
@@ -161,46 +110,6 @@ def test_a_member_that_diverges_harms_no_other(population):
             assert member.diverged_at is None
 
 
-def test_a_population_goes_on_from_its_state(population):
-    halves = train(
-        n_total_timesteps=TIMESTEPS // 2, n_eval_steps=1, schedule_timesteps=TIMESTEPS,
-        keep_state=True,
-    )  # fmt: skip
-    rest = train(
-        n_total_timesteps=TIMESTEPS // 2, n_eval_steps=1, schedule_timesteps=TIMESTEPS,
-        keep_params=True, state=PopulationState.of(halves),
-    )  # fmt: skip
-    np.testing.assert_array_equal(rest.returns[:, :, 0], population.returns[:, :, 1])
-    for whole, half in zip(population.members, rest.members, strict=True):
-        assert same_bits(half.params, whole.params)
-
-
-def test_members_become_copies_of_others(population):
-    state = PopulationState.of(population).copy_members({(0, 0): (2, 1)})
-    result = train(
-        [SLOW, PRIORITISED, SLOW], state=state, keep_params=True, members=[(0, 0), (2, 1)]
-    )
-    copy, original = result.members
-    assert same_bits(copy.params, original.params)
-    # Copying took nothing from the source: without it there is the same result.
-    alone = train([SLOW, PRIORITISED, SLOW], state=PopulationState.of(population),
-                  keep_params=True, members=[(2, 1)])  # fmt: skip
-    assert same_bits(alone.members[0].params, original.params)
-
-
-def test_a_state_can_be_saved_and_loaded(population, tmp_path):
-    PopulationState.of(population).save(tmp_path / "state")
-    dqn = DQN(SLOW, make_env_from_spec(walk()), nas_config=NETWORK)
-    loaded = PopulationState.load(tmp_path / "state", dqn)
-    further = {"n_eval_steps": 1, "keep_params": True}
-    first = train(state=PopulationState.of(population), **further)
-    second = train(state=loaded, **further)
-    assert same_bits([m.params for m in first.members], [m.params for m in second.members])
-    other = DQN(SLOW, make_env_from_spec(walk()), nas_config={"hidden_size": 9})
-    with pytest.raises(ArlbenchError, match="shape"):
-        PopulationState.load(tmp_path / "state", other)
-
-
 def test_each_configuration_may_train_for_its_own_time():
     result = train(n_total_timesteps=[400, 800, 1200])
     assert [m.timesteps[-1] for m in result.members[::2]] == [400, 800, 1200]
@@ -208,109 +117,14 @@ def test_each_configuration_may_train_for_its_own_time():
         train(n_total_timesteps=[400, 800])
 
 
-def test_progress_is_told_and_can_stop_it(two_processes):
-    seen, ended = [], []
-
-    def on_progress(progress: Any) -> bool:
-        seen.append(progress)
-        return progress.members_done >= 2
-
-    result = train(
-        CONFIGS * 3, on_progress=on_progress, on_member=lambda member: ended.append(member.id)
-    )
-    assert result.interrupted
-    assert 2 <= len(result.members) < 18
-    assert [m.id for m in result.members] == sorted(ended)
-    assert all(a.timesteps <= b.timesteps for a, b in itertools.pairwise(seen))
-    assert seen[-1].members_total == 18
-    # The workers are free again.
-    assert not train(CONFIGS).interrupted
-
-
-def test_a_members_process_may_die(population, two_processes):
-    killed = []
-
-    def kill_the_worker(progress: Any) -> None:
-        if not killed and progress.timesteps:
-            killed.append(workers.start_workers(1)[0]._process.pid)
-            os.kill(killed[0], signal.SIGKILL)
-
-    result = train(on_progress=kill_the_worker)
-    assert killed
-    np.testing.assert_array_equal(result.returns, population.returns)
-
-
-def test_a_member_whose_process_dies_last_is_not_lost(population, two_processes, monkeypatch):
-    """The other process has nothing left to do when it happens."""
-    handed_out = cores.TaskQueue.take
-
-    def only_to_workers(self: Any, who: Any) -> Any:
-        others_done = not any(self._waiting.values())
-        return handed_out(self, who) if who != "here" or others_done else None
-
-    served = []
-
-    def kill_once(worker: Any, task: Any, tracker: Any) -> Any:
-        served.append(task.id)
-        if len(served) == 6:
-            worker._process.kill()
-        return trained_by(worker, task, tracker)
-
-    trained_by = cores._trained_by
-    monkeypatch.setattr(cores, "_trained_by", kill_once)
-    monkeypatch.setattr(cores.TaskQueue, "take", only_to_workers)
-    result = train()
-    assert len(served) >= 6
-    np.testing.assert_array_equal(result.returns, population.returns)
-
-
-def test_a_member_that_kills_two_processes_is_an_error(two_processes, monkeypatch):
-    def killed(worker: Any, task: Any, tracker: Any) -> Any:
-        worker._process.kill()
-        return trained_by(worker, task, tracker)
-
-    trained_by = cores._trained_by
-    monkeypatch.setattr(cores, "_trained_by", killed)
-    monkeypatch.setattr(cores, "_train_here", lambda *_: None)
-    with pytest.raises(RuntimeError, match="Two processes died"):
-        train()
-
-
-def test_a_population_within_a_population_trains_by_itself(population, two_processes):
-    inner = []
-
-    def on_member(member: Any) -> None:
-        if not inner:
-            inner.append(train([UNIFORM], [3]))
-
-    outer = train(on_member=on_member)
-    assert inner[0].n_processes == 1
-    np.testing.assert_array_equal(inner[0].returns[0, 0], population.returns[0, 0])
-    np.testing.assert_array_equal(outer.returns, population.returns)
-
-
-def test_small_populations_leave_the_workers_alone(two_processes, monkeypatch):
-    train()
-    (worker,) = workers.start_workers(1)
-    monkeypatch.setattr(cores, "_WORTH_A_PROCESS", 1e12)
-    assert train([UNIFORM], [3]).n_processes == 1
-    assert worker.alive
-
-
-def test_an_error_of_ours_in_a_worker_is_raised_as_itself(two_processes, monkeypatch):
-    state = PopulationState.of(
-        train([UNIFORM], n_total_timesteps=8, n_eval_steps=1, keep_state=True)
-    )
-    for parts in state.parts.values():
-        parts["params"] = {"another": np.zeros(3)}
-    monkeypatch.setattr(cores, "_train_here", lambda *_: None)
-    with pytest.raises(ArlbenchError, match="params"):
-        train([UNIFORM], state=state)
-
-
-def test_an_error_in_the_callers_function_is_raised(two_processes):
-    with pytest.raises(ZeroDivisionError):
-        train(on_member=lambda _: 1 / 0)
+def test_results_hold_the_parts_that_are_asked_for(population):
+    result = train([PRIORITISED], [3], keep_parts=["normalizer_state", "global_step"])
+    (member,) = result.members
+    assert sorted(member.parts) == ["global_step", "normalizer_state"]
+    expected = population.members[2].parts
+    assert same_bits(member.parts["normalizer_state"], expected["normalizer_state"])
+    with pytest.raises(ArlbenchError, match="keep_state=True"):
+        PopulationState.of(result)
 
 
 @pytest.mark.parametrize(
@@ -327,6 +141,11 @@ def test_an_error_in_the_callers_function_is_raised(two_processes):
         ({"n_total_timesteps": 0}, "n_total_timesteps"),
         ({"members": [(3, 0)]}, "no member"),
         ({"options": {"deterministc_eval": False}}, "deterministic_eval"),
+        ({"keep_parts": ["normalizer"]}, "normalizer_state"),
+        ({"timesteps_before": [0, 1]}, "3 configurations"),
+        ({"timesteps_before": -1}, "timesteps_before"),
+        ({"init_options": {"capacit": 8}}, "capacity"),
+        ({"placement": "scattered"}, "placement"),
         ({"memory_limit_gib": 1e-6}, "GiB"),
     ],
     ids=str,
@@ -334,8 +153,3 @@ def test_an_error_in_the_callers_function_is_raised(two_processes):
 def test_what_is_impossible_is_refused(change, message):
     with pytest.raises(ArlbenchError, match=message):
         train(**change)
-
-
-def test_use_cores_refuses_none():
-    with pytest.raises(ArlbenchError, match="at least 1"):
-        use_cores(0)

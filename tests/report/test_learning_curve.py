@@ -1,37 +1,56 @@
-"""Curves read from a run's files, and drawn from nothing else."""
+"""Curves drawn from the rows of a storage, and from nothing else."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
 
 from arlbench.core.environments import EnvSpec
+from arlbench.experiments.run_folder import RunFolder, Standing
+from arlbench.experiments.run_settings import resolve
 from arlbench.report import learning_curve
-from arlbench.runs.folder import RunFolder
-from arlbench.runs.settings import resolve
-
-HEADER = "seed,evaluation,timesteps,episode,episode_return\n"
 
 
-def write_run(path: Path, rows: str) -> None:
-    folder = RunFolder(path)
-    folder.write_settings(resolve(EnvSpec("gymnax", "CartPole-v1", 8), {}))
-    (path / "evaluations.csv").write_text(HEADER + rows)
+@pytest.fixture
+def rows_of(tmp_path: Path):
+    """Makes the rows of a run with seeds from 0, from the returns of each, evaluation by
+    evaluation; there are evaluations after 1,000, 2,000 and 3,000 steps."""
+
+    def make(*of_seeds: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
+        settings = resolve(
+            EnvSpec("gymnax", "CartPole-v1", 8), {"train_freq": 1}, n_seeds=len(of_seeds),
+            n_total_timesteps=3_000, n_eval_steps=3, n_eval_episodes=2,
+        )  # fmt: skip
+        with RunFolder(tmp_path, settings) as run:
+            for seed, returns in enumerate(of_seeds):
+                evaluations = np.array(returns, np.float32).reshape(-1, 2)
+                run.standings[seed] = Standing("unfinished", evaluations)
+            # The same rows, whether they come from a table or not.
+            assert learning_curve.curves_of(run.rows().to_pylist()) == learning_curve.curves_of(
+                run.evaluations()
+            )
+            return run.evaluations()
+
+    return make
 
 
-def test_a_point_is_the_mean_of_its_episodes(tmp_path: Path) -> None:
-    write_run(tmp_path, "0,1,100,0,1.0\n0,1,100,1,3.0\n0,2,200,0,9.0\n4,1,100,0,5.0\n")
-    curves = learning_curve.read_evaluations(tmp_path)
-    assert curves == {0: {100: 2.0, 200: 9.0}, 4: {100: 5.0}}
+def test_a_point_is_the_mean_of_its_episodes(rows_of) -> None:
+    curves = learning_curve.curves_of(rows_of([[1.0, 3.0], [9.0, 9.0]], [], [[4.0, 6.0]]))
+    assert curves == {0: {1000: 2.0, 2000: 9.0}, 2: {1000: 5.0}}
 
 
-def test_seeds_of_different_lengths_are_drawn(tmp_path: Path) -> None:
-    write_run(tmp_path, "0,1,100,0,1.0\n0,2,200,0,9.0\n4,1,100,0,5.0\n")
-    path = learning_curve.draw(tmp_path)
-    assert path is not None
-    assert path.read_bytes().startswith(b"\x89PNG")
+def test_seeds_of_different_lengths_are_drawn(rows_of) -> None:
+    picture = learning_curve.draw(
+        rows_of([[1.0, 3.0], [9.0, 9.0]], [[4.0, 6.0]]), "DQN on CartPole-v1", 2
+    )
+    assert picture is not None
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 10_000
 
 
-def test_nothing_evaluated_is_nothing_drawn(tmp_path: Path) -> None:
-    write_run(tmp_path, "")
-    assert learning_curve.draw(tmp_path) is None
-    assert not (tmp_path / "learning_curve.png").exists()
+def test_nothing_evaluated_is_nothing_drawn(rows_of) -> None:
+    assert learning_curve.draw(rows_of([], []), "DQN on CartPole-v1", 2) is None

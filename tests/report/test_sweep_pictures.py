@@ -1,34 +1,25 @@
-"""The pictures of a sweep: drawn from the parts alone, whatever has ended."""
+"""The pictures of a sweep: drawn from rows alone, whatever has ended."""
 
 from __future__ import annotations
-
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from arlbench.experiments.table import table_of
 from arlbench.report import sweep_pictures
-from arlbench.report.sweep_results import read_results
-from arlbench.sweeps.sampling import draw
-from arlbench.sweeps.store import SweepStore
-from fake_training import make_design, result_of
+from arlbench.report.sweep_results import SweepResults, results_of
+from fake_training import make_experiment, result_of
+from proposing import propose
 
 
-def fill(path: Path, members=None, **settings) -> Path:
-    design = make_design(**settings)
-    with SweepStore(path, design) as store:
-        for member in store.missing() if members is None else members:
-            store.add(result_of(design, *member))
-    return path
-
-
-def only_parts(folder: Path) -> Path:
-    """The same folder without anything but its parts."""
-    bare = folder.with_name("bare")
-    shutil.copytree(folder / "parts", bare / "parts")
-    return bare
+def results(members=None, **settings) -> SweepResults:
+    """What has ended of a sweep that was never on disk."""
+    experiment = make_experiment(**settings)
+    ended = [result_of(experiment, *member) for member in members or experiment.members]
+    found = results_of(table_of(experiment, ended))
+    assert found is not None
+    return found
 
 
 def texts_of(figure: Figure) -> set[str]:
@@ -36,24 +27,27 @@ def texts_of(figure: Figure) -> set[str]:
     return titles | {text.get_text() for text in figure.texts}
 
 
-def test_two_pictures_of_some_size_from_the_parts_alone(tmp_path) -> None:
-    folder = only_parts(fill(tmp_path / "sweep"))
-    assert [path.name for path in sweep_pictures.draw(folder)] == ["landscape.png", "curves.png"]
-    for name in ("landscape.png", "curves.png"):
-        content = (folder / name).read_bytes()
+def test_two_pictures_of_some_size() -> None:
+    pictures = sweep_pictures.draw(results())
+    assert list(pictures) == ["landscape", "curves"]
+    for content in pictures.values():
         assert content.startswith(b"\x89PNG")
         assert len(content) > 10_000
 
 
-def test_a_panel_for_each_hyperparameter_that_varies(tmp_path) -> None:
-    configs = tuple(
-        draw("sobol", {"learning_rate": "1e-5..1e-2", "activation": "tanh,relu"}, 20, 0)
-    )
-    results = read_results(fill(tmp_path, configs=configs, n_total_timesteps=10_000))
-    figure = sweep_pictures.draw_landscape(results)
+def test_the_title_names_what_learnt_and_where() -> None:
+    titles = texts_of(sweep_pictures.draw_landscape(results()))
+    assert "DQN on CartPole-v1: 4 configurations, 3 seeds" in titles
+
+
+def test_a_panel_for_each_hyperparameter_that_varies() -> None:
+    words = {"learning_rate": "1e-5..1e-2", "activation": "tanh,relu"}
+    configs = tuple(propose("sobol", words, 20))
+    found = results(configs=configs, n_total_timesteps=10_000)
+    figure = sweep_pictures.draw_landscape(found)
     texts = texts_of(figure)
-    assert texts >= results.varied.keys()
-    assert len(results.varied) == 19
+    assert texts >= found.varied.keys()
+    assert len(found.varied) == 19
     # The fake return depends on the learning rate alone.
     assert figure.axes[0].get_title(loc="left") == "learning_rate"
     assert figure.axes[0].get_xscale() == "log"
@@ -63,20 +57,20 @@ def test_a_panel_for_each_hyperparameter_that_varies(tmp_path) -> None:
     assert labels == ["relu", "tanh"]
 
 
-def test_the_points_are_the_configurations(tmp_path) -> None:
+def test_the_points_are_the_configurations() -> None:
     configs = tuple({"learning_rate": 10.0**-k} for k in range(2, 6))
-    results = read_results(fill(tmp_path, configs=configs))
-    (panel,) = (axes for axes in sweep_pictures.draw_landscape(results).axes if axes.get_visible())
+    found = results(configs=configs)
+    (panel,) = (axes for axes in sweep_pictures.draw_landscape(found).axes if axes.get_visible())
     points = panel.collections[0].get_offsets()
-    np.testing.assert_allclose(points[:, 1], results.final.mean(axis=1))
+    np.testing.assert_allclose(points[:, 1], found.final.mean(axis=1))
     labels = [label.get_text() for label in panel.get_xticklabels()]
     assert labels == ["1e-05", "0.0001", "0.001", "0.01"]
 
 
-def test_the_best_curves_are_named_and_have_bands(tmp_path) -> None:
+def test_the_best_curves_are_named_and_have_bands() -> None:
     configs = tuple({"learning_rate": 10.0**-k} for k in np.linspace(2, 6, 12))
-    results = read_results(fill(tmp_path, configs=configs, n_seeds=5))
-    axes = sweep_pictures.draw_curves(results).axes[0]
+    found = results(configs=configs, n_seeds=5)
+    axes = sweep_pictures.draw_curves(found).axes[0]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     # The lower the rate, the higher the fake return.
     assert [label.split(":")[0] for label in labels[:3]] == ["config 11", "config 10", "config 9"]
@@ -87,23 +81,26 @@ def test_the_best_curves_are_named_and_have_bands(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("n_seeds", [1, 2, 4])
-def test_few_seeds_have_no_band(n_seeds, tmp_path) -> None:
-    results = read_results(fill(tmp_path, n_seeds=n_seeds))
-    axes = sweep_pictures.draw_curves(results).axes[0]
+def test_few_seeds_have_no_band(n_seeds) -> None:
+    found = results(n_seeds=n_seeds)
+    axes = sweep_pictures.draw_curves(found).axes[0]
     assert len(axes.collections) == 1
     assert len(axes.lines) == 1 + n_seeds
 
 
-def test_whatever_has_ended_can_be_drawn(tmp_path) -> None:
+def test_whatever_has_ended_can_be_drawn() -> None:
     members = {
-        "nothing": ([], []),
-        "one training": ([(1, 0)], ["curves.png"]),
-        "part of the seeds": ([(1, 0), (2, 0), (2, 1), (2, 2)], ["landscape.png", "curves.png"]),
-        "no configuration with every seed": ([(0, 0), (1, 1)], ["curves.png"]),
-        "diverged alone": ([(3, 0), (3, 1), (3, 2)], ["curves.png"]),
+        "one training": ([(1, 0)], ["curves"]),
+        "part of the seeds": ([(1, 0), (2, 0), (2, 1), (2, 2)], ["landscape", "curves"]),
+        "no configuration with every seed": ([(0, 0), (1, 1)], ["curves"]),
+        "diverged alone": ([(3, 0), (3, 1), (3, 2)], ["curves"]),
     }
-    for name, (ended, drawn) in members.items():
-        folder = fill(tmp_path / name, ended)
-        assert [path.name for path in sweep_pictures.draw(folder)] == drawn
-    alike = fill(tmp_path / "alike", configs=({},))
-    assert [path.name for path in sweep_pictures.draw(alike)] == ["curves.png"]
+    for ended, drawn in members.values():
+        assert list(sweep_pictures.draw(results(ended))) == drawn
+    assert list(sweep_pictures.draw(results(configs=({},)))) == ["curves"]
+
+
+def test_nothing_reached_is_nothing_drawn() -> None:
+    found = results()
+    nothing = found._replace(returns=np.full_like(found.returns, np.nan))
+    assert sweep_pictures.draw(nothing) == {}

@@ -23,16 +23,11 @@ FROM_START, FROM_CHECKPOINT = 6.0, 3.0
 OPTIONS = ["--checkpoint-every", "0.1"]
 
 
-def newest(folder: Path) -> str:
-    pointer = folder / "checkpoints" / "newest"
-    return pointer.read_text() if pointer.exists() else ""
-
-
 def killed(folder: Path, words: list[object], rng: np.random.Generator) -> bool:
-    """Runs a command and kills it at a random moment; False where it was done before."""
-    before, process = newest(folder), command.begin(*words, *OPTIONS)
+    """Runs a command and kills it at a random moment; False if it had ended before."""
+    before, process = command.newest(folder), command.begin(*words, *OPTIONS)
     if rng.random() < 0.7:
-        while newest(folder) == before and process.poll() is None:
+        while command.newest(folder) == before and process.poll() is None:
             time.sleep(0.002)
         time.sleep(rng.uniform(0, FROM_CHECKPOINT))
     else:
@@ -64,7 +59,7 @@ def test_runs_killed_at_thirty_moments_end_like_one_that_was_not(tmp_path: Path)
             n_kills += 1
             n_read += command.read_every_checkpoint(folder)
             n_with_leftovers += bool(command.leftovers(folder))
-            n_before_a_checkpoint += not newest(folder)
+            n_before_a_checkpoint += not any(command.newest(folder))
             if not (folder / "settings.json").exists():
                 shutil.rmtree(folder, ignore_errors=True)
         if (folder / "settings.json").exists():

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from arlbench.sweeps.store import read_table
-from killing import kept, make_long_design, run_killed, train
+from arlbench.experiments.folder import read_rows
+from killing import kept, make_long_experiment, run_killed, train
 
 pytestmark = pytest.mark.stress
 
@@ -25,7 +25,7 @@ SWEEP = [
 
 
 def without_clock(folder: Path):
-    return read_table(folder).drop(["train_seconds"])
+    return read_rows(folder).drop(["train_seconds"])
 
 
 def test_the_store_killed_at_twenty_random_moments(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_the_store_killed_at_twenty_random_moments(tmp_path: Path) -> None:
         folder = tmp_path / f"killed-{seed}"
         run_killed(folder, n_kills=20, seed=seed)
         train(folder)
-        assert len(kept(folder)) == make_long_design().n_members
+        assert len(kept(folder)) == make_long_experiment().n_members
         assert without_clock(folder).equals(without_clock(tmp_path / "whole"), check_metadata=True)
 
 

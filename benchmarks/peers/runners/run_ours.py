@@ -63,20 +63,24 @@ def single(job):
 
 def sweep(job):
     """Every configuration with every seed, in one call."""
-    from arlbench import EnvSpec
+    from arlbench import EnvSpec, Problem
     from arlbench.population import train_population
 
     compilations = protocol.Compilations()
 
+    problem = Problem(
+        EnvSpec("gymnax", "CartPole-v1", job["n_envs"]),
+        nas_config=nas_config(job),
+        n_total_timesteps=job["timesteps"],
+        n_eval_steps=job["evaluations"],
+        n_eval_episodes=job["episodes"],
+    )
+
     def call():
         return train_population(
-            EnvSpec("gymnax", "CartPole-v1", job["n_envs"]),
+            problem,
             configurations(job),
             job.get("seeds", [job["seed"]]),
-            n_total_timesteps=job["timesteps"],
-            n_eval_steps=job["evaluations"],
-            n_eval_episodes=job["episodes"],
-            nas_config=nas_config(job),
             keep_params=bool(job.get("keep_state")),
             keep_state=bool(job.get("keep_state")),
         )
@@ -94,7 +98,7 @@ def sweep(job):
         wall_seconds=float(result.wall_seconds),
         n_groups=result.n_groups,
         n_processes=result.n_processes,
-        capacity=result.capacity,
+        capacity=result.init_options["capacity"],
         returns=result.returns[:, :, -1].mean(axis=(1, 2)).tolist(),
         **more,
     )

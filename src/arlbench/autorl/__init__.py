@@ -9,11 +9,11 @@ from arlbench.core.lazy_imports import public_names
 if TYPE_CHECKING:
     from arlbench.autorl.autorl_env import AutoRLEnv
     from arlbench.autorl.autorl_vector_env import AutoRLVectorEnv
-    from arlbench.autorl.checkpointing import Checkpointer, LoadedCheckpoint
     from arlbench.autorl.config import AutoRLConfig
     from arlbench.autorl.objectives import register_objective
     from arlbench.autorl.state_features import register_state_feature
     from arlbench.autorl.step_result import StepResult
+    from arlbench.core.algorithms.checkpointing import Checkpointer, LoadedCheckpoint
 
 __all__ = [
     "AutoRLConfig",
@@ -33,8 +33,8 @@ __getattr__ = public_names(
         "AutoRLConfig": "arlbench.autorl.config",
         "AutoRLEnv": "arlbench.autorl.autorl_env",
         "AutoRLVectorEnv": "arlbench.autorl.autorl_vector_env",
-        "Checkpointer": "arlbench.autorl.checkpointing",
-        "LoadedCheckpoint": "arlbench.autorl.checkpointing",
+        "Checkpointer": "arlbench.core.algorithms.checkpointing",
+        "LoadedCheckpoint": "arlbench.core.algorithms.checkpointing",
         "StepResult": "arlbench.autorl.step_result",
         "register_objective": "arlbench.autorl.objectives",
         "register_state_feature": "arlbench.autorl.state_features",

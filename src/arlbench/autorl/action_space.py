@@ -96,7 +96,7 @@ def _holds(space: spaces.Space, value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A Python value, where it is one of NumPy or JAX of no dimensions."""
+    """A Python value, if it is one of NumPy or JAX without dimensions."""
     return value.item() if getattr(value, "ndim", None) == 0 else value
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import filelock
 import gymnasium
@@ -16,28 +15,19 @@ import numpy as np
 from ConfigSpace import Configuration, ConfigurationSpace
 
 from arlbench.autorl.action_space import HyperparameterSpace, changes
-from arlbench.autorl.checkpointing import ALL, Checkpointer
-from arlbench.autorl.config import AutoRLConfig
-from arlbench.autorl.learner import make_learner
-from arlbench.autorl.objectives import find_objectives, objective_values
+from arlbench.autorl.objectives import objective_values
 from arlbench.autorl.schedule import Schedule, begun
-from arlbench.autorl.state_features import find_state_features, observation, observation_space
+from arlbench.autorl.setup import Setup
+from arlbench.autorl.state_features import observation, observation_space
 from arlbench.autorl.step_result import StepResult
-from arlbench.core.algorithms.algorithm import TrainingProgress
-from arlbench.core.checks import known_names, positive_whole, seed_in_range
-from arlbench.core.stopwatch import process_clock
-from arlbench.errors import ConfigurationError, DivergenceError, MemoryLimitError
+from arlbench.core.algorithms.checkpointing import ALL, Checkpointer, LoadedCheckpoint
+from arlbench.core.algorithms.harness.plan import Lengths
+from arlbench.core.algorithms.measured import train_measured
+from arlbench.core.checks import known_names, seed_in_range
+from arlbench.errors import ConfigurationError, MemoryLimitError
 
-# What a checkpoint holds beside the learner's state.
+# What a checkpoint holds besides the learner's state.
 _INFO = "autorl"
-
-
-class Lengths(NamedTuple):
-    """How long a step trains, as ``Algorithm.train`` takes it."""
-
-    n_total_timesteps: int
-    n_eval_steps: int
-    n_eval_episodes: int
 
 
 class AutoRLEnv(gymnasium.Env):
@@ -63,10 +53,9 @@ class AutoRLEnv(gymnasium.Env):
     metadata = {"render_modes": []}  # noqa: RUF012  (gymnasium's own type)
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
-        self._settings = AutoRLConfig.of(config)
-        self._objectives = find_objectives(self._settings.objectives)
-        self._features = find_state_features(self._settings.state_features)
-        self._algorithm = make_learner(self._settings, self._features)
+        self._setup = Setup.of(config)
+        self._settings = self._setup.settings
+        self._algorithm = self._setup.make_algorithm()
         parts = [*self._algorithm.checkpoint_template(), ALL]
         known_names(self._settings.checkpoint, parts, "part of a checkpoint")
         self._folder = Path(self._settings.checkpoint_dir) / self._settings.checkpoint_name
@@ -74,7 +63,7 @@ class AutoRLEnv(gymnasium.Env):
             _require_no_file(self._folder)
         self.config_space: ConfigurationSpace = self._algorithm.get_hpo_config_space()
         self.action_space = HyperparameterSpace(self.config_space)
-        self.observation_space = observation_space(self._features, self._settings)
+        self.observation_space = observation_space(self._setup.features, self._settings)
         self._schedule: Schedule | None = None
         self._checkpoints: list[str] = []
 
@@ -104,7 +93,7 @@ class AutoRLEnv(gymnasium.Env):
         """Begins a schedule with a new learner and default hyperparameters.
 
         Args:
-            seed: What the run's random key is made of; the settings' ``seed`` where None.
+            seed: What the run's random key is made of; the settings' ``seed`` if None.
             options: There are none.
 
         Returns:
@@ -113,7 +102,7 @@ class AutoRLEnv(gymnasium.Env):
         known_names(options or {}, [], "option")
         seed = None if seed is None else seed_in_range(seed)
         super().reset(seed=seed)
-        self._algorithm = make_learner(self._settings, self._features)
+        self._algorithm = self._setup.make_algorithm()
         self._schedule = Schedule(self._settings.seed if seed is None else seed)
         return {}, {}
 
@@ -131,10 +120,12 @@ class AutoRLEnv(gymnasium.Env):
         Args:
             action: A configuration, or a mapping of the hyperparameters to change; the
                 others stay as they are.
-            checkpoint_path: Go on from this checkpoint. One that holds all of a run
+            checkpoint_path: Continue from this checkpoint. One that holds all of a run
                 brings its hyperparameters and its place in the schedule, unless that is
                 the end of this schedule.
-            n_total_timesteps: Environment steps of this step, instead of the settings'.
+            n_total_timesteps: Budget of this step in environment steps, instead of the
+                settings'. It ends in the iteration in which the sum of the budgets so far
+                is reached; what earlier steps overshot, it has less.
             n_eval_steps: Evaluations, the same.
             n_eval_episodes: Episodes of each evaluation, the same.
             seed: A new key for the run, made of this; otherwise it keeps its key.
@@ -143,7 +134,7 @@ class AutoRLEnv(gymnasium.Env):
             ``(obs, objectives, terminated, truncated, info)``. ``terminated`` is always
             False; ``truncated`` after the last step of the schedule, or when learning
             has become non-finite. ``info`` holds ``train_info_df`` (``steps`` of this step,
-            ``returns``), ``train_seconds``, ``compile_seconds``, and where there is one
+            ``returns``), ``train_seconds``, ``compile_seconds``, and, if there is one,
             ``checkpoint`` or ``diverged_at``, in environment steps of the run.
 
         Raises:
@@ -164,11 +155,12 @@ class AutoRLEnv(gymnasium.Env):
         with self._undone_if_refused():
             self._algorithm.update_hpo_config({**current, **changed})
             result, train_result, state = self._train(schedule, lengths)
-        after = schedule.after(result, state, self._settings.n_steps)
+        budget, settings = lengths.n_total_timesteps, self._settings
+        after = schedule.after(result, state, budget, settings.n_steps)
         self._schedule = after
         return (
-            observation(self._features, result, self._settings, after.config_step),
-            objective_values(self._objectives, result, self._settings.optimize_objectives),
+            observation(self._setup.features, result, settings, after.config_step),
+            objective_values(self._setup.objectives, result, settings.optimize_objectives),
             False,
             bool(after.over),
             self._info(result, train_result),
@@ -210,26 +202,22 @@ class AutoRLEnv(gymnasium.Env):
         return dataclasses.replace(schedule, seed=seed, state=state)
 
     def _lengths(self, *given: Any) -> Lengths:
-        names = Lengths._fields
-        return Lengths(
-            *(
-                positive_whole(name, getattr(self._settings, name) if value is None else value)
-                for name, value in zip(names, given, strict=True)
-            )
+        """Lengths of a step: those that are given, else those of the settings."""
+        usual = [getattr(self._settings, name) for name in Lengths._fields[: len(given)]]
+        pairs = zip(given, usual, strict=True)
+        total, n_eval_steps, n_eval_episodes = (
+            default if own is None else own for own, default in pairs
         )
+        horizon = self._settings.schedule_timesteps
+        return Lengths.checked(total, n_eval_steps, n_eval_episodes, horizon)
 
     def _loaded(self, path: str | Path, schedule: Schedule) -> tuple[Schedule, dict[str, Any]]:
         """The schedule with the learner of a checkpoint, and its hyperparameters."""
         loaded = Checkpointer.load(path, self._algorithm, schedule.state)
         saved = loaded.info.get(_INFO, {})
         place = dataclasses.replace(schedule, state=loaded.state, over="")
-        if "global_step" in loaded.parts and saved:
-            place = dataclasses.replace(place, timesteps=saved["timesteps"])
-            if saved["config_step"] < self._settings.n_steps:
-                returns = tuple(saved["last_returns"])
-                place = dataclasses.replace(
-                    place, config_step=saved["config_step"], last_returns=returns
-                )
+        if "global_step" in loaded.parts:
+            place = self._placed(place, loaded, saved)
         if place.config_step >= self._settings.n_steps:
             place = dataclasses.replace(place, config_step=0, last_returns=())
         if "rng" in loaded.parts:
@@ -238,49 +226,45 @@ class AutoRLEnv(gymnasium.Env):
             place = self._reseeded(place, schedule.seed)
         return place, {**self.hpo_config, **saved.get("hpo_config", {})}
 
+    def _placed(
+        self, schedule: Schedule, loaded: LoadedCheckpoint, saved: Mapping[str, Any]
+    ) -> Schedule:
+        """The schedule at the place of a learner that comes with its count of steps."""
+        done = int(loaded.state[0].global_step) * self._settings.n_envs
+        # Before budgets were met to within an iteration, what was done was the budget.
+        budget = saved.get("budget", saved.get("timesteps", done))
+        place = dataclasses.replace(schedule, timesteps=done, budget=budget)
+        if not saved or saved["config_step"] >= self._settings.n_steps:
+            return place
+        returns = tuple(saved["last_returns"])
+        return dataclasses.replace(place, config_step=saved["config_step"], last_returns=returns)
+
     def _train(self, schedule: Schedule, lengths: Lengths) -> tuple[StepResult, Any, Any]:
         """The step's result, the training's and the learner's new state."""
-        algorithm = self._algorithm
         state = schedule.state
         if state is None:
-            state = algorithm.init(jax.random.key(schedule.seed))
-        progress: TrainingProgress | None = None
-
-        def on_progress(now: TrainingProgress) -> None:
-            nonlocal progress
-            progress = now
-
+            state = self._algorithm.init(jax.random.key(schedule.seed))
         with contextlib.ExitStack() as stack:
-            meters = {o.name: stack.enter_context(o.meter()) for o in self._objectives if o.meter}
-            clock = process_clock()
-            begin, compiled_before = time.perf_counter(), clock.seconds
-            diverged_at = None
-            try:
-                state, train_result = algorithm.train(
-                    *state,
-                    *lengths,
-                    schedule_timesteps=self._settings.schedule_timesteps,
-                    on_progress=on_progress,
-                )
-            except DivergenceError as error:
-                state, train_result = error.state, error.result
-                diverged_at = error.timesteps
-            elapsed, compiling = time.perf_counter() - begin, clock.seconds - compiled_before
-        interval = algorithm.forecast.evaluation_interval(*lengths[:2])
-        statistics = progress.statistics if progress else None
-        result = StepResult.of(
-            np.asarray(train_result.eval_rewards),
-            lengths.n_eval_steps,
-            timesteps=interval * np.arange(1, lengths.n_eval_steps + 1),
+            meters = {
+                objective.name: stack.enter_context(objective.meter())
+                for objective in self._setup.objectives
+                if objective.meter
+            }
+            outcome = train_measured(
+                self._algorithm, state, lengths, timesteps_before=schedule.budget
+            )
+        result = StepResult(
+            returns=outcome.returns,
+            timesteps=outcome.timesteps,
             began_at=schedule.timesteps,
-            train_seconds=max(elapsed - compiling, 0.0),
-            compile_seconds=compiling,
-            statistics=statistics or {},
+            train_seconds=outcome.seconds.training,
+            compile_seconds=outcome.seconds.compiling,
+            statistics=outcome.statistics or {},
             measured={name: read() for name, read in meters.items()},
             earlier=schedule.last_returns,
-            diverged_at=diverged_at,
+            diverged_at=outcome.diverged_at,
         )
-        return result, train_result, state
+        return result, outcome.result, outcome.state
 
     def _info(self, result: StepResult, train_result: Any) -> dict[str, Any]:
         info = {
@@ -300,6 +284,7 @@ class AutoRLEnv(gymnasium.Env):
             "seed": schedule.seed,
             "config_step": schedule.config_step,
             "timesteps": schedule.timesteps,
+            "budget": schedule.budget,
             "last_returns": schedule.last_returns,
             "hpo_config": self.hpo_config,
         }
@@ -314,7 +299,7 @@ class AutoRLEnv(gymnasium.Env):
 
 
 def _require_no_file(folder: Path) -> None:
-    """Raises where checkpoints could not be written because a file is in their way."""
+    """Raises if checkpoints could not be written because a file is in their way."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir():
         raise ConfigurationError(

@@ -12,11 +12,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from arlbench.autorl.action_space import HyperparameterSpace, changes
-from arlbench.autorl.config import AutoRLConfig
-from arlbench.autorl.learner import learner_options, make_learner
-from arlbench.autorl.objectives import find_objectives, objective_values
+from arlbench.autorl.objectives import objective_values
 from arlbench.autorl.schedule import Schedule, begun
-from arlbench.autorl.state_features import find_state_features, observation, observation_space
+from arlbench.autorl.setup import Setup
+from arlbench.autorl.state_features import observation, observation_space
 from arlbench.autorl.step_result import StepResult
 from arlbench.core.checks import known_names, positive_whole, seed_in_range
 from arlbench.errors import ConfigurationError
@@ -53,24 +52,25 @@ class AutoRLVectorEnv(VectorEnv):
 
     def __init__(self, num_envs: int, config: Mapping[str, Any] | None = None) -> None:
         self.num_envs = positive_whole("num_envs", num_envs)
-        self._settings = AutoRLConfig.of(config)
-        self._objectives = find_objectives(self._settings.objectives)
-        self._features = find_state_features(self._settings.state_features)
+        self._setup = Setup.of(config)
+        self._settings = self._setup.settings
         self._refuse_what_only_one_can_have()
-        self._learner = make_learner(self._settings, self._features)
+        self._learner = self._setup.make_algorithm()
         self._defaults = dict(self._learner.hpo_config)
         self.config_space = self._learner.get_hpo_config_space()
         self.single_action_space = HyperparameterSpace(self.config_space)
         self.action_space = spaces.Tuple(
             [HyperparameterSpace(self.config_space) for _ in range(self.num_envs)]
         )
-        self.single_observation_space = observation_space(self._features, self._settings)
+        self.single_observation_space = observation_space(self._setup.features, self._settings)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        of_one = self._learner.forecast.cost(self._settings.n_total_timesteps)
+        of_one = self._learner.cost(self._settings.n_total_timesteps)
         start_workers_for(of_one * self._settings.n_steps * self.num_envs, self.num_envs)
-        whole = self._settings.n_steps * self._settings.n_total_timesteps
-        default = self._learner.forecast.rows()
-        self._rows = default if whole >= default else self._learner.forecast.rows(size=whole)
+        # For the whole schedule of default hyperparameters, so that no step needs another
+        # program.
+        self._init_options = self._learner.init_options(
+            self._settings.n_steps * self._settings.n_total_timesteps
+        )
         self._schedules: list[Schedule] | None = None
         self._hpo_configs: list[dict[str, Any]] = []
         self._observed: list[dict[str, np.ndarray]] = []
@@ -94,7 +94,7 @@ class AutoRLVectorEnv(VectorEnv):
         """Begins schedules with new learners and default hyperparameters.
 
         Args:
-            seed: Of each learner; a single one is counted up from; the settings' where None.
+            seed: Of each learner; a single one is counted up from; the settings' if None.
             options: There are none.
 
         Returns:
@@ -119,7 +119,8 @@ class AutoRLVectorEnv(VectorEnv):
         Args:
             actions: For each learner a configuration or a mapping of the hyperparameters
                 to change.
-            n_total_timesteps: Environment steps of each learner, instead of the settings'.
+            n_total_timesteps: Budget of each learner in environment steps, instead of the
+                settings'; see :meth:`AutoRLEnv.step`.
 
         Returns:
             ``(obs, objectives, terminated, truncated, info)``: observations and objectives
@@ -134,7 +135,11 @@ class AutoRLVectorEnv(VectorEnv):
         """
         schedules = self._open_schedules()
         hpo_configs = self._changed(actions)
-        population = self._train(schedules, hpo_configs, n_total_timesteps)
+        usual = self._settings.n_total_timesteps
+        budget = positive_whole(
+            "n_total_timesteps", usual if n_total_timesteps is None else n_total_timesteps
+        )
+        population = self._train(schedules, hpo_configs, budget)
         self._hpo_configs = hpo_configs
         by_learner = {member.config_index: member for member in population.members}
         results = [
@@ -142,7 +147,7 @@ class AutoRLVectorEnv(VectorEnv):
             for i, schedule in enumerate(schedules)
         ]
         self._schedules = [
-            schedule.after(result, by_learner[i].parts, self._settings.n_steps)
+            schedule.after(result, by_learner[i].parts, budget, self._settings.n_steps)
             if result
             else schedule
             for i, (schedule, result) in enumerate(zip(schedules, results, strict=True))
@@ -168,7 +173,7 @@ class AutoRLVectorEnv(VectorEnv):
             raise ConfigurationError(
                 "AutoRLVectorEnv writes no checkpoints; leave out 'checkpoint', or use AutoRLEnv."
             )
-        for objective in self._objectives:
+        for objective in self._setup.objectives:
             if objective.meter is not None:
                 raise ConfigurationError(
                     f"'{objective.name}' is measured of a whole process, which here trains many "
@@ -214,36 +219,29 @@ class AutoRLVectorEnv(VectorEnv):
         self,
         schedules: Sequence[Schedule],
         hpo_configs: Sequence[Mapping[str, Any]],
-        n_total_timesteps: int | float | None,
+        budget: int,
     ) -> PopulationResult:
-        settings = self._settings
-        length = settings.n_total_timesteps if n_total_timesteps is None else n_total_timesteps
         parts = {MemberId(i, 0): s.state for i, s in enumerate(schedules) if s.state is not None}
         return train_population(
-            settings.env_spec,
+            self._setup.problem,
             hpo_configs,
             [[schedule.seed] for schedule in schedules],
-            n_total_timesteps=length,
-            n_eval_steps=settings.n_eval_steps,
-            n_eval_episodes=settings.n_eval_episodes,
-            eval_env_spec=settings.eval_env_spec,
-            nas_config=settings.nas_config,
-            options=learner_options(settings, self._features),
-            schedule_timesteps=settings.schedule_timesteps,
+            n_total_timesteps=budget,
+            timesteps_before=[schedule.budget for schedule in schedules],
             members=[MemberId(i, 0) for i, schedule in enumerate(schedules) if not schedule.over],
             state=PopulationState(parts),
-            algorithm=settings.algorithm,
-            # For the whole schedule, as far as the default buffer_size goes, so that no step
-            # needs another program.
-            capacity=self._rows,
+            init_options=self._init_options,
+            # A program for the configurations of one step would be of no use in the next,
+            # which may bring others.
+            share_programs=False,
             keep_state=True,
         )
 
     def _observe(self, results: Sequence[StepResult | None]) -> dict[str, np.ndarray]:
-        """Observations with a first axis of learners; the earlier one where there is no result."""
+        """Observations with a first axis of learners; the earlier one if there is no result."""
         schedules = begun(self._schedules)
         self._observed = [
-            observation(self._features, result, self._settings, schedules[i].config_step)
+            observation(self._setup.features, result, self._settings, schedules[i].config_step)
             if result
             else self._observed[i]
             for i, result in enumerate(results)
@@ -251,11 +249,11 @@ class AutoRLVectorEnv(VectorEnv):
         return {name: np.stack([o[name] for o in self._observed]) for name in self._observed[0]}
 
     def _judge(self, results: Sequence[StepResult | None]) -> dict[str, np.ndarray]:
-        """Objectives with a first axis of learners; NaN where there is no result."""
+        """Objectives with a first axis of learners; NaN if there is no result."""
         direction = self._settings.optimize_objectives
         nothing = dict.fromkeys(self._settings.objectives, np.nan)
         values = [
-            objective_values(self._objectives, result, direction) if result else nothing
+            objective_values(self._setup.objectives, result, direction) if result else nothing
             for result in results
         ]
         return {name: np.array([v[name] for v in values]) for name in nothing}

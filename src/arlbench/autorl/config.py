@@ -1,17 +1,92 @@
-"""The settings of an AutoRLEnv."""
+"""The settings of an AutoRLEnv, each declared with its check."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
 from arlbench.core.checks import known_names, positive_whole, seed_in_range
-from arlbench.core.environments import EnvSpec
+from arlbench.core.environments import EnvSpec, evaluation_spec
+from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 
 _DIRECTIONS = ("upper", "lower")
+
+# Returns a value as the setting of this name holds it, or raises a ConfigurationError.
+_Check = Callable[[str, Any], Any]
+
+
+def _setting(check: _Check, default: Any) -> Any:
+    """A field and the check of its values."""
+    metadata = {"check": check}
+    if callable(default):
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _seed(_: str, value: Any) -> int:
+    return seed_in_range(value)
+
+
+def _positive_or_none(name: str, value: Any) -> int | None:
+    return None if value is None else positive_whole(name, value)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, not {value!r}.")
+    return value
+
+
+def _text(name: str, value: Any) -> str:
+    value = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{name} must be a name, not {value!r}.")
+    return value
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+        raise ConfigurationError(f"{name} must be a list of names, not {value!r}.")
+    if len(set(value)) < len(value):
+        raise ConfigurationError(f"{name} names something twice: {', '.join(value)}.")
+    return tuple(value)
+
+
+def _at_least_one_name(name: str, value: Any) -> tuple[str, ...]:
+    names = _names(name, value)
+    if not names:
+        raise ConfigurationError(f"{name} is empty; give at least one.")
+    return names
+
+
+def _mapping(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{name} must be a mapping, not {value!r}.")
+    return dict(value)
+
+
+def _direction(name: str, value: Any) -> str:
+    if value not in _DIRECTIONS:
+        raise ConfigurationError(f"{name} must be 'upper' or 'lower', not {value!r}.")
+    return str(value)
+
+
+def _wrappers(name: str, value: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """Pairs of a name and its settings; what those are, the environment's spec checks."""
+    if not isinstance(value, list | tuple):
+        raise ConfigurationError(f"{name} must be a list of pairs, not {value!r}.")
+    for entry in value:
+        is_pair = isinstance(entry, list | tuple) and len(entry) == len(("name", "settings"))
+        if not is_pair or not isinstance(entry[0], str) or not isinstance(entry[1], Mapping):
+            raise ConfigurationError(
+                f"{name} must be a list of pairs of a name and its settings, such as "
+                f"['frame_stack', {{'n_frames': 4}}]; {entry!r} is not one."
+            )
+    return tuple((wrapper, dict(settings)) for wrapper, settings in value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +110,7 @@ class AutoRLConfig:
         objectives: What a step returns, by name; see :mod:`arlbench.autorl.objectives`.
         optimize_objectives: Whether all of them are to be maximised, ``"upper"``, or
             minimised, ``"lower"``.
-        state_features: What a step tells of the learner beside its place in the
+        state_features: What a step tells of the learner besides its place in the
             schedule; see :mod:`arlbench.autorl.state_features`.
         n_steps: Configurations in a schedule.
         n_total_timesteps: Environment steps of *each* step of the schedule.
@@ -49,50 +124,35 @@ class AutoRLConfig:
             innermost; evaluations leave out those that are for training only.
     """
 
-    seed: int = 42
-    env_framework: str = "gymnax"
-    env_name: str = "CartPole-v1"
-    env_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    eval_env_kwargs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    n_envs: int = 10
-    algorithm: str = "dqn"
-    cnn_policy: bool = False
-    deterministic_eval: bool = True
-    nas_config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    checkpoint: tuple[str, ...] = ()
-    checkpoint_name: str = "default_checkpoint"
-    checkpoint_dir: str = "/tmp"
-    objectives: tuple[str, ...] = ("reward_mean",)
-    optimize_objectives: Literal["upper", "lower"] = "upper"
-    state_features: tuple[str, ...] = ()
-    n_steps: int = 10
-    n_total_timesteps: int = 100_000
-    n_eval_steps: int = 100
-    n_eval_episodes: int = 10
-    schedule_timesteps: int | None = None
-    wrappers: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    seed: int = _setting(_seed, 42)
+    env_framework: str = _setting(_text, "gymnax")
+    env_name: str = _setting(_text, "CartPole-v1")
+    env_kwargs: Mapping[str, Any] = _setting(_mapping, dict)
+    eval_env_kwargs: Mapping[str, Any] = _setting(_mapping, dict)
+    n_envs: int = _setting(positive_whole, 10)
+    algorithm: str = _setting(_text, DEFAULT_ALGORITHM)
+    cnn_policy: bool = _setting(_flag, False)
+    deterministic_eval: bool = _setting(_flag, True)
+    nas_config: Mapping[str, Any] = _setting(_mapping, dict)
+    checkpoint: tuple[str, ...] = _setting(_names, ())
+    checkpoint_name: str = _setting(_text, "default_checkpoint")
+    checkpoint_dir: str = _setting(_text, "/tmp")
+    objectives: tuple[str, ...] = _setting(_at_least_one_name, ("reward_mean",))
+    optimize_objectives: Literal["upper", "lower"] = _setting(_direction, "upper")
+    state_features: tuple[str, ...] = _setting(_names, ())
+    n_steps: int = _setting(positive_whole, 10)
+    n_total_timesteps: int = _setting(positive_whole, 100_000)
+    n_eval_steps: int = _setting(positive_whole, 100)
+    n_eval_episodes: int = _setting(positive_whole, 10)
+    schedule_timesteps: int | None = _setting(_positive_or_none, None)
+    wrappers: tuple[tuple[str, Mapping[str, Any]], ...] = _setting(_wrappers, ())
 
     def __post_init__(self) -> None:
-        checked = {
-            "seed": seed_in_range(self.seed),
-            **{name: positive_whole(name, getattr(self, name)) for name in _POSITIVE},
-            **{name: _flag(name, getattr(self, name)) for name in _FLAGS},
-            **{name: _text(name, getattr(self, name)) for name in _TEXTS},
-            **{name: _names(name, getattr(self, name)) for name in _LISTS},
-            **{name: _mapping(name, getattr(self, name)) for name in _MAPPINGS},
-        }
-        if self.schedule_timesteps is not None:
-            checked["schedule_timesteps"] = positive_whole(
-                "schedule_timesteps", self.schedule_timesteps
-            )
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
-        if self.optimize_objectives not in _DIRECTIONS:
-            raise ConfigurationError(
-                f"optimize_objectives must be 'upper' or 'lower', not {self.optimize_objectives!r}."
-            )
-        if not self.objectives:
-            raise ConfigurationError("objectives is empty; give at least one.")
+        for field in dataclasses.fields(self):
+            if "check" not in field.metadata:
+                raise TypeError(f"The setting {field.name} has no check; declare it as others are.")
+            value = field.metadata["check"](field.name, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
 
     @classmethod
     def of(cls, given: Mapping[str, Any] | AutoRLConfig | None) -> AutoRLConfig:
@@ -119,7 +179,40 @@ class AutoRLConfig:
     @property
     def eval_env_spec(self) -> EnvSpec:
         """Where it is evaluated."""
-        return self._spec(self.eval_env_kwargs).for_evaluation()
+        return evaluation_spec(self._spec(self.eval_env_kwargs))
+
+    @property
+    def problem(self) -> Problem:
+        """What each step trains; the hyperparameters are those of its action.
+
+        Raises:
+            ConfigurationError: If there is no such algorithm, if it lacks what a setting
+                asks for, or if an architecture choice is impossible.
+        """
+        problem = Problem(
+            self.env_spec,
+            self.eval_env_spec,
+            algorithm=self.algorithm,
+            nas_config=self.nas_config,
+            n_total_timesteps=self.n_total_timesteps,
+            n_eval_steps=self.n_eval_steps,
+            n_eval_episodes=self.n_eval_episodes,
+            schedule_timesteps=self.schedule_timesteps,
+        )
+        return problem.replace(options=self._options(problem.algorithm_class.option_names()))
+
+    def _options(self, known: Sequence[str]) -> dict[str, Any]:
+        """Options of the algorithm that settings of the same name ask for."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        # That observations are images, the environment's spec passes on.
+        for name in ("cnn_policy", "deterministic_eval"):
+            value = getattr(self, name)
+            if value != defaults[name] and name not in known:
+                raise ConfigurationError(
+                    f"{self.algorithm} has no option {name}, so it cannot be {value}; leave it out."
+                )
+        wanted = {"deterministic_eval": self.deterministic_eval}
+        return {name: value for name, value in wanted.items() if name in known}
 
     def _spec(self, env_kwargs: Mapping[str, Any]) -> EnvSpec:
         return EnvSpec(
@@ -132,13 +225,6 @@ class AutoRLConfig:
         )
 
 
-_POSITIVE = ("n_envs", "n_steps", "n_total_timesteps", "n_eval_steps", "n_eval_episodes")
-_FLAGS = ("cnn_policy", "deterministic_eval")
-_TEXTS = ("env_framework", "env_name", "algorithm", "checkpoint_name", "checkpoint_dir")
-_LISTS = ("checkpoint", "objectives", "state_features")
-_MAPPINGS = ("env_kwargs", "eval_env_kwargs", "nas_config")
-
-
 def _plain(value: Any) -> Any:
     """Containers of other libraries as dicts and lists."""
     if isinstance(value, Mapping):
@@ -146,30 +232,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return [_plain(part) for part in value]
     return value
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False, not {value!r}.")
-    return value
-
-
-def _text(name: str, value: Any) -> str:
-    value = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if not isinstance(value, str) or not value:
-        raise ConfigurationError(f"{name} must be a name, not {value!r}.")
-    return value
-
-
-def _names(name: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
-        raise ConfigurationError(f"{name} must be a list of names, not {value!r}.")
-    if len(set(value)) < len(value):
-        raise ConfigurationError(f"{name} names something twice: {', '.join(value)}.")
-    return tuple(value)
-
-
-def _mapping(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigurationError(f"{name} must be a mapping, not {value!r}.")
-    return dict(value)

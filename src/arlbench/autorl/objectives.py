@@ -18,6 +18,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from arlbench.autorl.registering import blamed_on, same_function
 from arlbench.autorl.step_result import StepResult
 from arlbench.core.checks import known_names
@@ -25,7 +27,7 @@ from arlbench.errors import ConfigurationError, MissingExtraError
 
 Value = Callable[[StepResult], float]
 
-#: Made anew for each step and entered around its training; what it yields is called
+#: Made again for each step and entered around its training; what it yields is called
 #: afterwards for the number that ``StepResult.measured`` then holds.
 Meter = Callable[[], contextlib.AbstractContextManager[Callable[[], float]]]
 
@@ -38,7 +40,7 @@ class Objective:
         name: What it is called.
         value: Its value for a step.
         maximise: Whether more of it is better.
-        meter: Measures during the training, where the result alone does not tell.
+        meter: Measures during the training, if the result alone does not tell.
         package: A package that it needs.
         extra: This package's extra that installs it.
     """
@@ -62,7 +64,7 @@ def register_objective(
     Args:
         name: What it is called.
         maximise: Whether more of it is better. ``optimize_objectives`` turns its sign
-            where that is wanted otherwise.
+            if the other direction is wanted.
         **further: Other fields of :class:`Objective`.
 
     Raises:
@@ -127,9 +129,13 @@ def reward_std(result: StepResult) -> float:
 def reward_auc(result: StepResult) -> float:
     """Area under the learning curve of the step, divided by the step's length.
 
-    Each evaluation stands for the interval before it; all intervals are equally long.
+    Each evaluation stands for the interval before it. A step that had no training of its
+    own, because earlier ones had used up its budget, has the mean of its evaluations.
     """
-    return float(result.curve.mean())
+    intervals = np.diff(result.timesteps, prepend=0)
+    if (intervals == intervals[0]).all():
+        return float(result.curve.mean())
+    return float(np.average(result.curve, weights=intervals))
 
 
 @register_objective("runtime", maximise=False)
@@ -165,6 +171,6 @@ def emissions(result: StepResult) -> float:
     """Kilograms of CO2 equivalents of the training, by codecarbon.
 
     Electricity is taken to come from the country in ``CODECARBON_COUNTRY_ISO_CODE``, such
-    as ``FRA``; Germany where it is not set.
+    as ``FRA``; Germany if it is not set.
     """
     return result.measured["emissions"]

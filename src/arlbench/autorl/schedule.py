@@ -17,6 +17,8 @@ class Schedule:
         seed: What the run's random key is made of.
         config_step: Steps done.
         timesteps: Environment steps done.
+        budget: The sum of the budgets of the steps so far. Steps end with whole
+            iterations, so what was done may be more; the next step has less then.
         last_returns: Mean return of the last evaluation of each step, ``[config_step]``.
         state: The learner's state; None before the first step.
         over: Why no further step can follow; empty while one can.
@@ -25,21 +27,23 @@ class Schedule:
     seed: int
     config_step: int = 0
     timesteps: int = 0
+    budget: int = 0
     last_returns: tuple[float, ...] = ()
     state: Any = None
     over: str = ""
 
     def require_open(self) -> None:
-        """Raises where no further step can follow."""
+        """Raises if no further step can follow."""
         if self.over:
             raise ConfigurationError(f"{self.over}; call reset() first.")
 
-    def after(self, result: StepResult, state: Any, n_steps: int) -> Schedule:
+    def after(self, result: StepResult, state: Any, budget: int, n_steps: int) -> Schedule:
         """Where it stands one step later.
 
         Args:
             result: Of the step. One that diverged ends the schedule, without its remains.
             state: The learner's state.
+            budget: The environment steps that the step was given.
             n_steps: Steps of the whole schedule.
         """
         config_step, over = self.config_step + 1, ""
@@ -48,7 +52,15 @@ class Schedule:
         elif config_step >= n_steps:
             over = f"All {n_steps} steps of this schedule are done"
         returns = (*self.last_returns, float(result.curve[-1]))
-        return Schedule(self.seed, config_step, result.ended_at, returns, state, over)
+        return Schedule(
+            seed=self.seed,
+            config_step=config_step,
+            timesteps=result.ended_at,
+            budget=self.budget + budget,
+            last_returns=returns,
+            state=state,
+            over=over,
+        )
 
 
 Begun = TypeVar("Begun")

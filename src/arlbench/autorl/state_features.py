@@ -36,7 +36,7 @@ class StateFeature:
         shape: Its shape, or how that follows from the settings.
         low: Its lower bound.
         high: Its upper bound.
-        statistics: Whether it needs ``StepResult.statistics``.
+        statistics: Whether it needs ``StepResult.statistics``, or which of them it needs.
     """
 
     name: str
@@ -44,7 +44,12 @@ class StateFeature:
     shape: Shape | Callable[[AutoRLConfig], Shape] = ()
     low: float = -np.inf
     high: float = np.inf
-    statistics: bool = False
+    statistics: bool | tuple[str, ...] = False
+
+    @property
+    def statistics_needed(self) -> tuple[str, ...]:
+        """The statistics that it is known to need."""
+        return () if isinstance(self.statistics, bool) else tuple(self.statistics)
 
     def space(self, config: AutoRLConfig) -> spaces.Box:
         """Where its values lie."""
@@ -122,26 +127,26 @@ def observation(
     return {STEPS: steps, **{f.name: f.of(result, config) for f in features}}
 
 
-@register_state_feature("grad_info", shape=(2,), low=0.0, statistics=True)
+@register_state_feature("grad_info", shape=(2,), low=0.0, statistics=("grad_norm", "grad_variance"))
 def grad_info(result: StepResult) -> list[float]:
     """Means over the step's updates of the gradient's norm and of its entries' variance."""
     statistics = result.statistics
     return [statistics["grad_norm"].mean, statistics["grad_variance"].mean]
 
 
-@register_state_feature("loss_info", shape=(2,), statistics=True)
+@register_state_feature("loss_info", shape=(2,), statistics=("loss",))
 def loss_info(result: StepResult) -> list[float]:
     """Mean and standard deviation over the step's updates of the loss."""
     return list(result.statistics["loss"])
 
 
-@register_state_feature("td_error_info", shape=(2,), low=0.0, statistics=True)
+@register_state_feature("td_error_info", shape=(2,), low=0.0, statistics=("td_error",))
 def td_error_info(result: StepResult) -> list[float]:
     """The same of the batch's mean absolute TD error."""
     return list(result.statistics["td_error"])
 
 
-@register_state_feature("q_value_info", shape=(2,), statistics=True)
+@register_state_feature("q_value_info", shape=(2,), statistics=("q_value",))
 def q_value_info(result: StepResult) -> list[float]:
     """The same of the batch's mean value of the actions taken."""
     return list(result.statistics["q_value"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from arlbench.core.algorithms.algorithm import UpdateStatistic
+from arlbench.core.algorithms.harness.progress import UpdateStatistic
 
 
 class StepResult(NamedTuple):
@@ -18,15 +18,15 @@ class StepResult(NamedTuple):
         returns: Undiscounted returns, float32 ``[n_eval_steps, n_eval_episodes]``; NaN
             for evaluations that were not reached because learning diverged.
         timesteps: Environment steps of the step at each evaluation, int64
-            ``[n_eval_steps]``.
+            ``[n_eval_steps]``; all 0 if earlier steps had used up its budget.
         began_at: Environment steps of the run before the step.
         train_seconds: Time of the training and its evaluations, compilation apart.
         compile_seconds: Time spent on compilation.
-        statistics: Of the step's updates, by name; empty where no feature needs them.
+        statistics: Of the step's updates, by name; empty if no feature needs them.
         measured: What objectives' meters read, by the objective's name.
         earlier: Mean return of the last evaluation of each step before, ``[config_step]``.
         diverged_at: Environment steps of the step after which learning was found to be
-            non-finite; None where it was not.
+            non-finite; None if it was not.
     """
 
     returns: np.ndarray
@@ -49,13 +49,6 @@ class StepResult(NamedTuple):
     def curve(self) -> np.ndarray:
         """Mean return of each evaluation, ``[n_eval_steps]``."""
         return self.returns.mean(axis=1)
-
-    @classmethod
-    def of(cls, returns: np.ndarray, n_eval_steps: int, **further: Any) -> StepResult:
-        """A result, with NaN for the evaluations that are missing from ``returns``."""
-        whole = np.full((n_eval_steps, returns.shape[1]), np.nan, np.float32)
-        whole[: len(returns)] = returns
-        return cls(returns=whole, **further)
 
     def frame(self) -> pd.DataFrame:
         """The learning curve: ``steps`` of this step and mean ``returns``, a row an evaluation."""

@@ -44,13 +44,13 @@ def parse_env_kwargs(text: str) -> dict[str, Any]:
     """Settings of the environment from a JSON object.
 
     Raises:
-        ConfigurationError: If it is none.
+        ConfigurationError: If it is not one.
     """
     try:
         settings = json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigurationError(
-            f"--env-kwargs is no JSON ({error.msg}); write it like '{{\"size\": 5}}'."
+            f"--env-kwargs is not JSON ({error.msg}); write it like '{{\"size\": 5}}'."
         ) from None
     if not isinstance(settings, dict):
         raise ConfigurationError(
@@ -58,6 +58,14 @@ def parse_env_kwargs(text: str) -> dict[str, Any]:
         )
     return settings
 
+
+#: What learns.
+ALGORITHM = typer.Option(
+    None,
+    metavar="NAME",
+    help="What learns, if it is not the default: a name, or MODULE:CLASS for one of your own.",
+    show_default=False,
+)
 
 #: The library of an environment.
 FRAMEWORK = typer.Option(
@@ -110,12 +118,12 @@ def _parse_wrapper(text: str) -> tuple[str, dict[str, Any]]:
     return name, settings
 
 
-def refuse_beside_resume(context: typer.Context, allowed: Collection[str]) -> None:
-    """Raises where a resumed run is given settings that were decided when it began."""
+def refuse_with_resume(context: typer.Context, allowed: Collection[str]) -> None:
+    """Raises if a resumed run is given settings that were decided when it began."""
     given = [name for name in context.params if name not in allowed and _was_given(context, name)]
     if given:
         raise ConfigurationError(
-            f"--resume goes on with the settings that the run began with, so {given[0]!r} cannot "
+            f"--resume continues with the settings that the run began with, so {given[0]!r} cannot "
             "be given; begin a new run to change it."
         )
 

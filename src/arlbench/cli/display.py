@@ -4,45 +4,51 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from arlbench.core.algorithms.dqn import DQN, networks
 from arlbench.report.statistics import mean_interval
-from arlbench.runs.run import RunProgress, RunResult, final_returns
-from arlbench.runs.settings import RunSettings
+
+if TYPE_CHECKING:
+    from arlbench.experiments.run import RunResult
+    from arlbench.experiments.run_folder import RunFolder
+    from arlbench.experiments.training import ExperimentProgress
+    from arlbench.population.members import MemberProgress
 
 _console = Console(stderr=True, highlight=False)
 
 #: Times a second that the progress bar is drawn.
 _REFRESH = 4
 
+# Of the time that seeds took one by one, what they take together if they train side by side.
+_TOGETHER = 0.9
 
-def header(settings: RunSettings, folder: Path) -> None:
+
+def header(run: RunFolder) -> None:
     """What is about to be trained, and what differs from the defaults."""
-    seeds = settings.seeds
+    problem, seeds = run.settings.problem, run.settings.seeds
     span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}-{seeds[-1]}"
     _console.print(
-        f"[bold]DQN[/] on [bold]{settings.env_spec.name}[/] ({settings.env_spec.framework}), "
-        f"{settings.n_total_timesteps:,} steps, {settings.env_spec.n_envs} environments, {span}"
+        f"[bold]{problem.algorithm_class.title}[/] on [bold]{problem.env_spec.name}[/] "
+        f"({problem.env_spec.framework}), {problem.n_total_timesteps:,} steps, "
+        f"{problem.env_spec.n_envs} environments, {span}"
     )
-    defaults = {**DQN.get_hpo_config_space(), **DQN.get_nas_config_space()}
     changed = {
         name: value
-        for name, value in {**settings.hpo_config, **settings.nas_config}.items()
-        if value != defaults[name].default_value
+        for name, value in run.experiment.configs[0].items()
+        if value != problem.declarations[name].default
     }
     if changed:
         words = " ".join(f"{name}={value}" for name, value in changed.items())
-        _console.print(f"[dim]beside the defaults: {words}[/]")
-    network = networks.describe(settings.make_algorithm().structure.agent.network)
-    _console.print(f"[dim]network: {network}[/]", soft_wrap=True)
-    _console.print(f"[dim]folder: {folder}[/]")
+        _console.print(f"[dim]other than the defaults: {words}[/]")
+    _console.print(f"[dim]network: {run.algorithm.describe_agent()}[/]", soft_wrap=True)
+    _console.print(f"[dim]folder: {run.path}[/]")
 
 
 def bar_of_training(shown: bool) -> Progress:
@@ -60,30 +66,87 @@ def bar_of_training(shown: bool) -> Progress:
 
 
 @contextlib.contextmanager
-def progress_bar(settings: RunSettings, shown: bool) -> Iterator[Callable[[RunProgress], None]]:
-    """A live bar over all seeds; yields the function that moves it."""
-    progress = bar_of_training(shown)
-    n_seeds = len(settings.seeds)
-    task = progress.add_task("compiling", total=None, speed="", latest="")
-    speed = Speed()
+def progress_bar(
+    seeds: Sequence[int], shown: bool
+) -> Iterator[Callable[[ExperimentProgress], None]]:
+    """A live bar over all seeds, or one for each while they train side by side.
 
-    def show(run: RunProgress) -> None:
-        training = run.training
-        done = run.seed_index * training.total_timesteps + training.timesteps
-        latest = ""
-        if len(training.eval_rewards):
-            latest = f"return {training.eval_rewards[-1].mean():.1f}"
-        progress.update(
-            task,
-            total=n_seeds * training.total_timesteps,
-            completed=done,
-            description=f"seed {settings.seeds[run.seed_index]} ({run.seed_index + 1}/{n_seeds})",
-            speed=speed.text(done),
-            latest=latest,
+    Yields the function that moves it.
+    """
+    progress = bar_of_training(shown)
+    bars = SeedBars(seeds, progress)
+    with progress:
+        yield bars.show
+
+
+class SeedBars:
+    """One bar for the run while its seeds train one after another, then one for each.
+
+    Args:
+        seeds: Those of the run.
+        progress: Where the bars are drawn.
+    """
+
+    def __init__(self, seeds: Sequence[int], progress: Progress) -> None:
+        self._seeds = seeds
+        self._progress = progress
+        self._of_run = self._add("compiling", visible=True)
+        self._of_seed: dict[int, TaskID] = {}
+        self._speeds: dict[TaskID, Speed] = {}
+
+    def show(self, experiment: ExperimentProgress) -> None:
+        """Moves the bars."""
+        members = {m.seed_index: p for m, p in experiment.population.members.items()}
+        under_way = [i for i, p in members.items() if p.timesteps < p.total_timesteps]
+        if self._of_seed or len(under_way) > 1:
+            self._show_each(members)
+        elif members:
+            self._show_one(experiment, members, under_way[0] if under_way else max(members))
+
+    def _show_one(
+        self, experiment: ExperimentProgress, members: dict[int, MemberProgress], index: int
+    ) -> None:
+        ended_before = experiment.members_total - experiment.population.members_total
+        total = members[index].total_timesteps
+        self._update(
+            self._of_run,
+            f"seed {self._seeds[index]} ({index + 1}/{len(self._seeds)})",
+            ended_before * total + experiment.population.timesteps,
+            len(self._seeds) * total,
+            members[index],
         )
 
-    with progress:
-        yield show
+    def _show_each(self, members: dict[int, MemberProgress]) -> None:
+        self._progress.update(self._of_run, visible=False)
+        for index in sorted(members):
+            if index not in self._of_seed:
+                self._of_seed[index] = self._add("", visible=True)
+            of_seed = members[index]
+            self._update(
+                self._of_seed[index],
+                f"seed {self._seeds[index]} ({index + 1}/{len(self._seeds)})",
+                of_seed.timesteps,
+                of_seed.total_timesteps,
+                of_seed,
+            )
+
+    def _add(self, description: str, visible: bool) -> TaskID:
+        return self._progress.add_task(
+            description, total=None, visible=visible, speed="", latest=""
+        )
+
+    def _update(
+        self, task: TaskID, description: str, done: int, total: int, latest: MemberProgress
+    ) -> None:
+        returns = latest.eval_rewards
+        self._progress.update(
+            task,
+            description=description,
+            completed=done,
+            total=total,
+            speed=self._speeds.setdefault(task, Speed()).text(done),
+            latest=f"return {returns[-1].mean():.1f}" if len(returns) else "",
+        )
 
 
 class Speed:
@@ -102,22 +165,25 @@ class Speed:
 
 def closing_table(result: RunResult, start_up: float, folder: Path) -> None:
     """Return over seeds, and where the time went."""
+    training, compiling = result.seconds
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column()
     table.add_row("final return", _return_text(result))
     table.add_row("start-up", f"{start_up:.1f} s")
-    table.add_row("compilation", f"{result.elapsed.compiling:.1f} s")
-    per_second = result.timesteps / max(result.elapsed.training, 1e-9)
-    table.add_row(
-        "training", f"{result.elapsed.training:.1f} s ({per_second:,.0f} steps/s with evaluations)"
-    )
+    table.add_row("compilation", f"{compiling:.1f} s")
+    per_second = result.timesteps / max(training, 1e-9)
+    table.add_row("training", f"{training:.1f} s ({per_second:,.0f} steps/s with evaluations)")
+    if result.wall_seconds < _TOGETHER * sum(result.seconds_now):
+        table.add_row(
+            "together", f"{result.wall_seconds:.1f} s by the clock, both being added up over seeds"
+        )
     table.add_row("saved in", str(folder))
     _console.print(table)
 
 
 def _return_text(result: RunResult) -> str:
-    final = np.array(list(final_returns(result).values()))
+    final = np.array(list(result.final_returns.values()))
     if not len(final):
         return "none yet"
     mean, low, high = mean_interval(final)
@@ -127,8 +193,8 @@ def _return_text(result: RunResult) -> str:
 
 
 def interrupted(folder: Path) -> None:
-    """Says that the run was stopped, and how it goes on."""
-    _console.print(f"stopped; go on with: arlbench train --resume {folder}", soft_wrap=True)
+    """Says that the run was stopped, and how it continues."""
+    _console.print(f"stopped; continue with: arlbench train --resume {folder}", soft_wrap=True)
 
 
 def notice(sentence: str) -> None:

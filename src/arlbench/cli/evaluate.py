@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 if TYPE_CHECKING:
-    from arlbench.core.algorithms.evaluation import EpisodeOutcomes
+    from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes
+    from arlbench.experiments.agents import StoredAgents
     from arlbench.report.statistics import MeanInterval
-    from arlbench.runs.agents import StoredAgents
 
 
 class _Asked(NamedTuple):
@@ -58,7 +58,7 @@ def evaluate(
     asked = _checked(episodes, seed, epsilon)
 
     from arlbench.cli import display
-    from arlbench.runs.agents import find_agents
+    from arlbench.experiments.agents import find_agents
 
     stored = find_agents(run, run_seed)
     if not as_json:
@@ -74,13 +74,13 @@ def evaluate(
 
 
 def _checked(episodes: int, seed: int, epsilon: float) -> _Asked:
-    from arlbench.core.algorithms.dqn.hyperparameters import check_probability
+    from arlbench.core.algorithms.declarations import probability
     from arlbench.core.checks import positive_whole, seed_in_range
 
     return _Asked(
         positive_whole("episodes", episodes),
         seed_in_range(seed),
-        check_probability("epsilon", epsilon),
+        probability("epsilon", epsilon),
     )
 
 
@@ -90,8 +90,8 @@ def _play(stored: StoredAgents, asked: _Asked) -> list[EpisodeOutcomes]:
     import numpy as np
 
     from arlbench.cli.stopping import StoppableWork
-    from arlbench.runs.agents import load_agent
-    from arlbench.runs.playing import make_player
+    from arlbench.experiments.agents import load_agent
+    from arlbench.experiments.playing import make_player
 
     algorithm = stored.make_algorithm(epsilon=asked.epsilon)
     # All of them before the first plays: a file may be damaged.
@@ -109,7 +109,7 @@ def _play(stored: StoredAgents, asked: _Asked) -> list[EpisodeOutcomes]:
 
 
 def _rows(stored: StoredAgents, outcomes: list[EpisodeOutcomes]) -> list[Row]:
-    """One for each agent, and one for all where there are several."""
+    """One for each agent, and one for all if there are several."""
     import jax
     import numpy as np
 
@@ -181,8 +181,8 @@ def _explanation(rows: list[Row]) -> str:
 
 
 def _cap_note(rows: list[Row]) -> str:
-    """A sentence about episodes that would not end; empty where all did."""
-    from arlbench.core.algorithms.evaluation import EPISODE_STEP_CAP
+    """A sentence about episodes that would not end; empty if all did."""
+    from arlbench.core.algorithms.harness.evaluation import EPISODE_STEP_CAP
 
     n_cut = int((rows[-1].outcomes.lengths >= EPISODE_STEP_CAP).sum())
     return f"{n_cut} episodes were cut off after {EPISODE_STEP_CAP:,} steps." if n_cut else ""

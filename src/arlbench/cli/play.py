@@ -11,9 +11,9 @@ import typer
 from arlbench.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from arlbench.experiments.agents import StoredAgents
+    from arlbench.experiments.playing import WatchedEpisode
     from arlbench.report.film import Reel
-    from arlbench.runs.agents import StoredAgents
-    from arlbench.runs.playing import WatchedEpisode
 
 # A GIF counts in hundredths of a second, and no viewer shows a frame for only one of them.
 _MAX_FPS = 50
@@ -47,14 +47,14 @@ def play(
         None, help="Frames per second; by default slower for short episodes.", show_default=False
     ),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
-    as_json: bool = typer.Option(False, "--json", help="Print what came of it as JSON only."),
+    as_json: bool = typer.Option(False, "--json", help="Print the results as JSON only."),
 ) -> None:
     """Watch a trained agent: arlbench play runs/CartPole-v1-001 --episodes 3"""
     asked = _checked(episodes, max_steps, seed, fps, talkative=not (quiet or as_json))
 
     from arlbench.cli import display
+    from arlbench.experiments.agents import find_agents
     from arlbench.report import film
-    from arlbench.runs.agents import find_agents
 
     stored = find_agents(run, run_seed)
     chosen = film.choose_format(film_format, out)
@@ -92,9 +92,9 @@ def _watch(stored: StoredAgents, asked: _Asked) -> tuple[Reel, list[WatchedEpiso
     """Plays and draws the episodes of the first agent."""
     from rich.console import Console
 
+    from arlbench.experiments.agents import load_agent
+    from arlbench.experiments.playing import watch
     from arlbench.report.film import Reel
-    from arlbench.runs.agents import load_agent
-    from arlbench.runs.playing import watch
 
     algorithm = stored.make_algorithm(n_envs=1)
     runner_state = load_agent(algorithm, stored.agents[0])

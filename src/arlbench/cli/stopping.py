@@ -44,7 +44,7 @@ class StoppableWork(Generic[Result]):
         self._thread.start()
 
     def finish(self) -> Result | None:
-        """Waits for the result; None where the work did not stop in time.
+        """Waits for the result; None if the work did not stop in time.
 
         Raises:
             BaseException: What the work raised.

@@ -1,4 +1,4 @@
-"""``arlbench sweep``: train many configurations and keep what came of each."""
+"""``arlbench sweep``: train many configurations and keep the results of each."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import typer
 
 from arlbench.cli.arguments import (
+    ALGORITHM,
     FRAMEWORK,
     WRAP,
     network_option,
@@ -20,14 +21,17 @@ from arlbench.cli.arguments import (
     parse_wrappers,
     split_words,
 )
-from arlbench.errors import ConfigurationError, SweepStoreError
+from arlbench.errors import ConfigurationError, StorageError
+from arlbench.experiments.tuners import DEFAULT_TUNER, tuner_names
 
 if TYPE_CHECKING:
     from arlbench.cli.stopping import StoppableWork
+    from arlbench.core.problem import Problem
+    from arlbench.experiments.experiment import Experiment
+    from arlbench.experiments.folder import SweepFolder
+    from arlbench.experiments.training import ExperimentOutcome
+    from arlbench.experiments.tuner import Trial
     from arlbench.report.sweep_results import SweepResults
-    from arlbench.sweeps.design import SweepDesign
-    from arlbench.sweeps.store import SweepStore
-    from arlbench.sweeps.sweep import SweepOutcome
 
 DEFAULT_ENV = "CartPole-v1"
 
@@ -46,7 +50,7 @@ class _Chosen(NamedTuple):
 class _Job(NamedTuple):
     """What is to be trained, and how to talk about it."""
 
-    store: SweepStore
+    storage: SweepFolder
     memory_limit: float
     quiet: bool
     as_json: bool
@@ -62,7 +66,7 @@ def sweep(
         metavar="[ENV] [KEY=VALUE ...]",
         help="An environment, and where to search: KEY=VALUE, KEY=LOW..HIGH or KEY=a,b,c.",
     ),
-    sampler: str = typer.Option("sobol", help="sobol, random, grid or file."),
+    sampler: str = typer.Option(DEFAULT_TUNER, help=f"One of {', '.join(tuner_names())}."),
     file: Path = typer.Option(None, help="Configurations: YAML, JSON or CSV, for sampler file."),
     n_configs: int = typer.Option(
         None, help="How many configurations: 64, or all of the file.", show_default=False
@@ -74,12 +78,13 @@ def sweep(
     n_envs: int = typer.Option(8, help="Environments that step together."),
     evaluations: int = typer.Option(10, help="Evaluations of each training."),
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
+    algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(False),
     out: Path = typer.Option(
-        None, help="The sweep's folder; the same sweep in it goes on. By default a new one."
+        None, help="The sweep's folder; a sweep in it is continued. By default a new one."
     ),
     memory_limit: float = typer.Option(4.0, help="Refuse trainings that would take more, in GiB."),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
@@ -91,6 +96,7 @@ def sweep(
         "n_total_timesteps": timesteps,
         "n_eval_steps": evaluations,
         "n_eval_episodes": eval_episodes,
+        **({"algorithm": algorithm} if algorithm else {}),
     }
     env_name, ranges = split_words(words or [], DEFAULT_ENV, parse=str)
     env = {
@@ -102,13 +108,13 @@ def sweep(
         "wrappers": parse_wrappers(wrap or []),
     }
     _start_workers()
-    design, note = _design(chosen, ranges, env, (seed, seeds), settings)
+    experiment, note = _experiment(chosen, ranges, env, (seed, seeds), settings)
     if note and not quiet:
         from arlbench.cli import display
 
         display.notice(note)
-    with _open(design, out, memory_limit) as store:
-        _run(_Job(store, memory_limit, quiet, as_json))
+    with _open(experiment, out, memory_limit) as storage:
+        _run(_Job(storage, memory_limit, quiet, as_json))
 
 
 def _start_workers() -> None:
@@ -118,108 +124,108 @@ def _start_workers() -> None:
     use_cores()
 
 
-def _design(
+def _experiment(
     chosen: _Chosen,
     words: dict[str, str],
     env: dict[str, Any],
     seeds: tuple[int, int],
     settings: dict[str, Any],
-) -> tuple[SweepDesign, str]:
+) -> tuple[Experiment, str]:
     """What to train, and a sentence about what was left out of it."""
     from arlbench.core.environments import EnvSpec, find_framework
-    from arlbench.sweeps.design import SweepDesign, seed_range
+    from arlbench.core.problem import Problem
+    from arlbench.experiments.experiment import Experiment, seed_range
 
     env = {**env, "framework": env["framework"] or find_framework(env["name"])}
-    configs, note = _configs(chosen, words)
+    problem = Problem(EnvSpec(**env), **settings)
+    trials, note = _trials(chosen, words, problem)
     origin = {
         "sampler": chosen.sampler,
         "sampler_seed": chosen.sampler_seed,
         "file": chosen.file and str(chosen.file),
         "words": words,
     }
-    design = SweepDesign(
-        env_spec=EnvSpec(**env),
-        configs=tuple(configs),
-        seeds=seed_range(*seeds),
-        origin=origin,
-        **settings,
-    )
-    return design, note
+    configs = tuple(trial.config for trial in trials)
+    return Experiment(problem, configs, seed_range(*seeds), origin=origin), note
 
 
-def _configs(chosen: _Chosen, words: dict[str, str]) -> tuple[list[dict[str, Any]], str]:
-    from arlbench.sweeps import config_files, sampling
+def _trials(chosen: _Chosen, words: dict[str, str], problem: Problem) -> tuple[list[Trial], str]:
+    from arlbench.experiments.tuners import tuner_class
 
-    sampler = sampling.check_sampler(chosen.sampler)
-    if (sampler == "file") != (chosen.file is not None):
+    kind = tuner_class(chosen.sampler)
+    if kind.reads_file != (chosen.file is not None):
+        readers = [name for name in tuner_names() if tuner_class(name).reads_file]
         raise ConfigurationError(
-            "--sampler file and --file belong together: give both, or neither of them."
+            f"--sampler {' or '.join(readers)} and --file belong together: give both, or neither "
+            "of them."
         )
-    if chosen.file is not None:
-        return config_files.read_configs(chosen.file, words, chosen.n_configs)
-    if sampler == "grid":
-        if chosen.n_configs is not None:
-            raise ConfigurationError(
-                "A grid has as many configurations as its lists give; leave --n-configs out."
-            )
-        return sampling.grid(words), ""
-    n_configs = _DEFAULT_N_CONFIGS if chosen.n_configs is None else chosen.n_configs
-    return sampling.draw(sampler, words, n_configs, chosen.sampler_seed), ""
+    if chosen.n_configs is not None and not kind.takes_count:
+        raise ConfigurationError(
+            f"The sampler {chosen.sampler} has as many configurations as its lists give; leave "
+            "--n-configs out."
+        )
+    tuner = kind(problem, words, seed=chosen.sampler_seed, file=chosen.file)
+    n_all = _DEFAULT_N_CONFIGS if tuner.n_trials is None else tuner.n_trials
+    trials = tuner.ask(n_all if chosen.n_configs is None else chosen.n_configs)
+    return trials, tuner.note
 
 
-def _open(design: SweepDesign, out: Path | None, memory_limit: float) -> SweepStore:
+def _open(experiment: Experiment, out: Path | None, memory_limit: float) -> SweepFolder:
     """The folder, once it is known that the sweep can be trained."""
-    from arlbench.runs.folder import next_folder
-    from arlbench.sweeps.store import SweepStore
-    from arlbench.sweeps.sweep import check
+    from arlbench.core.files import next_folder
+    from arlbench.experiments.folder import SweepFolder
+    from arlbench.experiments.training import check
 
-    check(design, memory_limit)
-    return SweepStore(out or next_folder(Path("runs"), f"{design.env_spec.name}-sweep"), design)
+    check(experiment, memory_limit)
+    name = f"{experiment.problem.env_spec.name}-sweep"
+    return SweepFolder(out or next_folder(Path("runs"), name), experiment)
 
 
 def _run(job: _Job) -> None:
-    """Trains what is missing, and says what came of it."""
+    """Trains what is missing, and reports the results."""
     from arlbench.cli import display, sweep_display
 
-    store = job.store
-    n_missing = len(store.missing())
+    storage = job.storage
+    n_missing, n_members = len(storage.missing()), storage.experiment.n_members
     if job.talkative:
-        sweep_display.header(store.design, n_missing, store.path)
-        if note := store.versions_note():
+        sweep_display.header(storage.experiment, n_missing, storage.path)
+        for note in storage.notes:
             display.notice(note)
     if not n_missing and not job.quiet:
-        display.notice(f"The sweep in {store.path} is finished; nothing is left to train.")
+        display.notice(f"The sweep in {storage.path} is finished; nothing is left to train.")
     outcome, work = _train(job)
     if outcome is None or outcome.status == "interrupted":
-        # Where the work goes on in its thread, what has ended is kept all the same.
-        store.flush()
+        # Even if the work continues in its thread, what has ended is kept.
+        storage.flush()
         if not job.quiet:
-            kept = store.design.n_members - len(store.missing())
-            command = command_to_go_on(sys.argv, store.path)
-            sweep_display.interrupted(kept, store.design.n_members, command)
+            kept = n_members - len(storage.missing())
+            command = command_to_continue(sys.argv, storage.path)
+            sweep_display.interrupted(kept, n_members, command)
         _leave(128 + work.signal, at_once=outcome is None)
     _close(job, outcome)
 
 
-def command_to_go_on(argv: list[str], folder: Path) -> str:
+def command_to_continue(argv: list[str], folder: Path) -> str:
     """The command that was given, with its folder."""
     words = ["arlbench", *argv[1:]]
     named = any(word == "--out" or word.startswith("--out=") for word in words)
     return shlex.join(words if named else [*words, "--out", str(folder)])
 
 
-def _train(job: _Job) -> tuple[SweepOutcome | None, StoppableWork]:
+def _train(job: _Job) -> tuple[ExperimentOutcome | None, StoppableWork[ExperimentOutcome]]:
     """Trains in a thread and shows progress; no outcome if it did not stop."""
-    from arlbench.cli import sweep_display
+    from arlbench.cli import display, sweep_display
     from arlbench.cli.stopping import StoppableWork
-    from arlbench.sweeps.sweep import train_missing
+    from arlbench.experiments.training import train_missing
 
-    with sweep_display.progress_bar(shown=job.talkative and job.store.missing() != []) as show:
+    storage = job.storage
+    with sweep_display.progress_bar(shown=job.talkative and storage.missing() != []) as show:
         work = StoppableWork(
             lambda: train_missing(
-                job.store,
+                storage,
                 memory_limit_gib=job.memory_limit,
                 on_progress=lambda progress: show(progress) or work.wants_to_stop(),
+                on_notice=None if job.quiet else display.notice,
             )
         )
         work.start()
@@ -230,30 +236,41 @@ def _train(job: _Job) -> tuple[SweepOutcome | None, StoppableWork]:
     return outcome, work
 
 
-def _close(job: _Job, outcome: SweepOutcome) -> None:
+def _close(job: _Job, outcome: ExperimentOutcome) -> None:
     """Draws the pictures and prints the best configurations."""
     from arlbench.cli import sweep_display
-    from arlbench.report import sweep_pictures
-    from arlbench.report.sweep_results import read_results
+    from arlbench.report.sweep_results import results_of
 
-    results = read_results(job.store.path)
+    results = results_of(job.storage.rows())
     if results is None:
         return
+    folder = job.storage.path
     try:
-        pictures = sweep_pictures.draw(job.store.path)
+        pictures = _draw(results, folder)
     except OSError as error:
-        raise SweepStoreError(
-            f"The pictures cannot be written to {job.store.path} ({error.strerror}); make room and "
-            "give the command again. All results are whole."
+        raise StorageError(
+            f"The pictures cannot be written to {folder} ({error.strerror}); make room and give "
+            "the command again. All results are whole."
         ) from error
     if job.talkative:
         sweep_display.closing_table(results, outcome, pictures)
     if job.as_json:
-        typer.echo(json.dumps(summarise(job.store.path, results, outcome)))
+        typer.echo(json.dumps(summarise(folder, results, outcome)))
 
 
-def summarise(folder: Path, results: SweepResults, outcome: SweepOutcome) -> dict[str, Any]:
-    """What came of a sweep, as JSON values; the best configurations first."""
+def _draw(results: SweepResults, folder: Path) -> list[Path]:
+    """Writes the pictures into a folder; their paths."""
+    from arlbench.core import files
+    from arlbench.report import sweep_pictures
+
+    pictures = {folder / f"{name}.png": png for name, png in sweep_pictures.draw(results).items()}
+    for path, png in pictures.items():
+        files.write(path, png)
+    return list(pictures)
+
+
+def summarise(folder: Path, results: SweepResults, outcome: ExperimentOutcome) -> dict[str, Any]:
+    """The results of a sweep, as JSON values; the best configurations first."""
     from arlbench.report.sweep_results import ranking
 
     return {
@@ -278,12 +295,12 @@ def summarise(folder: Path, results: SweepResults, outcome: SweepOutcome) -> dic
 
 
 def _number(value: float) -> float | None:
-    """JSON knows no NaN."""
+    """None instead of NaN, which JSON does not have."""
     return None if math.isnan(value) else value
 
 
 def _leave(code: int, at_once: bool) -> NoReturn:
     if at_once:
-        # Something is still compiling and cannot be stopped; nothing of it is to be kept.
+        # Something is still compiling and cannot be stopped; nothing of it needs keeping.
         os._exit(code)
     raise typer.Exit(code)

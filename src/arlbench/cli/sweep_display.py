@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from arlbench.cli.display import Speed, bar_of_training
+from arlbench.experiments.experiment import Experiment
+from arlbench.experiments.training import ExperimentOutcome, ExperimentProgress
 from arlbench.report.sweep_results import SweepResults, ranking
-from arlbench.sweeps.design import SweepDesign
-from arlbench.sweeps.sweep import SweepOutcome, SweepProgress
 
 _console = Console(stderr=True, highlight=False)
 
@@ -22,49 +22,52 @@ _console = Console(stderr=True, highlight=False)
 _N_SHOWN = 5
 
 
-def header(design: SweepDesign, n_missing: int, folder: Path) -> None:
+def header(experiment: Experiment, n_missing: int, folder: Path) -> None:
     """What is about to be trained."""
-    env_spec = design.env_spec
+    problem = experiment.problem
+    env_spec = problem.env_spec
     _console.print(
-        f"[bold]DQN[/] on [bold]{env_spec.name}[/] ({env_spec.framework}), "
-        f"{count(len(design.configs), 'configuration')} with {count(len(design.seeds), 'seed')}, "
-        f"{design.n_total_timesteps:,} steps each, {count(env_spec.n_envs, 'environment')}"
+        f"[bold]{problem.algorithm_class.title}[/] on [bold]{env_spec.name}[/] "
+        f"({env_spec.framework}), {count(len(experiment.configs), 'configuration')} with "
+        f"{count(len(experiment.seeds), 'seed')}, {problem.n_total_timesteps:,} steps each, "
+        f"{count(env_spec.n_envs, 'environment')}"
     )
     if env_spec.cnn_policy:
         _console.print("[dim]network: convolutional[/]")
-    if 0 < n_missing < design.n_members:
-        _console.print(f"[dim]goes on: {n_missing} of {design.n_members} trainings are missing[/]")
+    if 0 < n_missing < experiment.n_members:
+        _console.print(
+            f"[dim]continues: {n_missing} of {experiment.n_members} trainings are missing[/]"
+        )
     _console.print(f"[dim]folder: {folder}[/]", soft_wrap=True)
 
 
 @contextlib.contextmanager
-def progress_bar(shown: bool) -> Iterator[Callable[[SweepProgress], None]]:
+def progress_bar(shown: bool) -> Iterator[Callable[[ExperimentProgress], None]]:
     """A live bar over all trainings; yields the function that moves it."""
     progress = bar_of_training(shown)
     task = progress.add_task("compiling", total=None, speed="", latest="")
     speed = Speed()
 
-    def show(sweep: SweepProgress) -> None:
-        population = sweep.population
-        done = f"{sweep.members_done}/{sweep.members_total} trainings"
-        best = (
-            f"best {sweep.best.mean_return:.1f} (config {sweep.best.config})" if sweep.best else ""
-        )
+    def show(experiment: ExperimentProgress) -> None:
+        population = experiment.population
+        done = f"{experiment.members_done}/{experiment.members_total} trainings"
+        best = experiment.best
+        latest = f"best {best.mean_return:.1f} (config {best.config})" if best else ""
         progress.update(
             task,
             total=population.total_timesteps,
             completed=population.timesteps,
             description=f"{done}, compiling" if population.compiling else done,
             speed=speed.text(population.timesteps),
-            latest=best,
+            latest=latest,
         )
 
     with progress:
         yield show
 
 
-def closing_table(results: SweepResults, outcome: SweepOutcome, pictures: list[Path]) -> None:
-    """The best configurations side by side, and where the time went."""
+def closing_table(results: SweepResults, outcome: ExperimentOutcome, pictures: list[Path]) -> None:
+    """The best configurations, a column each, and how long it took."""
     _console.print(best_table(results))
     if len(results.configs) > _N_SHOWN:
         _console.print(
@@ -102,9 +105,9 @@ def best_table(results: SweepResults) -> Table:
 
 
 def interrupted(n_kept: int, n_members: int, command: str) -> None:
-    """Says that the sweep was stopped, and how it goes on."""
+    """Says that the sweep was stopped, and how to continue it."""
     kept = f"{n_kept} of {n_members} trainings are kept"
-    _console.print(f"stopped, {kept}; go on with: {command}", soft_wrap=True, markup=False)
+    _console.print(f"stopped, {kept}; continue with: {command}", soft_wrap=True, markup=False)
 
 
 def value_text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""``arlbench train``: train DQN over seeds and keep what came of it."""
+"""``arlbench train``: train over seeds and keep the results."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import typer
 
 from arlbench.cli.arguments import (
+    ALGORITHM,
     FRAMEWORK,
     WRAP,
     network_option,
     parse_env_kwargs,
     parse_wrappers,
-    refuse_beside_resume,
+    refuse_with_resume,
     split_words,
 )
 
 if TYPE_CHECKING:
     from arlbench.cli.stopping import StoppableWork
-    from arlbench.runs.folder import RunFolder
-    from arlbench.runs.run import RunResult
-    from arlbench.runs.saving import Saving
-    from arlbench.runs.settings import RunSettings
+    from arlbench.experiments.run import RunResult
+    from arlbench.experiments.run_folder import RunFolder, Saving
 
 DEFAULT_ENV = "CartPole-v1"
 
-# What may stand beside --resume; all else was decided when the run began.
+# What may be given with --resume; all else was decided when the run began.
 _WITH_RESUME = {"resume", "checkpoint_every", "keep", "quiet", "as_json"}
+
+# Environment steps of all seeds below which another process would hardly begin before the
+# work is done, on this one.
+_WORTH_PROCESSES = 200_000
 
 
 class _Job(NamedTuple):
     """What is to be trained, and how to talk about it."""
 
-    settings: RunSettings
-    folder: RunFolder
-    saving: Saving
+    run: RunFolder
     resumed: bool
     quiet: bool
     as_json: bool
@@ -67,6 +68,7 @@ def train(
     n_envs: int = typer.Option(8, help="Environments that step together."),
     evaluations: int = typer.Option(20, help="Evaluations of each seed."),
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
+    algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
     wrap: list[str] = WRAP,
@@ -74,24 +76,25 @@ def train(
     defaults: bool = typer.Option(
         False, "--defaults", help="Begin with the space's defaults, not with tuned values."
     ),
-    memory_limit: float = typer.Option(4.0, help="Refuse runs that would take more, in GiB."),
+    memory_limit: float = typer.Option(4.0, help="Refuse trainings that would take more, in GiB."),
     resume: Path = typer.Option(
         None, metavar="RUN", help="Continue the run in this folder, as if it had not stopped."
     ),
     checkpoint_every: float = typer.Option(
         60.0, help="Seconds between two checkpoints; 0 writes one only when the run is stopped."
     ),
-    keep: int = typer.Option(2, help="How many checkpoints to keep."),
+    keep: int = typer.Option(2, help="How many checkpoints to keep of each seed."),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON only."),
 ) -> None:
-    """Train DQN: arlbench train CartPole-v1 learning_rate=1e-3 hidden_size=128"""
+    """Train: arlbench train CartPole-v1 learning_rate=1e-3 hidden_size=128"""
     started = time.perf_counter()
     if resume is not None:
-        refuse_beside_resume(context, _WITH_RESUME)
+        refuse_with_resume(context, _WITH_RESUME)
+    _start_workers(seeds * timesteps if resume is None else 0, seeds)
     saving = _checked_saving(checkpoint_every, keep)
     if resume is not None:
-        settings, folder, note = _reopen(resume)
+        run = _reopen(resume, saving)
     else:
         asked = {
             "first_seed": seed,
@@ -102,88 +105,98 @@ def train(
             "memory_limit_gib": memory_limit,
             "tuned": not defaults,
             "cnn_policy": cnn_policy,
+            **({"algorithm": algorithm} if algorithm else {}),
         }
         env = {"framework": framework, "n_envs": n_envs, "env_kwargs": env_kwargs, "wrap": wrap}
-        settings, folder, note = _begin(words or [], env, out, asked)
-    job = _Job(settings, folder, saving, resume is not None, quiet, as_json)
-    with folder:
-        if note:
-            job.notice(note)
-        _run(job, started)
+        run = _begin(words or [], env, out, asked, saving)
+    with run:
+        _run(_Job(run, resume is not None, quiet, as_json), started)
+
+
+def _start_workers(timesteps: float, n_seeds: int) -> None:
+    """Lets other processes import what they need, while this one does."""
+    from arlbench.population import workers
+
+    if timesteps >= _WORTH_PROCESSES and n_seeds > 1:
+        n_useful = min(workers.available_cores(), n_seeds)
+        workers.start_workers(max(n_useful - 1, workers.n_started()))
 
 
 def _checked_saving(every_seconds: float, keep: int) -> Saving:
-    from arlbench.runs.saving import Saving
+    from arlbench.experiments.run_folder import Saving
 
     return Saving.checked(every_seconds, keep)
 
 
 def _begin(
-    words: list[str], env: dict[str, Any], out: Path | None, asked: dict[str, Any]
-) -> tuple[RunSettings, RunFolder, str]:
-    """The settings and the folder of a new run."""
+    words: list[str],
+    env: dict[str, Any],
+    out: Path | None,
+    asked: dict[str, Any],
+    saving: Saving,
+) -> RunFolder:
+    """The folder of a new run."""
     env_name, overrides = split_words(words, DEFAULT_ENV)
     kwargs, wrappers = parse_env_kwargs(env["env_kwargs"]), parse_wrappers(env["wrap"] or [])
 
     from arlbench.core.environments import EnvSpec, find_framework
-    from arlbench.runs.folder import RunFolder, next_folder
-    from arlbench.runs.settings import resolve
+    from arlbench.core.files import next_folder
+    from arlbench.experiments.run_folder import RunFolder
+    from arlbench.experiments.run_settings import resolve
 
     framework = env["framework"] or find_framework(env_name)
     spec = EnvSpec(framework, env_name, env["n_envs"], kwargs, wrappers=wrappers)
     settings = resolve(spec, overrides, **asked)
-    folder = RunFolder(out or next_folder(Path("runs"), env_name))
-    folder.write_settings(settings)
-    return settings, folder, ""
+    return RunFolder(out or next_folder(Path("runs"), env_name), settings, saving)
 
 
-def _reopen(path: Path) -> tuple[RunSettings, RunFolder, str]:
-    """The settings and the folder of an earlier run, and what has changed since."""
-    from arlbench.runs.folder import RunFolder
+def _reopen(path: Path, saving: Saving) -> RunFolder:
+    """The folder of an earlier run."""
+    from arlbench.experiments.run_folder import RunFolder
 
-    folder = RunFolder.reopen(path)
-    settings, note = folder.read_settings()
-    return settings, folder, note
+    return RunFolder(path, saving=saving)
 
 
 def _run(job: _Job, started: float) -> None:
-    """Trains what is left of a run, and says what came of it."""
+    """Trains what is left of a run, and reports the results."""
     from arlbench.cli import display
 
-    if job.folder.is_finished():
-        job.notice(f"The run in {job.folder.path} is finished; nothing is left to do.")
+    run = job.run
+    if job.resumed and (note := run.settings.versions_note()):
+        job.notice(note)
+    if run.is_finished():
+        job.notice(f"The run in {run.path} is finished; nothing is left to do.")
     else:
         if job.talkative:
-            display.header(job.settings, job.folder.path)
+            display.header(run)
         result, work = _train(job, started)
         if result is None or result.status == "interrupted":
             if not job.quiet:
-                display.interrupted(job.folder.path)
+                display.interrupted(run.path)
             _leave(128 + work.signal, at_once=result is None)
     if job.as_json:
-        typer.echo(json.dumps(job.folder.read_summary()))
+        typer.echo(json.dumps(run.read_summary()))
 
 
 def _leave(code: int, at_once: bool) -> NoReturn:
     if at_once:
-        # Something is still compiling and cannot be stopped; nothing of it is to be saved.
+        # Something is still compiling and cannot be stopped; nothing of it needs saving.
         os._exit(code)
     raise typer.Exit(code)
 
 
-def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork]:
+def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork[RunResult]]:
     """Trains in a thread, shows progress, draws the curve; no result if it did not stop."""
     from arlbench.cli import display
     from arlbench.cli.stopping import StoppableWork
-    from arlbench.runs.run import train_run
+    from arlbench.experiments.run import train_run
 
+    run = job.run
     start_up = time.perf_counter() - started
-    with display.progress_bar(job.settings, job.talkative) as show:
+    with display.progress_bar(run.settings.seeds, job.talkative) as show:
         work = StoppableWork(
             lambda: train_run(
-                job.settings,
-                job.folder,
-                job.saving,
+                run,
                 on_progress=lambda progress: show(progress) or work.wants_to_stop(),
                 on_notice=job.notice,
                 resumed=job.resumed,
@@ -191,14 +204,26 @@ def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork]:
         )
         work.start()
         # Drawing needs slow imports; they happen here while the other thread compiles.
-        from arlbench.report import learning_curve
+        from arlbench.report import learning_curve  # noqa: F401
 
         result = work.finish()
     if result is not None:
-        try:
-            learning_curve.draw(job.folder.path)
-        except OSError as error:
-            job.notice(f"The learning curve could not be drawn ({error.strerror or error}).")
+        _draw(job)
         if job.talkative:
-            display.closing_table(result, start_up, job.folder.path)
+            display.closing_table(result, start_up, run.path)
     return result, work
+
+
+def _draw(job: _Job) -> None:
+    """Draws the learning curve into the run's folder."""
+    from arlbench.core import files
+    from arlbench.report import learning_curve
+
+    problem = job.run.settings.problem
+    title = f"{problem.algorithm_class.title} on {problem.env_spec.name}"
+    picture = learning_curve.draw(job.run.evaluations(), title, problem.n_eval_episodes)
+    try:
+        if picture is not None:
+            files.write(job.run.path / "learning_curve.png", picture)
+    except OSError as error:
+        job.notice(f"The learning curve could not be drawn ({error.strerror or error}).")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,6 +31,14 @@ def positive_whole(name: str, value: Any) -> int:
     )
 
 
+def finite(name: str, value: Any) -> float:
+    """The value as a float, if it is a finite number."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
+        raise ConfigurationError(f"{name} must be a finite number, not {value!r}.")
+    return float(value)
+
+
 def seed_in_range(seed: Any) -> int:
     """The seed as an int, if a random key can be made of it."""
     is_whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
@@ -42,5 +52,6 @@ def known_names(names: Iterable[str], known: Iterable[str], kind: str) -> None:
     known = list(known)
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known) or f" Known: {', '.join(known)}."
+            all_known = f"Known: {', '.join(known)}." if known else "There are none."
+            hint = did_you_mean(name, known) or f" {all_known}"
             raise ConfigurationError(f"Unknown {kind} '{name}'.{hint}")

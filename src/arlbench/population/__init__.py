@@ -9,15 +9,21 @@ from arlbench.population.workers import use_cores
 
 if TYPE_CHECKING:
     from arlbench.population.members import (
+        MemberId,
+        MemberProgress,
         MemberResult,
         PopulationProgress,
         PopulationResult,
     )
+    from arlbench.population.saving import MemberSaving
     from arlbench.population.state import PopulationState
     from arlbench.population.training import train_population
 
 __all__ = [
+    "MemberId",
+    "MemberProgress",
     "MemberResult",
+    "MemberSaving",
     "PopulationProgress",
     "PopulationResult",
     "PopulationState",
@@ -29,7 +35,10 @@ __all__ = [
 __getattr__ = public_names(
     __name__,
     {
+        "MemberId": "arlbench.population.members",
+        "MemberProgress": "arlbench.population.members",
         "MemberResult": "arlbench.population.members",
+        "MemberSaving": "arlbench.population.saving",
         "PopulationProgress": "arlbench.population.members",
         "PopulationResult": "arlbench.population.members",
         "PopulationState": "arlbench.population.state",

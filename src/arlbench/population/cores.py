@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import warnings
 from collections.abc import Hashable, Sequence
@@ -11,13 +10,13 @@ import jax
 
 from arlbench import errors
 from arlbench.population import workers
-from arlbench.population.mapped import Ahead, train_member
-from arlbench.population.members import MemberResult, MemberTask
-from arlbench.population.messages import Failed, Setup, Steps, Stop
+from arlbench.population.members import MemberProgress, MemberTask
+from arlbench.population.messages import Answer, Failed, Notice, Report, Setup, Stop
 from arlbench.population.queueing import TaskQueue
+from arlbench.population.sequential import Ahead, Listener, train_member
 from arlbench.population.tracking import Tracker
 
-# In the unit of Forecast.cost. Work below the first, about two seconds, is done before another
+# In the unit of Algorithm.cost. Work below the first, about two seconds, is done before another
 # process could begin with it; below the second before one that is there already could.
 _WORTH_A_PROCESS = 4e6
 _WORTH_A_MESSAGE = 5e5
@@ -27,7 +26,7 @@ def start_workers_for(work: float, n_members: int) -> None:
     """Starts the workers that populations of so much work in all are worth.
 
     Args:
-        work: Of all that is to come, in the unit of ``Forecast.cost``.
+        work: Of all that is to come, in the unit of ``Algorithm.cost``.
         n_members: Members of each population.
     """
     if jax.default_backend() == "cpu":
@@ -64,10 +63,13 @@ def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
 
 def _train_here(queue: TaskQueue, tracker: Tracker, ahead: Ahead) -> None:
     while not tracker.stopped.is_set() and (task := queue.take("here")) is not None:
-        on_steps = functools.partial(tracker.on_steps, task.id)
-        result = train_member(task, on_steps, ahead)
+        result = train_member(task, _listener(task, tracker), ahead)
         if result is not None:
             tracker.on_result(result)
+
+
+def _listener(task: MemberTask, tracker: Tracker) -> Listener:
+    return Listener(lambda progress: tracker.on_progress(task.id, progress), tracker.on_notice)
 
 
 def _join(threads: Sequence[threading.Thread]) -> None:
@@ -78,7 +80,9 @@ def _join(threads: Sequence[threading.Thread]) -> None:
 def _serve(worker: workers.Worker, queue: TaskQueue, tracker: Tracker) -> None:
     """Gives a worker one member after another, and passes on what it sends."""
     try:
-        if not worker.wait_until_ready():
+        if not worker.wait_until_ready(tracker.stopped):
+            if tracker.stopped.is_set():
+                return
             warnings.warn(
                 "A worker process could not start, so a population trains on fewer cores; it has "
                 "printed why.",
@@ -103,6 +107,8 @@ def _serve_one(
     try:
         outcome = _trained_by(worker, task, tracker)
     except (EOFError, OSError):
+        # Ended for certain before another process continues from the member's checkpoint.
+        worker.close()
         _give_back(task, queue, tracker)
         return workers.replace(worker)
     if isinstance(outcome, Failed):
@@ -112,16 +118,26 @@ def _serve_one(
     return worker
 
 
-def _trained_by(
-    worker: workers.Worker, task: MemberTask, tracker: Tracker
-) -> MemberResult | Failed | None:
+def _trained_by(worker: workers.Worker, task: MemberTask, tracker: Tracker) -> Answer:
     worker.send((Setup.of_this_process(), task))
+    if not worker.wait_for_message(tracker.stopped):
+        # It still compiles, so its member has nothing to save, and nobody should wait for it.
+        worker.close()
+        return None
     asked_to_stop = False
-    while isinstance(message := worker.receive(), Steps):
-        if tracker.on_steps(task.id, message.timesteps) and not asked_to_stop:
+    while isinstance(message := worker.receive(), (MemberProgress, Notice)):
+        if _hear(message, task, tracker) and not asked_to_stop:
             worker.send(Stop())
             asked_to_stop = True
     return message
+
+
+def _hear(message: Report, task: MemberTask, tracker: Tracker) -> bool:
+    """Passes on what a worker tells of its member; returns whether that should stop."""
+    if isinstance(message, MemberProgress):
+        return tracker.on_progress(task.id, message)
+    tracker.on_notice(message.sentence)
+    return tracker.stopped.is_set()
 
 
 def _error_from(failed: Failed, task: MemberTask) -> Exception:
@@ -133,12 +149,12 @@ def _error_from(failed: Failed, task: MemberTask) -> Exception:
 
 
 def _give_back(task: MemberTask, queue: TaskQueue, tracker: Tracker) -> None:
-    """A worker has died, perhaps for want of memory: its member is for another process."""
+    """A worker has died, perhaps for want of memory: another process trains its member."""
     if task.attempts:
         tracker.fail(
             RuntimeError(
                 f"Two processes died while training member {tuple(task.id)}; the machine may have "
-                "too little memory. Lower buffer_size, or call use_cores with fewer cores."
+                "too little memory. Call use_cores with fewer cores, or train smaller members."
             )
         )
     queue.give_back(task._replace(attempts=task.attempts + 1))

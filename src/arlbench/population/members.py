@@ -1,15 +1,16 @@
-"""A member of a population: one configuration with one seed, and what came of it."""
+"""A member of a population: one configuration with one seed, and its result."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from arlbench.core.algorithms.algorithm import Algorithm, UpdateStatistic
-from arlbench.core.environments import EnvSpec, make_env_from_spec
+from arlbench.core.algorithms.harness.plan import Lengths
+from arlbench.core.problem import Problem
+from arlbench.population.saving import MemberSaving
 
 MemberStatus = Literal["finished", "diverged"]
 
@@ -21,44 +22,22 @@ class MemberId(NamedTuple):
     seed_index: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """What makes an algorithm again in another process.
+class Keeping(NamedTuple):
+    """What results hold of the final states.
 
     Attributes:
-        algorithm: The class.
-        env_spec: Where it learns.
-        eval_env_spec: Where it is evaluated.
-        hpo_config: Hyperparameters.
-        nas_config: Architecture choices.
-        options: Further settings of the class.
+        params: The parameters.
+        state: Everything needed to train further.
+        parts: These parts of a checkpoint, by name.
     """
 
-    algorithm: type[Algorithm]
-    env_spec: EnvSpec
-    eval_env_spec: EnvSpec
-    hpo_config: Mapping[str, Any]
-    nas_config: Mapping[str, Any]
-    options: Mapping[str, Any]
+    params: bool = False
+    state: bool = False
+    parts: tuple[str, ...] = ()
 
-    def make(self) -> Any:
-        """The algorithm, in newly made environments."""
-        return self.algorithm(
-            self.hpo_config,  # type: ignore[call-arg]
-            make_env_from_spec(self.env_spec),
-            eval_env=make_env_from_spec(self.eval_env_spec),
-            nas_config=self.nas_config,
-            **self.options,
-        )
-
-
-class Schedule(NamedTuple):
-    """How long a member trains, as ``Algorithm.train`` takes it."""
-
-    n_total_timesteps: int
-    n_eval_steps: int
-    n_eval_episodes: int
-    schedule_timesteps: int | None
+    @property
+    def anything(self) -> bool:
+        return self.params or self.state or bool(self.parts)
 
 
 class MemberTask(NamedTuple):
@@ -67,50 +46,62 @@ class MemberTask(NamedTuple):
     Attributes:
         id: Which member.
         seed: The number its key is made of.
-        recipe: Its algorithm.
-        schedule: How long it trains.
+        problem: What is to be trained.
+        config: Its hyperparameters and architecture choices.
+        options: Options of the algorithm's class that go before those of the problem.
+        lengths: How long it trains.
+        timesteps_before: See ``Algorithm.train``.
         group: Members of one group share their compiled program.
-        cost: An estimate of its work, in any unit.
-        total_timesteps: Environment steps that it will do.
-        capacity: Rows of the buffer to allocate.
-        parts: What an earlier training left, where it goes on from that; None begins.
-        keep_params: Whether the result holds the parameters.
-        keep_state: Whether the result holds everything needed to go on.
-        attempts: How many processes have died over it.
+        cost: An estimate of its work, in the unit of ``Algorithm.cost``.
+        total_timesteps: Environment steps that it will do, as far as is known before it begins.
+        init_options: Options of ``Algorithm.init``, the same for all members.
+        parts: What an earlier training left, from which it continues; None begins.
+        keeping: What the result holds of the final state.
+        saving: Where it saves itself; None does not.
+        attempts: How many processes have died while training it.
     """
 
     id: MemberId
     seed: int
-    recipe: Recipe
-    schedule: Schedule
+    problem: Problem
+    config: Mapping[str, Any]
+    options: Mapping[str, Any]
+    lengths: Lengths
+    timesteps_before: int | None
     group: int
     cost: float
     total_timesteps: int
-    capacity: int
+    init_options: Mapping[str, Any]
     parts: Mapping[str, Any] | None
-    keep_params: bool
-    keep_state: bool
+    keeping: Keeping
+    saving: MemberSaving | None
     attempts: int = 0
+
+    def make_algorithm(self) -> Algorithm:
+        """The algorithm, in newly made environments."""
+        return self.problem.make_algorithm(self.config, **self.options)
 
 
 class MemberResult(NamedTuple):
-    """What came of one member.
+    """The result of one member.
 
     Attributes:
         config_index: Its configuration.
         seed_index: Its seed.
         status: How it ended.
-        returns: Undiscounted returns, float32 ``[n_eval_steps, n_eval_episodes]``; NaN
-            where it did not get to.
+        returns: Undiscounted returns, float32 ``[n_eval_steps, n_eval_episodes]``; NaN for
+            evaluations that were not reached.
         timesteps: Environment steps of this call at each evaluation, int64
             ``[n_eval_steps]``.
         diverged_at: Environment steps of this call after which learning was found to be
-            non-finite; None where it was not.
-        train_seconds: Time of its training, compilation apart.
-        compile_seconds: Time that this member waited for compilation.
-        statistics: Of its updates, by name, where they are tracked.
-        params: Final parameters as NumPy arrays, where they were asked for.
-        parts: What a further training needs, where it was asked for.
+            non-finite; None if it was not.
+        divergence: The same in a sentence that names the cure; empty if it was not.
+        train_seconds: Time of its training without compilation. It includes what an
+            interrupted training took until the checkpoint from which this one continued.
+        compile_seconds: Time that this member waited for compilation, the same.
+        statistics: Of its updates, by name, if they are tracked.
+        params: Final parameters as NumPy arrays, if they were asked for.
+        parts: Parts of a checkpoint by name, those that were asked for; None if none were.
     """
 
     config_index: int
@@ -119,6 +110,7 @@ class MemberResult(NamedTuple):
     returns: np.ndarray
     timesteps: np.ndarray
     diverged_at: int | None
+    divergence: str
     train_seconds: float
     compile_seconds: float
     statistics: Mapping[str, UpdateStatistic] | None
@@ -128,6 +120,20 @@ class MemberResult(NamedTuple):
     @property
     def id(self) -> MemberId:
         return MemberId(self.config_index, self.seed_index)
+
+
+class MemberProgress(NamedTuple):
+    """Where a member stands.
+
+    Attributes:
+        timesteps: Environment steps done, those before an interruption included.
+        total_timesteps: Environment steps that it will have done.
+        eval_rewards: Returns of the evaluations so far, ``[n_done, n_eval_episodes]``.
+    """
+
+    timesteps: int
+    total_timesteps: int
+    eval_rewards: np.ndarray
 
 
 class PopulationProgress(NamedTuple):
@@ -141,6 +147,7 @@ class PopulationProgress(NamedTuple):
         groups_done: Groups whose members have all ended.
         n_groups: Compiled training programs that this population needs.
         compiling: Whether nothing has been trained yet.
+        members: Where each member stands that has begun, those that have ended included.
     """
 
     members_done: int
@@ -150,23 +157,25 @@ class PopulationProgress(NamedTuple):
     groups_done: int
     n_groups: int
     compiling: bool
+    members: Mapping[MemberId, MemberProgress]
 
 
 class PopulationResult(NamedTuple):
-    """What came of a population, in the order in which it was asked for.
+    """The results of a population, in the order in which it was asked for.
 
     Attributes:
-        returns: float32 ``[n_configs, n_seeds, n_eval_steps, n_eval_episodes]``; NaN
-            where a member did not get to.
+        returns: float32 ``[n_configs, n_seeds, n_eval_steps, n_eval_episodes]``; NaN for
+            evaluations that a member did not reach.
         status: ``"finished"``, ``"diverged"`` or, for members that were not trained or
             not to the end, ``"missing"``; ``[n_configs, n_seeds]``.
         members: Every member that ended, in order.
         interrupted: Whether it was stopped early.
         n_groups: Compiled training programs it needed.
         n_processes: Processes that trained, this one included.
-        capacity: Rows of each member's replay buffer.
-        compile_seconds: Time spent on compilation, added up over processes.
-        train_seconds: Time spent on training, added up over processes.
+        init_options: Options of ``Algorithm.init`` with which members began.
+        has_states: Whether members hold all that a further training needs.
+        compile_seconds: Time spent on compilation, added up over members.
+        train_seconds: Time spent on training, added up over members.
         wall_seconds: From the call to the last result.
     """
 
@@ -176,7 +185,8 @@ class PopulationResult(NamedTuple):
     interrupted: bool
     n_groups: int
     n_processes: int
-    capacity: int
+    init_options: Mapping[str, Any]
+    has_states: bool
     compile_seconds: float
     train_seconds: float
     wall_seconds: float

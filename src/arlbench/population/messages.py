@@ -1,4 +1,4 @@
-"""What workers and this process say to each other, beside tasks and results."""
+"""What workers and this process say to each other, besides tasks, progress and results."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import jax
 
+from arlbench.core.algorithms.registry import register_algorithm, registered_algorithms
 from arlbench.core.environments.registry import (
     Framework,
     adopt_frameworks,
     registered_frameworks,
 )
+from arlbench.population.members import MemberProgress, MemberResult
 
 # Settings of JAX that a result depends on, and where compiled programs are kept.
 _JAX_SETTINGS = (
@@ -24,19 +26,28 @@ _JAX_SETTINGS = (
 
 
 class Setup(NamedTuple):
-    """To a worker, with each task: what must be in it as in the process that started it."""
+    """To a worker, with each task: what must be in it as in the process that started it.
+
+    Attributes:
+        frameworks: Frameworks of environments by name.
+        algorithms: Module and attribute of algorithms by name.
+        jax_settings: Settings of JAX by name.
+    """
 
     frameworks: Mapping[str, Framework]
+    algorithms: Mapping[str, tuple[str, str]]
     jax_settings: Mapping[str, Any]
 
     @classmethod
     def of_this_process(cls) -> Setup:
         settings = {name: getattr(jax.config, name) for name in _JAX_SETTINGS}
-        return cls(registered_frameworks(), settings)
+        return cls(registered_frameworks(), registered_algorithms(), settings)
 
     def apply(self) -> None:
         """Makes this process like the other one."""
         adopt_frameworks(self.frameworks)
+        for name, (module, attribute) in self.algorithms.items():
+            register_algorithm(name, module, attribute)
         for name, value in self.jax_settings.items():
             if getattr(jax.config, name) != value:
                 jax.config.update(name, value)
@@ -46,10 +57,10 @@ class Ready(NamedTuple):
     """From a worker: it has started."""
 
 
-class Steps(NamedTuple):
-    """From a worker: environment steps that the member under way has done."""
+class Notice(NamedTuple):
+    """From a worker: a sentence for the user about the member under way."""
 
-    timesteps: int
+    sentence: str
 
 
 class Failed(NamedTuple):
@@ -61,4 +72,11 @@ class Failed(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """To a worker: the member under way is no longer wanted."""
+    """To a worker: the member under way is to save itself, if it does, and end."""
+
+
+#: What a worker sends in the end; None if the member was stopped.
+Answer = MemberResult | Failed | None
+
+#: What it sends before.
+Report = MemberProgress | Notice

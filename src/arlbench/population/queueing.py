@@ -14,21 +14,22 @@ class TaskQueue:
 
     A process stays with the groups whose program it has; one that has none left takes
     the group with the most work that no one else has begun, and only then helps with
-    another's. Within a group the longest members come first.
+    another's. Within a group the longest members come first, equally long ones
+    in their order.
     """
 
     def __init__(self, tasks: Iterable[MemberTask]) -> None:
         self._waiting: dict[int, list[MemberTask]] = collections.defaultdict(list)
         # The last of a list is taken first.
         self._work: dict[int, float] = collections.defaultdict(float)
-        for task in sorted(tasks, key=lambda task: (task.cost, task.id)):
+        for task in sorted(tasks, key=lambda task: (-task.cost, task.id), reverse=True):
             self._waiting[task.group].append(task)
             self._work[task.group] += task.cost
         self._begun_by: dict[int, set[Hashable]] = collections.defaultdict(set)
         self._lock = threading.Lock()
 
     def take(self, who: Hashable) -> MemberTask | None:
-        """The next member for this process; None where none is left."""
+        """The next member for this process; None if none is left."""
         with self._lock:
             groups = [group for group, tasks in self._waiting.items() if tasks]
             if not groups:

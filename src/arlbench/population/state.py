@@ -29,14 +29,14 @@ class PopulationState:
         Raises:
             ConfigurationError: If it kept none.
         """
-        if not result.members or any(member.parts is None for member in result.members):
+        if not result.has_states or not result.members:
             raise ConfigurationError(
                 "This result holds no states; train the population with keep_state=True."
             )
         return cls({m.id: m.parts for m in result.members if m.parts is not None})
 
     def copy_members(self, sources: Mapping[tuple[int, int], tuple[int, int]]) -> PopulationState:
-        """A population in which some members go on from what others have learnt.
+        """A population in which some members continue from what others have learnt.
 
         Args:
             sources: For each member that is to be replaced, whose copy it becomes. The
@@ -55,7 +55,7 @@ class PopulationState:
         """Writes all members into a new folder, which is whole or absent afterwards.
 
         Raises:
-            CheckpointError: If it is there already, or cannot be written.
+            CheckpointError: If it exists already, or cannot be written.
         """
         trees = {_file_name(member): dict(parts) for member, parts in self.parts.items()}
         names = {_file_name(member): sorted(parts) for member, parts in self.parts.items()}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import collections
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from arlbench.population.members import (
     MemberId,
+    MemberProgress,
     MemberResult,
     MemberTask,
     PopulationProgress,
@@ -15,8 +17,19 @@ from arlbench.population.members import (
 
 OnMember = Callable[[MemberResult], None]
 
-#: Training stops early where it returns True.
+#: Training stops early if it returns True.
 OnProgress = Callable[[PopulationProgress], bool | None]
+
+#: Takes sentences for the user.
+OnNotice = Callable[[str], None]
+
+
+class Callbacks(NamedTuple):
+    """The caller's functions; None is not called."""
+
+    on_member: OnMember | None = None
+    on_progress: OnProgress | None = None
+    on_notice: OnNotice | None = None
 
 
 class Tracker:
@@ -27,50 +40,55 @@ class Tracker:
         stopped: Set when training should stop.
     """
 
-    def __init__(
-        self,
-        tasks: Sequence[MemberTask],
-        on_member: OnMember | None,
-        on_progress: OnProgress | None,
-    ) -> None:
+    def __init__(self, tasks: Sequence[MemberTask], callbacks: Callbacks) -> None:
         self.results: dict[MemberId, MemberResult] = {}
         self.stopped = threading.Event()
         self._failure: BaseException | None = None
         self._group_of = {task.id: task.group for task in tasks}
         self._left_in_group = collections.Counter(self._group_of.values())
         self._n_groups = len(self._left_in_group)
-        self._total_timesteps = sum(task.total_timesteps for task in tasks)
-        self._steps: dict[MemberId, int] = {}
+        self._planned = {task.id: task.total_timesteps for task in tasks}
+        self._total_timesteps = sum(self._planned.values())
         self._timesteps = 0
-        self._on_member = on_member
-        self._on_progress = on_progress
+        self._members: dict[MemberId, MemberProgress] = {}
+        self._callbacks = callbacks
         self._lock = threading.RLock()
 
-    def on_steps(self, member: MemberId, timesteps: int) -> bool:
-        """Takes in what a member has done; whether it should stop."""
-        return self.on_steps_of({member: timesteps})
+    def on_progress(self, member: MemberId, progress: MemberProgress) -> bool:
+        """Takes in where a member stands; returns whether it should stop."""
+        return self.on_progress_of({member: progress})
 
-    def on_steps_of(self, timesteps: Mapping[MemberId, int]) -> bool:
+    def on_progress_of(self, members: Mapping[MemberId, MemberProgress]) -> bool:
         """The same of several members at once."""
         with self._lock:
-            for member, steps in timesteps.items():
-                self._set_steps(member, steps)
+            for member, progress in members.items():
+                self._set(member, progress)
             self._report()
         return self.stopped.is_set()
+
+    def on_notice(self, sentence: str) -> None:
+        """Passes on a sentence for the user."""
+        with self._lock:
+            on_notice = self._callbacks.on_notice
+            self._guard(lambda: on_notice and on_notice(sentence))
 
     def on_result(self, result: MemberResult) -> None:
         """Takes in a member that has ended."""
         with self._lock:
             self.results[result.id] = result
             self._left_in_group[self._group_of[result.id]] -= 1
-            ended_at = result.timesteps[-1] if result.diverged_at is None else result.diverged_at
-            self._set_steps(result.id, int(ended_at))
-            self._guard(lambda: self._on_member and self._on_member(result))
+            self._set(result.id, _final_progress(result))
+            on_member = self._callbacks.on_member
+            self._guard(lambda: on_member and on_member(result))
             self._report()
 
-    def _set_steps(self, member: MemberId, steps: int) -> None:
-        self._timesteps += steps - self._steps.get(member, 0)
-        self._steps[member] = steps
+    def _set(self, member: MemberId, progress: MemberProgress) -> None:
+        earlier = self._members.get(member)
+        self._timesteps += progress.timesteps - (earlier.timesteps if earlier else 0)
+        # A member that continues from a state may have less to do than was planned.
+        planned = earlier.total_timesteps if earlier else self._planned[member]
+        self._total_timesteps += progress.total_timesteps - planned
+        self._members[member] = progress
 
     def fail(self, error: BaseException) -> None:
         """Stops everything because of an error; the first one counts."""
@@ -84,8 +102,10 @@ class Tracker:
             raise self._failure
 
     def _report(self) -> None:
+        on_progress = self._callbacks.on_progress
+
         def tell() -> None:
-            if self._on_progress is not None and self._on_progress(self._progress()):
+            if on_progress is not None and on_progress(self._progress()):
                 self.stopped.set()
 
         self._guard(tell)
@@ -106,4 +126,15 @@ class Tracker:
             groups_done=sum(left == 0 for left in self._left_in_group.values()),
             n_groups=self._n_groups,
             compiling=self._timesteps == 0,
+            members=dict(self._members),
         )
+
+
+def _final_progress(result: MemberResult) -> MemberProgress:
+    """Where a member stands that has ended."""
+    total = int(result.timesteps[-1])
+    if result.diverged_at is None:
+        return MemberProgress(total, total, result.returns)
+    # Returns are those of whole episodes, so a missing evaluation is missing as a whole.
+    reached = result.returns[result.timesteps < result.diverged_at]
+    return MemberProgress(result.diverged_at, total, reached)

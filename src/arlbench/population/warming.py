@@ -9,30 +9,38 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from typing import Any
 
 import filelock
 import jax
 
 from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.harness.structure import InitOptions, as_static
 
 
-def warm(algorithm: Algorithm, capacity: int, n_eval_episodes: int, backwards: bool) -> None:
+def warm(
+    algorithm: Algorithm,
+    init_options: Mapping[str, Any],
+    n_eval_episodes: int,
+    backwards: bool,
+) -> None:
     """Compiles what a training will need, unless this process has it already.
 
     Args:
         algorithm: What will train.
-        capacity: Rows of its buffer.
+        init_options: Options of its ``init``.
         n_eval_episodes: Episodes of its evaluations.
         backwards: Begin with the last program. Processes that go through them from
             both ends wait for each other less.
     """
     folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    # A cache that is no folder is shared without locks.
+    # A cache that is not a folder is shared without locks.
     if folder is not None and "://" not in folder:
         locks = Path(folder) / "locks"
-        _warm_once(_ByStructure(algorithm), capacity, n_eval_episodes, backwards, locks)
+        group, options = _ByStructure(algorithm), as_static(init_options)
+        _warm_once(group, options, n_eval_episodes, backwards, locks)
 
 
 class _ByStructure:
@@ -51,13 +59,13 @@ class _ByStructure:
 
 @functools.lru_cache(maxsize=256)
 def _warm_once(
-    group: _ByStructure, capacity: int, n_eval_episodes: int, backwards: bool, locks: Path
+    group: _ByStructure, options: InitOptions, n_eval_episodes: int, backwards: bool, locks: Path
 ) -> None:
     try:
         locks.mkdir(parents=True, exist_ok=True)
     except OSError:  # the cache cannot be written, so nothing is shared
         return
-    programs = list(group.algorithm.forecast.rehearsals(capacity, n_eval_episodes).items())
+    programs = list(group.algorithm.rehearsals(dict(options), n_eval_episodes).items())
     for name, compiled in reversed(programs) if backwards else programs:
         # Another program of the same name, of another run, only waits without need.
         file_name = hashlib.sha256(name.encode()).hexdigest()[:32]

@@ -1,6 +1,6 @@
 """A worker process: ``python -m arlbench.population.worker FILE_DESCRIPTOR``.
 
-It receives tasks and sends what comes of them. It ends when the connection does.
+It receives tasks and sends their results. It ends when the connection does.
 """
 
 from __future__ import annotations
@@ -8,20 +8,21 @@ from __future__ import annotations
 import sys
 import traceback
 from multiprocessing.connection import Connection
-from typing import Any
 
-from arlbench.population.mapped import train_member
-from arlbench.population.messages import Failed, Ready, Steps, Stop
+from arlbench.population.members import MemberProgress, MemberTask
+from arlbench.population.messages import Answer, Failed, Notice, Ready, Stop
+from arlbench.population.sequential import Listener, train_member
 
 
 def serve(connection: Connection) -> None:
     """Trains one member after another, until the connection ends."""
 
-    def on_steps(timesteps: int) -> bool:
-        connection.send(Steps(timesteps))
+    def on_progress(progress: MemberProgress) -> bool:
+        connection.send(progress)
         # Any message stops it: a task only comes to a worker that is idle.
         return connection.poll()
 
+    listener = Listener(on_progress, lambda sentence: connection.send(Notice(sentence)))
     connection.send(Ready())
     while True:
         message = connection.recv()
@@ -29,12 +30,12 @@ def serve(connection: Connection) -> None:
             continue
         setup, task = message
         setup.apply()
-        connection.send(_outcome(lambda task=task: train_member(task, on_steps, "backwards")))
+        connection.send(_answer(task, listener))
 
 
-def _outcome(train: Any) -> Any:
+def _answer(task: MemberTask, listener: Listener) -> Answer:
     try:
-        return train()
+        return train_member(task, listener, "backwards")
     except (EOFError, ConnectionError):
         raise
     except Exception as error:

@@ -26,6 +26,9 @@ CORES_VARIABLE = "ARLBENCH_CORES"
 
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
+# How long to wait for a message before looking whether anyone still waits for it.
+_LISTEN_SECONDS = 0.1
+
 
 class Worker:
     """One worker process, and the connection to it."""
@@ -34,8 +37,8 @@ class Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                # Nothing is imported from where it happens to run, but from where this
-                # process imports.
+                # It imports from the folders from which this process imports, and not from
+                # the current one.
                 [sys.executable, "-P", "-m", "arlbench.population.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env={
@@ -50,13 +53,20 @@ class Worker:
         self._connection = Connection(ours.detach())
         self._is_ready = False
 
-    def wait_until_ready(self) -> bool:
-        """Waits until the process has started; False where it could not."""
-        if not self._is_ready:
+    def wait_until_ready(self, stop: threading.Event | None = None) -> bool:
+        """Waits until the process has started; False if it could not, or not before ``stop``."""
+        if not self._is_ready and (stop is None or self.wait_for_message(stop)):
             with contextlib.suppress(EOFError):
                 self.receive()
                 self._is_ready = True
         return self._is_ready
+
+    def wait_for_message(self, stop: threading.Event) -> bool:
+        """Waits until it has sent something, or ended; False if ``stop`` is set before."""
+        while not self._connection.poll(_LISTEN_SECONDS):
+            if stop.is_set():
+                return False
+        return True
 
     def send(self, message: Any) -> None:
         """Sends a message.
@@ -79,7 +89,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process exists."""
         return self._process.poll() is None
 
     def close(self) -> None:
@@ -161,12 +171,12 @@ def wanted_cores() -> int:
 
 
 def n_started() -> int:
-    """Workers that there are."""
+    """Workers that exist."""
     return len(_living())
 
 
 def start_workers(n: int) -> list[Worker]:
-    """Keeps ``n`` workers: those there are, and new ones; any beyond ``n`` are ended."""
+    """Keeps ``n`` workers: those that exist, and new ones; any beyond ``n`` are ended."""
     _pool.workers = _living()
     for worker in _pool.workers[n:]:
         worker.close()
@@ -176,9 +186,9 @@ def start_workers(n: int) -> list[Worker]:
 
 @contextlib.contextmanager
 def borrowed(n: int) -> Iterator[list[Worker]]:
-    """``n`` workers for one population; none where another one has them.
+    """``n`` workers for one population; none if another one has them.
 
-    Workers that are still at something in the end, because waiting for them was
+    Workers that are still busy in the end, because waiting for them was
     interrupted, are ended.
     """
     if not _pool.in_use.acquire(blocking=False):

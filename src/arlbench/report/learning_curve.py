@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from pathlib import Path
+import io
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import matplotlib
@@ -20,47 +19,48 @@ from matplotlib.ticker import EngFormatter
 _COLOR = "#1f6feb"
 
 
-def read_evaluations(folder: Path) -> dict[int, dict[int, float]]:
-    """For each seed the mean return by environment steps, from ``evaluations.csv``."""
-    episodes: dict[int, dict[int, list[float]]] = {}
-    with (folder / "evaluations.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            by_timesteps = episodes.setdefault(int(row["seed"]), {})
-            by_timesteps.setdefault(int(row["timesteps"]), []).append(float(row["episode_return"]))
-    return {
-        seed: {timesteps: float(np.mean(r)) for timesteps, r in by_timesteps.items()}
-        for seed, by_timesteps in episodes.items()
-    }
+#: A row of a storage, with ``seed``, ``timesteps`` and ``return_mean``.
+Row = Mapping[str, Any]
 
 
-def draw(folder: Path) -> Path | None:
-    """Draws ``learning_curve.png`` into a run's folder; None where nothing was evaluated.
+def curves_of(rows: Iterable[Row]) -> dict[int, dict[int, float]]:
+    """For each seed the mean return by environment steps.
 
-    Raises:
-        OSError: If it cannot be written; the picture before it stays.
+    Args:
+        rows: Of one configuration.
     """
-    curves = read_evaluations(folder)
+    curves: dict[int, dict[int, float]] = {}
+    for row in rows:
+        if row.get("return_mean") is not None:
+            curves.setdefault(row["seed"], {})[row["timesteps"]] = row["return_mean"]
+    return curves
+
+
+def draw(rows: Iterable[Row], title: str, n_eval_episodes: int) -> bytes | None:
+    """The curve of each seed and their mean, as a PNG file; None if nothing was evaluated.
+
+    Args:
+        rows: Of one configuration.
+        title: What was trained, and where.
+        n_eval_episodes: Episodes of each evaluation.
+    """
+    curves = curves_of(rows)
     if not curves:
         return None
-    settings = json.loads((folder / "settings.json").read_text())
     figure = Figure(figsize=(7.2, 4.2), dpi=150, layout="constrained")
     axes = figure.subplots()
     _draw_curves(axes, curves)
     _fit_to_returns(axes, curves)
-    axes.set_title(_title(settings, len(curves)), loc="left", fontsize=11)
+    seeds = "1 seed" if len(curves) == 1 else f"{len(curves)} seeds"
+    axes.set_title(f"{title}, {seeds}", loc="left", fontsize=11)
     axes.set_xlabel("environment steps")
-    axes.set_ylabel(f"return (mean of {settings['n_eval_episodes']} episodes)")
+    axes.set_ylabel(f"return (mean of {n_eval_episodes} episodes)")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
-    path = folder / "learning_curve.png"
-    temporary = folder / "learning_curve.png.part"
-    try:
-        figure.savefig(temporary, format="png")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
 
 
 def _draw_curves(axes: Any, curves: dict[int, dict[int, float]]) -> None:
@@ -91,8 +91,3 @@ def _fit_to_returns(axes: Any, curves: dict[int, dict[int, float]]) -> None:
     low, high = min(returns), max(returns)
     margin = 0.06 * (high - low or 1.0)
     axes.set_ylim(low - margin, high + margin)
-
-
-def _title(settings: dict[str, Any], n_seeds: int) -> str:
-    seeds = "1 seed" if n_seeds == 1 else f"{n_seeds} seeds"
-    return f"DQN on {settings['env_spec']['name']}, {seeds}"

@@ -15,7 +15,7 @@ class MeanInterval(NamedTuple):
 
     Attributes:
         mean: ``[...]``.
-        low: Lower end; NaN where there is only one sample.
+        low: Lower end; NaN if there is only one sample.
         high: Upper end.
     """
 
@@ -27,7 +27,7 @@ class MeanInterval(NamedTuple):
 def mean_interval(samples: np.ndarray) -> MeanInterval:
     """Student's t interval of the mean over the first axis, ``[n, ...]``.
 
-    The samples are seeds where it is about an algorithm: episodes of one agent are no
+    The samples are seeds if it is about an algorithm: episodes of one agent are not
     independent evidence of how the algorithm learns, only of what this agent earns.
     """
     n = samples.shape[0]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import math
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -15,7 +15,6 @@ from arlbench.report.sweep_results import (
     Rank,
     SweepResults,
     ranking,
-    read_results,
 )
 from arlbench.report.trends import (
     LEAST_FOR_TREND,
@@ -32,8 +31,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 
-LANDSCAPE, CURVES = "landscape.png", "curves.png"
-
 _POINT, _BEST, _TREND, _FAINT, _BAD = "#6ea8fe", "#d9480f", "#1b3a6b", "#8b949e", "#c92a2a"
 _SUBTLE = "#57606a"
 _HIGHLIGHTS = ("#1f6feb", "#d9480f", "#2b8a3e")
@@ -43,22 +40,25 @@ _N_BEST = len(_HIGHLIGHTS)
 _LEAST_FOR_BAND = 5
 
 
-def draw(folder: Path) -> list[Path]:
-    """Draws ``landscape.png`` and ``curves.png`` into a sweep's folder.
+def draw(results: SweepResults) -> dict[str, bytes]:
+    """The pictures as PNG files, by name: ``landscape`` and ``curves``.
 
     Returns:
-        Their paths; none where nothing has ended yet, and only that of the curves where
-        nothing varies or no configuration has ended with every seed.
+        Nothing if no training reached an evaluation, and only the curves if nothing varies
+        or no configuration has ended with every seed.
     """
-    results = read_results(folder)
-    if results is None or np.isnan(results.returns).all():
-        return []
-    drawings = {CURVES: draw_curves}
+    if np.isnan(results.returns).all():
+        return {}
+    drawings = {"curves": draw_curves}
     if results.varied and not np.isnan(results.final.mean(axis=1)).all():
-        drawings = {LANDSCAPE: draw_landscape, **drawings}
-    for name, drawing in drawings.items():
-        drawing(results).savefig(folder / name)
-    return [folder / name for name in drawings]
+        drawings = {"landscape": draw_landscape, **drawings}
+    return {name: _png(drawing(results)) for name, drawing in drawings.items()}
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
 
 
 def draw_landscape(results: SweepResults) -> Figure:
@@ -251,4 +251,4 @@ def _title(results: SweepResults) -> str:
     n_configs, n_seeds = len(results.configs), len(results.seeds)
     configs = "1 configuration" if n_configs == 1 else f"{n_configs} configurations"
     seeds = "1 seed" if n_seeds == 1 else f"{n_seeds} seeds"
-    return f"DQN on {results.environment}: {configs}, {seeds}"
+    return f"{results.algorithm} on {results.environment}: {configs}, {seeds}"

@@ -1,17 +1,18 @@
-"""What came of a sweep, read from the parts in its folder alone."""
+"""The results of a sweep, from the rows that its storage has kept."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from arlbench.report.statistics import mean_interval
+
+# The columns of every table that say how trainings ended.
+_COLUMNS = frozenset({"config", "seed", "evaluation", "timesteps", "return_mean", "status"})
 
 
 class Hyperparameter(NamedTuple):
@@ -20,7 +21,7 @@ class Hyperparameter(NamedTuple):
     Attributes:
         values: Of each configuration, ``[n_configs]``.
         scale: ``linear``, ``log`` or ``choice``.
-        counts: Where it has an effect, bool ``[n_configs]``.
+        counts: Whether it has an effect, bool ``[n_configs]``.
     """
 
     values: np.ndarray
@@ -29,19 +30,21 @@ class Hyperparameter(NamedTuple):
 
 
 class SweepResults(NamedTuple):
-    """Everything that has ended, configurations in the order of the design.
+    """Everything that has ended, configurations in the order of the experiment.
 
     Attributes:
-        environment: Its name.
-        configs: Index of each configuration in the design, ``[n_configs]``.
+        algorithm: What learnt, its name for people.
+        environment: Where, the same.
+        configs: Index of each configuration in the experiment, ``[n_configs]``.
         seeds: Those that any training has ended with, ``[n_seeds]``.
         timesteps: Environment steps before each evaluation, ``[n_configs, n_evaluations]``.
         returns: Mean return of each evaluation, ``[n_configs, n_seeds, n_evaluations]``; NaN
-            where a training has not ended or did not get to it.
+            if a training has not ended or did not reach it.
         diverged: bool ``[n_configs, n_seeds]``.
         varied: The hyperparameters that differ, by name.
     """
 
+    algorithm: str
     environment: str
     configs: np.ndarray
     seeds: np.ndarray
@@ -57,14 +60,14 @@ class SweepResults(NamedTuple):
 
 
 class Rank(NamedTuple):
-    """A configuration, and what it came to.
+    """A configuration, and its result.
 
     Attributes:
         row: Its place in the arrays of the results.
-        config: Its index in the design.
-        mean: Return over seeds at the last evaluation; NaN where a seed is missing or
+        config: Its index in the experiment.
+        mean: Return over seeds at the last evaluation; NaN if a seed is missing or
             diverged.
-        low: Lower end of the 95 % interval; NaN where there is only one seed.
+        low: Lower end of the 95 % interval; NaN if there is only one seed.
         high: Upper end.
     """
 
@@ -75,31 +78,23 @@ class Rank(NamedTuple):
     high: float
 
 
-def read_results(folder: Path) -> SweepResults | None:
-    """What the parts of a sweep hold; None where there are none yet."""
-    columns_left_out = {"episode_returns", "return_std", "train_seconds", "diverged_at"}
-    tables = []
-    for part in sorted((folder / "parts").glob("part-*.parquet")):
-        names = [name for name in pq.read_schema(part).names if name not in columns_left_out]
-        tables.append(pq.read_table(part, columns=names, use_threads=False))
-    return _results(pa.concat_tables(tables)) if tables else None
+def results_of(table: pa.Table) -> SweepResults | None:
+    """The results in the rows of a storage; None if there are none yet.
 
-
-def ranking(results: SweepResults) -> list[Rank]:
-    """All configurations, the best first; those without a mean return last."""
-    mean, low, high = mean_interval(results.final.T)
-    order = np.argsort(-mean, kind="stable")
-    return [
-        Rank(int(i), int(results.configs[i]), float(mean[i]), float(low[i]), float(high[i]))
-        for i in order
-    ]
-
-
-def _results(table: pa.Table) -> SweepResults:
-    columns = {
-        name: column.to_numpy()
-        for name, column in zip(table.column_names, table.columns, strict=True)
-    }
+    Args:
+        table: A row for each training and evaluation: ``config``, ``seed``, ``evaluation``
+            (from 1), ``timesteps``, ``return_mean`` (null if it was not reached), ``status``
+            and a column for each hyperparameter. Metadata of the table are ``algorithm``
+            and ``environment``; those of a hyperparameter's column ``role``, ``scale`` and
+            ``counts_if``, a JSON object of the values that others must have.
+    """
+    if not table.num_rows:
+        return None
+    metadata = table.schema.metadata
+    roles = ((field.metadata or {}).get(b"role") for field in table.schema)
+    names = zip(table.column_names, roles, strict=True)
+    read = [name for name, role in names if role == b"hyperparameter" or name in _COLUMNS]
+    columns = {name: table.column(name).to_numpy() for name in read}
     configs, row = np.unique(columns["config"], return_inverse=True)
     seeds, seed = np.unique(columns["seed"], return_inverse=True)
     evaluation = columns["evaluation"] - 1
@@ -110,8 +105,8 @@ def _results(table: pa.Table) -> SweepResults:
     returns[row, seed, evaluation] = columns["return_mean"].astype(float)
     diverged = np.zeros((len(configs), len(seeds)), bool)
     diverged[row, seed] = columns["status"] == "diverged"
-    metadata = table.schema.metadata or {}
     return SweepResults(
+        algorithm=metadata[b"algorithm"].decode(),
         environment=metadata[b"environment"].decode(),
         configs=configs,
         seeds=seeds,
@@ -120,6 +115,16 @@ def _results(table: pa.Table) -> SweepResults:
         diverged=diverged,
         varied=_varied(table.schema, columns, row),
     )
+
+
+def ranking(results: SweepResults) -> list[Rank]:
+    """All configurations, the best first; those without a mean return last."""
+    mean, low, high = mean_interval(results.final.T)
+    order = np.argsort(-mean, kind="stable")
+    return [
+        Rank(int(i), int(results.configs[i]), float(mean[i]), float(low[i]), float(high[i]))
+        for i in order
+    ]
 
 
 def _varied(
@@ -134,7 +139,7 @@ def _varied(
         if metadata.get(b"role") != b"hyperparameter":
             continue
         values = columns[field.name][first]
-        conditions: dict[str, Any] = json.loads(metadata.get(b"counts_where", b"{}"))
+        conditions: dict[str, Any] = json.loads(metadata.get(b"counts_if", b"{}"))
         counts = np.ones(len(values), bool)
         for name, value in conditions.items():
             counts &= columns[name][first] == value

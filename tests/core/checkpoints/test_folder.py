@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from arlbench.core import files
 from arlbench.core.checkpoints import folder as module
 from arlbench.core.checkpoints.folder import (
     CheckpointFolder,
@@ -129,7 +130,7 @@ def full_disk(*_: Any) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("step", ["write_tree", "record_of", "_sync"])
+@pytest.mark.parametrize("step", ["write_tree", "record_of", "sync"])
 def test_where_writing_fails_nothing_is_left_and_those_before_stay(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,7 +138,7 @@ def test_where_writing_fails_nothing_is_left_and_those_before_stay(
     write(folder, 1.0)
     before = names_in(tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(module, step, full_disk)
+        patched.setattr(files if step == "sync" else module, step, full_disk)
         with pytest.raises(CheckpointError, match=r"000002 could not be .* \(No space left on"):
             write(folder, 2.0)
     assert names_in(tmp_path) == before

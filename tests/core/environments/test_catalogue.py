@@ -31,8 +31,8 @@ def test_no_name_is_listed_twice() -> None:
 
 def test_a_list_is_read_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
     listings = (
-        EnvListing("a", "one", "(3,)", 2, 100, None),
-        EnvListing("b", "two, too", "(7, 7, 2)", None, None, "continuous actions", "more"),
+        EnvListing("a", "one", "(3,)", 2, 100, None, action_kind="Discrete"),
+        EnvListing("b", "two, too", "(7, 7, 2)", None, None, "it is broken", "more", "Box"),
     )
     monkeypatch.setattr(catalogue, "_text", lambda: catalogue.write(listings))
     catalogue.read.cache_clear()

@@ -13,6 +13,7 @@ from arlbench.core.environments import (
     Environment,
     EnvListing,
     EnvSpec,
+    evaluation_spec,
     find_framework,
     library_version,
     list_environments,
@@ -109,7 +110,8 @@ def test_every_listed_environment_can_be_made_or_says_why_not() -> None:
     for listing in listings:
         if listing.unusable is None:
             env = make_env(listing.framework, listing.name)
-            assert env.action_space.n == listing.n_actions  # type: ignore[attr-defined]
+            assert getattr(env.action_space, "n", None) == listing.n_actions
+            assert type(env.action_space).__name__ == listing.action_kind
             assert env.max_episode_steps == listing.time_limit
         else:
             with pytest.raises(ValueError, match=listing.name):
@@ -163,3 +165,16 @@ def test_the_version_of_a_library_is_that_of_its_distribution() -> None:
     register_framework("absent", "no_such_module_at_all", "the-distribution")
     assert library_version("xland") == {"xminigrid": metadata.version("xminigrid")}
     assert library_version("absent") == library_version("unheard_of") == {}
+
+
+def test_an_evaluation_leaves_out_what_is_for_training_only() -> None:
+    plain = EnvSpec("gymnax", "CartPole-v1", 2, {"max_steps_in_episode": 50})
+    stack = ("frame_stack", {"n_frames": 4})
+    spec = plain.wrapped("clip_reward", {}).wrapped(*stack).wrapped("scale_reward", {"scale": 2})
+    assert evaluation_spec(spec) == plain.wrapped(*stack)
+    assert evaluation_spec(plain) == plain
+
+
+def test_an_evaluation_without_a_wrapper_that_is_unknown_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"'clip_rewards'.*Did you mean 'clip_reward'"):
+        evaluation_spec(EnvSpec("gymnax", "CartPole-v1").wrapped("clip_rewards", {}))

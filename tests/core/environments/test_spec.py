@@ -134,15 +134,3 @@ def test_a_wrapper_setting_that_cannot_be_written_is_refused_by_name() -> None:
         ConfigurationError, match=r"'clip_reward' setting 'high' is a float \(inf\)"
     ):
         EnvSpec("gymnax", "CartPole-v1", wrappers=[("clip_reward", {"high": float("inf")})])
-
-
-def test_an_evaluation_leaves_out_what_is_for_training_only() -> None:
-    plain = EnvSpec("gymnax", "CartPole-v1", 2, {"max_steps_in_episode": 50})
-    spec = plain.wrapped("clip_reward", {}).wrapped(*STACK).wrapped("scale_reward", {"scale": 2})
-    assert spec.for_evaluation() == plain.wrapped(*STACK)
-    assert plain.for_evaluation() == plain
-
-
-def test_an_evaluation_without_a_wrapper_that_is_unknown_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"'clip_rewards'.*Did you mean 'clip_reward'"):
-        EnvSpec("gymnax", "CartPole-v1").wrapped("clip_rewards", {}).for_evaluation()

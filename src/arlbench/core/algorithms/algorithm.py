@@ -1,219 +1,211 @@
-"""What every learning algorithm offers."""
+"""What every learning algorithm offers; all that callers use is declared here or in its base."""
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import chex
-import jax
-import numpy as np
 from ConfigSpace import Configuration, ConfigurationSpace
 
-from arlbench.core.algorithms.evaluation import EpisodeOutcomes, play_episodes
-from arlbench.core.environments import Environment
+from arlbench.core.algorithms.declarations import Declarations, config_space, positive
+from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgress, UpdateStatistic
+from arlbench.core.algorithms.harness.recording import Tracking
+from arlbench.core.algorithms.harness.structure import State
+from arlbench.core.algorithms.harness.trainable import BufferT, ResultT, RunnerT, Trainable
+from arlbench.core.checks import known_names
+from arlbench.core.environments import Environment, EnvListing
+
+__all__ = ["Algorithm", "OnProgress", "TrainingProgress", "UpdateStatistic"]
+
+# Parameters of the constructor that are not options.
+_NO_OPTIONS = ("self", "hpo_config", "env", "eval_env", "nas_config")
 
 
-class UpdateStatistic(NamedTuple):
-    """What some number was, over the updates of a training.
-
-    Attributes:
-        mean: Its mean; 0 where there was no update.
-        std: Its population standard deviation; the same.
-    """
-
-    mean: float
-    std: float
-
-
-class TrainingProgress(NamedTuple):
-    """Where a training stands, between two segments.
-
-    Attributes:
-        state: The algorithm's state, until the next segment takes over its memory.
-        timesteps: Environment steps done in this call.
-        total_timesteps: Environment steps that this call will do.
-        eval_rewards: Returns of the evaluations so far, ``[n_done, n_eval_episodes]``.
-        statistics: Of the updates so far, by name; None where they are not tracked.
-    """
-
-    state: Any
-    timesteps: int
-    total_timesteps: int
-    eval_rewards: np.ndarray
-    statistics: Mapping[str, UpdateStatistic] | None = None
-
-
-#: Called between segments; training stops early where it returns True.
-OnProgress = Callable[[TrainingProgress], bool | None]
-
-
-class Batch(abc.ABC):
-    """``M`` algorithms of equal structure whose members train together on accelerators.
-
-    Args:
-        algorithms: The members' algorithms, ``[M]``.
-        schedule_timesteps: Environment steps of each exploration schedule, ``[M]``.
-        devices: What to spread the members over.
-
-    Attributes:
-        steps_per_iteration: Environment steps of one iteration of each member, ``[M]``.
-    """
-
-    steps_per_iteration: np.ndarray
-
-    @abc.abstractmethod
-    def __init__(
-        self,
-        algorithms: Sequence[Algorithm],
-        schedule_timesteps: Sequence[int],
-        devices: Sequence[Any],
-    ) -> None: ...
-
-    @abc.abstractmethod
-    def init(self, seeds: Sequence[int], capacity: int) -> Any:
-        """States at step 0; each member's key is made of its seed."""
-
-    @abc.abstractmethod
-    def join(self, states: Sequence[Any], capacity: int) -> Any:
-        """The state of all from the state of each, with at least so many rows for replay."""
-
-    @abc.abstractmethod
-    def prepare(self, state: Any) -> Any:
-        """The state in line with hyperparameters that have changed; takes over its memory."""
-
-    @abc.abstractmethod
-    def advance(self, state: Any, n_iterations: np.ndarray) -> Any:
-        """Trains each member for its iterations, ``[M]``; takes over the state's memory."""
-
-    @abc.abstractmethod
-    def evaluate(self, state: Any, n_episodes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns ``[M, n_episodes]``, and whether what was learnt is finite, ``[M]``."""
-
-    @abc.abstractmethod
-    def statistics(self, index: int) -> Mapping[str, UpdateStatistic] | None:
-        """Of the updates of one member so far; None where they are not tracked."""
-
-    @abc.abstractmethod
-    def member(self, state: Any, index: int) -> Any:
-        """The state of one member."""
-
-
-class Forecast(abc.ABC):
-    """What a training would take, known before anything is allocated or compiled."""
-
-    @abc.abstractmethod
-    def rows(self, capacity: int | None = None, size: int | None = None) -> int:
-        """Rows of the replay buffer that would be allocated.
-
-        Args:
-            capacity: Rows that are asked for, rounded up; None chooses by ``size``.
-            size: The logical size; None takes the configuration's.
-
-        Raises:
-            MemoryLimitError: Saying how much it would take and what to change.
-        """
-
-    @abc.abstractmethod
-    def evaluation_interval(self, n_total_timesteps: int | float, n_eval_steps: int) -> int:
-        """Environment steps between two evaluations, which are whole iterations."""
-
-    @abc.abstractmethod
-    def cost(self, n_total_timesteps: int | float) -> float:
-        """The work, in any unit that compares trainings."""
-
-    @abc.abstractmethod
-    def rehearsals(self, capacity: int, n_eval_episodes: int) -> dict[str, Callable[[], Any]]:
-        """The large programs of a training, for getting them compiled ahead.
-
-        Args:
-            capacity: Rows of the replay buffer.
-            n_eval_episodes: Episodes of each evaluation.
-
-        Returns:
-            For each program a function that has it compiled, in the order in which a
-            training needs them; by a name that is the same for the same program in
-            every process that trains in these environments.
-        """
-
-
-class Algorithm(abc.ABC):
+class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
     """A learning algorithm bound to an environment, without any state of a run.
 
     Attributes:
-        name: The algorithm's name.
+        name: What the registry and files call it.
+        title: What people call it.
         env: Where it learns.
         eval_env: Where it is evaluated.
-        hpo_config: The value of every hyperparameter.
-        nas_config: The value of every architecture choice.
+        hpo_config: The value of every hyperparameter, read-only.
+        nas_config: The value of every architecture choice, read-only.
         structure: What shapes the compiled programs: equal structures share them.
+        hp: Traced hyperparameters, a tree of scalars; an input of every program.
+        memory_limit_gib: Refuse runs whose buffer and records would take more.
     """
 
-    #: Parts of a checkpoint that belong to the environment, not to the learner.
+    name: str
+    title: str
+
+    #: Parts of a checkpoint that belong to the environment, not to the agent.
     environment_parts: ClassVar[tuple[str, ...]] = ()
 
-    #: Parts that exist only where a setting of the class tracks them, with that setting.
+    #: Parts that exist only if a setting of the class tracks them, with that setting.
     tracked_parts: ClassVar[Mapping[str, str]] = {}
 
-    #: How many of it train together; None where they cannot.
-    batch_class: ClassVar[type[Batch] | None] = None
-
-    name: str
     env: Environment
     eval_env: Environment
     hpo_config: Mapping[str, Any]
     nas_config: Mapping[str, Any]
-    structure: Hashable
+    memory_limit_gib: float
 
-    @property
-    def uses_host(self) -> bool:
-        """Whether an environment of it steps in Python."""
-        return "host" in {self.env.kind, self.eval_env.kind}
+    def __init__(
+        self,
+        hpo_config: Configuration | Mapping[str, Any] | None,
+        env: Environment,
+        eval_env: Environment | None = None,
+        *,
+        nas_config: Configuration | Mapping[str, Any] | None = None,
+        memory_limit_gib: float = 4.0,
+        track_trajectories: bool = False,
+        track_metrics: bool = False,
+        track_statistics: bool = False,
+        **options: Any,
+    ) -> None:
+        """Binds the algorithm to an environment; nothing is compiled or allocated yet.
 
-    @property
+        Args:
+            hpo_config: Hyperparameters; those left out take their defaults.
+            env: Where to learn.
+            eval_env: Where to evaluate; None takes ``env``.
+            nas_config: Architecture choices; those left out take their defaults.
+            memory_limit_gib: Refuse runs whose buffer and records would take more.
+            track_trajectories: Return every step.
+            track_metrics: Return every update.
+            track_statistics: Tell ``on_progress`` mean and deviation of what updates gave.
+            **options: Those of the subclass.
+
+        Raises:
+            ConfigurationError: If a name or value is unknown or impossible.
+            UnknownEnvironmentError: If it cannot learn in this environment.
+        """
+        tracking = Tracking(bool(track_trajectories), bool(track_metrics), bool(track_statistics))
+        super().__init__(env, eval_env, positive("memory_limit_gib", memory_limit_gib), tracking)
+
+    # What there is to choose.
+
+    @staticmethod
     @abc.abstractmethod
-    def forecast(self) -> Forecast:
-        """What trainings with the present configuration would take."""
+    def hyperparameters() -> Declarations:
+        """Every hyperparameter, declared, by name."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def architecture_choices() -> Declarations:
+        """Every architecture choice, declared, by name."""
+
+    @classmethod
+    def get_hpo_config_space(cls, seed: int | None = None) -> ConfigurationSpace:
+        """The hyperparameters and the ranges in which to search them."""
+        return config_space(f"{cls.title}ConfigSpace", cls.hyperparameters(), seed)
+
+    @classmethod
+    def get_default_hpo_config(cls) -> Configuration:
+        """The default hyperparameters."""
+        return cls.get_hpo_config_space().get_default_configuration()
+
+    @classmethod
+    def get_nas_config_space(cls, seed: int | None = None) -> ConfigurationSpace:
+        """The architecture choices and the ranges in which to search them."""
+        return config_space(f"{cls.title}NASConfigSpace", cls.architecture_choices(), seed)
+
+    @classmethod
+    def get_default_nas_config(cls) -> Configuration:
+        """The default architecture."""
+        return cls.get_nas_config_space().get_default_configuration()
+
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """The options of the constructor, by name, besides configurations and environments."""
+        return _option_names(cls)
+
+    @staticmethod
+    def cannot_learn(listing: EnvListing) -> str | None:
+        """Why it cannot learn in a listed environment, in words; None if it can."""
+        return None
+
+    @abc.abstractmethod
+    def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
+        """Changes hyperparameters; those that are not given stay as they are.
+
+        Raises:
+            ConfigurationError: If a name or value is unknown or impossible.
+        """
+
+    @abc.abstractmethod
+    def describe_agent(self) -> str:
+        """What it learns with, such as its network, in a few words for people."""
+
+    # States.
+
+    @abc.abstractmethod
+    def init(self, rng: chex.PRNGKey) -> tuple[RunnerT, BufferT]:
+        """The state of a new run; subclasses have options of their own, all with defaults."""
+
+    def init_options(self, n_total_timesteps: int) -> dict[str, Any]:
+        """Options of ``init`` for a run of this many environment steps: room for it, no more.
+
+        Raises:
+            MemoryLimitError: If it would take too much, saying what to change.
+        """
+        return {}
+
+    @staticmethod
+    def shared_init_options(
+        algorithms: Sequence[Algorithm],
+        n_total_timesteps: Sequence[int],
+        earlier: Sequence[Mapping[str, Any]] = (),
+        given: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Options of ``init`` with which these algorithms' states have equal shapes.
+
+        Args:
+            algorithms: One a member, ``[M]``.
+            n_total_timesteps: Environment steps of each one's training, ``[M]``.
+            earlier: Parts of the states from which members continue.
+            given: Options that a caller asks for; they may be raised to what is needed.
+
+        Raises:
+            ConfigurationError: If an option is unknown.
+            MemoryLimitError: If a member would take too much, saying what to change.
+        """
+        known_names(given or {}, [], "option of init")
+        return {}
 
     @staticmethod
     def options_to_share(algorithms: Sequence[Algorithm]) -> list[dict[str, Any]]:
-        """Settings of the class with which these make do with as few programs as they can.
+        """Options of the class with which these need as few programs as they can.
 
-        Members that train one after another gain by them; where they are batched, each
-        would do the work of all.
+        It pays if members train one after another; in a batch each would do the work of all.
 
         Returns:
-            For each algorithm the settings that it should be made anew with.
+            For each algorithm the options to make it again with.
         """
         return [{} for _ in algorithms]
 
-    @staticmethod
-    @abc.abstractmethod
-    def get_hpo_config_space(seed: int | None = None) -> ConfigurationSpace:
-        """The hyperparameters and the ranges in which to search them."""
+    def with_equal_shapes(
+        self, states: Sequence[State], init_options: Mapping[str, Any]
+    ) -> list[State]:
+        """The states with arrays of equal shapes, of at least the room that the options ask."""
+        return list(states)
 
-    @staticmethod
-    @abc.abstractmethod
-    def get_default_hpo_config() -> Configuration:
-        """The default hyperparameters."""
-
-    @staticmethod
-    @abc.abstractmethod
-    def get_nas_config_space(seed: int | None = None) -> ConfigurationSpace:
-        """The architecture choices and the ranges in which to search them."""
-
-    @staticmethod
-    @abc.abstractmethod
-    def get_default_nas_config() -> Configuration:
-        """The default architecture."""
+    # Checkpoints.
 
     @staticmethod
     @abc.abstractmethod
     def get_checkpoint_factory(
         runner_state: Any, train_result: Any
     ) -> dict[str, Callable[[], Any]]:
-        """What can be saved, by name, each a function that returns it; None is not there."""
+        """What can be saved, by name, each a function that returns it, or None if there is none.
+
+        The fields ``rng`` and ``global_step`` of the runner state are parts of these names.
+        """
 
     @abc.abstractmethod
     def checkpoint_template(self) -> dict[str, Any]:
@@ -221,56 +213,50 @@ class Algorithm(abc.ABC):
 
         Returns:
             Trees of ``jax.ShapeDtypeStruct`` by name, in which a length of None stands
-            for any length. ``buffer`` is the packed form of the replay buffer.
+            for any length. ``buffer`` is the packed form of the buffer state; there is
+            none if the algorithm has no buffer.
         """
 
     @abc.abstractmethod
-    def restore(self, parts: Mapping[str, Any], state: Any = None) -> Any:
+    def restore(self, parts: Mapping[str, Any], state: Any = None) -> tuple[RunnerT, BufferT]:
         """A state made of the parts of a checkpoint.
 
         Args:
             parts: Trees by name, in the structure of ``checkpoint_template``.
-            state: Provides what ``parts`` leaves out; where None, a fresh state does.
+            state: Provides what ``parts`` leaves out; None takes a fresh state.
         """
 
+    def pack_buffer(self, buffer_state: BufferT) -> Any:
+        """What a checkpoint keeps of the buffer state; None if there is nothing."""
+        return None
+
+    def unpack_buffer(self, packed: Any) -> BufferT:
+        """The inverse of :meth:`pack_buffer`."""
+        raise TypeError(f"{self.name} has no buffer.")
+
+    @property
     @abc.abstractmethod
-    def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
-        """Changes hyperparameters; those that are not given stay as they are."""
+    def acting_parts(self) -> tuple[str, ...]:
+        """The parts of a checkpoint that acting needs, besides ``rng``."""
+
+    # Lengths and costs.
 
     @abc.abstractmethod
-    def init(self, rng: chex.PRNGKey) -> Any:
-        """The state of a new run."""
+    def check_length(self, n_total_timesteps: int) -> None:
+        """Raises a ConfigurationError if a run of this length would learn nothing."""
 
     @abc.abstractmethod
-    def predict(
-        self, runner_state: Any, obs: Any, rng: chex.PRNGKey | None, deterministic: bool = True
-    ) -> jax.Array:
-        """Actions for a batch of observations."""
+    def cost(self, n_total_timesteps: int | float) -> float:
+        """The work of a training, in units of about 2 microseconds of one core; roughly.
 
-    @abc.abstractmethod
-    def evaluate(self, runner_state: Any, n_eval_episodes: int = 10) -> jax.Array:
-        """Undiscounted returns of whole episodes, ``[n_eval_episodes]``."""
-
-    def play(
-        self, runner_state: Any, rng: chex.PRNGKey, n_episodes: int, deterministic: bool = True
-    ) -> EpisodeOutcomes:
-        """Returns and lengths of whole episodes in ``eval_env``, from a key of their own.
-
-        A traceable function: within ``jax.jit`` it compiles once for any state and key.
+        Populations begin with the longest trainings, and weigh them against the start of
+        another process.
         """
 
-        def policy(obs: Any, key: chex.PRNGKey) -> jax.Array:
-            return self.predict(runner_state, obs, key, deterministic)
 
-        return play_episodes(self.eval_env, policy, rng, n_episodes)
-
-    @abc.abstractmethod
-    def train(
-        self,
-        runner_state: Any,
-        buffer_state: Any,
-        n_total_timesteps: int | float = 1_000_000,
-        n_eval_steps: int = 100,
-        n_eval_episodes: int = 10,
-    ) -> tuple[Any, Any]:
-        """Trains; returns the new state and the result."""
+@functools.cache
+def _option_names(cls: type[Algorithm]) -> tuple[str, ...]:
+    parameters = {**inspect.signature(Algorithm.__init__).parameters}
+    parameters |= inspect.signature(cls.__init__).parameters
+    named = (name for name, p in parameters.items() if p.kind is not p.VAR_KEYWORD)
+    return tuple(name for name in named if name not in _NO_OPTIONS)

@@ -16,13 +16,12 @@ then leaves it behind; the next writer removes it.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from arlbench.core import files
 from arlbench.core.checkpoints.manifest import Manifest, package_versions, record_of
 from arlbench.core.checkpoints.trees import read_leaves, read_tree, write_tree
 from arlbench.errors import CheckpointError
@@ -30,7 +29,6 @@ from arlbench.errors import CheckpointError
 _MANIFEST = "manifest.json"
 _POINTER = "newest"
 _NAME = re.compile(r"checkpoint-(\d{6,})")
-_ASIDE = re.compile(r"\..*\.(part|old)")
 
 
 def write_checkpoint(path: Path, parts: Mapping[str, Any], info: Mapping[str, Any]) -> None:
@@ -44,22 +42,22 @@ def write_checkpoint(path: Path, parts: Mapping[str, Any], info: Mapping[str, An
     Raises:
         CheckpointError: If it cannot be written; nothing of it is left then.
     """
-    aside = path.with_name(f".{path.name}.part")
+    aside = files.aside(path)
     try:
-        _remove(aside)
+        files.remove(aside)
         aside.mkdir(parents=True)
-        files = [aside / f"{name}.npz" for name in parts]
-        for file, tree in zip(files, parts.values(), strict=True):
+        trees = [aside / f"{name}.npz" for name in parts]
+        for file, tree in zip(trees, parts.values(), strict=True):
             write_tree(file, tree)
-        manifest = Manifest({f.name: record_of(f) for f in files}, info, package_versions())
+        manifest = Manifest({f.name: record_of(f) for f in trees}, info, package_versions())
         (aside / _MANIFEST).write_text(manifest.to_json())
-        for file in (*files, aside / _MANIFEST, aside):
-            _sync(file)
+        for file in (*trees, aside / _MANIFEST, aside):
+            files.sync(file)
         aside.rename(path)
-        _sync(path.parent)
+        files.sync(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
-            _remove(aside)
+            files.remove(aside)
         if isinstance(error, CheckpointError) or not isinstance(error, OSError):
             raise
         raise _unwritable(path, error) from error
@@ -138,18 +136,11 @@ class CheckpointFolder:
 
     def tidy(self) -> None:
         """Removes what a killed writer has left behind."""
-        if self.path.is_dir():
-            for entry in list(self.path.iterdir()):
-                if _ASIDE.fullmatch(entry.name):
-                    _remove(entry)
+        files.remove_leftovers(self.path)
 
     def _point_at(self, path: Path) -> None:
-        aside = self.path / f".{_POINTER}.part"
         try:
-            aside.write_text(path.name + "\n")
-            _sync(aside)
-            aside.replace(self.path / _POINTER)
-            _sync(self.path)
+            files.write(self.path / _POINTER, path.name + "\n")
         except OSError as error:
             # Whole, but nothing points at it: gone, as if it had not been written.
             with contextlib.suppress(OSError):
@@ -221,24 +212,9 @@ def _unwritable(path: Path, error: OSError) -> CheckpointError:
     )
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _move_away(path: Path) -> None:
     """Removes a folder; one that is half removed does not look like a checkpoint."""
-    aside = path.with_name(f".{path.name}.old")
-    _remove(aside)
+    aside = files.aside(path, "old")
+    files.remove(aside)
     path.rename(aside)
-    _remove(aside)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    files.remove(aside)

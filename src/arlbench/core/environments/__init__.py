@@ -3,6 +3,7 @@
 from arlbench.core.environments.environment import Environment, Timestep
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.registry import (
+    evaluation_spec,
     find_framework,
     library_version,
     list_environments,
@@ -21,6 +22,7 @@ __all__ = [
     "SingleStep",
     "Timestep",
     "VectorisedEnvironment",
+    "evaluation_spec",
     "find_framework",
     "library_version",
     "list_environments",

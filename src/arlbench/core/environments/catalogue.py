@@ -1,6 +1,6 @@
 """What the libraries offer, written down, so that a list needs none of them.
 
-``make catalogue`` writes the table anew from the libraries that are installed; a test
+``make catalogue`` writes the table again from the libraries that are installed; a test
 holds it against them.
 """
 
@@ -38,5 +38,5 @@ def _text() -> str:
 
 def _parse(row: dict[str, str]) -> EnvListing:
     numbers = {name: int(row[name]) if row[name] else None for name in ("n_actions", "time_limit")}
-    texts = {name: row[name] or None for name in ("unusable", "extra")}
+    texts = {name: row[name] or None for name in ("unusable", "extra", "action_kind")}
     return EnvListing(**{**row, **numbers, **texts})  # type: ignore[arg-type]

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Literal
 
 import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
+from arlbench.core.environments.actions import uniform_actions
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import RenderingError
 
@@ -62,7 +62,7 @@ class Environment(abc.ABC):
 
         Args:
             env_state: What ``reset`` or ``step`` returned.
-            action: Actions, ``[n_envs]``.
+            action: Actions, ``[n_envs, *action_space.shape]``.
             rng: One key for all copies.
 
         Returns:
@@ -100,9 +100,16 @@ class Environment(abc.ABC):
         """The space of one copy's observation."""
 
     def sample_actions(self, rng: chex.PRNGKey) -> jax.Array:
-        """Uniformly random actions, int32 ``[n_envs]``."""
-        n_actions = int(self.action_space.n)  # type: ignore[attr-defined]
-        return jax.random.randint(rng, (self.n_envs,), 0, n_actions, jnp.int32)
+        """Uniformly random actions.
+
+        Returns:
+            ``[n_envs, *action_space.shape]``; int32 for Discrete, else of the space's dtype.
+
+        Raises:
+            ConfigurationError: If the action space has no uniform distribution, as one
+                without bounds.
+        """
+        return uniform_actions(self.action_space, self.n_envs, rng)
 
     def identity(self) -> Any:
         """A hashable value that equal environments share."""

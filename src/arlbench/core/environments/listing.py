@@ -12,10 +12,13 @@ class EnvListing(NamedTuple):
         framework: The library that provides it.
         name: Its name there.
         observation: Its observation, for people.
-        n_actions: The number of actions, None where they are continuous.
+        n_actions: The number of actions; None where they are not a finite set that is counted,
+            or nothing is known of them.
         time_limit: Steps until an episode is cut off, None where it never is.
-        unusable: Why it cannot be trained, or None where it can.
+        unusable: Why it cannot be used, whatever the algorithm; None where it can.
         extra: This package's extra that it needs where its library is not enough.
+        action_kind: The class of its action space, such as ``"Discrete"`` or ``"Box"``; None
+            where nothing is known of it.
     """
 
     framework: str
@@ -25,3 +28,4 @@ class EnvListing(NamedTuple):
     time_limit: int | None = None
     unusable: str | None = None
     extra: str | None = None
+    action_kind: str | None = None

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Protocol, cast
 from arlbench.core.environments import catalogue
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
-from arlbench.core.environments.spec import EnvSpec, wrapper_registry
+from arlbench.core.environments.spec import EnvSpec
+from arlbench.core.environments.wrappers.registry import wrap, wrapper_class
 from arlbench.errors import (
     ConfigurationError,
     MissingExtraError,
@@ -47,13 +48,17 @@ class Framework(NamedTuple):
 
 
 _LIBRARIES: dict[str, Framework] = {
-    "gymnax": Framework("arlbench.core.environments.gymnax_adapter", "gymnax", None),
-    "xland": Framework("arlbench.core.environments.xland_adapter", "xminigrid", "xland"),
-    "navix": Framework("arlbench.core.environments.navix_adapter", "navix", "navix"),
-    "jumanji": Framework("arlbench.core.environments.jumanji_adapter", "jumanji", "jumanji"),
-    "craftax": Framework("arlbench.core.environments.craftax_adapter", "craftax", "craftax"),
+    "gymnax": Framework("arlbench.core.environments.adapters.gymnax_adapter", "gymnax", None),
+    "xland": Framework("arlbench.core.environments.adapters.xland_adapter", "xminigrid", "xland"),
+    "navix": Framework("arlbench.core.environments.adapters.navix_adapter", "navix", "navix"),
+    "jumanji": Framework(
+        "arlbench.core.environments.adapters.jumanji_adapter", "jumanji", "jumanji"
+    ),
+    "craftax": Framework(
+        "arlbench.core.environments.adapters.craftax_adapter", "craftax", "craftax"
+    ),
     "gymnasium": Framework(
-        "arlbench.core.environments.gymnasium_adapter", "gymnasium", None, on_host=True
+        "arlbench.core.environments.adapters.gymnasium_adapter", "gymnasium", None, on_host=True
     ),
 }
 
@@ -118,7 +123,7 @@ def make_env(
         seed: Only for environments that live on the host.
 
     Raises:
-        UnknownEnvironmentError: If there is no such environment or DQN cannot learn it.
+        UnknownEnvironmentError: If there is no such environment, or it cannot be used.
         ConfigurationError: If the framework or a setting is unknown or impossible.
         MissingExtraError: If the framework is not installed.
     """
@@ -132,7 +137,20 @@ def make_env_from_spec(spec: EnvSpec) -> Environment:
     if not spec.wrappers:
         return _adapter(spec.framework).make(spec)
     env = make_env_from_spec(dataclasses.replace(spec, wrappers=()))
-    return cast(Environment, wrapper_registry().wrap(env, spec.wrappers))
+    return wrap(env, spec.wrappers)
+
+
+def evaluation_spec(spec: EnvSpec) -> EnvSpec:
+    """The spec of the environment in which what was learnt in that of ``spec`` is evaluated.
+
+    Wrappers that only help learning, by other rewards, are left out, so that returns
+    are those of the task itself.
+
+    Raises:
+        ConfigurationError: If there is no wrapper of such a name.
+    """
+    kept = [entry for entry in spec.wrappers if not wrapper_class(entry[0]).training_only]
+    return dataclasses.replace(spec, wrappers=kept)
 
 
 def list_environments() -> list[EnvListing]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import numbers
 from collections.abc import Mapping, Sequence
@@ -76,32 +75,11 @@ class EnvSpec:
         """The spec of this environment in one more wrapper."""
         return dataclasses.replace(self, wrappers=(*self.wrappers, (name, settings)))
 
-    def for_evaluation(self) -> EnvSpec:
-        """The spec of the environment in which a learner from this one is evaluated.
-
-        Wrappers that only help learning, by other rewards, are left out, so that returns
-        are those of the task itself.
-
-        Raises:
-            ConfigurationError: If there is no wrapper of such a name.
-        """
-        kept = [
-            (name, settings)
-            for name, settings in self.wrappers
-            if not wrapper_registry().wrapper_class(name).training_only
-        ]
-        return dataclasses.replace(self, wrappers=kept)
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EnvSpec) and self.to_json() == other.to_json()
 
     def __hash__(self) -> int:
         return hash(self.to_json())
-
-
-def wrapper_registry() -> Any:
-    """The registry of wrappers, by its name: they import environments, and not the reverse."""
-    return importlib.import_module("arlbench.core.wrappers.registry")
 
 
 def _entries(wrappers: Any) -> tuple[tuple[str, dict[str, Any]], ...]:

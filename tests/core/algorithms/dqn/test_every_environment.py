@@ -9,7 +9,11 @@ import pytest
 from arlbench.core.algorithms.dqn import DQN, networks
 from arlbench.core.environments import list_environments, make_env
 
-GYMNAX = [x.name for x in list_environments() if x.framework == "gymnax" and not x.unusable]
+GYMNAX = [
+    x.name
+    for x in list_environments()
+    if x.framework == "gymnax" and not x.unusable and not DQN.cannot_learn(x)
+]
 
 #: Beside gymnax: a few of each library, those whose mask or observation is of another kind.
 OTHERS = [

@@ -13,13 +13,13 @@ from ConfigSpace import UniformIntegerHyperparameter as Integer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arlbench.core.algorithms.declarations import probability, resolve
 from arlbench.core.algorithms.dqn.hyperparameters import (
+    ARCHITECTURE_CHOICES,
+    HYPERPARAMETERS,
     TracedHyperparameters,
-    check_probability,
-    check_value,
     hpo_config_space,
     nas_config_space,
-    resolve,
     traced,
 )
 from arlbench.errors import ConfigurationError
@@ -49,13 +49,17 @@ PUBLISHED_NAS = {
     "activation": (Choice, ("tanh", "relu"), "tanh", None),
     "hidden_size": (Integer, (1, 1024), 64, False),
 }
-STRUCTURAL = {"buffer_batch_size", "buffer_prio_sampling"}
+STRUCTURAL = {"buffer_prio_sampling"}
 
 INTEGERS = [name for name, row in PUBLISHED.items() if row[0] is Integer] + ["buffer_batch_size"]
 FLOATS = [name for name, row in PUBLISHED.items() if row[0] is Float]
 FLAGS = [name for name, row in PUBLISHED.items() if row[1] == (True, False)]
 PROBABILITIES = [name for name in FLOATS if name not in {"learning_rate", "buffer_epsilon"}]
 SEEDS = st.integers(0, 2**31 - 1)
+
+
+def check_value(name, value):
+    return {**HYPERPARAMETERS, **ARCHITECTURE_CHOICES}[name].check(value)
 
 
 def default_of(name):
@@ -75,18 +79,18 @@ def as_table(space):
 
 
 @pytest.mark.parametrize(
-    ("make", "name", "published"),
+    ("make", "name", "published", "declarations"),
     [
-        (hpo_config_space, "DQNConfigSpace", PUBLISHED),
-        (nas_config_space, "DQNNASConfigSpace", PUBLISHED_NAS),
+        (hpo_config_space, "DQNConfigSpace", PUBLISHED, HYPERPARAMETERS),
+        (nas_config_space, "DQNNASConfigSpace", PUBLISHED_NAS, ARCHITECTURE_CHOICES),
     ],
 )
-def test_the_spaces_are_those_published(make, name, published):
+def test_the_spaces_are_those_published(make, name, published, declarations):
     space = make()
     assert space.name == name
     assert as_table(space) == published
     types = {key: type(row[2]) for key, row in published.items()}
-    defaults = resolve(None, space, "hyperparameter")
+    defaults = resolve(None, declarations, "hyperparameter")
     assert {key: type(value) for key, value in defaults.items()} == types
 
 
@@ -109,10 +113,13 @@ def test_a_seed_makes_sampling_repeatable(make):
 
 @given(SEEDS)
 def test_every_sampled_configuration_resolves_to_its_own_values(seed):
-    for space in (hpo_config_space(seed), nas_config_space(seed)):
+    spaces = {hpo_config_space: HYPERPARAMETERS, nas_config_space: ARCHITECTURE_CHOICES}
+    for make, declarations in spaces.items():
+        space = make(seed)
         for config in space.sample_configuration(20):
-            resolved = resolve(config, space, "hyperparameter")
-            assert list(resolved) == list(space)
+            resolved = resolve(config, declarations, "hyperparameter")
+            assert list(resolved) == list(declarations)
+            assert set(resolved) == set(space)
             for name, value in resolved.items():
                 expected = config[name] if name in config else default_of(name)
                 assert value == expected
@@ -125,28 +132,28 @@ def test_inactive_hyperparameters_take_their_defaults():
     assert inactive
     for config in inactive:
         assert "tau" not in config
-        resolved = resolve(config, space, "hyperparameter")
+        resolved = resolve(config, HYPERPARAMETERS, "hyperparameter")
         assert (resolved["tau"], resolved["target_update_interval"]) == (1.0, 1000)
 
 
 def test_a_mapping_is_completed_from_the_defaults():
     given_values = {"gamma": 0.5, "buffer_batch_size": 256, "tau": None}
-    resolved = resolve(given_values, hpo_config_space(), "hyperparameter")
+    resolved = resolve(given_values, HYPERPARAMETERS, "hyperparameter")
     defaults = {name: row[2] for name, row in PUBLISHED.items()}
     assert resolved == {**defaults, "gamma": 0.5, "buffer_batch_size": 256}
     assert given_values == {"gamma": 0.5, "buffer_batch_size": 256, "tau": None}
 
 
 def test_no_configuration_is_the_default_configuration():
-    space = hpo_config_space()
-    default = space.get_default_configuration()
-    assert resolve(None, space, "h") == resolve({}, space, "h") == resolve(default, space, "h")
+    default = hpo_config_space().get_default_configuration()
+    of_default = resolve(default, HYPERPARAMETERS, "h")
+    assert resolve(None, HYPERPARAMETERS, "h") == resolve({}, HYPERPARAMETERS, "h") == of_default
 
 
 @pytest.mark.parametrize("config", [[], [("gamma", 0.5)], "gamma", 3, {"gamma"}])
 def test_what_is_not_a_mapping_is_refused(config):
     with pytest.raises(ConfigurationError, match=type(config).__name__):
-        resolve(config, hpo_config_space(), "hyperparameter")
+        resolve(config, HYPERPARAMETERS, "hyperparameter")
 
 
 @pytest.mark.parametrize("name", [*INTEGERS, "hidden_size"])
@@ -263,33 +270,36 @@ def test_numpy_booleans_and_words_are_accepted(value):
 )  # fmt: skip
 def test_an_unknown_name_is_refused_with_the_nearest_known_one(name, meant):
     with pytest.raises(ConfigurationError, match=f"Unknown thing '{name}'. Did you mean '{meant}'"):
-        resolve({name: 1}, hpo_config_space(), "thing")
+        resolve({name: 1}, HYPERPARAMETERS, "thing")
 
 
 @pytest.mark.parametrize("name", ["zzzzzz", "", 3])
 def test_a_name_that_is_near_to_none_is_refused_with_all_of_them(name):
     with pytest.raises(ConfigurationError, match="Known: activation, hidden_size"):
-        resolve({name: 1}, nas_config_space(), "architecture choice")
+        resolve({name: 1}, ARCHITECTURE_CHOICES, "architecture choice")
 
 
 @pytest.mark.parametrize("value", [-0.01, 1.01, math.nan, True, "0.5", None])
-def test_check_probability_refuses_what_is_none(value):
+def test_what_is_not_a_probability_is_refused(value):
     with pytest.raises(ConfigurationError, match="eval_eps"):
-        check_probability("eval_eps", value)
+        probability("eval_eps", value)
 
 
-def test_structural_and_traced_hyperparameters_cover_the_space():
-    fields = list(TracedHyperparameters._fields)
-    assert len(set(fields)) == len(fields)
-    assert STRUCTURAL | set(fields) == set(PUBLISHED)
-    # A program is made for some batch sizes; which of them counts is an input.
-    assert STRUCTURAL & set(fields) == {"buffer_batch_size"}
+def test_the_inputs_of_a_program_are_what_is_not_structural():
+    assert TracedHyperparameters._fields == tuple(PUBLISHED)
+    structural = {name for name, declared in HYPERPARAMETERS.items() if declared.structural}
+    assert structural == STRUCTURAL
+    inputs = traced(resolve(None, HYPERPARAMETERS, "hyperparameter"))._asdict()
+    assert {name for name, value in inputs.items() if value is None} == STRUCTURAL
+    assert all(declared.structural for declared in ARCHITECTURE_CHOICES.values())
 
 
 def test_traced_values_are_scalars_of_fixed_types():
-    values = traced(resolve({"gamma": 1, "train_freq": 8.0}, hpo_config_space(), "h"))
+    values = traced(resolve({"gamma": 1, "train_freq": 8.0}, HYPERPARAMETERS, "h"))
     dtypes = {Integer: np.int32, Float: np.float32, Choice: np.bool_}
     for name, value in values._asdict().items():
+        if name in STRUCTURAL:
+            continue
         # The one choice that is a number and not a flag.
         expected = np.int32 if name == "buffer_batch_size" else dtypes[PUBLISHED[name][0]]
         assert type(value) is expected, name

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from arlbench.autorl.checkpointing import Checkpointer
+from arlbench.core.algorithms.checkpointing import Checkpointer
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.environments import make_env_from_spec
-from arlbench.core.environments.instances import INSTANCES
-from arlbench.core.wrappers import FrameStack
+from arlbench.core.environments.adapters.instances import INSTANCES
+from arlbench.core.environments.wrappers import FrameStack
 from arlbench.errors import ConfigurationError
 from host_probes import TOP, stairs
 from probes import CAPACITY, Walk, same_bits, small_dqn, small_state
@@ -148,5 +148,5 @@ def test_it_may_be_evaluated_where_it_does_not_train() -> None:
 
 def test_a_step_on_the_host_is_counted_as_work() -> None:
     env = make_env_from_spec(stairs(n_envs=4))
-    on_host, compiled = small_dqn(env).forecast, small_dqn(Walk(n_envs=4)).forecast
+    on_host, compiled = small_dqn(env), small_dqn(Walk(n_envs=4))
     assert on_host.cost(1000) == compiled.cost(1000) + 40 * 1000

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from arlbench.core.algorithms.dqn import DQN
-from arlbench.core.algorithms.dqn.acting import q_values
 from probes import (
     ActionReward,
     FinalObservation,
@@ -56,8 +55,8 @@ def learn(env: Probe, switches: tuple[bool, ...]) -> dict[float, np.ndarray]:
     runner, buffer = dqn.init(jax.random.key(0), capacity=512)
     (runner, _), _ = dqn.train(runner, buffer, 3000, n_eval_steps=1, n_eval_episodes=4)
     observations = np.array([[value] for value in env.values(GAMMA)], np.float32)
-    learnt = q_values(
-        dqn._agent, runner.train_state.params, runner.normalizer_state, switches[2], observations
+    learnt = dqn.structure.agent.q_values(
+        runner.train_state.params, runner.normalizer_state, switches[2], observations
     )
     return dict(zip(env.values(GAMMA), np.asarray(learnt), strict=True))
 

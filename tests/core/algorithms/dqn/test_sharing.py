@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from arlbench.core.algorithms.dqn import DQN
-from arlbench.core.algorithms.dqn.sharing import MAX_BATCH_SIZES
+from arlbench.core.algorithms.dqn.hyperparameters import MAX_BATCH_SIZES
 from arlbench.errors import ConfigurationError
 from probes import CAPACITY, same_bits, small_dqn
 

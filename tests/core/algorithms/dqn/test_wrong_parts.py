@@ -67,7 +67,7 @@ REFUSED = {
                 lambda x: x.astype(jnp.bfloat16), small_state(dqn).runner_state.train_state.params
             ),
         ),
-        "bfloat16, and this DQN needs float32",
+        "bfloat16, and must be float32",
     ),
     "a buffer of another library": (
         lambda dqn: dqn.init(jax.random.key(0), buffer_state=a_flashbax_buffer()),

@@ -1,4 +1,4 @@
-"""What of a run can be saved, by name, and a run made of what was saved."""
+"""Parts of a state by name: what can be saved, given to ``init``, and made a state again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,25 @@ from typing import Any
 
 import jax
 import numpy as np
+from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
+from flax.core.frozen_dict import FrozenDict, unfreeze
 
-from arlbench.core.algorithms.dqn import beginning, recording
-from arlbench.core.algorithms.dqn.hyperparameters import AgentStructure
-from arlbench.core.algorithms.dqn.state import DQNRunnerState, DQNState, DQNTrainingResult
-from arlbench.core.buffers import packing
+from arlbench.core.algorithms.dqn.agent import (
+    AgentStructure,
+    Parts,
+    example_transition,
+    fresh_runner,
+)
+from arlbench.core.algorithms.dqn.state import (
+    DQNRunnerState,
+    DQNState,
+    DQNTrainingResult,
+    metrics_shape,
+    transition_shape,
+)
+from arlbench.core.algorithms.harness import programs, validation
+from arlbench.core.buffers import packing, replay
+from arlbench.errors import ConfigurationError
 
 _TRAIN_STATE = {
     "opt_state": "opt_state",
@@ -38,8 +52,8 @@ def checkpoint_factory(
 ) -> dict[str, Callable[[], Any]]:
     """A function for each part that can be saved.
 
-    Beside ``opt_state``, ``params``, ``target_params``, ``loss`` and ``trajectories`` what
-    an exact continuation needs: ``train_step``, ``normalizer_state``, ``env_state``,
+    Besides ``opt_state``, ``params``, ``target_params``, ``loss`` and ``trajectories`` it is
+    what an exact continuation needs: ``train_step``, ``normalizer_state``, ``env_state``,
     ``obs``, ``rng`` and ``global_step``; and of the training's result ``eval_rewards``,
     ``grads`` and ``td_error``.
     """
@@ -65,10 +79,10 @@ def checkpoint_factory(
 
 def template(agent: AgentStructure) -> dict[str, Any]:
     """Shapes of every part, and of the packed buffer; None stands for any length."""
-    runner = beginning.fresh_runner(agent)
-    example = beginning.example_transition(agent)
-    records = recording.shapes(example, runner.train_state.params, agent.env.n_envs, 1, 1, 1)
-    trajectories, metrics = jax.tree.map(_any_length, (records.trajectories, records.metrics))
+    runner, example = fresh_runner(agent), example_transition(agent)
+    trajectories = transition_shape(example, agent.env.n_envs)
+    metrics = metrics_shape(runner.train_state.params, 1)
+    trajectories, metrics = jax.tree.map(_any_number, (trajectories, metrics))
     # A batch of another size is a record of the same kind.
     metrics = metrics._replace(td_error=_shape(metrics.td_error, None, None))
     eval_rewards: Any = jax.ShapeDtypeStruct((None, None), np.float32)  # type: ignore[arg-type]
@@ -91,8 +105,102 @@ def restore(state: DQNState, parts: Mapping[str, Any]) -> DQNState:
     return DQNState(runner, buffer)
 
 
-def _any_length(leaf: Any) -> Any:
-    return _shape(leaf, None, *leaf.shape[1:])
+def given_parts(
+    agent: AgentStructure, network_params: Any, target_params: Any, opt_state: Any
+) -> Parts | None:
+    """What a caller gives ``init`` in place of fresh parts; None if nothing.
+
+    Raises:
+        ConfigurationError: If a part does not fit, naming the leaf and both shapes.
+    """
+    given = Parts(_plain(network_params), _plain(target_params), opt_state)
+    if all(part is None for part in given):
+        return None
+    fresh = fresh_runner(agent).train_state
+    expected = Parts(fresh.params, fresh.params, fresh.opt_state)
+    names = ("network_params", "target_params", "opt_state")
+    for name, part, like in zip(names, given, expected, strict=True):
+        if part is not None:
+            validation.same_structure(name, part, like)
+    return given
+
+
+def given_buffer(
+    agent: AgentStructure, given: PrioritisedTrajectoryBufferState
+) -> PrioritisedTrajectoryBufferState:
+    """A copy of a buffer that a caller gives, if its rows are those of this agent.
+
+    Raises:
+        ConfigurationError: If they are not, naming the part.
+    """
+    if not isinstance(getattr(given, "experience", None), replay.Experience):
+        raise ConfigurationError(
+            f"buffer_state must be the buffer of an arlbench DQN, not a {type(given).__name__} of "
+            "another origin; take it from the state that init or train returned."
+        )
+    rows = replay.capacity(given)
+    validation.same_structure(
+        "buffer_state", given, jax.eval_shape(lambda: agent.init_buffer(rows))
+    )
+    return programs.copy(given)
+
+
+def check_state(agent: AgentStructure, runner_state: Any, buffer_state: Any) -> None:
+    """Raises if a state is not one of this agent, naming what does not fit.
+
+    Raises:
+        ConfigurationError: If it comes from another network or environment.
+    """
+    if not isinstance(runner_state, DQNRunnerState) or not isinstance(
+        buffer_state, PrioritisedTrajectoryBufferState
+    ):
+        raise ConfigurationError(
+            "train takes a runner_state and a buffer_state, in this order; call train(*state)."
+        )
+    validation.same_structure(
+        "runner_state", _comparable(runner_state), _comparable(fresh_runner(agent))
+    )
+
+
+def check_batch(
+    agent: AgentStructure, observations: Any, next_observations: Any, **vectors: Any
+) -> None:
+    """Raises a ConfigurationError if the parts of a batch do not belong together."""
+    example = example_transition(agent).obs
+    validation.batch_of("observations", observations, example)
+    validation.batch_of("next_observations", next_observations, example)
+    batch_size = np.shape(jax.tree.leaves(observations)[0])[0]
+    for name, value in vectors.items():
+        if np.shape(value) != (batch_size,):
+            raise ConfigurationError(
+                f"{name} has the shape {np.shape(value)}, and needs ({batch_size},) like the "
+                "observations."
+            )
+    if not np.issubdtype(vectors["actions"].dtype, np.integer):
+        raise ConfigurationError(
+            f"actions are {vectors['actions'].dtype}, and must be integers; use astype(int)."
+        )
+
+
+def _plain(params: Any) -> Any:
+    """Parameters as an ordinary dict, if they are flax's frozen one."""
+    return unfreeze(params) if isinstance(params, FrozenDict) else params
+
+
+def _comparable(runner: DQNRunnerState) -> Any:
+    """What of a state has one shape for an agent; a missing target or any key is fine."""
+    train_state = runner.train_state
+    return {
+        "params": train_state.params,
+        "opt_state": train_state.opt_state,
+        "normalizer_state": runner.normalizer_state,
+        "env_state": runner.env_state,
+        "obs": runner.obs,
+    }
+
+
+def _any_number(leaf: Any) -> Any:
+    return _shape(leaf, None, *leaf.shape)
 
 
 def _shape(leaf: Any, *lengths: int | None) -> Any:

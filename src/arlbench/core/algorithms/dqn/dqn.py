@@ -1,4 +1,9 @@
-"""DQN algorithm."""
+"""DQN algorithm.
+
+A Q-network is learnt from replayed transitions (Mnih et al. 2015), drawn uniformly or by
+priority (Schaul et al. 2016). The algorithm itself is ``learning.py``: act and collect,
+update the target, learn. This module is its published face.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +18,11 @@ from ConfigSpace import Configuration, ConfigurationSpace
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
 from flax.core.frozen_dict import FrozenDict
 
-from arlbench.core.algorithms.algorithm import Algorithm, OnProgress, TrainingProgress
-from arlbench.core.algorithms.dqn import (
-    acting,
-    allocation,
-    beginning,
-    checkpoint,
-    checks,
-    hyperparameters,
-    networks,
-    programs,
-    sharing,
-    training,
-)
-from arlbench.core.algorithms.dqn.batched import DQNBatch
-from arlbench.core.algorithms.dqn.forecast import DQNForecast
-from arlbench.core.algorithms.dqn.recording import Recorder, Tracking
+from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.declarations import Declarations, probability
+from arlbench.core.algorithms.dqn import checkpoint, forecast, hyperparameters, networks
+from arlbench.core.algorithms.dqn.agent import AgentStructure, cannot_learn, require_learnable
+from arlbench.core.algorithms.dqn.learning import Structure, update_once
 from arlbench.core.algorithms.dqn.state import (
     DQNMetrics,
     DQNRunnerState,
@@ -38,10 +32,13 @@ from arlbench.core.algorithms.dqn.state import (
     DQNTrainState,
     Transition,
 )
-from arlbench.core.algorithms.pacing import Pacer
-from arlbench.core.checks import positive_whole
+from arlbench.core.algorithms.harness import programs, validation
+from arlbench.core.algorithms.harness.structure import State, as_static
+from arlbench.core.buffers import packing, replay
+from arlbench.core.checks import known_names
 from arlbench.core.environments import Environment
 from arlbench.core.randomness import typed_key
+from arlbench.errors import ConfigurationError
 
 __all__ = [
     "DQN",
@@ -55,14 +52,17 @@ __all__ = [
 ]
 
 
-class DQN(Algorithm):
+class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainingResult]):
     """JAX-based implementation of Deep Q-Network (DQN)."""
 
     name: str = "dqn"
-    structure: hyperparameters.Structure
+    title: str = "DQN"
+    structure: Structure
+    hp: hyperparameters.TracedHyperparameters
+    cannot_learn = staticmethod(cannot_learn)
     environment_parts = checkpoint.ENVIRONMENT_PARTS
     tracked_parts = checkpoint.TRACKED_PARTS
-    batch_class = DQNBatch
+    memory_cures = {**Algorithm.memory_cures, "buffer": forecast.BUFFER_CURE}  # noqa: RUF012
 
     def __init__(
         self,
@@ -81,10 +81,13 @@ class DQN(Algorithm):
     ) -> None:
         """Binds DQN to an environment; nothing is compiled or allocated yet.
 
+        Traced hyperparameters may be tracers, so that an agent can be made and trained
+        inside ``jax.jit`` or ``jax.vmap``; their ranges cannot be checked then.
+
         Args:
             hpo_config: Hyperparameters; those left out take their defaults.
             env: Where to learn.
-            eval_env: Where to evaluate; ``env`` where None.
+            eval_env: Where to evaluate; None takes ``env``.
             deterministic_eval: Evaluate greedily; otherwise with ``eval_eps``.
             eval_eps: Probability of a random action in a non-greedy evaluation.
             cnn_policy: Use :class:`CNNQ` for pictures, a smaller network for grids of cells.
@@ -95,34 +98,46 @@ class DQN(Algorithm):
             track_statistics: Tell ``on_progress`` mean and deviation of what updates gave.
             batch_sizes: Further values of ``buffer_batch_size`` to compile for, so that a
                 change to one of them compiles nothing; not with ``track_metrics``, whose
-                records have the shape of one.
+                records have the shape of one. A traced ``buffer_batch_size`` must be among
+                them.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
             UnknownEnvironmentError: If DQN cannot learn in this environment.
         """
-        self.env, self.eval_env = env, env if eval_env is None else eval_env
-        checks.environments(self.env, self.eval_env)
-        self.deterministic_eval = bool(deterministic_eval)
-        self.eval_eps = float(hyperparameters.check_probability("eval_eps", eval_eps))
-        self.cnn_policy = bool(cnn_policy)
-        self.track_trajectories, self.track_metrics = bool(track_trajectories), bool(track_metrics)
-        self.track_statistics = bool(track_statistics)
-        self.batch_sizes = sharing.check_batch_sizes(batch_sizes)
-        self.memory_limit_gib = hyperparameters.check_positive("memory_limit_gib", memory_limit_gib)
-        self._pacer = Pacer()
-        choices = hyperparameters.entries(hyperparameters.nas_config_space)
-        self.nas_config = hyperparameters.resolve(nas_config, choices, "architecture choice")
-        network = networks.choose(self.env, self.cnn_policy, self.nas_config)
-        self._agent = hyperparameters.AgentStructure(
+        super().__init__(
+            hpo_config,
+            env,
+            eval_env,
+            memory_limit_gib=memory_limit_gib,
+            track_trajectories=track_trajectories,
+            track_metrics=track_metrics,
+            track_statistics=track_statistics,
+        )
+        for each in (self.env, self.eval_env):
+            require_learnable(each)
+        self.batch_sizes = hyperparameters.check_batch_sizes(batch_sizes)
+        self.nas_config = hyperparameters.resolve_nas(nas_config)
+        network = networks.choose(self.env, bool(cnn_policy), self.nas_config)
+        self._agent = AgentStructure(
             env=self.env,
             eval_env=self.eval_env,
             network=network,
             images=networks.reads_pictures(network),
-            deterministic_eval=self.deterministic_eval,
-            eval_eps=self.eval_eps,
+            deterministic_eval=bool(deterministic_eval),
+            eval_eps=probability("eval_eps", eval_eps),
         )
         self._set_hpo_config(hpo_config)
+
+    @staticmethod
+    def hyperparameters() -> Declarations:
+        """Every hyperparameter, declared."""
+        return hyperparameters.HYPERPARAMETERS
+
+    @staticmethod
+    def architecture_choices() -> Declarations:
+        """Every architecture choice, declared."""
+        return hyperparameters.ARCHITECTURE_CHOICES
 
     @staticmethod
     def get_hpo_config_space(seed: int | None = None) -> ConfigurationSpace:
@@ -144,37 +159,14 @@ class DQN(Algorithm):
         """Returns the default NAS configuration for DQN."""
         return hyperparameters.nas_config_space().get_default_configuration()
 
-    @staticmethod
-    def get_checkpoint_factory(
-        runner_state: DQNRunnerState, train_result: DQNTrainingResult | None
-    ) -> dict[str, Callable[[], Any]]:
-        """Creates a factory dictionary of all possible checkpointing options for DQN.
-
-        The replay buffer is saved apart. What was not tracked is None.
-        """
-        return checkpoint.checkpoint_factory(runner_state, train_result)
-
-    def checkpoint_template(self) -> dict[str, Any]:
-        """Shapes of every part of a checkpoint; see :class:`Algorithm`."""
-        return checkpoint.template(self._agent)
-
-    def restore(self, parts: Mapping[str, Any], state: DQNState | None = None) -> DQNState:
-        """A state made of the parts of a checkpoint; see :class:`Algorithm`.
-
-        Where the network is given without its target, that is a copy of it.
-        """
-        if state is None:
-            # A buffer that is replaced at once need not be a large one.
-            rows = 1 if "buffer" in parts else None
-            params = None if "target_params" in parts else parts.get("params")
-            state = self.init(jax.random.key(0), network_params=params, capacity=rows)
-            self.env.release(state.runner_state.env_state)  # training begins episodes of its own
-        return checkpoint.restore(state, parts)
+    def describe_agent(self) -> str:
+        """The network in a few words."""
+        return networks.describe(self._agent.network)
 
     def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
         """Changes hyperparameters of this object; those not given stay as they are.
 
-        A state goes on under the new values with the next call of ``train``. What needs
+        A state continues under the new values with the next call of ``train``. What needs
         another program is ``buffer_prio_sampling``, a ``buffer_batch_size`` that is not among
         ``batch_sizes``, and a ``buffer_size`` beyond the rows that were allocated.
 
@@ -198,7 +190,7 @@ class DQN(Algorithm):
             rng: One random key, typed or raw.
             buffer_state: Buffer state.
             network_params: Network parameters.
-            target_params: Target network parameters; ``network_params`` where None.
+            target_params: Target network parameters; None takes ``network_params``.
             opt_state: Optimizer state; the configuration's learning rate replaces its own.
             capacity: Rows to allocate, rounded up to a power of two. None allocates
                 ``buffer_size``, and at least 8 MiB so that small sizes share a program.
@@ -207,44 +199,136 @@ class DQN(Algorithm):
             ConfigurationError: If a part does not fit this network or environment.
             MemoryLimitError: If the buffer would not fit in ``memory_limit_gib``.
         """
-        checks.not_consumed(buffer_state, network_params, target_params, opt_state)
+        validation.not_consumed(buffer_state, network_params, target_params, opt_state)
         rng = typed_key(rng)
-        params, target = map(beginning.plain, (network_params, target_params))
-        beginning.check_parts(self._agent, params, target, opt_state)
-        begin = beginning.init_runner if checks.is_traced(rng) else programs.init_runner
-        runner_state = begin(self._agent, rng, params, target, opt_state, self.hp)
-        size = self.hpo_config["buffer_size"]
-        return DQNState(
-            runner_state,
-            allocation.buffer_for(self._agent, buffer_state, size, capacity, self.memory_limit_gib),
+        parts = checkpoint.given_parts(self._agent, network_params, target_params, opt_state)
+        if validation.is_traced((rng, self.hp)):
+            runner_state = self._agent.init_runner(self.hp, rng, parts)
+        else:
+            runner_state = programs.init_runner(self._agent, rng, parts, self.hp)
+        return DQNState(runner_state, self._buffer(buffer_state, capacity))
+
+    def _buffer(
+        self, given: PrioritisedTrajectoryBufferState | None, capacity: int | None
+    ) -> PrioritisedTrajectoryBufferState:
+        """A copy of the given buffer, or an empty one."""
+        if given is None:
+            size, limit = self.hpo_config["buffer_size"], self.memory_limit_gib
+            rows = forecast.rows_to_allocate(self._agent, size, capacity, limit)
+            return programs.init_buffer(self._agent, as_static({"capacity": rows}))
+        if capacity is not None:
+            raise ConfigurationError("Give init either a buffer_state or a capacity, not both.")
+        return checkpoint.given_buffer(self._agent, given)
+
+    def init_options(self, n_total_timesteps: int) -> dict[str, Any]:
+        """The capacity that a run of this many environment steps can fill."""
+        size, limit = self.hpo_config["buffer_size"], self.memory_limit_gib
+        rows = min(size, n_total_timesteps)
+        return {"capacity": forecast.rows_to_allocate(self._agent, size, rows, limit)}
+
+    @staticmethod
+    def shared_init_options(
+        algorithms: Sequence[Algorithm],
+        n_total_timesteps: Sequence[int],
+        earlier: Sequence[Mapping[str, Any]] = (),
+        given: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """One capacity for all, and at least 8 MiB so that small populations share programs."""
+        known_names(given or {}, ["capacity"], "option of init")
+        first: Any = algorithms[0]
+        sizes = [algorithm.hpo_config["buffer_size"] for algorithm in algorithms]
+        rows = forecast.rows_for_all(sizes, n_total_timesteps, earlier)
+        asked = (given or {}).get("capacity")
+        capacity, limit = None if asked is None else max(asked, rows), first.memory_limit_gib
+        agent = first.structure.agent
+        return {"capacity": forecast.rows_to_allocate(agent, rows, capacity, limit)}
+
+    @staticmethod
+    def options_to_share(algorithms: Sequence[Algorithm]) -> list[dict[str, Any]]:
+        """The batch sizes with which these share programs; see :class:`Algorithm`."""
+        structures: list[Any] = [algorithm.structure for algorithm in algorithms]
+        return hyperparameters.shared_batch_sizes(
+            [(structure.agent, structure.prioritised) for structure in structures],
+            [structure.batch_sizes for structure in structures],
         )
 
-    def predict(
-        self,
-        runner_state: DQNRunnerState,
-        obs: Any,
-        rng: chex.PRNGKey | None,
-        deterministic: bool = True,
-    ) -> jax.Array:
-        """Predict action(s) based on the current observation(s).
+    def with_equal_shapes(
+        self, states: Sequence[State], init_options: Mapping[str, Any]
+    ) -> list[State]:
+        """The states with buffers of as many rows as the largest, or as the options ask."""
+        rows = max(init_options["capacity"], *(replay.capacity(state[1]) for state in states))
+        return [forecast.with_rows(state, rows) for state in states]
 
-        Args:
-            runner_state: Algorithm runner state.
-            obs: Observations, leaves ``[B, ...]``, as the environment gives them.
-            rng: A key; None will do where the action is deterministic.
-            deterministic: Greedy; otherwise epsilon-greedy with ``eval_eps``.
+    def make_room(self, state: State, n_timesteps: int) -> State:
+        """The state with as many rows as the buffer may hold, or these steps can fill."""
+        size, limit = self.hpo_config["buffer_size"], self.memory_limit_gib
+        return forecast.with_room(self._agent, state, size, n_timesteps, limit)
 
-        Returns:
-            Actions, int32 ``[B]``.
+    def require_room(self, state: State, n_timesteps: int | None) -> None:
+        """Raises if the buffer has too few rows for a training inside ``jax.jit``."""
+        rows = replay.capacity(state[1])
+        forecast.require_rows(self.hpo_config["buffer_size"], rows, n_timesteps)
 
-        Raises:
-            ConfigurationError: If a random action is asked for without a key.
+    def check_state(
+        self, runner_state: DQNRunnerState, buffer_state: PrioritisedTrajectoryBufferState
+    ) -> None:
+        """Raises a ConfigurationError if a state is of another network or environment."""
+        checkpoint.check_state(self._agent, runner_state, buffer_state)
+
+    @staticmethod
+    def get_checkpoint_factory(
+        runner_state: DQNRunnerState, train_result: DQNTrainingResult | None
+    ) -> dict[str, Callable[[], Any]]:
+        """Creates a factory dictionary of all possible checkpointing options for DQN.
+
+        The replay buffer is saved apart. What was not tracked is None.
         """
-        checks.not_consumed(runner_state)
-        checks.batch_of("obs", obs, beginning.example_transition(self._agent).obs)
-        key = None if deterministic else typed_key(rng)
-        normalize = self.hp.normalize_observations
-        return programs.act(self._agent, runner_state, normalize, obs, key, bool(deterministic))
+        return checkpoint.checkpoint_factory(runner_state, train_result)
+
+    def checkpoint_template(self) -> dict[str, Any]:
+        """Shapes of every part of a checkpoint; see :class:`Algorithm`."""
+        return checkpoint.template(self._agent)
+
+    def restore(self, parts: Mapping[str, Any], state: DQNState | None = None) -> DQNState:
+        """A state made of the parts of a checkpoint; see :class:`Algorithm`.
+
+        If the network is given without its target, that is a copy of it.
+        """
+        if state is None:
+            # A buffer that is replaced at once need not be a large one.
+            rows = 1 if "buffer" in parts else None
+            params = None if "target_params" in parts else parts.get("params")
+            state = self.init(jax.random.key(0), network_params=params, capacity=rows)
+            self.env.release(state.runner_state.env_state)  # training begins episodes of its own
+        return checkpoint.restore(state, parts)
+
+    def pack_buffer(self, buffer_state: PrioritisedTrajectoryBufferState) -> Any:
+        """The filled rows of the buffer; see :mod:`arlbench.core.buffers.packing`."""
+        return packing.pack(buffer_state)
+
+    def unpack_buffer(self, packed: Any) -> PrioritisedTrajectoryBufferState:
+        """The inverse of :meth:`pack_buffer`."""
+        return packing.unpack(packed)
+
+    @property
+    def acting_parts(self) -> tuple[str, ...]:
+        """The network, and the statistics of observations if it reads them standardised."""
+        normalizes = self.hpo_config["normalize_observations"]
+        return ("params", "normalizer_state") if normalizes else ("params",)
+
+    @property
+    def steps_per_iteration(self) -> Any:
+        """Environment steps of one iteration, ``n_envs * train_freq``."""
+        return self.env.n_envs * self.hpo_config["train_freq"]
+
+    def check_length(self, n_total_timesteps: int) -> None:
+        """Raises a ConfigurationError if a run of this length has no update."""
+        forecast.check_length(self.hpo_config, self.env.n_envs, n_total_timesteps)
+
+    def cost(self, n_total_timesteps: int | float) -> float:
+        """The work of a training, in gradient steps of one transition; roughly."""
+        on_host = self.env.kind == "host"
+        return forecast.cost(self.hpo_config, self.env.n_envs, on_host, n_total_timesteps)
 
     def update(
         self,
@@ -267,114 +351,26 @@ class DQN(Algorithm):
             actions: Batch of actions, integers ``[B]``.
             next_observations: Batch of next observations.
             rewards: Batch of rewards, ``[B]``.
-            dones: 1 where the task ended, ``[B]``; not where only the time ran out.
+            dones: 1 if the task ended, ``[B]``; 0 if only the time ran out.
 
         Returns:
             Tuple of (train_state, loss ``[]``, td_error ``[B]``, grads).
         """
-        checks.not_consumed(train_state)
+        validation.not_consumed(train_state)
         batch = {"is_weights": is_weights, "actions": actions, "rewards": rewards, "dones": dones}
         batch = jax.tree.map(jnp.asarray, batch)
-        example = beginning.example_transition(self._agent).obs
-        checks.transitions(example, observations, next_observations, **batch)
-        return programs.update(
+        checkpoint.check_batch(self._agent, observations, next_observations, **batch)
+        return update_once(
             self._agent, train_state, observations, next_observations, hp=self.hp, **batch
         )
-
-    def train(
-        self,
-        runner_state: DQNRunnerState,
-        buffer_state: PrioritisedTrajectoryBufferState,
-        n_total_timesteps: int | float = 1_000_000,
-        n_eval_steps: int = 100,
-        n_eval_episodes: int = 10,
-        schedule_timesteps: int | float | None = None,
-        on_progress: OnProgress | None = None,
-        progress: TrainingProgress | None = None,
-    ) -> DQNTrainReturnT:
-        """Performs one full training.
-
-        The memory of both states is taken over: use the returned ones afterwards.
-        Inside ``jax.jit`` or ``jax.vmap`` it is an ordinary traceable function, which
-        calls nothing on the host: no ``on_progress``, no growing buffer, no
-        ``DivergenceError``, and room for records of updates that were never due (NaN).
-
-        Args:
-            runner_state: DQN runner state.
-            buffer_state: Buffer state.
-            n_total_timesteps: Environment steps, such as ``1e5``. Rounded up so that
-                every interval between evaluations has as many whole iterations.
-            n_eval_steps: Number of evaluations, one after each of as many intervals.
-            n_eval_episodes: Number of episodes of each evaluation.
-            schedule_timesteps: Environment steps over which the exploration schedule
-                runs, counted from the run's beginning; ``n_total_timesteps`` where
-                None. Set it to the whole run's length when training in parts.
-            on_progress: Called between segments of about a quarter of a second; the
-                training stops early where it returns True.
-            progress: Where an earlier call with the same numbers stood; this one does
-                the rest of it. Evaluations come back whole, records from here on.
-
-        Returns:
-            Tuple of DQN algorithm state and training result.
-
-        Raises:
-            ConsumedStateError: If an earlier call has taken over the states.
-            MemoryLimitError: If buffer and records would not fit in the limit.
-            DivergenceError: If the parameters were not finite at an evaluation; it
-                holds the state and the result so far.
-        """
-        checks.not_consumed(runner_state, buffer_state)
-        beginning.check_state(self._agent, runner_state, buffer_state)
-        length = (n_total_timesteps, n_eval_steps, n_eval_episodes, schedule_timesteps)
-        per_iteration = self.env.n_envs * self.hpo_config["train_freq"]
-        plan = training.make_plan(*length, per_iteration, progress)
-        state = DQNState(runner_state._replace(rng=typed_key(runner_state.rng)), buffer_state)
-        if checks.is_traced(state):
-            checks.no_progress_when_traced(progress)
-            allocation.require_room(self.hpo_config["buffer_size"], state, plan)
-            records = self._room_for_records(state, plan)
-            return training.train_traced(self.structure, self.hp, plan, state, records)
-        size = self.hpo_config["buffer_size"]
-        state = allocation.with_room(self._agent, size, state, plan, self.memory_limit_gib)
-        loop = training.HostTraining(
-            self.structure, self.hp, plan, self._pacer, on_progress, progress
-        )
-        return loop.run(programs.unshared(state), self._room_for_records(state, plan))
-
-    def _room_for_records(self, state: DQNState, plan: training.Plan) -> Recorder:
-        tracked = Tracking(self.track_trajectories, self.track_metrics, self.track_statistics)
-        return allocation.recorder_shapes(
-            self.structure, self.hp, state, plan, tracked, self.memory_limit_gib
-        )
-
-    def evaluate(self, runner_state: DQNRunnerState, n_eval_episodes: int = 10) -> jax.Array:
-        """Undiscounted returns of whole episodes in ``eval_env``, ``[n_eval_episodes]``."""
-        checks.not_consumed(runner_state)
-        n = positive_whole("n_eval_episodes", n_eval_episodes)
-        play = acting.evaluate if checks.is_traced(runner_state) else programs.evaluate
-        return play(self._agent, n, runner_state, self.hp.normalize_observations)[0]
-
-    @property
-    def forecast(self) -> DQNForecast:
-        """What trainings with the present configuration would take."""
-        return DQNForecast(self)
-
-    @staticmethod
-    def options_to_share(algorithms: Sequence[Any]) -> list[dict[str, Any]]:
-        """Settings of the class with which these share programs; see :class:`Algorithm`."""
-        return sharing.options_to_share([a.structure for a in algorithms])
 
     def _set_hpo_config(
         self,
         given: Configuration | Mapping[str, Any] | None,
         current: Mapping[str, Any] | None = None,
     ) -> None:
-        space = hyperparameters.entries(hyperparameters.hpo_config_space)
-        config = hyperparameters.resolve(given, space, "hyperparameter", current)
-        self.hpo_config = config
-        self.hp = hyperparameters.traced(config)
-        further = () if self.track_metrics else self.batch_sizes
-        batch_sizes = tuple(sorted({config["buffer_batch_size"], *further}))
-        self.structure = hyperparameters.Structure(
-            self._agent, batch_sizes, config["buffer_prio_sampling"]
-        )
+        config = hyperparameters.resolve_hpo(given, current)
+        further = () if self._tracking.metrics else self.batch_sizes
+        batch_sizes = hyperparameters.compiled_batch_sizes(config, further)
+        self.structure = Structure(self._agent, batch_sizes, config["buffer_prio_sampling"])
+        self.hpo_config, self.hp = config, hyperparameters.traced(config)

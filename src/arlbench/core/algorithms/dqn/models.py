@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from arlbench.core.algorithms.dqn.dense import Dense
+from arlbench.core.algorithms.layers import Dense
 
 ACTIVATION_FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": nn.tanh,

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 from gymnasium import spaces
 
-from arlbench.core.algorithms.dqn.dense import Dense
 from arlbench.core.algorithms.dqn.models import (
     ACTIVATION_FUNCTIONS,
     CNNQ,
@@ -19,6 +18,7 @@ from arlbench.core.algorithms.dqn.models import (
     MLPQ,
     OUTPUT_INIT,
 )
+from arlbench.core.algorithms.layers import Dense
 from arlbench.core.environments import Environment
 from arlbench.core.observations import GRID_SIDES, Grid, find_grid
 from arlbench.errors import UnknownEnvironmentError

@@ -6,10 +6,11 @@ Shapes: ``n_envs`` environments, ``B`` transitions a batch, ``S`` recorded vecto
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import chex
 import jax
+import jax.numpy as jnp
 import optax
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
 from flax.core.frozen_dict import FrozenDict
@@ -46,7 +47,7 @@ class DQNTrainState(TrainState):
     ) -> DQNTrainState:
         """A state at step 0 with this optimiser state, or a fresh one where it is None."""
         return cls(
-            step=jax.numpy.zeros((), jax.numpy.int32),
+            step=jnp.zeros((), jnp.int32),
             apply_fn=apply_fn,
             params=params,
             tx=tx,
@@ -137,12 +138,12 @@ class StoredTransition(NamedTuple):
 
 
 class DQNTrainingResult(NamedTuple):
-    """What a training returns beside the new state.
+    """What a training returns besides the new state.
 
     Attributes:
         eval_rewards: Undiscounted returns, ``[n_eval_steps, n_eval_episodes]``.
-        trajectories: Every step in order, or None where they were not tracked.
-        metrics: Every update in order, or None where they were not tracked.
+        trajectories: Every step in order, or None if they were not tracked.
+        metrics: Every update in order, or None if they were not tracked.
     """
 
     eval_rewards: jax.Array
@@ -151,3 +152,28 @@ class DQNTrainingResult(NamedTuple):
 
 
 DQNTrainReturnT = tuple[DQNState, DQNTrainingResult]
+
+# Stands for an array of which only the shape is known yet.
+_Shape = cast(Any, jax.ShapeDtypeStruct)
+
+
+def transition_shape(example: StoredTransition, n_envs: int) -> Transition:
+    """Shapes and dtypes of what one vector step gives, from those of a stored transition."""
+    flag = _Shape((n_envs,), jnp.bool_)
+    stacked = jax.tree.map(lambda x: _Shape((n_envs, *x.shape), x.dtype), example)
+    return Transition(
+        done=flag,
+        action=stacked.action,
+        reward=stacked.reward,
+        obs=stacked.obs,
+        info={"terminated": flag, "truncated": flag, "final_observation": stacked.next_obs},
+    )
+
+
+def metrics_shape(params: Any, batch_size: int) -> DQNMetrics:
+    """Shapes and dtypes of what one update gives; gradients are like the parameters."""
+    return DQNMetrics(
+        loss=_Shape((), jnp.float32),
+        grads=jax.tree.map(lambda x: _Shape(x.shape, x.dtype), params),
+        td_error=_Shape((batch_size,), jnp.float32),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import chex
@@ -10,10 +11,25 @@ import jax.numpy as jnp
 import optax
 
 from arlbench.core.algorithms.dqn import losses
-from arlbench.core.algorithms.dqn.hyperparameters import AgentStructure, TracedHyperparameters
-from arlbench.core.algorithms.dqn.optimizer import with_learning_rate
-from arlbench.core.algorithms.dqn.state import DQNTrainState
-from arlbench.core.observations import action_mask, encode
+from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
+from arlbench.core.algorithms.dqn.state import DQNMetrics, DQNTrainState
+
+#: What statistics are of, one number an update: the gradient's Euclidean norm and the
+#: variance of its entries, the loss, and the batch's mean absolute TD error and mean
+#: value of the actions taken.
+STATISTICS = ("grad_norm", "grad_variance", "loss", "td_error", "q_value")
+
+
+@functools.cache
+def optimizer() -> optax.GradientTransformationExtraArgs:
+    """Adam, whose learning rate is part of its state; always the same object."""
+    return optax.inject_hyperparams(optax.adam)(learning_rate=0.0)
+
+
+def with_learning_rate(opt_state: Any, learning_rate: chex.Numeric) -> Any:
+    """The optimiser's state with this learning rate."""
+    rate = jnp.asarray(learning_rate, jnp.float32)
+    return opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": rate})
 
 
 class UpdateOutcome(NamedTuple):
@@ -78,39 +94,21 @@ def update(
     )
 
 
-def update_once(
-    agent: AgentStructure,
-    train_state: DQNTrainState,
-    obs: Any,
-    next_obs: Any,
-    *,
-    is_weights: jax.Array,
-    actions: jax.Array,
-    rewards: jax.Array,
-    dones: jax.Array,
-    hp: TracedHyperparameters,
-) -> tuple[DQNTrainState, jax.Array, jax.Array, Any]:
-    """:func:`update` on observations as the environment gives them, outside a run."""
-    space = agent.env.observation_space
-    if train_state.target_params is not None:
-        train_state = follow_without_target(hp, train_state)
-    train_state = train_state.replace(
-        opt_state=with_learning_rate(train_state.opt_state, hp.learning_rate)
-    )
-    train_state, loss, td_error, grads, _ = update(
-        train_state,
-        encode(space, obs, agent.images),
-        is_weights,
-        actions,
-        encode(space, next_obs, agent.images),
-        rewards,
-        dones,
-        hp.gamma,
-        action_mask(space, next_obs),
-    )
-    if train_state.target_params is not None:
-        train_state = follow_without_target(hp, train_state)
-    return train_state, loss, td_error, grads
+def statistics_of(metrics: DQNMetrics, q_value: jax.Array) -> jax.Array:
+    """The numbers of one update that ``STATISTICS`` names, float32 ``[5]``.
+
+    Args:
+        metrics: What the update gave.
+        q_value: Values of the batch's actions, ``[B]``.
+    """
+    leaves = jax.tree.leaves(metrics.grads)
+    size = sum(leaf.size for leaf in leaves)
+    squares = sum(jnp.sum(jnp.square(leaf)) for leaf in leaves)
+    mean = sum(jnp.sum(leaf) for leaf in leaves) / size
+    variance = jnp.maximum(squares / size - jnp.square(mean), 0.0)
+    td_error = jnp.mean(jnp.abs(metrics.td_error))
+    numbers = [jnp.sqrt(squares), variance, metrics.loss, td_error, jnp.mean(q_value)]
+    return jnp.stack(numbers).astype(jnp.float32)
 
 
 def follow_without_target(hp: TracedHyperparameters, train_state: DQNTrainState) -> DQNTrainState:
@@ -136,7 +134,7 @@ def update_target(
     ``target_update_interval`` environment steps once learning has begun.
     """
     interval = -(-hp.target_update_interval // n_envs)
-    begin = jnp.maximum(step_before, hp.learning_starts // n_envs)
+    begin = jnp.maximum(step_before, last_idle_step(hp.learning_starts, n_envs))
     n_due = jnp.maximum(step_now // interval - begin // interval, 0)
 
     def polyak(_: Any, target_params: Any) -> Any:
@@ -145,3 +143,12 @@ def update_target(
     # A loop that mostly makes no turn: the parameters are not touched without need.
     target_params = jax.lax.fori_loop(0, n_due, polyak, train_state.target_params)
     return train_state.replace(target_params=target_params)
+
+
+def last_idle_step(learning_starts: Any, n_envs: int) -> Any:
+    """The last vector step after which nothing is learnt yet.
+
+    ``learning_starts`` counts environment steps; learning begins with the vector step after
+    the last whole one among them.
+    """
+    return learning_starts // n_envs

@@ -1,0 +1,77 @@
+"""What settings stand for, found once for environments of one learner and of many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from arlbench.autorl.config import AutoRLConfig
+from arlbench.autorl.objectives import Objective, find_objectives
+from arlbench.autorl.state_features import StateFeature, find_state_features
+from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.problem import Problem
+from arlbench.errors import ConfigurationError
+
+
+class Setup(NamedTuple):
+    """Settings, and what they name.
+
+    Attributes:
+        settings: Every setting.
+        objectives: What a step is judged by.
+        features: What a step tells of the learner.
+        problem: What a step trains.
+    """
+
+    settings: AutoRLConfig
+    objectives: tuple[Objective, ...]
+    features: tuple[StateFeature, ...]
+    problem: Problem
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any] | AutoRLConfig | None) -> Setup:
+        """What these settings stand for.
+
+        Raises:
+            ConfigurationError: If a setting is unknown or impossible.
+            MissingExtraError: If an objective needs a package that is not installed.
+        """
+        settings = AutoRLConfig.of(config)
+        objectives = find_objectives(settings.objectives)
+        features = find_state_features(settings.state_features)
+        problem = settings.problem
+        options = {**problem.options, **_tracking(problem, settings, features)}
+        return cls(settings, objectives, features, problem.replace(options=options))
+
+    def make_algorithm(self) -> Algorithm:
+        """The learner, with default hyperparameters.
+
+        Raises:
+            ConfigurationError: If a setting is impossible, or a state feature needs what the
+                algorithm does not tell.
+            UnknownEnvironmentError: If it cannot learn in the environment.
+        """
+        algorithm = self.problem.make_algorithm()
+        known = algorithm.structure.statistics
+        for feature in self.features:
+            missing = [name for name in feature.statistics_needed if name not in known]
+            if missing:
+                raise ConfigurationError(
+                    f"The state feature '{feature.name}' needs the {missing[0]} of each update, "
+                    f"which {algorithm.name} does not tell; leave the feature out."
+                )
+        return algorithm
+
+
+def _tracking(
+    problem: Problem, settings: AutoRLConfig, features: tuple[StateFeature, ...]
+) -> dict[str, bool]:
+    """Options of the algorithm that keep what features and checkpoints need."""
+    options = [
+        option
+        for part, option in problem.algorithm_class.tracked_parts.items()
+        if part in settings.checkpoint
+    ]
+    if any(feature.statistics for feature in features):
+        options.append("track_statistics")
+    return dict.fromkeys(options, True)

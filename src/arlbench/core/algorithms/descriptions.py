@@ -1,0 +1,118 @@
+"""What a checkpoint says of the algorithm whose state it holds, and whether it fits another.
+
+A description has a format version; version 1 did not write its own. A hyperparameter or
+an architecture choice that a description does not name did not exist when it was written,
+and stands for its default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from arlbench.core import checkpoints
+from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.declarations import Declarations
+from arlbench.errors import CheckpointError
+
+#: Raised when a reader of today could not read what is written.
+FORMAT_VERSION = 2
+
+# What version 1 has already.
+_REQUIRED = frozenset({"algorithm", "hpo_config", "nas_config", "env_spec", "info"})
+
+
+def describe(algorithm: Algorithm, info: Mapping[str, Any]) -> dict[str, Any]:
+    """What a state of this algorithm belongs to, as JSON values.
+
+    Args:
+        algorithm: Whose state it is.
+        info: What a caller saves with it.
+
+    Raises:
+        ConfigurationError: If ``info`` cannot be written as JSON.
+    """
+    env = algorithm.env
+    without_spec = {"name": env.env_name, "n_envs": env.n_envs}
+    description = {
+        "format_version": FORMAT_VERSION,
+        "algorithm": algorithm.name,
+        "hpo_config": dict(algorithm.hpo_config),
+        "nas_config": dict(algorithm.nas_config),
+        "env_spec": without_spec if env.spec is None else env.spec.to_mapping(),
+        "info": info,
+    }
+    plain: dict[str, Any] = checkpoints.as_json(description)
+    return plain
+
+
+def read(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint says of the algorithm whose state it holds.
+
+    Raises:
+        CheckpointError: If it is damaged, holds something else, or a newer version wrote it.
+    """
+    saved = dict(checkpoints.read_manifest(checkpoint).info)
+    _require_readable(checkpoint, saved)
+    return saved
+
+
+def require_fitting(checkpoint: Path, saved: Mapping[str, Any], algorithm: Algorithm) -> None:
+    """Raises a CheckpointError unless the algorithm can continue from what was saved.
+
+    Args:
+        checkpoint: Where it was saved, for errors.
+        saved: The checkpoint's description.
+        algorithm: What is to continue; its hyperparameters may differ.
+    """
+    _require_readable(checkpoint, saved)
+    if saved["algorithm"] != algorithm.name:
+        raise CheckpointError(
+            f"{checkpoint} was saved by {saved['algorithm']}, and this is {algorithm.name}."
+        )
+    current = describe(algorithm, {})
+    _require_equal(checkpoint, "environment", saved["env_spec"], current["env_spec"])
+    choices = algorithm.architecture_choices()
+    nas_config = with_defaults(checkpoint, saved["nas_config"], choices)
+    _require_equal(checkpoint, "network", nas_config, current["nas_config"])
+    with_defaults(checkpoint, saved["hpo_config"], algorithm.hyperparameters())
+
+
+def with_defaults(
+    checkpoint: Path, config: Mapping[str, Any], declarations: Declarations
+) -> dict[str, Any]:
+    """A configuration of a file, with the defaults of what did not exist when it was written.
+
+    Raises:
+        CheckpointError: If it has a name that does not exist yet.
+    """
+    unknown = sorted(config.keys() - declarations.keys())
+    if unknown:
+        raise CheckpointError(
+            f"{checkpoint} was written by a newer version of arlbench, which knows "
+            f"{', '.join(unknown)}; install that version to read it."
+        )
+    return {name: config.get(name, declared.default) for name, declared in declarations.items()}
+
+
+def _require_readable(checkpoint: Path, saved: Mapping[str, Any]) -> None:
+    if not saved.keys() >= _REQUIRED:
+        raise CheckpointError(f"{checkpoint} is not a checkpoint of an algorithm's state.")
+    version = saved.get("format_version", 1)
+    if version > FORMAT_VERSION:
+        raise CheckpointError(
+            f"{checkpoint} was written by a newer version of arlbench: its description has the "
+            f"format {version}, and this version reads up to {FORMAT_VERSION}."
+        )
+
+
+def _require_equal(
+    checkpoint: Path, what: str, saved: Mapping[str, Any], current: Mapping[str, Any]
+) -> None:
+    for name in [*saved, *(key for key in current if key not in saved)]:
+        if saved.get(name) != current.get(name):
+            raise CheckpointError(
+                f"{checkpoint} belongs to another {what}: {name} is {saved.get(name)!r} there and "
+                f"{current.get(name)!r} here."
+            )

@@ -1,0 +1,255 @@
+"""An agent: its state from the beginning, what it reads of observations, and how it acts."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple, cast
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
+from gymnasium import spaces
+
+from arlbench.core import running_statistics
+from arlbench.core.algorithms.dqn import losses
+from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters, default_inputs
+from arlbench.core.algorithms.dqn.models import MAX_PIXEL
+from arlbench.core.algorithms.dqn.state import (
+    DQNRunnerState,
+    DQNState,
+    DQNTrainState,
+    StoredTransition,
+)
+from arlbench.core.algorithms.dqn.updates import optimizer, with_learning_rate
+from arlbench.core.algorithms.harness.structure import Acting
+from arlbench.core.buffers import replay
+from arlbench.core.environments import Environment, EnvListing
+from arlbench.core.observations import ACTION_MASK, action_mask, encode, has_action_mask
+from arlbench.core.randomness import Stream, stream_key
+from arlbench.core.running_statistics import RunningStatisticsState
+from arlbench.errors import UnknownEnvironmentError
+
+
+class Parts(NamedTuple):
+    """What a caller gives in place of fresh parts of a state; None is made fresh."""
+
+    params: Any = None
+    target_params: Any = None
+    opt_state: Any = None
+
+
+class ActionDraws(NamedTuple):
+    """Random numbers for choosing actions, ``[..., B]``.
+
+    Attributes:
+        explore: Uniform in [0, 1); below epsilon the action is random.
+        action: Uniform actions, int32; if not all are always legal, uniform in [0, 1).
+    """
+
+    explore: jax.Array
+    action: jax.Array
+
+
+@functools.cache
+def apply_fn(network: nn.Module) -> Any:
+    """``network.apply``, one object for equal networks: a new one would trace again."""
+    return network.apply
+
+
+@dataclasses.dataclass(frozen=True)
+class AgentStructure(Acting):
+    """What shapes acting and evaluation. Equal agents share their compiled programs.
+
+    Attributes:
+        env: Where it learns.
+        eval_env: Where it is evaluated.
+        network: The network's class and its fields, which compare equal.
+        images: Whether observations reach the network as images.
+        deterministic_eval: Greedy evaluation; otherwise epsilon-greedy with ``eval_eps``.
+        eval_eps: Probability of a random action in an evaluation that is not greedy.
+    """
+
+    env: Environment
+    eval_env: Environment
+    network: Any
+    images: bool
+    deterministic_eval: bool
+    eval_eps: float
+
+    @property
+    def label(self) -> str:
+        return str(self.network)
+
+    def features(self, obs: Any) -> jax.Array:
+        """Observations as the environment gives them, as the network reads them, ``[B, ...]``."""
+        return encode(self.env.observation_space, obs, self.images)
+
+    def read(
+        self, normalizer_state: RunningStatisticsState, normalize: chex.Numeric, obs: Any
+    ) -> jax.Array:
+        """The same, standardised if ``normalize``."""
+        features = self.features(obs)
+        standardised = running_statistics.normalize(normalizer_state, features)
+        if self.images:
+            # CNNQ divides by this, which suits pixels and would blind it to deviations.
+            standardised = standardised * MAX_PIXEL
+        return jnp.where(normalize, standardised, features)
+
+    def legal(self, obs: Any) -> jax.Array | None:
+        """Legal actions, bool ``[B, num_actions]``; None if all always are."""
+        return action_mask(self.env.observation_space, obs)
+
+    def q_values(
+        self,
+        params: Any,
+        normalizer_state: RunningStatisticsState,
+        normalize: chex.Numeric,
+        obs: Any,
+    ) -> jax.Array:
+        """Values ``[B, num_actions]`` of observations as the environment gives them."""
+        return apply_fn(self.network)(params, self.read(normalizer_state, normalize, obs))
+
+    def draw_actions(self, rng: chex.PRNGKey, shape: tuple[int, ...]) -> ActionDraws:
+        """Independent draws, each kind from its own key."""
+        explore_key, action_key = jax.random.split(rng)
+        if has_action_mask(self.env.observation_space):
+            action = jax.random.uniform(action_key, shape)
+        else:
+            action = jax.random.randint(action_key, shape, 0, self.network.action_dim, jnp.int32)
+        return ActionDraws(jax.random.uniform(explore_key, shape), action)
+
+    def greedy(self, q: jax.Array, obs: Any) -> jax.Array:
+        """The best legal actions, int32 ``[B]``, of values ``[B, num_actions]``."""
+        return jnp.argmax(losses.legal_values(q, self.legal(obs)), axis=-1).astype(jnp.int32)
+
+    def epsilon_greedy(
+        self, q: jax.Array, obs: Any, draws: ActionDraws, epsilon: chex.Numeric
+    ) -> jax.Array:
+        """Legal actions ``[B]``: random with probability epsilon, otherwise the best."""
+        mask = self.legal(obs)
+        random = draws.action if mask is None else _random_legal(mask, draws.action)
+        return jnp.where(draws.explore < epsilon, random, self.greedy(q, obs))
+
+    def act(
+        self,
+        hp: TracedHyperparameters,
+        runner_state: DQNRunnerState,
+        obs: Any,
+        rng: chex.PRNGKey | None,
+        deterministic: bool,
+    ) -> jax.Array:
+        params, normalizer_state = runner_state.train_state.params, runner_state.normalizer_state
+        q = self.q_values(params, normalizer_state, hp.normalize_observations, obs)
+        if deterministic:
+            return self.greedy(q, obs)
+        draws = self.draw_actions(cast(chex.PRNGKey, rng), q.shape[:1])
+        return self.epsilon_greedy(q, obs, draws, self.eval_eps)
+
+    def learnt(self, runner_state: DQNRunnerState) -> Any:
+        # An optimiser that has overflowed takes no more steps, and leaves the parameters finite.
+        return (runner_state.train_state.params, runner_state.train_state.opt_state)
+
+    def init_runner(
+        self, hp: TracedHyperparameters, rng: chex.PRNGKey, parts: Parts | None
+    ) -> DQNRunnerState:
+        params, target_params, opt_state = parts or Parts()
+        env_state, obs = self.env.reset(stream_key(rng, Stream.ENV_RESET))
+        if params is None:
+            params = self.network.init(stream_key(rng, Stream.NETWORK_INIT), self.features(obs))
+        if target_params is None:
+            target_params = params
+        # Copies, because training takes over the memory of everything in the state.
+        rng, params, target_params, opt_state = jax.tree.map(
+            jnp.copy, (rng, params, target_params, opt_state)
+        )
+        train_state = DQNTrainState.create_with_opt_state(
+            apply_fn=apply_fn(self.network),
+            params=params,
+            target_params=target_params,
+            tx=optimizer(),
+            opt_state=opt_state,
+        )
+        opt_state = with_learning_rate(train_state.opt_state, hp.learning_rate)
+        return DQNRunnerState(
+            rng=rng,
+            train_state=train_state.replace(opt_state=opt_state),
+            normalizer_state=running_statistics.init_state(self.features(obs).shape[1:]),
+            env_state=env_state,
+            obs=obs,
+            global_step=jnp.zeros((), jnp.int32),
+        )
+
+    def init_buffer(self, capacity: int) -> PrioritisedTrajectoryBufferState:  # type: ignore[override]
+        """An empty buffer of this many rows."""
+        return replay.init(example_transition(self), capacity)
+
+    def state(
+        self, runner_state: DQNRunnerState, buffer_state: PrioritisedTrajectoryBufferState
+    ) -> DQNState:
+        return DQNState(runner_state, buffer_state)
+
+
+# What actions are called that are not a finite set, by the kind of their space.
+_UNLEARNABLE = {
+    "Box": "continuous actions",
+    "MultiDiscrete": "an action consists of several choices",
+    "MultiBinary": "an action consists of several choices",
+}
+
+
+def cannot_learn(listing: EnvListing) -> str | None:
+    """Why DQN cannot learn in a listed environment, in words; None if it can."""
+    if listing.n_actions is not None or listing.action_kind is None:
+        return None
+    return _in_words(listing.action_kind)
+
+
+def _in_words(action_kind: str) -> str:
+    return _UNLEARNABLE.get(action_kind, f"actions of the kind {action_kind}")
+
+
+def require_learnable(env: Environment) -> None:
+    """Raises an UnknownEnvironmentError if DQN cannot learn in this environment."""
+    if not isinstance(env.action_space, spaces.Discrete):
+        reason = _in_words(type(env.action_space).__name__)
+        raise UnknownEnvironmentError(
+            f"DQN cannot learn in {env.env_name} ({reason}), because it needs a Discrete action "
+            "space; choose another environment ('arlbench envs' lists them)."
+        )
+    if env.action_space.start != 0:
+        raise UnknownEnvironmentError(
+            f"{env.env_name} counts its actions from {env.action_space.start}; wrap it so that "
+            "they begin with 0."
+        )
+    space, n_actions = env.observation_space, int(env.action_space.n)
+    if has_action_mask(space) and space[ACTION_MASK].shape != (n_actions,):  # type: ignore[index]
+        raise UnknownEnvironmentError(
+            f"{env.env_name} has an '{ACTION_MASK}' of shape {space[ACTION_MASK].shape}, "  # type: ignore[index]
+            f"and {n_actions} actions; give it an entry for each action, or another name."
+        )
+
+
+def _random_legal(mask: jax.Array, fraction: jax.Array) -> jax.Array:
+    """The legal action that lies at a fraction in [0, 1) of all legal ones, int32 ``[B]``."""
+    n_before = jnp.floor(fraction * jnp.sum(mask, axis=-1)).astype(jnp.int32)
+    # The first action with more legal ones up to and with it.
+    n_legal = jnp.cumsum(mask, axis=-1)
+    return jnp.argmax(n_legal > n_before[:, None], axis=-1).astype(jnp.int32)
+
+
+@functools.lru_cache(maxsize=64)
+def example_transition(agent: AgentStructure) -> StoredTransition:
+    """Shapes and dtypes of one stored transition."""
+    _, obs = jax.eval_shape(lambda: agent.env.reset(jax.random.key(0)))
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), obs)
+    scalar = functools.partial(cast(Any, jax.ShapeDtypeStruct), ())
+    return StoredTransition(one, scalar(jnp.int32), scalar(jnp.float32), one, scalar(jnp.bool_))
+
+
+@functools.lru_cache(maxsize=64)
+def fresh_runner(agent: AgentStructure) -> DQNRunnerState:
+    """Shapes and dtypes of a runner state."""
+    return jax.eval_shape(lambda: agent.init_runner(default_inputs(), jax.random.key(0), None))

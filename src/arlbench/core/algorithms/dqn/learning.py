@@ -1,0 +1,324 @@
+"""DQN itself: act and collect, update the target, learn; and again.
+
+:meth:`Structure.iterate` is the algorithm; everything here is traceable. A structure is
+static, ``hp`` is traced.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from arlbench.core import lockstep, running_statistics
+from arlbench.core.algorithms.dqn import forecast, losses
+from arlbench.core.algorithms.dqn.agent import (
+    ActionDraws,
+    AgentStructure,
+    example_transition,
+    fresh_runner,
+)
+from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
+from arlbench.core.algorithms.dqn.state import (
+    DQNMetrics,
+    DQNState,
+    DQNTrainingResult,
+    DQNTrainState,
+    StoredTransition,
+    Transition,
+    metrics_shape,
+    transition_shape,
+)
+from arlbench.core.algorithms.dqn.updates import (
+    STATISTICS,
+    follow_without_target,
+    last_idle_step,
+    statistics_of,
+    update,
+    update_target,
+    with_learning_rate,
+)
+from arlbench.core.algorithms.harness.recording import record_step, record_update
+from arlbench.core.algorithms.harness.structure import Carry, Inputs, Learning, State
+from arlbench.core.buffers import replay
+from arlbench.core.lockstep import Active
+from arlbench.core.randomness import BLOCK, Block, Stream, current_block, no_block, row
+
+
+class CollectDraws(NamedTuple):
+    """Random numbers of ``BLOCK`` vector steps.
+
+    Attributes:
+        actions: For choosing actions, ``[BLOCK, n_envs]``.
+        env_key: For the environments, ``[BLOCK]``.
+    """
+
+    actions: ActionDraws
+    env_key: chex.PRNGKey
+
+
+class Draws(NamedTuple):
+    """Blocks of random numbers that are in use.
+
+    Attributes:
+        collect: Of vector steps, :class:`CollectDraws`.
+        sample: For each of the structure's batch sizes, of updates, ``[BLOCK, B]``.
+    """
+
+    collect: Block
+    sample: dict[int, Block]
+
+
+@dataclasses.dataclass(frozen=True)
+class Preparation:
+    """Brings a state in line with hyperparameters that changed since it was made.
+
+    Attributes:
+        prioritised: Whether transitions are drawn by priority.
+    """
+
+    prioritised: bool
+
+    def __call__(self, hp: TracedHyperparameters, state: State) -> DQNState:
+        runner, buffer = state
+        buffer = replay.resize(buffer, logical_size(hp, buffer))
+        if self.prioritised:
+            buffer = replay.rebuild_tree(buffer, hp.buffer_alpha)
+        opt_state = with_learning_rate(runner.train_state.opt_state, hp.learning_rate)
+        train_state = runner.train_state.replace(opt_state=opt_state)
+        if train_state.target_params is None:
+            target_params = jax.tree.map(jnp.copy, train_state.params)
+            train_state = train_state.replace(target_params=target_params)
+        train_state = follow_without_target(hp, train_state)
+        return DQNState(runner._replace(train_state=train_state), buffer)
+
+
+@dataclasses.dataclass(frozen=True)
+class Structure(Learning):
+    """What shapes training beyond the arrays that it is given.
+
+    Attributes:
+        agent: What shapes acting.
+        batch_sizes: Transitions in one gradient step: every number that there is code for,
+            in rising order.
+        prioritised: Whether transitions are drawn by priority.
+    """
+
+    agent: AgentStructure
+    batch_sizes: tuple[int, ...]
+    prioritised: bool
+    statistics = STATISTICS  # the same for all, so not a field
+
+    def iterate(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
+        """``train_freq`` vector steps, the target updates due, ``gradient_steps`` updates."""
+        step_before = carry.state[0].global_step
+        carry = self.collect(inputs, carry, active)
+        runner, buffer = carry.state
+        n_envs = self.agent.env.n_envs
+        train_state = update_target(
+            inputs.hp, n_envs, runner.train_state, step_before, runner.global_step
+        )
+        state = DQNState(runner._replace(train_state=train_state), buffer)
+        return self.learn(inputs, carry._replace(state=state), active)
+
+    def collect(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
+        """``train_freq`` vector steps into the buffer."""
+        n_steps = lockstep.turns(inputs.hp.train_freq, active)
+        return lockstep.repeat(n_steps, partial(self.vector_step, inputs), carry, inputs.axis)
+
+    def vector_step(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
+        """One step of all environments."""
+        hp, agent = inputs.hp, self.agent
+        runner, buffer = carry.state
+        step = runner.global_step
+        collect_draws = current_block(
+            carry.draws.collect, runner.rng, Stream.COLLECT, step, self._draw_collect, inputs.axis
+        )
+        now = row(collect_draws, step)
+        normalizer_state = running_statistics.update(
+            runner.normalizer_state, agent.features(runner.obs)
+        )
+        q = agent.q_values(
+            runner.train_state.params, normalizer_state, hp.normalize_observations, runner.obs
+        )
+        epsilon = exploration(inputs, agent.env.n_envs, step)
+        action = agent.epsilon_greedy(q, runner.obs, now.actions, epsilon)
+        env_state, (obs, reward, done, info) = agent.env.step(runner.env_state, action, now.env_key)
+        stored = StoredTransition(
+            runner.obs, action, reward, info["final_observation"], info["terminated"]
+        )
+        alpha = hp.buffer_alpha if self.prioritised else None
+        buffer = replay.append(buffer, stored, logical_size(hp, buffer), alpha, active)
+        taken = Transition(done, action, reward, runner.obs, _kept_info(info))
+        after = (normalizer_state, env_state, obs, step + 1)
+        before = (runner.normalizer_state, runner.env_state, runner.obs, step)
+        normalizer_state, env_state, obs, step = lockstep.keep(active, after, before)
+        runner = runner._replace(
+            normalizer_state=normalizer_state, env_state=env_state, obs=obs, global_step=step
+        )
+        return Carry(
+            DQNState(runner, buffer),
+            record_step(carry.recorder, taken),
+            carry.draws._replace(collect=collect_draws),
+        )
+
+    def learn(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
+        """``gradient_steps`` updates, none before learning begins."""
+        hp = inputs.hp
+        idle_until = last_idle_step(hp.learning_starts, self.agent.env.n_envs)
+        started = carry.state[0].global_step > idle_until
+        n_updates = lockstep.turns(jnp.where(started, hp.gradient_steps, 0), active)
+        # A loop for each, of which one makes any turns: so another batch size takes a sixth
+        # to a quarter of the time to compile that another program takes, and updates are as
+        # fast.
+        for batch_size in self.batch_sizes:
+            n = jnp.where(hp.buffer_batch_size == batch_size, n_updates, 0)
+            step = partial(self.gradient_step, inputs, batch_size)
+            carry = lockstep.repeat(n, step, carry, inputs.axis)
+        return carry
+
+    def gradient_step(self, inputs: Inputs, batch_size: int, carry: Carry, active: Active) -> Carry:
+        """One update on a fresh batch of this many transitions."""
+        hp, agent = inputs.hp, self.agent
+        runner, buffer = carry.state
+        counter = runner.train_state.step
+        block, draw = carry.draws.sample[batch_size], partial(self._draw_sample, batch_size)
+        sample_draws = current_block(block, runner.rng, Stream.SAMPLE, counter, draw, inputs.axis)
+        rows, weights = self._sample(hp, buffer, row(sample_draws, counter))
+        batch: StoredTransition = replay.gather(buffer, rows)
+
+        read = partial(agent.read, runner.normalizer_state, hp.normalize_observations)
+        outcome = update(
+            runner.train_state,
+            read(batch.obs),
+            weights,
+            batch.action,
+            read(batch.next_obs),
+            batch.reward,
+            batch.terminated,
+            hp.gamma,
+            agent.legal(batch.next_obs),
+        )
+        if self.prioritised:
+            priorities = jnp.abs(outcome.td_error) + hp.buffer_epsilon
+            buffer = replay.set_priorities(buffer, rows, priorities, hp.buffer_alpha, active)
+        train_state = lockstep.keep(active, outcome.train_state, runner.train_state)
+        runner = runner._replace(train_state=follow_without_target(hp, train_state))
+        metrics = DQNMetrics(outcome.loss, outcome.grads, outcome.td_error)
+        numbers = partial(statistics_of, metrics, outcome.q_value)
+        return Carry(
+            DQNState(runner, buffer),
+            record_update(carry.recorder, metrics, numbers, active),
+            carry.draws._replace(sample={**carry.draws.sample, batch_size: sample_draws}),
+        )
+
+    def _sample(
+        self, hp: TracedHyperparameters, buffer: Any, draws: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Rows ``[B]`` and their importance weights ``[B]``."""
+        if self.prioritised:
+            rows, probabilities = replay.sample_prioritised(buffer, draws)
+            return rows, losses.importance_weights(probabilities, hp.buffer_beta)
+        rows = replay.sample_uniform(buffer, draws, logical_size(hp, buffer))
+        return rows, jnp.ones(rows.shape)
+
+    def no_draws(self, rng: chex.PRNGKey) -> Draws:
+        sample = {
+            size: no_block(rng, partial(self._draw_sample, size)) for size in self.batch_sizes
+        }
+        return Draws(no_block(rng, self._draw_collect), sample)
+
+    def _draw_collect(self, rng: chex.PRNGKey) -> CollectDraws:
+        action_key, env_key = jax.random.split(rng)
+        return CollectDraws(
+            self.agent.draw_actions(action_key, (BLOCK, self.agent.env.n_envs)),
+            jax.random.split(env_key, BLOCK),
+        )
+
+    def _draw_sample(self, batch_size: int, rng: chex.PRNGKey) -> jax.Array:
+        draw = jax.random.uniform if self.prioritised else jax.random.bits
+        return draw(rng, (BLOCK, batch_size))
+
+    @property
+    def label(self) -> str:
+        return str(self.batch_sizes)
+
+    @property
+    def preparation(self) -> Preparation:
+        return Preparation(self.prioritised)
+
+    def step_record(self) -> Transition:
+        return transition_shape(example_transition(self.agent), self.agent.env.n_envs)
+
+    def update_record(self, hp: TracedHyperparameters) -> DQNMetrics:
+        # Only one batch size has records.
+        return metrics_shape(fresh_runner(self.agent).train_state.params, self.batch_sizes[0])
+
+    def count_updates(self, hp: TracedHyperparameters, begin: int | None, n_iterations: int) -> int:
+        return forecast.count_updates(hp, self.agent.env.n_envs, begin, n_iterations)
+
+    def result(self, eval_rewards: jax.Array, trajectories: Any, metrics: Any) -> DQNTrainingResult:
+        return DQNTrainingResult(eval_rewards, trajectories, metrics)
+
+    def divergence_cure(self, hp: TracedHyperparameters) -> str:
+        return f"lower learning_rate (now {float(hp.learning_rate):g}) or scale the rewards down"
+
+
+def exploration(inputs: Inputs, n_envs: int, global_step: chex.Numeric) -> jax.Array:
+    """The probability of a random action in the vector step after ``global_step``."""
+    hp = inputs.hp
+    return losses.epsilon(
+        jnp.asarray(global_step, jnp.float32) * n_envs,
+        hp.initial_epsilon,
+        hp.target_epsilon,
+        hp.exploration_fraction,
+        inputs.schedule_timesteps,
+    )
+
+
+def logical_size(hp: TracedHyperparameters, buffer: Any) -> jax.Array:
+    """The buffer's logical size, which cannot exceed what is allocated."""
+    return jnp.minimum(hp.buffer_size, replay.capacity(buffer))
+
+
+def _kept_info(info: dict[str, Any]) -> dict[str, Any]:
+    return {name: info[name] for name in ("terminated", "truncated", "final_observation")}
+
+
+@partial(jax.jit, static_argnames=("agent",))
+def update_once(
+    agent: AgentStructure,
+    train_state: DQNTrainState,
+    obs: Any,
+    next_obs: Any,
+    *,
+    is_weights: jax.Array,
+    actions: jax.Array,
+    rewards: jax.Array,
+    dones: jax.Array,
+    hp: TracedHyperparameters,
+) -> tuple[DQNTrainState, jax.Array, jax.Array, Any]:
+    """One update on observations as the environment gives them, outside of a run."""
+    if train_state.target_params is not None:
+        train_state = follow_without_target(hp, train_state)
+    train_state = train_state.replace(
+        opt_state=with_learning_rate(train_state.opt_state, hp.learning_rate)
+    )
+    train_state, loss, td_error, grads, _ = update(
+        train_state,
+        agent.features(obs),
+        is_weights,
+        actions,
+        agent.features(next_obs),
+        rewards,
+        dones,
+        hp.gamma,
+        agent.legal(next_obs),
+    )
+    if train_state.target_params is not None:
+        train_state = follow_without_target(hp, train_state)
+    return train_state, loss, td_error, grads

@@ -1,0 +1,1 @@
+"""What is the same for every algorithm: plans, loops, compiled programs, batches, records."""

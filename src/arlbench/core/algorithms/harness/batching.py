@@ -1,0 +1,200 @@
+"""Many agents of one structure as one program, for accelerators.
+
+Every array of a state gets a first axis of ``M`` members. They train in lockstep, see
+:mod:`arlbench.core.lockstep`; members on different devices do not wait for each other
+within a segment.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+from arlbench.core.algorithms.harness import programs, recording, segments
+from arlbench.core.algorithms.harness.progress import UpdateStatistic
+from arlbench.core.algorithms.harness.recording import Recorder
+from arlbench.core.algorithms.harness.structure import (
+    Acting,
+    InitOptions,
+    Learning,
+    State,
+    as_static,
+)
+
+_MEMBERS = "members"
+_DEVICES = "devices"
+
+
+class Batchable(Protocol):
+    """What a batch reads of an algorithm."""
+
+    structure: Learning
+    hp: Any
+    track_statistics: bool
+
+    @property
+    def steps_per_iteration(self) -> Any: ...
+
+    def with_equal_shapes(
+        self, states: Sequence[State], init_options: Mapping[str, Any]
+    ) -> list[State]: ...
+
+
+class Batch:
+    """``M`` algorithms of equal structure whose members train together.
+
+    Args:
+        algorithms: The members' algorithms, ``[M]``.
+        schedule_timesteps: Environment steps of each exploration schedule, ``[M]``.
+        devices: What to spread the members over.
+
+    Attributes:
+        steps_per_iteration: Environment steps of one iteration of each member, ``[M]``.
+    """
+
+    def __init__(
+        self,
+        algorithms: Sequence[Batchable],
+        schedule_timesteps: Sequence[int],
+        devices: Sequence[Any],
+    ) -> None:
+        self._mesh = Mesh(np.asarray(devices), (_DEVICES,))
+        # Every device has as many members; the last ones may only fill the place.
+        n_spare = -len(algorithms) % len(devices)
+        self._algorithms = [*algorithms, *[algorithms[-1]] * n_spare]
+        self._structure = algorithms[0].structure
+        self._hp = self._stacked([algorithm.hp for algorithm in self._algorithms])
+        self._schedule = self._padded(schedule_timesteps, np.float32)
+        tracked = len(self._structure.statistics) if algorithms[0].track_statistics else 0
+        records = programs.room(recording.shapes(n_statistics=tracked))
+        self._recorder = self._stacked([records] * len(self._algorithms))
+        self.steps_per_iteration = np.array([int(a.steps_per_iteration) for a in algorithms])
+
+    def init(self, seeds: Sequence[int], init_options: Mapping[str, Any]) -> State:
+        """States at step 0; each member's key is made of its seed."""
+        options, padded = as_static(init_options), self._padded(seeds, np.uint32)
+        return _init(self._structure.agent, options, self._mesh, self._hp, padded)
+
+    def join(self, states: Sequence[State], init_options: Mapping[str, Any]) -> State:
+        """The state of all from the state of each, with at least the room of the options."""
+        equal = self._algorithms[0].with_equal_shapes(states, init_options)
+        spare = [equal[-1]] * (len(self._algorithms) - len(states))
+        return self._stacked([*equal, *spare])
+
+    def prepare(self, state: State) -> State:
+        """The state in line with hyperparameters that changed; takes over its memory."""
+        return _prepare(self._structure.preparation, self._mesh, self._hp, state)
+
+    def advance(self, state: State, n_iterations: np.ndarray) -> State:
+        """Trains each member for its iterations, ``[M]``; takes over the state's memory."""
+        n = self._padded(n_iterations, np.int32)
+        n[len(n_iterations) :] = 0
+        state, self._recorder = _segment(
+            self._structure, self._mesh, self._hp, self._schedule, state, self._recorder, n
+        )
+        return state
+
+    def evaluate(self, state: State, n_episodes: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns ``[M, n_episodes]``, and whether what was learnt is finite, ``[M]``."""
+        agent = self._structure.agent
+        returns, finite = _evaluate(agent, n_episodes, self._mesh, self._hp, state)
+        return np.asarray(returns), np.asarray(finite)
+
+    def statistics(self, index: int) -> Mapping[str, UpdateStatistic] | None:
+        """Of the updates of one member so far; None if they are not tracked."""
+        of_member = jax.tree.map(lambda leaf: leaf[index], self._recorder)
+        return recording.statistics_of(of_member, self._structure.statistics)
+
+    def member(self, state: State, index: int) -> State:
+        """The state of one member."""
+        return jax.tree.map(lambda leaf: leaf[index], state)
+
+    def _padded(self, values: Sequence[Any] | np.ndarray, dtype: Any) -> np.ndarray:
+        spare = len(self._algorithms) - len(values)
+        return np.array([*values, *[values[-1]] * spare], dtype)
+
+    @staticmethod
+    def _stacked(trees: Sequence[Any]) -> Any:
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+@functools.partial(jax.jit, static_argnames=("agent", "options", "mesh"))
+def _init(agent: Acting, options: InitOptions, mesh: Mesh, hp: Any, seeds: jax.Array) -> State:
+    """States at step 0.
+
+    Args:
+        agent: What all members share.
+        options: Of each buffer.
+        mesh: The devices.
+        hp: Traced hyperparameters, leaves ``[M]``.
+        seeds: What each member's key is made of, uint32 ``[M]``.
+    """
+
+    def one(hp: Any, seed: jax.Array) -> State:
+        runner_state = agent.init_runner(hp, jax.random.key(seed), None)
+        return agent.state(runner_state, agent.init_buffer(**dict(options)))
+
+    return _over_members(one, mesh)(hp, seeds)
+
+
+@functools.partial(jax.jit, static_argnames=("preparation", "mesh"), donate_argnames=("state",))
+def _prepare(preparation: Callable[..., State], mesh: Mesh, hp: Any, state: State) -> State:
+    """States in line with hyperparameters that may have changed since they were made."""
+    return _over_members(preparation, mesh)(hp, state)
+
+
+@functools.partial(jax.jit, static_argnames=("structure", "mesh"), donate_argnames=("state",))
+def _segment(
+    structure: Learning,
+    mesh: Mesh,
+    hp: Any,
+    schedule_timesteps: jax.Array,
+    state: State,
+    recorder: Recorder,
+    n_iterations: jax.Array,
+) -> tuple[State, Recorder]:
+    """Iterations of every member.
+
+    Args:
+        structure: What all members share.
+        mesh: The devices.
+        hp: Traced hyperparameters, leaves ``[M]``.
+        schedule_timesteps: Of the exploration schedule, float32 ``[M]``.
+        state: Leaves ``[M, ...]``.
+        recorder: The same.
+        n_iterations: For each member, int32 ``[M]``; 0 leaves it as it is.
+    """
+
+    def one(
+        hp: Any, schedule: jax.Array, state: State, recorder: Recorder, n: jax.Array
+    ) -> tuple[State, Recorder]:
+        return segments.run_segment(structure, hp, schedule, state, recorder, n, _MEMBERS)
+
+    return _over_members(one, mesh)(hp, schedule_timesteps, state, recorder, n_iterations)
+
+
+@functools.partial(jax.jit, static_argnames=("agent", "n_episodes", "mesh"))
+def _evaluate(
+    agent: Acting, n_episodes: int, mesh: Mesh, hp: Any, state: State
+) -> tuple[jax.Array, jax.Array]:
+    """Returns ``[M, n_episodes]``, and whether what was learnt is finite ``[M]``."""
+
+    def one(hp: Any, state: State) -> tuple[jax.Array, jax.Array]:
+        return segments.evaluate(agent, n_episodes, state[0], hp)
+
+    return _over_members(one, mesh)(hp, state)
+
+
+def _over_members(one: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+    """The function of one member for all, each device with its own."""
+    members = jax.vmap(one, axis_name=_MEMBERS)
+    if mesh.size == 1:
+        return members
+    spec = PartitionSpec(_DEVICES)
+    return jax.shard_map(members, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)

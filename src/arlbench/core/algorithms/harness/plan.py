@@ -1,0 +1,182 @@
+"""The plan of one call of ``train``: how many iterations, and when to evaluate.
+
+A budget is met to within one iteration: a training has ``ceil(budget / steps of an
+iteration)`` iterations, and evaluation ``k`` of ``n`` follows the iteration nearest to
+``k / n`` of them. Where these coincide, one evaluation counts for several.
+
+Parts of one schedule share a cumulative budget. A part ends at the iteration in which the
+sum of the budgets so far is reached, so what one part overshoots, the next has less.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from arlbench.core.algorithms.harness.progress import TrainingProgress
+from arlbench.core.checks import positive_whole
+from arlbench.errors import ConfigurationError
+
+
+class Lengths(NamedTuple):
+    """How long a call of ``train`` is, checked.
+
+    Attributes:
+        n_total_timesteps: Environment steps.
+        n_eval_steps: Evaluations.
+        n_eval_episodes: Episodes of each evaluation.
+        schedule_timesteps: Environment steps over which exploration schedules run.
+    """
+
+    n_total_timesteps: int
+    n_eval_steps: int
+    n_eval_episodes: int
+    schedule_timesteps: int
+
+    @classmethod
+    def checked(
+        cls,
+        n_total_timesteps: int | float,
+        n_eval_steps: int,
+        n_eval_episodes: int,
+        schedule_timesteps: int | float | None = None,
+    ) -> Lengths:
+        """The lengths from what a caller gave.
+
+        Raises:
+            ConfigurationError: If one of them is not a positive whole number.
+        """
+        total = positive_whole("n_total_timesteps", n_total_timesteps)
+        horizon = total if schedule_timesteps is None else schedule_timesteps
+        return cls(
+            total,
+            positive_whole("n_eval_steps", n_eval_steps),
+            positive_whole("n_eval_episodes", n_eval_episodes),
+            positive_whole("schedule_timesteps", horizon),
+        )
+
+
+class Plan(NamedTuple):
+    """What a call of ``train`` will do. Iterations are counted from the call's beginning.
+
+    Attributes:
+        evaluate_after: The iterations after which an evaluation follows, int64
+            ``[n_eval_steps]``, rising; the last is the end. int32 and traced if the number
+            of steps in an iteration is.
+        n_eval_episodes: Episodes of each evaluation.
+        schedule_timesteps: Environment steps over which exploration schedules run.
+        steps_per_iteration: Environment steps of one iteration.
+        done_iterations: Iterations that an earlier call has done already.
+        done_evaluations: Evaluations that it has done.
+    """
+
+    evaluate_after: Any
+    n_eval_episodes: int
+    schedule_timesteps: np.float32
+    steps_per_iteration: Any
+    done_iterations: int = 0
+    done_evaluations: int = 0
+
+    @property
+    def n_eval_steps(self) -> int:
+        return len(self.evaluate_after)
+
+    @property
+    def n_iterations(self) -> Any:
+        """Iterations of the whole call."""
+        return self.evaluate_after[-1]
+
+    @property
+    def remaining_iterations(self) -> int:
+        return int(self.n_iterations) - self.done_iterations
+
+    @property
+    def remaining_timesteps(self) -> int:
+        return self.remaining_iterations * self.steps_per_iteration
+
+    @property
+    def done_timesteps(self) -> int:
+        return self.done_iterations * self.steps_per_iteration
+
+    @property
+    def total_timesteps(self) -> int:
+        return int(self.n_iterations) * self.steps_per_iteration
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether the number of iterations is not known before the program runs."""
+        return isinstance(self.evaluate_after, jax.core.Tracer)
+
+    def continued(self, progress: TrainingProgress) -> Plan:
+        """The plan, from where an earlier call of the same lengths stood.
+
+        Raises:
+            ConfigurationError: If that was a call of other lengths.
+        """
+        done_iterations, rest = divmod(progress.timesteps, self.steps_per_iteration)
+        n_done, shape = len(progress.eval_rewards), np.shape(progress.eval_rewards)
+        # Evaluations before this iteration have been made; one after it may still be due.
+        least = int(np.searchsorted(self.evaluate_after, done_iterations, side="left"))
+        most = int(np.searchsorted(self.evaluate_after, done_iterations, side="right"))
+        if (
+            rest
+            or not 0 <= progress.timesteps <= self.total_timesteps
+            or progress.total_timesteps != self.total_timesteps
+            or shape[1:] != (self.n_eval_episodes,)
+            or not least <= n_done <= most
+        ):
+            raise ConfigurationError(
+                f"progress stands at {progress.timesteps} of {progress.total_timesteps} timesteps "
+                f"with evaluations {shape}, which is not a point of a training of "
+                f"{self.total_timesteps} with {self.n_eval_steps} evaluations of "
+                f"{self.n_eval_episodes} episodes; call train with the numbers it began with."
+            )
+        return self._replace(done_iterations=done_iterations, done_evaluations=n_done)
+
+
+def make_plan(
+    lengths: Lengths,
+    steps_per_iteration: Any,
+    overshoot: Any = 0,
+    progress: TrainingProgress | None = None,
+) -> Plan:
+    """Divides a training into iterations and evaluations.
+
+    Args:
+        lengths: Of the call.
+        steps_per_iteration: Environment steps of an iteration; may be traced.
+        overshoot: Environment steps by which earlier parts of the same schedule passed
+            their budgets; may be traced.
+        progress: Where an earlier call of the same lengths stood; what it did is left out.
+
+    Raises:
+        ConfigurationError: If ``progress`` is not a point of such a training.
+    """
+    budget = lengths.n_total_timesteps - overshoot
+    # Python's integers where they are known: products of timesteps and evaluations are large.
+    n_iterations = -(-budget // steps_per_iteration)
+    plan = Plan(
+        evaluate_after=_evaluate_after(n_iterations, lengths.n_eval_steps),
+        n_eval_episodes=lengths.n_eval_episodes,
+        schedule_timesteps=np.float32(lengths.schedule_timesteps),
+        steps_per_iteration=steps_per_iteration,
+    )
+    return plan if progress is None else plan.continued(progress)
+
+
+def _evaluate_after(n_iterations: Any, n_eval_steps: int) -> Any:
+    """``round(k * n_iterations / n_eval_steps)`` for ``k`` from 1, halves rounded up."""
+    if isinstance(n_iterations, jax.core.Tracer):
+        return _evaluate_after_traced(n_iterations, n_eval_steps)
+    k = np.arange(1, n_eval_steps + 1, dtype=np.int64)
+    return (2 * k * max(int(n_iterations), 0) + n_eval_steps) // (2 * n_eval_steps)
+
+
+def _evaluate_after_traced(n_iterations: jax.Array, n_eval_steps: int) -> jax.Array:
+    # In 32 bits the product would overflow: the whole multiples and the rest apart.
+    k = jnp.arange(1, n_eval_steps + 1, dtype=jnp.int32)
+    whole, rest = jnp.divmod(jnp.maximum(n_iterations, 0).astype(jnp.int32), n_eval_steps)
+    return k * whole + (2 * k * rest + n_eval_steps) // (2 * n_eval_steps)

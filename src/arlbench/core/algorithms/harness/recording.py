@@ -1,0 +1,157 @@
+"""What is kept of every step and every update, if that was asked for."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from arlbench.core import running_statistics
+from arlbench.core.algorithms.harness.progress import UpdateStatistic
+from arlbench.core.lockstep import Active, keep
+from arlbench.core.running_statistics import RunningStatisticsState
+
+# Stands for an array of which only the shape is known yet.
+_Shape = cast(Any, jax.ShapeDtypeStruct)
+
+
+class Recorder(NamedTuple):
+    """Room for the records of a run; None for what is not tracked.
+
+    Attributes:
+        trajectories: Room for ``S`` vector steps, leaves ``[S, n_envs, ...]``.
+        metrics: Room for ``U`` updates, leaves ``[U, ...]``.
+        n_steps: Vector steps written, int32 ``[]``.
+        n_updates: Updates written, int32 ``[]``.
+        statistics: Of all updates, vectors ``[n_statistics]``.
+    """
+
+    trajectories: Any
+    metrics: Any
+    n_steps: jax.Array
+    n_updates: jax.Array
+    statistics: RunningStatisticsState | None = None
+
+
+class Tracking(NamedTuple):
+    """What is to be recorded."""
+
+    trajectories: bool = False
+    metrics: bool = False
+    statistics: bool = False
+
+
+def shapes(
+    step: Any = None,
+    update: Any = None,
+    n_steps: int | None = None,
+    n_updates: int | None = None,
+    n_statistics: int = 0,
+) -> Recorder:
+    """Shapes and dtypes of a recorder.
+
+    Args:
+        step: Those of one vector step.
+        update: Those of one update.
+        n_steps: Vector steps to make room for, or None to track none.
+        n_updates: Updates to make room for, or None to track none.
+        n_statistics: Numbers of an update to keep statistics of; 0 keeps none.
+    """
+    counter = _Shape((), jnp.int32)
+    return Recorder(
+        trajectories=None if n_steps is None else _stacked(step, n_steps),
+        metrics=None if n_updates is None else _stacked(update, n_updates),
+        n_steps=counter,
+        n_updates=counter,
+        statistics=_statistics_shapes(n_statistics) if n_statistics else None,
+    )
+
+
+@functools.cache
+def _statistics_shapes(n_statistics: int) -> Any:
+    # Kept, so that only the first training counts the time of tracing it.
+    return jax.eval_shape(lambda: running_statistics.init_state((n_statistics,)))
+
+
+def make_room(recorder_shapes: Recorder) -> Recorder:
+    """An empty recorder; rows that are never written hold NaN, or 0 in whole numbers."""
+
+    def fill(x: Any) -> jax.Array:
+        nothing = jnp.nan if jnp.issubdtype(x.dtype, jnp.inexact) else 0
+        return jnp.full(x.shape, nothing, x.dtype)
+
+    statistics = recorder_shapes.statistics
+    records = jax.tree.map(fill, recorder_shapes._replace(statistics=None))
+    if statistics is None:
+        return records
+    return records._replace(statistics=running_statistics.init_state(statistics.mean.shape))
+
+
+def record_step(recorder: Recorder, step: Any) -> Recorder:
+    """Keeps one vector step, leaves ``[n_envs, ...]``."""
+    if recorder.trajectories is None:
+        return recorder
+    return recorder._replace(
+        trajectories=_write(recorder.trajectories, recorder.n_steps, step),
+        n_steps=recorder.n_steps + 1,
+    )
+
+
+def record_update(
+    recorder: Recorder, update: Any, numbers: Callable[[], jax.Array], active: Active
+) -> Recorder:
+    """Keeps one update.
+
+    Args:
+        recorder: Where.
+        update: What the update gave.
+        numbers: Computes what statistics are kept of, float32 ``[n_statistics]``.
+        active: Whether the update counts.
+    """
+    if recorder.statistics is not None:
+        after = running_statistics.update(recorder.statistics, numbers()[None])
+        recorder = recorder._replace(statistics=keep(active, after, recorder.statistics))
+    if recorder.metrics is None:
+        return recorder
+    return recorder._replace(
+        metrics=_write(recorder.metrics, recorder.n_updates, update),
+        n_updates=recorder.n_updates + 1,
+    )
+
+
+def statistics_of(recorder: Recorder, names: Sequence[str]) -> dict[str, UpdateStatistic] | None:
+    """Mean and standard deviation over all updates so far, 0 if there was none."""
+    if recorder.statistics is None:
+        return None
+    count, mean, summed_variance, _ = map(np.asarray, recorder.statistics)
+    std = np.sqrt(summed_variance / max(int(count), 1))
+    return {
+        name: UpdateStatistic(float(m), float(s))
+        for name, m, s in zip(names, mean, std, strict=True)
+    }
+
+
+def written(recorder: Recorder) -> tuple[Any, Any]:
+    """The records without the room that a run which was stopped early has left over."""
+    n_steps, n_updates = int(recorder.n_steps), int(recorder.n_updates)
+    return (
+        jax.tree.map(lambda x: _first(x, n_steps), recorder.trajectories),
+        jax.tree.map(lambda x: _first(x, n_updates), recorder.metrics),
+    )
+
+
+def _first(rows: jax.Array, n: int) -> jax.Array:
+    return rows if n == rows.shape[0] else rows[:n]
+
+
+def _stacked(tree: Any, n: int) -> Any:
+    # Nothing can be written into no rows, not even in a branch that is never taken.
+    return jax.tree.map(lambda x: _Shape((max(n, 1), *x.shape), x.dtype), tree)
+
+
+def _write(stacked: Any, index: jax.Array, one: Any) -> Any:
+    return jax.tree.map(lambda rows, row: rows.at[index].set(row), stacked, one)

@@ -1,0 +1,61 @@
+"""What compiled programs are made of: iterations in a loop, and whole episodes evaluated."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from arlbench.core import lockstep
+from arlbench.core.algorithms.harness.evaluation import evaluate_episodes
+from arlbench.core.algorithms.harness.recording import Recorder
+from arlbench.core.algorithms.harness.structure import Acting, Carry, Inputs, Learning, State
+from arlbench.core.lockstep import Active
+from arlbench.core.randomness import Stream, stream_key
+
+
+def run_segment(
+    structure: Learning,
+    hp: Any,
+    schedule_timesteps: chex.Numeric,
+    state: State,
+    recorder: Recorder,
+    n_iterations: chex.Numeric,
+    axis: str | None = None,
+) -> tuple[State, Recorder]:
+    """``n_iterations`` iterations, from state to state.
+
+    Args:
+        structure: Static.
+        hp: Traced hyperparameters.
+        schedule_timesteps: Of the exploration schedule, float32 ``[]``.
+        state: Where to begin.
+        recorder: What was kept so far.
+        n_iterations: int32 ``[]``.
+        axis: The name of the batch of members that train in lockstep, if there is one.
+    """
+    inputs = Inputs(hp, schedule_timesteps, axis)
+    carry = Carry(state, recorder, structure.no_draws(state[0].rng))
+
+    def iterate(carry: Carry, active: Active) -> Carry:
+        return structure.iterate(inputs, carry, active)
+
+    carry = lockstep.repeat(n_iterations, iterate, carry, axis)
+    return carry.state, carry.recorder
+
+
+def evaluate(
+    agent: Acting, n_episodes: int, runner_state: Any, hp: Any
+) -> tuple[jax.Array, jax.Array]:
+    """Returns of whole episodes ``[n_episodes]``, and whether what was learnt is finite."""
+
+    def policy(obs: Any, key: chex.PRNGKey) -> jax.Array:
+        return agent.act(hp, runner_state, obs, key, agent.deterministic_eval)
+
+    key = stream_key(runner_state.rng, Stream.EVALUATE, runner_state.global_step)
+    finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(agent.learnt(runner_state))]
+    all_finite = functools.reduce(jnp.logical_and, finite)
+    return evaluate_episodes(agent.eval_env, policy, key, n_episodes), all_finite

@@ -1,0 +1,275 @@
+"""An agent that the harness plans for, trains, evaluates and asks for actions."""
+
+from __future__ import annotations
+
+import abc
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Generic, TypeVar
+
+import chex
+import jax
+
+from arlbench.core import memory
+from arlbench.core.algorithms.harness import ahead, programs, segments, training, validation
+from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes, play_episodes
+from arlbench.core.algorithms.harness.pacing import Pacer
+from arlbench.core.algorithms.harness.plan import Lengths, Plan, make_plan
+from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgress
+from arlbench.core.algorithms.harness.recording import Recorder, Tracking
+from arlbench.core.algorithms.harness.structure import Learning, RunnerState, State, replaced
+from arlbench.core.checks import positive_whole
+from arlbench.core.environments import Environment
+from arlbench.core.randomness import typed_key
+
+RunnerT = TypeVar("RunnerT", bound=RunnerState)
+BufferT = TypeVar("BufferT")
+ResultT = TypeVar("ResultT")
+
+
+class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
+    """What is the same for every algorithm, over its ``structure`` and ``hp``.
+
+    Args:
+        env: Where to learn.
+        eval_env: Where to evaluate; None takes ``env``.
+        memory_limit_gib: Refuse runs whose buffer and records would take more.
+        tracking: What to record.
+
+    Attributes:
+        structure: What shapes the compiled programs: equal structures share them.
+        hp: Traced hyperparameters, a tree of scalars; an input of every program.
+        track_statistics: Whether progress tells statistics of updates.
+
+    Raises:
+        ConfigurationError: If these are not environments of one task.
+    """
+
+    #: What to change if a part of a training takes too much memory.
+    memory_cures: ClassVar[Mapping[str, str]] = {
+        "trajectories": "set track_trajectories=False or train in shorter calls",
+        "metrics": "set track_metrics=False or train in shorter calls",
+    }
+
+    structure: Learning
+    hp: Any
+
+    def __init__(
+        self,
+        env: Environment,
+        eval_env: Environment | None,
+        memory_limit_gib: float,
+        tracking: Tracking,
+    ) -> None:
+        self.env, self.eval_env = env, env if eval_env is None else eval_env
+        validation.environments(self.env, self.eval_env)
+        self.memory_limit_gib = memory_limit_gib
+        self.track_statistics = tracking.statistics
+        self._tracking = tracking
+        self._pacer = Pacer()
+
+    @property
+    @abc.abstractmethod
+    def steps_per_iteration(self) -> Any:
+        """Environment steps of one iteration; traced if a hyperparameter that decides it is."""
+
+    @abc.abstractmethod
+    def check_state(self, runner_state: RunnerT, buffer_state: BufferT) -> None:
+        """Raises a ConfigurationError if a state is not one of this algorithm."""
+
+    def make_room(self, state: State, n_timesteps: int) -> State:
+        """The state with the memory that so many further environment steps need.
+
+        Raises:
+            MemoryLimitError: If that is too much.
+        """
+        return state
+
+    def require_room(self, state: State, n_timesteps: int | None) -> None:
+        """The same inside ``jax.jit``, where memory cannot grow; None is not known yet.
+
+        Raises:
+            ConfigurationError: If there is too little.
+        """
+
+    def plan(self, lengths: Lengths, overshoot: int = 0) -> Plan:
+        """Iterations and evaluations of a training of these lengths.
+
+        Args:
+            lengths: Of the training.
+            overshoot: Environment steps by which earlier parts of the same schedule passed
+                their budgets.
+        """
+        return make_plan(lengths, self.steps_per_iteration, overshoot)
+
+    def plan_of(
+        self,
+        state: State,
+        lengths: Lengths,
+        timesteps_before: int | None = None,
+        progress: TrainingProgress | None = None,
+    ) -> Plan:
+        """The plan of a call of :meth:`train` with these arguments."""
+        overshoot: Any = 0
+        if timesteps_before is not None:
+            done_here = 0 if progress is None else progress.timesteps
+            step = state[0].global_step
+            step = step if validation.is_traced(step) else int(step)
+            overshoot = step * self.env.n_envs - done_here - timesteps_before
+        return make_plan(lengths, self.steps_per_iteration, overshoot, progress)
+
+    def rehearsals(
+        self, init_options: Mapping[str, Any], n_eval_episodes: int
+    ) -> dict[str, Callable[[], Any]]:
+        """The large programs of a training, to have them compiled ahead.
+
+        Returns:
+            For each program a function that has it compiled, in the order in which a
+            training needs them; by a name that is the same for the same program in
+            every process that trains in these environments.
+        """
+        tracking = Tracking(statistics=self.track_statistics)
+        return ahead.rehearsals(self.structure, self.hp, tracking, init_options, n_eval_episodes)
+
+    @property
+    def uses_host(self) -> bool:
+        """Whether an environment of it steps in Python."""
+        return "host" in {self.env.kind, self.eval_env.kind}
+
+    def predict(
+        self,
+        runner_state: RunnerT,
+        obs: Any,
+        rng: chex.PRNGKey | None,
+        deterministic: bool = True,
+    ) -> jax.Array:
+        """Predict action(s) based on the current observation(s).
+
+        Args:
+            runner_state: Algorithm runner state.
+            obs: Observations, leaves ``[B, ...]``, as the environment gives them.
+            rng: A key; None will do if the action is deterministic.
+            deterministic: Act greedily; otherwise as in an evaluation that explores.
+
+        Returns:
+            Actions, ``[B, ...]``.
+
+        Raises:
+            ConfigurationError: If a random action is asked for without a key.
+        """
+        validation.not_consumed(runner_state)
+        validation.batch_of("obs", obs, _example_observation(self.env))
+        key = None if deterministic else typed_key(rng)
+        agent = self.structure.agent
+        return programs.act(agent, runner_state, self.hp, obs, key, bool(deterministic))
+
+    def evaluate(self, runner_state: RunnerT, n_eval_episodes: int = 10) -> jax.Array:
+        """Undiscounted returns of whole episodes in ``eval_env``, ``[n_eval_episodes]``."""
+        validation.not_consumed(runner_state)
+        n = positive_whole("n_eval_episodes", n_eval_episodes)
+        is_traced = validation.is_traced((runner_state, self.hp))
+        play: Any = segments.evaluate if is_traced else programs.evaluate
+        return play(self.structure.agent, n, runner_state, self.hp)[0]
+
+    def play(
+        self, runner_state: RunnerT, rng: chex.PRNGKey, n_episodes: int, deterministic: bool = True
+    ) -> EpisodeOutcomes:
+        """Returns and lengths of whole episodes in ``eval_env``, from a key of their own.
+
+        A traceable function: within ``jax.jit`` it compiles once for any state and key.
+        """
+
+        def policy(obs: Any, key: chex.PRNGKey) -> jax.Array:
+            return self.predict(runner_state, obs, key, deterministic)
+
+        return play_episodes(self.eval_env, policy, rng, n_episodes)
+
+    def train(
+        self,
+        runner_state: RunnerT,
+        buffer_state: BufferT,
+        n_total_timesteps: int | float = 1_000_000,
+        n_eval_steps: int = 100,
+        n_eval_episodes: int = 10,
+        schedule_timesteps: int | float | None = None,
+        on_progress: OnProgress | None = None,
+        progress: TrainingProgress | None = None,
+        timesteps_before: int | None = None,
+    ) -> tuple[Any, ResultT]:
+        """Performs one full training.
+
+        The memory of both states is taken over: use the returned ones afterwards.
+        Inside ``jax.jit`` or ``jax.vmap`` it is an ordinary traceable function, which
+        calls nothing on the host: no ``on_progress``, no growing buffer, no
+        ``DivergenceError``, and room for records of updates that were never due (NaN).
+
+        Args:
+            runner_state: Runner state.
+            buffer_state: Buffer state; a state is passed on whole, ``train(*state)``.
+            n_total_timesteps: Environment steps, such as ``1e5``, met to within one
+                iteration: there are as many iterations as it takes to reach them.
+            n_eval_steps: Number of evaluations. Evaluation ``k`` of ``n`` follows the
+                iteration nearest to ``k / n`` of all.
+            n_eval_episodes: Number of episodes of each evaluation.
+            schedule_timesteps: Environment steps over which exploration schedules run,
+                counted from the run's beginning; None takes ``n_total_timesteps``. Set it
+                to the whole run's length when training in parts.
+            on_progress: Called between segments of about a quarter of a second; the
+                training stops early if it returns True.
+            progress: Where an earlier call with the same numbers stood; this one does
+                the rest of it. Evaluations come back whole, records from here on.
+            timesteps_before: The sum of the budgets of earlier parts of the same run.
+                What they overshot, this part has less, so that all parts together meet
+                the sum of their budgets; it may have no iteration at all. None trains
+                for the whole budget from here.
+
+        Returns:
+            Tuple of the algorithm's state and the training result.
+
+        Raises:
+            ConsumedStateError: If an earlier call has taken over the states.
+            MemoryLimitError: If buffer and records would not fit in the limit.
+            DivergenceError: If what was learnt was not finite at an evaluation; it
+                holds the state and the result so far.
+        """
+        validation.not_consumed(runner_state, buffer_state)
+        self.check_state(runner_state, buffer_state)
+        lengths = Lengths.checked(
+            n_total_timesteps, n_eval_steps, n_eval_episodes, schedule_timesteps
+        )
+        runner_state = replaced(runner_state, rng=typed_key(runner_state.rng))
+        state = self.structure.agent.state(runner_state, buffer_state)
+        plan = self.plan_of(state, lengths, timesteps_before, progress)
+        if validation.is_traced((state, self.hp)):
+            validation.no_progress_when_traced(progress)
+            self.require_room(state, None if plan.is_traced else plan.total_timesteps)
+            shapes = self._record_shapes(state, plan)
+            return training.train_traced(self.structure, self.hp, plan, state, shapes)
+        state = self.make_room(state, plan.remaining_timesteps)
+        shapes = self._record_shapes(state, plan)
+        loop = training.HostTraining(
+            self.structure, self.hp, plan, self._pacer, on_progress, progress
+        )
+        return loop.run(programs.unshared(state), shapes)
+
+    def _record_shapes(self, state: State, plan: Plan) -> Recorder:
+        """Shapes of what a training will record.
+
+        Raises:
+            MemoryLimitError: If the records and the buffer would take too much together.
+        """
+        shapes = training.record_shapes(self.structure, self.hp, state, plan, self._tracking)
+        parts = {
+            "buffer": memory.tree_bytes(state[1]),
+            "trajectories": memory.tree_bytes(shapes.trajectories),
+            "metrics": memory.tree_bytes(shapes.metrics),
+        }
+        memory.check(parts, self.memory_limit_gib, {"buffer": "", **self.memory_cures})
+        return shapes
+
+
+@functools.lru_cache(maxsize=64)
+def _example_observation(env: Environment) -> Any:
+    """Shapes and dtypes of one observation."""
+    _, obs = jax.eval_shape(lambda: env.reset(jax.random.key(0)))
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), obs)

@@ -1,0 +1,218 @@
+"""One call of ``train``: the loop over segments and evaluations, on the host or traced."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from arlbench.core.algorithms.harness import programs, recording, segments, validation
+from arlbench.core.algorithms.harness.pacing import Pacer
+from arlbench.core.algorithms.harness.plan import Plan
+from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgress
+from arlbench.core.algorithms.harness.recording import Recorder, Tracking
+from arlbench.core.algorithms.harness.structure import Acting, Learning, State
+from arlbench.errors import ConfigurationError, DivergenceError
+
+_log = logging.getLogger(__name__)
+
+
+def record_shapes(
+    structure: Learning, hp: Any, state: State, plan: Plan, tracking: Tracking
+) -> Recorder:
+    """Shapes of what a training will record.
+
+    If the step counter is not known yet, inside ``jax.jit``, there is room for an update
+    in every iteration.
+
+    Raises:
+        ConfigurationError: If their number is not known before the program runs.
+    """
+    n_statistics = len(structure.statistics) if tracking.statistics else 0
+    if not tracking.trajectories and not tracking.metrics:
+        return recording.shapes(n_statistics=n_statistics)
+    if plan.is_traced:
+        raise ConfigurationError(
+            "The number of iterations depends on a traced value, so there is no telling how many "
+            "steps and updates to record; set track_trajectories=False and track_metrics=False."
+        )
+    n_iterations = plan.remaining_iterations
+    begin = state[0].global_step
+    known_begin = None if validation.is_traced(begin) else int(begin)
+    return recording.shapes(
+        structure.step_record() if tracking.trajectories else None,
+        structure.update_record(hp) if tracking.metrics else None,
+        plan.remaining_timesteps // structure.agent.env.n_envs if tracking.trajectories else None,
+        structure.count_updates(hp, known_begin, n_iterations) if tracking.metrics else None,
+        n_statistics,
+    )
+
+
+def train_traced(
+    structure: Learning, hp: Any, plan: Plan, state: State, recorder_shapes: Recorder
+) -> tuple[State, Any]:
+    """The whole training as one traceable function."""
+    lengths = plan.evaluate_after - _shifted(plan.evaluate_after)
+    # One number of iterations for all intervals makes a simpler program.
+    known = None if plan.is_traced else set(map(int, lengths))
+    equal = known.pop() if known is not None and len(known) == 1 else None
+
+    def interval(carry: Any, length: Any) -> tuple[Any, jax.Array]:
+        state, recorder = carry
+        n = equal if length is None else length
+        state, recorder = segments.run_segment(
+            structure, hp, plan.schedule_timesteps, state, recorder, n
+        )
+        returns, _ = segments.evaluate(structure.agent, plan.n_eval_episodes, state[0], hp)
+        return (state, recorder), returns
+
+    start = (structure.preparation(hp, state), recording.make_room(recorder_shapes))
+    xs = jnp.asarray(lengths, jnp.int32) if equal is None else None
+    (state, recorder), returns = jax.lax.scan(interval, start, xs, length=plan.n_eval_steps)
+    return state, structure.result(returns, recorder.trajectories, recorder.metrics)
+
+
+def _shifted(evaluate_after: Any) -> Any:
+    """The iteration at which each interval begins, ``[n_eval_steps]``."""
+    if isinstance(evaluate_after, np.ndarray):
+        return np.concatenate([[0], evaluate_after[:-1]])
+    return jnp.concatenate([jnp.zeros(1, evaluate_after.dtype), evaluate_after[:-1]])
+
+
+def _with_present_episodes(agent: Acting, state: State) -> State:
+    """The state, with new episodes if its environments have moved on without it.
+
+    That can only happen if they live on the host.
+    """
+    if agent.env.is_present(state[0].env_state):
+        return state
+    _log.info("%s has moved on from this state: new episodes begin", agent.env.env_name)
+    return agent.state(programs.begin_episodes(agent, state[0]), state[1])
+
+
+def divergence_sentence(structure: Learning, hp: Any, timesteps: int, total: int) -> str:
+    """That learning was found to be non-finite after so many environment steps, with the cure."""
+    return (
+        f"Learning became non-finite within the first {timesteps} of {total} steps; "
+        f"{structure.divergence_cure(hp)}."
+    )
+
+
+class HostTraining:
+    """The training as a loop on the host, over segments of the compiled program.
+
+    Between two segments nothing runs on the device, so progress can be shown and a wish
+    to stop be heard.
+    """
+
+    def __init__(
+        self,
+        structure: Learning,
+        hp: Any,
+        plan: Plan,
+        pacer: Pacer,
+        on_progress: OnProgress | None,
+        progress: TrainingProgress | None = None,
+    ) -> None:
+        self._structure = structure
+        self._hp = hp
+        self._plan = plan
+        self._pacer = pacer
+        self._on_progress = on_progress
+        self._done = plan.done_iterations
+        earlier = () if progress is None else progress.eval_rewards
+        self._returns = [np.asarray(returns, np.float32) for returns in earlier]
+        self._evaluated_at: int | None = None
+
+    def run(self, state: State, recorder_shapes: Recorder) -> tuple[State, Any]:
+        """Trains to the end of the plan, or until ``on_progress`` wants to stop.
+
+        Raises:
+            DivergenceError: If what was learnt is not finite at an evaluation.
+        """
+        state = _with_present_episodes(self._structure.agent, state)
+        state = programs.prepare(self._structure.preparation, self._hp, state)
+        recorder = programs.room(recorder_shapes)
+        for i in range(self._plan.done_evaluations, self._plan.n_eval_steps):
+            state, recorder, stop = self._train_until(
+                int(self._plan.evaluate_after[i]), state, recorder
+            )
+            if stop:
+                break
+            self._evaluate(state, recorder)
+            if self._wants_to_stop(state, recorder):
+                break
+        return state, self._result(recorder)
+
+    def _train_until(
+        self, iteration: int, state: State, recorder: Recorder
+    ) -> tuple[State, Recorder, bool]:
+        """Trains up to an iteration, in segments."""
+        while self._done < iteration:
+            n = self._pacer.next_segment(iteration - self._done)
+            begin = time.perf_counter()
+            state, recorder = programs.segment(
+                self._structure,
+                self._hp,
+                self._plan.schedule_timesteps,
+                state,
+                recorder,
+                np.int32(n),
+            )
+            jax.block_until_ready(state)
+            self._pacer.took(n, time.perf_counter() - begin)
+            self._done += n
+            if self._wants_to_stop(state, recorder):
+                return state, recorder, True
+        return state, recorder, False
+
+    def _evaluate(self, state: State, recorder: Recorder) -> None:
+        """Plays the evaluation episodes; several evaluations at one iteration are one."""
+        if self._evaluated_at == self._done:
+            self._returns.append(self._returns[-1])
+            return
+        returns, finite = programs.evaluate(
+            self._structure.agent, self._plan.n_eval_episodes, state[0], self._hp
+        )
+        if not finite:
+            raise self._diverged(state, recorder)
+        self._returns.append(np.asarray(returns))
+        self._evaluated_at = self._done
+
+    @property
+    def _timesteps(self) -> int:
+        return self._done * self._plan.steps_per_iteration
+
+    def _wants_to_stop(self, state: State, recorder: Recorder) -> bool:
+        if self._on_progress is None:
+            return False
+        progress = TrainingProgress(
+            state,
+            self._timesteps,
+            self._plan.total_timesteps,
+            self._eval_rewards(),
+            recording.statistics_of(recorder, self._structure.statistics),
+        )
+        return bool(self._on_progress(progress))
+
+    def _eval_rewards(self) -> np.ndarray:
+        empty = np.zeros((0, self._plan.n_eval_episodes), np.float32)
+        return np.stack(self._returns) if self._returns else empty
+
+    def _result(self, recorder: Recorder) -> Any:
+        trajectories, metrics = recording.written(recorder)
+        eval_rewards = jax.device_put(self._eval_rewards())
+        return self._structure.result(eval_rewards, trajectories, metrics)
+
+    def _diverged(self, state: State, recorder: Recorder) -> DivergenceError:
+        total = self._plan.total_timesteps
+        return DivergenceError(
+            divergence_sentence(self._structure, self._hp, self._timesteps, total),
+            state,
+            self._result(recorder),
+            self._timesteps,
+        )

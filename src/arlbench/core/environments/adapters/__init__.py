@@ -1,0 +1,1 @@
+"""One adapter for each framework, and what only adapters share."""

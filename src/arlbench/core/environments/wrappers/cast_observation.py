@@ -1,0 +1,78 @@
+"""Observations in another dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+
+from arlbench.core.environments.environment import Environment
+from arlbench.core.environments.wrappers.parts import box, change_space, change_values, describe
+from arlbench.core.environments.wrappers.wrapper import ObservationWrapper
+from arlbench.errors import ConfigurationError
+
+
+class CastObservation(ObservationWrapper):
+    """Observations in another dtype, such as bytes, of which a replay buffer holds more.
+
+    Numbers are rounded towards zero where whole ones are wanted.
+    """
+
+    spec_name = "cast_observation"
+
+    def __init__(self, env: Environment, dtype: Any, key: str | None = None) -> None:
+        """Wraps ``env``.
+
+        Args:
+            env: What to wrap; what is cast must be boxes.
+            dtype: Numbers, as a name such as ``"uint8"`` or anything that NumPy knows.
+            key: The entry of ``Dict`` observations to cast; None casts all of them but an
+                action mask.
+
+        Raises:
+            ConfigurationError: If there is no such dtype, or the observations do not fit.
+        """
+        self._dtype, self._key = _checked(dtype), key
+        space = change_space(env.observation_space, key, self._cast_space)
+        super().__init__(env, space, dtype=self._dtype.name, key=key)
+
+    def change(self, obs: Any) -> Any:
+        def cast(_: spaces.Space, values: jax.Array) -> jax.Array:
+            return jnp.asarray(values).astype(self._dtype)
+
+        return change_values(self.env.observation_space, self._key, cast, obs)
+
+    def _cast_space(self, space: spaces.Space, name: str) -> spaces.Space:
+        if not isinstance(space, spaces.Box):
+            raise ConfigurationError(
+                f"Only boxes can be cast, and {name} is {describe(space)}; name another entry "
+                "with key."
+            )
+        low, high = space.low, space.high
+        if np.issubdtype(self._dtype, np.integer):
+            limits = np.iinfo(self._dtype)
+            if not (np.all(low >= limits.min) and np.all(high <= limits.max)):
+                raise ConfigurationError(
+                    f"{self._dtype.name} holds whole numbers from {limits.min} to {limits.max}, "
+                    f"and {name} is {space}; choose a dtype that holds them all."
+                )
+        # Bounds that a smaller float cannot hold are infinite in it.
+        with np.errstate(over="ignore"):
+            return box(low.astype(self._dtype), high.astype(self._dtype))
+
+
+def _checked(dtype: Any) -> np.dtype:
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise ConfigurationError(
+            f"There is no dtype {dtype!r}; choose one such as 'float32' or 'uint8'."
+        ) from None
+    if not np.issubdtype(wanted, np.number) or jax.dtypes.canonicalize_dtype(wanted) != wanted:
+        raise ConfigurationError(
+            f"Observations cannot be cast to {wanted}; choose a dtype such as 'float32' or 'uint8'."
+        )
+    return wanted

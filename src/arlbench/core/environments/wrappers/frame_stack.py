@@ -1,0 +1,125 @@
+"""Observations that hold the last few frames."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+
+from arlbench.core.checks import positive_whole
+from arlbench.core.environments.environment import Environment, Timestep
+from arlbench.core.environments.wrappers.parts import box, change_space, change_values, describe
+from arlbench.core.environments.wrappers.wrapper import Wrapper, select
+from arlbench.errors import ConfigurationError
+
+# The axis, after that of the copies, along which frames of each rank are stacked.
+_AXIS = {0: 1, 1: 1, 2: 1, 3: 3}
+
+
+class Stacked(NamedTuple):
+    """A state with the frames seen last.
+
+    Attributes:
+        env_state: Of what is wrapped.
+        stack: What was observed last, leaves ``[n_envs, ...]``.
+    """
+
+    env_state: Any
+    stack: Any
+
+
+class FrameStack(Wrapper):
+    """The last ``n_frames`` observations as one, the oldest first.
+
+    Numbers ``[]`` become ``[n]`` and vectors ``[F]`` become ``[F * n]``. Pictures ``[H, W]``
+    become ``[n, H, W]``, channels first; with channels they keep these last, ``[H, W, C]``
+    becomes ``[H, W, C * n]``.
+
+    Categories stay categories. An episode begins with its first frame ``n_frames`` times.
+    ``final_observation`` is the stack that ends with the last frame of the episode that has
+    ended.
+    """
+
+    spec_name = "frame_stack"
+
+    def __init__(self, env: Environment, n_frames: int, key: str | None = None) -> None:
+        """Wraps ``env``.
+
+        Args:
+            env: What to wrap; what is stacked must be boxes or categories.
+            n_frames: Frames in a stack.
+            key: The entry of ``Dict`` observations to stack; None stacks all of them but
+                an action mask.
+
+        Raises:
+            ConfigurationError: If it is not positive, or the observations do not fit.
+        """
+        self._n_frames, self._key = positive_whole("n_frames", n_frames), key
+        super().__init__(env, n_frames=self._n_frames, key=key)
+        self._observation_space = change_space(env.observation_space, key, self._stacked_space)
+
+    def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
+        env_state, obs = self.env.reset(rng)
+        stack = self._change(lambda _, frame: self._fill(frame), obs)
+        return Stacked(env_state, stack), stack
+
+    def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
+        inner, (obs, reward, done, info) = self.env.step(env_state.env_state, action, rng)
+        final = self._change(_push, env_state.stack, info["final_observation"])
+
+        def next_stack(_: spaces.Space, pushed: jax.Array, frame: jax.Array) -> jax.Array:
+            return jnp.asarray(select(done, self._fill(frame), pushed))
+
+        stack = self._change(next_stack, final, obs)
+        info = {**info, "final_observation": final}
+        return Stacked(inner, stack), (stack, reward, done, info)
+
+    def inner_state(self, env_state: Any) -> Any:
+        return env_state.env_state
+
+    @property
+    def observation_space(self) -> spaces.Space:
+        return self._observation_space
+
+    def _change(self, change: Any, *trees: Any) -> Any:
+        return change_values(self.env.observation_space, self._key, change, *trees)
+
+    def _fill(self, frame: jax.Array) -> jax.Array:
+        """The stack ``[n_envs, ...]`` of a first frame."""
+        block, axis = _block(frame)
+        return jnp.concatenate([block] * self._n_frames, axis)
+
+    def _stacked_space(self, space: spaces.Space, name: str) -> spaces.Space:
+        is_known = isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete)
+        if not is_known or len(space.shape or ()) not in _AXIS:
+            raise ConfigurationError(
+                "Only numbers of up to three axes can be stacked, and "
+                f"{name} is {describe(space)}; name another entry with key."
+            )
+        if isinstance(space, spaces.Box):
+            return box(self._fill_bound(space.low), self._fill_bound(space.high))
+        categories: Any = space
+        counts = categories.n if isinstance(space, spaces.Discrete) else categories.nvec
+        start = self._fill_bound(categories.start)
+        return spaces.MultiDiscrete(self._fill_bound(counts), start=start)
+
+    def _fill_bound(self, bound: Any) -> np.ndarray:
+        block, axis = _block(np.asarray(bound)[None])
+        return np.concatenate([block] * self._n_frames, axis)[0]
+
+
+def _push(_: spaces.Space, stack: jax.Array, frame: jax.Array) -> jax.Array:
+    """The stack without its oldest frame, and with a new one."""
+    block, axis = _block(frame)
+    kept = jax.lax.slice_in_dim(stack, block.shape[axis], None, axis=axis)
+    return jnp.concatenate([kept, block], axis)
+
+
+def _block(frame: Any) -> tuple[Any, int]:
+    """A frame ``[n_envs, ...]`` as its part of a stack, and the axis of that."""
+    rank = frame.ndim - 1
+    return (frame[:, None] if rank in {0, 2} else frame), _AXIS[rank]

@@ -1,0 +1,204 @@
+"""What is to be trained, as one value that can be written down, compared and sent.
+
+Runs, sweeps, populations, AutoRLEnv and checkpoints hold one; a configuration is what
+they add to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.declarations import (
+    Declarations,
+    differing_from_defaults,
+    resolve,
+    without_inactive,
+)
+from arlbench.core.algorithms.harness.plan import Lengths
+from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM, algorithm_class
+from arlbench.core.checks import known_names
+from arlbench.core.environments import EnvSpec, evaluation_spec, make_env_from_spec
+from arlbench.errors import ConfigurationError
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What is to be trained.
+
+    Attributes:
+        env_spec: Where to learn.
+        eval_env_spec: Where to evaluate; None takes ``env_spec`` without the wrappers that
+            only help learning.
+        algorithm: The name of what learns.
+        options: Options of its class, such as ``deterministic_eval``; JSON values only.
+        hpo_config: Hyperparameters that are fixed; JSON values only.
+        nas_config: Architecture choices that are fixed.
+        n_total_timesteps: Environment steps of a training.
+        n_eval_steps: Evaluations of a training.
+        n_eval_episodes: Episodes of each evaluation.
+        schedule_timesteps: Environment steps over which exploration schedules run; None
+            takes those of the training.
+    """
+
+    env_spec: EnvSpec
+    eval_env_spec: EnvSpec | None = None
+    algorithm: str = DEFAULT_ALGORITHM
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    hpo_config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    nas_config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    n_total_timesteps: int = 1_000_000
+    n_eval_steps: int = 10
+    n_eval_episodes: int = 10
+    schedule_timesteps: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks what was given and copies it.
+
+        Raises:
+            ConfigurationError: If an option, hyperparameter or length is impossible.
+        """
+        known_names(self.options, self.algorithm_class.option_names(), "option")
+        lengths = Lengths.checked(
+            self.n_total_timesteps, self.n_eval_steps, self.n_eval_episodes, self.schedule_timesteps
+        )
+        own = dict(zip(Lengths._fields[:3], lengths[:3], strict=True))
+        if self.schedule_timesteps is not None:
+            own["schedule_timesteps"] = lengths.schedule_timesteps
+        fixed = self._sorted({**self.hpo_config, **self.nas_config})
+        plain: dict[str, Any] = {
+            **own,
+            "options": _plain("option", self.options),
+            "hpo_config": _plain("hyperparameter", fixed[0]),
+            "nas_config": _plain("architecture choice", fixed[1]),
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def algorithm_class(self) -> type[Algorithm]:
+        """The class of what learns."""
+        return algorithm_class(self.algorithm)
+
+    @property
+    def evaluation_spec(self) -> EnvSpec:
+        """Where it is evaluated."""
+        return self.eval_env_spec or evaluation_spec(self.env_spec)
+
+    @property
+    def lengths(self) -> Lengths:
+        """How long a training is."""
+        return Lengths.checked(
+            self.n_total_timesteps, self.n_eval_steps, self.n_eval_episodes, self.schedule_timesteps
+        )
+
+    @property
+    def declarations(self) -> Declarations:
+        """Every hyperparameter and architecture choice."""
+        cls = self.algorithm_class
+        return {**cls.hyperparameters(), **cls.architecture_choices()}
+
+    def resolve(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The whole configuration: given values, then those that are fixed, then defaults.
+
+        Inactive hyperparameters have their defaults, so configurations that are equal in
+        what is active are equal.
+
+        Args:
+            config: Hyperparameters and architecture choices; None values are left out.
+
+        Raises:
+            ConfigurationError: If a name is unknown or a value impossible.
+        """
+        given = {k: v for k, v in dict(config or {}).items() if v is not None}
+        whole = {**self.hpo_config, **self.nas_config, **given}
+        resolved = resolve(whole, self.declarations, "hyperparameter")
+        return without_inactive(resolved, self.declarations)
+
+    def make_algorithm(self, config: Mapping[str, Any] | None = None, **options: Any) -> Algorithm:
+        """The algorithm, bound to newly made environments.
+
+        Args:
+            config: Hyperparameters and architecture choices besides those that are fixed.
+            **options: Options of its class that go before those of the problem.
+
+        Raises:
+            ArlbenchError: If an environment or the algorithm cannot be made.
+        """
+        hpo_config, nas_config = self._sorted(config or {})
+        cls = self.algorithm_class
+        # What an environment keeps as images is for a convolutional network.
+        images = {"cnn_policy": True} if self.env_spec.cnn_policy else {}
+        of_env = {name: value for name, value in images.items() if name in cls.option_names()}
+        return cls(
+            {**self.hpo_config, **hpo_config},
+            make_env_from_spec(self.env_spec),
+            make_env_from_spec(self.evaluation_spec),
+            nas_config={**self.nas_config, **nas_config},
+            **{**of_env, **self.options, **options},
+        )
+
+    def replace(self, **changes: Any) -> Problem:
+        """The problem with other fields."""
+        return dataclasses.replace(self, **changes)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The problem as JSON values."""
+        content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        eval_env_spec = self.eval_env_spec and self.eval_env_spec.to_mapping()
+        return {**content, "env_spec": self.env_spec.to_mapping(), "eval_env_spec": eval_env_spec}
+
+    @classmethod
+    def from_mapping(cls, content: Mapping[str, Any]) -> Problem:
+        """The inverse of :meth:`to_mapping`."""
+        eval_env_spec = content.get("eval_env_spec")
+        specs = {
+            "env_spec": EnvSpec(**content["env_spec"]),
+            "eval_env_spec": EnvSpec(**eval_env_spec) if eval_env_spec else None,
+        }
+        return cls(**{**content, **specs})
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A checksum of what results depend on, the same before and after a hyperparameter
+        or an option is added: what has its default is left out."""
+        fixed = self.resolve()
+        content = {
+            **self.to_mapping(),
+            "eval_env_spec": self.evaluation_spec.to_mapping(),
+            "schedule_timesteps": self.lengths.schedule_timesteps,
+            "config": differing_from_defaults(fixed, self.declarations),
+            "options": dict(sorted(self.options.items())),
+        }
+        del content["hpo_config"], content["nas_config"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _sorted(self, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The hyperparameters and the architecture choices of a configuration."""
+        known_names(config, self.declarations, "hyperparameter")
+        choices = self.algorithm_class.architecture_choices()
+        return (
+            {name: value for name, value in config.items() if name not in choices},
+            {name: value for name, value in config.items() if name in choices},
+        )
+
+
+def _plain(what: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as JSON has them."""
+    plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
+    for name, value in plain.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ConfigurationError(
+                f"The {what} '{name}' is a {type(value).__name__} ({value!r}), which cannot be "
+                "written to a file; use finite numbers, strings, lists and mappings."
+            ) from None
+    return plain

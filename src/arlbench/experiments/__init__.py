@@ -1,0 +1,4 @@
+"""Experiments: a problem, configurations and seeds, and a storage.
+
+Runs and sweeps are both that.
+"""

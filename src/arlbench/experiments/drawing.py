@@ -1,0 +1,89 @@
+"""What tuners that draw from the space have in common: points in a cube become configurations."""
+
+from __future__ import annotations
+
+import abc
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from arlbench.core.checks import positive_whole
+from arlbench.errors import ConfigurationError
+from arlbench.experiments.space import Choices, Range, SearchSpace, search_space
+from arlbench.experiments.tuner import Trial, Tuner, check_count
+
+Config = dict[str, Any]
+
+# If few values are left, many points give the same configuration.
+_DOUBLINGS = 6
+
+
+class Drawing(Tuner):
+    """Different configurations from the published space, narrowed by words."""
+
+    _n_asked = 0
+
+    @abc.abstractmethod
+    def points(self, log2_n: int, n_dimensions: int) -> np.ndarray:
+        """The first ``2**log2_n`` points ``[2**log2_n, n_dimensions]`` of a sequence in [0, 1)."""
+
+    def ask(self, n: int) -> list[Trial]:
+        n_configs = positive_whole("n_configs", n)
+        begin, end = self._n_asked, check_count(self._n_asked + n_configs)
+        configs = self._first(end)
+        self._n_asked = end
+        return [Trial(config) for config in configs[begin:]]
+
+    def _first(self, n: int) -> list[Config]:
+        space = search_space(self.problem, self.words)
+        start = math.ceil(math.log2(n))
+        configs: list[Config] = []
+        for log2_n in range(start, start + _DOUBLINGS + 1):
+            points = self.points(log2_n, len(space.varied))
+            drawn = (self.problem.resolve(_at(space, point)) for point in points)
+            configs = list(itertools.islice(distinct(drawn), n))
+            if len(configs) == n:
+                return configs
+        raise ConfigurationError(
+            f"Only {len(configs)} different configurations were found, and {n} are wanted; lower "
+            "n_configs, widen the space, or take the sampler grid."
+        )
+
+
+def value_at(dimension: Choices | Range, u: float) -> Any:
+    """The value at ``u`` in [0, 1): equal parts of [0, 1) for equally likely values."""
+    if isinstance(dimension, Choices):
+        return dimension.values[int(u * len(dimension.values))]
+    if isinstance(dimension.low, int) and isinstance(dimension.high, int):
+        # Half a step beyond both ends, so that they are as likely as their neighbours.
+        whole = round(_between(dimension.low - 0.5, dimension.high + 0.5, u, dimension.log))
+        return min(max(whole, dimension.low), dimension.high)
+    value = _between(dimension.low, dimension.high, u, dimension.log)
+    return min(max(value, dimension.low), dimension.high)
+
+
+def distinct(configs: Iterable[Config]) -> Iterator[Config]:
+    """The configurations, each once."""
+    seen = set()
+    for config in configs:
+        key = tuple(config.values())
+        if key not in seen:
+            seen.add(key)
+            yield config
+
+
+def _between(low: float, high: float, u: float, log: bool) -> float:
+    if log:
+        return math.exp(math.log(low) + u * (math.log(high) - math.log(low)))
+    return low + u * (high - low)
+
+
+def _at(space: SearchSpace, point: np.ndarray) -> Config:
+    values = {
+        name: value_at(dimension, float(u))
+        for (name, dimension), u in zip(space.varied.items(), point, strict=True)
+    }
+    return {**space.fixed, **values}

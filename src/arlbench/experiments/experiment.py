@@ -1,0 +1,191 @@
+"""What is trained: a problem, its configurations and its seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+from arlbench.core.algorithms.declarations import differing_from_defaults
+from arlbench.core.checkpoints.manifest import package_versions
+from arlbench.core.checks import positive_whole, seed_in_range
+from arlbench.core.environments import EnvSpec, library_version
+from arlbench.core.problem import Problem
+from arlbench.errors import ConfigurationError
+from arlbench.population.members import MemberId
+
+#: Of the files of experiments; raised when an earlier reader could not read what is written.
+FORMAT_VERSION = 2
+
+_MAX_SEEDS = 10_000
+
+
+def _for_the_record(default: Any) -> Any:
+    """A field in which equal experiments may differ, because no result depends on it."""
+    return dataclasses.field(default_factory=default, compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A problem, trained with every configuration and every seed.
+
+    The problem identifies it; configurations and seeds may be added.
+
+    Attributes:
+        problem: What is to be trained.
+        configs: Whole configurations, as ``Problem.resolve`` gives them.
+        seeds: One training of each configuration for each.
+        origin: How the configurations were found.
+        versions: The packages it was begun with; empty takes those of now.
+        format_version: Of the files that it was begun with.
+    """
+
+    problem: Problem
+    configs: tuple[Mapping[str, Any], ...]
+    seeds: tuple[int, ...]
+    origin: Mapping[str, Any] = _for_the_record(dict)
+    versions: Mapping[str, str] = _for_the_record(dict)
+    format_version: int = _for_the_record(lambda: FORMAT_VERSION)
+
+    def __post_init__(self) -> None:
+        """Checks what was given, and completes the configurations.
+
+        Raises:
+            ConfigurationError: If there is nothing to train, a value is impossible, or a
+                seed is given twice.
+        """
+        for field in ("configs", "seeds"):
+            if not getattr(self, field):
+                raise ConfigurationError(
+                    f"An experiment needs at least one of its {field}; give some."
+                )
+        seeds = tuple(seed_in_range(seed) for seed in self.seeds)
+        if len(set(seeds)) < len(seeds):
+            raise ConfigurationError("An experiment has one of its seeds twice; keep one of them.")
+        configs = tuple(self.problem.resolve(config) for config in self.configs)
+        versions = dict(self.versions) or versions_now(self.problem.env_spec)
+        plain = {"seeds": seeds, "configs": configs, "versions": versions}
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+
+    @functools.cached_property
+    def members(self) -> tuple[MemberId, ...]:
+        """Every training, in order."""
+        configs, seeds = range(len(self.configs)), range(len(self.seeds))
+        return tuple(MemberId(config, seed) for config in configs for seed in seeds)
+
+    @property
+    def n_members(self) -> int:
+        """How many trainings there are."""
+        return len(self.configs) * len(self.seeds)
+
+    def first_difference(self, other: Experiment) -> str:
+        """In what the problem differs from another's, in words; empty if they are one."""
+        if self.problem.fingerprint == other.problem.fingerprint:
+            return ""
+        there, here = _decisive(self.problem), _decisive(other.problem)
+        for name in {**there, **here}:
+            if there.get(name) != here.get(name):
+                return (
+                    f"{name} is {_short(there.get(name))} there and {_short(here.get(name))} here"
+                )
+        return "their problems differ"
+
+    def grown_by(self, other: Experiment) -> Experiment:
+        """The experiment with what another one of the same problem has besides.
+
+        Indices of configurations and seeds stay; new ones follow.
+        """
+        known = {_key(config) for config in self.configs}
+        configs = [config for config in other.configs if _key(config) not in known]
+        seeds = [seed for seed in other.seeds if seed not in self.seeds]
+        if not configs and not seeds:
+            return self
+        later = [*self.origin.get("later", ()), dict(other.origin)]
+        return dataclasses.replace(
+            self,
+            configs=(*self.configs, *configs),
+            seeds=(*self.seeds, *seeds),
+            origin={**self.origin, "later": later},
+        )
+
+    def to_json(self) -> str:
+        """The experiment as a JSON object, a configuration a line."""
+        content = {
+            "format_version": self.format_version,
+            "problem": self.problem.to_mapping(),
+            "seeds": self.seeds,
+            "origin": self.origin,
+            "versions": self.versions,
+        }
+        lines = ",\n  ".join(json.dumps(config) for config in self.configs)
+        return f'{json.dumps(content, indent=1)[:-2]},\n "configs": [\n  {lines}\n ]\n}}\n'
+
+    @classmethod
+    def from_mapping(cls, content: Mapping[str, Any]) -> Experiment:
+        """The inverse of :meth:`to_json`, from the object that it writes."""
+        return cls(
+            **{
+                **content,
+                "problem": Problem.from_mapping(content["problem"]),
+                "seeds": tuple(content["seeds"]),
+                "configs": tuple(content["configs"]),
+            }
+        )
+
+
+def seed_range(first: int, count: int) -> tuple[int, ...]:
+    """The seeds from ``first`` on.
+
+    Raises:
+        ConfigurationError: If there are none or too many, or one is not a seed.
+    """
+    if positive_whole("seeds", count) > _MAX_SEEDS:
+        raise ConfigurationError(f"seeds must be at most {_MAX_SEEDS}, not {count}.")
+    if not 0 <= first <= 2**32 - count:
+        raise ConfigurationError(f"Seeds must lie in 0 to 2**32 - 1; {first} is out of it.")
+    return tuple(range(first, first + count))
+
+
+def versions_now(env_spec: EnvSpec) -> dict[str, str]:
+    """The versions of the packages that results depend on."""
+    library = library_version(env_spec.framework)
+    return {"python": platform.python_version(), **package_versions(), **library}
+
+
+def changed_versions(begun_with: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """A sentence if packages have changed; empty if they have not."""
+    changed = [
+        f"{name} {version} (now {now.get(name, 'absent')})"
+        for name, version in begun_with.items()
+        if version != now.get(name)
+    ]
+    return f"Begun with {', '.join(changed)}: results may differ." if changed else ""
+
+
+def _key(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(config.values())
+
+
+def _decisive(problem: Problem) -> dict[str, Any]:
+    """What identifies a problem, by the words that people use for it."""
+    content = problem.to_mapping()
+    specs = {"env_spec": content["env_spec"], "eval_env_spec": problem.evaluation_spec.to_mapping()}
+    fixed = differing_from_defaults(problem.resolve(), problem.declarations)
+    return {
+        **{f"{name} of {spec}": value for spec in specs for name, value in specs[spec].items()},
+        **{name: value for name, value in content.items() if name not in {*specs, "options"}},
+        "schedule_timesteps": problem.lengths.schedule_timesteps,
+        "hpo_config": {},
+        "nas_config": {},
+        **{f"option {name}": value for name, value in problem.options.items()},
+        **{name: fixed.get(name, h.default) for name, h in problem.declarations.items()},
+    }
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:60]}…"

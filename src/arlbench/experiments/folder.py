@@ -1,0 +1,293 @@
+"""The folder of a sweep: readable while it grows, and whole whenever its writer is killed.
+
+::
+
+    design.json               the problem, every configuration and seed, and versions
+    parts/part-000001.parquet the rows of members that ended since the part before
+    sweep.lock                held by the process that trains
+
+Every file is written aside, synced and renamed into place, see :mod:`arlbench.core.files`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pyarrow as pa
+
+from arlbench.core import files
+from arlbench.core.problem import Problem
+from arlbench.errors import ArlbenchError, StorageError
+from arlbench.experiments import parts, version_1
+from arlbench.experiments.experiment import Experiment, changed_versions
+from arlbench.experiments.storage import Storage
+from arlbench.population import MemberResult
+from arlbench.population.members import MemberId
+
+_DESIGN, _LOCK = "design.json", "sweep.lock"
+
+#: A part is written when so many members have ended…
+MEMBERS_A_PART = 256
+
+#: …or when so much time has passed since the first of them did, in seconds.
+SECONDS_A_PART = 2.0
+
+# Long sweeps write less often, or reading them would mean opening thousands of parts:
+# at most this share of their time is lost when they are killed.
+_SHARE_A_PART = 0.01
+
+
+class SweepFolder(Storage):
+    """An experiment in a folder, held by one process; any number may read it meanwhile.
+
+    Args:
+        path: The folder. It is made if it does not exist; an experiment with the same
+            problem in it is continued, and what is new of this one is added to it.
+        experiment: What to train.
+        members_a_part: Write a part when so many members have ended.
+        seconds_a_part: Or when so much time has passed since the first of them.
+
+    Attributes:
+        path: The folder.
+        notes: Sentences about what was added, and about versions that have changed.
+
+    Raises:
+        StorageError: If the folder cannot be written, holds something else, an experiment
+            with another problem or one of a newer version, or if another process holds it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        experiment: Experiment,
+        *,
+        members_a_part: int = MEMBERS_A_PART,
+        seconds_a_part: float = SECONDS_A_PART,
+    ) -> None:
+        self.path = path
+        self._members_a_part = members_a_part
+        self._seconds_a_part = seconds_a_part
+        self._ended: list[MemberResult] = []
+        self._mutex = threading.RLock()
+        self._timer: threading.Timer | None = None
+        self._begun_at = time.monotonic()
+        self._closed = False
+        self._error: StorageError | None = None
+        _make(path)
+        self._lock = _hold(path)
+        try:
+            for folder in (path, path / parts.FOLDER):
+                files.remove_leftovers(folder)
+            self._owner, self.notes = _continued(path, experiment)
+            self._next = max((number for number, _ in parts.numbered(path)), default=0) + 1
+            self._kept = parts.kept_members(path, self._owner)
+        except BaseException:
+            self._lock.release()
+            raise
+        self.experiment = self._owner.experiment
+
+    def missing(self) -> list[MemberId]:
+        return [member for member in self.experiment.members if member not in self._kept]
+
+    def rows(self) -> pa.Table:
+        return parts.read_all(parts.numbered(self.path), self._owner)
+
+    def add(self, result: MemberResult) -> None:
+        with self._mutex:
+            if self._closed:
+                raise StorageError(f"The sweep in {self.path} was closed; open it again.")
+            self._ended.append(result)
+            if self._error is not None:
+                raise self._error
+            if len(self._ended) >= self._members_a_part:
+                self.flush()
+            elif self._timer is None:
+                elapsed = time.monotonic() - self._begun_at
+                seconds = max(self._seconds_a_part, _SHARE_A_PART * elapsed)
+                self._timer = threading.Timer(seconds, self._flush_in_time)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def flush(self) -> None:
+        with self._mutex:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            # Tried again after an error: the disk may have room by now.
+            self._error = None
+            if not self._ended:
+                return
+            part = parts.path_of(self.path, self._next)
+            try:
+                parts.write(part, self.experiment, self._ended)
+            except OSError as error:
+                raise _unwritable(part.parent, error) from error
+            self._kept |= {result.id for result in self._ended}
+            self._ended = []
+            self._next += 1
+
+    def close(self) -> None:
+        try:
+            self.flush()
+        finally:
+            self._closed = True
+            self._lock.release()
+
+    def _flush_in_time(self) -> None:
+        with self._mutex:
+            try:
+                self.flush()
+            except StorageError as error:
+                # This thread has no one to tell; the next call does.
+                self._error = error
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether a folder is that of a sweep."""
+    return (path / _DESIGN).exists()
+
+
+def read_experiment(path: Path) -> Experiment:
+    """The experiment in a folder.
+
+    Raises:
+        StorageError: If there is none, if it is damaged, or if a newer version wrote it.
+    """
+    return _read_owner(path).experiment
+
+
+def read_rows(path: Path) -> pa.Table:
+    """All that is kept of an experiment, also while it grows, in order.
+
+    Raises:
+        StorageError: If there is none, or one of its files is damaged.
+    """
+    # Listed first: what is added to the experiment meanwhile is in parts that come later.
+    listed = parts.numbered(path)
+    return parts.read_all(listed, _read_owner(path))
+
+
+def _read_owner(path: Path) -> parts.Owner:
+    file = path / _DESIGN
+    try:
+        return _owner_of(file, json.loads(file.read_text()))
+    except FileNotFoundError:
+        raise StorageError(
+            f"There is no sweep in {path}: it has no {_DESIGN}; give the folder that a sweep named."
+        ) from None
+    except StorageError:
+        raise
+    except (ArlbenchError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StorageError(
+            f"{file} is damaged ({error}); begin the sweep in another folder."
+        ) from error
+
+
+def _owner_of(file: Path, content: Mapping[str, Any]) -> parts.Owner:
+    """The experiment of a ``design.json`` of any version."""
+    is_old = "format_version" not in content
+    version = int(content["schema_version" if is_old else "format_version"])
+    parts.check_version(file, version)
+    problem = (
+        version_1.problem_of_design(content) if is_old else Problem.from_mapping(content["problem"])
+    )
+    names = {name: None for config in content["configs"] for name in config}
+    parts.check_names(file, names, problem)
+    if is_old:
+        experiment = version_1.experiment_of_design(content)
+        return parts.Owner(experiment, version_1.design_fingerprint(content))
+    return parts.Owner(Experiment.from_mapping(content))
+
+
+def _continued(path: Path, asked: Experiment) -> tuple[parts.Owner, list[str]]:
+    """The experiment in the folder with what is new of the one asked for, written there."""
+    if not is_sweep(path):
+        _write_design(path, asked)
+        return parts.Owner(asked), []
+    owner = _read_owner(path)
+    found = owner.experiment
+    if difference := found.first_difference(asked):
+        raise StorageError(
+            f"The folder {path} holds another sweep: {difference}; choose another --out, or give "
+            "the settings that it was begun with."
+        )
+    notes = [changed_versions(found.versions, asked.versions)]
+    grown = found.grown_by(asked)
+    if grown is not found:
+        if found.format_version == version_1.FORMAT_VERSION:
+            raise StorageError(
+                f"The sweep in {path} was begun by an older version, which counted timesteps in "
+                "another way: it can be finished but not extended; choose another --out."
+            )
+        _write_design(path, grown)
+        notes.append(_growth(found, grown))
+    return owner._replace(experiment=grown), [note for note in notes if note]
+
+
+def _growth(before: Experiment, after: Experiment) -> str:
+    """A sentence about what was added."""
+    added = {
+        "configuration": len(after.configs) - len(before.configs),
+        "seed": len(after.seeds) - len(before.seeds),
+    }
+    words = [f"{n} {noun}{'s' * (n > 1)}" for noun, n in added.items() if n]
+    was = "was" if sum(added.values()) == 1 else "were"
+    return (
+        f"{' and '.join(words)} {was} added to the sweep, which now has {after.n_members} "
+        "trainings."
+    )
+
+
+def _write_design(path: Path, experiment: Experiment) -> None:
+    try:
+        files.write(path / _DESIGN, experiment.to_json())
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _make(path: Path) -> None:
+    """Makes the folder, unless it holds something that is not a sweep."""
+    folder = path / parts.FOLDER
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        names = {entry.name for entry in path.iterdir()}
+        own = {parts.FOLDER, _LOCK, files.aside(path / _DESIGN).name}
+        foreign = names - own or list(folder.glob("part-*"))
+        if _DESIGN not in names and foreign:
+            raise StorageError(
+                f"The folder {path} already holds something that is not a sweep; choose another "
+                "--out."
+            )
+        folder.mkdir(exist_ok=True)
+    except StorageError:
+        raise
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if not os.access(path, os.W_OK):
+        raise StorageError(f"The folder {path} cannot be written; choose another --out.")
+
+
+def _hold(path: Path) -> filelock.BaseFileLock:
+    try:
+        return files.hold(path / _LOCK)
+    except BlockingIOError:
+        raise StorageError(
+            f"Another process is training the sweep in {path}; wait for it, or choose another "
+            "--out."
+        ) from None
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"The folder {path} cannot be written ({error.strerror or error}); make room or choose "
+        "another --out. What was written before is whole."
+    )

@@ -1,0 +1,100 @@
+"""Hyperparameters with which the command line begins in environments that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Tuned(NamedTuple):
+    """Choices that suit an environment, found by hand.
+
+    Attributes:
+        hyperparameters: Those that differ from the defaults, and architecture choices.
+        cnn_policy: Whether a convolutional network reads the observations.
+    """
+
+    hyperparameters: Mapping[str, Any]
+    cnn_policy: bool = False
+
+
+# The network and the sizes are those of Young and Tian (2019), the learning rate was found
+# on Breakout and Asterix.
+_MINATAR = Tuned(
+    {
+        "activation": "relu",
+        "buffer_size": 100_000,
+        "buffer_batch_size": 32,
+        "gradient_steps": 1,
+        "hidden_size": 128,
+        "learning_rate": 5e-4,
+        "learning_starts": 5_000,
+        "target_epsilon": 0.02,
+        "target_update_interval": 1_000,
+        "train_freq": 1,
+    },
+    cnn_policy=True,
+)
+
+# MiniGrid's no-ops let a value that is too high feed itself: with a discount of 0.99 most
+# of some forty configurations lost what they had learnt. Found with 4 environments, whose
+# number and budget are those of the published experiments.
+_EMPTY_ROOM = Tuned(
+    {
+        "activation": "relu",
+        "buffer_size": 100_000,
+        "buffer_batch_size": 32,
+        "gamma": 0.9,
+        "gradient_steps": 1,
+        "learning_rate": 1e-3,
+        "learning_starts": 1_000,
+        "target_epsilon": 0.1,
+        "target_update_interval": 100,
+        "train_freq": 1,
+    },
+)
+
+# For the last three observations, one after another ("frame_stack").
+_DOOR_AND_KEY = Tuned(
+    {
+        **_EMPTY_ROOM.hyperparameters,
+        "buffer_size": 200_000,
+        "exploration_fraction": 0.5,
+        "gamma": 0.95,
+        "learning_rate": 5e-4,
+        "learning_starts": 2_000,
+    },
+)
+
+#: Found with 8 environments that step together, unless it says otherwise.
+TUNED: dict[str, Tuned] = {
+    "CartPole-v1": Tuned(
+        {
+            "activation": "relu",
+            "buffer_size": 100_000,
+            "buffer_batch_size": 64,
+            "exploration_fraction": 0.3,
+            "gradient_steps": 128,
+            "learning_rate": 1e-3,
+            "learning_starts": 1_000,
+            "target_epsilon": 0.1,
+            "target_update_interval": 256,
+            "tau": 0.3,
+            "train_freq": 32,
+        }
+    ),
+    "MiniGrid-DoorKey-5x5": _DOOR_AND_KEY,
+    "MiniGrid-Empty-5x5": _EMPTY_ROOM,
+    "MiniGrid-EmptyRandom-5x5": _EMPTY_ROOM,
+    **{
+        f"{game}-MinAtar": _MINATAR
+        for game in ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")
+    },
+}
+
+_UNKNOWN = Tuned({})
+
+
+def tuned_for(env_name: str) -> Tuned:
+    """The choices for an environment; none if it is not known."""
+    return TUNED.get(env_name, _UNKNOWN)

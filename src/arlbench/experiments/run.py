@@ -1,0 +1,79 @@
+"""Training the seeds of a run, each saved as it goes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from arlbench.core.algorithms.measured import Seconds
+from arlbench.errors import DivergenceError
+from arlbench.experiments.run_folder import RunFolder
+from arlbench.experiments.training import ExperimentProgress, train_missing
+from arlbench.population import train_population
+
+Status = Literal["finished", "interrupted", "diverged"]
+
+
+class RunResult(NamedTuple):
+    """The results of a run.
+
+    Attributes:
+        status: How it ended.
+        final_returns: The mean return of each seed's last evaluation, if it had one.
+        timesteps: Environment steps trained, over all seeds.
+        seconds: Time that it took, added up over seeds, also before it was interrupted.
+        seconds_now: The part of it that this call took.
+        wall_seconds: From the beginning of this call to its last result.
+    """
+
+    status: Status
+    final_returns: dict[int, float]
+    timesteps: int
+    seconds: Seconds
+    seconds_now: Seconds
+    wall_seconds: float
+
+
+def train_run(
+    run: RunFolder,
+    *,
+    on_progress: Callable[[ExperimentProgress], bool | None],
+    on_notice: Callable[[str], None],
+    resumed: bool = False,
+) -> RunResult:
+    """Trains every seed of a run, or what is left of it, on every core.
+
+    Args:
+        run: What to train, and where to keep the results.
+        on_progress: Called between segments; if it returns True, each seed saves where it
+            stands and stops.
+        on_notice: Takes sentences for the user.
+        resumed: Whether seeds continue from their newest checkpoints in the folder.
+
+    Raises:
+        DivergenceError: If learning became non-finite in a seed. The others stop; seeds
+            that have ended are kept.
+        CheckpointError: If there is a checkpoint from which to continue and it cannot be read.
+    """
+    for note in run.prepare() if resumed else ():
+        on_notice(note)
+    _, before = run.totals()
+    outcome = train_missing(
+        run,
+        memory_limit_gib=run.settings.memory_limit_gib,
+        on_progress=lambda progress: run.divergence() is not None or on_progress(progress),
+        on_notice=on_notice,
+        # A seed is the single run on every kind of device, bit for bit.
+        train=functools.partial(train_population, placement="sequential"),
+    )
+    diverged = run.divergence()
+    status: Status = "diverged" if diverged else outcome.status
+    if status != "finished":
+        run.settle()
+    run.write_summary(run.summarise(status))
+    if diverged:
+        raise DivergenceError(diverged[0], state=None, result=None, timesteps=diverged[1])
+    timesteps, seconds = run.totals()
+    now = Seconds(*(after - earlier for after, earlier in zip(seconds, before, strict=True)))
+    return RunResult(status, run.final_returns, timesteps, seconds, now, outcome.wall_seconds)

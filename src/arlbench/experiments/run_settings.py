@@ -1,0 +1,167 @@
+"""Everything that determines a run, resolved and checked before anything is compiled."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.harness.plan import Lengths
+from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
+from arlbench.core.checks import positive_whole
+from arlbench.core.environments import EnvSpec
+from arlbench.core.problem import Problem
+from arlbench.errors import ConfigurationError
+from arlbench.experiments import version_1
+from arlbench.experiments.experiment import (
+    FORMAT_VERSION,
+    Experiment,
+    changed_versions,
+    seed_range,
+    versions_now,
+)
+from arlbench.experiments.presets import Tuned, tuned_for
+
+# What of the file is not of the problem.
+_OF_THE_RUN = ("format_version", "seeds", "memory_limit_gib", "versions")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """What a run trains, on what, and for how long.
+
+    Attributes:
+        experiment: One configuration, all of which the problem fixes, with some seeds.
+        memory_limit_gib: Refuse trainings that would take more.
+    """
+
+    experiment: Experiment
+    memory_limit_gib: float = 4.0
+
+    @property
+    def problem(self) -> Problem:
+        """What is to be trained, with every hyperparameter fixed."""
+        return self.experiment.problem
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """One training for each."""
+        return self.experiment.seeds
+
+    @property
+    def lengths(self) -> Lengths:
+        """How long the training of a seed is, by the rule of the format it was begun with."""
+        problem, timesteps = version_1.lengths(self.experiment)
+        return (problem.replace(n_total_timesteps=timesteps[0]) if timesteps else problem).lengths
+
+    def make_algorithm(self) -> Algorithm:
+        """The algorithm, bound to newly made environments."""
+        return self.problem.make_algorithm(memory_limit_gib=self.memory_limit_gib)
+
+    def versions_note(self) -> str:
+        """A sentence if the run was begun with other packages; empty if it was not."""
+        return changed_versions(self.experiment.versions, versions_now(self.problem.env_spec))
+
+    def to_json(self) -> str:
+        """The settings as a JSON object, for people and programs."""
+        experiment = self.experiment
+        content = {
+            "format_version": experiment.format_version,
+            **self.problem.to_mapping(),
+            "seeds": experiment.seeds,
+            "memory_limit_gib": self.memory_limit_gib,
+            "versions": experiment.versions,
+        }
+        return json.dumps(content, indent=2) + "\n"
+
+    @classmethod
+    def from_mapping(cls, content: Mapping[str, Any]) -> RunSettings:
+        """The settings from the object that :meth:`to_json` or version 1 has written.
+
+        Raises:
+            ConfigurationError: If a newer version has written it, or a value is impossible.
+        """
+        format_version = content.get("format_version", version_1.FORMAT_VERSION)
+        if format_version > FORMAT_VERSION:
+            raise ConfigurationError(
+                f"it has the format {format_version}, and this version of arlbench reads up to "
+                f"{FORMAT_VERSION}; install a newer one"
+            )
+        of_problem = {k: v for k, v in content.items() if k not in _OF_THE_RUN}
+        whole = {**of_problem["hpo_config"], **of_problem["nas_config"]}
+        problem = Problem.from_mapping({**of_problem, "hpo_config": {}, "nas_config": {}})
+        if unknown := sorted(whole.keys() - problem.declarations.keys()):
+            raise ConfigurationError(
+                f"this version of arlbench does not know {', '.join(unknown)}; install a newer one"
+            )
+        experiment = Experiment(
+            _with_all_fixed(problem, whole),
+            configs=({},),
+            seeds=tuple(content["seeds"]),
+            versions=content["versions"],
+            format_version=format_version,
+        )
+        return cls(experiment, content["memory_limit_gib"])
+
+
+def resolve(
+    env_spec: EnvSpec,
+    overrides: Mapping[str, Any],
+    *,
+    algorithm: str = DEFAULT_ALGORITHM,
+    first_seed: int = 0,
+    n_seeds: int = 1,
+    n_total_timesteps: int | float = 100_000,
+    n_eval_steps: int = 20,
+    n_eval_episodes: int = 32,
+    memory_limit_gib: float = 4.0,
+    tuned: bool = True,
+    cnn_policy: bool | None = None,
+) -> RunSettings:
+    """Settings of a run, with every default filled in.
+
+    Args:
+        env_spec: The environment.
+        overrides: Hyperparameters and architecture choices by name.
+        algorithm: The name of what learns.
+        first_seed: Seeds are counted from here.
+        n_seeds: How many.
+        n_total_timesteps: Environment steps of each training.
+        n_eval_steps: Evaluations of each training.
+        n_eval_episodes: Episodes of each evaluation.
+        memory_limit_gib: Refuse trainings that would take more.
+        tuned: Begin with the choices in ``TUNED``, which the default algorithm has for
+            some environments.
+        cnn_policy: Whether a convolutional network reads the observations; if it is None,
+            what is tuned decides, and then ``env_spec``.
+
+    Raises:
+        ArlbenchError: If a name is unknown or a value impossible, if the environment
+            cannot be made, or if nothing would be learnt.
+    """
+    use_tuned = tuned and algorithm == DEFAULT_ALGORITHM
+    known = tuned_for(env_spec.name) if use_tuned else Tuned({})
+    if cnn_policy is None:
+        cnn_policy = known.cnn_policy or env_spec.cnn_policy
+    problem = Problem(
+        dataclasses.replace(env_spec, cnn_policy=cnn_policy),
+        algorithm=algorithm,
+        n_total_timesteps=positive_whole("timesteps", n_total_timesteps),
+        n_eval_steps=positive_whole("evaluations", n_eval_steps),
+        n_eval_episodes=positive_whole("eval_episodes", n_eval_episodes),
+    )
+    problem = _with_all_fixed(problem, {**known.hyperparameters, **overrides})
+    experiment = Experiment(problem, configs=({},), seeds=seed_range(first_seed, n_seeds))
+    settings = RunSettings(experiment, memory_limit_gib)
+    learner = settings.make_algorithm()
+    learner.check_length(problem.n_total_timesteps)
+    learner.init_options(problem.n_total_timesteps)
+    return settings
+
+
+def _with_all_fixed(problem: Problem, config: Mapping[str, Any]) -> Problem:
+    """The problem with a value for every hyperparameter and architecture choice."""
+    # It knows which is which.
+    return problem.replace(hpo_config=problem.resolve(config), nas_config={})

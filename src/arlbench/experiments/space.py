@@ -1,0 +1,208 @@
+"""Where to search: for each hyperparameter one value, several, or a range.
+
+What is named is narrowed or fixed by the text of a word, ``VALUE``, ``LOW..HIGH`` or
+``a,b,c``; what is not named keeps its published range or its default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from arlbench.core.algorithms.declarations import Condition, Declarations, Hyperparameter
+from arlbench.core.checks import known_names
+from arlbench.core.problem import Problem
+from arlbench.core.text_values import parse_value
+from arlbench.errors import ConfigurationError
+
+_RANGE = ".."
+_LIST = ","
+
+
+class Choices(NamedTuple):
+    """Separate values, each as likely as the others.
+
+    Attributes:
+        values: At least two, all different.
+    """
+
+    values: tuple[Any, ...]
+
+
+class Range(NamedTuple):
+    """Every value between two, both included.
+
+    Attributes:
+        low: The least; an int if only whole numbers count.
+        high: The greatest, of the same type.
+        log: Whether each order of magnitude is as likely as the others.
+    """
+
+    low: int | float
+    high: int | float
+    log: bool
+
+
+class SearchSpace(NamedTuple):
+    """What a search varies, and what it leaves alone.
+
+    Attributes:
+        varied: Where to search, by name.
+        fixed: Values by name; names in neither have their default.
+    """
+
+    varied: Mapping[str, Choices | Range]
+    fixed: Mapping[str, Any]
+
+
+def parse_dimension(name: str, text: str, declarations: Declarations) -> Any | Choices | Range:
+    """What the text of a word says about a hyperparameter: one value, several, or a range.
+
+    Raises:
+        ConfigurationError: If the name is unknown, or the text contradicts itself or the
+            hyperparameter.
+    """
+    known_names([name], declarations, "hyperparameter")
+    hyperparameter = declarations[name]
+    if _RANGE in text:
+        return _parse_range(hyperparameter, text)
+    if _LIST in text:
+        return _parse_choices(hyperparameter, text)
+    return hyperparameter.check(parse_value(text))
+
+
+def search_space(problem: Problem, words: Mapping[str, str]) -> SearchSpace:
+    """The published space, narrowed and fixed by words; architecture varies only if named.
+
+    Raises:
+        ConfigurationError: If a word is impossible, or nothing is left to search.
+    """
+    declarations = problem.declarations
+    named = {name: parse_dimension(name, text, declarations) for name, text in words.items()}
+    fixed = {**problem.hpo_config, **problem.nas_config}
+    published = _published(problem.algorithm_class.hyperparameters())
+    space = _separate({**published, **fixed, **named})
+    inactive = _never_active(space, declarations)
+    for name, condition in inactive.items():
+        if name in named:
+            raise ConfigurationError(
+                f"{name} counts only where {condition.name} is {condition.value}, and that is "
+                f"fixed to {space.fixed[condition.name]}; leave one of the two out."
+            )
+    varied = {k: v for k, v in space.varied.items() if k not in inactive}
+    if not varied:
+        raise ConfigurationError(
+            "The space is empty: every hyperparameter is fixed; leave one out, or give one a "
+            f"range{_example(declarations, _RANGE)}."
+        )
+    return SearchSpace(varied, space.fixed)
+
+
+def listed_values(problem: Problem, words: Mapping[str, str]) -> dict[str, tuple[Any, ...]]:
+    """Every value of what is named in words, of which something must have several.
+
+    Raises:
+        ConfigurationError: If a word is impossible, a range has no end of values, or
+            nothing has several.
+    """
+    declarations = problem.declarations
+    named = {name: parse_dimension(name, text, declarations) for name, text in words.items()}
+    if not any(isinstance(dimension, (Choices, Range)) for dimension in named.values()):
+        raise ConfigurationError(
+            "The grid is empty: no hyperparameter has several values; list some"
+            f"{_example(declarations, _LIST)}."
+        )
+    return {name: _listed(name, dimension) for name, dimension in named.items()}
+
+
+def _example(declarations: Declarations, between: str) -> str:
+    """How to write several values of some hyperparameter, as the end of a clause."""
+    ranged = [h for h in declarations.values() if not h.choices]
+    # One that is searched by orders of magnitude, if there is one, shows most.
+    for hyperparameter in sorted(ranged, key=lambda h: not h.log):
+        low, high = hyperparameter.low, hyperparameter.high
+        return f" as in {hyperparameter.name}={low:g}{between}{high:g}"
+    return ""
+
+
+def _separate(dimensions: Mapping[str, Any]) -> SearchSpace:
+    varied = {k: v for k, v in dimensions.items() if isinstance(v, (Choices, Range))}
+    return SearchSpace(varied, {k: v for k, v in dimensions.items() if k not in varied})
+
+
+def _published(declarations: Declarations) -> dict[str, Choices | Range]:
+    """Every dimension, by name after what it depends on, in whatever order they are declared.
+
+    The order decides which number of a sequence a dimension gets, so it never changes.
+    """
+    names = sorted(declarations, key=lambda name: (_depth(name, declarations), name))
+    return {name: _dimension(declarations[name]) for name in names}
+
+
+def _depth(name: str, declarations: Declarations) -> int:
+    condition = declarations[name].active_if
+    return 0 if condition is None else 1 + _depth(condition.name, declarations)
+
+
+def _dimension(hyperparameter: Hyperparameter) -> Choices | Range:
+    if hyperparameter.choices:
+        return Choices(tuple(hyperparameter.check(choice) for choice in hyperparameter.choices))
+    low, high = (hyperparameter.type(end) for end in (hyperparameter.low, hyperparameter.high))
+    return Range(low, high, hyperparameter.log)
+
+
+def _never_active(space: SearchSpace, declarations: Declarations) -> dict[str, Condition]:
+    return {
+        name: hyperparameter.active_if
+        for name, hyperparameter in declarations.items()
+        if hyperparameter.active_if is not None and not hyperparameter.is_active(space.fixed)
+    }
+
+
+def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
+    name, ends = hyperparameter.name, text.split(_RANGE)
+    if len(ends) != 2 or not all(ends) or _LIST in text:
+        raise ConfigurationError(f"'{name}={text}' is not a range; write {name}=LOW..HIGH.")
+    if hyperparameter.choices:
+        raise ConfigurationError(
+            f"{name} takes separate values, so it has no range {text}; list them as in "
+            f"{name}={_listing(hyperparameter.choices)}."
+        )
+    low, high = (hyperparameter.check(parse_value(end)) for end in ends)
+    if low >= high:
+        raise ConfigurationError(
+            f"The range {name}={text} is empty, because {ends[0]} is not below {ends[1]}; write "
+            "the lower end first."
+        )
+    return Range(low, high, hyperparameter.log)
+
+
+def _listing(values: Collection[Any]) -> str:
+    return _LIST.join(str(value) for value in values)
+
+
+def _parse_choices(hyperparameter: Hyperparameter, text: str) -> Choices:
+    name, items = hyperparameter.name, text.split(_LIST)
+    if not all(items):
+        raise ConfigurationError(
+            f"'{name}={text}' lacks a value next to a comma; write {name}=a,b."
+        )
+    values = [hyperparameter.check(parse_value(item)) for item in items]
+    for item, value in zip(items, values, strict=True):
+        if values.count(value) > 1:
+            raise ConfigurationError(f"'{name}={text}' has {item} twice; keep one of them.")
+    return Choices(tuple(values))
+
+
+def _listed(name: str, dimension: Any) -> tuple[Any, ...]:
+    if isinstance(dimension, Choices):
+        return dimension.values
+    if not isinstance(dimension, Range):
+        return (dimension,)
+    low, high = dimension.low, dimension.high
+    if isinstance(low, float) or isinstance(high, float):
+        raise ConfigurationError(
+            f"A grid needs separate values, and {name}={low:g}..{high:g} has no end of them; list "
+            f"some as in {name}={low:g},{high:g}."
+        )
+    return tuple(range(low, high + 1))

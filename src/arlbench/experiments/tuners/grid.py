@@ -1,0 +1,45 @@
+"""Every combination of the listed values; what is not named has its default."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from arlbench.core.problem import Problem
+from arlbench.errors import ConfigurationError
+from arlbench.experiments.drawing import distinct
+from arlbench.experiments.space import listed_values
+from arlbench.experiments.tuner import Trial, Tuner, check_count
+
+
+class Grid(Tuner):
+    """Every combination, the last word varying fastest."""
+
+    takes_count = False
+
+    def __init__(
+        self, problem: Problem, words: Mapping[str, str], *, seed: int = 0, file: Path | None = None
+    ) -> None:
+        super().__init__(problem, words, seed=seed, file=file)
+        listed = listed_values(problem, words)
+        check_count(math.prod(len(values) for values in listed.values()))
+        combinations = (
+            dict(zip(listed, values, strict=True)) for values in itertools.product(*listed.values())
+        )
+        self._configs = list(distinct(problem.resolve(values) for values in combinations))
+        self._n_asked = 0
+
+    @property
+    def n_trials(self) -> int:
+        return len(self._configs)
+
+    def ask(self, n: int) -> list[Trial]:
+        begin, end = self._n_asked, self._n_asked + n
+        if end > self.n_trials:
+            raise ConfigurationError(
+                f"The grid has {self.n_trials} configurations, fewer than {end}; list more values."
+            )
+        self._n_asked = end
+        return [Trial(config) for config in self._configs[begin:end]]

@@ -1,0 +1,117 @@
+"""What a caller asks of a population, checked and brought into one form."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ConfigSpace import Configuration
+
+from arlbench.core.algorithms.harness.plan import Lengths
+from arlbench.core.checks import known_names, positive_whole, seed_in_range
+from arlbench.core.problem import Problem
+from arlbench.errors import ConfigurationError
+from arlbench.population.members import MemberId
+from arlbench.population.saving import MemberSaving
+
+
+def plain(
+    configs: Sequence[Configuration | Mapping[str, Any]], problem: Problem
+) -> list[dict[str, Any]]:
+    """The configurations as dicts, if their names are known."""
+    each = [_plain(config) for config in non_empty("configs", configs)]
+    known = problem.declarations
+    for index, config in enumerate(each):
+        known_names(config, known, f"entry of configuration {index}")
+    return each
+
+
+def _plain(config: Configuration | Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(config, Mapping):
+        raise ConfigurationError(
+            f"configs must hold configurations or mappings, not a {type(config).__name__}."
+        )
+    return dict(config)
+
+
+def non_empty(name: str, given: Sequence[Any]) -> Sequence[Any]:
+    """What was given, if it is something."""
+    if len(given) == 0:
+        raise ConfigurationError(f"{name} is empty; give at least one.")
+    return given
+
+
+def seeds_in_range(seeds: Sequence[int]) -> list[int]:
+    """The seeds, if random keys can be made of them."""
+    return [seed_in_range(seed) for seed in non_empty("seeds", seeds)]
+
+
+def seeds_of_each(
+    seeds: Sequence[int] | Sequence[Sequence[int]], n_configs: int
+) -> list[list[int]]:
+    """Seeds for each configuration, ``[n_configs, n_seeds]``."""
+    if not isinstance(non_empty("seeds", seeds)[0], (Sequence, np.ndarray)):
+        return [seeds_in_range(seeds)] * n_configs  # type: ignore[arg-type]
+    each = [seeds_in_range(of_one) for of_one in seeds]  # type: ignore[arg-type]
+    if len(each) != n_configs or len({len(of_one) for of_one in each}) > 1:
+        raise ConfigurationError(
+            f"seeds has {len(each)} lists for {n_configs} configurations; give one for each, all "
+            "of one length, or a single list for all."
+        )
+    return each
+
+
+def lengths_of_each(
+    given: int | float | Sequence[int | float] | None, n_configs: int, problem: Problem
+) -> list[Lengths]:
+    """How long each configuration trains, ``[n_configs]``; None takes the problem's length."""
+    total = problem.n_total_timesteps if given is None else given
+    return [
+        Lengths.checked(
+            timesteps, problem.n_eval_steps, problem.n_eval_episodes, problem.schedule_timesteps
+        )
+        for timesteps in _one_for_each("n_total_timesteps", total, n_configs)
+    ]
+
+
+def timesteps_before_of_each(given: int | Sequence[int] | None, n_configs: int) -> list[int | None]:
+    """Budgets of earlier parts of each configuration's run, ``[n_configs]``; None has none."""
+    if given is None:
+        return [None] * n_configs
+    name = "timesteps_before"
+    each = _one_for_each(name, given, n_configs)
+    return [0 if timesteps == 0 else positive_whole(name, timesteps) for timesteps in each]
+
+
+def _one_for_each(name: str, given: Any, n_configs: int) -> list[Any]:
+    each = list(given) if isinstance(given, (Sequence, np.ndarray)) else [given] * n_configs
+    if len(each) != n_configs:
+        raise ConfigurationError(
+            f"{name} has {len(each)} entries for {n_configs} configurations; give one for each, "
+            "or a single number."
+        )
+    return each
+
+
+def member_ids(given: Collection[tuple[int, int]], n_configs: int, n_seeds: int) -> set[MemberId]:
+    """The members of these pairs, if they exist."""
+    for i, j in given:
+        if not (0 <= i < n_configs and 0 <= j < n_seeds):
+            raise ConfigurationError(
+                f"There is no member {(i, j)}: there are {n_configs} configurations and {n_seeds} "
+                "seeds, counted from 0."
+            )
+    return {MemberId(*pair) for pair in given}
+
+
+def savings(given: Mapping[MemberId, MemberSaving] | None) -> dict[MemberId, MemberSaving]:
+    """Where members save themselves, no two of them in one folder."""
+    each = {MemberId(*member): saving.checked() for member, saving in (given or {}).items()}
+    for folder, n in collections.Counter(saving.folder for saving in each.values()).items():
+        if n > 1:
+            raise ConfigurationError(
+                f"{n} members would save themselves in {folder}; give each a folder of its own."
+            )
+    return each

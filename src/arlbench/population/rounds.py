@@ -1,0 +1,211 @@
+"""A batch of members in rounds: all advance to their next evaluation, then all evaluate."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from arlbench.core.algorithms.algorithm import TrainingProgress
+from arlbench.core.algorithms.harness.batching import Batch
+from arlbench.core.algorithms.harness.pacing import Pacer
+from arlbench.core.algorithms.harness.plan import Plan
+from arlbench.core.algorithms.harness.structure import State
+from arlbench.core.algorithms.harness.training import divergence_sentence
+from arlbench.core.algorithms.measured import Seconds, TrainingOutcome, with_missing
+from arlbench.population.members import MemberProgress, MemberTask
+from arlbench.population.saving import MemberCheckpoints, Position
+from arlbench.population.seconds import SharedSeconds
+from arlbench.population.sequential import member_result, state_of
+from arlbench.population.tracking import Tracker
+
+
+class _Member:
+    """One member of a batch.
+
+    Attributes:
+        task: What it is to do.
+        algorithm: Its algorithm.
+        saved: Its checkpoints.
+        begun: The state with which it begins; None begins at step 0 from its seed.
+        plan: When it is evaluated.
+        done: Iterations done.
+        eval_rewards: Returns of the evaluations so far, ``[n_done, n_eval_episodes]``.
+        before: Time that it took before an interruption.
+        ended: Whether it needs no further round.
+    """
+
+    def __init__(self, task: MemberTask, tracker: Tracker) -> None:
+        self.task = task
+        self.algorithm = task.make_algorithm()
+        self.saved = MemberCheckpoints(task.saving, self.algorithm, tracker.on_notice)
+        position = self.saved.load()
+        progress = None if position is None else position.training
+        self.before = Seconds() if position is None else position.seconds
+        self.begun: State | None = None if progress is None else progress.state
+        if position is None and task.parts is not None:
+            self.begun = state_of(self.algorithm, task)
+        self.plan = self._planned(progress)
+        self.done = self.plan.done_iterations
+        empty = np.zeros((0, task.lengths.n_eval_episodes), np.float32)
+        self.eval_rewards = empty if progress is None else progress.eval_rewards
+        self.ended = len(self.eval_rewards) == self.plan.n_eval_steps
+
+    def _planned(self, progress: TrainingProgress | None) -> Plan:
+        lengths, before = self.task.lengths, self.task.timesteps_before
+        if self.begun is not None:
+            return self.algorithm.plan_of(self.begun, lengths, before, progress)
+        # At step 0 there is as much more to do as earlier parts were to have done.
+        return self.algorithm.plan(lengths, 0 if before is None else -before)
+
+    @property
+    def next_evaluation(self) -> int:
+        """The iteration after which it is evaluated next, if it has not ended."""
+        return int(self.plan.evaluate_after[len(self.eval_rewards)])
+
+    @property
+    def progress(self) -> MemberProgress:
+        timesteps = self.done * self.plan.steps_per_iteration
+        return MemberProgress(timesteps, self.plan.total_timesteps, self.eval_rewards)
+
+    def take_evaluation(self, returns: np.ndarray) -> None:
+        """Takes in an evaluation; several at one iteration are one."""
+        reached = int(np.searchsorted(self.plan.evaluate_after, self.done, side="right"))
+        times = reached - len(self.eval_rewards)
+        repeated = np.repeat(returns[None].astype(np.float32), times, axis=0)
+        self.eval_rewards = np.concatenate([self.eval_rewards, repeated])
+        self.ended = reached == self.plan.n_eval_steps
+
+
+class Rounds:
+    """Members of one structure that train together, each to its own end.
+
+    Args:
+        tasks: What they are to do.
+        tracker: Takes in how far they are, and says when to stop.
+        devices: What they are spread over.
+    """
+
+    def __init__(
+        self, tasks: Sequence[MemberTask], tracker: Tracker, devices: Sequence[Any]
+    ) -> None:
+        self._seconds = SharedSeconds(len(tasks))
+        self._tracker = tracker
+        self._members = [_Member(task, tracker) for task in tasks]
+        self._batch = Batch(
+            [member.algorithm for member in self._members],
+            [task.lengths.schedule_timesteps for task in tasks],
+            devices,
+        )
+        self._pacer = Pacer()
+
+    def train(self) -> None:
+        """Trains until every member has ended, or until training should stop."""
+        try:
+            state = self._batch.prepare(self._first_state())
+            # Those that an earlier call has trained to the end, without anyone hearing of it.
+            for i in map(int, np.flatnonzero(~self._active)):
+                self._end(i, state, diverged=False)
+            while self._active.any() and not self._tracker.stopped.is_set():
+                state, stopped = self._advance(state)
+                if not stopped:
+                    self._evaluate(state)
+            if self._tracker.stopped.is_set():
+                self._save(state, due=False)
+        finally:
+            for member in self._members:
+                member.saved.close()
+
+    def _first_state(self) -> State:
+        tasks = [member.task for member in self._members]
+        options = tasks[0].init_options
+        if all(member.begun is None for member in self._members):
+            return self._batch.init([task.seed for task in tasks], options)
+        states = [
+            state_of(member.algorithm, member.task) if member.begun is None else member.begun
+            for member in self._members
+        ]
+        for member in self._members:
+            member.begun = None
+        return self._batch.join(states, options)
+
+    @property
+    def _active(self) -> np.ndarray:
+        """Who has not ended, ``[M]``."""
+        return np.array([not member.ended for member in self._members])
+
+    def _advance(self, state: State) -> tuple[State, bool]:
+        """Trains every member up to its next evaluation; whether it was stopped before."""
+        while (remaining := self._remaining()).any():
+            begin = time.perf_counter()
+            n = np.minimum(remaining, self._pacer.next_segment(int(remaining.max())))
+            state = jax.block_until_ready(self._batch.advance(state, n))
+            self._pacer.took(int(n.max()), time.perf_counter() - begin)
+            for member, iterations in zip(self._members, n, strict=True):
+                member.done += int(iterations)
+            self._seconds.lap(self._active)
+            if self._report():
+                return state, True
+            self._save(state, due=True)
+        return state, False
+
+    def _remaining(self) -> np.ndarray:
+        """Iterations of each member until its next evaluation, ``[M]``."""
+        members = self._members
+        return np.array([0 if m.ended else m.next_evaluation - m.done for m in members])
+
+    def _report(self) -> bool:
+        running = [member for member in self._members if not member.ended]
+        return self._tracker.on_progress_of({m.task.id: m.progress for m in running})
+
+    def _evaluate(self, state: State) -> None:
+        """Evaluates all, because that is one program; those that have ended ignore it."""
+        n_episodes = self._members[0].task.lengths.n_eval_episodes
+        returns, finite = self._batch.evaluate(state, n_episodes)
+        active = np.flatnonzero(self._active)
+        self._seconds.lap(self._active)
+        for i in map(int, active):
+            if finite[i]:
+                self._members[i].take_evaluation(returns[i])
+            if not finite[i] or self._members[i].ended:
+                self._end(i, state, diverged=not finite[i])
+        self._report()
+
+    def _end(self, i: int, state: State, diverged: bool) -> None:
+        member = self._members[i]
+        member.ended = True
+        member.saved.close()
+        done, total, eval_rewards = member.progress
+        structure, hp = member.algorithm.structure, member.algorithm.hp
+        outcome = TrainingOutcome(
+            state=self._batch.member(state, i) if member.task.keeping.anything else None,
+            result=None,
+            returns=with_missing(eval_rewards, member.task.lengths),
+            timesteps=member.plan.evaluate_after * member.plan.steps_per_iteration,
+            done_timesteps=done,
+            diverged_at=done if diverged else None,
+            divergence=divergence_sentence(structure, hp, done, total) if diverged else "",
+            stopped=False,
+            seconds=self._seconds.of(i),
+            statistics=self._batch.statistics(i),
+        )
+        seconds = member.before + outcome.seconds
+        self._tracker.on_result(member_result(member.task, member.algorithm, outcome, seconds))
+
+    def _save(self, state: State, due: bool) -> None:
+        """Has every member that is under way saved, now or if it is due."""
+        for i, member in enumerate(self._members):
+            if not member.ended:
+                save = member.saved.save_if_due if due else member.saved.save_now
+                save(functools.partial(self._position, i, state))
+
+    def _position(self, i: int, state: State) -> Position:
+        member = self._members[i]
+        of_member = self._batch.member(state, i)
+        statistics = self._batch.statistics(i)
+        training = TrainingProgress(of_member, *member.progress, statistics)
+        return Position(training, member.before + self._seconds.of(i))

@@ -1,0 +1,179 @@
+"""Members that save themselves: when a checkpoint is due, what it holds, continuing from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from arlbench.core.algorithms.algorithm import Algorithm, TrainingProgress
+from arlbench.core.algorithms.checkpointing import Checkpointer, LoadedCheckpoint
+from arlbench.core.algorithms.measured import Seconds
+from arlbench.core.checks import positive_whole
+from arlbench.errors import CheckpointError, ConfigurationError
+
+_EVAL_REWARDS = "eval_rewards"
+
+
+class MemberSaving(NamedTuple):
+    """Where and when a member saves itself.
+
+    Attributes:
+        folder: Its own checkpoints; it continues from the newest whole one there.
+        every_seconds: Time between two checkpoints; 0 saves only when stopped.
+        keep: Checkpoints to keep.
+    """
+
+    folder: Path
+    every_seconds: float = 60.0
+    keep: int = 2
+
+    def checked(self) -> MemberSaving:
+        """The same.
+
+        Raises:
+            ConfigurationError: If it is impossible.
+        """
+        if not self.every_seconds >= 0:
+            raise ConfigurationError(
+                f"every_seconds must be 0 or more seconds, not {self.every_seconds}."
+            )
+        return MemberSaving(
+            Path(self.folder), float(self.every_seconds), positive_whole("keep", self.keep)
+        )
+
+
+class Position(NamedTuple):
+    """Where a member stands in its training.
+
+    Attributes:
+        training: Steps, evaluations, and the state from which it continues.
+        seconds: Time that it took so far.
+    """
+
+    training: TrainingProgress
+    seconds: Seconds
+
+
+def write_position(checkpointer: Checkpointer, algorithm: Algorithm, position: Position) -> None:
+    """Writes all that a member needs to continue as if it had not stopped.
+
+    Raises:
+        CheckpointError: As ``Checkpointer.save`` does.
+    """
+    training = position.training
+    checkpointer.save(
+        algorithm,
+        training.state,
+        extra={_EVAL_REWARDS: np.asarray(training.eval_rewards, np.float32)},
+        info={
+            "timesteps": training.timesteps,
+            "total_timesteps": training.total_timesteps,
+            "seconds": position.seconds._asdict(),
+        },
+    )
+
+
+def read_position(folder: Path, algorithm: Algorithm) -> tuple[Position, tuple[str, ...]]:
+    """What :func:`write_position` has written last, and notes on what is not as it was.
+
+    Raises:
+        CheckpointError: If it is damaged, or does not belong to this member.
+    """
+    try:
+        loaded = Checkpointer.load(folder, algorithm)
+        return _position_of(loaded), loaded.notes
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{error} Nothing was changed; remove that checkpoint's folder to continue from the "
+            f"one before it, or {folder} to begin again."
+        ) from error
+
+
+def _position_of(loaded: LoadedCheckpoint) -> Position:
+    info: Mapping[str, Any] = loaded.info
+    if not {"timesteps", "total_timesteps", "seconds"} <= info.keys():
+        raise CheckpointError(f"{loaded.path} is not a checkpoint of a member in training.")
+    training = TrainingProgress(
+        loaded.state,
+        info["timesteps"],
+        info["total_timesteps"],
+        np.asarray(loaded.extra[_EVAL_REWARDS], np.float32),
+    )
+    return Position(training, Seconds(**info["seconds"]))
+
+
+class MemberCheckpoints:
+    """Saves where a member stands, every so often and when it is stopped.
+
+    Args:
+        saving: When to save, and where; None saves nothing.
+        algorithm: What is training.
+        on_notice: Takes a sentence for the user if one could not be saved.
+    """
+
+    def __init__(
+        self, saving: MemberSaving | None, algorithm: Algorithm, on_notice: Callable[[str], None]
+    ) -> None:
+        self._saving = saving
+        self._algorithm = algorithm
+        self._on_notice = on_notice
+        self._last = time.monotonic()
+        self._checkpointer = (
+            None
+            if saving is None
+            else Checkpointer(saving.folder, keep=saving.keep, background=True)
+        )
+
+    def load(self) -> Position | None:
+        """Where the member stood at its newest checkpoint; None if it has none yet.
+
+        Raises:
+            CheckpointError: If that is damaged, or does not belong to this member.
+        """
+        if self._saving is None or self._checkpointer is None:
+            return None
+        position = None
+        if self._checkpointer.newest is not None:
+            position, notes = read_position(self._saving.folder, self._algorithm)
+            for note in notes:
+                self._on_notice(note)
+        self._checkpointer.tidy()
+        self._last = time.monotonic()
+        return position
+
+    def save_if_due(self, position: Callable[[], Position]) -> None:
+        """Saves if it is time and the one before is written; training continues meanwhile."""
+        if self._saving is None or self._checkpointer is None or self._checkpointer.busy:
+            return
+        every = self._saving.every_seconds
+        if every and time.monotonic() - self._last >= every:
+            self._attempt(lambda: self._save(position))
+
+    def save_now(self, position: Callable[[], Position]) -> None:
+        """Saves, and waits until it is written."""
+        # What could not be written before must not keep this one from being tried.
+        self.close()
+        self._attempt(lambda: self._save(position))
+        self.close()
+
+    def close(self) -> None:
+        """Waits for what is being written."""
+        if self._checkpointer is not None:
+            self._attempt(self._checkpointer.wait)
+
+    def _save(self, position: Callable[[], Position]) -> None:
+        self._last = time.monotonic()
+        if self._checkpointer is not None:
+            self._checkpointer.poll()
+            write_position(self._checkpointer, self._algorithm, position())
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """A checkpoint that cannot be written does not stop a training; the user is told."""
+        try:
+            action()
+        except CheckpointError as error:
+            self._on_notice(f"{error} Those before it are whole.")

@@ -1,0 +1,118 @@
+"""Training one member in this process, exactly as a single run is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import jax
+
+from arlbench.core import checkpoints
+from arlbench.core.algorithms.algorithm import Algorithm, TrainingProgress
+from arlbench.core.algorithms.checkpointing import collect
+from arlbench.core.algorithms.harness.structure import State
+from arlbench.core.algorithms.measured import Seconds, TrainingOutcome, train_measured
+from arlbench.population.members import MemberProgress, MemberResult, MemberTask
+from arlbench.population.saving import MemberCheckpoints, Position
+from arlbench.population.seconds import Stopwatch
+from arlbench.population.warming import warm
+
+#: In which order programs are compiled ahead; None does not.
+Ahead = Literal["forwards", "backwards"] | None
+
+
+class Listener(NamedTuple):
+    """Who hears of a member while it trains.
+
+    Attributes:
+        on_progress: Told between segments where it stands; it stops if this returns True.
+        on_notice: Takes sentences for the user.
+    """
+
+    on_progress: Callable[[MemberProgress], bool]
+    on_notice: Callable[[str], None]
+
+
+def train_member(task: MemberTask, listener: Listener, ahead: Ahead = None) -> MemberResult | None:
+    """Trains a member; None if ``listener`` stopped it before its end.
+
+    Args:
+        task: What to do.
+        listener: Who hears of it.
+        ahead: In which order to compile programs that other processes need too; None
+            if there are none, and each is compiled when it is needed.
+
+    Raises:
+        CheckpointError: If it is to continue from a checkpoint that is damaged.
+    """
+    watch = Stopwatch()
+    algorithm = task.make_algorithm()
+    # What calls the host is kept on no disk, so every process has to compile it anyway.
+    if ahead is not None and not algorithm.uses_host:
+        warm(algorithm, task.init_options, task.lengths.n_eval_episodes, ahead == "backwards")
+    saved = MemberCheckpoints(task.saving, algorithm, listener.on_notice)
+    position = saved.load()
+    before = Seconds() if position is None else position.seconds
+
+    def on_progress(progress: TrainingProgress) -> bool:
+        wants_to_stop = listener.on_progress(MemberProgress(*progress[1:4]))
+        save = saved.save_now if wants_to_stop else saved.save_if_due
+        save(lambda: Position(progress, before + watch.seconds))
+        return wants_to_stop
+
+    try:
+        outcome = train_measured(
+            algorithm,
+            state_of(algorithm, task) if position is None else position.training.state,
+            task.lengths,
+            timesteps_before=task.timesteps_before,
+            progress=None if position is None else position.training,
+            on_progress=on_progress,
+        )
+    finally:
+        saved.close()
+    if outcome.stopped:
+        return None
+    return member_result(task, algorithm, outcome, before + watch.seconds)
+
+
+def state_of(algorithm: Algorithm, task: MemberTask) -> State:
+    """The state with which a member begins, or from which it continues."""
+    if task.parts is not None:
+        return algorithm.restore(checkpoints.on_device(task.parts))
+    return algorithm.init(jax.random.key(task.seed), **task.init_options)
+
+
+def member_result(
+    task: MemberTask,
+    algorithm: Algorithm,
+    outcome: TrainingOutcome,
+    seconds: Seconds,
+) -> MemberResult:
+    """The result of a member.
+
+    Args:
+        task: What it was to do.
+        algorithm: Its algorithm.
+        outcome: How it went; its state may be left out if nothing of it is kept.
+        seconds: Time that it took in all.
+    """
+    keeping = task.keeping
+    params = collect(algorithm, outcome.state, ["params"])["params"] if keeping.params else None
+    parts = None
+    if keeping.state or keeping.parts:
+        parts = collect(algorithm, outcome.state, None if keeping.state else keeping.parts)
+    return MemberResult(
+        config_index=task.id.config_index,
+        seed_index=task.id.seed_index,
+        status="finished" if outcome.diverged_at is None else "diverged",
+        returns=outcome.returns,
+        timesteps=outcome.timesteps,
+        diverged_at=outcome.diverged_at,
+        divergence=outcome.divergence,
+        train_seconds=seconds.training,
+        compile_seconds=seconds.compiling,
+        statistics=outcome.statistics,
+        params=params,
+        parts=parts,
+    )

@@ -1,1 +1,0 @@
-"""Sweeps: many configurations with many seeds, kept in a folder that grows as they end."""

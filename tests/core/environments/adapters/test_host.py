@@ -1,0 +1,213 @@
+"""Environments in Python, stepped from within compiled programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from arlbench.core.environments import make_env, make_env_from_spec
+from arlbench.core.environments.adapters import host
+from arlbench.core.environments.adapters.instances import INSTANCES
+from arlbench.core.environments.wrappers import FrameStack
+from arlbench.errors import ConfigurationError, StaleEnvironmentError
+from host_probes import LIMIT, stairs
+from probes import same_bits
+
+N_ENVS, N_STEPS = 3, 40
+KEY = jax.random.key(7)
+
+
+def seeds_of(key: Any, n_envs: int = N_ENVS) -> list[int]:
+    """The seeds of the copies' next episodes."""
+    return jax.random.bits(key, (n_envs,), jnp.uint32).tolist()
+
+
+@jax.jit
+def actions_of(key: Any) -> Any:
+    return jax.random.randint(key, (N_STEPS, N_ENVS), 0, 2)
+
+
+def play(env: Any, key: Any = KEY) -> Any:
+    """Random steps as one program: the first observations, and what each step gave."""
+
+    @jax.jit
+    def played(key: Any) -> Any:
+        reset_key, action_key, step_key = jax.random.split(key, 3)
+        env_state, obs = env.reset(reset_key)
+
+        def step(env_state: Any, given: Any) -> Any:
+            return env.step(env_state, *given)
+
+        given = (actions_of(action_key), jax.random.split(step_key, N_STEPS))
+        return obs, *jax.lax.scan(step, env_state, given)
+
+    return jax.tree.map(np.asarray, played(key))
+
+
+@pytest.fixture(scope="module")
+def env() -> Any:
+    return make_env_from_spec(stairs(N_ENVS))
+
+
+@pytest.fixture(params=["in place", "copied"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways in which a program calls the host: on the CPU, and on anything else."""
+    if request.param == "copied":
+        monkeypatch.setattr(jax, "default_backend", lambda: "an accelerator")
+    return request.param
+
+
+def test_steps_are_those_of_the_environment_itself(way: str) -> None:
+    reset_key, action_key, step_key = jax.random.split(KEY, 3)
+    actions, keys = np.asarray(actions_of(action_key)), jax.random.split(step_key, N_STEPS)
+    first, _, (obs, reward, done, info) = play(make_env_from_spec(stairs(N_ENVS)))
+    for i in range(N_ENVS):
+        copy = gymnasium.make("Stairs-v0")
+        now, _ = copy.reset(seed=seeds_of(reset_key)[i])
+        np.testing.assert_array_equal(first[i], now.astype(np.float32))
+        for t in range(N_STEPS):
+            now, earned, terminated, truncated, _ = copy.step(actions[t, i])
+            np.testing.assert_array_equal(info["final_observation"][t, i], now.astype(np.float32))
+            assert (reward[t, i], info["terminated"][t, i]) == (earned, terminated)
+            assert info["truncated"][t, i] == (truncated and not terminated)
+            assert done[t, i] == (terminated or truncated)
+            if done[t, i]:
+                now, _ = copy.reset(seed=seeds_of(keys[t])[i])
+            np.testing.assert_array_equal(obs[t, i], now.astype(np.float32))
+    assert info["terminated"].any()
+    assert info["truncated"].any()
+
+
+def test_return_and_length_of_an_episode_are_counted(env: Any) -> None:
+    _, _, (_, reward, done, info) = play(env)
+    earned, length = np.zeros(N_ENVS), np.zeros(N_ENVS)
+    for t in range(N_STEPS):
+        earned, length = earned + reward[t], length + 1
+        np.testing.assert_array_equal(info["episode_return"][t], earned)
+        np.testing.assert_array_equal(info["episode_length"][t], length)
+        earned, length = np.where(done[t], 0, earned), np.where(done[t], 0, length)
+    assert info["episode_length"].max() == LIMIT
+
+
+def test_keys_and_actions_decide_everything(env: Any) -> None:
+    first, again = (jax.tree.leaves((x[0], x[2])) for x in (play(env), play(env)))
+    assert same_bits(first, again)
+    assert not same_bits(play(env, jax.random.key(8))[0], first[0])
+
+
+def test_the_seed_of_a_spec_gives_other_episodes(env: Any) -> None:
+    other = make_env_from_spec(stairs(N_ENVS, seed=1))
+    assert other != env
+    reset = jax.jit(other.reset)(KEY)[1]
+    expected = [gymnasium.make("Stairs-v0").reset(seed=s + 1)[0] for s in seeds_of(KEY)]
+    np.testing.assert_array_equal(reset, np.array(expected, np.float32))
+    with pytest.raises(ConfigurationError, match="Seeds must be whole numbers"):
+        make_env_from_spec(stairs(seed=-1))
+
+
+def test_there_are_no_more_copies_than_are_kept() -> None:
+    assert make_env_from_spec(stairs(256)).n_envs == 256
+    with pytest.raises(ConfigurationError, match="n_envs can be at most 256, not 257"):
+        make_env_from_spec(stairs(257))
+
+
+def test_equal_specs_are_equal_environments_with_instances_of_their_own(env: Any) -> None:
+    twin = make_env_from_spec(stairs(N_ENVS))
+    assert twin == env
+    assert (twin.kind, twin.max_episode_steps) == ("host", LIMIT)
+    one, _ = env.reset(KEY)
+    two, _ = twin.reset(KEY)
+    assert not set(one.env_state.instance.tolist()) & set(two.env_state.instance.tolist())
+
+
+def test_a_state_has_one_future(env: Any, way: str) -> None:
+    start, _ = env.reset(KEY)
+    assert env.is_present(start)
+    action = jnp.zeros(N_ENVS, jnp.int32)
+    after, _ = env.step(start, action, KEY)
+    assert env.is_present(after)
+    assert not env.is_present(start)
+    with pytest.raises(Exception, match="Go on from what the last step returned") as raised:
+        jax.block_until_ready(env.step(start, action, KEY))
+    assert isinstance(raised.value, jax.errors.JaxRuntimeError)
+    # The others go on.
+    assert env.is_present(env.step(after, action, KEY)[0])
+
+
+def test_what_is_released_is_used_again() -> None:
+    env = make_env_from_spec(stairs(N_ENVS, breaks_at=2))
+    before = len(INSTANCES)
+    for _ in range(4):
+        env_state, _ = env.reset(KEY)
+        env.release(env_state)
+        assert not env.is_present(env_state)
+    assert len(INSTANCES) == before + N_ENVS
+
+
+def test_an_error_of_the_environment_is_told_with_its_place() -> None:
+    env = make_env_from_spec(stairs(N_ENVS, breaks_at=0))
+    env_state, _ = env.reset(KEY)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="a step is broken"):
+        jax.block_until_ready(env.step(env_state, jnp.zeros(N_ENVS, jnp.int32), KEY))
+
+
+def test_observations_have_the_types_of_their_spaces() -> None:
+    env = make_env("gymnasium", "host_probes:Parts-v0", n_envs=2)
+    env_state, obs = env.reset(KEY)
+    assert obs["pair"][0].tolist() == [3, 3]
+    assert obs["pair"][1].tolist() == [[1, 0, 1]] * 2
+    for name, value in {"counts": [2, 4], "bytes": [[9, 9], [9, 9]], "far": [7]}.items():
+        assert obs[name].tolist() == [value] * 2
+        assert obs[name].dtype == env.observation_space[name].dtype
+    # Actions that an environment counts from 5 are counted from 0.
+    _, (_, reward, _, _) = env.step(env_state, jnp.array([0, 1]), KEY)
+    assert reward.tolist() == [5.0, 6.0]
+
+
+def test_it_is_drawn_where_it_stands(env: Any) -> None:
+    env_state, obs = env.reset(KEY)
+    assert (env.render(env_state) == int(obs[0, 0])).all()
+    after, _ = env.step(env_state, jnp.zeros(N_ENVS, jnp.int32), KEY)
+    assert env.render(after).shape == (2, 2, 3)
+    with pytest.raises(StaleEnvironmentError):
+        env.render(env_state)
+
+
+def test_wrappers_pass_on_what_becomes_of_a_state(env: Any) -> None:
+    wrapped = FrameStack(env, n_frames=2)
+    env_state, _ = wrapped.reset(KEY)
+    assert wrapped.is_present(env_state)
+    wrapped.release(env_state)
+    assert not wrapped.is_present(env_state)
+
+
+def test_a_step_costs_no_copy_of_its_buffers() -> None:
+    """What is called in place is given the memory itself, which is ten times faster."""
+    seen: list[Any] = []
+    shape = jax.ShapeDtypeStruct((4,), jnp.int32)
+
+    def fill(out: Any, given: Any) -> None:
+        seen.append(out.flags.owndata or given.flags.owndata)
+        out[:] = given + 1
+
+    assert host._called(fill, shape)(jnp.arange(4)).tolist() == [1, 2, 3, 4]
+    assert seen == [False]
+
+
+@pytest.mark.parametrize("name", ["Steering", "Levers", "Bits"])
+def test_actions_may_be_arrays(name: str, way: str) -> None:
+    env = make_env("gymnasium", f"host_probes:{name}-v0", N_ENVS)
+    env_state, obs = env.reset(KEY)
+    first, second = (env.sample_actions(jax.random.key(i)) for i in (0, 1))
+    assert first.shape == (N_ENVS, 2)
+    assert not np.array_equal(first, second)
+    step = jax.jit(env.step)
+    for action, before in ((first, obs), (second, first), (first, second)):
+        env_state, (shown, reward, _, _) = step(env_state, action, KEY)
+        np.testing.assert_allclose(shown, before)
+        np.testing.assert_allclose(reward, np.sum(action, axis=1), rtol=1e-6)

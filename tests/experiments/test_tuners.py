@@ -1,0 +1,105 @@
+"""Tuners: what all have in common, and that one file adds one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from arlbench.errors import ConfigurationError
+from arlbench.experiments.folder import read_experiment, read_rows
+from arlbench.experiments.tuner import Tuner
+from arlbench.experiments.tuners import DEFAULT_TUNER, tuner_class, tuner_names
+from proposing import make_tuner, propose
+
+TESTS = Path(__file__).parents[1]
+RECORDED = json.loads((TESTS / "fixtures" / "version_1" / "proposals.json").read_text())
+FILES = {"file": TESTS / "learning" / "cartpole_landscape_sample.csv"}
+
+
+def test_every_file_is_a_tuner() -> None:
+    assert {"file", "grid", "random", "sobol"} <= set(tuner_names())
+    assert DEFAULT_TUNER in tuner_names()
+    for name in tuner_names():
+        kind = tuner_class(name)
+        assert issubclass(kind, Tuner)
+        assert kind.__module__ == f"arlbench.experiments.tuners.{name}"
+
+
+def test_an_unknown_tuner_is_named_with_the_nearest() -> None:
+    with pytest.raises(ConfigurationError, match=r"sampler 'sobl'\. Did you mean 'sobol'"):
+        tuner_class("sobl")
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=lambda case: f"{case['sampler']}-{case['seed']}")
+def test_the_configurations_are_those_of_earlier_versions(case) -> None:
+    name, expected = case["sampler"], case["configs"]
+    proposed = propose(name, case["words"], len(expected), case["seed"], FILES.get(name))
+    assert proposed == expected
+
+
+@pytest.mark.parametrize("name", ["file", "grid", "random", "sobol"])
+def test_the_beginning_does_not_depend_on_how_many_are_asked_for(name) -> None:
+    words = {"file": {}, "grid": {"gamma": "0.8,0.9", "train_freq": "1..2"}}.get(name, {})
+    at_once = make_tuner(name, words, file=FILES.get(name)).ask(4)
+    in_turn = make_tuner(name, words, file=FILES.get(name))
+    first = in_turn.ask(1)
+    in_turn.tell([])
+    assert [*first, *in_turn.ask(2), *in_turn.ask(1)] == at_once
+
+
+THROW_AWAY = """
+from arlbench.experiments.tuner import Trial, Tuner
+
+
+class Halving(Tuner):
+
+    def ask(self, n):
+        rates = (2.0**-k for k in range(n))
+        words = {name: float(text) for name, text in self.words.items()}
+        return [Trial(self.problem.resolve({**words, "learning_rate": rate})) for rate in rates]
+"""
+
+COMMAND = """
+import sys
+from arlbench.experiments import tuners
+
+tuners.__path__.append(sys.argv.pop(1))
+from arlbench.cli.main import run
+
+run()
+"""
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """``arlbench sweep`` where one more file of a tuner exists."""
+    (folder / "halving.py").write_text(THROW_AWAY)
+    line = [sys.executable, "-c", COMMAND, str(folder), "sweep", *words]
+    environment = {**os.environ, "COLUMNS": "300"}
+    return subprocess.run(line, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_one_file_adds_a_tuner_to_the_command_line(tmp_path) -> None:
+    out = tmp_path / "sweep"
+    done = command(
+        tmp_path, "CartPole-v1", "--sampler", "halving", "--n-configs", "2", "gamma=0.5",
+        "--seeds", "1", "--timesteps", "2048", "--evaluations", "2", "--eval-episodes", "2",
+        "--out", str(out), "--quiet",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    experiment = read_experiment(out)
+    found = [(config["learning_rate"], config["gamma"]) for config in experiment.configs]
+    assert found == [(1.0, 0.5), (0.5, 0.5)]
+    assert experiment.origin["sampler"] == "halving"
+    assert read_rows(out).num_rows == 4
+
+
+def test_help_and_errors_name_the_tuner_of_one_more_file(tmp_path) -> None:
+    assert "file, grid, halving, random, sobol" in command(tmp_path, "--help").stdout
+    mistaken = command(tmp_path, "--sampler", "halvin")
+    assert mistaken.returncode == 2
+    assert "Unknown sampler 'halvin'. Did you mean 'halving'?" in mistaken.stderr

@@ -1,0 +1,125 @@
+"""Members in several processes have the same bits, whatever becomes of a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from arlbench.core.algorithms import registry
+from arlbench.core.algorithms.registry import register_algorithm
+from arlbench.errors import ArlbenchError
+from arlbench.population import PopulationState, cores, use_cores, workers
+from probes import same_bits
+from small_populations import SEEDS, UNIFORM, single, train
+
+
+def test_other_processes_give_the_same_bits(population, two_processes):
+    again = train()
+    assert again.n_processes == 2
+    np.testing.assert_array_equal(again.returns, population.returns)
+
+
+def test_a_members_process_may_die(population, two_processes):
+    killed = []
+
+    def kill_the_worker(progress: Any) -> None:
+        if not killed and progress.timesteps:
+            killed.append(workers.start_workers(1)[0]._process.pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    result = train(on_progress=kill_the_worker)
+    assert killed
+    np.testing.assert_array_equal(result.returns, population.returns)
+
+
+def test_a_member_whose_process_dies_last_is_not_lost(population, two_processes, monkeypatch):
+    """The other process has nothing left to do when it happens."""
+    handed_out = cores.TaskQueue.take
+
+    def only_to_workers(self: Any, who: Any) -> Any:
+        others_done = not any(self._waiting.values())
+        return handed_out(self, who) if who != "here" or others_done else None
+
+    served = []
+
+    def kill_once(worker: Any, task: Any, tracker: Any) -> Any:
+        served.append(task.id)
+        if len(served) == 6:
+            worker._process.kill()
+        return trained_by(worker, task, tracker)
+
+    trained_by = cores._trained_by
+    monkeypatch.setattr(cores, "_trained_by", kill_once)
+    monkeypatch.setattr(cores.TaskQueue, "take", only_to_workers)
+    result = train()
+    assert len(served) >= 6
+    np.testing.assert_array_equal(result.returns, population.returns)
+
+
+def test_a_member_that_kills_two_processes_is_an_error(two_processes, monkeypatch):
+    def killed(worker: Any, task: Any, tracker: Any) -> Any:
+        worker._process.kill()
+        return trained_by(worker, task, tracker)
+
+    trained_by = cores._trained_by
+    monkeypatch.setattr(cores, "_trained_by", killed)
+    monkeypatch.setattr(cores, "_train_here", lambda *_: None)
+    with pytest.raises(RuntimeError, match="Two processes died"):
+        train()
+
+
+def test_a_population_within_a_population_trains_by_itself(population, two_processes):
+    inner = []
+
+    def on_member(member: Any) -> None:
+        if not inner:
+            inner.append(train([UNIFORM], [3]))
+
+    outer = train(on_member=on_member)
+    assert inner[0].n_processes == 1
+    np.testing.assert_array_equal(inner[0].returns[0, 0], population.returns[0, 0])
+    np.testing.assert_array_equal(outer.returns, population.returns)
+
+
+def test_an_algorithm_that_was_registered_trains_in_workers(two_processes, monkeypatch):
+    monkeypatch.setattr(registry, "_ALGORITHMS", dict(registry._ALGORITHMS))
+    register_algorithm("renamed", "renamed_algorithm", "Renamed")
+    monkeypatch.setattr(cores, "_train_here", lambda *_: None)
+    result = train([UNIFORM], algorithm="renamed")
+    assert result.n_processes == 2
+    for member, seed in zip(result.members, SEEDS, strict=True):
+        _, expected = single(UNIFORM, seed, result.init_options)
+        assert same_bits(member.returns, np.asarray(expected.eval_rewards))
+
+
+def test_small_populations_leave_the_workers_alone(two_processes, monkeypatch):
+    train()
+    (worker,) = workers.start_workers(1)
+    monkeypatch.setattr(cores, "_WORTH_A_PROCESS", 1e12)
+    assert train([UNIFORM], [3]).n_processes == 1
+    assert worker.alive
+
+
+def test_an_error_of_ours_in_a_worker_is_raised_as_itself(two_processes, monkeypatch):
+    state = PopulationState.of(
+        train([UNIFORM], n_total_timesteps=8, n_eval_steps=1, keep_state=True)
+    )
+    for parts in state.parts.values():
+        parts["params"] = {"another": np.zeros(3)}
+    monkeypatch.setattr(cores, "_train_here", lambda *_: None)
+    with pytest.raises(ArlbenchError, match="params"):
+        train([UNIFORM], state=state)
+
+
+def test_an_error_in_the_callers_function_is_raised(two_processes):
+    with pytest.raises(ZeroDivisionError):
+        train(on_member=lambda _: 1 / 0)
+
+
+def test_use_cores_refuses_none():
+    with pytest.raises(ArlbenchError, match="at least 1"):
+        use_cores(0)
