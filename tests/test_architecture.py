@@ -66,17 +66,27 @@ MAY_IMPORT_IN_ENVIRONMENTS: dict[str, set[str]] = {
     "listing": set(),
     "actions": set(),
     "catalogue": {"listing"},
+    "published": {"actions"},
     "environment": {"actions", "spec"},
     "vectorised": {"environment"},
     "wrappers": {"environment", "spec"},
-    "adapters": {"actions", "environment", "listing", "spec", "vectorised"},
-    "registry": {"adapters", "catalogue", "environment", "listing", "spec", "wrappers"},
+    "adapters": {"actions", "environment", "listing", "published", "spec", "vectorised"},
+    "registry": {
+        "adapters",
+        "catalogue",
+        "environment",
+        "listing",
+        "published",
+        "spec",
+        "wrappers",
+    },
     ".": {"environment", "listing", "registry", "spec", "vectorised"},
 }
 
 # The same within the algorithms: what is the same for all of them knows none of them.
 MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
-    ".": set(),
+    # Published names, imported when they are used.
+    ".": {"algorithm", "dqn"},
     "declarations": set(),
     "layers": set(),
     "harness": set(),

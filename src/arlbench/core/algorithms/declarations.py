@@ -107,7 +107,10 @@ class Hyperparameter:
     def is_active(self, values: Mapping[str, Any]) -> bool:
         """Whether its search space has it at these values of others; unknown ones do not count."""
         parent = self.active_if
-        return parent is None or values.get(parent.name, parent.value) == parent.value
+        if parent is None:
+            return True
+        value = values.get(parent.name, parent.value)
+        return is_tracer(value) or value == parent.value
 
     def check(self, value: Any) -> Any:
         """The value as a bool, int, float or str; a tracer as it is.
@@ -221,8 +224,10 @@ def resolve(
 ) -> dict[str, Any]:
     """The value of every declared hyperparameter: given, else current, else default.
 
+    One that is inactive under the others has its default, whatever was given for it.
+
     Args:
-        config: Given values; inactive ones may be missing or None.
+        config: Given values; None stands for none.
         declarations: What there is.
         kind: What an error calls one, such as "hyperparameter".
         current: Values that stay unless one is given.
@@ -237,10 +242,29 @@ def resolve(
     given = {k: v for k, v in dict(config or {}).items() if v is not None}
     known_names(given, declarations, kind)
     values = {**(current or {}), **given}
-    return {
+    resolved = {
         name: hyperparameter.check(values.get(name, hyperparameter.default))
         for name, hyperparameter in declarations.items()
     }
+    return without_inactive(resolved, declarations)
+
+
+def refuse_misplaced(
+    config: Configuration | Mapping[str, Any] | None, elsewhere: Declarations, cure: str
+) -> None:
+    """Raises if a configuration gives what belongs elsewhere.
+
+    Args:
+        config: Given values.
+        elsewhere: What does not belong to it.
+        cure: What it is and where it belongs, the sentence after its name.
+
+    Raises:
+        ConfigurationError: If it does.
+    """
+    for name in config if isinstance(config, Mapping) else ():
+        if name in elsewhere and config[name] is not None:
+            raise ConfigurationError(f"{name} {cure}.")
 
 
 def inputs(config: Mapping[str, Any], declarations: Declarations) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, cast
 from arlbench.core.environments import catalogue
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
+from arlbench.core.environments.published import published_calls
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.wrappers.registry import wrap, wrapper_class
 from arlbench.errors import (
@@ -104,6 +105,7 @@ def adopt_frameworks(frameworks: Mapping[str, Framework]) -> None:
         _frameworks.setdefault(name, framework)
 
 
+@published_calls
 def make_env(
     framework: str,
     name: str,
@@ -113,6 +115,10 @@ def make_env(
     seed: int | None = None,
 ) -> Environment:
     """Makes an environment.
+
+    Calls as in arlbench 0.1.3 work too: ``env_framework`` and ``env_name`` by keyword, and the
+    order ``(env_framework, env_name, cnn_policy, n_envs, seed, env_kwargs)``, which a bool in
+    the third place tells apart.
 
     Args:
         framework: The library that provides it, such as ``"gymnax"``.

@@ -33,6 +33,16 @@ _TRAIN_STATE = {
     "target_params": "target_params",
     "train_step": "step",
 }
+# What arlbench 0.1.3 calls layers that have other names here.
+_PUBLISHED_LAYERS = {
+    "conv1": "convolutions_0",
+    "conv2": "convolutions_1",
+    "conv3": "convolutions_2",
+    "dense": "hidden",
+    "dense0": "hidden_0",
+    "dense1": "hidden_1",
+    "out_layer": "out",
+}
 _RUNNER_STATE = ("normalizer_state", "env_state", "obs", "rng", "global_step")
 
 #: Parts that belong to the environment.
@@ -183,8 +193,12 @@ def check_batch(
 
 
 def _plain(params: Any) -> Any:
-    """Parameters as an ordinary dict, if they are flax's frozen one."""
-    return unfreeze(params) if isinstance(params, FrozenDict) else params
+    """Parameters as an ordinary dict whose layers have the names of today."""
+    plain = unfreeze(params) if isinstance(params, FrozenDict) else params
+    layers = plain.get("params") if isinstance(plain, dict) else None
+    if not isinstance(layers, dict) or "out_layer" not in layers:
+        return plain
+    return {**plain, "params": {_PUBLISHED_LAYERS.get(k, k): v for k, v in layers.items()}}
 
 
 def _comparable(runner: DQNRunnerState) -> Any:

@@ -189,7 +189,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         Args:
             rng: One random key, typed or raw.
             buffer_state: Buffer state.
-            network_params: Network parameters.
+            network_params: Network parameters, also with the names of arlbench 0.1.3.
             target_params: Target network parameters; None takes ``network_params``.
             opt_state: Optimizer state; the configuration's learning rate replaces its own.
             capacity: Rows to allocate, rounded up to a power of two. None allocates
