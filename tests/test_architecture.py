@@ -26,7 +26,9 @@ MAX_FUNCTION_LINES = 55
 MAY_IMPORT = {
     "errors": set(),
     "runtime": set(),
-    ".": {"runtime", "core", "autorl"},
+    ".": {"runtime", "core", "autorl", "arlbench"},
+    # One call for one training.
+    "arlbench": {"autorl", "core", "errors"},
     "core": {"errors"},
     "autorl": {"population", "core", "errors"},
     "population": {"core", "errors"},
@@ -87,7 +89,8 @@ MAY_IMPORT_IN_ENVIRONMENTS: dict[str, set[str]] = {
 MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
     # Published names, imported when they are used.
     ".": {"algorithm", "dqn"},
-    "declarations": set(),
+    "possible": set(),
+    "declarations": {"possible"},
     "layers": set(),
     "harness": set(),
     "algorithm": {"declarations", "harness"},

@@ -294,7 +294,7 @@ def test_a_first_step_that_needs_too_much_memory_may_be_tried_again() -> None:
 
 
 def test_a_step_before_reset_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"call reset\(\)"):
+    with pytest.raises(ConfigurationError, match=r"step\(\) before reset\(\).*call reset\(\)"):
         tiny_env().step({})
 
 

@@ -20,7 +20,7 @@ from arlbench.autorl.schedule import Schedule, begun
 from arlbench.autorl.setup import Setup
 from arlbench.autorl.state_features import observation, observation_space
 from arlbench.autorl.step_result import StepResult
-from arlbench.core.algorithms.checkpointing import ALL, Checkpointer, LoadedCheckpoint
+from arlbench.core.algorithms.checkpointing import ALL, STATE, Checkpointer, LoadedCheckpoint
 from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.core.algorithms.measured import train_measured
 from arlbench.core.checks import known_names, seed_in_range
@@ -56,7 +56,7 @@ class AutoRLEnv(gymnasium.Env):
         self._setup = Setup.of(config)
         self._settings = self._setup.settings
         self._algorithm = self._setup.make_algorithm()
-        parts = [*self._algorithm.checkpoint_template(), ALL]
+        parts = [*self._algorithm.checkpoint_template(), ALL, STATE]
         known_names(self._settings.checkpoint, parts, "part of a checkpoint")
         self._folder = Path(self._settings.checkpoint_dir) / self._settings.checkpoint_name
         if self._settings.checkpoint:
@@ -187,9 +187,14 @@ class AutoRLEnv(gymnasium.Env):
         before = self.hpo_config
         try:
             yield
-        except (ConfigurationError, MemoryLimitError):
+        except (ConfigurationError, MemoryLimitError) as error:
             # Refused before anything was taken over.
             self._algorithm.update_hpo_config(before)
+            if isinstance(error, MemoryLimitError) and ALL in self._settings.checkpoint:
+                raise MemoryLimitError(
+                    f"{error} Records are kept because checkpoint has '{ALL}'; '{STATE}' saves "
+                    "everything else."
+                ) from None
             raise
         except BaseException:
             # A training that was interrupted has taken over the state that was here.

@@ -9,8 +9,6 @@ has its default, so a file that is older than a hyperparameter stands for its de
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, NoReturn, get_args, get_type_hints
 
@@ -26,29 +24,12 @@ from ConfigSpace import (
     Integer,
 )
 
+from arlbench.core.algorithms.possible import INT32_MAX, Possible, in_range
 from arlbench.core.checks import known_names
 from arlbench.errors import ConfigurationError, did_you_mean
 
-_INT32_MAX = 2**31 - 1
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-
-class Possible(NamedTuple):
-    """Which numbers a hyperparameter can be, a wider range than the one to search.
-
-    Attributes:
-        lower: The least.
-        upper: The greatest.
-        open_below: Whether ``lower`` itself is excluded.
-    """
-
-    lower: float = -math.inf
-    upper: float = math.inf
-    open_below: bool = False
-
-
-COUNT = Possible(1, _INT32_MAX)
-COUNT_OR_ZERO = Possible(0, _INT32_MAX)
+COUNT = Possible(1, INT32_MAX)
+COUNT_OR_ZERO = Possible(0, INT32_MAX)
 PROBABILITY = Possible(0.0, 1.0)
 POSITIVE = Possible(0.0, open_below=True)
 
@@ -262,8 +243,9 @@ def refuse_misplaced(
     Raises:
         ConfigurationError: If it does.
     """
-    for name in config if isinstance(config, Mapping) else ():
-        if name in elsewhere and config[name] is not None:
+    given = config if isinstance(config, Mapping) else {}
+    for name, value in given.items():
+        if name in elsewhere and value is not None:
             raise ConfigurationError(f"{name} {cure}.")
 
 
@@ -323,21 +305,6 @@ class ReadOnlyConfig(dict[str, Any]):
         return dict(self)
 
 
-def in_range(name: str, kind: type, value: Any, possible: Possible) -> Any:
-    """The value as an int or a float, if it is possible.
-
-    Raises:
-        ConfigurationError: If it is not.
-    """
-    converted = (_to_int if kind is int else _to_float)(name, value)
-    # What counts is the number that the program computes with, in 32 bits.
-    smallest = np.float32(converted) if isinstance(converted, float) else converted
-    below = smallest <= possible.lower if possible.open_below else smallest < possible.lower
-    if below or converted > possible.upper:
-        raise ConfigurationError(f"{name} must be {_range_text(possible)}, not {_short(value)}.")
-    return converted
-
-
 def probability(name: str, value: Any) -> float:
     """The value as a float, if it lies between 0 and 1."""
     return float(in_range(name, float, value, PROBABILITY))
@@ -367,31 +334,3 @@ def _to_bool(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
     raise ConfigurationError(f"{name} must be True or False, not {value!r}.")
-
-
-def _to_int(name: str, value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    raise ConfigurationError(f"{name} must be a whole number, not {value!r}.")
-
-
-def _to_float(name: str, value: Any) -> float:
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if is_number and abs(value) <= _FLOAT32_MAX:
-        return float(value)
-    raise ConfigurationError(f"{name} must be a finite number of 32 bits, not {_short(value)}.")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:20]}… ({len(text)} characters)"
-
-
-def _range_text(possible: Possible) -> str:
-    if possible.open_below:
-        return f"greater than {possible.lower:g}"
-    if possible.upper == _INT32_MAX:
-        return f"at least {possible.lower:g} and at most {_INT32_MAX}"
-    return f"between {possible.lower:g} and {possible.upper:g}"

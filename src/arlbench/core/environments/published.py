@@ -65,4 +65,6 @@ class KeyedDiscrete(spaces.Discrete):
     @classmethod
     def of(cls, space: spaces.Space) -> spaces.Space:
         """The same space, sampled by keys too if it is Discrete."""
-        return cls(space.n, start=space.start) if type(space) is spaces.Discrete else space
+        if type(space) is not spaces.Discrete:
+            return space
+        return cls(int(space.n), start=int(space.start))

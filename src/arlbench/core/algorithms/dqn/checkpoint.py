@@ -51,10 +51,16 @@ ENVIRONMENT_PARTS = ("env_state", "obs")
 #: Parts that are records, with the setting that keeps them.
 TRACKED_PARTS = {
     "trajectories": "track_trajectories",
-    "loss": "track_metrics",
+    "loss": "track_losses",
     "grads": "track_metrics",
     "td_error": "track_metrics",
 }
+
+#: Options whose records all parts of a checkpoint hold; gradients would take far too much.
+TRACKED_BY_ALL = ("track_trajectories", "track_losses")
+
+#: Parts that are saved along with another.
+COMPANION_PARTS = {"params": ("target_params",)}
 
 
 def checkpoint_factory(

@@ -62,6 +62,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     cannot_learn = staticmethod(cannot_learn)
     environment_parts = checkpoint.ENVIRONMENT_PARTS
     tracked_parts = checkpoint.TRACKED_PARTS
+    tracked_by_all = checkpoint.TRACKED_BY_ALL
+    companion_parts = checkpoint.COMPANION_PARTS
     memory_cures = {**Algorithm.memory_cures, "buffer": forecast.BUFFER_CURE}  # noqa: RUF012
 
     def __init__(
@@ -78,6 +80,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         memory_limit_gib: float = 4.0,
         track_statistics: bool = False,
         batch_sizes: Collection[int] = (),
+        track_losses: bool = False,
     ) -> None:
         """Binds DQN to an environment; nothing is compiled or allocated yet.
 
@@ -98,8 +101,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             track_statistics: Tell ``on_progress`` mean and deviation of what updates gave.
             batch_sizes: Further values of ``buffer_batch_size`` to compile for, so that a
                 change to one of them compiles nothing; not with ``track_metrics``, whose
-                records have the shape of one. A traced ``buffer_batch_size`` must be among
-                them.
+                records have the shape of one. A traced batch size must be among them.
+            track_losses: Return every update's loss, and none of the other metrics.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -113,6 +116,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             track_trajectories=track_trajectories,
             track_metrics=track_metrics,
             track_statistics=track_statistics,
+            track_losses=track_losses,
         )
         for each in (self.env, self.eval_env):
             require_learnable(each)
