@@ -99,8 +99,6 @@ CASES = {
 # Files that the cases of ``arlbench sweep`` name.
 FILES = {
     "unknown.csv": "gamma,learning_rte\n0.9,1e-3\n",
-    "twice.yaml": "- {gamma: 0.9}\n- {gamma: 0.8}\n- {gamma: 0.9}\n",
-    "inactive.csv": "use_target_network,tau\nFalse,0.5\nFalse,0.9\n",
     "impossible.json": '[{"gamma": 1.5}]',
     "broken.json": '[{"gamma": 0.9}',
     "empty.csv": "gamma\n",
@@ -152,15 +150,14 @@ SWEEP_CASES = {
     "unknown column": (
         ["--file", "unknown.csv"], ["unknown.csv", "'learning_rte'", "mean 'learning_rate'"]
     ),
-    "duplicates": (["--file", "twice.yaml"], ["number 0 and number 2", "remove one"]),
-    "duplicates but for the inactive": (["--file", "inactive.csv"], ["number 0 and number 1"]),
     "impossible value in a file": (
         ["--file", "impossible.json"], ["configuration 0", "between 0 and 1"]
     ),
     "broken file": (["--file", "broken.json"], ["broken.json is not JSON", "fix it"]),
     "empty file": (["--file", "empty.csv"], ["no configurations", "at least one"]),
     "more than the file has": (
-        ["--file", "good.csv", "--n-configs", "2"], ["holds 1 configurations", "lower n_configs"]
+        ["--file", "good.csv", "--n-configs", "2"],
+        ["holds 1 different configurations", "lower n_configs"],
     ),
     "file and word": (["--file", "good.csv", "gamma=0.8"], ["given twice", "keep one"]),
     "file and range": (["--file", "good.csv", "tau=0.1..0.5"], ["several values", "tau=VALUE"]),

@@ -18,8 +18,8 @@ _DIRECTIONS = ("upper", "lower")
 # What old configurations say otherwise.
 _RENAMED = {
     "grad_obs": "Gradients are told by state_features: give state_features=['grad_info'].",
-    "hp_config": "Hyperparameters are what step() takes, as in env.step({'gamma': 0.98}).",
-    "hpo_config": "Hyperparameters are what step() takes, as in env.step({'gamma': 0.98}).",
+    "hp_config": "Hyperparameters are what step() takes; run_arlbench takes both.",
+    "hpo_config": "Hyperparameters are what step() takes; run_arlbench takes both.",
 }
 
 # Returns a value as the setting of this name holds it, or raises a ConfigurationError.
