@@ -55,7 +55,9 @@ def require_close(left: Any, right: Any) -> None:
             np.testing.assert_array_equal(one, other)
 
 
-def test_members_on_two_cores_are_the_single_runs_bit_for_bit(two_processes: None) -> None:
+@pytest.mark.parametrize("where", ["two_processes", "only_in_the_worker"])
+def test_members_on_two_cores_are_the_single_runs_bit_for_bit(where: str, request: Any) -> None:
+    request.getfixturevalue(where)
     configs = [*CONFIGS, {"on_policy": True}]
     result = train(configs)
     assert (result.n_processes, result.n_groups, result.init_options) == (2, 2, {})

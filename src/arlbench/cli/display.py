@@ -173,7 +173,7 @@ def closing_table(result: RunResult, start_up: float, folder: Path) -> None:
         ("compilation", f"{compiling:.1f} s"),
         ("training", f"{training:.1f} s ({per_second:,.0f} steps/s with evaluations)"),
     ]
-    if result.wall_seconds < _TOGETHER * sum(result.seconds):
+    if result.wall_seconds < _TOGETHER * sum(result.seconds_now):
         clock = f"{result.wall_seconds:.1f} s by the clock, both being added up over seeds"
         rows.append(("together", clock))
     rows.append(("saved in", str(folder)))

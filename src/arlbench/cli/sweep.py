@@ -37,6 +37,14 @@ DEFAULT_ENV = "CartPole-v1"
 
 _DEFAULT_N_CONFIGS = 64
 
+_ONLY_NAMED = typer.Option(
+    False, "--only-named", help="Leave what is not named at tuned values, or defaults."
+)
+
+_DEFAULTS = typer.Option(
+    False, "--defaults", help="With --only-named: at the space's defaults, not tuned values."
+)
+
 
 class _Chosen(NamedTuple):
     """How the configurations are to be found."""
@@ -85,12 +93,8 @@ def sweep(
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
-    only_named: bool = typer.Option(
-        False, "--only-named", help="Leave what is not named at tuned values, or defaults."
-    ),
-    defaults: bool = typer.Option(
-        False, "--defaults", help="With --only-named: at the space's defaults, not tuned values."
-    ),
+    only_named: bool = _ONLY_NAMED,
+    defaults: bool = _DEFAULTS,
     out: Path = typer.Option(
         None, help="The sweep's folder; a sweep in it is continued. By default a new one."
     ),

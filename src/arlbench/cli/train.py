@@ -115,10 +115,11 @@ def train(
 
 def _start_workers(timesteps: float, n_seeds: int) -> None:
     """Lets other processes import what they need, while this one does."""
-    from arlbench.population.workers import available_cores, use_cores
+    from arlbench.population import workers
 
     if timesteps >= _WORTH_PROCESSES and n_seeds > 1:
-        use_cores(min(available_cores(), n_seeds))
+        n_useful = min(workers.available_cores(), n_seeds)
+        workers.start_workers(max(n_useful - 1, workers.n_started()))
 
 
 def _checked_saving(every_seconds: float, keep: int) -> Saving:
