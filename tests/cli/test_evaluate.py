@@ -170,7 +170,7 @@ def test_what_is_left_out_is_said(run: Path, tmp_path: Path, capfd) -> None:
 def test_episodes_that_would_not_end_are_said_to_be_cut_off(monkeypatch) -> None:
     monkeypatch.setattr(evaluation, "EPISODE_STEP_CAP", 7)
     outcomes = EpisodeOutcomes(np.zeros(3), np.array([7, 6, 7]))
-    row = evaluate.Row("seed 0", "", (0.0, 0.0, 0.0), "episodes", outcomes)
+    row = evaluate.Row("seed 0", "", (0.0, 0.0, 0.0), "episodes", 3, outcomes)
     assert evaluate._cap_note([row]) == "2 episodes were cut off after 7 steps."
 
 

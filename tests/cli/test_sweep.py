@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import json
@@ -237,11 +238,15 @@ def proposed(words: list[str], monkeypatch, capfd, tmp_path: Path) -> tuple[Any,
 
     found = []
 
-    def open_nothing(experiment: Any, *_: Any) -> None:
+    def open_nothing(experiment: Any, *_: Any) -> Any:
         found.append(experiment)
+        return contextlib.nullcontext()
+
+    def run_nothing(_: Any) -> None:
         raise StorageError("That is enough.")
 
     monkeypatch.setattr(command, "_open", open_nothing)
+    monkeypatch.setattr(command, "_run", run_nothing)
     assert sweep([*SHORT, *words], monkeypatch) == 2
     return found[0], capfd.readouterr().err.splitlines()
 
@@ -253,10 +258,10 @@ def test_what_was_not_named_is_searched_too_and_the_first_line_says_so(
     experiment, lines = proposed(words, monkeypatch, capfd, tmp_path)
     assert len({config["train_freq"] for config in experiment.configs}) > 1
     assert lines[0] == (
-        "searching learning_rate and 16 others, not named (--only-named leaves those alone)"
+        "searching learning_rate and 16 others not named; --only-named leaves those alone"
     )
     _, lines = proposed(["--n-configs", "2"], monkeypatch, capfd, tmp_path)
-    assert lines[0].startswith("searching all 18 hyperparameters (--only-named")
+    assert lines[0].startswith("searching all 18 hyperparameters; --only-named")
 
 
 @pytest.mark.parametrize(("option", "train_freq"), [([], 32), (["--defaults"], 4)])

@@ -121,9 +121,9 @@ def sweep(
     }
     _start_workers()
     experiment, tuner = _experiment(chosen, ranges, env, (seed, seeds), settings)
-    if not quiet:
-        _announce(tuner, chosen, as_json)
     with _open(experiment, out, memory_limit) as storage:
+        if not quiet:
+            _announce(tuner, chosen, as_json)
         _run(_Job(storage, memory_limit, quiet, as_json))
 
 

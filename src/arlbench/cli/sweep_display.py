@@ -30,10 +30,10 @@ def search(searched: Sequence[str], words: Mapping[str, str], only_named: bool) 
     if only_named:
         text = f"{listing(named)}; all else stays at tuned values or defaults"
     elif not named:
-        text = f"all {n_others} hyperparameters (--only-named searches only what is named)"
+        text = f"all {n_others} hyperparameters; --only-named searches only what is named"
     elif n_others:
         others = [*named, count(n_others, "other")]
-        text = f"{listing(others)}, not named (--only-named leaves those alone)"
+        text = f"{listing(others)} not named; --only-named leaves those alone"
     else:
         text = listing(named)
     _console.print(f"searching {text}", markup=False)
