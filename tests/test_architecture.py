@@ -68,8 +68,9 @@ MAY_IMPORT_IN_ENVIRONMENTS: dict[str, set[str]] = {
     "catalogue": {"listing"},
     "environment": {"actions", "spec"},
     "vectorised": {"environment"},
+    "faults": set(),
     "wrappers": {"environment", "spec"},
-    "adapters": {"actions", "environment", "listing", "spec", "vectorised"},
+    "adapters": {"actions", "environment", "faults", "listing", "spec", "vectorised"},
     "registry": {"adapters", "catalogue", "environment", "listing", "spec", "wrappers"},
     ".": {"environment", "listing", "registry", "spec", "vectorised"},
 }
