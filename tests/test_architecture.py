@@ -75,9 +75,25 @@ MAY_IMPORT_IN_ENVIRONMENTS: dict[str, set[str]] = {
     ".": {"environment", "listing", "registry", "spec", "vectorised"},
 }
 
+# The same within the algorithms: what is the same for all of them knows none of them.
+MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
+    ".": set(),
+    "declarations": set(),
+    "layers": set(),
+    "harness": set(),
+    "algorithm": {"declarations", "harness"},
+    "descriptions": {"algorithm", "declarations"},
+    "checkpointing": {"algorithm", "descriptions", "harness"},
+    "measured": {"algorithm", "harness"},
+    "dqn": {"algorithm", "declarations", "harness", "layers"},
+    # Which imports an algorithm when it is used.
+    "registry": {"algorithm", "dqn"},
+}
+
 PLANS = {
     "arlbench": MAY_IMPORT,
     "arlbench.core": MAY_IMPORT_IN_CORE,
+    "arlbench.core.algorithms": MAY_IMPORT_IN_ALGORITHMS,
     "arlbench.core.environments": MAY_IMPORT_IN_ENVIRONMENTS,
 }
 

@@ -174,7 +174,7 @@ def closing_table(result: RunResult, start_up: float, folder: Path) -> None:
     table.add_row("compilation", f"{compiling:.1f} s")
     per_second = result.timesteps / max(training, 1e-9)
     table.add_row("training", f"{training:.1f} s ({per_second:,.0f} steps/s with evaluations)")
-    if result.wall_seconds < _TOGETHER * sum(result.seconds):
+    if result.wall_seconds < _TOGETHER * sum(result.seconds_now):
         table.add_row(
             "together", f"{result.wall_seconds:.1f} s by the clock, both being added up over seeds"
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import typer
 
 from arlbench.cli.arguments import (
+    ALGORITHM,
     FRAMEWORK,
     WRAP,
     network_option,
@@ -77,6 +78,7 @@ def sweep(
     n_envs: int = typer.Option(8, help="Environments that step together."),
     evaluations: int = typer.Option(10, help="Evaluations of each training."),
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
+    algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
     wrap: list[str] = WRAP,
@@ -94,6 +96,7 @@ def sweep(
         "n_total_timesteps": timesteps,
         "n_eval_steps": evaluations,
         "n_eval_episodes": eval_episodes,
+        **({"algorithm": algorithm} if algorithm else {}),
     }
     env_name, ranges = split_words(words or [], DEFAULT_ENV, parse=str)
     env = {

@@ -45,6 +45,11 @@ class RunnerState(Protocol):
 State = tuple[Any, Any]
 
 
+def replaced(runner_state: Any, **fields: Any) -> Any:
+    """The runner state, a named tuple, with other fields."""
+    return runner_state._replace(**fields)
+
+
 class Inputs(NamedTuple):
     """What stays the same throughout a segment.
 
@@ -124,7 +129,7 @@ class Acting(abc.ABC):
         """The runner state with new episodes in its environments, and all else as it was."""
         key = stream_key(runner_state.rng, Stream.ENV_RESET, runner_state.global_step)
         env_state, obs = self.env.reset(key)
-        return runner_state._replace(env_state=env_state, obs=obs)
+        return replaced(runner_state, env_state=env_state, obs=obs)
 
 
 class Learning(abc.ABC):

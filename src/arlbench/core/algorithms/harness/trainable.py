@@ -17,7 +17,7 @@ from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.core.algorithms.harness.plan import Lengths, Plan, make_plan
 from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgress
 from arlbench.core.algorithms.harness.recording import Recorder, Tracking
-from arlbench.core.algorithms.harness.structure import Learning, RunnerState, State
+from arlbench.core.algorithms.harness.structure import Learning, RunnerState, State, replaced
 from arlbench.core.checks import positive_whole
 from arlbench.core.environments import Environment
 from arlbench.core.environments.faults import answered
@@ -240,11 +240,8 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         lengths = Lengths.checked(
             n_total_timesteps, n_eval_steps, n_eval_episodes, schedule_timesteps
         )
-        key = typed_key(runner_state.rng)
-        state = self.structure.agent.state(
-            runner_state._replace(rng=key),  # type: ignore[attr-defined]  # a named tuple
-            buffer_state,
-        )
+        runner_state = replaced(runner_state, rng=typed_key(runner_state.rng))
+        state = self.structure.agent.state(runner_state, buffer_state)
         plan = self.plan_of(state, lengths, timesteps_before, progress)
         if validation.is_traced((state, self.hp)):
             validation.no_progress_when_traced(progress)
