@@ -158,3 +158,69 @@ def test_an_error_of_a_later_copy_names_it() -> None:
         EnvironmentFaultError, match=r"raised OSError at a reset \(copy 2\): both licences are in"
     ):
         env.reset(KEY)
+
+
+PORTS = {"per_copy": {"port": [5, 6]}}
+
+
+def trained(n_envs: int, env_kwargs: Any, wrapped: bool = False, n_eval_steps: int = 2) -> Any:
+    env = make_env("gymnasium", Counting, n_envs, env_kwargs)
+    dqn = small_dqn(FrameStack(env, 2) if wrapped else env)
+    return dqn.train(*small_state(dqn), 64, n_eval_steps, 3)
+
+
+@pytest.mark.parametrize("wrapped", [False, pytest.param(True, marks=pytest.mark.thorough)])
+def test_exactly_one_instance_may_be_made(wrapped: bool) -> None:
+    """A port, a licence: evaluations play in it too."""
+    amount = 3.0 + wrapped
+    _, result = trained(1, {"evaluate_in_place": True, "amount": amount}, wrapped)
+    assert Counting.made == 1
+    np.testing.assert_array_equal(result.eval_rewards, np.full((2, 3), 4 * amount))
+
+
+def test_without_that_evaluations_have_instances_of_their_own() -> None:
+    trained(1, {"amount": 7.0})
+    assert Counting.made == 2
+
+
+def test_copies_have_settings_of_their_own() -> None:
+    state, _ = trained(2, {**PORTS, "evaluate_in_place": True})
+    assert Counting.ports == [5, 6]
+    shown = np.asarray(state.buffer_state.experience.transition.obs)[0, :64, 2]
+    np.testing.assert_allclose(shown.reshape(-1, 2), [[0.5, 0.6]] * 32, rtol=1e-6)
+
+
+def test_copies_with_settings_of_their_own_are_a_spec() -> None:
+    env = make_env("gymnasium", Counting, 2, PORTS)
+    assert env.spec is not None
+    assert EnvSpec.from_json(env.spec.to_json()) == env.spec
+    assert env != make_env("gymnasium", Counting, 2, {"per_copy": {"port": [6, 5]}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"per_copy": {"port": [5]}}, "has 1 values of 'port' for 2 copies; give one for each"),
+        ({"per_copy": {"port": 5}}, r'must map settings to lists of one value a copy, such as {"p'),
+        ({"per_copy": [5, 6]}, "must map settings to lists"),
+        ({**PORTS, "port": 4}, "'port' .* is given both for all copies and in per_copy"),
+        ({"evaluate_in_place": 1}, "evaluate_in_place of own_probes:Counting must be true or f"),
+    ],
+)
+def test_impossible_settings_of_copies_are_refused(settings: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        make_env("gymnasium", Counting, 2, settings)
+
+
+def test_a_traced_training_cannot_be_evaluated_in_place() -> None:
+    dqn = small_dqn(make_env("gymnasium", Counting, env_kwargs={"evaluate_in_place": True}))
+    state = small_state(dqn)
+    with pytest.raises(ConfigurationError, match=r"train outside of jax\.jit"):
+        jax.jit(lambda state: dqn.train(*state, 64, 2, 3))(state)
+
+
+def test_an_instance_that_is_taken_away_is_told() -> None:
+    env = make_env("gymnasium", Counting, env_kwargs={"evaluate_in_place": True})
+    first, _ = env.reset(KEY)
+    second, _ = env.reset(KEY)
+    assert (env.is_present(first), env.is_present(second)) == (False, True)

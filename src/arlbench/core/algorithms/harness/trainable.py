@@ -245,6 +245,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         plan = self.plan_of(state, lengths, timesteps_before, progress)
         if validation.is_traced((state, self.hp)):
             validation.no_progress_when_traced(progress)
+            validation.not_in_place_when_traced(self.env)
             self.require_room(state, None if plan.is_traced else plan.total_timesteps)
             shapes = self._record_shapes(state, plan)
             return training.train_traced(self.structure, self.hp, plan, state, shapes)

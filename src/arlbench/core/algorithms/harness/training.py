@@ -150,6 +150,8 @@ class HostTraining:
             if stop:
                 break
             self._evaluate(state, recorder)
+            # An evaluation in the training's own environment has ended its episodes.
+            state = _with_present_episodes(self._structure.agent, state)
             if self._wants_to_stop(state, recorder):
                 break
         return state, self._result(recorder)
