@@ -72,8 +72,17 @@ MAY_IMPORT_IN_ENVIRONMENTS: dict[str, set[str]] = {
     "published": {"actions"},
     "environment": {"actions", "spec"},
     "vectorised": {"environment"},
+    "faults": set(),
     "wrappers": {"environment", "spec"},
-    "adapters": {"actions", "environment", "listing", "published", "spec", "vectorised"},
+    "adapters": {
+        "actions",
+        "environment",
+        "faults",
+        "listing",
+        "published",
+        "spec",
+        "vectorised",
+    },
     "registry": {
         "adapters",
         "catalogue",

@@ -37,6 +37,7 @@ from arlbench.core.algorithms.harness.structure import State, as_static
 from arlbench.core.buffers import packing, replay
 from arlbench.core.checks import known_names
 from arlbench.core.environments import Environment
+from arlbench.core.environments.faults import answered
 from arlbench.core.randomness import typed_key
 from arlbench.errors import ConfigurationError
 
@@ -209,7 +210,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         if validation.is_traced((rng, self.hp)):
             runner_state = self._agent.init_runner(self.hp, rng, parts)
         else:
-            runner_state = programs.init_runner(self._agent, rng, parts, self.hp)
+            runner_state = answered(lambda: programs.init_runner(self._agent, rng, parts, self.hp))
         return DQNState(runner_state, self._buffer(buffer_state, capacity))
 
     def _buffer(
