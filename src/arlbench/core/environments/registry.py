@@ -171,9 +171,8 @@ def evaluation_spec(spec: EnvSpec) -> EnvSpec:
 
 def list_environments() -> list[EnvListing]:
     """Every environment of every framework, also of those that are not installed."""
-    listings = list(catalogue.read())
-    listed = {listing.framework for listing in listings}
-    return listings + live_listings([name for name in _frameworks if name not in listed])
+    listed = ([*catalogue.read(name)] or live_listings([name]) for name in _frameworks)
+    return [listing for listings in listed for listing in listings]
 
 
 def live_listings(frameworks: Iterable[str] | None = None) -> list[EnvListing]:
