@@ -100,9 +100,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             track_metrics: Return every update's loss, gradients and TD errors.
             memory_limit_gib: Refuse runs whose buffer and records would take more.
             track_statistics: Tell ``on_progress`` mean and deviation of what updates gave.
-            batch_sizes: Further values of ``buffer_batch_size`` to compile for, so that a
-                change to one of them compiles nothing; not with ``track_metrics``, whose
-                records have the shape of one. A traced batch size must be among them.
+            batch_sizes: Further values of ``buffer_batch_size`` to compile for, a traced one
+                among them; not with ``track_metrics``, whose records have the shape of one.
             track_losses: Return every update's loss, and none of the other metrics.
 
         Raises:
