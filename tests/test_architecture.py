@@ -49,6 +49,7 @@ CORE_TOOLS = {
     "observations",
     "randomness",
     "running_statistics",
+    "shapes",
     "stopwatch",
     "text_values",
 }
@@ -56,9 +57,9 @@ MAY_IMPORT_IN_CORE: dict[str, set[str]] = {
     **{tool: set() for tool in CORE_TOOLS},
     "randomness": {"lockstep"},
     ".": set(),
-    "buffers": {"lockstep"},
+    "buffers": {"lockstep", "shapes"},
     "environments": {"checks", "lazy_imports", "observations"},
-    "checkpoints": {"files"},
+    "checkpoints": {"files", "shapes"},
     "algorithms": {"buffers", "checkpoints", "environments", *CORE_TOOLS},
     "problem": {"algorithms", "checks", "environments"},
 }
@@ -72,8 +73,17 @@ MAY_IMPORT_IN_ENVIRONMENTS: dict[str, set[str]] = {
     "published": {"actions"},
     "environment": {"actions", "spec"},
     "vectorised": {"environment"},
+    "faults": set(),
     "wrappers": {"environment", "spec"},
-    "adapters": {"actions", "environment", "listing", "published", "spec", "vectorised"},
+    "adapters": {
+        "actions",
+        "environment",
+        "faults",
+        "listing",
+        "published",
+        "spec",
+        "vectorised",
+    },
     "registry": {
         "adapters",
         "catalogue",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 runtime.configure()
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 
 __all__ = [
     "DQN",

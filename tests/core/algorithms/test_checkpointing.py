@@ -18,6 +18,7 @@ from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.declarations import PROBABILITY, Declarations, real, whole
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.checkpoints import folder as checkpoint_folder
+from arlbench.core.shapes import ArrayTemplate
 from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateError
 from probes import TwoSteps, Walk, same_bits, small_dqn, small_state
 
@@ -50,7 +51,7 @@ class Counter(Algorithm):
         }
 
     def checkpoint_template(self) -> Any:
-        any_length = jax.ShapeDtypeStruct((None,), np.float32)
+        any_length = ArrayTemplate((None,), np.float32)
         return {"count": np.zeros((), np.int32), "where": any_length, "log": any_length}
 
     def restore(self, parts: Any, state: Any = None) -> Any:

@@ -225,8 +225,8 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         """Shapes of everything that ``get_checkpoint_factory`` offers, and of ``buffer``.
 
         Returns:
-            Trees of ``jax.ShapeDtypeStruct`` by name, in which a length of None stands
-            for any length. ``buffer`` is the packed form of the buffer state; there is
+            Trees of ``jax.ShapeDtypeStruct`` by name, or of ``ArrayTemplate`` where lengths
+            may be anything. ``buffer`` is the packed form of the buffer state; there is
             none if the algorithm has no buffer.
         """
 

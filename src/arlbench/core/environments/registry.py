@@ -108,7 +108,7 @@ def adopt_frameworks(frameworks: Mapping[str, Framework]) -> None:
 @published_calls
 def make_env(
     framework: str,
-    name: str,
+    name: Any,
     n_envs: int = 1,
     env_kwargs: Mapping[str, Any] | None = None,
     cnn_policy: bool = False,
@@ -122,7 +122,8 @@ def make_env(
 
     Args:
         framework: The library that provides it, such as ``"gymnax"``.
-        name: Its name there.
+        name: Its name there. With ``"gymnasium"`` also a class, a function that makes an
+            environment, or an environment that was made already.
         n_envs: How many copies step together.
         env_kwargs: Settings for the library.
         cnn_policy: Whether observations are kept as images for a convolutional network.
@@ -132,10 +133,19 @@ def make_env(
         UnknownEnvironmentError: If there is no such environment, or it cannot be used.
         ConfigurationError: If the framework or a setting is unknown or impossible.
         MissingExtraError: If the framework is not installed.
+        EnvironmentFaultError: If it steps in Python, and its first reset or step is not what
+            it should be.
     """
-    return make_env_from_spec(
-        EnvSpec(framework, name, n_envs, {} if env_kwargs is None else env_kwargs, cnn_policy, seed)
-    )
+    kwargs = {} if env_kwargs is None else env_kwargs
+    if isinstance(name, str):
+        return make_env_from_spec(EnvSpec(framework, name, n_envs, kwargs, cnn_policy, seed))
+    make_own = getattr(_adapter(framework), "make_own", None)
+    if make_own is None:
+        raise ConfigurationError(
+            f"The framework '{framework}' knows environments by their names, and "
+            f"{type(name).__name__} is not one; use 'gymnasium' for an environment of your own."
+        )
+    return make_own(name, EnvSpec(framework, "", n_envs, kwargs, cnn_policy, seed))
 
 
 def make_env_from_spec(spec: EnvSpec) -> Environment:
@@ -161,9 +171,8 @@ def evaluation_spec(spec: EnvSpec) -> EnvSpec:
 
 def list_environments() -> list[EnvListing]:
     """Every environment of every framework, also of those that are not installed."""
-    listings = list(catalogue.read())
-    listed = {listing.framework for listing in listings}
-    return listings + live_listings([name for name in _frameworks if name not in listed])
+    listed = ([*catalogue.read(name)] or live_listings([name]) for name in _frameworks)
+    return [listing for listings in listed for listing in listings]
 
 
 def live_listings(frameworks: Iterable[str] | None = None) -> list[EnvListing]:

@@ -25,6 +25,7 @@ from arlbench.core.algorithms.dqn.state import (
 )
 from arlbench.core.algorithms.harness import programs, validation
 from arlbench.core.buffers import packing, replay
+from arlbench.core.shapes import ArrayTemplate, any_number
 from arlbench.errors import ConfigurationError
 
 _TRAIN_STATE = {
@@ -98,10 +99,10 @@ def template(agent: AgentStructure) -> dict[str, Any]:
     runner, example = fresh_runner(agent), example_transition(agent)
     trajectories = transition_shape(example, agent.env.n_envs)
     metrics = metrics_shape(runner.train_state.params, 1)
-    trajectories, metrics = jax.tree.map(_any_number, (trajectories, metrics))
+    trajectories, metrics = jax.tree.map(any_number, (trajectories, metrics))
     # A batch of another size is a record of the same kind.
-    metrics = metrics._replace(td_error=_shape(metrics.td_error, None, None))
-    eval_rewards: Any = jax.ShapeDtypeStruct((None, None), np.float32)  # type: ignore[arg-type]
+    metrics = metrics._replace(td_error=ArrayTemplate((None, None), np.float32))
+    eval_rewards: Any = ArrayTemplate((None, None), np.float32)
     result = DQNTrainingResult(eval_rewards, trajectories, metrics)
     shapes = {name: part() for name, part in checkpoint_factory(runner, result).items()}
     return {**shapes, "buffer": packing.template(example)}
@@ -217,11 +218,3 @@ def _comparable(runner: DQNRunnerState) -> Any:
         "env_state": runner.env_state,
         "obs": runner.obs,
     }
-
-
-def _any_number(leaf: Any) -> Any:
-    return _shape(leaf, None, *leaf.shape)
-
-
-def _shape(leaf: Any, *lengths: int | None) -> Any:
-    return jax.ShapeDtypeStruct(lengths, leaf.dtype)  # type: ignore[arg-type]

@@ -37,6 +37,7 @@ from arlbench.core.algorithms.harness.structure import State, as_static
 from arlbench.core.buffers import packing, replay
 from arlbench.core.checks import known_names
 from arlbench.core.environments import Environment
+from arlbench.core.environments.faults import answered
 from arlbench.core.randomness import typed_key
 from arlbench.errors import ConfigurationError
 
@@ -99,9 +100,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             track_metrics: Return every update's loss, gradients and TD errors.
             memory_limit_gib: Refuse runs whose buffer and records would take more.
             track_statistics: Tell ``on_progress`` mean and deviation of what updates gave.
-            batch_sizes: Further values of ``buffer_batch_size`` to compile for, so that a
-                change to one of them compiles nothing; not with ``track_metrics``, whose
-                records have the shape of one. A traced batch size must be among them.
+            batch_sizes: Further values of ``buffer_batch_size`` to compile for, a traced one
+                among them; not with ``track_metrics``, whose records have the shape of one.
             track_losses: Return every update's loss, and none of the other metrics.
 
         Raises:
@@ -209,7 +209,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         if validation.is_traced((rng, self.hp)):
             runner_state = self._agent.init_runner(self.hp, rng, parts)
         else:
-            runner_state = programs.init_runner(self._agent, rng, parts, self.hp)
+            runner_state = answered(lambda: programs.init_runner(self._agent, rng, parts, self.hp))
         return DQNState(runner_state, self._buffer(buffer_state, capacity))
 
     def _buffer(

@@ -16,6 +16,7 @@ from arlbench.core.algorithms.harness.plan import Plan
 from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgress
 from arlbench.core.algorithms.harness.recording import Recorder, Tracking
 from arlbench.core.algorithms.harness.structure import Acting, Learning, State
+from arlbench.core.environments.faults import surfacing
 from arlbench.errors import ConfigurationError, DivergenceError
 
 _log = logging.getLogger(__name__)
@@ -134,7 +135,12 @@ class HostTraining:
 
         Raises:
             DivergenceError: If what was learnt is not finite at an evaluation.
+            EnvironmentFaultError: If an environment that steps in Python fails.
         """
+        with surfacing():
+            return self._run(state, recorder_shapes)
+
+    def _run(self, state: State, recorder_shapes: Recorder) -> tuple[State, Any]:
         state = _with_present_episodes(self._structure.agent, state)
         state = programs.prepare(self._structure.preparation, self._hp, state)
         recorder = programs.room(recorder_shapes)
@@ -145,6 +151,8 @@ class HostTraining:
             if stop:
                 break
             self._evaluate(state, recorder)
+            # An evaluation in the training's own environment has ended its episodes.
+            state = _with_present_episodes(self._structure.agent, state)
             if self._wants_to_stop(state, recorder):
                 break
         return state, self._result(recorder)
