@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, cast
 from arlbench.core.environments import catalogue
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
+from arlbench.core.environments.published import published_calls
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.wrappers.registry import wrap, wrapper_class
 from arlbench.errors import (
@@ -104,6 +105,7 @@ def adopt_frameworks(frameworks: Mapping[str, Framework]) -> None:
         _frameworks.setdefault(name, framework)
 
 
+@published_calls
 def make_env(
     framework: str,
     name: Any,
@@ -113,6 +115,10 @@ def make_env(
     seed: int | None = None,
 ) -> Environment:
     """Makes an environment.
+
+    Calls as in arlbench 0.1.3 work too: ``env_framework`` and ``env_name`` by keyword, and the
+    order ``(env_framework, env_name, cnn_policy, n_envs, seed, env_kwargs)``, which a bool in
+    the third place tells apart.
 
     Args:
         framework: The library that provides it, such as ``"gymnax"``.
@@ -186,9 +192,8 @@ def meaning_of(spec: EnvSpec) -> Hashable:
 
 def list_environments() -> list[EnvListing]:
     """Every environment of every framework, also of those that are not installed."""
-    listings = list(catalogue.read())
-    listed = {listing.framework for listing in listings}
-    return listings + live_listings([name for name in _frameworks if name not in listed])
+    listed = ([*catalogue.read(name)] or live_listings([name]) for name in _frameworks)
+    return [listing for listings in listed for listing in listings]
 
 
 def live_listings(frameworks: Iterable[str] | None = None) -> list[EnvListing]:

@@ -30,7 +30,7 @@ from arlbench.errors import (
 
 N_STEPS = 12
 
-LISTED = {entry.name: entry for entry in catalogue.read() if entry.framework == "gymnasium"}
+LISTED = {entry.name: entry for entry in catalogue.read("gymnasium")}
 MADE = [name for name, entry in LISTED.items() if not entry.unusable and entry.observation != "?"]
 
 

@@ -172,6 +172,10 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         play: Any = segments.evaluate if is_traced else programs.evaluate
         return answered(lambda: play(self.structure.agent, n, runner_state, self.hp))[0]
 
+    def eval(self, runner_state: RunnerT, num_eval_episodes: int = 10) -> jax.Array:
+        """The same as :meth:`evaluate`, by its published name."""
+        return self.evaluate(runner_state, num_eval_episodes)
+
     def play(
         self, runner_state: RunnerT, rng: chex.PRNGKey, n_episodes: int, deterministic: bool = True
     ) -> EpisodeOutcomes:

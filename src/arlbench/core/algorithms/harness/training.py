@@ -34,21 +34,22 @@ def record_shapes(
         ConfigurationError: If their number is not known before the program runs.
     """
     n_statistics = len(structure.statistics) if tracking.statistics else 0
-    if not tracking.trajectories and not tracking.metrics:
+    if not tracking.trajectories and not tracking.updates:
         return recording.shapes(n_statistics=n_statistics)
     if plan.is_traced:
         raise ConfigurationError(
             "The number of iterations depends on a traced value, so there is no telling how many "
-            "steps and updates to record; set track_trajectories=False and track_metrics=False."
+            "steps and updates to record; leave the options out that track them."
         )
     n_iterations = plan.remaining_iterations
     begin = state[0].global_step
     known_begin = None if validation.is_traced(begin) else int(begin)
+    of_update = structure.update_record if tracking.metrics else structure.loss_record
     return recording.shapes(
         structure.step_record() if tracking.trajectories else None,
-        structure.update_record(hp) if tracking.metrics else None,
+        of_update(hp) if tracking.updates else None,
         plan.remaining_timesteps // structure.agent.env.n_envs if tracking.trajectories else None,
-        structure.count_updates(hp, known_begin, n_iterations) if tracking.metrics else None,
+        structure.count_updates(hp, known_begin, n_iterations) if tracking.updates else None,
         n_statistics,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import warnings
 from collections.abc import Callable
@@ -38,7 +39,6 @@ with warnings.catch_warnings():
     import navix
 from navix import observations
 from navix.entities import EntityIds
-from navix.environments import KeyCorridor
 from navix.rendering.cache import RenderingCache
 from navix.rendering.registry import PALETTE
 
@@ -103,13 +103,21 @@ _VIEWS = {
     "rgb_first_person": _View(observations.rgb_first_person, _picture),
 }
 
-_DEFAULTS = {"max_steps": 100, "observation_fn": "symbolic", "penality_coeff": 0.0}
+# Settings by name, each with a value of its kind. Time limits are the library's, if none is given.
+_SETTINGS = {"max_steps": 100, "observation_fn": "symbolic", "penalty_coeff": 0.0}
 
-# Kinds of environment that cannot be used.
-_UNUSABLE = {
-    KeyCorridor: "its goal is a ball, which in this version of navix can be neither reached nor "
-    "picked up, so there is never a reward",
-}
+# How navix spelled it before version 4, and what it is called in the version that is installed.
+_MISSPELLED = "penality_coeff"
+_HAS_BOTH_SPELLINGS = "penalty_coeff" in getattr(navix.Environment, "__dataclass_fields__", {})
+_PENALTY = "penalty_coeff" if _HAS_BOTH_SPELLINGS else _MISSPELLED
+
+# Classes of environments that cannot be used, by name.
+_UNUSABLE = {"Playground": "nothing that happens in it is ever rewarded"}
+if not _HAS_BOTH_SPELLINGS:
+    _UNUSABLE["KeyCorridor"] = (
+        "its goal is a ball, which in this version of navix can be neither reached nor picked up, "
+        "so there is never a reward"
+    )
 
 
 class _Task(NamedTuple):
@@ -170,8 +178,8 @@ def make(spec: EnvSpec) -> Environment:
     """
     check_name(spec, navix.registry())
     task = _task(without_copies(spec))
-    if type(task.env) in _UNUSABLE:
-        raise unusable(spec.name, _UNUSABLE[type(task.env)])
+    if (reason := _why_unusable(task)) is not None:
+        raise unusable(spec.name, reason)
     return NavixEnvironment(spec, task)
 
 
@@ -182,10 +190,13 @@ def list_environments() -> list[EnvListing]:
 
 @functools.lru_cache(maxsize=256)
 def _task(spec: EnvSpec) -> _Task:
-    check_settings(spec, _DEFAULTS)
+    spec = _spelled(spec)
+    check_settings(spec, _SETTINGS)
     check_at_least_one(spec, "max_steps")
-    settings = {**_DEFAULTS, **spec.env_kwargs}
-    view = _view(spec, settings.pop("observation_fn"))
+    settings = dict(spec.env_kwargs)
+    view = _view(spec, settings.pop("observation_fn", _SETTINGS["observation_fn"]))
+    if "penalty_coeff" in settings:
+        settings[_PENALTY] = settings.pop("penalty_coeff")
     with refusals(spec):
         env = navix.make(spec.name, observation_fn=view.function, **settings)
         actions: spaces.Space = spaces.Discrete(len(env.action_set))
@@ -194,6 +205,19 @@ def _task(spec: EnvSpec) -> _Task:
         if spec.env_kwargs:
             try_out(NavixEnvironment(spec, task))
     return task
+
+
+def _spelled(spec: EnvSpec) -> EnvSpec:
+    """The spec with the name of every setting as navix has spelled it since version 4."""
+    settings = dict(spec.env_kwargs)
+    if _MISSPELLED not in settings:
+        return spec
+    penalty = settings.pop(_MISSPELLED)
+    if "penalty_coeff" in settings:
+        raise ConfigurationError(
+            f"{spec.name} has one setting for penalty_coeff and {_MISSPELLED}; give the first."
+        )
+    return dataclasses.replace(spec, env_kwargs={**settings, "penalty_coeff": penalty})
 
 
 def _view(spec: EnvSpec, name: Any) -> _View:
@@ -205,9 +229,13 @@ def _view(spec: EnvSpec, name: Any) -> _View:
     return _VIEWS[name]
 
 
+def _why_unusable(task: _Task) -> str | None:
+    return _UNUSABLE.get(type(task.env).__name__)
+
+
 def _describe(name: str) -> EnvListing:
     spec = EnvSpec("navix", name)
     task = _task(spec)
-    if type(task.env) in _UNUSABLE:
-        return EnvListing("navix", name, unusable=_UNUSABLE[type(task.env)])
+    if (reason := _why_unusable(task)) is not None:
+        return EnvListing("navix", name, unusable=reason)
     return listing(spec, task.interface)
