@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import importlib
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from importlib import metadata
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -167,6 +167,27 @@ def evaluation_spec(spec: EnvSpec) -> EnvSpec:
     """
     kept = [entry for entry in spec.wrappers if not wrapper_class(entry[0]).training_only]
     return dataclasses.replace(spec, wrappers=kept)
+
+
+def packed_environment(spec: EnvSpec) -> bytes | None:
+    """What another process needs to make an environment besides its spec; None if nothing.
+
+    Raises:
+        UnknownEnvironmentError: If it cannot be sent; the message names the cure.
+    """
+    pack = getattr(_adapter(spec.framework), "pack", None)
+    return None if pack is None else pack(spec)
+
+
+def adopt_environment(framework: str, name: str, content: bytes) -> None:
+    """Makes an environment known that another process has packed."""
+    cast(Any, _adapter(framework)).adopt(name, content)
+
+
+def meaning_of(spec: EnvSpec) -> Hashable:
+    """What the name of an environment stands for at present, as a value to compare."""
+    meaning = getattr(_adapter(spec.framework), "meaning", None)
+    return None if meaning is None else meaning(spec)
 
 
 def list_environments() -> list[EnvListing]:

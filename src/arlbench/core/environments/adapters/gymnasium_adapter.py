@@ -14,7 +14,7 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec as RegisteredEnv
 from gymnasium.error import DependencyNotInstalled
 
-from arlbench.core.environments.adapters import host_spaces, recipes
+from arlbench.core.environments.adapters import host_spaces, recipes, sending
 from arlbench.core.environments.adapters.adapting import (
     Interface,
     check_at_least_one,
@@ -195,6 +195,21 @@ def _of_recipe(spec: EnvSpec, recipe: Recipe) -> GymnasiumEnvironment:
 def _settings(recipe: Recipe, copies: Copies, copy: int) -> EnvSpec:
     """The spec of one copy alone, with settings for the library only."""
     return EnvSpec("gymnasium", recipe.name, env_kwargs=copies.settings_of(copy))
+
+
+def pack(spec: EnvSpec) -> bytes | None:
+    """See :func:`sending.pack`."""
+    return sending.pack(_recipe(spec))
+
+
+def adopt(name: str, content: bytes) -> None:
+    """See :func:`sending.adopt`."""
+    sending.adopt(name, content)
+
+
+def meaning(spec: EnvSpec) -> Hashable:
+    """What a name stands for at present."""
+    return _recipe(spec)
 
 
 def list_environments() -> list[EnvListing]:
