@@ -54,7 +54,7 @@ def _read(descriptor: int) -> bytes:
 def test_the_package_runs_as_a_module() -> None:
     done = run("--version")
     assert done.returncode == 0
-    assert re.fullmatch(rb"\d+\.\d+\.\d+\s*", done.stdout)
+    assert re.fullmatch(rb"\d+\.\d+\.\d+\S*\s*", done.stdout)
     mistaken = run("envs", "zzz")
     assert mistaken.returncode == 2
     assert mistaken.stderr.startswith(b"error: No environment has 'zzz'")

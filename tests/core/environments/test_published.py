@@ -12,7 +12,7 @@ import pytest
 from gymnasium import spaces
 
 from arlbench.core.environments import EnvSpec, make_env
-from arlbench.core.environments.published import KeyedDiscrete, published_calls
+from arlbench.core.environments.published import Discrete, published_calls
 from arlbench.errors import ConfigurationError
 
 SETTINGS = {"max_steps_in_episode": 9}
@@ -91,8 +91,8 @@ def test_a_key_samples_an_action_of_a_library_s_environment() -> None:
 
 
 def test_a_space_sampled_by_keys_can_be_sent_and_compared() -> None:
-    space = KeyedDiscrete.of(spaces.Discrete(4, start=2))
+    space = Discrete.of(spaces.Discrete(4, start=2))
     assert pickle.loads(pickle.dumps(space)) == space == spaces.Discrete(4, start=2)
     assert int(space.sample(jax.random.key(1))) in range(2, 6)
     box = spaces.Box(0.0, 1.0, (2,))
-    assert KeyedDiscrete.of(box) is box
+    assert Discrete.of(box) is box

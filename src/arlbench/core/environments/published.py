@@ -49,8 +49,8 @@ def published_calls(make: Callable[P, R]) -> Callable[P, R]:
     return called
 
 
-class KeyedDiscrete(spaces.Discrete):
-    """Discrete, from which a random key of JAX samples too.
+class Discrete(spaces.Discrete):
+    """A finite set of actions, from which a random key of JAX samples too.
 
     So ``sample(key)`` is traceable; without a key it is gymnasium's.
     """

@@ -39,7 +39,8 @@ def record_shapes(
     if plan.is_traced:
         raise ConfigurationError(
             "The number of iterations depends on a traced value, so there is no telling how many "
-            "steps and updates to record; leave the options out that track them."
+            "steps and updates to record; set track_trajectories=False, track_metrics=False and "
+            "track_losses=False."
         )
     n_iterations = plan.remaining_iterations
     begin = state[0].global_step
