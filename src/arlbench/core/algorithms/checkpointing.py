@@ -77,6 +77,18 @@ class LoadedCheckpoint(NamedTuple):
     notes: tuple[str, ...]
 
 
+class Snapshot(NamedTuple):
+    """A checkpoint before it is written.
+
+    Attributes:
+        parts: Every tree, by name, in ordinary memory.
+        info: What else is to be saved with it.
+    """
+
+    parts: Mapping[str, Any]
+    info: Mapping[str, Any]
+
+
 class Checkpointer:
     """Writes numbered checkpoints into a folder.
 
@@ -137,10 +149,25 @@ class Checkpointer:
             CheckpointError: If it could not be written; with ``background`` it may be
                 the checkpoint before that could not. This one is not written then.
         """
+        return self.write(algorithm, self.take(algorithm, state, train_result, extra, info))
+
+    def take(
+        self,
+        algorithm: Algorithm,
+        state: State,
+        train_result: Any = None,
+        extra: Mapping[str, Any] | None = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> Snapshot:
+        """What :meth:`save` would write, as copies in ordinary memory, for :meth:`write`."""
         parts = self._collect(algorithm, state, train_result)
         if extra:
             parts[_EXTRA] = checkpoints.on_host(dict(extra))
-        return self._write(parts, algorithm, info or {})
+        return Snapshot(parts, info or {})
+
+    def write(self, algorithm: Algorithm, snapshot: Snapshot) -> Path:
+        """Writes what :meth:`take` has taken; returns and raises what :meth:`save` does."""
+        return self._write(snapshot.parts, algorithm, snapshot.info)
 
     def save_buffer(
         self, algorithm: Algorithm, buffer_state: Any, *, info: Mapping[str, Any] | None = None

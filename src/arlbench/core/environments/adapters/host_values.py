@@ -85,6 +85,8 @@ def flag_of(name: str, flag: Any) -> bool:
     Raises:
         MisfitError: If it is not true or false.
     """
+    if isinstance(flag, np.bool_):
+        return bool(flag)
     single = _single(flag)
     if isinstance(single, bool | np.bool_ | int | np.integer | float) and single in {0, 1}:
         return bool(single)

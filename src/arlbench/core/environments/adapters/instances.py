@@ -86,7 +86,7 @@ class Instance:
             obs, reward, terminated, truncated, _ = returned
         except (TypeError, ValueError):
             obs, reward, terminated, truncated = parts_of_step(returned)
-        if type(reward) is not float or not -MAX_REWARD <= reward <= MAX_REWARD:
+        if not isinstance(reward, float) or not -MAX_REWARD <= reward <= MAX_REWARD:
             reward = reward_of(reward)
         if type(terminated) is not bool:
             terminated = flag_of("terminated", terminated)
