@@ -177,7 +177,9 @@ class SecondStep:
         dqn.update_hpo_config(self.second)
         results: list[Any] = []
         seconds = measuring.seconds(
-            lambda: results.extend(jax.block_until_ready(dqn.train(*state, *lengths)))
+            lambda: results.extend(
+                jax.block_until_ready(dqn.train(*state, *lengths, timesteps_before=self.timesteps))
+            )
         )
         self.returns.add(round(float(results[1].eval_rewards.mean()), 3))
         return seconds

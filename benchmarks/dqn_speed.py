@@ -16,13 +16,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from arlbench.core.algorithms.dqn.recording import Recorder
 
 import measuring
 import reporting
 from arlbench import DQN, make_env
-from arlbench.core.algorithms.dqn import programs, training, updates
+from arlbench.core.algorithms.dqn import updates
 from arlbench.core.algorithms.dqn.state import DQNState, DQNTrainState, StoredTransition
+from arlbench.core.algorithms.harness import programs, recording
 from arlbench.core.buffers import replay
 
 N_ENVS = 8
@@ -142,15 +142,15 @@ def iterations(buffer_size: int, prioritised: bool) -> Callable[[], float]:
     """Measures microseconds an iteration (8 environment steps, 1 update)."""
     dqn = make_dqn(buffer_size, prioritised)
     structure, hp = dqn.structure, dqn.hp
-    plan = training.make_plan(1_000_000, 1, 1, None, N_ENVS)
-    state = programs.prepare(structure.prioritised, hp, filled_state(dqn))
+    schedule_timesteps = np.float32(1_000_000)
+    state = programs.prepare(structure.preparation, hp, filled_state(dqn))
     assert bool(state.buffer_state.is_full)
-    recorder = programs.room(Recorder(None, None, jnp.int32(0), jnp.int32(0)))
+    recorder = programs.room(recording.shapes())
 
     def turns(n: int) -> None:
         nonlocal state, recorder
         state, recorder = programs.segment(
-            structure, hp, plan.schedule_timesteps, state, recorder, np.int32(n)
+            structure, hp, schedule_timesteps, state, recorder, np.int32(n)
         )
         jax.block_until_ready(state)
 

@@ -14,7 +14,7 @@ import numpy as np
 import measuring
 import reporting
 from arlbench import DQN
-from arlbench.core.algorithms.dqn import programs, recording
+from arlbench.core.algorithms.harness import programs, recording
 from arlbench.core.environments import Environment, make_env_from_spec
 from environment_tasks import TIMED, Task
 
@@ -94,8 +94,8 @@ def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable
     state = dqn.init(jax.random.key(0))
     # Segments, as a training consists of, without the evaluations in between.
     structure, hp = dqn.structure, dqn.hp
-    recorder = programs.room(recording.shapes_without_records(False))
-    held = [programs.prepare(structure.prioritised, hp, state), recorder]
+    recorder = programs.room(recording.shapes())
+    held = [programs.prepare(structure.preparation, hp, state), recorder]
 
     def train(n: int) -> Any:
         held[:] = programs.segment(structure, hp, SCHEDULE, *held, jnp.int32(n))

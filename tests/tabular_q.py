@@ -219,9 +219,8 @@ class TableLearning(Learning):
         return jax.lax.scan(learn_one, table, taken)
 
     def step_record(self) -> Step:
-        shape = (self.agent.env.n_envs,)
-        dtypes = Step(np.int32, np.int32, np.float32, np.int32, np.bool_)
-        return jax.tree.map(lambda dtype: jax.ShapeDtypeStruct(shape, dtype), dtypes)
+        leaf: Any = partial(jax.ShapeDtypeStruct, (self.agent.env.n_envs,))
+        return Step(*map(leaf, [np.int32, np.int32, np.float32, np.int32, np.bool_]))
 
     def update_record(self, hp: Hyperparameters) -> Any:
         return jax.ShapeDtypeStruct((self.agent.env.n_envs,), np.float32)

@@ -26,13 +26,16 @@ MAX_FUNCTION_LINES = 55
 MAY_IMPORT = {
     "errors": set(),
     "runtime": set(),
-    ".": {"runtime", "core", "autorl"},
+    ".": {"runtime", "core", "autorl", "arlbench"},
+    # One call for one training.
+    "arlbench": {"autorl", "core", "errors"},
     "core": {"errors"},
     "autorl": {"population", "core", "errors"},
     "population": {"core", "errors"},
     "experiments": {"population", "core", "errors"},
     # Reports read rows, so they can be made without anything that trains.
     "report": {"errors"},
+    "__main__": {"cli"},
     "cli": {".", "report", "experiments", "population", "core", "errors"},
 }
 
@@ -68,17 +71,53 @@ MAY_IMPORT_IN_ENVIRONMENTS: dict[str, set[str]] = {
     "listing": set(),
     "actions": set(),
     "catalogue": {"listing"},
+    "published": {"actions"},
     "environment": {"actions", "spec"},
     "vectorised": {"environment"},
+    "faults": set(),
     "wrappers": {"environment", "spec"},
-    "adapters": {"actions", "environment", "listing", "spec", "vectorised"},
-    "registry": {"adapters", "catalogue", "environment", "listing", "spec", "wrappers"},
+    "adapters": {
+        "actions",
+        "environment",
+        "faults",
+        "listing",
+        "published",
+        "spec",
+        "vectorised",
+    },
+    "registry": {
+        "adapters",
+        "catalogue",
+        "environment",
+        "listing",
+        "published",
+        "spec",
+        "wrappers",
+    },
     ".": {"environment", "listing", "registry", "spec", "vectorised"},
+}
+
+# The same within the algorithms: what is the same for all of them knows none of them.
+MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
+    # Published names, imported when they are used.
+    ".": {"algorithm", "dqn"},
+    "possible": set(),
+    "declarations": {"possible"},
+    "layers": set(),
+    "harness": set(),
+    "algorithm": {"declarations", "harness"},
+    "descriptions": {"algorithm", "declarations"},
+    "checkpointing": {"algorithm", "descriptions", "harness"},
+    "measured": {"algorithm", "harness"},
+    "dqn": {"algorithm", "declarations", "harness", "layers"},
+    # Which imports an algorithm when it is used.
+    "registry": {"algorithm", "dqn"},
 }
 
 PLANS = {
     "arlbench": MAY_IMPORT,
     "arlbench.core": MAY_IMPORT_IN_CORE,
+    "arlbench.core.algorithms": MAY_IMPORT_IN_ALGORITHMS,
     "arlbench.core.environments": MAY_IMPORT_IN_ENVIRONMENTS,
 }
 

@@ -82,6 +82,7 @@ def test_a_public_name_that_does_not_exist_is_an_attribute_error():
         "DQN",
         "EnvSpec",
         "Environment",
+        "Problem",
         "make_env",
     }
     with pytest.raises(AttributeError, match="no attribute 'PPO'"):

@@ -152,6 +152,20 @@ def test_if_no_seed_has_ended_the_newest_checkpoint_is_taken(
     assert same_bits(returns_of(stored), returns_of(of_checkpoint))
 
 
+def test_the_newest_checkpoint_of_each_seed_is_taken(settings: RunSettings, tmp_path: Path) -> None:
+    run = trained(settings, tmp_path, in_the_middle_of(0))
+    folder = run / "checkpoints"
+    shutil.copytree(folder / "seed-5", folder / "seed-6")
+    origin = "checkpoint-000001, after 208 of 400 steps"
+    for path in (run, folder):
+        stored = find_agents(path)
+        assert described(stored) == [("seed 5", origin), ("seed 6", origin)]
+        assert stored.film == path / "play"
+        first, second = returns_of(stored)
+        assert same_bits(first, second)
+    assert described(find_agents(run, run_seed=6)) == [("seed 6", origin)]
+
+
 def test_a_seed_that_was_stopped_is_its_checkpoint_not_its_parameters(stopped: Path) -> None:
     assert (stopped / "params-seed-6.npz").exists()
     stored = find_agents(stopped)

@@ -168,6 +168,7 @@ def test_a_resumed_run_counts_what_was_done_before(
     assert again.status == "interrupted"
     assert again.seconds.training > stopped.seconds.training - 1e-3 > 0
     finished, _ = train(tmp_path, never)
+    assert sum(finished.seconds_now) < sum(finished.seconds)
     assert (finished.status, finished.timesteps) == ("finished", 1600)
     assert list(finished.final_returns) == [9, 10]
     assert (tmp_path / "evaluations.csv").read_bytes() == (whole / "evaluations.csv").read_bytes()

@@ -72,7 +72,7 @@ def test_a_program_that_was_killed_is_continued(
     )
     assert killed.returncode == 9
     before = [info["timesteps"] for member in MEMBERS if (info := saved(tmp_path, member))]
-    assert max(before) >= 2 * TIMESTEPS / 10
+    assert 0 < max(before) < TIMESTEPS
     assert_equal(train(tmp_path), whole)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -70,3 +71,30 @@ def _exists(process: int) -> bool:
     # One that has ended, and that no one has waited for, is there in name only.
     with open(f"/proc/{process}/stat") as file:
         return file.read().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_nobody_waits_for_a_worker_once_training_should_stop():
+    stop = threading.Event()
+    [worker] = workers.start_workers(1)
+    try:
+        assert worker.wait_until_ready(stop)
+        begin = time.monotonic()
+        threading.Timer(0.3, stop.set).start()
+        # It has nothing to say until it gets a member.
+        assert not worker.wait_for_message(stop)
+        assert 0.2 < time.monotonic() - begin < 5
+        assert worker.wait_until_ready(stop)
+    finally:
+        workers.start_workers(0)
+
+
+def test_a_worker_that_ends_is_not_waited_for():
+    [worker] = workers.start_workers(1)
+    try:
+        assert worker.wait_until_ready()
+        worker._process.kill()
+        assert worker.wait_for_message(threading.Event())
+        with pytest.raises(EOFError):
+            worker.receive()
+    finally:
+        workers.start_workers(0)

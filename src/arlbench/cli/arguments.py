@@ -59,6 +59,14 @@ def parse_env_kwargs(text: str) -> dict[str, Any]:
     return settings
 
 
+#: What learns.
+ALGORITHM = typer.Option(
+    None,
+    metavar="NAME",
+    help="What learns, if it is not the default: a name, or MODULE:CLASS for one of your own.",
+    show_default=False,
+)
+
 #: The library of an environment.
 FRAMEWORK = typer.Option(
     None,
@@ -69,7 +77,7 @@ FRAMEWORK = typer.Option(
 #: The wrappers of an environment.
 WRAP = typer.Option(
     None,
-    metavar="NAME[:KEY=VALUE,…]",
+    metavar="NAME[:KEY=VALUE,...]",
     help="A wrapper of the environment, such as frame_stack:n_frames=4; once for each, the "
     "innermost first.",
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import typer
 
 from arlbench.cli.arguments import (
+    ALGORITHM,
     FRAMEWORK,
     WRAP,
     network_option,
@@ -67,6 +68,7 @@ def train(
     n_envs: int = typer.Option(8, help="Environments that step together."),
     evaluations: int = typer.Option(20, help="Evaluations of each seed."),
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
+    algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
     wrap: list[str] = WRAP,
@@ -103,6 +105,7 @@ def train(
             "memory_limit_gib": memory_limit,
             "tuned": not defaults,
             "cnn_policy": cnn_policy,
+            **({"algorithm": algorithm} if algorithm else {}),
         }
         env = {"framework": framework, "n_envs": n_envs, "env_kwargs": env_kwargs, "wrap": wrap}
         run = _begin(words or [], env, out, asked, saving)
@@ -112,10 +115,11 @@ def train(
 
 def _start_workers(timesteps: float, n_seeds: int) -> None:
     """Lets other processes import what they need, while this one does."""
-    from arlbench.population.workers import available_cores, use_cores
+    from arlbench.population import workers
 
     if timesteps >= _WORTH_PROCESSES and n_seeds > 1:
-        use_cores(min(available_cores(), n_seeds))
+        n_useful = min(workers.available_cores(), n_seeds)
+        workers.start_workers(max(n_useful - 1, workers.n_started()))
 
 
 def _checked_saving(every_seconds: float, keep: int) -> Saving:

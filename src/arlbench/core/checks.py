@@ -52,5 +52,6 @@ def known_names(names: Iterable[str], known: Iterable[str], kind: str) -> None:
     known = list(known)
     for name in names:
         if name not in known:
-            hint = did_you_mean(name, known) or f" Known: {', '.join(known)}."
+            all_known = f"Known: {', '.join(known)}." if known else "There are none."
+            hint = did_you_mean(name, known) or f" {all_known}"
             raise ConfigurationError(f"Unknown {kind} '{name}'.{hint}")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 
 from arlbench.core import checkpoints
+from arlbench.core.algorithms import descriptions
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
@@ -178,7 +179,7 @@ def _at_checkpoints(
     found = {seed: path for seed, path in newest.items() if path is not None}
     if found:
         return [
-            _stored(path, f"seed {seed}", _description(path)["info"])
+            _stored(path, f"seed {seed}", descriptions.read(path)["info"])
             for seed, path in found.items()
         ]
     everything = wanted == settings.seeds
@@ -201,14 +202,13 @@ def _checkpoints_in(path: Path) -> dict[str, tuple[Path, str]]:
 
 
 def _of_checkpoints(path: Path, found: Mapping[str, tuple[Path, str]]) -> StoredAgents:
-    descriptions = {name: _description(checkpoint) for name, (checkpoint, _) in found.items()}
+    saved = {name: descriptions.read(checkpoint) for name, (checkpoint, _) in found.items()}
     agents = [
-        _stored(checkpoint, name, descriptions[name]["info"])
-        for name, (checkpoint, _) in found.items()
+        _stored(checkpoint, name, saved[name]["info"]) for name, (checkpoint, _) in found.items()
     ]
     first, _ = next(iter(found.values()))
     film = path / "play" if len(found) > 1 else first.parent / f"play-{first.name}"
-    problem = _problem_of(first, next(iter(descriptions.values())))
+    problem = _problem_of(first, next(iter(saved.values())))
     return StoredAgents(
         film, problem, tuple(agents), tuple(note for _, note in found.values() if note)
     )
@@ -221,11 +221,10 @@ def _problem_of(path: Path, saved: Mapping[str, Any]) -> Problem:
             f"{path} was saved in an environment made by hand ({saved['env_spec'].get('name')}), "
             "which cannot be made again from here; load it in Python with Checkpointer.load."
         )
-    return Problem(
-        EnvSpec(**saved["env_spec"]),
-        algorithm=saved["algorithm"],
-        hpo_config=saved["hpo_config"],
-        nas_config=saved["nas_config"],
+    problem = Problem(EnvSpec(**saved["env_spec"]), algorithm=saved["algorithm"])
+    config = {**saved["hpo_config"], **saved["nas_config"]}
+    return problem.replace(
+        hpo_config=descriptions.with_defaults(path, config, problem.declarations)
     )
 
 
@@ -245,11 +244,3 @@ def _stored(path: Path, name: str, info: Mapping[str, Any]) -> StoredAgent:
     if isinstance(done, int) and isinstance(total, int):
         origin += f", after {done:,} of {total:,} steps"
     return StoredAgent(name, origin, read)
-
-
-def _description(path: Path) -> Mapping[str, Any]:
-    """What the writer of a checkpoint said of it."""
-    saved = checkpoints.read_manifest(path).info
-    if not {"algorithm", "hpo_config", "nas_config", "env_spec", "info"} <= saved.keys():
-        raise CheckpointError(f"{path} is not a checkpoint of an algorithm's state.")
-    return saved

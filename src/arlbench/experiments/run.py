@@ -23,6 +23,7 @@ class RunResult(NamedTuple):
         final_returns: The mean return of each seed's last evaluation, if it had one.
         timesteps: Environment steps trained, over all seeds.
         seconds: Time that it took, added up over seeds, also before it was interrupted.
+        seconds_now: The part of it that this call took.
         wall_seconds: From the beginning of this call to its last result.
     """
 
@@ -30,6 +31,7 @@ class RunResult(NamedTuple):
     final_returns: dict[int, float]
     timesteps: int
     seconds: Seconds
+    seconds_now: Seconds
     wall_seconds: float
 
 
@@ -56,6 +58,7 @@ def train_run(
     """
     for note in run.prepare() if resumed else ():
         on_notice(note)
+    _, before = run.totals()
     outcome = train_missing(
         run,
         memory_limit_gib=run.settings.memory_limit_gib,
@@ -71,4 +74,6 @@ def train_run(
     run.write_summary(run.summarise(status))
     if diverged:
         raise DivergenceError(diverged[0], state=None, result=None, timesteps=diverged[1])
-    return RunResult(status, run.final_returns, *run.totals(), outcome.wall_seconds)
+    timesteps, seconds = run.totals()
+    now = Seconds(*(after - earlier for after, earlier in zip(seconds, before, strict=True)))
+    return RunResult(status, run.final_returns, timesteps, seconds, now, outcome.wall_seconds)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from arlbench.core import checkpoints
-from arlbench.core.algorithms.checkpointing import collect
 from arlbench.core.algorithms.measured import Seconds
 from arlbench.core.checks import positive_whole
 from arlbench.errors import ConfigurationError, RunFolderError
@@ -223,11 +222,15 @@ class RunFolder(RunWriter, Storage):
         return notes
 
     def settle(self) -> None:
-        """Keeps of seeds that were stopped what their checkpoints hold."""
+        """Keeps of seeds that were stopped what acting needs, as their checkpoints hold it."""
+        template = self.algorithm.checkpoint_template()
+        wanted = {name: template[name] for name in self.algorithm.acting_parts}
         for seed in self._unfinished():
-            state = self._read_standing(seed)
-            if state is not None:
-                parts = collect(self.algorithm, state, self.algorithm.acting_parts)
+            newest = checkpoints.newest_in(self.checkpoints_of(seed))
+            if newest is not None:
+                parts, manifest = checkpoints.read_checkpoint(newest[0], wanted)
+                seconds = Seconds(**manifest.info["info"]["seconds"])
+                self.standings[seed] = self.standings[seed]._replace(seconds=seconds)
                 self._write_parts(seed, parts)
         self._write_returns()
 
@@ -286,19 +289,14 @@ class RunFolder(RunWriter, Storage):
         self.standings[seed] = before._replace(returns=returns, timesteps=progress.timesteps)
         return grown
 
-    def _read_standing(self, seed: int) -> Any:
-        """Finds where a seed's newest checkpoint stands; its state, None if there is none."""
+    def _read_standing(self, seed: int) -> None:
+        """Finds where a seed's newest checkpoint stands, if there is one."""
         folder = self.checkpoints_of(seed)
-        if checkpoints.newest_in(folder) is None:
-            return None
-        (training, seconds), _ = read_position(folder, self.algorithm)
-        known = self.standings[seed]
-        self.standings[seed] = known._replace(
-            returns=max(known.returns, training.eval_rewards, key=len),
-            timesteps=max(known.timesteps, training.timesteps),
-            seconds=seconds,
-        )
-        return training.state
+        if checkpoints.newest_in(folder) is not None:
+            (training, seconds), _ = read_position(folder, self.algorithm)
+            self.standings[seed] = Standing(
+                "unfinished", training.eval_rewards, training.timesteps, seconds
+            )
 
     def _move_version_1(self) -> tuple[str, ...]:
         """Gives the seed in which a run of version 1 stood a checkpoint of its own."""

@@ -80,7 +80,9 @@ def _join(threads: Sequence[threading.Thread]) -> None:
 def _serve(worker: workers.Worker, queue: TaskQueue, tracker: Tracker) -> None:
     """Gives a worker one member after another, and passes on what it sends."""
     try:
-        if not worker.wait_until_ready():
+        if not worker.wait_until_ready(tracker.stopped):
+            if tracker.stopped.is_set():
+                return
             warnings.warn(
                 "A worker process could not start, so a population trains on fewer cores; it has "
                 "printed why.",
@@ -118,6 +120,10 @@ def _serve_one(
 
 def _trained_by(worker: workers.Worker, task: MemberTask, tracker: Tracker) -> Answer:
     worker.send((Setup.of_this_process(), task))
+    if not worker.wait_for_message(tracker.stopped):
+        # It still compiles, so its member has nothing to save, and nobody should wait for it.
+        worker.close()
+        return None
     asked_to_stop = False
     while isinstance(message := worker.receive(), (MemberProgress, Notice)):
         if _hear(message, task, tracker) and not asked_to_stop:

@@ -148,4 +148,5 @@ def _options_to_share(algorithms: Sequence[Algorithm], problem: Problem) -> list
 
 
 def _check_parts(keeping: Keeping, algorithm: Algorithm) -> None:
-    known_names(keeping.parts, algorithm.checkpoint_template(), "part of a checkpoint")
+    params = ["params"] if keeping.params else []
+    known_names([*params, *keeping.parts], algorithm.checkpoint_template(), "part of a checkpoint")

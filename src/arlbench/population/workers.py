@@ -26,6 +26,9 @@ CORES_VARIABLE = "ARLBENCH_CORES"
 
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
+# How long to wait for a message before looking whether anyone still waits for it.
+_LISTEN_SECONDS = 0.1
+
 
 class Worker:
     """One worker process, and the connection to it."""
@@ -50,13 +53,20 @@ class Worker:
         self._connection = Connection(ours.detach())
         self._is_ready = False
 
-    def wait_until_ready(self) -> bool:
-        """Waits until the process has started; False if it could not."""
-        if not self._is_ready:
+    def wait_until_ready(self, stop: threading.Event | None = None) -> bool:
+        """Waits until the process has started; False if it could not, or not before ``stop``."""
+        if not self._is_ready and (stop is None or self.wait_for_message(stop)):
             with contextlib.suppress(EOFError):
                 self.receive()
                 self._is_ready = True
         return self._is_ready
+
+    def wait_for_message(self, stop: threading.Event) -> bool:
+        """Waits until it has sent something, or ended; False if ``stop`` is set before."""
+        while not self._connection.poll(_LISTEN_SECONDS):
+            if stop.is_set():
+                return False
+        return True
 
     def send(self, message: Any) -> None:
         """Sends a message.

@@ -47,6 +47,17 @@ def describe(algorithm: Algorithm, info: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
+def read(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint says of the algorithm whose state it holds.
+
+    Raises:
+        CheckpointError: If it is damaged, holds something else, or a newer version wrote it.
+    """
+    saved = dict(checkpoints.read_manifest(checkpoint).info)
+    _require_readable(checkpoint, saved)
+    return saved
+
+
 def require_fitting(checkpoint: Path, saved: Mapping[str, Any], algorithm: Algorithm) -> None:
     """Raises a CheckpointError unless the algorithm can continue from what was saved.
 

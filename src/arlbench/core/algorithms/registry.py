@@ -38,9 +38,21 @@ def registered_algorithms() -> dict[str, tuple[str, str]]:
 def algorithm_class(name: str) -> type[Algorithm]:
     """The class of an algorithm.
 
+    Args:
+        name: One that is registered, or ``module:Class`` for one that need not be.
+
     Raises:
         ConfigurationError: If there is none of this name.
     """
-    known_names([name], _ALGORITHMS, "algorithm")
-    module, attribute = _ALGORITHMS[name]
-    return getattr(importlib.import_module(module), attribute)
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        known_names([name], _ALGORITHMS, "algorithm")
+        module, attribute = _ALGORITHMS[name]
+        return getattr(importlib.import_module(module), attribute)
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"There is no algorithm '{name}': {error}.") from error
+    if not (isinstance(found, type) and issubclass(found, Algorithm)):
+        raise ConfigurationError(f"'{name}' is not an algorithm; give a subclass of Algorithm.")
+    return found

@@ -113,7 +113,7 @@ def test_a_missing_package_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatc
         raise DependencyNotInstalled("Box2D is not installed")
 
     monkeypatch.setattr(gymnasium, "make", make)
-    gymnasium_adapter._interface.cache_clear()
+    gymnasium_adapter._found.cache_clear()
     with pytest.raises(MissingExtraError, match=r"pip install 'arlbench\[box2d\]'"):
         make_env("gymnasium", "LunarLander-v3")
     with pytest.raises(MissingExtraError, match="Box2D is not installed"):

@@ -34,6 +34,16 @@ _TRAIN_STATE = {
     "target_params": "target_params",
     "train_step": "step",
 }
+# What arlbench 0.1.3 calls layers that have other names here.
+_PUBLISHED_LAYERS = {
+    "conv1": "convolutions_0",
+    "conv2": "convolutions_1",
+    "conv3": "convolutions_2",
+    "dense": "hidden",
+    "dense0": "hidden_0",
+    "dense1": "hidden_1",
+    "out_layer": "out",
+}
 _RUNNER_STATE = ("normalizer_state", "env_state", "obs", "rng", "global_step")
 
 #: Parts that belong to the environment.
@@ -42,10 +52,16 @@ ENVIRONMENT_PARTS = ("env_state", "obs")
 #: Parts that are records, with the setting that keeps them.
 TRACKED_PARTS = {
     "trajectories": "track_trajectories",
-    "loss": "track_metrics",
+    "loss": "track_losses",
     "grads": "track_metrics",
     "td_error": "track_metrics",
 }
+
+#: Options whose records all parts of a checkpoint hold; gradients would take far too much.
+TRACKED_BY_ALL = ("track_trajectories", "track_losses")
+
+#: Parts that are saved along with another.
+COMPANION_PARTS = {"params": ("target_params",)}
 
 
 def checkpoint_factory(
@@ -184,8 +200,12 @@ def check_batch(
 
 
 def _plain(params: Any) -> Any:
-    """Parameters as an ordinary dict, if they are flax's frozen one."""
-    return unfreeze(params) if isinstance(params, FrozenDict) else params
+    """Parameters as an ordinary dict whose layers have the names of today."""
+    plain = unfreeze(params) if isinstance(params, FrozenDict) else params
+    layers = plain.get("params") if isinstance(plain, dict) else None
+    if not isinstance(layers, dict) or "out_layer" not in layers:
+        return plain
+    return {**plain, "params": {_PUBLISHED_LAYERS.get(k, k): v for k, v in layers.items()}}
 
 
 def _comparable(runner: DQNRunnerState) -> Any:

@@ -258,6 +258,9 @@ class Structure(Learning):
         # Only one batch size has records.
         return metrics_shape(fresh_runner(self.agent).train_state.params, self.batch_sizes[0])
 
+    def loss_record(self, hp: TracedHyperparameters) -> DQNMetrics:
+        return self.update_record(hp)._replace(grads=None, td_error=None)
+
     def count_updates(self, hp: TracedHyperparameters, begin: int | None, n_iterations: int) -> int:
         return forecast.count_updates(hp, self.agent.env.n_envs, begin, n_iterations)
 

@@ -45,6 +45,11 @@ class RunnerState(Protocol):
 State = tuple[Any, Any]
 
 
+def replaced(runner_state: Any, **fields: Any) -> Any:
+    """The runner state, a named tuple, with other fields."""
+    return runner_state._replace(**fields)
+
+
 class Inputs(NamedTuple):
     """What stays the same throughout a segment.
 
@@ -124,7 +129,7 @@ class Acting(abc.ABC):
         """The runner state with new episodes in its environments, and all else as it was."""
         key = stream_key(runner_state.rng, Stream.ENV_RESET, runner_state.global_step)
         env_state, obs = self.env.reset(key)
-        return runner_state._replace(env_state=env_state, obs=obs)
+        return replaced(runner_state, env_state=env_state, obs=obs)
 
 
 class Learning(abc.ABC):
@@ -166,6 +171,10 @@ class Learning(abc.ABC):
     @abc.abstractmethod
     def update_record(self, hp: Any) -> Any:
         """Shapes and dtypes of what is kept of one update."""
+
+    def loss_record(self, hp: Any) -> Any:
+        """The same if only losses are asked for: ``update_record`` with None for the rest."""
+        return self.update_record(hp)
 
     @abc.abstractmethod
     def count_updates(self, hp: Any, begin: int | None, n_iterations: int) -> int:

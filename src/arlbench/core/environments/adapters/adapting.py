@@ -15,6 +15,7 @@ from gymnasium import spaces
 from arlbench.core.environments.actions import action_shapes
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
+from arlbench.core.environments.published import KeyedDiscrete
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import VectorisedEnvironment
 from arlbench.errors import (
@@ -45,10 +46,11 @@ class LibraryEnvironment(Environment):
     def __init__(self, spec: EnvSpec, interface: Interface) -> None:
         super().__init__(spec.name, spec.n_envs, spec, interface.time_limit)
         self._interface = interface
+        self._action_space = KeyedDiscrete.of(interface.action_space)
 
     @property
     def action_space(self) -> spaces.Space:
-        return self._interface.action_space
+        return self._action_space
 
     @property
     def observation_space(self) -> spaces.Space:

@@ -1,0 +1,107 @@
+"""What ``arlbench train`` shows while seeds train, one after another and side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.progress import Progress
+
+from arlbench.cli import display
+from arlbench.cli.display import SeedBars, bar_of_training
+from arlbench.core.algorithms.measured import Seconds
+from arlbench.population.members import MemberId, MemberProgress
+
+SEEDS = (9, 10, 11)
+
+TOTAL = 1000
+
+
+def stands(timesteps: int, *returns: float) -> MemberProgress:
+    """Where a seed stands, and the mean return of each of its evaluations."""
+    episodes = np.array([[value - 1, value + 1] for value in returns], np.float32)
+    return MemberProgress(timesteps, TOTAL, episodes.reshape(-1, 2))
+
+
+def experiment(members: Mapping[int, MemberProgress], members_total: int = 3) -> Any:
+    """Progress of seeds by their index; others have ended in an earlier call."""
+    population = SimpleNamespace(
+        members={MemberId(0, index): progress for index, progress in members.items()},
+        members_total=members_total,
+        timesteps=sum(progress.timesteps for progress in members.values()),
+    )
+    return SimpleNamespace(members_total=len(SEEDS), population=population)
+
+
+@pytest.fixture
+def progress() -> Progress:
+    return bar_of_training(shown=False)
+
+
+def shown(progress: Progress) -> list[tuple[str, int, int | None, str]]:
+    """Description, completed, total and last word of every visible bar."""
+    return [
+        (task.description, int(task.completed), task.total, task.fields["latest"])
+        for task in progress.tasks
+        if task.visible
+    ]
+
+
+def test_before_anything_is_trained_it_compiles(progress: Progress) -> None:
+    bars = SeedBars(SEEDS, progress)
+    bars.show(experiment({}))
+    assert shown(progress) == [("compiling", 0, None, "")]
+
+
+def test_seeds_one_after_another_have_one_bar(progress: Progress) -> None:
+    bars = SeedBars(SEEDS, progress)
+    bars.show(experiment({0: stands(400)}))
+    assert shown(progress) == [("seed 9 (1/3)", 400, 3000, "")]
+    bars.show(experiment({0: stands(TOTAL, 3.0, 8.0)}))
+    assert shown(progress) == [("seed 9 (1/3)", 1000, 3000, "return 8.0")]
+    bars.show(experiment({0: stands(TOTAL, 3.0, 8.0), 1: stands(500, 2.5)}))
+    assert shown(progress) == [("seed 10 (2/3)", 1500, 3000, "return 2.5")]
+
+
+def test_seeds_that_ended_before_are_counted(progress: Progress) -> None:
+    bars = SeedBars(SEEDS, progress)
+    bars.show(experiment({2: stands(200, 1.0)}, members_total=1))
+    assert shown(progress) == [("seed 11 (3/3)", 2200, 3000, "return 1.0")]
+
+
+def test_seeds_side_by_side_have_a_bar_each(progress: Progress) -> None:
+    bars = SeedBars(SEEDS, progress)
+    bars.show(experiment({1: stands(100)}))
+    bars.show(experiment({1: stands(300, 4.0), 0: stands(200)}))
+    expected = [("seed 9 (1/3)", 200, 1000, ""), ("seed 10 (2/3)", 300, 1000, "return 4.0")]
+    assert sorted(shown(progress)) == sorted(expected)
+    # Those that have ended stay, also when only one is left.
+    bars.show(experiment({1: stands(TOTAL, 4.0), 0: stands(TOTAL, 5.0), 2: stands(10)}))
+    assert sorted(shown(progress)) == [
+        ("seed 10 (2/3)", 1000, 1000, "return 4.0"),
+        ("seed 11 (3/3)", 10, 1000, ""),
+        ("seed 9 (1/3)", 1000, 1000, "return 5.0"),
+    ]
+
+
+@pytest.mark.parametrize("wall_seconds", [21.0, 11.0])
+def test_the_closing_table_tells_seconds_by_the_clock_if_seeds_trained_side_by_side(
+    wall_seconds: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    printed: list[Any] = []
+    monkeypatch.setattr(display._console, "print", printed.append)
+    result = SimpleNamespace(
+        final_returns={9: 1.0, 10: 3.0}, timesteps=40_000, seconds=Seconds(26.0, 4.0),
+        seconds_now=Seconds(16.0, 4.0), wall_seconds=wall_seconds,
+    )  # fmt: skip
+    display.closing_table(result, 2.0, tmp_path)  # type: ignore[arg-type]
+    (table,) = printed
+    names, values = (list(column.cells) for column in table.columns)
+    told = dict(zip(names, values, strict=True))
+    assert told["compilation"] == "4.0 s"
+    assert told["training"] == "26.0 s (1,538 steps/s with evaluations)"
+    together = "11.0 s by the clock, both being added up over seeds"
+    assert told.get("together") == (together if wall_seconds < 18 else None)
