@@ -11,7 +11,6 @@ import pytest
 from gymnasium import spaces
 
 from arlbench.core.environments import make_env
-from arlbench.core.environments.adapters.adapting import leniently
 
 # The adapter knows how to import navix without its warnings.
 from arlbench.core.environments.adapters.navix_adapter import (
@@ -21,6 +20,7 @@ from arlbench.core.environments.adapters.navix_adapter import (
     observations,
 )
 from arlbench.core.environments.registry import library_version
+from arlbench.core.promotion import leniently
 from arlbench.errors import ConfigurationError, UnknownEnvironmentError
 from library_play import QUICKLY_COMPILED
 

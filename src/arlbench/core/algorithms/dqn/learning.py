@@ -224,7 +224,7 @@ class Structure(Learning):
             rows, probabilities = replay.sample_prioritised(buffer, draws)
             return rows, losses.importance_weights(probabilities, hp.buffer_beta)
         rows = replay.sample_uniform(buffer, draws, logical_size(hp, buffer))
-        return rows, jnp.ones(rows.shape)
+        return rows, jnp.ones(rows.shape, jnp.float32)
 
     def no_draws(self, rng: chex.PRNGKey) -> Draws:
         sample = {

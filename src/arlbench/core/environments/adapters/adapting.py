@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import numbers
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -25,9 +24,6 @@ from arlbench.errors import (
     UnknownEnvironmentError,
     did_you_mean,
 )
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class Interface(NamedTuple):
@@ -67,20 +63,6 @@ class AdaptedEnvironment(LibraryEnvironment, VectorisedEnvironment):
     def __init__(self, spec: EnvSpec, interface: Interface) -> None:
         # Randomness comes from the keys alone, so a seed would only make equal specs differ.
         super().__init__(dataclasses.replace(spec, seed=None), interface)
-
-
-def leniently(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, with ranks that promote by themselves whatever the user has set.
-
-    A user who is strict with the own code cannot fix that of a library.
-    """
-
-    @functools.wraps(function)
-    def lenient(*args: P.args, **kwargs: P.kwargs) -> R:
-        with jax.numpy_rank_promotion("allow"):
-            return function(*args, **kwargs)
-
-    return lenient
 
 
 def without_copies(spec: EnvSpec) -> EnvSpec:

@@ -20,7 +20,6 @@ from arlbench.core.environments.adapters.adapting import (
     check_name,
     check_settings,
     describe,
-    leniently,
     new_figure,
     refusals,
     unusable,
@@ -32,6 +31,7 @@ from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep
 from arlbench.core.lazy_imports import deferred
+from arlbench.core.promotion import leniently
 
 # gymnax imports plotting libraries for its visualisers; they cost more than JAX does.
 with deferred("seaborn", "matplotlib.pyplot", "matplotlib.animation", "scipy.stats"):

@@ -25,7 +25,6 @@ from arlbench.core.environments.adapters.adapting import (
     check_at_least_one,
     check_name,
     check_settings,
-    leniently,
     listing,
     new_figure,
     refusals,
@@ -37,6 +36,7 @@ from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep
+from arlbench.core.promotion import leniently
 
 _TIME_LIMIT = "time_limit"
 

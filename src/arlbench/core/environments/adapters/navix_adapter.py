@@ -20,7 +20,6 @@ from arlbench.core.environments.adapters.adapting import (
     check_name,
     check_settings,
     enlarged,
-    leniently,
     listing,
     refusals,
     try_out,
@@ -31,6 +30,7 @@ from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep
+from arlbench.core.promotion import leniently
 from arlbench.errors import ConfigurationError, did_you_mean
 
 with warnings.catch_warnings():

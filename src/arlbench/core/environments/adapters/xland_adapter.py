@@ -19,7 +19,6 @@ from arlbench.core.environments.adapters.adapting import (
     check_at_least_one,
     check_name,
     check_settings,
-    leniently,
     listing,
     refusals,
     try_out,
@@ -30,6 +29,7 @@ from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep
+from arlbench.core.promotion import leniently
 from arlbench.errors import ConfigurationError
 
 # A field that can only be filled by a value that is no JSON.
