@@ -107,3 +107,12 @@ def test_a_module_that_is_not_there_is_one_sentence(folder: Path) -> None:
     assert code == 2
     assert said.startswith("error: my_module:MyEnv is in a module that cannot be imported")
     assert len(said.splitlines()) == 1
+
+
+def test_a_seed_that_decides_nothing_is_told_in_one_line(folder: Path) -> None:
+    module = folder / "my_module.py"
+    module.write_text(MODULE.replace("super().reset(seed=seed)", "super().reset()"))
+    code, said = arlbench(folder, *WORDS, "--timesteps", "64", "learning_starts=16", "--quiet")
+    assert code == 0, said
+    (line,) = said.splitlines()
+    assert line.startswith("warning: my_module:MyEnv began two different episodes from one seed")

@@ -6,7 +6,8 @@ import codecs
 import io
 import os
 import sys
-from typing import NoReturn
+import warnings
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -56,6 +57,7 @@ def main(
 def run() -> None:
     """Runs the command line; a user's mistake is one sentence, not a traceback."""
     _prepare_streams()
+    warnings.formatwarning = _in_one_line  # type: ignore[assignment]
     # Modules of a user's own lie in the working directory.
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.append(os.getcwd())
@@ -68,6 +70,11 @@ def run() -> None:
             f"{error.format_message().rstrip('.')}. 'arlbench COMMAND --help' lists what there is."
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _in_one_line(message: Warning | str, *_: Any) -> str:
+    """A warning without the place in the program that gave it."""
+    return f"warning: {message}\n"
 
 
 def _prepare_streams() -> None:

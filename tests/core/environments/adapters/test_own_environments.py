@@ -172,7 +172,7 @@ def trained(n_envs: int, env_kwargs: Any, wrapped: bool = False, n_eval_steps: i
 @pytest.mark.parametrize("wrapped", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_exactly_one_instance_may_be_made(wrapped: bool) -> None:
     """A port, a licence: evaluations play in it too."""
-    amount = 3.0 + wrapped
+    amount = 30.0 + wrapped
     _, result = trained(1, {"evaluate_in_place": True, "amount": amount}, wrapped)
     assert Counting.made == 1
     np.testing.assert_array_equal(result.eval_rewards, np.full((2, 3), 4 * amount))
