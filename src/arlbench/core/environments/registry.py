@@ -16,6 +16,7 @@ from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.published import published_calls
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.wrappers.registry import wrap, wrapper_class
+from arlbench.core.promotion import leniently
 from arlbench.errors import (
     ConfigurationError,
     MissingExtraError,
@@ -265,7 +266,8 @@ def _adapter(framework: str) -> Adapter:
         )
     entry = _frameworks[framework]
     try:
-        return cast(Adapter, importlib.import_module(entry.module))
+        # Libraries compute constants when they are imported.
+        return cast(Adapter, leniently(importlib.import_module)(entry.module))
     except ModuleNotFoundError as error:
         cure = f"arlbench[{entry.extra}]" if entry.extra else entry.package
         raise MissingExtraError(

@@ -240,8 +240,9 @@ class Structure(Learning):
         )
 
     def _draw_sample(self, batch_size: int, rng: chex.PRNGKey) -> jax.Array:
-        draw = jax.random.uniform if self.prioritised else jax.random.bits
-        return draw(rng, (BLOCK, batch_size))
+        if self.prioritised:
+            return jax.random.uniform(rng, (BLOCK, batch_size), jnp.float32)
+        return jax.random.bits(rng, (BLOCK, batch_size), jnp.uint32)
 
     @property
     def label(self) -> str:

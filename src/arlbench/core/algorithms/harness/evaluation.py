@@ -118,7 +118,9 @@ def play_episodes(
     env_state, obs = env.reset(reset_key)
     zeros = jnp.zeros(env.n_envs, jnp.int32)
     outcomes = EpisodeOutcomes(jnp.zeros(n_episodes, jnp.float32), jnp.zeros(n_episodes, jnp.int32))
-    start = _Progress(env_state, obs, jnp.int32(0), zeros, zeros, zeros.astype(jnp.float32), outcomes)
+    start = _Progress(
+        env_state, obs, jnp.int32(0), zeros, zeros, zeros.astype(jnp.float32), outcomes
+    )
     end = jax.lax.while_loop(unfinished, step, start)
     env.release(end.env_state)
     return end.outcomes

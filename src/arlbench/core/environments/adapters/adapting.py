@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import numbers
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import jax
 import numpy as np
@@ -17,13 +18,17 @@ from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.published import Discrete
 from arlbench.core.environments.spec import EnvSpec
-from arlbench.core.environments.vectorised import VectorisedEnvironment
+from arlbench.core.environments.vectorised import VectorisedEnvironment, strongly_typed
+from arlbench.core.promotion import leniently
 from arlbench.errors import (
     ArlbenchError,
     ConfigurationError,
     UnknownEnvironmentError,
     did_you_mean,
 )
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Interface(NamedTuple):
@@ -63,6 +68,20 @@ class AdaptedEnvironment(LibraryEnvironment, VectorisedEnvironment):
     def __init__(self, spec: EnvSpec, interface: Interface) -> None:
         # Randomness comes from the keys alone, so a seed would only make equal specs differ.
         super().__init__(dataclasses.replace(spec, seed=None), interface)
+
+
+def in_library(function: Callable[P, R]) -> Callable[P, R]:
+    """A reset or a step of a library, whatever the user has set, as a tree of arrays.
+
+    A number of Python that is left in the tree would have 64 bits if the user's numbers have.
+    """
+
+    @leniently
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return cast(R, strongly_typed(function(*args, **kwargs)))
+
+    return call
 
 
 def without_copies(spec: EnvSpec) -> EnvSpec:

@@ -20,6 +20,7 @@ from arlbench.core.environments.adapters.adapting import (
     check_name,
     check_settings,
     describe,
+    in_library,
     new_figure,
     refusals,
     unusable,
@@ -65,12 +66,12 @@ class GymnaxEnvironment(AdaptedEnvironment):
         super().__init__(spec, task.interface)
         self._env, self._params = task.env, task.params
 
-    @leniently
+    @in_library
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         obs, env_state = self._env.reset_env(rng, self._params)
         return env_state, obs
 
-    @leniently
+    @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         obs, env_state, reward, terminated, _ = self._env.step_env(
             rng, env_state, action, self._params

@@ -20,6 +20,7 @@ from arlbench.core.environments.adapters.adapting import (
     check_name,
     check_settings,
     enlarged,
+    in_library,
     listing,
     refusals,
     try_out,
@@ -134,12 +135,12 @@ class NavixEnvironment(AdaptedEnvironment):
         super().__init__(spec, task.interface)
         self._env = task.env
 
-    @leniently
+    @in_library
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         timestep = self._env.reset(rng)
         return _without_pictures(timestep), timestep.observation
 
-    @leniently
+    @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         # A step after the end of an episode would only reset it. The base class has done that,
         # and a constant lets the compiler drop the reset, which batching would always run.

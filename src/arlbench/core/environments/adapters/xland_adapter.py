@@ -19,6 +19,7 @@ from arlbench.core.environments.adapters.adapting import (
     check_at_least_one,
     check_name,
     check_settings,
+    in_library,
     listing,
     refusals,
     try_out,
@@ -59,12 +60,12 @@ class XLandEnvironment(AdaptedEnvironment):
         super().__init__(spec, task.interface)
         self._env, self._params = task.env, task.params
 
-    @leniently
+    @in_library
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         timestep = self._env.reset(self._params, rng)
         return timestep, timestep.observation
 
-    @leniently
+    @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         timestep = self._env.step(self._params, env_state, action)
         terminated = timestep.last() & (timestep.discount == 0.0)
