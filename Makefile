@@ -1,64 +1,92 @@
-# make demo   train CartPole and draw its learning curve
-# make test   the quick tests (under 8 minutes on 2 cores)
-# make check  lint, types and the quick tests
+# make demo      train CartPole and draw its learning curve
+# make test      the quick tests (under 8 minutes on 2 cores)
+# make smoke     a part of them for another Python or JAX (under 10 minutes, installing included)
+# make check     lint, types and the quick tests
+# make coverage  the quick tests, and which lines they run
 # make thorough  tests that compile much, for minutes; CI runs check and these
-# make stress slow: runs that are killed and disks that are full
-# make learn  slow: learning asserted against published measurements, writes a table
-# make catalogue  writes the list of environments anew from the installed libraries
-# make bench  speed, beside peers too: ratios measured side by side, in more than an hour
+# make stress    slow: runs that are killed and disks that are full
+# make learn     slow: learning compared with published measurements, writes a table
+# make catalogue writes the lists of environments again from the installed libraries
+# make bench     speed, also of other packages: ratios measured side by side, in more than an hour
+#
+# Each of them takes PYTHON=python3.13, and then has an environment of its own (.venv-3.13).
+# Tests and benchmarks also take JAX=0.12.0.1, to try a JAX that another package does not allow
+# yet (gymnax 1.0.1 stops before 0.12); their environment is .venv-3.13-jax0.12.0.1.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-VENV := .venv
+ifeq ($(origin PYTHON),undefined)
+INTERPRETER := $(shell tools/python.sh python3.11 python3.12 python3.13 python3)
+else
+INTERPRETER := $(shell tools/python.sh $(PYTHON))
+endif
+ifeq ($(INTERPRETER),)
+$(error $(or $(PYTHON),Python 3.11) was not found; install it or name another: make test PYTHON=python3.12)
+endif
+
+VERSION := $(shell $(INTERPRETER) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+CONSTRAINTS := constraints/python$(VERSION).txt
+ifeq ($(wildcard $(CONSTRAINTS)),)
+$(error Python $(VERSION) is not supported; name one of 3.11 to 3.13: make test PYTHON=python3.12)
+endif
+
+VENV := .venv$(if $(filter undefined,$(origin PYTHON)),,-$(VERSION))$(if $(JAX),-jax$(JAX))
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -q
 
-CATALOGUE := src/arlbench/core/environments/catalogue.csv
-
-.PHONY: demo test check lint thorough stress learn bench catalogue clean
+.PHONY: demo test smoke check lint coverage thorough stress learn bench catalogue hooks clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/arlbench train CartPole-v1
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+	$(PYTEST) -n $(WORKERS) --dist loadfile
+
+smoke: $(VENV)/.dev
+	$(PYTEST) -n $(WORKERS) --dist loadfile @tests/smoke.txt
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --python-version $(VERSION)
 
 check: lint test
 
+coverage: $(VENV)/.dev
+	$(PYTEST) -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered
+
 thorough: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m thorough -n $(WORKERS)
+	$(PYTEST) -m thorough -n $(WORKERS)
 
 stress: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m stress -s
+	$(PYTEST) -m stress -s
 
 learn: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m learning -s
+	$(PYTEST) -m learning -s
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/checkpoint_cost.py
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/autorl_env.py
 	$(BIN)/python benchmarks/environment_speed.py
+	$(BIN)/python benchmarks/buffer_cost.py
 	$(BIN)/python benchmarks/peers/compare.py
 
 catalogue: $(VENV)/.dev
-	$(BIN)/python -c "from arlbench.core.environments import catalogue, registry; \
-	    print(catalogue.write(registry.live_listings()), end='')" > $(CATALOGUE).new
-	mv $(CATALOGUE).new $(CATALOGUE)
+	$(BIN)/python tools/write_catalogue.py
+
+hooks: $(VENV)/.dev
+	$(BIN)/pre-commit install
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
-$(VENV)/.runtime: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) -e .
+$(VENV)/.runtime: pyproject.toml $(CONSTRAINTS)
+	$(INTERPRETER) -m venv $(VENV)
+	$(PIP) -c $(CONSTRAINTS) -e .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
-	$(PIP) -e '.[dev]'
+	$(PIP) -c $(CONSTRAINTS) -e '.[dev]'
+	$(if $(JAX),$(PIP) --no-deps jax==$(JAX) jaxlib==$(JAX))
 	touch $@

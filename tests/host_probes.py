@@ -23,16 +23,16 @@ class Stairs(gymnasium.Env):
     """One step up with action 1, none with 0, from a random step below the top.
 
     An action on step ``p`` earns ``p + 1``; the top ends the task. Observations are the step and
-    a random number, of 64 bits each. From ``breaks_at`` on an action raises an error.
+    a random number, of 64 bits each. The step after ``breaks_after`` steps raises an error.
     """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
     observation_space = spaces.Box(-1.0, 10.0, (2,), np.float64)
     action_space = spaces.Discrete(2)
 
-    def __init__(self, breaks_at: int = TOP, render_mode: str | None = None) -> None:
+    def __init__(self, breaks_after: int = 10**9, render_mode: str | None = None) -> None:
         self.render_mode = render_mode
-        self._breaks_at = breaks_at
+        self._steps_left = breaks_after
         self.step_number = 0
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
@@ -41,8 +41,9 @@ class Stairs(gymnasium.Env):
         return self._obs(), {}
 
     def step(self, action: int) -> tuple[Any, int, bool, bool, dict[str, Any]]:
-        if self.step_number >= self._breaks_at:
+        if self._steps_left == 0:
             raise ValueError("a step is broken")
+        self._steps_left -= 1
         reward = self.step_number + 1
         self.step_number += action
         return self._obs(), reward, self.step_number == TOP, False, {}
@@ -62,7 +63,7 @@ class Parts(gymnasium.Env):
             "pair": spaces.Tuple([spaces.Discrete(4, start=2), spaces.MultiBinary(3)]),
             "counts": spaces.MultiDiscrete([3, 5]),
             "bytes": spaces.Box(0, 255, (2, 2), np.uint8),
-            "far": spaces.Box(-(2**40), 2**40, (1,), np.int64),
+            "far": spaces.Box(-5, 2**31 - 1, (1,), np.int64),
         }
     )
     action_space = spaces.Discrete(2, start=5)

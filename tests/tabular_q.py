@@ -27,6 +27,7 @@ from arlbench.core.algorithms.harness.structure import Acting, Carry, Inputs, Le
 from arlbench.core.environments import Environment
 from arlbench.core.lockstep import Active
 from arlbench.core.randomness import Stream
+from arlbench.core.shapes import ArrayTemplate, any_number
 from arlbench.errors import ConfigurationError, UnknownEnvironmentError
 
 _FADES = declarations.Condition("fades", True)
@@ -308,9 +309,8 @@ class TabularQ(Algorithm[RunnerState, tuple[()], Result]):
 
     def checkpoint_template(self) -> dict[str, Any]:
         runner = jax.eval_shape(lambda: self.agent.init_runner(self.hp, jax.random.key(0), None))
-        any_number: Any = lambda leaf: jax.ShapeDtypeStruct((None, *leaf.shape), leaf.dtype)  # noqa: E731
         records = self.structure.step_record(), self.structure.update_record(self.hp)
-        eval_rewards: Any = jax.ShapeDtypeStruct((None, None), np.float32)
+        eval_rewards: Any = ArrayTemplate((None, None), np.float32)
         result = Result(eval_rewards, *jax.tree.map(any_number, records))
         return {name: part() for name, part in self.get_checkpoint_factory(runner, result).items()}
 

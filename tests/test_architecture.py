@@ -26,13 +26,16 @@ MAX_FUNCTION_LINES = 55
 MAY_IMPORT = {
     "errors": set(),
     "runtime": set(),
-    ".": {"runtime", "core", "autorl"},
+    ".": {"runtime", "core", "autorl", "arlbench"},
+    # One call for one training.
+    "arlbench": {"autorl", "core", "errors"},
     "core": {"errors"},
     "autorl": {"population", "core", "errors"},
     "population": {"core", "errors"},
     "experiments": {"population", "core", "errors"},
     # Reports read rows, so they can be made without anything that trains.
     "report": {"errors"},
+    "__main__": {"cli"},
     "cli": {".", "report", "experiments", "population", "core", "errors"},
 }
 
@@ -44,8 +47,10 @@ CORE_TOOLS = {
     "lockstep",
     "memory",
     "observations",
+    "promotion",
     "randomness",
     "running_statistics",
+    "shapes",
     "stopwatch",
     "text_values",
 }
@@ -53,9 +58,9 @@ MAY_IMPORT_IN_CORE: dict[str, set[str]] = {
     **{tool: set() for tool in CORE_TOOLS},
     "randomness": {"lockstep"},
     ".": set(),
-    "buffers": {"lockstep"},
-    "environments": {"checks", "lazy_imports", "observations"},
-    "checkpoints": {"files"},
+    "buffers": {"lockstep", "shapes"},
+    "environments": {"checks", "lazy_imports", "observations", "promotion"},
+    "checkpoints": {"files", "shapes"},
     "algorithms": {"buffers", "checkpoints", "environments", *CORE_TOOLS},
     "problem": {"algorithms", "checks", "environments"},
 }
@@ -66,18 +71,38 @@ MAY_IMPORT_IN_ENVIRONMENTS: dict[str, set[str]] = {
     "listing": set(),
     "actions": set(),
     "catalogue": {"listing"},
+    "published": {"actions"},
     "environment": {"actions", "spec"},
     "vectorised": {"environment"},
+    "faults": set(),
     "wrappers": {"environment", "spec"},
-    "adapters": {"actions", "environment", "listing", "spec", "vectorised"},
-    "registry": {"adapters", "catalogue", "environment", "listing", "spec", "wrappers"},
+    "adapters": {
+        "actions",
+        "environment",
+        "faults",
+        "listing",
+        "published",
+        "spec",
+        "vectorised",
+    },
+    "registry": {
+        "adapters",
+        "catalogue",
+        "environment",
+        "listing",
+        "published",
+        "spec",
+        "wrappers",
+    },
     ".": {"environment", "listing", "registry", "spec", "vectorised"},
 }
 
 # The same within the algorithms: what is the same for all of them knows none of them.
 MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
-    ".": set(),
-    "declarations": set(),
+    # Published names, imported when they are used.
+    ".": {"algorithm", "dqn"},
+    "possible": set(),
+    "declarations": {"possible"},
     "layers": set(),
     "harness": set(),
     "algorithm": {"declarations", "harness"},

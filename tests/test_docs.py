@@ -93,6 +93,7 @@ def test_the_examples_on_autorl_run_in_order(
     assert "[   1 4096]" in capsys.readouterr().out
     assert names["obs"]["return_history"].shape == (4, 2)
     assert (tmp_path / "checkpoints" / "schedule" / "checkpoint-000002").is_dir()
+    assert (tmp_path / "generation-2" / "default_checkpoint" / "checkpoint-000001").is_dir()
 
 
 def test_the_page_on_autorl_names_every_objective_and_feature() -> None:
@@ -105,7 +106,7 @@ def test_the_page_on_autorl_names_every_objective_and_feature() -> None:
 
 def test_the_examples_on_environments_run_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     run("environments.md")
-    assert capsys.readouterr().out.startswith("(12,)\n")
+    assert capsys.readouterr().out.startswith("50\n(12,)\n")
 
 
 @pytest.mark.parametrize("name", ["environment_learning", "environment_speed"])

@@ -22,7 +22,11 @@ MAX_FILES = 12
 HYPERPARAMETERS = frozenset({*DQN.hyperparameters(), *DQN.architecture_choices()})
 
 #: Public names of the package, and configurations that people found for this algorithm.
-MAY_NAME_IT = {SOURCE / "__init__.py", SOURCE / "experiments" / "presets.py"}
+MAY_NAME_IT = {
+    SOURCE / "__init__.py",
+    SOURCE / "core" / "algorithms" / "__init__.py",
+    SOURCE / "experiments" / "presets.py",
+}
 
 #: In the registry, its entry in the table and the default.
 MAY_BE_ASSIGNED_IT = {

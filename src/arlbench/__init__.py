@@ -8,6 +8,7 @@ from arlbench import runtime
 from arlbench.core.lazy_imports import public_names
 
 if TYPE_CHECKING:
+    from arlbench.arlbench import run_arlbench
     from arlbench.autorl import AutoRLEnv, AutoRLVectorEnv
     from arlbench.core.algorithms.dqn import DQN
     from arlbench.core.environments import Environment, EnvSpec, make_env
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 runtime.configure()
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 
 __all__ = [
     "DQN",
@@ -25,6 +26,7 @@ __all__ = [
     "Environment",
     "Problem",
     "make_env",
+    "run_arlbench",
 ]
 
 # Imported at their first use, so that importing arlbench costs little.
@@ -38,5 +40,6 @@ __getattr__ = public_names(
         "Environment": "arlbench.core.environments",
         "Problem": "arlbench.core.problem",
         "make_env": "arlbench.core.environments",
+        "run_arlbench": "arlbench.arlbench",
     },
 )

@@ -35,6 +35,16 @@ class StaleEnvironmentError(ArlbenchError, RuntimeError):
     """A state of an environment on the host that is not its present one."""
 
 
+class EnvironmentFaultError(ArlbenchError, RuntimeError):
+    """An environment that steps in Python and raised an error, or gave what cannot be learnt from.
+
+    Attributes:
+        original: What the environment raised; None if it raised nothing.
+    """
+
+    original: BaseException | None = None
+
+
 class StorageError(ArlbenchError, OSError):
     """The folder of an experiment that cannot be written, read or used."""
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from arlbench.autorl.action_space import Choice, HyperparameterSpace, changes
+from arlbench.autorl.action_space import Choice, HyperparameterSpace, changes, inactive
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.errors import ConfigurationError
 
@@ -44,7 +44,8 @@ def test_a_part_of_the_hyperparameters_is_an_action_too() -> None:
     assert not space.contains({"train_freq": 1.5})
     assert not space.contains({"buffer_prio_sampling": 1})
     assert not space.contains({"buffer_prio_sampling": np.array([1, 2])})
-    assert not space.contains({"use_target_network": False, "tau": 0.5})
+    # Ignored, and so an action.
+    assert space.contains({"use_target_network": False, "tau": 0.5})
     assert space.contains({"tau": 0.5})
     assert not space.contains([0.9])
 
@@ -88,9 +89,18 @@ def test_numbers_of_any_kind_become_plain_ones(value: Any) -> None:
     assert given == pytest.approx(0.9)
 
 
-def test_what_was_active_before_counts() -> None:
+def test_what_is_inactive_is_ignored() -> None:
     without_target = {**DEFAULTS, "use_target_network": False}
-    with pytest.raises(ConfigurationError, match="tau has no effect unless use_target_network"):
-        changes({"tau": 0.5}, SPACE, without_target)
+    assert changes({"tau": 0.5, "gamma": 0.9}, SPACE, without_target) == {"gamma": 0.9}
+    assert changes({"tau": 0.5, "use_target_network": False}, SPACE, DEFAULTS) == {
+        "use_target_network": False
+    }
     both = {"tau": 0.5, "use_target_network": True}
     assert changes(both, SPACE, without_target) == both
+    assert inactive(SPACE, without_target) == sorted(CONDITIONAL)
+    assert inactive(SPACE, DEFAULTS) == []
+
+
+def test_an_architecture_choice_is_not_an_action() -> None:
+    with pytest.raises(ConfigurationError, match=r"hidden_size is an architecture.*nas_config"):
+        changes({"hidden_size": 32}, SPACE, DEFAULTS, DQN.architecture_choices())

@@ -246,14 +246,24 @@ def test_it_is_one_of_the_public_names() -> None:
     assert arlbench.AutoRLEnv is AutoRLEnv
 
 
+def test_an_inactive_hyperparameter_is_ignored_for_good() -> None:
+    env, plain = tiny_env(), tiny_env()
+    for each, tau in ((env, {"tau": 0.5}), (plain, {})):
+        each.reset()
+        *_, info = each.step({**SMALL, "use_target_network": False, **tau})
+        assert info["inactive"] == ["target_update_interval", "tau"]
+        assert each.hpo_config["tau"] == 1.0
+    *_, info = env.step({"use_target_network": True})
+    plain.step({"use_target_network": True})
+    assert info["inactive"] == []
+    assert env.hpo_config["tau"] == 1.0
+    assert same_bits(learnt(env), learnt(plain))
+
+
 WRONG_STEPS = {
     "unknown": ({"lerning_rate": 1.0}, {}, r"hyperparameter 'lerning_rate'.*'learning_rate'"),
     "impossible": ({"gamma": 1.5}, {}, "gamma must be between 0 and 1"),
-    "inactive": (
-        {"use_target_network": False, "tau": 0.5},
-        {},
-        "tau has no effect unless use_target_network is True",
-    ),
+    "architecture": ({"hidden_size": 32}, {}, "hidden_size is an architecture choice.*nas_config"),
     "no mapping": (3.0, {}, "An action must be a Configuration or a mapping, not a float"),
     "seed": ({}, {"seed": -1}, "Seeds must be whole numbers from 0"),
     "mistaken": ({}, {"n_total_timesteps": 2**31}, "n_total_timesteps must be"),
@@ -284,7 +294,7 @@ def test_a_first_step_that_needs_too_much_memory_may_be_tried_again() -> None:
 
 
 def test_a_step_before_reset_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"call reset\(\)"):
+    with pytest.raises(ConfigurationError, match=r"step\(\) before reset\(\).*call reset\(\)"):
         tiny_env().step({})
 
 

@@ -15,7 +15,7 @@ import jax
 import pytest
 
 from arlbench.autorl import Checkpointer
-from arlbench.errors import CheckpointError, ConfigurationError
+from arlbench.errors import CheckpointError, ConfigurationError, MemoryLimitError
 from probes import SMALL, same_bits
 from schedules import RATES, begun_env, curve, learnt, tiny_env
 
@@ -30,9 +30,29 @@ def test_the_checkpoint_of_every_step_is_told_and_kept(tmp_path: Path) -> None:
 def test_records_are_kept_where_a_checkpoint_asks_for_them(tmp_path: Path) -> None:
     env = begun_env(checkpoint=["params", "loss", "trajectories"], checkpoint_dir=str(tmp_path))
     parts = Checkpointer.load(env.checkpoints[0], env._algorithm).parts
-    assert parts.keys() == {"params", "loss", "trajectories"}
+    assert parts.keys() == {"params", "target_params", "loss", "trajectories"}
     assert parts["loss"].ndim == 1
     assert parts["trajectories"].done.shape == (40, 4)
+
+
+def test_all_parts_include_the_records_and_the_state_does_not(tmp_path: Path) -> None:
+    parts = {}
+    for name in ("all", "state"):
+        env = begun_env(checkpoint=[name], checkpoint_dir=str(tmp_path), checkpoint_name=name)
+        parts[name] = Checkpointer.load(env.checkpoints[0], env._algorithm).parts
+    assert parts["all"].keys() - parts["state"].keys() == {"loss", "trajectories"}
+    assert parts["state"].keys() > {"params", "target_params", "opt_state", "buffer", "rng"}
+    assert parts["all"]["loss"].shape == (parts["all"]["train_step"],)
+    assert parts["all"]["trajectories"].reward.shape == (40, 4)
+    for name in parts["state"]:
+        assert same_bits(parts["all"][name], parts["state"][name])
+
+
+def test_records_that_take_too_much_are_told_how_to_leave_out(tmp_path: Path) -> None:
+    env = tiny_env(checkpoint=["all"], checkpoint_dir=str(tmp_path))
+    env.reset()
+    with pytest.raises(MemoryLimitError, match="'state' saves everything else"):
+        env.step(SMALL, n_total_timesteps=2**31 - 1)
 
 
 def test_a_schedule_goes_on_in_a_new_process_with_the_same_returns(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ def test_specs_hold_each_environment_its_own_settings() -> None:
 
 
 WRONG: dict[str, tuple[Any, str]] = {
+    "gradients": ({"grad_obs": True}, r"'grad_obs'.*state_features=\['grad_info'\]"),
+    "hyperparameters": ({"hp_config": {}}, r"'hp_config'.*step"),
     "unknown": ({"env_nam": "x"}, "Unknown setting 'env_nam'. Did you mean 'env_name'"),
     "no mapping": ([], "must be a mapping, not a list"),
     "seed": ({"seed": -1}, "from 0 to 2"),

@@ -41,6 +41,9 @@ CASES = {
     "empty batch": (["buffer_batch_size=0"], ["buffer_batch_size", "at least 1"]),
     "beyond 32 bits": (["learning_rate=1e60"], ["learning_rate", "32 bits", "1e+60"]),
     "count too large": (["buffer_size=1e12"], ["buffer_size", "at most"]),
+    "algorithm that is not one": (
+        ["--algorithm", "json:JSONDecoder"], ["'json:JSONDecoder' is not an algorithm", "subclass"]
+    ),
     "no steps an iteration": (["train_freq=0"], ["train_freq", "at least 1"]),
     "negative warm-up": (["learning_starts=-1"], ["learning_starts", "at least 0"]),
     "no units": (["hidden_size=0"], ["hidden_size", "at least 1"]),
@@ -99,8 +102,6 @@ CASES = {
 # Files that the cases of ``arlbench sweep`` name.
 FILES = {
     "unknown.csv": "gamma,learning_rte\n0.9,1e-3\n",
-    "twice.yaml": "- {gamma: 0.9}\n- {gamma: 0.8}\n- {gamma: 0.9}\n",
-    "inactive.csv": "use_target_network,tau\nFalse,0.5\nFalse,0.9\n",
     "impossible.json": '[{"gamma": 1.5}]',
     "broken.json": '[{"gamma": 0.9}',
     "empty.csv": "gamma\n",
@@ -124,8 +125,16 @@ SWEEP_CASES = {
     "range beyond what is possible": (["gamma=0.9..2"], ["gamma", "between 0 and 1"]),
     "empty item": (["gamma=0.9,"], ["lacks a value", "gamma=a,b"]),
     "item twice": (["gamma=0.9,0.9"], ["has 0.9 twice", "keep one"]),
-    "inactive and named": (
-        ["use_target_network=false", "tau=0.1..0.5"], ["tau counts only where", "leave one"]
+    "nothing active is named": (
+        ["--only-named", "use_target_network=false", "tau=0.1..0.5"],
+        ["space is empty", "leave one out"],
+    ),
+    "only what is named, and nothing is": (
+        ["--only-named"], ["space is empty", "give one a range"]
+    ),
+    "unknown algorithm": (["--algorithm", "dqm"], ["dqm", "Did you mean 'dqn'"]),
+    "algorithm of no module": (
+        ["--algorithm", "no_module:Mine"], ["no algorithm 'no_module:Mine'", "No module named"]
     ),
     "empty space": (
         ["EVERYTHING=FIXED"], ["space is empty", "leave one out"]
@@ -152,15 +161,14 @@ SWEEP_CASES = {
     "unknown column": (
         ["--file", "unknown.csv"], ["unknown.csv", "'learning_rte'", "mean 'learning_rate'"]
     ),
-    "duplicates": (["--file", "twice.yaml"], ["number 0 and number 2", "remove one"]),
-    "duplicates but for the inactive": (["--file", "inactive.csv"], ["number 0 and number 1"]),
     "impossible value in a file": (
         ["--file", "impossible.json"], ["configuration 0", "between 0 and 1"]
     ),
     "broken file": (["--file", "broken.json"], ["broken.json is not JSON", "fix it"]),
     "empty file": (["--file", "empty.csv"], ["no configurations", "at least one"]),
     "more than the file has": (
-        ["--file", "good.csv", "--n-configs", "2"], ["holds 1 configurations", "lower n_configs"]
+        ["--file", "good.csv", "--n-configs", "2"],
+        ["holds 1 different configurations", "lower n_configs"],
     ),
     "file and word": (["--file", "good.csv", "gamma=0.8"], ["given twice", "keep one"]),
     "file and range": (["--file", "good.csv", "tau=0.1..0.5"], ["several values", "tau=VALUE"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arlbench.cli import evaluate
+from arlbench.cli import evaluate, tables
 from arlbench.core.algorithms.harness import evaluation
 from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes
+from arlbench.report.statistics import spread
 from drawn_framework import write_run
 from in_process import arlbench
 
@@ -66,14 +68,13 @@ def test_the_numbers_are_those_of_the_episodes(run: Path, capfd) -> None:
         assert agent["parameters"] == "final parameters"
 
 
-def test_all_is_the_mean_over_seeds_with_an_interval_over_seeds(run: Path, capfd) -> None:
+def test_all_is_the_mean_over_seeds_with_the_range_of_few_seeds(run: Path, capfd) -> None:
     result = as_json(capfd, run, "--episodes", 30)
     means = np.array([np.mean(agent["returns"]) for agent in result["agents"]])
-    half = 4.3027 * means.std(ddof=1) / np.sqrt(3)
     assert result["all"]["return_mean"] == pytest.approx(means.mean())
-    assert result["all"]["interval"] == pytest.approx(
-        [means.mean() - half, means.mean() + half], rel=1e-4
-    )
+    assert result["all"]["interval"] == pytest.approx([means.min(), means.max()])
+    assert result["all"]["interval_kind"] == "range of seeds"
+    assert result["agents"][0]["interval_kind"] == "95 % interval"
     assert result["all"]["interval_over"] == "seeds"
     lengths = [length for agent in result["agents"] for length in agent["lengths"]]
     assert result["all"]["length_median"] == np.median(lengths)
@@ -109,19 +110,42 @@ def test_the_table_says_what_was_loaded_and_what_the_intervals_are_over(run: Pat
     lines = printed.out.splitlines()
     assert lines[0] == "Corridor (drawn), 30 episodes each, greedy, seed 0"
     assert lines[1] == f"{run}: final parameters of seeds 0, 1, 2"
-    assert "95 % interval" in lines[2]
+    assert lines[2].split() == ["return", "interval", "median", "length", "min", "max"]
     assert [line.split("  ")[0].strip() for line in lines[3:7]] == [
         "seed 0", "seed 1", "seed 2", "all",
     ]  # fmt: skip
     assert lines[7] == (
-        "Intervals are over episodes in the row of a seed, and over seeds in the last one."
+        "95 % intervals are over episodes in the row of a seed; the last row has the range of the "
+        "seeds' means."
     )
     assert arlbench("evaluate", run, "--episodes", 1, "--run-seed", 1, "--epsilon", 0.1) == 0
     lines = capfd.readouterr().out.splitlines()
     assert lines[0].endswith("1 episodes each, epsilon 0.1, seed 0")
     assert lines[1] == f"{run}: final parameters, seed 1"
+    assert "95 % interval" in lines[2]
     assert "  -  " in lines[3]  # there is no interval of one episode
     assert lines[4].startswith("The interval is over episodes")
+
+
+def row_of(name: str, returns: list[float]) -> evaluate.Row:
+    outcomes = EpisodeOutcomes(np.array(returns), np.array([100_000] * len(returns)))
+    return evaluate.Row(name, "", spread(np.array(returns)), "seeds", len(returns), outcomes)
+
+
+def test_at_80_columns_every_number_is_whole_and_apart() -> None:
+    usual = evaluate._table([row_of("seed 12", [-1234.5, 99_999.99, 5.0, 7.0])])
+    assert tables.fitting(usual, 80) == 6
+    large = evaluate._table(
+        [row_of("checkpoint-000012", [-123456.789, -9876543.21, 3e-5, 0.1]), row_of("all", [1.5])]
+    )
+    n_columns = tables.fitting(large, 80)
+    lines = tables.lines([row[:n_columns] for row in large], range(1, 6))
+    assert max(map(len, lines)) <= 80
+    assert [re.split(r"\s{2,}", line)[1:] for line in lines[1:]] == [
+        list(row[1:n_columns]) for row in large[1:]
+    ]
+    assert large[2][1:3] == ("1.50", "-")
+    assert large[1][4] == "-9.87654e+06"
 
 
 def test_one_episode_has_no_interval_in_json_either(run: Path, capfd) -> None:
@@ -146,7 +170,7 @@ def test_what_is_left_out_is_said(run: Path, tmp_path: Path, capfd) -> None:
 def test_episodes_that_would_not_end_are_said_to_be_cut_off(monkeypatch) -> None:
     monkeypatch.setattr(evaluation, "EPISODE_STEP_CAP", 7)
     outcomes = EpisodeOutcomes(np.zeros(3), np.array([7, 6, 7]))
-    row = evaluate.Row("seed 0", "", (0.0, 0.0, 0.0), "episodes", outcomes)
+    row = evaluate.Row("seed 0", "", (0.0, 0.0, 0.0), "episodes", 3, outcomes)
     assert evaluate._cap_note([row]) == "2 episodes were cut off after 7 steps."
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -20,7 +23,14 @@ import pytest
 from arlbench import DQN, make_env
 from arlbench.cli import main
 from arlbench.cli.sweep import command_to_continue
+from arlbench.cli.sweep_display import best_table
+from arlbench.errors import StorageError
 from arlbench.experiments.folder import read_experiment, read_rows
+from arlbench.experiments.presets import tuned_for
+from arlbench.experiments.table import table_of
+from arlbench.report.sweep_results import ranking, results_of
+from fake_training import make_experiment, result_of
+from proposing import propose
 
 PUBLISHED = Path(__file__).parents[1] / "learning" / "cartpole_landscape_sample.csv"
 
@@ -153,14 +163,17 @@ def test_the_summary_ranks_the_configurations(folder, monkeypatch, capfd) -> Non
     assert [entry["config"] for entry in ranking] == list(np.argsort(-np.array(means)))
     assert ranking[0]["final_return_mean"] == pytest.approx(max(means))
     assert ranking[0]["varied"].keys() == {"learning_rate", "use_target_network"}
+    best = [r["return_mean"] for r in rows if r["config"] == ranking[0]["config"]]
+    assert ranking[0]["interval_kind"] == "range of seeds"
+    assert ranking[0]["interval"] == pytest.approx([min(best), max(best)])
 
 
 def test_a_person_is_shown_the_best_and_where_it_is(folder, monkeypatch, capfd) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     assert sweep([*SHORT, *GRID, "--out", str(folder)], monkeypatch) == 0
     printed = capfd.readouterr().err
-    for part in ("4 configurations with 2 seeds", "best configurations", "95 % interval", "±",
-                 "learning_rate", "landscape.png", str(folder)):  # fmt: skip
+    for part in ("4 configurations with 2 seeds", "best configurations", "lowest seed",
+                 "highest seed", "learning_rate", "landscape.png", str(folder)):  # fmt: skip
         assert part in printed
 
 
@@ -217,6 +230,96 @@ def test_a_signal_keeps_what_has_ended_and_says_how_to_continue(sent, tmp_path) 
     kept = read_rows(out).num_rows // 2
     assert kept > 0
     assert f"stopped, {kept} of 800 trainings are kept; continue with: arlbench sweep" in printed
+
+
+def proposed(words: list[str], monkeypatch, capfd, tmp_path: Path) -> tuple[Any, list[str]]:
+    """The experiment that a command would train, and the lines that it says first."""
+    from arlbench.cli import sweep as command
+
+    found = []
+
+    def open_nothing(experiment: Any, *_: Any) -> Any:
+        found.append(experiment)
+        return contextlib.nullcontext()
+
+    def run_nothing(_: Any) -> None:
+        raise StorageError("That is enough.")
+
+    monkeypatch.setattr(command, "_open", open_nothing)
+    monkeypatch.setattr(command, "_run", run_nothing)
+    assert sweep([*SHORT, *words], monkeypatch) == 2
+    return found[0], capfd.readouterr().err.splitlines()
+
+
+def test_what_was_not_named_is_searched_too_and_the_first_line_says_so(
+    monkeypatch, capfd, tmp_path
+) -> None:
+    words = ["learning_rate=1e-4..1e-3", "gamma=0.9", "--n-configs", "8"]
+    experiment, lines = proposed(words, monkeypatch, capfd, tmp_path)
+    assert len({config["train_freq"] for config in experiment.configs}) > 1
+    assert lines[0] == (
+        "searching learning_rate and 16 others not named; --only-named leaves those alone"
+    )
+    _, lines = proposed(["--n-configs", "2"], monkeypatch, capfd, tmp_path)
+    assert lines[0].startswith("searching all 18 hyperparameters; --only-named")
+
+
+@pytest.mark.parametrize(("option", "train_freq"), [([], 32), (["--defaults"], 4)])
+def test_only_what_is_named_is_searched_if_asked_for(
+    option, train_freq, monkeypatch, capfd, tmp_path
+) -> None:
+    words = ["learning_rate=1e-4..1e-3", "gamma=0.9", "--n-configs", "8", "--only-named", *option]
+    experiment, lines = proposed(words, monkeypatch, capfd, tmp_path)
+    known = tuned_for("CartPole-v1").hyperparameters if not option else {}
+    rest = {**experiment.problem.resolve(known), "gamma": 0.9}
+    assert rest["train_freq"] == train_freq
+    assert len({config["learning_rate"] for config in experiment.configs}) == 8
+    for config in experiment.configs:
+        assert {**config, "learning_rate": rest["learning_rate"]} == rest
+    assert lines[0] == "searching learning_rate; all else stays at tuned values or defaults"
+
+
+def test_only_what_is_named_keeps_a_tuned_network(monkeypatch, capfd, tmp_path) -> None:
+    words = ["Breakout-MinAtar", "gamma=0.9,0.99", "--sampler", "grid", "--only-named"]
+    monkeypatch.setitem(globals(), "SHORT", [])
+    experiment, _ = proposed(words, monkeypatch, capfd, tmp_path)
+    assert experiment.problem.env_spec.cnn_policy
+    assert {config["hidden_size"] for config in experiment.configs} == {128}
+    experiment, _ = proposed(words[:-1], monkeypatch, capfd, tmp_path)
+    assert not experiment.problem.env_spec.cnn_policy
+
+
+def test_a_named_hyperparameter_that_is_inactive_is_ignored_with_a_notice(
+    monkeypatch, capfd, tmp_path
+) -> None:
+    words = ["use_target_network=false", "tau=0.1..0.5", "--n-configs", "3"]
+    experiment, lines = proposed(words, monkeypatch, capfd, tmp_path)
+    assert {config["tau"] for config in experiment.configs} == {1.0}
+    said = " ".join(lines)
+    assert "note: tau is ignored, because it counts only if use_target_network is True." in said
+
+
+@pytest.mark.parametrize("n_seeds", [1, 3, 4])
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_table_of_the_best_has_whole_columns(n_seeds, width) -> None:
+    configs = tuple(propose("sobol", {}, 12))
+    experiment = make_experiment(configs=configs, n_seeds=n_seeds)
+    members = experiment.members
+    found = results_of(table_of(experiment, [result_of(experiment, *m) for m in members]))
+    lines = best_table(found, width)
+    assert max(map(len, lines)) <= width
+    cells = [re.split(r"\s{2,}", line) for line in lines]
+    assert len({len(row) for row in cells}) == 1
+    n_shown = len(cells[0]) - 1
+    assert n_shown == {60: 3, 80: 5, 200: 5}[width]
+    by_name = {row[0]: row[1:] for row in cells}
+    for column, rank in enumerate(ranking(found)[:n_shown]):
+        assert by_name["best configurations"][column] == f"config {rank.config}"
+        assert float(by_name["final return"][column]) == pytest.approx(rank.mean, abs=0.06)
+        rate = configs[rank.config]["learning_rate"]
+        assert float(by_name["learning_rate"][column]) == pytest.approx(rate, rel=1e-3)
+    spreads = {"lowest seed", "highest seed", "95 % interval"} & by_name.keys()
+    assert spreads == {1: set(), 3: {"lowest seed", "highest seed"}, 4: {"95 % interval"}}[n_seeds]
 
 
 def test_the_command_to_continue_names_the_folder() -> None:

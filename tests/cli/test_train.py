@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from arlbench import DQN, make_env
-from arlbench.cli import main
+from arlbench.cli import display, main
 
 SMALL = [
     "CartPole-v1", "--timesteps", "1024", "--n-envs", "4", "--evaluations", "2",
@@ -123,6 +123,18 @@ def test_the_closing_table_says_where_the_time_went(tmp_path, monkeypatch, capfd
     printed = capfd.readouterr().err
     for part in ("final return", "start-up", "compilation", "training", "saved in", "2 seeds"):
         assert part in printed
+    # However long the path is, it is in one piece.
+    assert str(tmp_path / "run") in printed.splitlines()[-1]
+
+
+def test_a_few_seeds_have_a_range_and_more_an_interval() -> None:
+    assert display.return_text(np.array([])) == "none yet"
+    assert display.return_text(np.array([3.0])) == "3.0 (one seed)"
+    few = display.return_text(np.array([3.0, 5.0, 10.0]))
+    assert few == "6.0, from 3.0 to 10.0 over 3 seeds"
+    # Student's t for 3 degrees of freedom is 3.1824, the standard deviation 2.582.
+    more = display.return_text(np.array([1.0, 3.0, 5.0, 7.0]))
+    assert more == "4.0, 95 % interval -0.1 to 8.1 over 4 seeds"
 
 
 def test_divergence_is_an_error_and_keeps_what_was_saved(tmp_path, monkeypatch, capfd) -> None:

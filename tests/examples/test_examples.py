@@ -17,6 +17,9 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
+# What a job of the example with Hydra leaves.
+CURVE = "evaluation.csv"
+
 # What each of them prints, in these words.
 FACTS = {
     "random_search": [
@@ -74,6 +77,28 @@ def test_an_example_prints_what_it_found_and_draws_it(script: str, tmp_path: Pat
     assert height >= 600
     # Something is drawn on it, in more colours than one.
     assert picture[..., :3].std(axis=(0, 1)).min() > 0.01
+
+
+@pytest.mark.thorough
+def test_hydra_drives_a_job_for_each_value(tmp_path: Path) -> None:
+    words = ["-m", "hp_config.learning_rate=3e-4,1e-3", "seed=1,2"]
+    lengths = ["environment.n_total_timesteps=2000", "autorl.n_eval_steps=2"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / "hydra" / "train.py"), *words, *lengths],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    printed = [float(text) for text in re.findall(r"^objective: (\S+)$", done.stdout, re.M)]
+    assert len(printed) == 4
+    for job, objective in enumerate(printed):
+        curve = pd.read_csv(tmp_path / "runs" / "examples" / "hydra" / "many" / str(job) / CURVE)
+        assert len(curve) == 2
+        assert curve["returns"].iloc[-1] == pytest.approx(objective)
+    assert len(set(printed)) > 1
 
 
 def test_the_schedule_reacts_to_returns_and_to_gradients(examples) -> None:

@@ -93,9 +93,19 @@ def test_what_can_never_count_is_not_searched() -> None:
 
 
 @pytest.mark.parametrize("tau", ["0.5", "0.1..0.5", "0.1,0.5"])
-def test_what_is_named_and_can_never_count_contradicts_itself(tau) -> None:
-    with pytest.raises(ConfigurationError, match="tau counts only where use_target_network"):
-        search_space(PROBLEM, {"use_target_network": "false", "tau": tau})
+def test_what_is_named_and_can_never_count_is_ignored(tau) -> None:
+    space = search_space(PROBLEM, {"use_target_network": "false", "tau": tau})
+    without = search_space(PROBLEM, {"use_target_network": "false"})
+    assert space.varied == without.varied
+    assert space.note == "tau is ignored, because it counts only if use_target_network is True."
+    assert without.note == ""
+
+
+def test_what_the_problem_fixes_varies_only_if_it_is_named() -> None:
+    fixed = PROBLEM.replace(hpo_config=PROBLEM.resolve({"gamma": 0.9}))
+    space = search_space(fixed, {"learning_rate": "1e-4..1e-3", "hidden_size": "8..16"})
+    assert list(space.varied) == ["learning_rate", "hidden_size"]
+    assert space.fixed["gamma"] == 0.9
 
 
 def test_a_space_with_everything_fixed_is_empty() -> None:

@@ -11,11 +11,40 @@ import numpy as np
 from arlbench import EnvSpec, Problem
 from arlbench.population import train_population
 
-ROWS = Path(__file__).with_name("cartpole_landscape_sample.csv")
 
-#: What the measurement kept fixed, besides the package's defaults.
-SETTINGS = {"train_freq": 32, "gradient_steps": 128, "gamma": 0.99, "tau": 1.0}
-N_ENVS, TIMESTEPS, EVALUATIONS, EPISODES = 8, 50_000, 10, 128
+class Measurement(NamedTuple):
+    """A published measurement: its rows in a file, and what it kept fixed.
+
+    Attributes:
+        rows: The file of its configurations and results.
+        problem: What was trained, besides the package's defaults.
+    """
+
+    rows: Path
+    problem: Problem
+
+
+CARTPOLE = Measurement(
+    Path(__file__).with_name("cartpole_landscape_sample.csv"),
+    Problem(
+        EnvSpec("gymnax", "CartPole-v1", 8),
+        hpo_config={"train_freq": 32, "gradient_steps": 128, "gamma": 0.99, "tau": 1.0},
+        n_total_timesteps=50_000,
+        n_eval_steps=10,
+        n_eval_episodes=128,
+    ),
+)
+
+MOUNTAIN_CAR = Measurement(
+    Path(__file__).with_name("mountain_car_sample.csv"),
+    Problem(
+        EnvSpec("gymnax", "MountainCar-v0", 8),
+        hpo_config={"train_freq": 2, "gradient_steps": 8, "gamma": 0.99, "tau": 1.0},
+        n_total_timesteps=120_000,
+        n_eval_steps=10,
+        n_eval_episodes=128,
+    ),
+)
 
 _INTEGERS = {"buffer_batch_size", "buffer_size", "learning_starts", "target_update_interval"}
 _FLAGS = {"buffer_prio_sampling", "use_target_network"}
@@ -26,7 +55,7 @@ _HYPERPARAMETERS = _INTEGERS | _FLAGS | {
 
 
 class Row(NamedTuple):
-    """A configuration and what was published of it."""
+    """A configuration and what was published of it; NaN if no deviation was."""
 
     run_id: int
     hpo_config: dict[str, float | int | bool]
@@ -34,31 +63,26 @@ class Row(NamedTuple):
     published_std: float
 
 
-def read_rows() -> list[Row]:
-    """The rows of the sample, worst first as in the file; an empty cell is inactive."""
-    with ROWS.open(newline="") as file:
+def read_rows(measurement: Measurement) -> list[Row]:
+    """The rows of the sample in the order of the file; an empty cell is inactive."""
+    steps = measurement.problem.n_total_timesteps
+    with measurement.rows.open(newline="") as file:
         return [
             Row(
                 int(cells["run_id"]),
                 {k: _parse(k, v) for k, v in cells.items() if k in _HYPERPARAMETERS and v},
-                float(cells["return_mean_at_50000"]),
-                float(cells["return_std_at_50000_over_seeds"]),
+                float(cells[f"return_mean_at_{steps}"]),
+                float(cells.get(f"return_std_at_{steps}_over_seeds") or "nan"),
             )
             for cells in csv.DictReader(file)
         ]
 
 
-def train_all(rows: list[Row], seeds: range) -> np.ndarray:
+def train_all(problem: Problem, rows: list[Row], seeds: range) -> np.ndarray:
     """Final mean returns, ``[n_rows, n_seeds]``."""
-    problem = Problem(
-        EnvSpec("gymnax", "CartPole-v1", N_ENVS),
-        hpo_config=SETTINGS,
-        n_total_timesteps=TIMESTEPS,
-        n_eval_steps=EVALUATIONS,
-        n_eval_episodes=EPISODES,
-    )
     configs = [row.hpo_config for row in rows]
-    result = train_population(problem, configs, list(seeds), init_options={"capacity": TIMESTEPS})
+    capacity = {"capacity": problem.n_total_timesteps}
+    result = train_population(problem, configs, list(seeds), init_options=capacity)
     return result.returns[:, :, -1].mean(axis=-1)
 
 

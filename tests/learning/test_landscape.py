@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from landscape import read_rows, train_all
+from landscape import CARTPOLE, read_rows, train_all
 
 TABLE = Path(__file__).parents[2] / "benchmarks" / "results" / "cartpole_landscape.md"
 
@@ -23,15 +23,15 @@ pytestmark = pytest.mark.learning
 
 
 def test_the_best_published_configuration_learns_over_ten_seeds() -> None:
-    best = next(row for row in read_rows() if row.run_id == 51)
-    returns = train_all([best], range(10))[0]
+    best = next(row for row in read_rows(CARTPOLE) if row.run_id == 51)
+    returns = train_all(CARTPOLE.problem, [best], range(10))[0]
     print(f"\nrow 51 over 10 seeds: {np.mean(returns):.1f} ({np.round(returns, 1)})")
     assert np.mean(returns) >= 450
 
 
 def test_configurations_rank_as_published() -> None:
-    sample, n_seeds = read_rows(), 3
-    ours = train_all(sample, range(n_seeds))
+    sample, n_seeds = read_rows(CARTPOLE), 3
+    ours = train_all(CARTPOLE.problem, sample, range(n_seeds))
     published = np.array([row.published_mean for row in sample])
     correlation = float(spearmanr(ours.mean(axis=1), published).statistic)
     _write_table(ours, correlation)
@@ -48,7 +48,7 @@ def _write_table(ours: np.ndarray, correlation: float) -> None:
         "| row | published mean | published std | here | each seed |",
         "| ---: | ---: | ---: | ---: | --- |",
     ]
-    for row, returns in zip(read_rows(), ours, strict=True):
+    for row, returns in zip(read_rows(CARTPOLE), ours, strict=True):
         seeds = ", ".join(f"{value:.0f}" for value in returns)
         lines.append(
             f"| {row.run_id} | {row.published_mean:.1f} | {row.published_std:.1f} "

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
 from typing import Any
 
+import gymnasium
 import jax
 import numpy as np
 import pytest
 
-from arlbench import DQN
+from arlbench import DQN, EnvSpec
 from arlbench.core.environments import make_env_from_spec
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.population import PopulationState, train_population
 from host_probes import stairs
+from own_probes import OBS, giving
 from probes import CAPACITY, SMALL, same_bits
 
 LENGTH = {"n_total_timesteps": 160, "n_eval_steps": 2, "n_eval_episodes": 3}
 NETWORK = {"hidden_size": 8}
 CONFIGS = [{**SMALL, "learning_rate": rate} for rate in (1e-2, 1e-3)]
 SEEDS = [3, 5]
+
+MAIN_PROGRAM = """
+import arlbench
+from arlbench import make_env, Problem
+from arlbench.population import cores, train_population
+from own_probes import Counting
+
+class Mine(Counting):
+    pass
+
+cores._WORTH_A_PROCESS = 1.0
+problem = Problem(make_env("gymnasium", Mine, 2).spec, n_total_timesteps=4000, n_eval_steps=1)
+result = train_population(problem, [{"learning_starts": 64}], [0, 1, 2, 3])
+print(result.n_processes, result.returns.mean())
+"""
 
 
 def train(**changed: Any) -> Any:
@@ -52,3 +75,56 @@ def test_they_are_not_batched() -> None:
     assert train(placement="auto").n_processes == 1
     with pytest.raises(ConfigurationError, match="an environment steps in Python; leave placement"):
         train(placement="batched")
+
+
+def registered(name: str, cls: Any) -> Problem:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a name is registered again
+        gymnasium.register(name, cls)
+    return Problem(EnvSpec("gymnasium", name, 2), nas_config=NETWORK, **LENGTH)
+
+
+def rewards(problem: Problem, **changed: Any) -> Any:
+    """What one member stores, and the number of processes."""
+    settings = {"init_options": {"capacity": CAPACITY}, "keep_parts": ["buffer"], **changed}
+    result = train_population(problem, CONFIGS[:1], SEEDS, **settings)
+    stored = [member.parts["buffer"].transition.reward for member in result.members]
+    return {float(x) for rows in stored for x in np.ravel(rows)}, result.n_processes
+
+
+def earning(amount: float) -> Any:
+    return giving(step=lambda n: (OBS, amount, n % 4 == 3, False, {}))
+
+
+def test_workers_are_sent_what_is_registered_here_and_registered_again(
+    only_in_the_worker: None,
+) -> None:
+    for amount in (1.0, 2.0):
+        assert rewards(registered("Here-v0", earning(amount))) == ({amount}, 2)
+
+
+def test_what_cannot_be_sent_trains_here_and_says_so(two_processes: None) -> None:
+    lock, told = threading.Lock(), []
+    locked = giving(step=lambda n: (OBS, float(lock.locked()), n % 4 == 3, False, {}))
+    problem = registered("Locked-v0", locked)
+    assert rewards(problem, on_notice=told.append) == ({0.0}, 1)
+    assert len(told) == 1
+    assert "trains on one core, because Locked-v0 cannot be sent" in told[0]
+    with pytest.warns(RuntimeWarning, match="put its class into a module of its own"):
+        rewards(problem)
+
+
+@pytest.mark.thorough
+def test_an_environment_of_the_main_program_trains_on_every_core(tmp_path: Path) -> None:
+    script = tmp_path / "main_program.py"
+    script.write_text(MAIN_PROGRAM)
+    path = os.pathsep.join([*sys.path, str(Path(__file__).parents[1])])
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env={**os.environ, "ARLBENCH_CORES": "2", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    assert done.stdout.split() == ["2", "4.0"]

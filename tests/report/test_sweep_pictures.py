@@ -86,6 +86,10 @@ def test_few_seeds_have_no_band(n_seeds) -> None:
     axes = sweep_pictures.draw_curves(found).axes[0]
     assert len(axes.collections) == 1
     assert len(axes.lines) == 1 + n_seeds
+    label = axes.get_legend().get_texts()[0].get_text()
+    title = axes.get_legend().get_title().get_text()
+    assert ("±" in label, " to " in label) == (n_seeds == 4, n_seeds == 2)
+    assert ("95 % interval" in title, "range of seeds" in title) == (n_seeds == 4, n_seeds == 2)
 
 
 def test_whatever_has_ended_can_be_drawn() -> None:

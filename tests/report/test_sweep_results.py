@@ -63,8 +63,19 @@ def test_the_best_comes_first_and_the_diverged_last(tmp_path) -> None:
     assert ranks[3].config == 3
     assert np.isnan(ranks[3].mean)
     best = ranks[0]
-    expected = mean_interval(np.array(finals[best.config]))
-    assert (best.mean, best.low, best.high) == pytest.approx(tuple(map(float, expected)), rel=1e-5)
+    seeds = finals[best.config]
+    # Of three seeds the range.
+    expected = (np.mean(seeds), min(seeds), max(seeds))
+    assert (best.mean, best.low, best.high) == pytest.approx(expected, rel=1e-5)
+
+
+def test_four_seeds_have_an_interval(tmp_path) -> None:
+    experiment = make_experiment(n_seeds=4)
+    fill(tmp_path, experiment)
+    best = ranking(results_of(read_rows(tmp_path)))[0]
+    seeds = [result_of(experiment, best.config, s).returns[-1].mean() for s in range(4)]
+    expected = tuple(map(float, mean_interval(np.array(seeds))))
+    assert (best.mean, best.low, best.high) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_sweep_that_grows_has_what_has_ended(tmp_path) -> None:

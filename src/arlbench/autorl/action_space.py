@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,10 +71,7 @@ class HyperparameterSpace(spaces.Dict):
     def contains(self, x: Any) -> bool:
         if not isinstance(x, Mapping) or not x.keys() <= self.spaces.keys():
             return False
-        given = {name: _plain(value) for name, value in x.items()}
-        if not all(_holds(self.spaces[name], value) for name, value in given.items()):
-            return False
-        return not given.keys() & inactive(self.config_space, given).keys()
+        return all(_holds(self.spaces[name], _plain(value)) for name, value in x.items())
 
 
 def _space_of(hyperparameter: Any) -> spaces.Space:
@@ -100,31 +97,35 @@ def _plain(value: Any) -> Any:
     return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
-def inactive(config_space: ConfigurationSpace, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters that have no effect at these values, each with its condition.
+def inactive(config_space: ConfigurationSpace, values: Mapping[str, Any]) -> list[str]:
+    """Names of hyperparameters that have no effect at these values, in order.
 
     Conditions on what is not among the values are left out.
     """
     conditions: Sequence[Any] = config_space.conditions
-    return {
-        condition.child.name: condition
+    return sorted(
+        condition.child.name
         for condition in conditions
         if condition.parent.name in values and not condition.satisfied_by_value(dict(values))
-    }
+    )
 
 
 def changes(
-    action: Any, config_space: ConfigurationSpace, current: Mapping[str, Any]
+    action: Any,
+    config_space: ConfigurationSpace,
+    current: Mapping[str, Any],
+    architecture: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The values that an action gives.
+    """The values that an action gives; those that are inactive under the others are ignored.
 
     Args:
         action: A configuration, or a mapping of some hyperparameters.
-        config_space: What there is.
+        config_space: The hyperparameters.
         current: Values of all hyperparameters before it.
+        architecture: Names of architecture choices, which no action can change.
 
     Raises:
-        ConfigurationError: If one is unknown, or has no effect under the others.
+        ConfigurationError: If a name is unknown, or one of an architecture choice.
     """
     if not isinstance(action, Mapping):
         raise ConfigurationError(
@@ -132,13 +133,12 @@ def changes(
         )
     plain = {str(name): _plain(value) for name, value in dict(action).items()}
     given = {name: value for name, value in plain.items() if value is not None}
+    for name in given:
+        if name in architecture:
+            raise ConfigurationError(
+                f"{name} is an architecture choice, which stays the same while a learner learns; "
+                "give it in the setting nas_config."
+            )
     known_names(given, config_space, "hyperparameter")
     without_effect = inactive(config_space, {**current, **given})
-    for name in given:
-        if name in without_effect:
-            condition = without_effect[name]
-            raise ConfigurationError(
-                f"{name} has no effect unless {condition.parent.name} is {condition.value}; leave "
-                f"it out, or set {condition.parent.name} too."
-            )
-    return given
+    return {name: value for name, value in given.items() if name not in without_effect}

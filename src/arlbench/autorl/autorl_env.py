@@ -14,13 +14,13 @@ import jax
 import numpy as np
 from ConfigSpace import Configuration, ConfigurationSpace
 
-from arlbench.autorl.action_space import HyperparameterSpace, changes
+from arlbench.autorl.action_space import HyperparameterSpace, changes, inactive
 from arlbench.autorl.objectives import objective_values
 from arlbench.autorl.schedule import Schedule, begun
 from arlbench.autorl.setup import Setup
 from arlbench.autorl.state_features import observation, observation_space
 from arlbench.autorl.step_result import StepResult
-from arlbench.core.algorithms.checkpointing import ALL, Checkpointer, LoadedCheckpoint
+from arlbench.core.algorithms.checkpointing import ALL, STATE, Checkpointer, LoadedCheckpoint
 from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.core.algorithms.measured import train_measured
 from arlbench.core.checks import known_names, seed_in_range
@@ -56,7 +56,7 @@ class AutoRLEnv(gymnasium.Env):
         self._setup = Setup.of(config)
         self._settings = self._setup.settings
         self._algorithm = self._setup.make_algorithm()
-        parts = [*self._algorithm.checkpoint_template(), ALL]
+        parts = [*self._algorithm.checkpoint_template(), ALL, STATE]
         known_names(self._settings.checkpoint, parts, "part of a checkpoint")
         self._folder = Path(self._settings.checkpoint_dir) / self._settings.checkpoint_name
         if self._settings.checkpoint:
@@ -119,7 +119,7 @@ class AutoRLEnv(gymnasium.Env):
 
         Args:
             action: A configuration, or a mapping of the hyperparameters to change; the
-                others stay as they are.
+                others stay as they are. An inactive one is ignored and has its default.
             checkpoint_path: Continue from this checkpoint. One that holds all of a run
                 brings its hyperparameters and its place in the schedule, unless that is
                 the end of this schedule.
@@ -134,12 +134,13 @@ class AutoRLEnv(gymnasium.Env):
             ``(obs, objectives, terminated, truncated, info)``. ``terminated`` is always
             False; ``truncated`` after the last step of the schedule, or when learning
             has become non-finite. ``info`` holds ``train_info_df`` (``steps`` of this step,
-            ``returns``), ``train_seconds``, ``compile_seconds``, and, if there is one,
+            ``returns``), ``train_seconds``, ``compile_seconds``, ``inactive``, the names of
+            hyperparameters that had no effect in this step, and, if there is one,
             ``checkpoint`` or ``diverged_at``, in environment steps of the run.
 
         Raises:
-            ConfigurationError: If there is no step to take, or if the action is unknown,
-                impossible or without effect.
+            ConfigurationError: If there is no step to take, or if the action is unknown or
+                impossible.
             CheckpointError: If the checkpoint is damaged, or of another environment,
                 network or algorithm.
         """
@@ -151,7 +152,8 @@ class AutoRLEnv(gymnasium.Env):
             schedule, current = self._loaded(checkpoint_path, schedule)
         if seed is not None:
             schedule = self._reseeded(schedule, seed_in_range(seed))
-        changed = changes(action, self.config_space, current)
+        architecture = self._algorithm.architecture_choices()
+        changed = changes(action, self.config_space, current, architecture)
         with self._undone_if_refused():
             self._algorithm.update_hpo_config({**current, **changed})
             result, train_result, state = self._train(schedule, lengths)
@@ -185,9 +187,14 @@ class AutoRLEnv(gymnasium.Env):
         before = self.hpo_config
         try:
             yield
-        except (ConfigurationError, MemoryLimitError):
+        except (ConfigurationError, MemoryLimitError) as error:
             # Refused before anything was taken over.
             self._algorithm.update_hpo_config(before)
+            if isinstance(error, MemoryLimitError) and ALL in self._settings.checkpoint:
+                raise MemoryLimitError(
+                    f"{error} Records are kept because checkpoint has '{ALL}'; '{STATE}' saves "
+                    "everything else."
+                ) from None
             raise
         except BaseException:
             # A training that was interrupted has taken over the state that was here.
@@ -271,6 +278,7 @@ class AutoRLEnv(gymnasium.Env):
             "train_info_df": result.frame(),
             "train_seconds": result.train_seconds,
             "compile_seconds": result.compile_seconds,
+            "inactive": inactive(self.config_space, self.hpo_config),
         }
         if result.diverged_at is not None:
             return {**info, "diverged_at": result.ended_at}

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from arlbench.autorl.action_space import HyperparameterSpace, changes
+from arlbench.autorl.action_space import HyperparameterSpace, changes, inactive
 from arlbench.autorl.objectives import objective_values
 from arlbench.autorl.schedule import Schedule, begun
 from arlbench.autorl.setup import Setup
@@ -126,12 +126,13 @@ class AutoRLVectorEnv(VectorEnv):
             ``(obs, objectives, terminated, truncated, info)``: observations and objectives
             by name with a first axis of ``num_envs``; of a learner that has diverged
             earlier the last ones again, and NaN. ``info`` holds ``train_info_df``, a list
-            of frames, ``train_seconds`` and ``compile_seconds``, added up over the
+            of frames, ``inactive``, for each learner the names of the hyperparameters that
+            had no effect, ``train_seconds`` and ``compile_seconds``, added up over the
             ``n_processes``, and ``wall_seconds``.
 
         Raises:
-            ConfigurationError: If there is no step to take, or if an action is unknown,
-                impossible or without effect.
+            ConfigurationError: If there is no step to take, or if an action is unknown or
+                impossible.
         """
         schedules = self._open_schedules()
         hpo_configs = self._changed(actions)
@@ -158,6 +159,7 @@ class AutoRLVectorEnv(VectorEnv):
             "compile_seconds": population.compile_seconds,
             "wall_seconds": population.wall_seconds,
             "n_processes": population.n_processes,
+            "inactive": [inactive(self.config_space, config) for config in hpo_configs],
         }
         truncated = np.array([bool(schedule.over) for schedule in self._schedules])
         return (
@@ -209,7 +211,8 @@ class AutoRLVectorEnv(VectorEnv):
         self, index: int, action: Mapping[str, Any], current: Mapping[str, Any]
     ) -> dict[str, Any]:
         try:
-            given = changes(action, self.config_space, current)
+            architecture = self._learner.architecture_choices()
+            given = changes(action, self.config_space, current, architecture)
             self._learner.update_hpo_config({**current, **given})
         except ConfigurationError as error:
             raise ConfigurationError(f"Learner {index}: {error}") from None

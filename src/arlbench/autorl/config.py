@@ -15,6 +15,13 @@ from arlbench.errors import ConfigurationError
 
 _DIRECTIONS = ("upper", "lower")
 
+# What old configurations say otherwise.
+_RENAMED = {
+    "grad_obs": "Gradients are told by state_features: give state_features=['grad_info'].",
+    "hp_config": "Hyperparameters are what step() takes; run_arlbench takes both.",
+    "hpo_config": "Hyperparameters are what step() takes; run_arlbench takes both.",
+}
+
 # Returns a value as the setting of this name holds it, or raises a ConfigurationError.
 _Check = Callable[[str, Any], Any]
 
@@ -104,7 +111,10 @@ class AutoRLConfig:
         cnn_policy: Learn from images.
         deterministic_eval: Evaluate greedily.
         nas_config: Architecture choices; the rest take their defaults.
-        checkpoint: Parts to save after each step, such as ``["all"]``; empty saves none.
+        checkpoint: Parts to save after each step; empty saves none. ``["all"]`` saves
+            everything and has steps and losses recorded, ``["state"]`` what an exact
+            continuation needs; ``"loss"`` and ``"trajectories"`` are recorded if they are
+            named.
         checkpoint_name: The folder of the checkpoints, in ``checkpoint_dir``.
         checkpoint_dir: Where that folder is.
         objectives: What a step returns, by name; see :mod:`arlbench.autorl.objectives`.
@@ -168,6 +178,8 @@ class AutoRLConfig:
                 f"The configuration must be a mapping, not a {type(given).__name__}."
             )
         settings = _plain(given or {})
+        for name in settings.keys() & _RENAMED.keys():
+            raise ConfigurationError(f"Unknown setting '{name}'. {_RENAMED[name]}")
         known_names(settings, [field.name for field in dataclasses.fields(cls)], "setting")
         return cls(**settings)
 

@@ -69,5 +69,7 @@ Begun = TypeVar("Begun")
 def begun(schedule: Begun | None) -> Begun:
     """The schedule, or several, if ``reset`` has begun them."""
     if schedule is None:
-        raise ConfigurationError("No schedule has begun, or a step was interrupted; call reset().")
+        raise ConfigurationError(
+            "step() before reset(): no schedule has begun, or a step was interrupted; call reset()."
+        )
     return schedule

@@ -9,6 +9,7 @@ from arlbench.autorl.config import AutoRLConfig
 from arlbench.autorl.objectives import Objective, find_objectives
 from arlbench.autorl.state_features import StateFeature, find_state_features
 from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.checkpointing import ALL
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 
@@ -67,11 +68,10 @@ def _tracking(
     problem: Problem, settings: AutoRLConfig, features: tuple[StateFeature, ...]
 ) -> dict[str, bool]:
     """Options of the algorithm that keep what features and checkpoints need."""
-    options = [
-        option
-        for part, option in problem.algorithm_class.tracked_parts.items()
-        if part in settings.checkpoint
-    ]
+    cls = problem.algorithm_class
+    options = [option for part, option in cls.tracked_parts.items() if part in settings.checkpoint]
+    if ALL in settings.checkpoint:
+        options += cls.tracked_by_all
     if any(feature.statistics for feature in features):
         options.append("track_statistics")
     return dict.fromkeys(options, True)

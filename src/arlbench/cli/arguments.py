@@ -77,7 +77,7 @@ FRAMEWORK = typer.Option(
 #: The wrappers of an environment.
 WRAP = typer.Option(
     None,
-    metavar="NAME[:KEY=VALUE,…]",
+    metavar="NAME[:KEY=VALUE,...]",
     help="A wrapper of the environment, such as frame_stack:n_frames=4; once for each, the "
     "innermost first.",
 )

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from arlbench.report.statistics import mean_interval
+from arlbench.cli import tables
+from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread
 
 if TYPE_CHECKING:
     from arlbench.experiments.run import RunResult
@@ -48,7 +48,7 @@ def header(run: RunFolder) -> None:
         words = " ".join(f"{name}={value}" for name, value in changed.items())
         _console.print(f"[dim]other than the defaults: {words}[/]")
     _console.print(f"[dim]network: {run.algorithm.describe_agent()}[/]", soft_wrap=True)
-    _console.print(f"[dim]folder: {run.path}[/]")
+    _console.print(f"[dim]folder: {run.path}[/]", soft_wrap=True)
 
 
 def bar_of_training(shown: bool) -> Progress:
@@ -166,29 +166,30 @@ class Speed:
 def closing_table(result: RunResult, start_up: float, folder: Path) -> None:
     """Return over seeds, and where the time went."""
     training, compiling = result.seconds
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column()
-    table.add_row("final return", _return_text(result))
-    table.add_row("start-up", f"{start_up:.1f} s")
-    table.add_row("compilation", f"{compiling:.1f} s")
     per_second = result.timesteps / max(training, 1e-9)
-    table.add_row("training", f"{training:.1f} s ({per_second:,.0f} steps/s with evaluations)")
+    rows = [
+        ("final return", return_text(np.array(list(result.final_returns.values())))),
+        ("start-up", f"{start_up:.1f} s"),
+        ("compilation", f"{compiling:.1f} s"),
+        ("training", f"{training:.1f} s ({per_second:,.0f} steps/s with evaluations)"),
+    ]
     if result.wall_seconds < _TOGETHER * sum(result.seconds_now):
-        table.add_row(
-            "together", f"{result.wall_seconds:.1f} s by the clock, both being added up over seeds"
-        )
-    table.add_row("saved in", str(folder))
-    _console.print(table)
+        clock = f"{result.wall_seconds:.1f} s by the clock, both being added up over seeds"
+        rows.append(("together", clock))
+    rows.append(("saved in", str(folder)))
+    for line in tables.lines(rows):
+        _console.print(line, markup=False, soft_wrap=True)
 
 
-def _return_text(result: RunResult) -> str:
-    final = np.array(list(result.final_returns.values()))
+def return_text(final: np.ndarray) -> str:
+    """The mean of the seeds' final returns ``[n_seeds]``, with their interval or range."""
     if not len(final):
         return "none yet"
-    mean, low, high = mean_interval(final)
+    mean, low, high = spread(final)
     if len(final) == 1:
-        return f"{mean:.1f} (one seed, no interval)"
+        return f"{mean:.1f} (one seed)"
+    if len(final) < LEAST_FOR_INTERVAL:
+        return f"{mean:.1f}, from {low:.1f} to {high:.1f} over {len(final)} seeds"
     return f"{mean:.1f}, 95 % interval {low:.1f} to {high:.1f} over {len(final)} seeds"
 
 

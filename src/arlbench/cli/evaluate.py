@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from arlbench.report.statistics import MeanInterval
 
 
+# Returns from here on are shown without decimals that nobody needs.
+_LARGE = 100_000
+
+
 class _Asked(NamedTuple):
     """How the episodes are to be played."""
 
@@ -30,15 +34,17 @@ class Row(NamedTuple):
     Attributes:
         name: Of the agent, or ``all``.
         origin: What was loaded; empty for all.
-        interval: Mean and 95 % interval of the return.
-        over: What the interval is over, ``episodes`` or ``seeds``.
+        spread: Mean return, and its 95 % interval or the range of fewer than four samples.
+        over: What the samples are, ``episodes`` or ``seeds``.
+        n_samples: How many there are.
         outcomes: Of every episode.
     """
 
     name: str
     origin: str
-    interval: MeanInterval
+    spread: MeanInterval
     over: str
+    n_samples: int
     outcomes: EpisodeOutcomes
 
 
@@ -113,23 +119,24 @@ def _rows(stored: StoredAgents, outcomes: list[EpisodeOutcomes]) -> list[Row]:
     import jax
     import numpy as np
 
-    from arlbench.report.statistics import mean_interval
+    from arlbench.report.statistics import spread
 
     returns = [np.asarray(outcome.returns, np.float64) for outcome in outcomes]
     rows = [
-        Row(agent.name, agent.origin, mean_interval(of_agent), "episodes", outcome)
+        Row(agent.name, agent.origin, spread(of_agent), "episodes", len(of_agent), outcome)
         for agent, of_agent, outcome in zip(stored.agents, returns, outcomes, strict=True)
     ]
     if len(rows) > 1:
         together = jax.tree.map(lambda *of_agents: np.concatenate(of_agents), *outcomes)
         means = np.array([of_agent.mean() for of_agent in returns])
-        rows.append(Row("all", "", mean_interval(means), "seeds", together))
+        rows.append(Row("all", "", spread(means), "seeds", len(means), together))
     return rows
 
 
 def _print(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) -> None:
     from rich.console import Console
-    from rich.table import Table
+
+    from arlbench.cli import tables
 
     console = Console(highlight=False)
     policy = f"epsilon {asked.epsilon:g}" if asked.epsilon else "greedy"
@@ -138,13 +145,13 @@ def _print(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) -> N
         f"{asked.n_episodes} episodes each, {policy}, seed {asked.seed}"
     )
     console.print(f"{run}: {_origins(rows)}", soft_wrap=True, markup=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    for column in ("return", "95 % interval", "median length", "min", "max"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        table.add_row(*_cells(row))
-    console.print(table)
+    # In a terminal, what does not fit is left out, from the right.
+    cells = _table(rows)
+    n_columns = tables.fitting(cells, console.width) if console.is_terminal else None
+    title, *lines = tables.lines([row[:n_columns] for row in cells], range(1, len(cells[0])))
+    console.print(title, style="bold", markup=False, soft_wrap=True)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
     console.print(_explanation(rows), style="dim", soft_wrap=True)
 
 
@@ -158,25 +165,52 @@ def _origins(rows: list[Row]) -> str:
     return row.origin if row.origin.startswith(row.name) else f"{row.origin}, {row.name}"
 
 
+def _table(rows: list[Row]) -> list[tuple[str, ...]]:
+    """A header and a line for each row."""
+    header = ("", "return", _name_of_spreads(rows), "median length", "min", "max")
+    return [header, *(_cells(row) for row in rows)]
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     import numpy as np
 
-    mean, low, high = row.interval
+    mean, low, high = map(float, row.spread)
     returns, lengths = row.outcomes
-    interval = "-" if math.isnan(low) else f"{low:.2f} to {high:.2f}"
     return (
         row.name,
-        f"{mean:.2f}",
-        interval,
+        _short(mean),
+        "-" if math.isnan(low) else f"{_short(low)} to {_short(high)}",
         f"{np.median(lengths):g}",
-        f"{returns.min():.2f}",
-        f"{returns.max():.2f}",
+        _short(float(returns.min())),
+        _short(float(returns.max())),
     )
 
 
+def _short(value: float) -> str:
+    """A return with two decimals, or six digits of a large one."""
+    return f"{value:.2f}" if abs(value) < _LARGE else f"{value:.6g}"
+
+
+def _name_of_spreads(rows: list[Row]) -> str:
+    """What the two ends in all of the rows are."""
+    from arlbench.report.statistics import spread_name
+
+    names = {spread_name(row.n_samples, row.over) for row in rows}
+    return names.pop() if len(names) == 1 else "interval"
+
+
 def _explanation(rows: list[Row]) -> str:
+    from arlbench.report.statistics import LEAST_FOR_INTERVAL
+
+    few = 1 < rows[-1].n_samples < LEAST_FOR_INTERVAL
     if len(rows) == 1:
-        return "The interval is over episodes: it is this agent's, not that of its algorithm."
+        what = "range" if few else "interval"
+        return f"The {what} is over episodes: it is this agent's, not that of its algorithm."
+    if few:
+        return (
+            "95 % intervals are over episodes in the row of a seed; the last row has the range of "
+            "the seeds' means."
+        )
     return "Intervals are over episodes in the row of a seed, and over seeds in the last one."
 
 
@@ -212,12 +246,15 @@ def _as_json(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) ->
 def _row_as_json(row: Row) -> dict[str, Any]:
     import numpy as np
 
-    mean, low, high = map(float, row.interval)
+    from arlbench.report.statistics import spread_name
+
+    mean, low, high = map(float, row.spread)
     return {
         "name": row.name,
         "parameters": row.origin,
         "return_mean": _number(mean),
         "interval": [_number(low), _number(high)],
+        "interval_kind": spread_name(row.n_samples, row.over),
         "interval_over": row.over,
         "return_min": _number(float(row.outcomes.returns.min())),
         "return_max": _number(float(row.outcomes.returns.max())),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import os
 import sys
-from typing import NoReturn
+import warnings
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -16,6 +20,9 @@ from arlbench.cli.play import play
 from arlbench.cli.sweep import sweep
 from arlbench.cli.train import train
 from arlbench.errors import ArlbenchError
+
+# What stands for characters that some encodings lack.
+_PLAIN = {"±": "+/-", "…": "...", "\N{EN DASH}": "-", "━": "-", "╸": "-", "╺": "-", "•": "*"}
 
 app = typer.Typer(
     add_completion=False,
@@ -49,6 +56,11 @@ def main(
 
 def run() -> None:
     """Runs the command line; a user's mistake is one sentence, not a traceback."""
+    _prepare_streams()
+    warnings.formatwarning = _in_one_line  # type: ignore[assignment]
+    # Modules of a user's own lie in the working directory.
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())
     try:
         code = app(standalone_mode=False)
     except ArlbenchError as error:
@@ -58,6 +70,26 @@ def run() -> None:
             f"{error.format_message().rstrip('.')}. 'arlbench COMMAND --help' lists what there is."
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _in_one_line(message: Warning | str, *_: Any) -> str:
+    """A warning without the place in the program that gave it."""
+    return f"warning: {message}\n"
+
+
+def _prepare_streams() -> None:
+    """Lets what an encoding lacks be written in other characters, instead of failing."""
+    codecs.register_error("plain", _in_plain_characters)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")
+
+
+def _in_plain_characters(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(character, "?") for character in lacking), error.end
 
 
 def _fail(message: str) -> NoReturn:

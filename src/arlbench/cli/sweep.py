@@ -30,12 +30,20 @@ if TYPE_CHECKING:
     from arlbench.experiments.experiment import Experiment
     from arlbench.experiments.folder import SweepFolder
     from arlbench.experiments.training import ExperimentOutcome
-    from arlbench.experiments.tuner import Trial
+    from arlbench.experiments.tuner import Trial, Tuner
     from arlbench.report.sweep_results import SweepResults
 
 DEFAULT_ENV = "CartPole-v1"
 
 _DEFAULT_N_CONFIGS = 64
+
+_ONLY_NAMED = typer.Option(
+    False, "--only-named", help="Leave what is not named at tuned values, or defaults."
+)
+
+_DEFAULTS = typer.Option(
+    False, "--defaults", help="With --only-named: at the space's defaults, not tuned values."
+)
 
 
 class _Chosen(NamedTuple):
@@ -45,6 +53,8 @@ class _Chosen(NamedTuple):
     file: Path | None
     n_configs: int | None
     sampler_seed: int
+    only_named: bool
+    tuned: bool
 
 
 class _Job(NamedTuple):
@@ -82,7 +92,9 @@ def sweep(
     framework: str = FRAMEWORK,
     env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
     wrap: list[str] = WRAP,
-    cnn_policy: bool = network_option(False),
+    cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
+    only_named: bool = _ONLY_NAMED,
+    defaults: bool = _DEFAULTS,
     out: Path = typer.Option(
         None, help="The sweep's folder; a sweep in it is continued. By default a new one."
     ),
@@ -91,7 +103,7 @@ def sweep(
     as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON only."),
 ) -> None:
     """Search: arlbench sweep CartPole-v1 learning_rate=1e-5..1e-2 train_freq=4 --n-configs 64"""
-    chosen = _Chosen(sampler, file, n_configs, sampler_seed)
+    chosen = _Chosen(sampler, file, n_configs, sampler_seed, only_named, not defaults)
     settings = {
         "n_total_timesteps": timesteps,
         "n_eval_steps": evaluations,
@@ -108,12 +120,10 @@ def sweep(
         "wrappers": parse_wrappers(wrap or []),
     }
     _start_workers()
-    experiment, note = _experiment(chosen, ranges, env, (seed, seeds), settings)
-    if note and not quiet:
-        from arlbench.cli import display
-
-        display.notice(note)
+    experiment, tuner = _experiment(chosen, ranges, env, (seed, seeds), settings)
     with _open(experiment, out, memory_limit) as storage:
+        if not quiet:
+            _announce(tuner, chosen, as_json)
         _run(_Job(storage, memory_limit, quiet, as_json))
 
 
@@ -130,15 +140,12 @@ def _experiment(
     env: dict[str, Any],
     seeds: tuple[int, int],
     settings: dict[str, Any],
-) -> tuple[Experiment, str]:
-    """What to train, and a sentence about what was left out of it."""
-    from arlbench.core.environments import EnvSpec, find_framework
-    from arlbench.core.problem import Problem
+) -> tuple[Experiment, Tuner]:
+    """What to train, and what has proposed it."""
     from arlbench.experiments.experiment import Experiment, seed_range
 
-    env = {**env, "framework": env["framework"] or find_framework(env["name"])}
-    problem = Problem(EnvSpec(**env), **settings)
-    trials, note = _trials(chosen, words, problem)
+    problem = _problem(chosen, env, settings)
+    tuner, trials = _trials(chosen, words, problem)
     origin = {
         "sampler": chosen.sampler,
         "sampler_seed": chosen.sampler_seed,
@@ -146,10 +153,39 @@ def _experiment(
         "words": words,
     }
     configs = tuple(trial.config for trial in trials)
-    return Experiment(problem, configs, seed_range(*seeds), origin=origin), note
+    return Experiment(problem, configs, seed_range(*seeds), origin=origin), tuner
 
 
-def _trials(chosen: _Chosen, words: dict[str, str], problem: Problem) -> tuple[list[Trial], str]:
+def _problem(chosen: _Chosen, env: dict[str, Any], settings: dict[str, Any]) -> Problem:
+    """What is to be trained; with ``--only-named`` it fixes every hyperparameter."""
+    from arlbench.core.environments import EnvSpec, find_framework
+    from arlbench.core.problem import Problem
+    from arlbench.experiments.presets import Tuned, tuned_for
+
+    framework = env["framework"] or find_framework(env["name"])
+    of_algorithm = {name: settings[name] for name in ("algorithm",) if name in settings}
+    use_tuned = chosen.only_named and chosen.tuned
+    known = tuned_for(env["name"], **of_algorithm) if use_tuned else Tuned({})
+    images = known.cnn_policy if env["cnn_policy"] is None else env["cnn_policy"]
+    spec = EnvSpec(**{**env, "framework": framework, "cnn_policy": images})
+    problem = Problem(spec, **settings)
+    if not chosen.only_named:
+        return problem
+    return problem.replace(hpo_config=problem.resolve(known.hyperparameters))
+
+
+def _announce(tuner: Tuner, chosen: _Chosen, as_json: bool) -> None:
+    """Says where it searches, and what of the words or the file was left out."""
+    from arlbench.cli import display, sweep_display
+
+    if tuner.searched and not as_json:
+        sweep_display.search(tuner.searched, tuner.words, chosen.only_named)
+    if tuner.note:
+        display.notice(tuner.note)
+
+
+def _trials(chosen: _Chosen, words: dict[str, str], problem: Problem) -> tuple[Tuner, list[Trial]]:
+    """What proposes, and what it proposes."""
     from arlbench.experiments.tuners import tuner_class
 
     kind = tuner_class(chosen.sampler)
@@ -166,8 +202,7 @@ def _trials(chosen: _Chosen, words: dict[str, str], problem: Problem) -> tuple[l
         )
     tuner = kind(problem, words, seed=chosen.sampler_seed, file=chosen.file)
     n_all = _DEFAULT_N_CONFIGS if tuner.n_trials is None else tuner.n_trials
-    trials = tuner.ask(n_all if chosen.n_configs is None else chosen.n_configs)
-    return trials, tuner.note
+    return tuner, tuner.ask(n_all if chosen.n_configs is None else chosen.n_configs)
 
 
 def _open(experiment: Experiment, out: Path | None, memory_limit: float) -> SweepFolder:
@@ -271,6 +306,7 @@ def _draw(results: SweepResults, folder: Path) -> list[Path]:
 
 def summarise(folder: Path, results: SweepResults, outcome: ExperimentOutcome) -> dict[str, Any]:
     """The results of a sweep, as JSON values; the best configurations first."""
+    from arlbench.report.statistics import spread_name
     from arlbench.report.sweep_results import ranking
 
     return {
@@ -287,6 +323,7 @@ def summarise(folder: Path, results: SweepResults, outcome: ExperimentOutcome) -
                 "config": rank.config,
                 "final_return_mean": _number(rank.mean),
                 "interval": [_number(rank.low), _number(rank.high)],
+                "interval_kind": spread_name(len(results.seeds)),
                 "varied": {k: h.values.tolist()[rank.row] for k, h in results.varied.items()},
             }
             for rank in ranking(results)

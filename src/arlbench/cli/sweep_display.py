@@ -4,22 +4,44 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from arlbench.cli import tables
 from arlbench.cli.display import Speed, bar_of_training
 from arlbench.experiments.experiment import Experiment
 from arlbench.experiments.training import ExperimentOutcome, ExperimentProgress
-from arlbench.report.sweep_results import SweepResults, ranking
+from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread_name
+from arlbench.report.sweep_results import Rank, SweepResults, ranking
 
 _console = Console(stderr=True, highlight=False)
 
 #: Configurations in the closing table.
 _N_SHOWN = 5
+
+
+def search(searched: Sequence[str], words: Mapping[str, str], only_named: bool) -> None:
+    """Where the sweep searches, and what becomes of what was not named."""
+    named = [name for name in searched if name in words]
+    n_others = len(searched) - len(named)
+    if only_named:
+        text = f"{listing(named)}; all else stays at tuned values or defaults"
+    elif not named:
+        text = f"all {n_others} hyperparameters; --only-named searches only what is named"
+    elif n_others:
+        others = [*named, count(n_others, "other")]
+        text = f"{listing(others)} not named; --only-named leaves those alone"
+    else:
+        text = listing(named)
+    _console.print(f"searching {text}", markup=False)
+
+
+def listing(names: Sequence[str]) -> str:
+    """The names as people write them: ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
 def header(experiment: Experiment, n_missing: int, folder: Path) -> None:
@@ -50,14 +72,14 @@ def progress_bar(shown: bool) -> Iterator[Callable[[ExperimentProgress], None]]:
 
     def show(experiment: ExperimentProgress) -> None:
         population = experiment.population
-        done = f"{experiment.members_done}/{experiment.members_total} trainings"
+        done = f"{experiment.members_done}/{experiment.members_total}"
         best = experiment.best
         latest = f"best {best.mean_return:.1f} (config {best.config})" if best else ""
         progress.update(
             task,
             total=population.total_timesteps,
             completed=population.timesteps,
-            description=f"{done}, compiling" if population.compiling else done,
+            description=f"{done} compiling" if population.compiling else f"{done} trainings",
             speed=speed.text(population.timesteps),
             latest=latest,
         )
@@ -68,7 +90,10 @@ def progress_bar(shown: bool) -> Iterator[Callable[[ExperimentProgress], None]]:
 
 def closing_table(results: SweepResults, outcome: ExperimentOutcome, pictures: list[Path]) -> None:
     """The best configurations, a column each, and how long it took."""
-    _console.print(best_table(results))
+    title, *lines = best_table(results, _console.width)
+    _console.print(title, style="bold", markup=False, soft_wrap=True)
+    for line in lines:
+        _console.print(line, markup=False, soft_wrap=True)
     if len(results.configs) > _N_SHOWN:
         _console.print(
             f"[dim]The best of {len(results.configs)} are also the luckiest: train them with new "
@@ -85,23 +110,36 @@ def closing_table(results: SweepResults, outcome: ExperimentOutcome, pictures: l
         _console.print(f"drawn: {names} in {pictures[0].parent}", soft_wrap=True)
 
 
-def best_table(results: SweepResults) -> Table:
-    """The best configurations, a column each: return, interval, and what varied."""
+def best_table(results: SweepResults, width: int) -> list[str]:
+    """Lines with the best configurations, a column each: return, spread, and what varied.
+
+    Args:
+        results: What has ended.
+        width: Characters of a line; fewer configurations are shown if it is narrow.
+    """
     shown = [rank for rank in ranking(results)[:_N_SHOWN] if not math.isnan(rank.mean)]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("best configurations", no_wrap=True)
-    for rank in shown:
-        table.add_column(f"config {rank.config}", justify="right")
-    table.add_row("[bold]final return[/]", *(f"[bold]{rank.mean:.1f}[/]" for rank in shown))
-    if len(results.seeds) > 1:
-        table.add_row("95 % interval", *(f"± {rank.high - rank.mean:.1f}" for rank in shown))
-    for name, hyperparameter in results.varied.items():
-        cells = (
-            value_text(hyperparameter.values[rank.row]) if hyperparameter.counts[rank.row] else "-"
-            for rank in shown
-        )
-        table.add_row(name, *cells)
-    return table
+    rows = [
+        ("best configurations", *(f"config {rank.config}" for rank in shown)),
+        ("final return", *(f"{rank.mean:.1f}" for rank in shown)),
+        *_spread_rows(shown, len(results.seeds)),
+        *(
+            (name, *(value_text(h.values[r.row]) if h.counts[r.row] else "-" for r in shown))
+            for name, h in results.varied.items()
+        ),
+    ]
+    n_columns = tables.fitting(rows, width)
+    return tables.lines([row[:n_columns] for row in rows], range(1, n_columns))
+
+
+def _spread_rows(shown: Sequence[Rank], n_seeds: int) -> list[tuple[str, ...]]:
+    if n_seeds == 1:
+        return []
+    if n_seeds >= LEAST_FOR_INTERVAL:
+        return [(spread_name(n_seeds), *(f"± {rank.high - rank.mean:.1f}" for rank in shown))]
+    return [
+        ("lowest seed", *(f"{rank.low:.1f}" for rank in shown)),
+        ("highest seed", *(f"{rank.high:.1f}" for rank in shown)),
+    ]
 
 
 def interrupted(n_kept: int, n_members: int, command: str) -> None:

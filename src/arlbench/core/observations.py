@@ -112,7 +112,7 @@ def _flat(space: spaces.Space, obs: Any) -> jax.Array:
     if isinstance(space, spaces.Box | spaces.MultiBinary):
         return jnp.asarray(obs).astype(jnp.float32).reshape(obs.shape[0], -1)
     if isinstance(space, spaces.Discrete):
-        return jax.nn.one_hot(obs - int(space.start), int(space.n))
+        return jax.nn.one_hot(obs - int(space.start), int(space.n), dtype=jnp.float32)
     if isinstance(space, spaces.MultiDiscrete):
         return _one_hots(space, jnp.asarray(obs))
     raise UnknownEnvironmentError(
@@ -129,7 +129,10 @@ def _one_hots(space: spaces.MultiDiscrete, obs: jax.Array) -> jax.Array:
     counts = space.nvec.reshape(-1, n_columns)[0]
     categories = obs.astype(jnp.int32) - space.start.astype(np.int32)[None]
     categories = categories.reshape(obs.shape[0], -1, n_columns, 1)
-    vectors = [categories[:, :, i] == jnp.arange(n)[None, None] for i, n in enumerate(counts)]
+    vectors = [
+        categories[:, :, i] == jnp.arange(n, dtype=jnp.int32)[None, None]
+        for i, n in enumerate(counts)
+    ]
     return jnp.concatenate(vectors, axis=-1).astype(jnp.float32).reshape(obs.shape[0], -1)
 
 

@@ -16,12 +16,7 @@ from typing import Any
 import numpy as np
 
 from arlbench.core.algorithms.algorithm import Algorithm
-from arlbench.core.algorithms.declarations import (
-    Declarations,
-    differing_from_defaults,
-    resolve,
-    without_inactive,
-)
+from arlbench.core.algorithms.declarations import Declarations, differing_from_defaults, resolve
 from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM, algorithm_class
 from arlbench.core.checks import known_names
@@ -119,8 +114,7 @@ class Problem:
         """
         given = {k: v for k, v in dict(config or {}).items() if v is not None}
         whole = {**self.hpo_config, **self.nas_config, **given}
-        resolved = resolve(whole, self.declarations, "hyperparameter")
-        return without_inactive(resolved, self.declarations)
+        return resolve(whole, self.declarations, "hyperparameter")
 
     def make_algorithm(self, config: Mapping[str, Any] | None = None, **options: Any) -> Algorithm:
         """The algorithm, bound to newly made environments.

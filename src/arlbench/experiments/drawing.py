@@ -39,6 +39,7 @@ class Drawing(Tuner):
 
     def _first(self, n: int) -> list[Config]:
         space = search_space(self.problem, self.words)
+        self.note, self.searched = space.note, tuple(space.varied)
         start = math.ceil(math.log2(n))
         configs: list[Config] = []
         for log2_n in range(start, start + _DOUBLINGS + 1):

@@ -13,6 +13,7 @@ import numpy as np
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes
 from arlbench.core.environments import Environment, VectorisedEnvironment
+from arlbench.core.environments.faults import answered
 from arlbench.core.randomness import Stream, stream_key
 
 
@@ -65,7 +66,7 @@ def make_player(
         key = stream_key(runner_state.rng, Stream.PLAY, seed)
         return algorithm.play(runner_state, key, n_episodes, greedy)
 
-    return lambda runner_state, seed: play(runner_state, np.uint32(seed))
+    return lambda runner_state, seed: answered(lambda: play(runner_state, np.uint32(seed)))
 
 
 def watch(
@@ -99,7 +100,11 @@ def watch(
     take_step = _compiled_step(algorithm)
     key = stream_key(runner_state.rng, Stream.PLAY, np.uint32(seed))
     reset_key, play_key = jax.random.split(key)
-    reset = jax.jit(env.reset)
+    program = jax.jit(env.reset)
+
+    def reset(key: chex.PRNGKey) -> tuple[Any, Any]:
+        return answered(lambda: program(key))
+
     env_state, obs = reset(reset_key)
     n_steps = 0
     for _ in range(n_episodes):
@@ -133,7 +138,8 @@ def _compiled_step(algorithm: Algorithm) -> Callable[..., _Step]:
         )
         return _Step(after, next_obs, reward[0], done[0], last_state, is_known)
 
-    return jax.jit(take_step)
+    program = jax.jit(take_step)
+    return lambda *given: answered(lambda: program(*given))
 
 
 def _last_state(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
+
 
 class Tuned(NamedTuple):
     """Choices that suit an environment, found by hand.
@@ -95,6 +97,6 @@ TUNED: dict[str, Tuned] = {
 _UNKNOWN = Tuned({})
 
 
-def tuned_for(env_name: str) -> Tuned:
-    """The choices for an environment; none if it is not known."""
-    return TUNED.get(env_name, _UNKNOWN)
+def tuned_for(env_name: str, algorithm: str = DEFAULT_ALGORITHM) -> Tuned:
+    """The choices for an environment; none if it is not known, or for another algorithm."""
+    return TUNED.get(env_name, _UNKNOWN) if algorithm == DEFAULT_ALGORITHM else _UNKNOWN

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from arlbench.core.algorithms.measured import Seconds
-from arlbench.errors import DivergenceError
+from arlbench.errors import DivergenceError, EnvironmentFaultError
 from arlbench.experiments.run_folder import RunFolder
 from arlbench.experiments.training import ExperimentProgress, train_missing
 from arlbench.population import train_population
@@ -55,18 +55,26 @@ def train_run(
         DivergenceError: If learning became non-finite in a seed. The others stop; seeds
             that have ended are kept.
         CheckpointError: If there is a checkpoint from which to continue and it cannot be read.
+        EnvironmentFaultError: If an environment that steps in Python fails; every seed has
+            saved where it stood.
     """
     for note in run.prepare() if resumed else ():
         on_notice(note)
     _, before = run.totals()
-    outcome = train_missing(
-        run,
-        memory_limit_gib=run.settings.memory_limit_gib,
-        on_progress=lambda progress: run.divergence() is not None or on_progress(progress),
-        on_notice=on_notice,
-        # A seed is the single run on every kind of device, bit for bit.
-        train=functools.partial(train_population, placement="sequential"),
-    )
+    try:
+        outcome = train_missing(
+            run,
+            memory_limit_gib=run.settings.memory_limit_gib,
+            on_progress=lambda progress: run.divergence() is not None or on_progress(progress),
+            on_notice=on_notice,
+            # A seed is the single run on every kind of device, bit for bit.
+            train=functools.partial(train_population, placement="sequential"),
+        )
+    except EnvironmentFaultError:
+        run.settle()
+        run.write_summary(run.summarise("interrupted"))
+        on_notice(_how_to_continue(run))
+        raise
     diverged = run.divergence()
     status: Status = "diverged" if diverged else outcome.status
     if status != "finished":
@@ -77,3 +85,11 @@ def train_run(
     timesteps, seconds = run.totals()
     now = Seconds(*(after - earlier for after, earlier in zip(seconds, before, strict=True)))
     return RunResult(status, run.final_returns, timesteps, seconds, now, outcome.wall_seconds)
+
+
+def _how_to_continue(run: RunFolder) -> str:
+    """What to do after an environment has failed."""
+    resume = f"once the environment is fixed, 'arlbench train --resume {run.path}' continues"
+    if any(run.newest_checkpoint(run.settings, seed) for seed in run.settings.seeds):
+        return f"What was trained is saved in {run.path}: {resume} from there."
+    return f"Too little was trained to be saved: {resume} from the first step."

@@ -141,8 +141,7 @@ def resolve(
         ArlbenchError: If a name is unknown or a value impossible, if the environment
             cannot be made, or if nothing would be learnt.
     """
-    use_tuned = tuned and algorithm == DEFAULT_ALGORITHM
-    known = tuned_for(env_spec.name) if use_tuned else Tuned({})
+    known = tuned_for(env_spec.name, algorithm) if tuned else Tuned({})
     if cnn_policy is None:
         cnn_policy = known.cnn_policy or env_spec.cnn_policy
     problem = Problem(

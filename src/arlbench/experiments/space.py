@@ -49,10 +49,12 @@ class SearchSpace(NamedTuple):
     Attributes:
         varied: Where to search, by name.
         fixed: Values by name; names in neither have their default.
+        note: A sentence about what was named and is ignored; empty if nothing is.
     """
 
     varied: Mapping[str, Choices | Range]
     fixed: Mapping[str, Any]
+    note: str = ""
 
 
 def parse_dimension(name: str, text: str, declarations: Declarations) -> Any | Choices | Range:
@@ -74,6 +76,8 @@ def parse_dimension(name: str, text: str, declarations: Declarations) -> Any | C
 def search_space(problem: Problem, words: Mapping[str, str]) -> SearchSpace:
     """The published space, narrowed and fixed by words; architecture varies only if named.
 
+    What the problem fixes varies only if it is named. What can never be active is ignored.
+
     Raises:
         ConfigurationError: If a word is impossible, or nothing is left to search.
     """
@@ -83,19 +87,18 @@ def search_space(problem: Problem, words: Mapping[str, str]) -> SearchSpace:
     published = _published(problem.algorithm_class.hyperparameters())
     space = _separate({**published, **fixed, **named})
     inactive = _never_active(space, declarations)
-    for name, condition in inactive.items():
-        if name in named:
-            raise ConfigurationError(
-                f"{name} counts only where {condition.name} is {condition.value}, and that is "
-                f"fixed to {space.fixed[condition.name]}; leave one of the two out."
-            )
+    ignored = [
+        f"{name} is ignored, because it counts only if {condition.name} is {condition.value}."
+        for name, condition in inactive.items()
+        if name in named
+    ]
     varied = {k: v for k, v in space.varied.items() if k not in inactive}
     if not varied:
         raise ConfigurationError(
             "The space is empty: every hyperparameter is fixed; leave one out, or give one a "
             f"range{_example(declarations, _RANGE)}."
         )
-    return SearchSpace(varied, space.fixed)
+    return SearchSpace(varied, space.fixed, " ".join(ignored))
 
 
 def listed_values(problem: Problem, words: Mapping[str, str]) -> dict[str, tuple[Any, ...]]:

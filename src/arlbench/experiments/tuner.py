@@ -38,6 +38,8 @@ class Tuner(abc.ABC):
         seed: Of its random numbers.
         file: Where it reads configurations; None if it does not.
         note: A sentence for the user about what was left out; empty if nothing was.
+        searched: Names of the hyperparameters that it varies, known once it was asked;
+            empty if it does not search a space.
     """
 
     reads_file: ClassVar[bool] = False
@@ -65,6 +67,7 @@ class Tuner(abc.ABC):
         self.seed = seed
         self.file = file
         self.note = ""
+        self.searched: tuple[str, ...] = ()
 
     @property
     def n_trials(self) -> int | None:

@@ -9,7 +9,8 @@ from collections.abc import Hashable, Sequence
 import jax
 
 from arlbench import errors
-from arlbench.population import workers
+from arlbench.core.problem import Problem
+from arlbench.population import sending, workers
 from arlbench.population.members import MemberProgress, MemberTask
 from arlbench.population.messages import Answer, Failed, Notice, Report, Setup, Stop
 from arlbench.population.queueing import TaskQueue
@@ -43,6 +44,8 @@ def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
     useful = min(workers.wanted_cores(), len(tasks), worth)
     # Accelerators belong to this process; workers are for the CPU.
     n_helpers = useful - 1 if jax.default_backend() == "cpu" else 0
+    if n_helpers and not _can_leave(tasks[0].problem, tracker):
+        n_helpers = 0
     with workers.borrowed(n_helpers) as helpers:
         threads = [
             threading.Thread(target=_serve, args=(worker, queue, tracker), daemon=True)
@@ -59,6 +62,17 @@ def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
             tracker.fail(error)
             _join(threads)
         return 1 + len(helpers)
+
+
+def _can_leave(problem: Problem, tracker: Tracker) -> bool:
+    """Whether members can train in other processes; the user is told if not."""
+    if (reason := sending.obstacle(problem)) is not None:
+        tracker.warn(f"The population trains on one core, because {reason}")
+        return False
+    if sending.have_changed(problem):
+        # They have imported what is no longer so.
+        workers.start_workers(0)
+    return True
 
 
 def _train_here(queue: TaskQueue, tracker: Tracker, ahead: Ahead) -> None:
@@ -119,7 +133,7 @@ def _serve_one(
 
 
 def _trained_by(worker: workers.Worker, task: MemberTask, tracker: Tracker) -> Answer:
-    worker.send((Setup.of_this_process(), task))
+    worker.send((Setup.of_this_process(task.problem), task))
     if not worker.wait_for_message(tracker.stopped):
         # It still compiles, so its member has nothing to save, and nobody should wait for it.
         worker.close()

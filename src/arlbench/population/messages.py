@@ -13,7 +13,9 @@ from arlbench.core.environments.registry import (
     adopt_frameworks,
     registered_frameworks,
 )
+from arlbench.core.problem import Problem
 from arlbench.population.members import MemberProgress, MemberResult
+from arlbench.population.sending import SentEnvironment, sent_environments
 
 # Settings of JAX that a result depends on, and where compiled programs are kept.
 _JAX_SETTINGS = (
@@ -32,16 +34,20 @@ class Setup(NamedTuple):
         frameworks: Frameworks of environments by name.
         algorithms: Module and attribute of algorithms by name.
         jax_settings: Settings of JAX by name.
+        environments: Environments that the task needs and no module has.
     """
 
     frameworks: Mapping[str, Framework]
     algorithms: Mapping[str, tuple[str, str]]
     jax_settings: Mapping[str, Any]
+    environments: tuple[SentEnvironment, ...]
 
     @classmethod
-    def of_this_process(cls) -> Setup:
+    def of_this_process(cls, problem: Problem) -> Setup:
+        """What a worker needs for a member of this problem."""
         settings = {name: getattr(jax.config, name) for name in _JAX_SETTINGS}
-        return cls(registered_frameworks(), registered_algorithms(), settings)
+        sent = sent_environments(problem)
+        return cls(registered_frameworks(), registered_algorithms(), settings, sent)
 
     def apply(self) -> None:
         """Makes this process like the other one."""
@@ -51,6 +57,8 @@ class Setup(NamedTuple):
         for name, value in self.jax_settings.items():
             if getattr(jax.config, name) != value:
                 jax.config.update(name, value)
+        for environment in self.environments:
+            environment.adopt()
 
 
 class Ready(NamedTuple):

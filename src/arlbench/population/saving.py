@@ -9,13 +9,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from arlbench.core import memory
 from arlbench.core.algorithms.algorithm import Algorithm, TrainingProgress
-from arlbench.core.algorithms.checkpointing import Checkpointer, LoadedCheckpoint
+from arlbench.core.algorithms.checkpointing import Checkpointer, LoadedCheckpoint, Snapshot
 from arlbench.core.algorithms.measured import Seconds
 from arlbench.core.checks import positive_whole
-from arlbench.errors import CheckpointError, ConfigurationError
+from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateError
 
 _EVAL_REWARDS = "eval_rewards"
+
+# Between two copies of the position of a member whose environment may raise an error. They take
+# at most this share of the time, and none is made of more than so many bytes.
+_COPY_SECONDS = 5.0
+_COPY_SHARE = 0.02
+_LARGEST_COPY = 2**30
 
 
 class MemberSaving(NamedTuple):
@@ -58,14 +65,14 @@ class Position(NamedTuple):
     seconds: Seconds
 
 
-def write_position(checkpointer: Checkpointer, algorithm: Algorithm, position: Position) -> None:
-    """Writes all that a member needs to continue as if it had not stopped.
+def take_position(checkpointer: Checkpointer, algorithm: Algorithm, position: Position) -> Snapshot:
+    """All that a member needs to continue as if it had not stopped, in ordinary memory.
 
     Raises:
-        CheckpointError: As ``Checkpointer.save`` does.
+        ConsumedStateError: If its state has been trained further.
     """
     training = position.training
-    checkpointer.save(
+    return checkpointer.take(
         algorithm,
         training.state,
         extra={_EVAL_REWARDS: np.asarray(training.eval_rewards, np.float32)},
@@ -75,6 +82,15 @@ def write_position(checkpointer: Checkpointer, algorithm: Algorithm, position: P
             "seconds": position.seconds._asdict(),
         },
     )
+
+
+def write_position(checkpointer: Checkpointer, algorithm: Algorithm, position: Position) -> None:
+    """Writes all that a member needs to continue as if it had not stopped.
+
+    Raises:
+        CheckpointError: As ``Checkpointer.save`` does.
+    """
+    checkpointer.write(algorithm, take_position(checkpointer, algorithm, position))
 
 
 def read_position(folder: Path, algorithm: Algorithm) -> tuple[Position, tuple[str, ...]]:
@@ -122,6 +138,7 @@ class MemberCheckpoints:
         self._algorithm = algorithm
         self._on_notice = on_notice
         self._last = time.monotonic()
+        self._memory = _Memory()
         self._checkpointer = (
             None
             if saving is None
@@ -147,17 +164,40 @@ class MemberCheckpoints:
 
     def save_if_due(self, position: Callable[[], Position]) -> None:
         """Saves if it is time and the one before is written; training continues meanwhile."""
-        if self._saving is None or self._checkpointer is None or self._checkpointer.busy:
+        if self._saving is None or self._checkpointer is None:
             return
         every = self._saving.every_seconds
-        if every and time.monotonic() - self._last >= every:
+        if every and time.monotonic() - self._last >= every and not self._checkpointer.busy:
             self._attempt(lambda: self._save(position))
+        elif self._algorithm.uses_host:
+            checkpointer = self._checkpointer
+            self._memory.keep_if_due(
+                position, lambda: take_position(checkpointer, self._algorithm, position())
+            )
 
     def save_now(self, position: Callable[[], Position]) -> None:
         """Saves, and waits until it is written."""
         # What could not be written before must not keep this one from being tried.
         self.close()
         self._attempt(lambda: self._save(position))
+        self.close()
+
+    def save_after_fault(self) -> None:
+        """Saves the newest position that is known, if an environment on the host has failed.
+
+        The part of the training in which it failed has taken over the state with which it
+        began, so this is the position of some seconds before.
+        """
+        if self._checkpointer is None:
+            return
+        checkpointer, latest, kept = self._checkpointer, self._memory.latest, self._memory.kept
+        self.close()
+        try:
+            if latest is not None:
+                self._attempt(lambda: self._save(latest))
+        except ConsumedStateError:
+            if kept is not None:
+                self._attempt(lambda: checkpointer.write(self._algorithm, kept))
         self.close()
 
     def close(self) -> None:
@@ -167,13 +207,40 @@ class MemberCheckpoints:
 
     def _save(self, position: Callable[[], Position]) -> None:
         self._last = time.monotonic()
+        self._memory = _Memory()
         if self._checkpointer is not None:
             self._checkpointer.poll()
             write_position(self._checkpointer, self._algorithm, position())
 
-    def _attempt(self, action: Callable[[], None]) -> None:
+    def _attempt(self, action: Callable[[], object]) -> None:
         """A checkpoint that cannot be written does not stop a training; the user is told."""
         try:
             action()
         except CheckpointError as error:
             self._on_notice(f"{error} Those before it are whole.")
+
+
+class _Memory:
+    """The newest position, and a copy of one in ordinary memory.
+
+    A position is of use until the training continues from it, a copy always.
+
+    Attributes:
+        latest: Gives the newest position; None if there is none.
+        kept: The copy; None if there is none.
+    """
+
+    def __init__(self) -> None:
+        self.latest: Callable[[], Position] | None = None
+        self.kept: Snapshot | None = None
+        self._due = time.monotonic() + _COPY_SECONDS
+
+    def keep_if_due(self, position: Callable[[], Position], take: Callable[[], Snapshot]) -> None:
+        """Remembers a position, and makes a copy if it is time and it is not too large."""
+        self.latest = position
+        if (begin := time.monotonic()) < self._due:
+            return
+        if memory.tree_bytes(position().training.state) <= _LARGEST_COPY:
+            self.kept = take()
+        end = time.monotonic()
+        self._due = end + max(_COPY_SECONDS, (end - begin) / _COPY_SHARE)

@@ -12,6 +12,7 @@ from arlbench.core.algorithms.algorithm import Algorithm, TrainingProgress
 from arlbench.core.algorithms.checkpointing import collect
 from arlbench.core.algorithms.harness.structure import State
 from arlbench.core.algorithms.measured import Seconds, TrainingOutcome, train_measured
+from arlbench.errors import EnvironmentFaultError
 from arlbench.population.members import MemberProgress, MemberResult, MemberTask
 from arlbench.population.saving import MemberCheckpoints, Position
 from arlbench.population.seconds import Stopwatch
@@ -44,6 +45,8 @@ def train_member(task: MemberTask, listener: Listener, ahead: Ahead = None) -> M
 
     Raises:
         CheckpointError: If it is to continue from a checkpoint that is damaged.
+        EnvironmentFaultError: If an environment that steps in Python fails; the member has
+            saved itself, if it does.
     """
     watch = Stopwatch()
     algorithm = task.make_algorithm()
@@ -69,6 +72,9 @@ def train_member(task: MemberTask, listener: Listener, ahead: Ahead = None) -> M
             progress=None if position is None else position.training,
             on_progress=on_progress,
         )
+    except EnvironmentFaultError:
+        saved.save_after_fault()
+        raise
     finally:
         saved.close()
     if outcome.stopped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -71,6 +72,12 @@ class Tracker:
         with self._lock:
             on_notice = self._callbacks.on_notice
             self._guard(lambda: on_notice and on_notice(sentence))
+
+    def warn(self, sentence: str) -> None:
+        """The same of something to be known even if the caller does not listen."""
+        if self._callbacks.on_notice is None:
+            warnings.warn(sentence, RuntimeWarning, stacklevel=2)
+        self.on_notice(sentence)
 
     def on_result(self, result: MemberResult) -> None:
         """Takes in a member that has ended."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from multiprocessing.connection import Connection
 
 from arlbench.population.members import MemberProgress, MemberTask
@@ -44,6 +45,8 @@ def _answer(task: MemberTask, listener: Listener) -> Answer:
 
 def main() -> None:
     """Serves the connection that the command line names."""
+    # Whoever started this process has made the same environments, and has said it once.
+    warnings.filterwarnings("ignore", message=".* began two different episodes from one seed")
     try:
         serve(Connection(int(sys.argv[1])))
     except (EOFError, ConnectionError):

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from arlbench.report.statistics import mean_interval
+from arlbench.report.statistics import spread, spread_name
 
 matplotlib.use("Agg")
 
@@ -78,9 +78,11 @@ def _draw_curves(axes: Any, curves: dict[int, dict[int, float]]) -> None:
     common = sorted(set.intersection(*(set(curve) for curve in curves.values())))
     if not common:
         return
-    mean, low, high = mean_interval(np.array([[c[t] for t in common] for c in curves.values()]))
+    mean, low, high = spread(np.array([[c[t] for t in common] for c in curves.values()]))
     axes.plot(common, mean, color=_COLOR, lw=2.2, label=f"mean of {len(curves)} seeds")
-    axes.fill_between(common, low, high, color=_COLOR, alpha=0.15, lw=0, label="95 % interval")
+    axes.fill_between(
+        common, low, high, color=_COLOR, alpha=0.15, lw=0, label=spread_name(len(curves))
+    )
     axes.plot([], [], color=_COLOR, lw=1, alpha=0.35, label="each seed")
     axes.legend(frameon=False)
 

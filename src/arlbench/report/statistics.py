@@ -1,4 +1,4 @@
-"""Means over seeds, with an honest interval."""
+"""Means over seeds, with an honest interval or, of a few seeds, their range."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import numpy as np
 from scipy.special import stdtrit
 
 _CONFIDENCE = 0.95
+
+#: The interval of fewer samples is so wide that it helps nobody; their range is shown.
+LEAST_FOR_INTERVAL = 4
 
 
 class MeanInterval(NamedTuple):
@@ -37,3 +40,18 @@ def mean_interval(samples: np.ndarray) -> MeanInterval:
         return MeanInterval(mean, nothing, nothing)
     half = stdtrit(n - 1, 0.5 + _CONFIDENCE / 2) * samples.std(axis=0, ddof=1) / np.sqrt(n)
     return MeanInterval(mean, mean - half, mean + half)
+
+
+def spread(samples: np.ndarray) -> MeanInterval:
+    """The mean over the first axis ``[n, ...]`` with its interval, or the range of a few samples.
+
+    Both ends are NaN if there is only one sample.
+    """
+    if not 1 < samples.shape[0] < LEAST_FOR_INTERVAL:
+        return mean_interval(samples)
+    return MeanInterval(samples.mean(axis=0), samples.min(axis=0), samples.max(axis=0))
+
+
+def spread_name(n: int, noun: str = "seeds") -> str:
+    """What the two ends of the spread of ``n`` samples are, in words."""
+    return f"range of {noun}" if 1 < n < LEAST_FOR_INTERVAL else "95 % interval"

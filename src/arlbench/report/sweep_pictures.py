@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from arlbench.report.statistics import mean_interval
+from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread, spread_name
 from arlbench.report.sweep_results import (
     Hyperparameter,
     Rank,
@@ -160,7 +160,7 @@ def draw_curves(results: SweepResults) -> Figure:
     """Mean return of every configuration over time, the best ones with their intervals."""
     figure = Figure(figsize=(8.2, 4.6), dpi=150, layout="constrained")
     axes = figure.subplots()
-    mean, low, high = mean_interval(results.returns.swapaxes(0, 1))
+    mean, low, high = spread(results.returns.swapaxes(0, 1))
     best = _best(results)
     rest = sorted(set(range(len(mean))) - {rank.row for rank in best})
     lines = [np.column_stack([results.timesteps[i], mean[i]]) for i in rest]
@@ -174,7 +174,13 @@ def draw_curves(results: SweepResults) -> Figure:
             )
         else:
             axes.plot(timesteps, results.returns[rank.row].T, color=color, lw=0.8, alpha=0.4)
-        axes.plot(timesteps, mean[rank.row], color=color, lw=2.2, label=_rank_text(rank))
+        axes.plot(
+            timesteps,
+            mean[rank.row],
+            color=color,
+            lw=2.2,
+            label=_rank_text(rank, len(results.seeds)),
+        )
     handles, labels = axes.get_legend_handles_labels()
     if rest:
         handles.append(LineCollection([], colors=_FAINT, linewidths=1.2, alpha=0.6))
@@ -226,16 +232,20 @@ def _text(option: Any) -> str:
     return f"{option:g}" if isinstance(option, float) else str(option)
 
 
-def _rank_text(rank: Rank) -> str:
-    interval = "" if math.isnan(rank.low) else f" ± {rank.high - rank.mean:.1f}"
-    return f"config {rank.config}:  {rank.mean:.1f}{interval}"
+def _rank_text(rank: Rank, n_seeds: int) -> str:
+    text = f"config {rank.config}:  {rank.mean:.1f}"
+    if math.isnan(rank.low):
+        return text
+    if n_seeds < LEAST_FOR_INTERVAL:
+        return f"{text} ({rank.low:.1f} to {rank.high:.1f})"
+    return f"{text} ± {rank.high - rank.mean:.1f}"
 
 
 def _legend_title(results: SweepResults) -> str:
     n_seeds = len(results.seeds)
     if n_seeds == 1:
         return "best final return"
-    return "best final return, 95 % interval" + (
+    return f"best final return, {spread_name(n_seeds)}" + (
         "" if n_seeds >= _LEAST_FOR_BAND else "\n(thin: each seed)"
     )
 

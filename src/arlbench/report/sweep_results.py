@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from arlbench.report.statistics import mean_interval
+from arlbench.report.statistics import spread
 
 # The columns of every table that say how trainings ended.
 _COLUMNS = frozenset({"config", "seed", "evaluation", "timesteps", "return_mean", "status"})
@@ -67,7 +67,8 @@ class Rank(NamedTuple):
         config: Its index in the experiment.
         mean: Return over seeds at the last evaluation; NaN if a seed is missing or
             diverged.
-        low: Lower end of the 95 % interval; NaN if there is only one seed.
+        low: Lower end of the 95 % interval, or of the range of fewer than four seeds; NaN if
+            there is only one.
         high: Upper end.
     """
 
@@ -119,7 +120,7 @@ def results_of(table: pa.Table) -> SweepResults | None:
 
 def ranking(results: SweepResults) -> list[Rank]:
     """All configurations, the best first; those without a mean return last."""
-    mean, low, high = mean_interval(results.final.T)
+    mean, low, high = spread(results.final.T)
     order = np.argsort(-mean, kind="stable")
     return [
         Rank(int(i), int(results.configs[i]), float(mean[i]), float(low[i]), float(high[i]))

@@ -18,6 +18,7 @@ from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.declarations import PROBABILITY, Declarations, real, whole
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.checkpoints import folder as checkpoint_folder
+from arlbench.core.shapes import ArrayTemplate
 from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateError
 from probes import TwoSteps, Walk, same_bits, small_dqn, small_state
 
@@ -50,7 +51,7 @@ class Counter(Algorithm):
         }
 
     def checkpoint_template(self) -> Any:
-        any_length = jax.ShapeDtypeStruct((None,), np.float32)
+        any_length = ArrayTemplate((None,), np.float32)
         return {"count": np.zeros((), np.int32), "where": any_length, "log": any_length}
 
     def restore(self, parts: Any, state: Any = None) -> Any:
@@ -135,24 +136,35 @@ def test_a_subset_is_saved_by_name_and_the_rest_comes_from_a_state(tmp_path: Pat
     dqn, state, _ = trained
     path = Checkpointer(tmp_path, ["params", "opt_state"]).save(dqn, state)
     assert {file.name for file in path.iterdir()} == {
-        "manifest.json", "params.npz", "opt_state.npz",
+        "manifest.json", "params.npz", "target_params.npz", "opt_state.npz",
     }  # fmt: skip
     other = small_state(dqn, seed=5)
     loaded = Checkpointer.load(path, dqn, other).state
     saved, rest = state.runner_state.train_state, other.runner_state
     assert same_bits(loaded.runner_state.train_state.params, saved.params)
     assert same_bits(loaded.runner_state.train_state.opt_state, saved.opt_state)
-    assert same_bits(loaded.runner_state.train_state.target_params, rest.train_state.target_params)
+    assert same_bits(loaded.runner_state.train_state.target_params, saved.target_params)
     assert same_bits(loaded.runner_state.obs, rest.obs)
     assert same_bits(loaded.buffer_state, other.buffer_state)
 
 
-def test_parameters_alone_bring_a_target_network_that_equals_them(tmp_path: Path, trained) -> None:
+def test_parameters_bring_their_target_network_along(tmp_path: Path, trained) -> None:
     dqn, state, _ = trained
     Checkpointer(tmp_path, "params").save(dqn, state)
-    train_state = Checkpointer.load(tmp_path, dqn).state.runner_state.train_state
-    assert same_bits(train_state.params, state.runner_state.train_state.params)
-    assert same_bits(train_state.target_params, train_state.params)
+    loaded = Checkpointer.load(tmp_path, dqn, small_state(dqn, seed=5))
+    assert loaded.parts.keys() == {"params", "target_params"}
+    train_state, saved = loaded.state.runner_state.train_state, state.runner_state.train_state
+    assert same_bits(train_state.params, saved.params)
+    assert same_bits(train_state.target_params, saved.target_params)
+    assert not same_bits(saved.target_params, saved.params)
+
+
+def test_parameters_without_a_target_network_bring_one_that_equals_them(trained) -> None:
+    dqn, state, _ = trained
+    params = state.runner_state.train_state.params
+    train_state = dqn.restore({"params": params}).runner_state.train_state
+    assert same_bits(train_state.params, params)
+    assert same_bits(train_state.target_params, params)
     assert train_state.target_params is not train_state.params
 
 

@@ -24,7 +24,6 @@ from arlbench.core.algorithms.declarations import (
     real,
     resolve,
     whole,
-    without_inactive,
 )
 from arlbench.errors import ConfigurationError
 
@@ -74,13 +73,30 @@ def test_what_is_possible_may_be_wider_than_the_search() -> None:
             resolve({name: value}, EXAMPLE, "h")
 
 
-def test_a_default_that_is_inactive_stands_for_whatever_was_given() -> None:
+def test_what_is_inactive_has_its_default_whatever_was_given() -> None:
     config = resolve({"width": 0.7, "shape": "square"}, EXAMPLE, "h")
-    assert without_inactive(config, EXAMPLE)["width"] == 0.4
+    assert config["width"] == 0.4
     # Without a condition of the space it is active, though it has no effect.
-    assert without_inactive(config, EXAMPLE)["shape"] == "square"
+    assert config["shape"] == "square"
     smooth = resolve({"width": 0.7, "smooth": True}, EXAMPLE, "h")
-    assert without_inactive(smooth, EXAMPLE)["width"] == 0.7
+    assert smooth["width"] == 0.7
+    # What was ignored stays so; what counted counts until it is inactive.
+    assert resolve({"smooth": True}, EXAMPLE, "h", config)["width"] == 0.4
+    off = resolve({"smooth": False}, EXAMPLE, "h", smooth)
+    assert off["width"] == 0.4
+    assert resolve({"smooth": True}, EXAMPLE, "h", off)["width"] == 0.4
+
+
+def test_an_inactive_value_must_still_be_possible() -> None:
+    with pytest.raises(ConfigurationError, match="width must be"):
+        resolve({"width": "wide"}, EXAMPLE, "h")
+
+
+def test_under_a_traced_condition_a_value_counts() -> None:
+    def width(smooth: Any) -> Any:
+        return resolve({"smooth": smooth, "width": 0.7}, EXAMPLE, "h")["width"]
+
+    assert jax.jit(width)(False) == pytest.approx(0.7)
 
 
 def test_a_configuration_is_identified_by_what_differs_from_the_defaults() -> None:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arlbench.core.checkpoints.trees import HostKey, on_host, read_leaves, read_tree, write_tree
+from arlbench.core.shapes import ArrayTemplate
 from arlbench.errors import CheckpointError
 from probes import same_bits
 
@@ -178,7 +179,7 @@ def test_a_key_fits_only_a_key_of_its_shape(saved: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_a_length_of_none_fits_any_length(n: int, tmp_path: Path) -> None:
-    like = {"rows": jax.ShapeDtypeStruct((None, 3), np.float32)}
+    like = {"rows": ArrayTemplate((None, 3), np.float32)}
     saved = {"rows": np.ones((n, 3), np.float32)}
     assert through_a_file(tmp_path, saved, like)["rows"].shape == (n, 3)
     (tmp_path / "tree.npz").unlink()

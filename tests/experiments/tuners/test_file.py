@@ -70,7 +70,7 @@ def test_the_first_of_a_file(tmp_path) -> None:
     path = tmp_path / "c.csv"
     path.write_text("gamma\n0.1\n0.2\n0.3\n")
     assert [config["gamma"] for config in read(path, n_configs=2).configs] == [0.1, 0.2]
-    with pytest.raises(ConfigurationError, match="3 configurations, fewer than 4"):
+    with pytest.raises(ConfigurationError, match="3 different configurations, fewer than 4"):
         read(path, n_configs=4)
 
 
@@ -80,15 +80,83 @@ def test_spaces_blank_lines_and_a_byte_order_mark_do_no_harm(tmp_path) -> None:
     assert read(path).configs == [complete({"gamma": 0.5, "tau": 0.25})]
 
 
+def test_a_published_table_of_results_works_as_it_is(tmp_path) -> None:
+    path = tmp_path / "landscape.csv"
+    path.write_text(
+        ",run_id,budget,performance,seed,hp_config.learning_rate,hp_config.buffer_batch_size,"
+        "hp_config.use_target_network,hp_config.tau,nas_config.hidden_size,nas_config.activation\n"
+        "0,0,1000,12.5,0,0.001,64,True,0.5,32,relu\n"
+        "1,0,2000,99.5,0,0.001,64,True,0.5,32,relu\n"
+        "2,0,1000,13.5,1,0.001,64,True,0.5,32,relu\n"
+        "3,1,1000,9.5,0,0.01,128,False,nan,64,tanh\n"
+        "4,1,1000,8.5,1,0.01,128,False,,64,tanh\n"
+    )
+    configs, note = read(path)
+    relu = {"hidden_size": 32, "activation": "relu"}
+    assert configs == [
+        complete({"learning_rate": 0.001, "buffer_batch_size": 64, "tau": 0.5, **relu}),
+        complete({"learning_rate": 0.01, "buffer_batch_size": 128, "use_target_network": False}),
+    ]
+    assert note == (
+        f"Columns of {path} that are not hyperparameters were left out: one without a name, "
+        "run_id, budget, performance, seed. Of 5 rows 3 repeat a configuration and were merged."
+    )
+
+
+def test_with_prefixes_any_other_column_is_a_result(tmp_path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("Unnamed: 0,optimizer,hp_config.gamma\n0,smac,0.5\n1,pbt,0.6\n")
+    configs, note = read(path)
+    assert [config["gamma"] for config in configs] == [0.5, 0.6]
+    assert "optimizer" in note
+
+
+TABLES = {
+    "semicolons": "gamma;tau;use_target_network\n0.5;0.25;True\n",
+    "decimal commas": "gamma;tau;use_target_network\n0,5;2,5e-1;1\n",
+    "tabs": "gamma\ttau\tuse_target_network\n0.5\t0.25\t1.0\n",
+    "an index of pandas": ",gamma,tau,use_target_network\n0,0.5,0.25,true\n",
+    "flags as numbers": "gamma,tau,use_target_network,buffer_prio_sampling\n0.5,0.25,1.0,0.0\n",
+    "no values": "gamma,tau,use_target_network,train_freq\n0.5,0.25,None,NaN\n",
+    "no values in other words": "gamma,tau,train_freq,gradient_steps\n0.5,0.25,<NA>,null\n",
+    "whole numbers as fractions": "gamma,tau,train_freq\n0.5,0.25,4.0\n",
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_tables_of_other_programs_work(kind, tmp_path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(TABLES[kind])
+    assert read(path).configs == [complete({"gamma": 0.5, "tau": 0.25})]
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_groups_of_hyperparameters_work(suffix, tmp_path) -> None:
+    path = tmp_path / f"c.{suffix}"
+    row = {"hp_config": {"gamma": 0.5}, "nas_config": {"hidden_size": 8}, "seed": 3}
+    path.write_text(json.dumps([row]))
+    assert read(path).configs == [complete({"gamma": 0.5, "hidden_size": 8})]
+
+
+def test_what_comes_again_counts_once_whatever_is_inactive(tmp_path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text("use_target_network,tau,gamma\nFalse,0.1,0.5\nFalse,0.2,0.50\nTrue,0.1,0.5\n")
+    configs, note = read(path)
+    assert configs == [
+        complete({"use_target_network": False, "gamma": 0.5}),
+        complete({"tau": 0.1, "gamma": 0.5}),
+    ]
+    assert note == "Of 3 rows 1 repeats a configuration and was merged."
+
+
 FAULTS = {
     "unknown column": ("a.csv", "gamma,learning_rte\n0.9,1\n", "'learning_rte'.*'learning_rate'"),
     "column unlike any": ("a.csv", "gamma,notes\n0.9,x\n", "'notes'.*Known: buffer_size"),
     "unknown key": ("a.json", '[{"gama": 0.9}]', "'gama'.*'gamma'"),
     "key that is no text": ("a.yaml", "- {1: 2}\n", "column '1'"),
-    "one twice": ("a.csv", "gamma\n0.9\n0.8\n0.90\n", "number 0 and number 2"),
-    "one twice but for what is inactive": (
-        "a.csv", "use_target_network,tau\nFalse,0.1\nFalse,0.2\n", "number 0 and number 1.*inactive"
-    ),
+    "column with a prefix": ("a.csv", "hp_config.gama,x\n1,2\n", "'hp_config.gama'.*'gamma'"),
+    "one in two columns": ("a.csv", "hp_config.gamma,gamma\n1,1\n", "two columns for 'gamma'"),
+    "a flag of two": ("a.csv", "use_target_network\n2\n", "configuration 0: use_target_network"),
     "impossible value": ("a.csv", "gamma\n0.9\n7\n", "configuration 1: gamma must be between"),
     "word for a number": ("a.csv", "gamma\nhigh\n", "configuration 0: gamma must be a finite"),
     "too few cells": ("a.csv", "gamma,tau\n0.9\n", "line 2: the number of cells"),

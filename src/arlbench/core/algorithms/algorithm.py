@@ -46,8 +46,14 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
     #: Parts of a checkpoint that belong to the environment, not to the agent.
     environment_parts: ClassVar[tuple[str, ...]] = ()
 
-    #: Parts that exist only if a setting of the class tracks them, with that setting.
+    #: Parts that exist only if an option of the class tracks them, with that option.
     tracked_parts: ClassVar[Mapping[str, str]] = {}
+
+    #: Options that keep the records of which "all" parts of a checkpoint consist.
+    tracked_by_all: ClassVar[tuple[str, ...]] = ()
+
+    #: Parts that are saved along with another one that is named.
+    companion_parts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     env: Environment
     eval_env: Environment
@@ -66,6 +72,7 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         track_trajectories: bool = False,
         track_metrics: bool = False,
         track_statistics: bool = False,
+        track_losses: bool = False,
         **options: Any,
     ) -> None:
         """Binds the algorithm to an environment; nothing is compiled or allocated yet.
@@ -79,13 +86,19 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
             track_trajectories: Return every step.
             track_metrics: Return every update.
             track_statistics: Tell ``on_progress`` mean and deviation of what updates gave.
+            track_losses: Return the loss of every update, which takes far less memory.
             **options: Those of the subclass.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
             UnknownEnvironmentError: If it cannot learn in this environment.
         """
-        tracking = Tracking(bool(track_trajectories), bool(track_metrics), bool(track_statistics))
+        tracking = Tracking(
+            bool(track_trajectories),
+            bool(track_metrics),
+            bool(track_statistics),
+            bool(track_losses),
+        )
         super().__init__(env, eval_env, positive("memory_limit_gib", memory_limit_gib), tracking)
 
     # What there is to choose.
@@ -212,8 +225,8 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         """Shapes of everything that ``get_checkpoint_factory`` offers, and of ``buffer``.
 
         Returns:
-            Trees of ``jax.ShapeDtypeStruct`` by name, in which a length of None stands
-            for any length. ``buffer`` is the packed form of the buffer state; there is
+            Trees of ``jax.ShapeDtypeStruct`` by name, or of ``ArrayTemplate`` where lengths
+            may be anything. ``buffer`` is the packed form of the buffer state; there is
             none if the algorithm has no buffer.
         """
 

@@ -22,6 +22,9 @@ from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateEr
 #: Stands for every part, the buffer included.
 ALL = "all"
 
+#: Stands for all that an exact continuation needs: every part but records.
+STATE = "state"
+
 #: The part that is the replay buffer, in its packed form.
 BUFFER = "buffer"
 
@@ -74,13 +77,27 @@ class LoadedCheckpoint(NamedTuple):
     notes: tuple[str, ...]
 
 
+class Snapshot(NamedTuple):
+    """A checkpoint before it is written.
+
+    Attributes:
+        parts: Every tree, by name, in ordinary memory.
+        info: What else is to be saved with it.
+    """
+
+    parts: Mapping[str, Any]
+    info: Mapping[str, Any]
+
+
 class Checkpointer:
     """Writes numbered checkpoints into a folder.
 
     Args:
         path: The folder; it is made when something is saved. One writer at a time.
-        names: The parts to save, ``"all"`` or any of what the algorithm offers, such as
-            ``["params", "opt_state", "buffer"]``.
+        names: The parts to save: ``"all"``, ``"state"``, which is all that an exact
+            continuation needs, or any of what the algorithm offers, such as
+            ``["params", "opt_state", "buffer"]``. ``"params"`` brings ``"target_params"``
+            along.
         keep: How many checkpoints to keep; None keeps all.
         background: Write in a thread, so that only the copying of the state into
             ordinary memory delays the caller. An error then comes with the next call of
@@ -98,7 +115,7 @@ class Checkpointer:
         self.path = Path(path)
         self.names = (names,) if isinstance(names, str) else tuple(names)
         if not self.names:
-            raise ConfigurationError("names is empty; give 'all' or the parts to save.")
+            raise ConfigurationError("names is empty; give 'all', 'state' or the parts to save.")
         if keep is not None and keep < 1:
             raise ConfigurationError(f"keep must be at least 1, or None to keep all, not {keep}.")
         self._folder = checkpoints.CheckpointFolder(self.path, keep)
@@ -132,10 +149,25 @@ class Checkpointer:
             CheckpointError: If it could not be written; with ``background`` it may be
                 the checkpoint before that could not. This one is not written then.
         """
+        return self.write(algorithm, self.take(algorithm, state, train_result, extra, info))
+
+    def take(
+        self,
+        algorithm: Algorithm,
+        state: State,
+        train_result: Any = None,
+        extra: Mapping[str, Any] | None = None,
+        info: Mapping[str, Any] | None = None,
+    ) -> Snapshot:
+        """What :meth:`save` would write, as copies in ordinary memory, for :meth:`write`."""
         parts = self._collect(algorithm, state, train_result)
         if extra:
             parts[_EXTRA] = checkpoints.on_host(dict(extra))
-        return self._write(parts, algorithm, info or {})
+        return Snapshot(parts, info or {})
+
+    def write(self, algorithm: Algorithm, snapshot: Snapshot) -> Path:
+        """Writes what :meth:`take` has taken; returns and raises what :meth:`save` does."""
+        return self._write(snapshot.parts, algorithm, snapshot.info)
 
     def save_buffer(
         self, algorithm: Algorithm, buffer_state: Any, *, info: Mapping[str, Any] | None = None
@@ -235,15 +267,17 @@ class Checkpointer:
             *([BUFFER] if has_buffer else []),
         ]
         for name in self.names:
-            if name != ALL and name not in known:
+            if name not in (*known, ALL, STATE):
                 raise ConfigurationError(
                     f"{algorithm.name} has no part called {name!r}."
-                    f"{did_you_mean(name, [*known, ALL])} There are: {', '.join(known)}, {ALL}."
+                    f"{did_you_mean(name, [*known, ALL, STATE])} There are: {', '.join(known)}, "
+                    f"{STATE}, {ALL}."
                 )
-        parts = collect(algorithm, state, None if ALL in self.names else self.names, train_result)
+        wanted = None if ALL in self.names else _with_companions(algorithm, self.names, known)
+        parts = collect(algorithm, state, wanted, train_result)
         unsaveable = algorithm.environment_parts if algorithm.env.kind == "host" else ()
         for name in self.names:
-            if name not in (ALL, *unsaveable, *parts):
+            if name not in (ALL, STATE, *unsaveable, *parts):
                 raise ConfigurationError(
                     f"{name} is to be saved and was not recorded; give save the train_result of "
                     "an algorithm that tracks it."
@@ -261,6 +295,18 @@ class Checkpointer:
         else:
             self._background.submit(lambda: self._folder.write(path, parts, description))
         return path
+
+
+def _with_companions(
+    algorithm: Algorithm, names: Iterable[str], known: Iterable[str]
+) -> tuple[str, ...]:
+    """Parts by name, with those that are saved along with them."""
+    of_state = [name for name in known if name not in algorithm.tracked_parts]
+    wanted: list[str] = []
+    for name in names:
+        companions = algorithm.companion_parts.get(name, ())
+        wanted += of_state if name == STATE else (name, *companions)
+    return tuple(dict.fromkeys(wanted))
 
 
 def _require_memory(state: Any) -> None:

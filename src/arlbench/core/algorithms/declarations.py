@@ -9,8 +9,6 @@ has its default, so a file that is older than a hyperparameter stands for its de
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, NoReturn, get_args, get_type_hints
 
@@ -26,29 +24,12 @@ from ConfigSpace import (
     Integer,
 )
 
+from arlbench.core.algorithms.possible import INT32_MAX, Possible, in_range
 from arlbench.core.checks import known_names
 from arlbench.errors import ConfigurationError, did_you_mean
 
-_INT32_MAX = 2**31 - 1
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-
-class Possible(NamedTuple):
-    """Which numbers a hyperparameter can be, a wider range than the one to search.
-
-    Attributes:
-        lower: The least.
-        upper: The greatest.
-        open_below: Whether ``lower`` itself is excluded.
-    """
-
-    lower: float = -math.inf
-    upper: float = math.inf
-    open_below: bool = False
-
-
-COUNT = Possible(1, _INT32_MAX)
-COUNT_OR_ZERO = Possible(0, _INT32_MAX)
+COUNT = Possible(1, INT32_MAX)
+COUNT_OR_ZERO = Possible(0, INT32_MAX)
 PROBABILITY = Possible(0.0, 1.0)
 POSITIVE = Possible(0.0, open_below=True)
 
@@ -107,7 +88,10 @@ class Hyperparameter:
     def is_active(self, values: Mapping[str, Any]) -> bool:
         """Whether its search space has it at these values of others; unknown ones do not count."""
         parent = self.active_if
-        return parent is None or values.get(parent.name, parent.value) == parent.value
+        if parent is None:
+            return True
+        value = values.get(parent.name, parent.value)
+        return is_tracer(value) or value == parent.value
 
     def check(self, value: Any) -> Any:
         """The value as a bool, int, float or str; a tracer as it is.
@@ -221,8 +205,10 @@ def resolve(
 ) -> dict[str, Any]:
     """The value of every declared hyperparameter: given, else current, else default.
 
+    One that is inactive under the others has its default, whatever was given for it.
+
     Args:
-        config: Given values; inactive ones may be missing or None.
+        config: Given values; None stands for none.
         declarations: What there is.
         kind: What an error calls one, such as "hyperparameter".
         current: Values that stay unless one is given.
@@ -237,10 +223,30 @@ def resolve(
     given = {k: v for k, v in dict(config or {}).items() if v is not None}
     known_names(given, declarations, kind)
     values = {**(current or {}), **given}
-    return {
+    resolved = {
         name: hyperparameter.check(values.get(name, hyperparameter.default))
         for name, hyperparameter in declarations.items()
     }
+    return without_inactive(resolved, declarations)
+
+
+def refuse_misplaced(
+    config: Configuration | Mapping[str, Any] | None, elsewhere: Declarations, cure: str
+) -> None:
+    """Raises if a configuration gives what belongs elsewhere.
+
+    Args:
+        config: Given values.
+        elsewhere: What does not belong to it.
+        cure: What it is and where it belongs, the sentence after its name.
+
+    Raises:
+        ConfigurationError: If it does.
+    """
+    given = config if isinstance(config, Mapping) else {}
+    for name, value in given.items():
+        if name in elsewhere and value is not None:
+            raise ConfigurationError(f"{name} {cure}.")
 
 
 def inputs(config: Mapping[str, Any], declarations: Declarations) -> dict[str, Any]:
@@ -299,21 +305,6 @@ class ReadOnlyConfig(dict[str, Any]):
         return dict(self)
 
 
-def in_range(name: str, kind: type, value: Any, possible: Possible) -> Any:
-    """The value as an int or a float, if it is possible.
-
-    Raises:
-        ConfigurationError: If it is not.
-    """
-    converted = (_to_int if kind is int else _to_float)(name, value)
-    # What counts is the number that the program computes with, in 32 bits.
-    smallest = np.float32(converted) if isinstance(converted, float) else converted
-    below = smallest <= possible.lower if possible.open_below else smallest < possible.lower
-    if below or converted > possible.upper:
-        raise ConfigurationError(f"{name} must be {_range_text(possible)}, not {_short(value)}.")
-    return converted
-
-
 def probability(name: str, value: Any) -> float:
     """The value as a float, if it lies between 0 and 1."""
     return float(in_range(name, float, value, PROBABILITY))
@@ -343,31 +334,3 @@ def _to_bool(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
     raise ConfigurationError(f"{name} must be True or False, not {value!r}.")
-
-
-def _to_int(name: str, value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    raise ConfigurationError(f"{name} must be a whole number, not {value!r}.")
-
-
-def _to_float(name: str, value: Any) -> float:
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if is_number and abs(value) <= _FLOAT32_MAX:
-        return float(value)
-    raise ConfigurationError(f"{name} must be a finite number of 32 bits, not {_short(value)}.")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:20]}… ({len(text)} characters)"
-
-
-def _range_text(possible: Possible) -> str:
-    if possible.open_below:
-        return f"greater than {possible.lower:g}"
-    if possible.upper == _INT32_MAX:
-        return f"at least {possible.lower:g} and at most {_INT32_MAX}"
-    return f"between {possible.lower:g} and {possible.upper:g}"

@@ -11,6 +11,7 @@ from flashbax.buffers.sum_tree import SumTreeState
 
 from arlbench.core.buffers import replay
 from arlbench.core.buffers.replay import EMPTY, Experience
+from arlbench.core.shapes import ArrayTemplate, any_number
 from arlbench.errors import ConfigurationError
 
 # flashbax has one axis of batches before that of the rows.
@@ -76,18 +77,16 @@ def template(example: Any) -> PackedBuffer:
         example: One transition (arrays or shapes), without batch axes.
     """
 
-    def shape(dtype: Any, *lengths: int | None) -> Any:
-        return jax.ShapeDtypeStruct(lengths, dtype)  # type: ignore[arg-type]
-
+    number, count, flag = (ArrayTemplate((), kind) for kind in (np.float32, np.int32, np.bool_))
     return PackedBuffer(
-        transition=jax.tree.map(lambda x: shape(x.dtype, None, *x.shape), example),
-        priority=shape(np.float32, None),
-        leaf_values=shape(np.float32, None),
-        max_recorded_priority=shape(np.float32),
-        current_index=shape(np.int32),
-        is_full=shape(np.bool_),
-        running_index=shape(np.int32),
-        capacity=shape(np.int32),
+        transition=jax.tree.map(any_number, example),
+        priority=any_number(number),
+        leaf_values=any_number(number),
+        max_recorded_priority=number,
+        current_index=count,
+        is_full=flag,
+        running_index=count,
+        capacity=count,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from arlbench.core.shapes import ArrayTemplate
 from arlbench.errors import CheckpointError
 
 _TYPES = "__types__"
@@ -106,8 +107,8 @@ def read_tree(path: Path, like: Any, what: str) -> Any:
 
     Args:
         path: The file.
-        like: A tree of arrays or ``jax.ShapeDtypeStruct``; a length of None in a shape
-            fits any length.
+        like: A tree of arrays, ``jax.ShapeDtypeStruct``, or ``ArrayTemplate`` where lengths
+            may be anything.
         what: What the tree is called in an error.
 
     Returns:
@@ -183,17 +184,21 @@ def _check(what: str, name: str, stored: Any, wanted: Any) -> None:
         if not same_kind or stored.data.shape[:-1] != wanted.shape:
             raise CheckpointError(f"{what}: the leaf {name} must be a random key on both sides.")
         return
-    shape = tuple(np.shape(wanted))
-    if len(stored.shape) != len(shape) or any(
-        n not in {None, m} for n, m in zip(shape, stored.shape, strict=True)
-    ):
-        wished = str(shape).replace("None", "any")
+    template = _template(wanted)
+    if not template.fits(stored.shape):
         raise CheckpointError(
             f"{what}: the leaf {name} has the shape {stored.shape} in the checkpoint and "
-            f"{wished} here; it was saved from another network, environment or setting."
+            f"{template} here; it was saved from another network, environment or setting."
         )
-    dtype = wanted.dtype if hasattr(wanted, "dtype") else np.result_type(wanted)
-    if stored.dtype != dtype:
+    if stored.dtype != template.dtype:
         raise CheckpointError(
-            f"{what}: the leaf {name} is {stored.dtype} in the checkpoint and {dtype} here."
+            f"{what}: the leaf {name} is {stored.dtype} in the checkpoint and {template.dtype} "
+            "here."
         )
+
+
+def _template(wanted: Any) -> ArrayTemplate:
+    if isinstance(wanted, ArrayTemplate):
+        return wanted
+    dtype = wanted.dtype if hasattr(wanted, "dtype") else np.result_type(wanted)
+    return ArrayTemplate(tuple(np.shape(wanted)), dtype)

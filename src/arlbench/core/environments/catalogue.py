@@ -1,7 +1,10 @@
 """What the libraries offer, written down, so that a list needs none of them.
 
-``make catalogue`` writes the table again from the libraries that are installed; a test
-holds it against them.
+There is one table for each framework. A framework of which an older Python installs an older
+release has another one for that Python, such as ``navix-python3.11.csv``.
+
+``make catalogue`` writes the tables again from the libraries that are installed; a test
+compares them.
 """
 
 from __future__ import annotations
@@ -9,22 +12,34 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import sys
 from collections.abc import Iterable
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from arlbench.core.environments.listing import EnvListing
 
-_FILE = "catalogue.csv"
+_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @functools.cache
-def read() -> tuple[EnvListing, ...]:
-    """Every environment in the table."""
-    return tuple(_parse(row) for row in csv.DictReader(io.StringIO(_text())))
+def read(framework: str) -> tuple[EnvListing, ...]:
+    """Every environment in the table of a framework; none if it has no table."""
+    file = table(framework)
+    if not file.is_file():
+        return ()
+    return tuple(_parse(row) for row in csv.DictReader(io.StringIO(file.read_text())))
+
+
+def table(framework: str) -> Traversable:
+    """The file of the table that holds on this Python, whether or not it exists."""
+    folder = _folder()
+    for_this_python = folder / f"{framework}-{_PYTHON}.csv"
+    return for_this_python if for_this_python.is_file() else folder / f"{framework}.csv"
 
 
 def write(listings: Iterable[EnvListing]) -> str:
-    """The table as CSV; what is None is empty."""
+    """A table as CSV; what is None is empty."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(EnvListing._fields)
@@ -32,8 +47,8 @@ def write(listings: Iterable[EnvListing]) -> str:
     return file.getvalue()
 
 
-def _text() -> str:
-    return resources.files(__package__).joinpath(_FILE).read_text()
+def _folder() -> Traversable:
+    return resources.files(__package__) / "tables"
 
 
 def _parse(row: dict[str, str]) -> EnvListing:

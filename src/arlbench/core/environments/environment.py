@@ -32,9 +32,12 @@ class Environment(abc.ABC):
         n_envs: The number of copies, the first axis of everything below.
         spec: What makes this environment again, or None for one made by hand.
         max_episode_steps: The time limit of an episode, or None where there is none.
+        evaluated_in_place: Whether a reset takes the environment away from whoever steps it,
+            because there is only one of it. It can be on the host only.
     """
 
     kind: ClassVar[Literal["traceable", "host"]] = "traceable"
+    evaluated_in_place: bool = False
 
     def __init__(
         self,

@@ -6,15 +6,17 @@ import contextlib
 import dataclasses
 import importlib
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from importlib import metadata
 from typing import Any, NamedTuple, Protocol, cast
 
 from arlbench.core.environments import catalogue
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
+from arlbench.core.environments.published import published_calls
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.wrappers.registry import wrap, wrapper_class
+from arlbench.core.promotion import leniently
 from arlbench.errors import (
     ConfigurationError,
     MissingExtraError,
@@ -104,9 +106,10 @@ def adopt_frameworks(frameworks: Mapping[str, Framework]) -> None:
         _frameworks.setdefault(name, framework)
 
 
+@published_calls
 def make_env(
     framework: str,
-    name: str,
+    name: Any,
     n_envs: int = 1,
     env_kwargs: Mapping[str, Any] | None = None,
     cnn_policy: bool = False,
@@ -114,9 +117,14 @@ def make_env(
 ) -> Environment:
     """Makes an environment.
 
+    Calls as in arlbench 0.1.3 work too: ``env_framework`` and ``env_name`` by keyword, and the
+    order ``(env_framework, env_name, cnn_policy, n_envs, seed, env_kwargs)``, which a bool in
+    the third place tells apart.
+
     Args:
         framework: The library that provides it, such as ``"gymnax"``.
-        name: Its name there.
+        name: Its name there. With ``"gymnasium"`` also a class, a function that makes an
+            environment, or an environment that was made already.
         n_envs: How many copies step together.
         env_kwargs: Settings for the library.
         cnn_policy: Whether observations are kept as images for a convolutional network.
@@ -126,10 +134,19 @@ def make_env(
         UnknownEnvironmentError: If there is no such environment, or it cannot be used.
         ConfigurationError: If the framework or a setting is unknown or impossible.
         MissingExtraError: If the framework is not installed.
+        EnvironmentFaultError: If it steps in Python, and its first reset or step is not what
+            it should be.
     """
-    return make_env_from_spec(
-        EnvSpec(framework, name, n_envs, {} if env_kwargs is None else env_kwargs, cnn_policy, seed)
-    )
+    kwargs = {} if env_kwargs is None else env_kwargs
+    if isinstance(name, str):
+        return make_env_from_spec(EnvSpec(framework, name, n_envs, kwargs, cnn_policy, seed))
+    make_own = getattr(_adapter(framework), "make_own", None)
+    if make_own is None:
+        raise ConfigurationError(
+            f"The framework '{framework}' knows environments by their names, and "
+            f"{type(name).__name__} is not one; use 'gymnasium' for an environment of your own."
+        )
+    return make_own(name, EnvSpec(framework, "", n_envs, kwargs, cnn_policy, seed))
 
 
 def make_env_from_spec(spec: EnvSpec) -> Environment:
@@ -153,11 +170,31 @@ def evaluation_spec(spec: EnvSpec) -> EnvSpec:
     return dataclasses.replace(spec, wrappers=kept)
 
 
+def packed_environment(spec: EnvSpec) -> bytes | None:
+    """What another process needs to make an environment besides its spec; None if nothing.
+
+    Raises:
+        UnknownEnvironmentError: If it cannot be sent; the message names the cure.
+    """
+    pack = getattr(_adapter(spec.framework), "pack", None)
+    return None if pack is None else pack(spec)
+
+
+def adopt_environment(framework: str, name: str, content: bytes) -> None:
+    """Makes an environment known that another process has packed."""
+    cast(Any, _adapter(framework)).adopt(name, content)
+
+
+def meaning_of(spec: EnvSpec) -> Hashable:
+    """What the name of an environment stands for at present, as a value to compare."""
+    meaning = getattr(_adapter(spec.framework), "meaning", None)
+    return None if meaning is None else meaning(spec)
+
+
 def list_environments() -> list[EnvListing]:
     """Every environment of every framework, also of those that are not installed."""
-    listings = list(catalogue.read())
-    listed = {listing.framework for listing in listings}
-    return listings + live_listings([name for name in _frameworks if name not in listed])
+    listed = ([*catalogue.read(name)] or live_listings([name]) for name in _frameworks)
+    return [listing for listings in listed for listing in listings]
 
 
 def live_listings(frameworks: Iterable[str] | None = None) -> list[EnvListing]:
@@ -229,7 +266,8 @@ def _adapter(framework: str) -> Adapter:
         )
     entry = _frameworks[framework]
     try:
-        return cast(Adapter, importlib.import_module(entry.module))
+        # Libraries compute constants when they are imported.
+        return cast(Adapter, leniently(importlib.import_module)(entry.module))
     except ModuleNotFoundError as error:
         cure = f"arlbench[{entry.extra}]" if entry.extra else entry.package
         raise MissingExtraError(

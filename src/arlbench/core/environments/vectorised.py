@@ -48,7 +48,7 @@ class Episodes(NamedTuple):
     @classmethod
     def begun(cls, env_state: Any, n_envs: int) -> Episodes:
         """Nothing has been earned in any of them."""
-        return cls(env_state, jnp.zeros(n_envs), jnp.zeros(n_envs, jnp.int32))
+        return cls(env_state, jnp.zeros(n_envs, jnp.float32), jnp.zeros(n_envs, jnp.int32))
 
     def info(self, step: SingleStep) -> dict[str, Any]:
         """What is told of a step of every copy, leaves ``[n_envs, ...]``."""

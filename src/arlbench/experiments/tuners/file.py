@@ -1,29 +1,26 @@
-"""Configurations from a file: a list in YAML or JSON, or the rows of a CSV file."""
+"""Configurations from a file: a list in YAML or JSON, or the rows of a table."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from arlbench.core.checks import positive_whole
 from arlbench.core.problem import Problem
-from arlbench.core.text_values import parse_value
 from arlbench.errors import ConfigurationError, did_you_mean
+from arlbench.experiments.reading import Row, read_rows
 from arlbench.experiments.space import Choices, Range, parse_dimension
 from arlbench.experiments.tuner import Trial, Tuner
 
-Row = Mapping[str, Any]
+# What published tables put before the names of hyperparameters and architecture choices.
+_PREFIX = re.compile(r"(hp|hpo|nas)_config\.")
 
-# Columns that say how a configuration ended, or which it was.
+# Columns that say how a configuration ended, or which it was; pandas' index has no name.
 _RESULT = re.compile(
-    r"run_id|config|config_id|n_seeds"
+    r"|index|level_\d+|Unnamed: ?\d+"
+    r"|run_id|config|config_id|budget|performance|seed|n_seeds"
     r"|return_(mean|std|median|min|max)(_at_\d+)?(_over_seeds)?"
 )
 
@@ -32,7 +29,8 @@ class File(Tuner):
     """Configurations in the order of a file; empty cells and missing names have defaults.
 
     Words give values for hyperparameters that the file does not have. The name of the file
-    ends in .yaml, .yml, .json or .csv.
+    ends in .yaml, .yml, .json, .csv or .tsv. A configuration that comes again, perhaps with
+    another seed or budget, counts once.
     """
 
     reads_file = True
@@ -44,42 +42,47 @@ class File(Tuner):
         if file is None:
             raise ConfigurationError("There is no file to read configurations from; give one.")
         self._path = file
-        self._rows = _read_rows(file)
-        if not self._rows:
+        rows = read_rows(file)
+        if not rows:
             raise ConfigurationError(f"{file} holds no configurations; add at least one.")
+        columns = dict.fromkeys(name for row in rows for name in row)
+        kept = _check_columns(file, columns, problem)
+        fixed = {k: self._fixed_value(k, text, kept.values()) for k, text in self.words.items()}
+        named = [{kept[k]: v for k, v in row.items() if k in kept} for row in rows]
+        every = [self._config(index, {**fixed, **row}) for index, row in enumerate(named)]
+        self._configs = list({tuple(config.values()): config for config in every}.values())
+        self.note = " ".join(self._notes(len(every), [k for k in columns if k not in kept]))
         self._n_asked = 0
 
     @property
     def n_trials(self) -> int:
-        return len(self._rows)
+        return len(self._configs)
 
     def ask(self, n: int) -> list[Trial]:
         begin, end = self._n_asked, self._n_asked + positive_whole("n_configs", n)
         if end > self.n_trials:
             raise ConfigurationError(
-                f"{self._path} holds {self.n_trials} configurations, fewer than {end}; lower "
-                "n_configs."
+                f"{self._path} holds {self.n_trials} different configurations, fewer than {end}; "
+                "lower n_configs."
             )
-        configs = self._first(end)
         self._n_asked = end
-        return [Trial(config) for config in configs[begin:]]
+        return [Trial(config) for config in self._configs[begin:end]]
 
-    def _first(self, n: int) -> list[dict[str, Any]]:
-        path, rows = self._path, self._rows[:n]
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        left_out = _check_columns(path, columns, self.problem)
+    def _notes(self, n_rows: int, left_out: Sequence[Any]) -> Iterable[str]:
+        """Sentences about what of the file was not used."""
         if left_out:
-            self.note = (
-                f"Columns of {path} that are not hyperparameters were left out: "
-                f"{', '.join(left_out)}."
+            names = ", ".join(str(name) or "one without a name" for name in left_out)
+            yield (f"Columns of {self._path} that are not hyperparameters were left out: {names}.")
+        n_merged = n_rows - len(self._configs)
+        if n_merged:
+            repeat = (
+                "repeats a configuration and was"
+                if n_merged == 1
+                else ("repeat a configuration and were")
             )
-        fixed = {name: self._fixed_value(name, text, columns) for name, text in self.words.items()}
-        kept = ({k: v for k, v in row.items() if k not in left_out} for row in rows)
-        configs = [self._config(index, {**fixed, **row}) for index, row in enumerate(kept)]
-        _refuse_duplicates(path, configs)
-        return configs
+            yield f"Of {n_rows} rows {n_merged} {repeat} merged."
 
-    def _fixed_value(self, name: str, text: str, columns: Sequence[str]) -> Any:
+    def _fixed_value(self, name: str, text: str, columns: Iterable[str]) -> Any:
         value = parse_dimension(name, text, self.problem.declarations)
         if isinstance(value, (Choices, Range)):
             raise ConfigurationError(
@@ -93,101 +96,38 @@ class File(Tuner):
         return value
 
     def _config(self, index: int, values: Row) -> dict[str, Any]:
+        flags = {k: self._as_flag(k, value) for k, value in values.items()}
         try:
-            return self.problem.resolve(values)
+            return self.problem.resolve(flags)
         except ConfigurationError as error:
             raise ConfigurationError(f"{self._path}, configuration {index}: {error}") from None
 
-
-def _read_rows(path: Path) -> list[Row]:
-    readers = {".csv": _read_csv, ".json": _read_json, ".yaml": _read_yaml, ".yml": _read_yaml}
-    if path.suffix.lower() not in readers:
-        raise ConfigurationError(
-            f"{path} is not a file of configurations, whose name ends in .yaml, .json or .csv."
-        )
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is not text'}); give "
-            "--file a YAML, JSON or CSV file."
-        ) from None
-    rows = readers[path.suffix.lower()](path, text)
-    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-        raise ConfigurationError(
-            f"{path} must hold a list of mappings from hyperparameters to values."
-        )
-    return rows
+    def _as_flag(self, name: str, value: Any) -> Any:
+        """True or False for a 1 or 0 of a flag, which tables of numbers have."""
+        is_flag = self.problem.declarations[name].type is bool
+        return bool(value) if is_flag and value in (0, 1) else value
 
 
-def _read_csv(path: Path, text: str) -> list[Row]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in reader.fieldnames or ()]
-    for name in header:
-        if header.count(name) > 1:
-            raise ConfigurationError(f"{path} has two columns called '{name}'; remove one.")
-    reader.fieldnames = header
-    rows: list[Row] = []
-    for row in reader:
-        if None in row or None in row.values():
-            raise ConfigurationError(
-                f"{path}, line {reader.line_num}: the number of cells is not that of the header; "
-                "fix the line."
-            )
-        rows.append({k: parse_value(v.strip()) if v.strip() else None for k, v in row.items()})
-    return rows
+def _check_columns(path: Path, columns: Iterable[Any], problem: Problem) -> dict[Any, str]:
+    """The hyperparameters in a file's columns, each by what it is called there.
 
+    In a table that marks hyperparameters by a prefix, all else is results.
 
-def _read_json(path: Path, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(
-            f"{path} is not JSON ({error.msg}, line {error.lineno}); fix it there."
-        ) from None
-
-
-def _read_yaml(path: Path, text: str) -> Any:
-    try:
-        rows = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(
-            f"{path} is not YAML ({getattr(error, 'problem', None) or 'unreadable'}{place}); fix "
-            "it there."
-        ) from None
-    if not isinstance(rows, list):
-        return rows
-    return [_with_numbers(row) if isinstance(row, Mapping) else row for row in rows]
-
-
-def _with_numbers(row: Row) -> Row:
-    # YAML 1.1 takes 1e-3 for text, because it has no point.
-    return {k: parse_value(v) if isinstance(v, str) else v for k, v in row.items()}
-
-
-def _check_columns(path: Path, columns: Iterable[Any], problem: Problem) -> list[str]:
-    """The columns that are results; raises if one is neither that nor a hyperparameter."""
-    known, left_out = problem.declarations, []
+    Raises:
+        ConfigurationError: If a column is neither a hyperparameter nor a result.
+    """
+    columns, known = list(columns), problem.declarations
+    marked = any(_PREFIX.match(str(column)) for column in columns)
+    kept: dict[Any, str] = {}
     for column in columns:
-        if column in known:
-            continue
-        if not _RESULT.fullmatch(str(column)):
-            hint = did_you_mean(str(column), known) or f" Known: {', '.join(known)}."
+        name = _PREFIX.sub("", str(column), count=1) if _PREFIX.match(str(column)) else column
+        if name in known:
+            if name in kept.values():
+                raise ConfigurationError(f"{path} has two columns for '{name}'; remove one.")
+            kept[column] = name
+        elif name != column or not (marked or _RESULT.fullmatch(str(column))):
+            hint = did_you_mean(str(name), known) or f" Known: {', '.join(known)}."
             raise ConfigurationError(
                 f"{path} has the column '{column}', which is not a hyperparameter.{hint}"
             )
-        left_out.append(column)
-    return left_out
-
-
-def _refuse_duplicates(path: Path, configs: Iterable[Mapping[str, Any]]) -> None:
-    first_index: dict[tuple[Any, ...], int] = {}
-    for index, config in enumerate(configs):
-        earlier = first_index.setdefault(tuple(config.values()), index)
-        if earlier != index:
-            raise ConfigurationError(
-                f"{path} holds one configuration twice, as number {earlier} and number {index} "
-                "(counted from 0; what is inactive does not tell them apart); remove one."
-            )
+    return kept

@@ -208,6 +208,32 @@ def test_an_inactive_hyperparameter_takes_its_default() -> None:
     assert {name: config[name] for name in drawn} == dict(drawn)
 
 
+def test_what_is_given_for_an_inactive_hyperparameter_is_ignored() -> None:
+    dqn = small_dqn(use_target_network=False, tau=0.5, target_update_interval=7)
+    without = small_dqn(use_target_network=False)
+    assert dqn.hpo_config == without.hpo_config
+    for each in (dqn, without):
+        each.update_hpo_config({"use_target_network": True})
+    assert (dqn.hpo_config["tau"], dqn.hpo_config["target_update_interval"]) == (1.0, 1000)
+    assert same_bits(
+        dqn.train(*small_state(dqn), 80, 1, 2), without.train(*small_state(without), 80, 1, 2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"hpo_config": {"hidden_size": 32}}, "hidden_size is an architecture.*in nas_config"),
+        ({"nas_config": {"gamma": 0.9}}, "gamma is a hyperparameter.*in hpo_config"),
+    ],
+)
+def test_what_is_given_in_the_wrong_place_is_told_the_right_one(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        DQN(**{"hpo_config": None, "env": OneStep(), **arguments})
+
+
 def test_updating_a_configuration_keeps_what_is_not_given() -> None:
     dqn = small_dqn(gamma=0.5)
     before = dict(dqn.hpo_config)

@@ -55,7 +55,7 @@ def test_the_observation_decides_which_convolutional_network_reads_it(
 
 
 @pytest.mark.parametrize(
-    "space", [spaces.Box(0, 1, (4,)), spaces.Discrete(5), spaces.Box(0, 255, (63, 63, 3))]
+    "space", [spaces.Box(0, 1, (4,)), spaces.Discrete(5), spaces.Box(0, 255, (63, 30, 3))]
 )
 def test_what_no_convolution_can_read_is_refused(space: spaces.Space) -> None:
     with pytest.raises(UnknownEnvironmentError, match=r"36 pixels a side nor .* cnn_policy=False"):

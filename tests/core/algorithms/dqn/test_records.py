@@ -48,6 +48,16 @@ def test_nothing_is_recorded_unless_asked_for() -> None:
     assert result.metrics is None
 
 
+def test_losses_alone_are_those_of_all_metrics() -> None:
+    dqn = small_dqn(settings={"track_losses": True, "batch_sizes": (4,)})
+    state, result = dqn.train(*small_state(dqn), TIMESTEPS, 1, 3)
+    tracked, of_all = tracked_dqn().train(*small_state(tracked_dqn()), TIMESTEPS, 1, 3)
+    assert result.metrics.grads is None
+    assert result.metrics.td_error is None
+    assert same_bits(result.metrics.loss, of_all.metrics.loss)
+    assert same_bits(state, tracked)
+
+
 def test_recording_does_not_change_the_run() -> None:
     tracked, _ = tracked_dqn().train(*small_state(tracked_dqn()), TIMESTEPS, 1, 3)
     untracked, _ = small_dqn().train(*small_state(small_dqn()), TIMESTEPS, 1, 3)

@@ -21,13 +21,13 @@ from arlbench.core.environments.adapters.adapting import (
     check_settings,
     describe,
     enlarged,
-    leniently,
     listing,
     new_figure,
     refusals,
     unusable,
     without_copies,
 )
+from arlbench.core.promotion import leniently
 from arlbench.errors import ConfigurationError, UnknownEnvironmentError
 
 SPEC = EnvSpec("library", "Game", 4, seed=3)

@@ -30,7 +30,7 @@ from arlbench.errors import (
 
 N_STEPS = 12
 
-LISTED = {entry.name: entry for entry in catalogue.read() if entry.framework == "gymnasium"}
+LISTED = {entry.name: entry for entry in catalogue.read("gymnasium")}
 MADE = [name for name, entry in LISTED.items() if not entry.unusable and entry.observation != "?"]
 
 
@@ -113,7 +113,7 @@ def test_a_missing_package_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatc
         raise DependencyNotInstalled("Box2D is not installed")
 
     monkeypatch.setattr(gymnasium, "make", make)
-    gymnasium_adapter._interface.cache_clear()
+    gymnasium_adapter._found.cache_clear()
     with pytest.raises(MissingExtraError, match=r"pip install 'arlbench\[box2d\]'"):
         make_env("gymnasium", "LunarLander-v3")
     with pytest.raises(MissingExtraError, match="Box2D is not installed"):

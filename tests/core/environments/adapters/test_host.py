@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from typing import Any
 
 import gymnasium
@@ -9,13 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from arlbench.core.environments import make_env, make_env_from_spec
 from arlbench.core.environments.adapters import host
 from arlbench.core.environments.adapters.instances import INSTANCES
 from arlbench.core.environments.wrappers import FrameStack
-from arlbench.errors import ConfigurationError, StaleEnvironmentError
+from arlbench.errors import ConfigurationError, EnvironmentFaultError, StaleEnvironmentError
 from host_probes import LIMIT, stairs
+from own_probes import giving, with_observation, with_reward
 from probes import same_bits
 
 N_ENVS, N_STEPS = 3, 40
@@ -132,16 +136,16 @@ def test_a_state_has_one_future(env: Any, way: str) -> None:
     after, _ = env.step(start, action, KEY)
     assert env.is_present(after)
     assert not env.is_present(start)
-    with pytest.raises(Exception, match="Go on from what the last step returned") as raised:
-        jax.block_until_ready(env.step(start, action, KEY))
-    assert isinstance(raised.value, jax.errors.JaxRuntimeError)
+    with pytest.raises(StaleEnvironmentError, match="Go on from what the last step returned"):
+        env.step(start, action, KEY)
     # The others go on.
     assert env.is_present(env.step(after, action, KEY)[0])
 
 
 def test_what_is_released_is_used_again() -> None:
-    env = make_env_from_spec(stairs(N_ENVS, breaks_at=2))
-    before = len(INSTANCES)
+    env = make_env_from_spec(stairs(N_ENVS, breaks_after=10**6))
+    # One was made to find out about it.
+    before = len(INSTANCES) - 1
     for _ in range(4):
         env_state, _ = env.reset(KEY)
         env.release(env_state)
@@ -149,11 +153,118 @@ def test_what_is_released_is_used_again() -> None:
     assert len(INSTANCES) == before + N_ENVS
 
 
-def test_an_error_of_the_environment_is_told_with_its_place() -> None:
-    env = make_env_from_spec(stairs(N_ENVS, breaks_at=0))
-    env_state, _ = env.reset(KEY)
-    with pytest.raises(jax.errors.JaxRuntimeError, match="a step is broken"):
-        jax.block_until_ready(env.step(env_state, jnp.zeros(N_ENVS, jnp.int32), KEY))
+def test_an_error_of_the_environment_is_told_with_its_place(
+    way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(giving()):
+        def step(self, action: Any) -> Any:
+            if self.n_steps == 1:
+                raise ValueError("a step is broken")
+            return super().step(action)
+
+    with pytest.raises(EnvironmentFaultError) as raised:
+        take_steps(make_env("gymnasium", Broken, N_ENVS), 4)
+    said = str(raised.value).splitlines()
+    # The first copy had one step before, when it was tried out.
+    assert said[0].endswith("Broken raised ValueError at step 2 (copy 0): a step is broken")
+    assert [line for line in said if line.startswith("  File")] == [said[1]]
+    assert f'{__file__}", line' in said[1]
+    assert isinstance(raised.value.original, ValueError)
+    assert caplog.records == []
+
+
+def take_steps(env: Any, n_steps: int) -> None:
+    state, _ = env.reset(KEY)
+    for _ in range(n_steps):
+        state, _ = env.step(state, jnp.zeros(env.n_envs, jnp.int32), KEY)
+
+
+def test_what_an_environment_gives_is_checked_in_every_step(way: str) -> None:
+    late = {
+        "gave an observation of shape () (0.5) at step 3 (copy 0)": with_observation(0.5, after=3),
+        "gave an observation of 300, which Box(0, 255, (1,), uint8) cannot hold at step 2": (
+            with_observation(np.array([300]), spaces.Box(0, 255, (1,), np.uint8), after=2)
+        ),
+        "gave an observation of 4294967296, which Box(0, 9, (1,), int64) cannot hold at step 2": (
+            with_observation(np.array([2**32]), spaces.Box(0, 9, (1,), np.int64), after=2)
+        ),
+        "gave an observation of nan, which": with_observation(np.full(3, np.nan), after=2),
+        "gave a reward of nan at step 2 (copy 0); rewards must be finite": with_reward(np.nan, 2),
+        "gave a reward of -inf at step 2": with_reward(-np.inf, 2),
+        "gave a reward of 1e+39 at step 2": with_reward(1e39, 2),
+        "gave a reward of None, a NoneType at step 2": with_reward(None, 2),
+    }
+    for message, cls in late.items():
+        env = make_env("gymnasium", cls, N_ENVS)
+        with pytest.raises(EnvironmentFaultError, match=re.escape(message)):
+            take_steps(env, 4)
+
+
+def test_the_copy_that_is_wrong_is_named() -> None:
+    numbers = itertools.count()
+
+    class Third(giving()):
+        """The third copy that is made goes wrong, after one that was made to try it out."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._number = next(numbers)
+
+        def step(self, action: Any) -> Any:
+            obs, _, *rest = super().step(action)
+            return obs * (np.inf if self._number == 3 and self.n_steps == 1 else 1), 1.0, *rest
+
+    env = make_env("gymnasium", Third, 5)
+    state, _ = env.reset(KEY)
+    state, _ = env.step(state, jnp.zeros(5, jnp.int32), KEY)
+    with pytest.raises(
+        EnvironmentFaultError, match=r"of inf, .* at step 2 \(copy 3\); give finite"
+    ):
+        env.step(state, jnp.zeros(5, jnp.int32), KEY)
+
+
+def test_a_reward_in_an_array_counts_by_its_value() -> None:
+    env = make_env("gymnasium", with_reward(np.array([2.5])))
+    state, _ = env.reset(KEY)
+    assert env.step(state, jnp.zeros(1, jnp.int32), KEY)[1][1].tolist() == [2.5]
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Discrete(3),
+        spaces.Discrete(3, start=4),
+        spaces.MultiDiscrete([2, 3]),
+        spaces.MultiBinary(2),
+        spaces.Box(-1, 1, (2,), np.float64),
+        spaces.Box(-1, 1, (2,), np.float32),
+    ],
+    ids=str,
+)
+def test_actions_have_the_type_that_the_space_itself_draws(space: spaces.Space) -> None:
+    seen = []
+
+    class Watching(giving()):
+        action_space = space
+
+        def step(self, action: Any) -> Any:
+            seen.append(action)
+            return super().step(action)
+
+    env = make_env("gymnasium", Watching)
+    state, _ = env.reset(KEY)
+    env.step(state, env.sample_actions(KEY), KEY)
+    drawn = space.sample()
+    assert type(seen[-1]) is type(drawn)
+    assert (seen[-1].dtype, seen[-1].shape) == (drawn.dtype, drawn.shape)
+    assert space.contains(seen[-1])
+
+
+def test_a_broken_program_of_the_users_own_still_names_the_fault() -> None:
+    env = make_env("gymnasium", with_reward(np.nan, 1))
+    # One step was tried in the first copy.
+    with pytest.raises(jax.errors.JaxRuntimeError, match="gave a reward of nan at step 1"):
+        jax.jit(lambda: env.step(env.reset(KEY)[0], jnp.zeros(1, jnp.int32), KEY)[1])()
 
 
 def test_observations_have_the_types_of_their_spaces() -> None:

@@ -11,7 +11,6 @@ import pytest
 from gymnasium import spaces
 
 from arlbench.core.environments import make_env
-from arlbench.core.environments.adapters.adapting import leniently
 
 # The adapter knows how to import navix without its warnings.
 from arlbench.core.environments.adapters.navix_adapter import (
@@ -20,8 +19,13 @@ from arlbench.core.environments.adapters.navix_adapter import (
     navix,
     observations,
 )
+from arlbench.core.environments.registry import library_version
+from arlbench.core.promotion import leniently
 from arlbench.errors import ConfigurationError, UnknownEnvironmentError
 from library_play import QUICKLY_COMPILED
+
+#: Version 4 has environments that 0.7 has not, other time limits, and goals in every corridor.
+IS_VERSION_4 = int(library_version("navix")["navix"].partition(".")[0]) >= 4
 
 LISTINGS = {listing.name: listing for listing in list_environments()}
 ROOM = "Navix-Empty-5x5-v0"
@@ -31,9 +35,16 @@ OF_SYMBOLS = ["symbolic", "symbolic_first_person", "categorical", "categorical_f
 
 def test_all_can_be_trained_but_those_without_a_reward() -> None:
     unusable = {name for name, listing in LISTINGS.items() if listing.unusable}
-    assert unusable == {name for name in LISTINGS if name.startswith("Navix-KeyCorridor")}
-    assert len(LISTINGS) == 41
-    assert len(unusable) == 6
+    corridors = {name for name in LISTINGS if name.startswith("Navix-KeyCorridor")}
+    assert len(corridors) == 6
+    assert len(LISTINGS) == (83 if IS_VERSION_4 else 41)
+    assert unusable == ({"Navix-Playground-v0"} if IS_VERSION_4 else corridors)
+
+
+def test_time_limits_are_those_of_the_library() -> None:
+    limits = {LISTINGS[f"Navix-Empty-{n}x{n}-v0"].time_limit for n in (5, 6, 8, 16)}
+    # Four steps a cell since version 4.
+    assert limits == ({100, 144, 256, 1024} if IS_VERSION_4 else {100})
 
 
 def test_what_is_listed_is_what_is_made() -> None:
@@ -41,7 +52,8 @@ def test_what_is_listed_is_what_is_made() -> None:
         if listing.unusable is None:
             env = make_env("navix", name)
             assert listing.observation == str(env.observation_space.shape)
-            assert (env.action_space.n, env.max_episode_steps) == listing[3:5] == (7, 100)
+            assert (env.action_space.n, env.max_episode_steps) == listing[3:5]
+            assert listing.n_actions == 7
         else:
             with pytest.raises(UnknownEnvironmentError, match=f"{name} cannot be used.*reward"):
                 make_env("navix", name)
@@ -157,21 +169,39 @@ def test_the_picture_of_the_grid_is_not_carried_along() -> None:
 
 
 def test_settings_change_limit_and_view() -> None:
-    settings = {"max_steps": 9, "observation_fn": "categorical", "penality_coeff": 0.5}
+    settings = {"max_steps": 9, "observation_fn": "categorical", "penalty_coeff": 0.5}
     env = make_env("navix", ROOM, env_kwargs=settings)
     assert env.max_episode_steps == 9
     assert (env.observation_space.shape, env.observation_space.dtype) == ((5, 5), np.int32)
 
 
+@pytest.mark.parametrize("spelling", ["penalty_coeff", "penality_coeff"])
+def test_late_goals_are_worth_less_by_either_spelling(spelling: str) -> None:
+    """The old one was navix's own before version 4, so files have it."""
+    env = make_env("navix", ROOM, env_kwargs={spelling: 0.5, "max_steps": 10})
+    ahead, right = 2, 1
+    state, rewards = jax.jit(env.reset)(jax.random.key(0))[0], []
+    for action in [ahead, ahead, right, ahead, ahead]:
+        state, (_, reward, _, info) = jax.jit(env.step)(
+            state, jnp.int32([action]), jax.random.key(0)
+        )
+        rewards.append(float(reward[0]))
+    # The goal is reached after 5 of 10 steps: half of the penalty.
+    assert rewards == [0.0, 0.0, 0.0, 0.0, 0.75]
+    assert info["terminated"].all()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"max_step": 3}, r"Did you mean 'max_steps'.*It has: max_steps, observation_fn, penal"),
+        ({"max_step": 3}, r"Did you mean 'max_steps'.*It has: max_steps, observation_fn, penalty"),
         ({"observation_fn": "symbol"}, r"no observation_fn 'symbol'. Did you mean 'symbolic'"),
         ({"observation_fn": "none"}, r"no observation_fn 'none'.*symbolic_first_person, categ"),
         ({"observation_fn": ["rgb"]}, "no observation_fn"),
         ({"max_steps": 0}, "max_steps of Navix.* at least 1, not 0"),
-        ({"penality_coeff": "high"}, "penality_coeff of Navix.* must be a number, not 'high'"),
+        ({"penalty_coeff": "high"}, "penalty_coeff of Navix.* must be a number, not 'high'"),
+        ({"penality_coeff": "high"}, "penalty_coeff of Navix.* must be a number, not 'high'"),
+        ({"penality_coeff": 0.1, "penalty_coeff": 0.1}, "has one setting .*; give the first"),
     ],
 )
 def test_wrong_settings_are_refused_with_the_reason(settings: Any, message: str) -> None:

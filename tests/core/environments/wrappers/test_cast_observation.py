@@ -89,7 +89,53 @@ def test_a_dtype_is_one_of_numbers_that_jax_has(dtype: Any) -> None:
         CastObservation(Counter(), dtype)
 
 
-def test_categories_are_not_cast() -> None:
-    env = Shown(spaces.Discrete(3), lambda n: n % 3)
-    with pytest.raises(ConfigurationError, match=r"Only boxes can be cast.*Discrete\(3\)"):
-        CastObservation(env, "float32")
+@pytest.mark.parametrize(
+    ("space", "cast"),
+    [
+        (spaces.Discrete(3), spaces.Box(0, 2, (), np.uint8)),
+        (spaces.Discrete(3, start=4), spaces.Box(4, 6, (), np.uint8)),
+        (spaces.MultiDiscrete([3, 256]), spaces.Box(np.uint8([0, 0]), np.uint8([2, 255]))),
+        (
+            spaces.MultiDiscrete([3, 4], start=[1, 2]),
+            spaces.Box(np.uint8([1, 2]), np.uint8([3, 5])),
+        ),
+    ],
+    ids=str,
+)
+def test_categories_become_numbers(space: Any, cast: spaces.Box) -> None:
+    start, shape = np.asarray(space.start), space.shape
+    env = CastObservation(Shown(space, lambda n: jnp.full(shape, n % 3) + start), "uint8")
+    require_steady_types(env)
+    found: Any = env.observation_space
+    assert (found.shape, found.dtype) == (cast.shape, np.uint8)
+    np.testing.assert_array_equal(found.low, cast.low)
+    np.testing.assert_array_equal(found.high, cast.high)
+    first, steps = play(env, [[GO_ON, GO_ON]])
+    np.testing.assert_array_equal(first[0], start)
+    np.testing.assert_array_equal(steps[0].obs[0], start + 1)
+
+
+def test_a_network_reads_categories_that_were_cast_as_so_many_numbers() -> None:
+    cells = spaces.MultiDiscrete(np.tile([13, 12], (7, 7, 1)))
+    show = lambda n: jnp.full((7, 7, 2), n)  # noqa: E731
+
+    def first_layer(env: Any) -> Any:
+        params = small_dqn(env).init(jax.random.key(0), capacity=8)[0].train_state.params
+        return params["params"]["hidden_0"]["kernel"].shape[0]
+
+    assert first_layer(Shown(cells, show)) == 7 * 7 * (13 + 12)
+    assert first_layer(CastObservation(Shown(cells, show), "uint8")) == 98
+
+
+@pytest.mark.parametrize(
+    ("space", "dtype", "message"),
+    [
+        (spaces.MultiBinary(3), "float32", r"Only numbers and categories can be cast.*MultiBin"),
+        (spaces.Discrete(300), "uint8", r"uint8 holds whole numbers from 0 to 255"),
+        (spaces.MultiDiscrete([3, 300]), "int8", r"int8 holds whole numbers from -128 to 127"),
+    ],
+    ids=str,
+)
+def test_categories_that_do_not_fit_are_refused(space: Any, dtype: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        CastObservation(Shown(space, lambda n: n), dtype)

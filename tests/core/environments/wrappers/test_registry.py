@@ -10,6 +10,7 @@ from arlbench.core.environments import EnvSpec, make_env, make_env_from_spec
 from arlbench.core.environments.wrappers import (
     CastObservation,
     ClipReward,
+    EndAtTimeLimit,
     FlattenObservation,
     FrameStack,
     OneHotObservation,
@@ -30,6 +31,7 @@ ALL: dict[str, tuple[Any, dict[str, Any]]] = {
     "scale_reward": (ScaleReward, {"scale": 0.1}),
     "time_limit": (TimeLimit, {"max_episode_steps": 20}),
     "cast_observation": (CastObservation, {"dtype": "float16", "key": None}),
+    "end_at_time_limit": (EndAtTimeLimit, {}),
     "sticky_action": (StickyAction, {"probability": 0.25}),
 }
 

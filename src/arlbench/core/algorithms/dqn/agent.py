@@ -116,10 +116,10 @@ class AgentStructure(Acting):
         """Independent draws, each kind from its own key."""
         explore_key, action_key = jax.random.split(rng)
         if has_action_mask(self.env.observation_space):
-            action = jax.random.uniform(action_key, shape)
+            action = jax.random.uniform(action_key, shape, jnp.float32)
         else:
             action = jax.random.randint(action_key, shape, 0, self.network.action_dim, jnp.int32)
-        return ActionDraws(jax.random.uniform(explore_key, shape), action)
+        return ActionDraws(jax.random.uniform(explore_key, shape, jnp.float32), action)
 
     def greedy(self, q: jax.Array, obs: Any) -> jax.Array:
         """The best legal actions, int32 ``[B]``, of values ``[B, num_actions]``."""
@@ -234,9 +234,10 @@ def require_learnable(env: Environment) -> None:
 
 def _random_legal(mask: jax.Array, fraction: jax.Array) -> jax.Array:
     """The legal action that lies at a fraction in [0, 1) of all legal ones, int32 ``[B]``."""
-    n_before = jnp.floor(fraction * jnp.sum(mask, axis=-1)).astype(jnp.int32)
+    n_in_all = jnp.sum(mask, axis=-1).astype(jnp.float32)
+    n_before = jnp.floor(fraction * n_in_all).astype(jnp.int32)
     # The first action with more legal ones up to and with it.
-    n_legal = jnp.cumsum(mask, axis=-1)
+    n_legal = jnp.cumsum(mask, axis=-1, dtype=jnp.int32)
     return jnp.argmax(n_legal > n_before[:, None], axis=-1).astype(jnp.int32)
 
 

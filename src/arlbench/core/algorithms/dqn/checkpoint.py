@@ -25,6 +25,7 @@ from arlbench.core.algorithms.dqn.state import (
 )
 from arlbench.core.algorithms.harness import programs, validation
 from arlbench.core.buffers import packing, replay
+from arlbench.core.shapes import ArrayTemplate, any_number
 from arlbench.errors import ConfigurationError
 
 _TRAIN_STATE = {
@@ -32,6 +33,16 @@ _TRAIN_STATE = {
     "params": "params",
     "target_params": "target_params",
     "train_step": "step",
+}
+# What arlbench 0.1.3 calls layers that have other names here.
+_PUBLISHED_LAYERS = {
+    "conv1": "convolutions_0",
+    "conv2": "convolutions_1",
+    "conv3": "convolutions_2",
+    "dense": "hidden",
+    "dense0": "hidden_0",
+    "dense1": "hidden_1",
+    "out_layer": "out",
 }
 _RUNNER_STATE = ("normalizer_state", "env_state", "obs", "rng", "global_step")
 
@@ -41,10 +52,16 @@ ENVIRONMENT_PARTS = ("env_state", "obs")
 #: Parts that are records, with the setting that keeps them.
 TRACKED_PARTS = {
     "trajectories": "track_trajectories",
-    "loss": "track_metrics",
+    "loss": "track_losses",
     "grads": "track_metrics",
     "td_error": "track_metrics",
 }
+
+#: Options whose records all parts of a checkpoint hold; gradients would take far too much.
+TRACKED_BY_ALL = ("track_trajectories", "track_losses")
+
+#: Parts that are saved along with another.
+COMPANION_PARTS = {"params": ("target_params",)}
 
 
 def checkpoint_factory(
@@ -82,10 +99,10 @@ def template(agent: AgentStructure) -> dict[str, Any]:
     runner, example = fresh_runner(agent), example_transition(agent)
     trajectories = transition_shape(example, agent.env.n_envs)
     metrics = metrics_shape(runner.train_state.params, 1)
-    trajectories, metrics = jax.tree.map(_any_number, (trajectories, metrics))
+    trajectories, metrics = jax.tree.map(any_number, (trajectories, metrics))
     # A batch of another size is a record of the same kind.
-    metrics = metrics._replace(td_error=_shape(metrics.td_error, None, None))
-    eval_rewards: Any = jax.ShapeDtypeStruct((None, None), np.float32)  # type: ignore[arg-type]
+    metrics = metrics._replace(td_error=ArrayTemplate((None, None), np.float32))
+    eval_rewards: Any = ArrayTemplate((None, None), np.float32)
     result = DQNTrainingResult(eval_rewards, trajectories, metrics)
     shapes = {name: part() for name, part in checkpoint_factory(runner, result).items()}
     return {**shapes, "buffer": packing.template(example)}
@@ -183,8 +200,12 @@ def check_batch(
 
 
 def _plain(params: Any) -> Any:
-    """Parameters as an ordinary dict, if they are flax's frozen one."""
-    return unfreeze(params) if isinstance(params, FrozenDict) else params
+    """Parameters as an ordinary dict whose layers have the names of today."""
+    plain = unfreeze(params) if isinstance(params, FrozenDict) else params
+    layers = plain.get("params") if isinstance(plain, dict) else None
+    if not isinstance(layers, dict) or "out_layer" not in layers:
+        return plain
+    return {**plain, "params": {_PUBLISHED_LAYERS.get(k, k): v for k, v in layers.items()}}
 
 
 def _comparable(runner: DQNRunnerState) -> Any:
@@ -197,11 +218,3 @@ def _comparable(runner: DQNRunnerState) -> Any:
         "env_state": runner.env_state,
         "obs": runner.obs,
     }
-
-
-def _any_number(leaf: Any) -> Any:
-    return _shape(leaf, None, *leaf.shape)
-
-
-def _shape(leaf: Any, *lengths: int | None) -> Any:
-    return jax.ShapeDtypeStruct(lengths, leaf.dtype)  # type: ignore[arg-type]

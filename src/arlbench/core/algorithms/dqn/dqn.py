@@ -37,6 +37,7 @@ from arlbench.core.algorithms.harness.structure import State, as_static
 from arlbench.core.buffers import packing, replay
 from arlbench.core.checks import known_names
 from arlbench.core.environments import Environment
+from arlbench.core.environments.faults import answered
 from arlbench.core.randomness import typed_key
 from arlbench.errors import ConfigurationError
 
@@ -62,6 +63,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     cannot_learn = staticmethod(cannot_learn)
     environment_parts = checkpoint.ENVIRONMENT_PARTS
     tracked_parts = checkpoint.TRACKED_PARTS
+    tracked_by_all = checkpoint.TRACKED_BY_ALL
+    companion_parts = checkpoint.COMPANION_PARTS
     memory_cures = {**Algorithm.memory_cures, "buffer": forecast.BUFFER_CURE}  # noqa: RUF012
 
     def __init__(
@@ -78,6 +81,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         memory_limit_gib: float = 4.0,
         track_statistics: bool = False,
         batch_sizes: Collection[int] = (),
+        track_losses: bool = False,
     ) -> None:
         """Binds DQN to an environment; nothing is compiled or allocated yet.
 
@@ -96,10 +100,9 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             track_metrics: Return every update's loss, gradients and TD errors.
             memory_limit_gib: Refuse runs whose buffer and records would take more.
             track_statistics: Tell ``on_progress`` mean and deviation of what updates gave.
-            batch_sizes: Further values of ``buffer_batch_size`` to compile for, so that a
-                change to one of them compiles nothing; not with ``track_metrics``, whose
-                records have the shape of one. A traced ``buffer_batch_size`` must be among
-                them.
+            batch_sizes: Further values of ``buffer_batch_size`` to compile for, a traced one
+                among them; not with ``track_metrics``, whose records have the shape of one.
+            track_losses: Return every update's loss, and none of the other metrics.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -113,6 +116,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             track_trajectories=track_trajectories,
             track_metrics=track_metrics,
             track_statistics=track_statistics,
+            track_losses=track_losses,
         )
         for each in (self.env, self.eval_env):
             require_learnable(each)
@@ -189,7 +193,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         Args:
             rng: One random key, typed or raw.
             buffer_state: Buffer state.
-            network_params: Network parameters.
+            network_params: Network parameters, also with the names of arlbench 0.1.3.
             target_params: Target network parameters; None takes ``network_params``.
             opt_state: Optimizer state; the configuration's learning rate replaces its own.
             capacity: Rows to allocate, rounded up to a power of two. None allocates
@@ -205,7 +209,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         if validation.is_traced((rng, self.hp)):
             runner_state = self._agent.init_runner(self.hp, rng, parts)
         else:
-            runner_state = programs.init_runner(self._agent, rng, parts, self.hp)
+            runner_state = answered(lambda: programs.init_runner(self._agent, rng, parts, self.hp))
         return DQNState(runner_state, self._buffer(buffer_state, capacity))
 
     def _buffer(

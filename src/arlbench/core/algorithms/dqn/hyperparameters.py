@@ -97,8 +97,10 @@ def resolve_hpo(
     """Every hyperparameter: given, else current, else default.
 
     Raises:
-        ConfigurationError: If a name is unknown or a value impossible.
+        ConfigurationError: If a name is unknown or belongs elsewhere, or a value is impossible.
     """
+    cure = "is an architecture choice, not a hyperparameter; give it in nas_config"
+    declarations.refuse_misplaced(given, ARCHITECTURE_CHOICES, cure)
     return ReadOnlyConfig(declarations.resolve(given, HYPERPARAMETERS, "hyperparameter", current))
 
 
@@ -108,6 +110,8 @@ def resolve_nas(given: Configuration | Mapping[str, Any] | None) -> ReadOnlyConf
     Raises:
         ConfigurationError: The same.
     """
+    cure = "is a hyperparameter, not an architecture choice; give it in hpo_config"
+    declarations.refuse_misplaced(given, HYPERPARAMETERS, cure)
     choices = declarations.resolve(given, ARCHITECTURE_CHOICES, "architecture choice")
     return ReadOnlyConfig(choices)
 

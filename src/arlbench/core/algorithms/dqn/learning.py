@@ -224,7 +224,7 @@ class Structure(Learning):
             rows, probabilities = replay.sample_prioritised(buffer, draws)
             return rows, losses.importance_weights(probabilities, hp.buffer_beta)
         rows = replay.sample_uniform(buffer, draws, logical_size(hp, buffer))
-        return rows, jnp.ones(rows.shape)
+        return rows, jnp.ones(rows.shape, jnp.float32)
 
     def no_draws(self, rng: chex.PRNGKey) -> Draws:
         sample = {
@@ -240,8 +240,9 @@ class Structure(Learning):
         )
 
     def _draw_sample(self, batch_size: int, rng: chex.PRNGKey) -> jax.Array:
-        draw = jax.random.uniform if self.prioritised else jax.random.bits
-        return draw(rng, (BLOCK, batch_size))
+        if self.prioritised:
+            return jax.random.uniform(rng, (BLOCK, batch_size), jnp.float32)
+        return jax.random.bits(rng, (BLOCK, batch_size), jnp.uint32)
 
     @property
     def label(self) -> str:
@@ -257,6 +258,9 @@ class Structure(Learning):
     def update_record(self, hp: TracedHyperparameters) -> DQNMetrics:
         # Only one batch size has records.
         return metrics_shape(fresh_runner(self.agent).train_state.params, self.batch_sizes[0])
+
+    def loss_record(self, hp: TracedHyperparameters) -> DQNMetrics:
+        return self.update_record(hp)._replace(grads=None, td_error=None)
 
     def count_updates(self, hp: TracedHyperparameters, begin: int | None, n_iterations: int) -> int:
         return forecast.count_updates(hp, self.agent.env.n_envs, begin, n_iterations)

@@ -111,6 +111,12 @@ def _choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) -
         return GridQ(n_actions, grid, **nas_config)
     space = env.observation_space
     kind = f"{type(space).__name__} of shape {space.shape}" if space.shape else type(space).__name__
+    if _is_picture(space, rows=0):
+        raise UnknownEnvironmentError(
+            f"A convolutional network reads pictures with their channels first, and those of "
+            f"{env.env_name} ({kind}) have them last; put the wrapper transpose around it "
+            "(--wrap transpose, or TransposeObservation), or set cnn_policy=False (--mlp-policy)."
+        )
     raise UnknownEnvironmentError(
         f"No convolutional network can read the observations of {env.env_name} ({kind}): they are "
         f"neither pictures (channels, height, width) of at least {_SMALLEST_IMAGE} pixels a side "
@@ -119,11 +125,12 @@ def _choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) -
     )
 
 
-def _is_picture(space: spaces.Space) -> bool:
+def _is_picture(space: spaces.Space, rows: int = 1) -> bool:
+    """Whether a space is of pictures; ``rows`` is the first of the axes of pixels."""
     return (
         isinstance(space, spaces.Box)
         and len(space.shape) == 3
-        and min(space.shape[1:]) >= _SMALLEST_IMAGE
+        and min(space.shape[rows : rows + 2]) >= _SMALLEST_IMAGE
     )
 
 

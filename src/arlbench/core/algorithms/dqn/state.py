@@ -87,7 +87,7 @@ class DQNState(NamedTuple):
 
 
 class DQNMetrics(NamedTuple):
-    """What each update gave.
+    """What each update gave; all but the loss is None if only losses were tracked.
 
     Attributes:
         loss: ``[U]``.
@@ -97,7 +97,7 @@ class DQNMetrics(NamedTuple):
 
     loss: jax.Array
     grads: Any
-    td_error: jax.Array
+    td_error: Any
 
 
 class Transition(NamedTuple):

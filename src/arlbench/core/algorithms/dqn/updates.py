@@ -13,6 +13,7 @@ import optax
 from arlbench.core.algorithms.dqn import losses
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
 from arlbench.core.algorithms.dqn.state import DQNMetrics, DQNTrainState
+from arlbench.core.promotion import leniently
 
 #: What statistics are of, one number an update: the gradient's Euclidean norm and the
 #: variance of its entries, the loss, and the batch's mean absolute TD error and mean
@@ -89,9 +90,9 @@ def update(
         return losses.weighted_loss(td_error, is_weights), td_error
 
     (loss, td_error), grads = jax.value_and_grad(loss_fn, has_aux=True)(train_state.params)
-    return UpdateOutcome(
-        train_state.apply_gradients(grads=grads), loss, td_error, grads, td_error + targets
-    )
+    # optax divides floats by integers.
+    after = leniently(train_state.apply_gradients)(grads=grads)
+    return UpdateOutcome(after, loss, td_error, grads, td_error + targets)
 
 
 def statistics_of(metrics: DQNMetrics, q_value: jax.Array) -> jax.Array:

@@ -109,7 +109,7 @@ def play_episodes(
             env_state,
             obs,
             progress.n_steps + 1,
-            progress.episode + ended,
+            progress.episode + ended.astype(jnp.int32),
             jnp.where(ended, 0, length),
             jnp.where(ended, 0.0, episode_return),
             _note(progress.outcomes, finished_slot, EpisodeOutcomes(episode_return, length)),
@@ -117,8 +117,10 @@ def play_episodes(
 
     env_state, obs = env.reset(reset_key)
     zeros = jnp.zeros(env.n_envs, jnp.int32)
-    outcomes = EpisodeOutcomes(jnp.zeros(n_episodes), jnp.zeros(n_episodes, jnp.int32))
-    start = _Progress(env_state, obs, jnp.int32(0), zeros, zeros, jnp.zeros(env.n_envs), outcomes)
+    outcomes = EpisodeOutcomes(jnp.zeros(n_episodes, jnp.float32), jnp.zeros(n_episodes, jnp.int32))
+    start = _Progress(
+        env_state, obs, jnp.int32(0), zeros, zeros, zeros.astype(jnp.float32), outcomes
+    )
     end = jax.lax.while_loop(unfinished, step, start)
     env.release(end.env_state)
     return end.outcomes

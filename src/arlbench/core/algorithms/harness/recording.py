@@ -38,11 +38,24 @@ class Recorder(NamedTuple):
 
 
 class Tracking(NamedTuple):
-    """What is to be recorded."""
+    """What is to be recorded.
+
+    Attributes:
+        trajectories: Every step.
+        metrics: All that every update gave.
+        statistics: Mean and deviation of what updates gave.
+        losses: The loss of every update.
+    """
 
     trajectories: bool = False
     metrics: bool = False
     statistics: bool = False
+    losses: bool = False
+
+    @property
+    def updates(self) -> bool:
+        """Whether anything of every update is to be recorded."""
+        return self.metrics or self.losses
 
 
 def shapes(
@@ -154,4 +167,8 @@ def _stacked(tree: Any, n: int) -> Any:
 
 
 def _write(stacked: Any, index: jax.Array, one: Any) -> Any:
-    return jax.tree.map(lambda rows, row: rows.at[index].set(row), stacked, one)
+    def write(rows: Any, row: Any) -> Any:
+        return None if rows is None else rows.at[index].set(row)
+
+    # What has no room is left out.
+    return jax.tree.map(write, stacked, one, is_leaf=lambda rows: rows is None)

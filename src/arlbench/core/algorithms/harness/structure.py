@@ -172,6 +172,10 @@ class Learning(abc.ABC):
     def update_record(self, hp: Any) -> Any:
         """Shapes and dtypes of what is kept of one update."""
 
+    def loss_record(self, hp: Any) -> Any:
+        """The same if only losses are asked for: ``update_record`` with None for the rest."""
+        return self.update_record(hp)
+
     @abc.abstractmethod
     def count_updates(self, hp: Any, begin: int | None, n_iterations: int) -> int:
         """Updates in ``n_iterations`` iterations from vector step ``begin`` on.

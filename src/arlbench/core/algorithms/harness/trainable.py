@@ -20,6 +20,7 @@ from arlbench.core.algorithms.harness.recording import Recorder, Tracking
 from arlbench.core.algorithms.harness.structure import Learning, RunnerState, State, replaced
 from arlbench.core.checks import positive_whole
 from arlbench.core.environments import Environment
+from arlbench.core.environments.faults import answered
 from arlbench.core.randomness import typed_key
 
 RunnerT = TypeVar("RunnerT", bound=RunnerState)
@@ -169,7 +170,11 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         n = positive_whole("n_eval_episodes", n_eval_episodes)
         is_traced = validation.is_traced((runner_state, self.hp))
         play: Any = segments.evaluate if is_traced else programs.evaluate
-        return play(self.structure.agent, n, runner_state, self.hp)[0]
+        return answered(lambda: play(self.structure.agent, n, runner_state, self.hp))[0]
+
+    def eval(self, runner_state: RunnerT, num_eval_episodes: int = 10) -> jax.Array:
+        """The same as :meth:`evaluate`, by its published name."""
+        return self.evaluate(runner_state, num_eval_episodes)
 
     def play(
         self, runner_state: RunnerT, rng: chex.PRNGKey, n_episodes: int, deterministic: bool = True
@@ -231,6 +236,8 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
             MemoryLimitError: If buffer and records would not fit in the limit.
             DivergenceError: If what was learnt was not finite at an evaluation; it
                 holds the state and the result so far.
+            EnvironmentFaultError: If an environment that steps in Python raises an error,
+                or gives what cannot be learnt from.
         """
         validation.not_consumed(runner_state, buffer_state)
         self.check_state(runner_state, buffer_state)
@@ -242,6 +249,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         plan = self.plan_of(state, lengths, timesteps_before, progress)
         if validation.is_traced((state, self.hp)):
             validation.no_progress_when_traced(progress)
+            validation.not_in_place_when_traced(self.env)
             self.require_room(state, None if plan.is_traced else plan.total_timesteps)
             shapes = self._record_shapes(state, plan)
             return training.train_traced(self.structure, self.hp, plan, state, shapes)

@@ -16,6 +16,7 @@ from arlbench.core.algorithms.harness.plan import Plan
 from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgress
 from arlbench.core.algorithms.harness.recording import Recorder, Tracking
 from arlbench.core.algorithms.harness.structure import Acting, Learning, State
+from arlbench.core.environments.faults import surfacing
 from arlbench.errors import ConfigurationError, DivergenceError
 
 _log = logging.getLogger(__name__)
@@ -33,21 +34,23 @@ def record_shapes(
         ConfigurationError: If their number is not known before the program runs.
     """
     n_statistics = len(structure.statistics) if tracking.statistics else 0
-    if not tracking.trajectories and not tracking.metrics:
+    if not tracking.trajectories and not tracking.updates:
         return recording.shapes(n_statistics=n_statistics)
     if plan.is_traced:
         raise ConfigurationError(
             "The number of iterations depends on a traced value, so there is no telling how many "
-            "steps and updates to record; set track_trajectories=False and track_metrics=False."
+            "steps and updates to record; set track_trajectories=False, track_metrics=False and "
+            "track_losses=False."
         )
     n_iterations = plan.remaining_iterations
     begin = state[0].global_step
     known_begin = None if validation.is_traced(begin) else int(begin)
+    of_update = structure.update_record if tracking.metrics else structure.loss_record
     return recording.shapes(
         structure.step_record() if tracking.trajectories else None,
-        structure.update_record(hp) if tracking.metrics else None,
+        of_update(hp) if tracking.updates else None,
         plan.remaining_timesteps // structure.agent.env.n_envs if tracking.trajectories else None,
-        structure.count_updates(hp, known_begin, n_iterations) if tracking.metrics else None,
+        structure.count_updates(hp, known_begin, n_iterations) if tracking.updates else None,
         n_statistics,
     )
 
@@ -133,7 +136,12 @@ class HostTraining:
 
         Raises:
             DivergenceError: If what was learnt is not finite at an evaluation.
+            EnvironmentFaultError: If an environment that steps in Python fails.
         """
+        with surfacing():
+            return self._run(state, recorder_shapes)
+
+    def _run(self, state: State, recorder_shapes: Recorder) -> tuple[State, Any]:
         state = _with_present_episodes(self._structure.agent, state)
         state = programs.prepare(self._structure.preparation, self._hp, state)
         recorder = programs.room(recorder_shapes)
@@ -144,6 +152,8 @@ class HostTraining:
             if stop:
                 break
             self._evaluate(state, recorder)
+            # An evaluation in the training's own environment has ended its episodes.
+            state = _with_present_episodes(self._structure.agent, state)
             if self._wants_to_stop(state, recorder):
                 break
         return state, self._result(recorder)

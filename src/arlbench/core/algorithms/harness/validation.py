@@ -68,6 +68,16 @@ def not_consumed(*trees: Any) -> None:
             )
 
 
+def not_in_place_when_traced(env: Environment) -> None:
+    """Raises if evaluations would take the environment away from a traced training."""
+    if env.evaluated_in_place:
+        raise ConfigurationError(
+            f"{env.env_name} is evaluated in the instances in which it trains, which begins new "
+            "episodes between two segments; train outside of jax.jit, or leave out "
+            "evaluate_in_place."
+        )
+
+
 def no_progress_when_traced(progress: Any) -> None:
     """Raises if a training inside ``jax.jit`` should continue in the middle."""
     if progress is not None:

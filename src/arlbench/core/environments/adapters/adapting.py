@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import numbers
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import jax
 import numpy as np
@@ -16,8 +16,10 @@ from gymnasium import spaces
 from arlbench.core.environments.actions import action_shapes
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
+from arlbench.core.environments.published import Discrete
 from arlbench.core.environments.spec import EnvSpec
-from arlbench.core.environments.vectorised import VectorisedEnvironment
+from arlbench.core.environments.vectorised import VectorisedEnvironment, strongly_typed
+from arlbench.core.promotion import leniently
 from arlbench.errors import (
     ArlbenchError,
     ConfigurationError,
@@ -49,10 +51,11 @@ class LibraryEnvironment(Environment):
     def __init__(self, spec: EnvSpec, interface: Interface) -> None:
         super().__init__(spec.name, spec.n_envs, spec, interface.time_limit)
         self._interface = interface
+        self._action_space = Discrete.of(interface.action_space)
 
     @property
     def action_space(self) -> spaces.Space:
-        return self._interface.action_space
+        return self._action_space
 
     @property
     def observation_space(self) -> spaces.Space:
@@ -67,18 +70,18 @@ class AdaptedEnvironment(LibraryEnvironment, VectorisedEnvironment):
         super().__init__(dataclasses.replace(spec, seed=None), interface)
 
 
-def leniently(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, with ranks that promote by themselves whatever the user has set.
+def in_library(function: Callable[P, R]) -> Callable[P, R]:
+    """A reset or a step of a library, whatever the user has set, as a tree of arrays.
 
-    A user who is strict with the own code cannot fix that of a library.
+    A number of Python that is left in the tree would have 64 bits if the user's numbers have.
     """
 
+    @leniently
     @functools.wraps(function)
-    def lenient(*args: P.args, **kwargs: P.kwargs) -> R:
-        with jax.numpy_rank_promotion("allow"):
-            return function(*args, **kwargs)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return cast(R, strongly_typed(function(*args, **kwargs)))
 
-    return lenient
+    return call
 
 
 def without_copies(spec: EnvSpec) -> EnvSpec:

@@ -22,7 +22,7 @@ from arlbench.core.environments.adapters.adapting import (
     check_name,
     check_settings,
     enlarged,
-    leniently,
+    in_library,
     listing,
     refusals,
     try_out,
@@ -32,6 +32,7 @@ from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep
+from arlbench.core.promotion import leniently
 from arlbench.errors import ConfigurationError
 
 # Pixels a block in pictures, the size in which the library's textures were painted.
@@ -83,12 +84,12 @@ class CraftaxEnvironment(AdaptedEnvironment):
         super().__init__(spec, task.interface)
         self._env, self._params = task.env, task.params
 
-    @leniently
+    @in_library
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         obs, env_state = self._env.reset_env(rng, self._params)
         return env_state, obs
 
-    @leniently
+    @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         obs, after, reward, done, _ = self._env.step_env(rng, env_state, action, self._params)
         # The library's end is death, victory or the time limit; at time 0 it is not the limit.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
-import importlib
+from collections.abc import Hashable
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -11,22 +14,25 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec as RegisteredEnv
 from gymnasium.error import DependencyNotInstalled
 
-from arlbench.core.environments.adapters import host_spaces
+from arlbench.core.environments.adapters import host_spaces, recipes, sending
 from arlbench.core.environments.adapters.adapting import (
     Interface,
     check_at_least_one,
-    check_name,
     listing,
     refusals,
     unusable,
-    without_copies,
 )
-from arlbench.core.environments.adapters.host import HostEnvironment
+from arlbench.core.environments.adapters.copies import EVALUATE_IN_PLACE, Copies
+from arlbench.core.environments.adapters.host import Declared, HostEnvironment
+from arlbench.core.environments.adapters.host_trial import try_out
+from arlbench.core.environments.adapters.instances import INSTANCES
 from arlbench.core.environments.adapters.pygame_drawing import drawn_by_pygame, quiet_pygame
+from arlbench.core.environments.adapters.recipes import Recipe, TheOne
 from arlbench.core.environments.environment import Environment
+from arlbench.core.environments.faults import raised_by, user_frames
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
-from arlbench.errors import MissingExtraError, UnknownEnvironmentError
+from arlbench.errors import ConfigurationError, MissingExtraError, UnknownEnvironmentError
 
 _TIME_LIMIT = "max_episode_steps"
 
@@ -49,19 +55,46 @@ _UNUSABLE = {
 }
 
 
+class Found(NamedTuple):
+    """What was found out about an environment by making it once.
+
+    Attributes:
+        interface: What an agent has to know.
+        declared: What it says of itself.
+    """
+
+    interface: Interface
+    declared: Declared
+
+
 class GymnasiumEnvironment(HostEnvironment):
     """``n_envs`` copies of an environment of gymnasium."""
 
-    def make_instance(self) -> gymnasium.Env:
-        env = _make(self._instance_kind)
-        space = env.action_space
-        start = int(space.start) if isinstance(space, spaces.Discrete) else 0
-        return env if start == 0 else _FromZero(env, start)
+    def __init__(self, spec: EnvSpec, recipe: Recipe, found: Found) -> None:
+        """Copies that a recipe makes, whatever its name stands for later.
+
+        Raises:
+            ConfigurationError: As :class:`HostEnvironment` does.
+        """
+        copies = Copies.of(spec)
+        super().__init__(spec, *found, evaluated_in_place=copies.evaluate_in_place)
+        self._recipe = recipe
+        self._made_from = self.spec
+        self._settings = [_settings(recipe, copies, i) for i in range(spec.n_envs)]
+
+    def make_instance(self, copy: int) -> gymnasium.Env:
+        return _make(self._recipe, self._settings[copy])
+
+    def instance_kind(self, copy: int) -> Hashable:
+        return self._recipe, self._settings[copy]
+
+    def identity(self) -> Any:
+        return self._made_from, self.spec is None, self._recipe
 
     def draw(self, env: gymnasium.Env) -> np.ndarray | None:
         if "rgb_array" not in (env.metadata or {}).get("render_modes", ()):
             return None
-        extra = _extra(_registered(self._instance_kind)) or "classic-control"
+        extra = _EXTRAS.get(self._recipe.family, "classic-control")
         return drawn_by_pygame(self.env_name, extra, lambda: _picture(env))
 
 
@@ -93,21 +126,97 @@ class _FromZero(gymnasium.ActionWrapper):
 def make(spec: EnvSpec) -> Environment:
     """Makes the environment that ``spec`` describes.
 
-    A name may begin with the module that registers it, as in ``"my_package:MyTask-v0"``.
+    A name may begin with a module, as in ``"my_package:MyTask-v0"``, which registers it, or
+    ``"my_package:MyTask"``, which has a class or function of that name.
 
     Raises:
         UnknownEnvironmentError: If there is no such environment, or it cannot be used.
         MissingExtraError: If a package that it needs is not installed.
         ConfigurationError: If a setting is unknown or refused.
+        EnvironmentFaultError: If its first reset or step is not what it should be.
     """
-    return GymnasiumEnvironment(spec, _interface(without_copies(spec)))
+    return _of_recipe(spec, _recipe(spec))
+
+
+def make_own(own: Any, spec: EnvSpec) -> Environment:
+    """Makes an environment of the user's own.
+
+    Args:
+        own: A class, a function that makes an environment, or an environment.
+        spec: All but the name, in whose place it is given.
+
+    Returns:
+        The environment. If ``own`` can be found by its module and name, it is as if it was
+        made by ``"module:name"``. Otherwise it has no spec, so it stays in this process and
+        cannot be made again from files. One that was made already has a single copy, in
+        which it is evaluated too.
+
+    Raises:
+        ConfigurationError: If it is none of these, or there are to be copies of the one.
+        UnknownEnvironmentError: If it cannot be used.
+        EnvironmentFaultError: If its first reset or step is not what it should be.
+    """
+    if isinstance(own, gymnasium.Env):
+        return _the_one(own, spec)
+    if not callable(own) or isinstance(own, gymnasium.vector.VectorEnv):
+        raise ConfigurationError(
+            "make_env takes the name of an environment, its class, a function that makes one, or "
+            f"a gymnasium.Env, not a {type(own).__name__}."
+        )
+    name = f"{getattr(own, '__module__', '')}:{getattr(own, '__qualname__', '')}"
+    if recipes.is_found_at(own, name):
+        return make(dataclasses.replace(spec, name=name))
+    short = str(getattr(own, "__qualname__", type(own).__name__))
+    entry = recipes.of_creator(short, own)
+    env = _of_recipe(dataclasses.replace(spec, name=short), Recipe(short, entry, own))
+    env.spec = None
+    return env
+
+
+def _the_one(own: gymnasium.Env, spec: EnvSpec) -> Environment:
+    name = str(own.spec.id) if own.spec else type(own.unwrapped).__name__
+    if spec.n_envs != 1 or spec.env_kwargs:
+        raise ConfigurationError(
+            f"This {name} is a single environment that was made already, so n_envs must be 1 and "
+            "env_kwargs empty; give its class or a function that makes it for more."
+        )
+    in_place = dataclasses.replace(spec, name=name, env_kwargs={EVALUATE_IN_PLACE: True})
+    env = _of_recipe(in_place, TheOne(name, own))
+    env.spec = None
+    return env
+
+
+def _of_recipe(spec: EnvSpec, recipe: Recipe) -> GymnasiumEnvironment:
+    copies = Copies.of(spec)
+    found = _found(recipe, _settings(recipe, copies, 0))
+    return GymnasiumEnvironment(spec, recipe, found)
+
+
+def _settings(recipe: Recipe, copies: Copies, copy: int) -> EnvSpec:
+    """The spec of one copy alone, with settings for the library only."""
+    return EnvSpec("gymnasium", recipe.name, env_kwargs=copies.settings_of(copy))
+
+
+def pack(spec: EnvSpec) -> bytes | None:
+    """See :func:`sending.pack`."""
+    return sending.pack(_recipe(spec))
+
+
+def adopt(name: str, content: bytes) -> None:
+    """See :func:`sending.adopt`."""
+    sending.adopt(name, content)
+
+
+def meaning(spec: EnvSpec) -> Hashable:
+    """What a name stands for at present."""
+    return _recipe(spec)
 
 
 def list_environments() -> list[EnvListing]:
     """The newest version of all that gymnasium brings, with the reason where it cannot be used."""
     newest: dict[str, RegisteredEnv] = {}
     for registered in gymnasium.registry.values():
-        if _family(registered) in {*_EXTRAS, *_UNUSABLE, _MUJOCO}:
+        if recipes.family(registered) in {*_EXTRAS, *_UNUSABLE, _MUJOCO}:
             key = f"{registered.namespace}/{registered.name}"
             newest[key] = max(newest.get(key, registered), registered, key=_version)
     return [_describe(registered) for registered in newest.values()]
@@ -115,33 +224,66 @@ def list_environments() -> list[EnvListing]:
 
 def _describe(registered: RegisteredEnv) -> EnvListing:
     spec = EnvSpec("gymnasium", registered.id)
-    if reason := _UNUSABLE.get(_family(registered)):
+    if reason := _UNUSABLE.get(recipes.family(registered)):
         return EnvListing("gymnasium", registered.id, unusable=reason)
-    if _family(registered) == _MUJOCO:
+    if recipes.family(registered) == _MUJOCO:
         limit = registered.max_episode_steps
         return EnvListing("gymnasium", registered.id, time_limit=limit, action_kind="Box")
-    found = listing(spec, _interface(spec))
-    needs = _extra(registered)
+    found = listing(spec, _found_of(spec, _made(_recipe(spec), spec)).interface)
+    needs = _EXTRAS.get(recipes.family(registered))
     return found._replace(extra=needs if needs == "box2d" else None)
 
 
 @functools.lru_cache(maxsize=256)
-def _interface(spec: EnvSpec) -> Interface:
-    """What an agent has to know, from an environment that is made and closed again."""
-    registered = _registered(spec)
-    if reason := _UNUSABLE.get(_family(registered)):
-        raise unusable(spec.name, reason)
+def _found(recipe: Recipe, spec: EnvSpec) -> Found:
+    """What is found out by making one copy, which then waits to be used."""
     check_at_least_one(spec, _TIME_LIMIT)
-    with refusals(spec):
-        env = _make(spec)
-        observation_space, action_space = env.observation_space, env.action_space
-        env.close()
+    env = _made(recipe, spec)
     try:
-        observations = host_spaces.narrowed(observation_space)
+        found = _found_of(spec, env)
+        try_out(spec.name, env)
+    except BaseException:
+        env.close()
+        raise
+    INSTANCES.keep((recipe, spec), env)
+    return found
+
+
+def _found_of(spec: EnvSpec, env: gymnasium.Env) -> Found:
+    try:
+        observations = host_spaces.narrowed(env.observation_space)
+    except host_spaces.TooWideError as error:
+        raise UnknownEnvironmentError(f"{spec.name} cannot be used as it is: {error}.") from None
     except TypeError as error:
         raise unusable(spec.name, str(error)) from None
-    limit = env.spec.max_episode_steps if env.spec else None
-    return Interface(_actions(spec, action_space), observations, limit)
+    actions = _actions(spec, env.action_space)
+    declared = Declared(env.observation_space, np.dtype(env.action_space.dtype))
+    return Found(Interface(actions, observations, _time_limit(env)), declared)
+
+
+def _time_limit(env: gymnasium.Env) -> int | None:
+    """The smallest of the time limits around an environment."""
+    limits = []
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, gymnasium.wrappers.TimeLimit):
+            limits.append(env._max_episode_steps)
+        env = env.env
+    return min(limits, default=None)
+
+
+def _made(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
+    """A first copy; an error of the user's own says where it is, any other that of settings."""
+    try:
+        return _make(recipe, spec)
+    except MissingExtraError:
+        raise
+    except Exception as error:
+        # gymnasium raises some again, with a longer message.
+        first = error.__cause__ or error
+        if user_frames(first):
+            raise raised_by(spec.name, "when it was made", first) from None
+        with refusals(spec):
+            raise
 
 
 def _actions(spec: EnvSpec, space: spaces.Space) -> spaces.Space:
@@ -153,47 +295,41 @@ def _actions(spec: EnvSpec, space: spaces.Space) -> spaces.Space:
     raise unusable(spec.name, f"its actions are of the kind {type(space).__name__}")
 
 
-def _registered(spec: EnvSpec) -> RegisteredEnv:
-    """gymnasium's entry for a name, whose module is imported where the name has one."""
-    module, _, name = spec.name.rpartition(":")
+def _recipe(spec: EnvSpec) -> Recipe:
+    """What a name stands for.
+
+    Raises:
+        UnknownEnvironmentError: If there is nothing of that name, or it cannot be used.
+        MissingExtraError: If a package that it needs is not installed.
+    """
+    registered = gymnasium.registry.get(spec.name)
+    if registered and (reason := _UNUSABLE.get(recipes.family(registered))):
+        raise unusable(spec.name, reason)
     try:
-        if module:
-            importlib.import_module(module)
-        return gymnasium.spec(name)
-    except ModuleNotFoundError as error:
-        raise UnknownEnvironmentError(
-            f"{spec.name} is registered by a module that cannot be imported ({error}); install "
-            "it, or fix its name."
-        ) from error
-    except gymnasium.error.UnregisteredEnv:
-        prefix = f"{module}:" if module else ""
-        check_name(spec, [prefix + known for known in gymnasium.registry])
-        raise
+        # What the user's own modules have to say is not hidden.
+        with contextlib.nullcontext() if ":" in spec.name else quiet_pygame():
+            return recipes.find(spec.name)
+    except DependencyNotInstalled as error:
+        family = recipes.family(registered) if registered else ""
+        raise _missing(spec.name, family, error) from error
 
 
-def _make(spec: EnvSpec) -> gymnasium.Env:
-    registered = _registered(spec)
+def _make(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
     try:
         # Their libraries ask others for names that these are about to drop.
         with quiet_pygame():
-            return gymnasium.make(registered.id, disable_env_checker=True, **spec.env_kwargs)
+            env = recipe.make(spec.env_kwargs)
     except DependencyNotInstalled as error:
-        extra = _extra(registered)
-        cure = f": pip install 'arlbench[{extra}]'" if extra else f" ({error})"
-        raise MissingExtraError(
-            f"{spec.name} needs a package that is missing; install it{cure}"
-        ) from error
+        raise _missing(spec.name, recipe.family, error) from error
+    space = env.action_space
+    start = int(space.start) if isinstance(space, spaces.Discrete) else 0
+    return env if start == 0 else _FromZero(env, start)
 
 
-def _extra(registered: RegisteredEnv) -> str | None:
-    """This package's extra that an environment needs, or its pictures do."""
-    return _EXTRAS.get(_family(registered))
-
-
-def _family(registered: RegisteredEnv) -> str:
-    """The package that an environment is in, of those that gymnasium brings."""
-    module = str(registered.entry_point).partition(":")[0]
-    return ".".join(module.split(".")[:3])
+def _missing(name: str, family: str, error: Exception) -> MissingExtraError:
+    extra = _EXTRAS.get(family)
+    cure = f": pip install 'arlbench[{extra}]'" if extra else f" ({error})"
+    return MissingExtraError(f"{name} needs a package that is missing; install it{cure}")
 
 
 def _version(registered: RegisteredEnv) -> int:

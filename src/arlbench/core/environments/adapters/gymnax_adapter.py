@@ -20,7 +20,7 @@ from arlbench.core.environments.adapters.adapting import (
     check_name,
     check_settings,
     describe,
-    leniently,
+    in_library,
     new_figure,
     refusals,
     unusable,
@@ -32,6 +32,7 @@ from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep
 from arlbench.core.lazy_imports import deferred
+from arlbench.core.promotion import leniently
 
 # gymnax imports plotting libraries for its visualisers; they cost more than JAX does.
 with deferred("seaborn", "matplotlib.pyplot", "matplotlib.animation", "scipy.stats"):
@@ -65,12 +66,12 @@ class GymnaxEnvironment(AdaptedEnvironment):
         super().__init__(spec, task.interface)
         self._env, self._params = task.env, task.params
 
-    @leniently
+    @in_library
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         obs, env_state = self._env.reset_env(rng, self._params)
         return env_state, obs
 
-    @leniently
+    @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         obs, env_state, reward, terminated, _ = self._env.step_env(
             rng, env_state, action, self._params

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import chex
@@ -18,18 +18,19 @@ from jax.experimental import io_callback
 from jax.experimental.buffer_callback import buffer_callback
 
 from arlbench.core.checks import seed_in_range
+from arlbench.core.environments import faults
 from arlbench.core.environments.actions import action_dtype
 from arlbench.core.environments.adapters import host_spaces
-from arlbench.core.environments.adapters.adapting import (
-    Interface,
-    LibraryEnvironment,
-    without_copies,
-)
-from arlbench.core.environments.adapters.instances import INSTANCES, MAX_INSTANCES
+from arlbench.core.environments.adapters.adapting import Interface, LibraryEnvironment
+from arlbench.core.environments.adapters.host_rows import Rows
+from arlbench.core.environments.adapters.host_trial import misfit
+from arlbench.core.environments.adapters.host_values import MisfitError
+from arlbench.core.environments.adapters.instances import INSTANCES, MAX_INSTANCES, Instance
 from arlbench.core.environments.environment import Timestep
+from arlbench.core.environments.faults import raised_by
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import Episodes, SingleStep
-from arlbench.errors import ConfigurationError
+from arlbench.errors import ArlbenchError, ConfigurationError
 
 # So that those to learn in and those to be evaluated in are kept, and as many again.
 _MAX_COPIES = MAX_INSTANCES // 4
@@ -71,18 +72,43 @@ class _Stepped(NamedTuple):
     truncated: Any
 
 
+class Declared(NamedTuple):
+    """What an environment says of itself, with the types that it has.
+
+    Attributes:
+        observation_space: The space of one copy's observation.
+        action_dtype: The type of actions, as its space draws them.
+    """
+
+    observation_space: spaces.Space
+    action_dtype: np.dtype
+
+
 class HostEnvironment(LibraryEnvironment):
     """``n_envs`` copies of an environment with gymnasium's interface.
 
     Every episode begins from a seed of its own, which comes from the step's key. So what
-    happens is a function of keys and actions alone, as it is where everything is compiled,
+    happens is a function of keys and actions alone, as it is if everything is compiled,
     as long as the environment keeps to gymnasium's rule that a seed decides its episode.
     """
 
     kind = "host"
 
-    def __init__(self, spec: EnvSpec, interface: Interface) -> None:
+    def __init__(
+        self,
+        spec: EnvSpec,
+        interface: Interface,
+        declared: Declared,
+        evaluated_in_place: bool = False,
+    ) -> None:
         """An environment whose spec is ``spec``.
+
+        Args:
+            spec: Of the environment.
+            interface: What an agent has to know.
+            declared: What its instances say of themselves.
+            evaluated_in_place: Whether there are never more than ``n_envs`` instances: a
+                reset takes them from whoever has them.
 
         Raises:
             ConfigurationError: If its seed is not a whole number from 0 to 2**32 - 1, or
@@ -95,24 +121,29 @@ class HostEnvironment(LibraryEnvironment):
             )
         seed = None if spec.seed is None else seed_in_range(spec.seed)
         super().__init__(dataclasses.replace(spec, seed=seed), interface)
-        self._instance_kind = without_copies(spec)
+        self.evaluated_in_place = evaluated_in_place
         self._seed = np.uint32(seed or 0)
-        composed = isinstance(interface.observation_space, spaces.Dict | spaces.Tuple)
-        self._is_one_array = not composed
+        self._rows = Rows(declared.observation_space)
+        self._action_dtype = declared.action_dtype
         self._is_index = isinstance(interface.action_space, spaces.Discrete)
 
     @abc.abstractmethod
-    def make_instance(self) -> gymnasium.Env:
-        """One copy; where actions are a finite set they count from 0."""
+    def make_instance(self, copy: int) -> gymnasium.Env:
+        """A copy; if actions are a finite set they count from 0."""
+
+    @abc.abstractmethod
+    def instance_kind(self, copy: int) -> Hashable:
+        """What instances share that can stand for each other as this copy."""
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
-        begun = self._call_reset(self._seeds(rng))
+        begun = faults.answered(lambda: self._call_reset(self._seeds(rng)))
         return Episodes.begun(Handles(begun.instance, begun.clock), self.n_envs), begun.obs
 
     def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
         handles = env_state.env_state
         actions = jnp.asarray(action, action_dtype(self.action_space))
-        stepped = self._call_step(*handles, actions, self._seeds(rng))
+        seeds = self._seeds(rng)
+        stepped = faults.answered(lambda: self._call_step(*handles, actions, seeds))
         after = handles._replace(clock=handles.clock + 1)
         info = env_state.info(
             SingleStep(
@@ -170,10 +201,24 @@ class HostEnvironment(LibraryEnvironment):
 
     def _fill_reset(self, out: _Begun, seeds: np.ndarray) -> None:
         rows = jax.tree.leaves(out.obs)
-        for i, seed in enumerate(seeds.tolist()):
-            number, instance = INSTANCES.take(self._instance_kind, self.make_instance)
-            self._write(rows, i, instance.reset(seed))
-            out.instance[i], out.clock[i] = number, instance.clock
+        staged = self._rows.staged(rows)
+        i, own = 0, list[int]()
+        try:
+            for i, seed in enumerate(seeds.tolist()):
+                number, instance = self._take(i, own)
+                own.append(number)
+                self._rows.write(staged, i, instance.reset(seed))
+                out.instance[i], out.clock[i] = number, instance.clock
+            self._rows.finish(staged, rows)
+        except Exception as error:
+            raise self._fault(error, i, "at a reset") from None
+
+    def _take(self, copy: int, own: list[int]) -> tuple[int, Instance]:
+        return INSTANCES.take(
+            self.instance_kind(copy),
+            lambda: self.make_instance(copy),
+            own if self.evaluated_in_place else None,
+        )
 
     def _fill_step(
         self,
@@ -184,29 +229,51 @@ class HostEnvironment(LibraryEnvironment):
         seed: np.ndarray,
     ) -> None:
         rows, final_rows = jax.tree.leaves(out.obs), jax.tree.leaves(out.final_observation)
-        begun = []
+        staged = self._rows.staged(final_rows)
+        copies = list(map(INSTANCES.present, instance.tolist(), clock.tolist()))
+        actions = action.astype(self._action_dtype)
         # An environment may keep its action, and the array is not its own.
-        actions = action.tolist() if self._is_index else map(np.array, action)
-        copies = zip(instance.tolist(), clock.tolist(), actions, seed.tolist(), strict=True)
-        for i, (number, now, act, key) in enumerate(copies):
-            outcome = INSTANCES.present(number, now).step(act, key)
-            self._write(final_rows, i, outcome.final_observation)
-            out.reward[i] = outcome.reward
-            out.terminated[i], out.truncated[i] = outcome.terminated, outcome.truncated
-            if outcome.first_observation is not None:
-                begun.append((i, outcome.first_observation))
-        for row, final in zip(rows, final_rows, strict=True):
-            row[...] = final
-        for i, obs in begun:
-            self._write(rows, i, obs)
+        each = actions if self._is_index else map(np.array, actions)
+        i, begun = 0, []
+        try:
+            for i, (copy, act, key) in enumerate(zip(copies, each, seed.tolist(), strict=True)):
+                outcome = copy.step(act, key)
+                self._rows.write(staged, i, outcome.final_observation)
+                out.reward[i] = outcome.reward
+                out.terminated[i], out.truncated[i] = outcome.terminated, outcome.truncated
+                if outcome.first_observation is not None:
+                    begun.append((i, outcome.first_observation))
+            self._rows.finish(staged, final_rows)
+            for row, final in zip(rows, final_rows, strict=True):
+                row[...] = final
+            self._write_begun(rows, staged, begun)
+        except Exception as error:
+            raise self._fault(error, i, "at step {}", copies) from None
 
-    def _write(self, rows: list[np.ndarray], i: int, obs: Any) -> None:
-        """Writes one observation into row ``i`` of every array."""
-        if self._is_one_array:
-            rows[0][i] = obs
+    def _write_begun(
+        self, rows: list[np.ndarray], staged: list[np.ndarray], begun: list[tuple[int, Any]]
+    ) -> None:
+        """Writes the first observations of episodes over the last ones of those before."""
+        if not begun:
             return
-        for row, leaf in zip(rows, host_spaces.leaves(self.observation_space, obs), strict=True):
-            row[i] = leaf
+        fresh = [array.copy() for array in staged]
+        for i, obs in begun:
+            self._rows.write(fresh, i, obs)
+        self._rows.finish(fresh, rows)
+
+    def _fault(
+        self, error: Exception, copy: int, when: str, copies: Sequence[Instance] = ()
+    ) -> Exception:
+        """What to raise for an error that a copy met."""
+        if isinstance(error, ArlbenchError):
+            return error
+        if isinstance(error, MisfitError) and error.copy is not None:
+            copy = error.copy
+        n_steps = copies[copy].n_steps if copies else 0
+        when = f"{when.format(n_steps)} (copy {copy})"
+        if isinstance(error, MisfitError):
+            return misfit(self.env_name, when, error)
+        return raised_by(self.env_name, when, error)
 
 
 def _fill_release(_: Any, instance: np.ndarray, clock: np.ndarray) -> None:
@@ -225,11 +292,13 @@ def _called(fill: Fill, shapes: Any) -> Callable[..., Any]:
     """
 
     def with_buffers(_: Any, out: Any, *given: Any) -> None:
-        fill(*jax.tree.map(np.asarray, (out, *given)))
+        with faults.remembered():
+            fill(*jax.tree.map(np.asarray, (out, *given)))
 
     def with_copies(*given: Any) -> Any:
         out = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), shapes)
-        fill(out, *map(np.asarray, given))
+        with faults.remembered():
+            fill(out, *map(np.asarray, given))
         return out
 
     in_place = buffer_callback(with_buffers, shapes, has_side_effect=True)

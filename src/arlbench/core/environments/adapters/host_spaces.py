@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, cast
 
 import jax
@@ -12,11 +11,16 @@ from gymnasium import spaces
 _NARROWER = {"float64": np.float32, "int64": np.int32, "uint64": np.uint32}
 
 
+class TooWideError(TypeError):
+    """A space of whole numbers that 32 bits do not hold; its message names the cure."""
+
+
 def narrowed(space: spaces.Space) -> spaces.Space:
     """The space with numbers of at most 32 bits.
 
     Raises:
-        TypeError: If its values are no arrays of a fixed shape.
+        TooWideError: If 32 bits do not hold its whole numbers.
+        TypeError: If its values are not arrays of a fixed shape.
     """
     if isinstance(space, spaces.Dict):
         return spaces.Dict({key: narrowed(part) for key, part in space.items()})
@@ -24,12 +28,25 @@ def narrowed(space: spaces.Space) -> spaces.Space:
         return spaces.Tuple([narrowed(part) for part in space])
     if isinstance(space, spaces.Box):
         return _narrowed_box(space)
-    if isinstance(space, spaces.MultiDiscrete):
+    if (bounds := categories(space)) is not None:
         dtype = _narrow(space.dtype)
+        _require_narrow(space, *bounds, dtype)
+    if isinstance(space, spaces.MultiDiscrete):
         return spaces.MultiDiscrete(space.nvec, cast(Any, dtype), start=space.start)
     if isinstance(space, spaces.Discrete | spaces.MultiBinary):
         return space
     raise TypeError(f"its observations are of the kind {type(space).__name__}")
+
+
+def categories(space: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    """The first and the last category of each variable, of its shape; None for numbers."""
+    if isinstance(space, spaces.MultiBinary):
+        return np.zeros(space.shape, np.int64), np.ones(space.shape, np.int64)
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        counts = space.n if isinstance(space, spaces.Discrete) else space.nvec
+        first = np.asarray(space.start, np.int64)
+        return first, first + np.asarray(counts, np.int64) - 1
+    return None
 
 
 def shapes(space: spaces.Space, n_envs: int) -> Any:
@@ -42,26 +59,27 @@ def shapes(space: spaces.Space, n_envs: int) -> Any:
     return jax.ShapeDtypeStruct((n_envs, *(space.shape or ())), cast(Any, dtype))
 
 
-def leaves(space: spaces.Space, obs: Any) -> Iterator[Any]:
-    """The arrays and numbers of one observation, in the order of ``jax.tree.leaves``."""
-    if isinstance(space, spaces.Dict):
-        # Of its keys, whatever order an environment gives them in.
-        for key in sorted(space.spaces):
-            yield from leaves(space[key], obs[key])
-    elif isinstance(space, spaces.Tuple):
-        for part, x in zip(space, obs, strict=True):
-            yield from leaves(part, x)
-    else:
-        yield obs
-
-
 def _narrowed_box(space: spaces.Box) -> spaces.Box:
     dtype = _narrow(space.dtype)
-    low, high = space.low, space.high
     if np.issubdtype(dtype, np.integer):
-        limits = np.iinfo(cast(Any, dtype))
-        low, high = np.clip(low, limits.min, limits.max), np.clip(high, limits.min, limits.max)
-    return spaces.Box(low.astype(dtype), high.astype(dtype), space.shape, cast(Any, dtype))
+        _require_narrow(space, space.low, space.high, dtype)
+    # Bounds that 32 bits cannot hold are infinite in them.
+    with np.errstate(over="ignore"):
+        low, high = space.low.astype(dtype), space.high.astype(dtype)
+    return spaces.Box(low, high, space.shape, cast(Any, dtype))
+
+
+def _require_narrow(
+    space: spaces.Space, lows: np.ndarray, highs: np.ndarray, dtype: np.dtype
+) -> None:
+    limits = np.iinfo(cast(Any, dtype))
+    low, high = int(lows.min()), int(highs.max())
+    if low < limits.min or high > limits.max:
+        raise TooWideError(
+            f"its whole numbers go from {low} to {high} ({space}), and here they have 32 bits, "
+            f"from {limits.min} to {limits.max}; give it a space of floats (np.float32), smaller "
+            "bounds, or a wrapper that does"
+        )
 
 
 def _narrow(dtype: Any) -> np.dtype:

@@ -6,11 +6,18 @@ import collections
 import copy
 import secrets
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Any, NamedTuple
 
 import gymnasium
 
+from arlbench.core.environments.adapters.host_values import (
+    MAX_REWARD,
+    first_observation,
+    flag_of,
+    parts_of_step,
+    reward_of,
+)
 from arlbench.errors import StaleEnvironmentError
 
 #: More are not kept; those that were used longest ago are closed.
@@ -45,6 +52,7 @@ class Instance:
         env: The environment.
         kind: What instances share that can stand for each other.
         clock: Steps and resets so far. Whoever knows it knows the instance's present.
+        n_steps: Steps since the last call of :meth:`reset`.
         free: Whether nobody needs its episode.
     """
 
@@ -52,24 +60,44 @@ class Instance:
         self.env = env
         self.kind = kind
         self.clock = 0
+        self.n_steps = 0
         self.free = False
 
     def reset(self, seed: int) -> Any:
-        """Begins an episode; returns its first observation."""
+        """Begins an episode; returns its first observation.
+
+        Raises:
+            MisfitError: If the environment returns something else.
+        """
         self.clock += 1
-        return self.env.reset(seed=seed)[0]
+        self.n_steps = 0
+        return first_observation(self.env.reset(seed=seed))
 
     def step(self, action: Any, seed: int) -> HostStep:
-        """One step, and where the episode ends the beginning of the next from ``seed``."""
+        """One step, and if the episode ends the beginning of the next from ``seed``.
+
+        Raises:
+            MisfitError: If the environment returns something else.
+        """
         self.clock += 1
-        obs, reward, terminated, truncated, _ = self.env.step(action)
+        self.n_steps += 1
+        returned = self.env.step(action)
+        try:
+            obs, reward, terminated, truncated, _ = returned
+        except (TypeError, ValueError):
+            obs, reward, terminated, truncated = parts_of_step(returned)
+        if not isinstance(reward, float) or not -MAX_REWARD <= reward <= MAX_REWARD:
+            reward = reward_of(reward)
+        if type(terminated) is not bool:
+            terminated = flag_of("terminated", terminated)
+        if type(truncated) is not bool:
+            truncated = flag_of("truncated", truncated)
         first = None
         if terminated or truncated:
             # An environment may give its own array, and write into it when it is reset.
             obs = copy.deepcopy(obs)
-            first = self.env.reset(seed=seed)[0]
-        cut_off = bool(truncated) and not terminated
-        return HostStep(obs, float(reward), bool(terminated), cut_off, first)
+            first = first_observation(self.env.reset(seed=seed))
+        return HostStep(obs, reward, terminated, truncated and not terminated, first)
 
 
 class Instances:
@@ -84,20 +112,48 @@ class Instances:
     def __len__(self) -> int:
         return len(self._by_number)
 
-    def take(self, kind: Hashable, make: Callable[[], gymnasium.Env]) -> tuple[int, Instance]:
-        """A free instance of this kind, or a new one, and its number."""
+    def take(
+        self,
+        kind: Hashable,
+        make: Callable[[], gymnasium.Env],
+        own: Collection[int] | None = None,
+    ) -> tuple[int, Instance]:
+        """A free instance of this kind, or a new one, and its number.
+
+        Args:
+            kind: What it must be.
+            make: Makes a new one.
+            own: If there may be no more instances than there are, the numbers of those that
+                are not to be taken: any other one is taken from whoever has it.
+        """
         with self._lock:
-            free = (n for n, i in self._by_number.items() if i.free and i.kind == kind)
-            number = next(free, self._next_number)
-            if number == self._next_number:
-                self._by_number[number] = Instance(make(), kind)
-                self._next_number += 1
+            number = self._found(kind, own)
+            if number is None:
+                number = self._add(make(), kind)
             instance = self._by_number[number]
             instance.free = False
             self._by_number.move_to_end(number)
-            while len(self._by_number) > self._limit:
-                self._by_number.popitem(last=False)[1].env.close()
             return number, instance
+
+    def keep(self, kind: Hashable, env: gymnasium.Env) -> None:
+        """Keeps an environment that was made for something else, as a free instance."""
+        with self._lock:
+            self._by_number[self._add(env, kind)].free = True
+
+    def _found(self, kind: Hashable, own: Collection[int] | None) -> int | None:
+        alike = [(number, i) for number, i in self._by_number.items() if i.kind == kind]
+        free = [number for number, instance in alike if instance.free]
+        if free or own is None:
+            return free[0] if free else None
+        return next((number for number, _ in alike if number not in own), None)
+
+    def _add(self, env: gymnasium.Env, kind: Hashable) -> int:
+        number = self._next_number
+        self._next_number += 1
+        self._by_number[number] = Instance(env, kind)
+        while len(self._by_number) > self._limit:
+            self._by_number.popitem(last=False)[1].env.close()
+        return number
 
     def present(self, number: int, clock: int) -> Instance:
         """The instance of this number, which must be where the clock says.

@@ -25,7 +25,7 @@ from arlbench.core.environments.adapters.adapting import (
     check_at_least_one,
     check_name,
     check_settings,
-    leniently,
+    in_library,
     listing,
     new_figure,
     refusals,
@@ -37,6 +37,7 @@ from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep
+from arlbench.core.promotion import leniently
 
 _TIME_LIMIT = "time_limit"
 
@@ -85,12 +86,12 @@ class JumanjiEnvironment(AdaptedEnvironment):
         super().__init__(spec, task.interface)
         self._env, self._untimed = task.env, task.untimed
 
-    @leniently
+    @in_library
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         env_state, timestep = self._env.reset(rng)
         return env_state, _as_dict(timestep.observation)
 
-    @leniently
+    @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         after, timestep = self._env.step(env_state, action)
         # The library calls most time limits terminations. What ended without a limit has ended

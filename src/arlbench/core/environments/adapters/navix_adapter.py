@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import warnings
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from arlbench.core.environments.adapters.adapting import (
     check_name,
     check_settings,
     enlarged,
-    leniently,
+    in_library,
     listing,
     refusals,
     try_out,
@@ -30,6 +31,7 @@ from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep
+from arlbench.core.promotion import leniently
 from arlbench.errors import ConfigurationError, did_you_mean
 
 with warnings.catch_warnings():
@@ -38,7 +40,6 @@ with warnings.catch_warnings():
     import navix
 from navix import observations
 from navix.entities import EntityIds
-from navix.environments import KeyCorridor
 from navix.rendering.cache import RenderingCache
 from navix.rendering.registry import PALETTE
 
@@ -103,13 +104,21 @@ _VIEWS = {
     "rgb_first_person": _View(observations.rgb_first_person, _picture),
 }
 
-_DEFAULTS = {"max_steps": 100, "observation_fn": "symbolic", "penality_coeff": 0.0}
+# Settings by name, each with a value of its kind. Time limits are the library's, if none is given.
+_SETTINGS = {"max_steps": 100, "observation_fn": "symbolic", "penalty_coeff": 0.0}
 
-# Kinds of environment that cannot be used.
-_UNUSABLE = {
-    KeyCorridor: "its goal is a ball, which in this version of navix can be neither reached nor "
-    "picked up, so there is never a reward",
-}
+# How navix spelled it before version 4, and what it is called in the version that is installed.
+_MISSPELLED = "penality_coeff"
+_HAS_BOTH_SPELLINGS = "penalty_coeff" in getattr(navix.Environment, "__dataclass_fields__", {})
+_PENALTY = "penalty_coeff" if _HAS_BOTH_SPELLINGS else _MISSPELLED
+
+# Classes of environments that cannot be used, by name.
+_UNUSABLE = {"Playground": "nothing that happens in it is ever rewarded"}
+if not _HAS_BOTH_SPELLINGS:
+    _UNUSABLE["KeyCorridor"] = (
+        "its goal is a ball, which in this version of navix can be neither reached nor picked up, "
+        "so there is never a reward"
+    )
 
 
 class _Task(NamedTuple):
@@ -126,12 +135,12 @@ class NavixEnvironment(AdaptedEnvironment):
         super().__init__(spec, task.interface)
         self._env = task.env
 
-    @leniently
+    @in_library
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         timestep = self._env.reset(rng)
         return _without_pictures(timestep), timestep.observation
 
-    @leniently
+    @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         # A step after the end of an episode would only reset it. The base class has done that,
         # and a constant lets the compiler drop the reset, which batching would always run.
@@ -170,8 +179,8 @@ def make(spec: EnvSpec) -> Environment:
     """
     check_name(spec, navix.registry())
     task = _task(without_copies(spec))
-    if type(task.env) in _UNUSABLE:
-        raise unusable(spec.name, _UNUSABLE[type(task.env)])
+    if (reason := _why_unusable(task)) is not None:
+        raise unusable(spec.name, reason)
     return NavixEnvironment(spec, task)
 
 
@@ -182,10 +191,13 @@ def list_environments() -> list[EnvListing]:
 
 @functools.lru_cache(maxsize=256)
 def _task(spec: EnvSpec) -> _Task:
-    check_settings(spec, _DEFAULTS)
+    spec = _spelled(spec)
+    check_settings(spec, _SETTINGS)
     check_at_least_one(spec, "max_steps")
-    settings = {**_DEFAULTS, **spec.env_kwargs}
-    view = _view(spec, settings.pop("observation_fn"))
+    settings = dict(spec.env_kwargs)
+    view = _view(spec, settings.pop("observation_fn", _SETTINGS["observation_fn"]))
+    if "penalty_coeff" in settings:
+        settings[_PENALTY] = settings.pop("penalty_coeff")
     with refusals(spec):
         env = navix.make(spec.name, observation_fn=view.function, **settings)
         actions: spaces.Space = spaces.Discrete(len(env.action_set))
@@ -194,6 +206,19 @@ def _task(spec: EnvSpec) -> _Task:
         if spec.env_kwargs:
             try_out(NavixEnvironment(spec, task))
     return task
+
+
+def _spelled(spec: EnvSpec) -> EnvSpec:
+    """The spec with the name of every setting as navix has spelled it since version 4."""
+    settings = dict(spec.env_kwargs)
+    if _MISSPELLED not in settings:
+        return spec
+    penalty = settings.pop(_MISSPELLED)
+    if "penalty_coeff" in settings:
+        raise ConfigurationError(
+            f"{spec.name} has one setting for penalty_coeff and {_MISSPELLED}; give the first."
+        )
+    return dataclasses.replace(spec, env_kwargs={**settings, "penalty_coeff": penalty})
 
 
 def _view(spec: EnvSpec, name: Any) -> _View:
@@ -205,9 +230,13 @@ def _view(spec: EnvSpec, name: Any) -> _View:
     return _VIEWS[name]
 
 
+def _why_unusable(task: _Task) -> str | None:
+    return _UNUSABLE.get(type(task.env).__name__)
+
+
 def _describe(name: str) -> EnvListing:
     spec = EnvSpec("navix", name)
     task = _task(spec)
-    if type(task.env) in _UNUSABLE:
-        return EnvListing("navix", name, unusable=_UNUSABLE[type(task.env)])
+    if (reason := _why_unusable(task)) is not None:
+        return EnvListing("navix", name, unusable=reason)
     return listing(spec, task.interface)

@@ -19,7 +19,7 @@ from arlbench.core.environments.adapters.adapting import (
     check_at_least_one,
     check_name,
     check_settings,
-    leniently,
+    in_library,
     listing,
     refusals,
     try_out,
@@ -30,6 +30,7 @@ from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep
+from arlbench.core.promotion import leniently
 from arlbench.errors import ConfigurationError
 
 # A field that can only be filled by a value that is no JSON.
@@ -59,12 +60,12 @@ class XLandEnvironment(AdaptedEnvironment):
         super().__init__(spec, task.interface)
         self._env, self._params = task.env, task.params
 
-    @leniently
+    @in_library
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         timestep = self._env.reset(self._params, rng)
         return timestep, timestep.observation
 
-    @leniently
+    @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         timestep = self._env.step(self._params, env_state, action)
         terminated = timestep.last() & (timestep.discount == 0.0)

@@ -18,7 +18,8 @@ from arlbench.errors import ConfigurationError
 class CastObservation(ObservationWrapper):
     """Observations in another dtype, such as bytes, of which a replay buffer holds more.
 
-    Numbers are rounded towards zero where whole ones are wanted.
+    Numbers are rounded towards zero if whole ones are wanted. Categories become numbers: a
+    network then reads each as one number, and not as a one-hot vector.
     """
 
     spec_name = "cast_observation"
@@ -27,7 +28,7 @@ class CastObservation(ObservationWrapper):
         """Wraps ``env``.
 
         Args:
-            env: What to wrap; what is cast must be boxes.
+            env: What to wrap; what is cast must be boxes, ``Discrete`` or ``MultiDiscrete``.
             dtype: Numbers, as a name such as ``"uint8"`` or anything that NumPy knows.
             key: The entry of ``Dict`` observations to cast; None casts all of them but an
                 action mask.
@@ -46,12 +47,7 @@ class CastObservation(ObservationWrapper):
         return change_values(self.env.observation_space, self._key, cast, obs)
 
     def _cast_space(self, space: spaces.Space, name: str) -> spaces.Space:
-        if not isinstance(space, spaces.Box):
-            raise ConfigurationError(
-                f"Only boxes can be cast, and {name} is {describe(space)}; name another entry "
-                "with key."
-            )
-        low, high = space.low, space.high
+        low, high = _bounds(space, name)
         if np.issubdtype(self._dtype, np.integer):
             limits = np.iinfo(self._dtype)
             if not (np.all(low >= limits.min) and np.all(high <= limits.max)):
@@ -62,6 +58,20 @@ class CastObservation(ObservationWrapper):
         # Bounds that a smaller float cannot hold are infinite in it.
         with np.errstate(over="ignore"):
             return box(low.astype(self._dtype), high.astype(self._dtype))
+
+
+def _bounds(space: spaces.Space, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and the largest number of each variable, of the space's shape."""
+    if isinstance(space, spaces.Box):
+        return space.low, space.high
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        counts: Any = space.n if isinstance(space, spaces.Discrete) else space.nvec
+        first = np.asarray(space.start, np.int64)
+        return first, np.asarray(first + np.asarray(counts, np.int64) - 1)
+    raise ConfigurationError(
+        f"Only numbers and categories can be cast, and {name} is {describe(space)}; name another "
+        "entry with key."
+    )
 
 
 def _checked(dtype: Any) -> np.dtype:

@@ -61,7 +61,8 @@ class OneHotObservation(ObservationWrapper):
         first, n = self._categories(space, "the observation")
         # Bytes would wrap around below zero.
         categories = jnp.asarray(values).astype(jnp.int32) - first[None]
-        return jax.nn.one_hot(categories, n).reshape(len(values), *_shape(space, n))
+        vectors = jax.nn.one_hot(categories, n, dtype=jnp.float32)
+        return vectors.reshape(len(values), *_shape(space, n))
 
     def _one_hot_space(self, space: spaces.Space, name: str) -> spaces.Space:
         _, n = self._categories(space, name)

@@ -9,12 +9,14 @@ from typing import Any
 from arlbench.core.checks import known_names
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.wrappers.cast_observation import CastObservation
+from arlbench.core.environments.wrappers.end_at_time_limit import EndAtTimeLimit
 from arlbench.core.environments.wrappers.flatten import FlattenObservation
 from arlbench.core.environments.wrappers.frame_stack import FrameStack
 from arlbench.core.environments.wrappers.one_hot import OneHotObservation
 from arlbench.core.environments.wrappers.rewards import ClipReward, ScaleReward
 from arlbench.core.environments.wrappers.sticky_action import StickyAction
 from arlbench.core.environments.wrappers.time_limit import TimeLimit
+from arlbench.core.environments.wrappers.transpose import TransposeObservation
 from arlbench.core.environments.wrappers.wrapper import Wrapper
 from arlbench.errors import ConfigurationError, did_you_mean
 
@@ -26,7 +28,9 @@ _wrappers: dict[str, type[Wrapper]] = {
         ClipReward,
         ScaleReward,
         TimeLimit,
+        EndAtTimeLimit,
         CastObservation,
+        TransposeObservation,
         StickyAction,
         OneHotObservation,
     )

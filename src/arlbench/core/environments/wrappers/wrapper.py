@@ -57,6 +57,10 @@ class Wrapper(Environment):
     def kind(self) -> Any:  # type: ignore[override]
         return self.env.kind
 
+    @property
+    def evaluated_in_place(self) -> bool:  # type: ignore[override]
+        return self.env.evaluated_in_place
+
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         return self.env.reset(rng)
 

@@ -1,0 +1,130 @@
+"""One training as one call: a configuration in, its objectives out.
+
+So a multirun of Hydra, or an optimiser that drives a function, drives this package.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from arlbench.autorl.autorl_env import AutoRLEnv
+from arlbench.autorl.config import AutoRLConfig
+from arlbench.core.algorithms.checkpointing import STATE
+from arlbench.core.checks import known_names
+from arlbench.core.problem import Problem
+from arlbench.errors import CheckpointError, ConfigurationError, did_you_mean
+
+_log = logging.getLogger(__name__)
+
+#: What of a configuration is read; all else is for others, such as Hydra's groups.
+KEYS = ("autorl", "hp_config", "nas_config", "seed", "load", "save")
+
+# Where the learning curve is written, in the working directory.
+_CURVE = "evaluation.csv"
+
+
+def run_arlbench(
+    cfg: Mapping[str, Any], logger: logging.Logger | None = None
+) -> float | tuple[float, ...]:
+    """Trains once and returns the objectives.
+
+    Args:
+        cfg: A mapping, or a configuration of Hydra, with
+
+            - ``autorl``: settings by name, see :class:`AutoRLConfig`;
+            - ``hp_config``: hyperparameters; inactive ones are ignored, and architecture
+              choices are welcome here too;
+            - ``nas_config``: architecture choices, which go before those in ``autorl``;
+            - ``seed``: goes before the one in ``autorl``; with ``load``, the learner
+              continues with random numbers of this seed;
+            - ``load``: where an earlier call has saved, to continue from there;
+            - ``save``: where to save: what ``autorl`` names in ``checkpoint``, else all
+              that an exact continuation needs.
+
+            Other keys are left to others.
+        logger: Told what happens; by default the logger of this module.
+
+    Returns:
+        The objective; of several a tuple, in the order in which they were asked for. NaN
+        if learning diverged. The learning curve is in ``evaluation.csv`` in the working
+        directory.
+
+    Raises:
+        ConfigurationError: If a setting is unknown or impossible.
+        CheckpointError: If there is nothing to load, or if it does not fit.
+    """
+    told = logger or _log
+    settings, hp_config = _sorted(_checked(cfg))
+    env = AutoRLEnv(settings)
+    env.reset()
+    load = _folder(cfg, "load")
+    checkpoint = None if load is None else _checkpoint_in(load, settings["checkpoint_name"])
+    if checkpoint is not None:
+        told.info("continues from %s", checkpoint)
+    seed = settings["seed"] if checkpoint is not None else None
+    _, objectives, _, _, info = env.step(hp_config, checkpoint_path=checkpoint, seed=seed)
+    info["train_info_df"].to_csv(_CURVE, index=False)
+    if "diverged_at" in info:
+        told.warning("learning diverged after %d environment steps", info["diverged_at"])
+    if "checkpoint" in info:
+        told.info("saved in %s", info["checkpoint"])
+    told.info("objectives: %s", objectives)
+    values = tuple(objectives[name] for name in env.objectives)
+    return values[0] if len(values) == 1 else values
+
+
+def _checked(cfg: Any) -> Mapping[str, Any]:
+    """The configuration, if it is one and no key of it is a slip of the hand."""
+    if not isinstance(cfg, Mapping):
+        raise ConfigurationError(f"cfg must be a mapping, not a {type(cfg).__name__}.")
+    if "autorl" not in cfg:
+        raise ConfigurationError(
+            "cfg has no 'autorl'; give the settings there, as in {'autorl': {'env_name': "
+            f"'CartPole-v1'}}}}.{''.join(did_you_mean(name, ['autorl']) for name in cfg)}"
+        )
+    return cfg
+
+
+def _sorted(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings, every one, and the hyperparameters."""
+    asked = dict(cfg["autorl"] or {})
+    usual = AutoRLConfig.of({k: v for k, v in asked.items() if k != "nas_config"})
+    problem: Problem = usual.problem
+    given = {
+        **dict(asked.get("nas_config") or {}),
+        **dict(cfg.get("nas_config") or {}),
+        **dict(cfg.get("hp_config") or {}),
+    }
+    known_names(given, problem.declarations, "hyperparameter")
+    choices = problem.algorithm_class.architecture_choices()
+    save = _folder(cfg, "save")
+    settings = {
+        **asked,
+        "checkpoint_name": usual.checkpoint_name,
+        "nas_config": {name: value for name, value in given.items() if name in choices},
+        "seed": usual.seed if cfg.get("seed") is None else cfg["seed"],
+    }
+    if save is not None:
+        settings["checkpoint_dir"] = str(save)
+        settings["checkpoint"] = list(usual.checkpoint) or [STATE]
+    return settings, {name: value for name, value in given.items() if name not in choices}
+
+
+def _folder(cfg: Mapping[str, Any], key: str) -> Path | None:
+    """The folder that a key names; None if it is missing or empty."""
+    value = cfg.get(key)
+    return Path(value) if value else None
+
+
+def _checkpoint_in(load: Path, name: str) -> Path:
+    """Where a call with the same name of checkpoints has saved, or a checkpoint itself."""
+    if (load / name).is_dir():
+        return load / name
+    if load.is_dir():
+        return load
+    raise CheckpointError(
+        f"There is nothing to load in {load}; give the folder that an earlier call had as 'save'."
+    )

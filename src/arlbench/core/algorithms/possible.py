@@ -1,0 +1,73 @@
+"""Which numbers a hyperparameter can be."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from arlbench.errors import ConfigurationError
+
+#: The greatest whole number of a program.
+INT32_MAX = 2**31 - 1
+
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+class Possible(NamedTuple):
+    """Which numbers a hyperparameter can be, a wider range than the one to search.
+
+    Attributes:
+        lower: The least.
+        upper: The greatest.
+        open_below: Whether ``lower`` itself is excluded.
+    """
+
+    lower: float = -math.inf
+    upper: float = math.inf
+    open_below: bool = False
+
+
+def in_range(name: str, kind: type, value: Any, possible: Possible) -> Any:
+    """The value as an int or a float, if it is possible.
+
+    Raises:
+        ConfigurationError: If it is not.
+    """
+    converted = (_to_int if kind is int else _to_float)(name, value)
+    # What counts is the number that the program computes with, in 32 bits.
+    smallest = np.float32(converted) if isinstance(converted, float) else converted
+    below = smallest <= possible.lower if possible.open_below else smallest < possible.lower
+    if below or converted > possible.upper:
+        raise ConfigurationError(f"{name} must be {_range_text(possible)}, not {_short(value)}.")
+    return converted
+
+
+def _to_int(name: str, value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise ConfigurationError(f"{name} must be a whole number, not {value!r}.")
+
+
+def _to_float(name: str, value: Any) -> float:
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if is_number and abs(value) <= _FLOAT32_MAX:
+        return float(value)
+    raise ConfigurationError(f"{name} must be a finite number of 32 bits, not {_short(value)}.")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:20]}… ({len(text)} characters)"
+
+
+def _range_text(possible: Possible) -> str:
+    if possible.open_below:
+        return f"greater than {possible.lower:g}"
+    if possible.upper == INT32_MAX:
+        return f"at least {possible.lower:g} and at most {INT32_MAX}"
+    return f"between {possible.lower:g} and {possible.upper:g}"

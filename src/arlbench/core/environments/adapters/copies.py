@@ -1,0 +1,70 @@
+"""Settings of an environment on the host that say how its copies are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from arlbench.core.environments.spec import EnvSpec
+from arlbench.errors import ConfigurationError
+
+#: A setting that maps settings of the environment to lists, of one value a copy.
+PER_COPY = "per_copy"
+
+#: A setting: whether evaluations play in the instances that train.
+EVALUATE_IN_PLACE = "evaluate_in_place"
+
+
+class Copies(NamedTuple):
+    """How the copies of an environment are made.
+
+    Attributes:
+        settings: Those of the environment that all copies share.
+        per_copy: Values of others, one a copy.
+        evaluate_in_place: Whether there are never more instances than copies.
+    """
+
+    settings: Mapping[str, Any]
+    per_copy: Mapping[str, list[Any]]
+    evaluate_in_place: bool
+
+    @classmethod
+    def of(cls, spec: EnvSpec) -> Copies:
+        """What the settings of a spec say.
+
+        Raises:
+            ConfigurationError: If they are impossible.
+        """
+        settings = dict(spec.env_kwargs)
+        in_place = settings.pop(EVALUATE_IN_PLACE, False)
+        if not isinstance(in_place, bool):
+            raise ConfigurationError(
+                f"{EVALUATE_IN_PLACE} of {spec.name} must be true or false, not {in_place!r}."
+            )
+        per_copy = settings.pop(PER_COPY, {})
+        _check_per_copy(spec, settings, per_copy)
+        return cls(settings, per_copy, in_place)
+
+    def settings_of(self, copy: int) -> dict[str, Any]:
+        """All settings of one copy."""
+        return {**self.settings, **{name: values[copy] for name, values in self.per_copy.items()}}
+
+
+def _check_per_copy(spec: EnvSpec, settings: Mapping[str, Any], per_copy: Any) -> None:
+    is_mapping = isinstance(per_copy, Mapping)
+    if not is_mapping or not all(isinstance(values, list | tuple) for values in per_copy.values()):
+        raise ConfigurationError(
+            f"{PER_COPY} of {spec.name} must map settings to lists of one value a copy, such as "
+            f'{{"port": [5000, 5001]}}, not {per_copy!r}.'
+        )
+    for name, values in per_copy.items():
+        if name in settings:
+            raise ConfigurationError(
+                f"The setting {name!r} of {spec.name} is given both for all copies and in "
+                f"{PER_COPY}; keep one of them."
+            )
+        if len(values) < spec.n_envs:
+            raise ConfigurationError(
+                f"{PER_COPY} of {spec.name} has {len(values)} values of {name!r} for {spec.n_envs} "
+                "copies; give one for each, or a smaller n_envs."
+            )

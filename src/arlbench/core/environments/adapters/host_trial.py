@@ -1,0 +1,123 @@
+"""A reset, a step and another reset, before anything is compiled for an environment."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from arlbench.core.environments.adapters.host_rows import Rows
+from arlbench.core.environments.adapters.host_values import (
+    MisfitError,
+    first_observation,
+    flag_of,
+    parts_of_step,
+    reward_of,
+)
+from arlbench.core.environments.faults import raised_by
+from arlbench.core.observations import ACTION_MASK
+from arlbench.errors import EnvironmentFaultError
+
+_SEED = 0
+
+T = TypeVar("T")
+
+
+def try_out(name: str, env: gymnasium.Env) -> None:
+    """Checks that a reset and a step give what they should.
+
+    Warns if the same seed does not begin the same episode.
+
+    Args:
+        name: The environment's, for people.
+        env: A copy, which stands at the beginning of an episode afterwards.
+
+    Raises:
+        EnvironmentFaultError: If they do not, or raise an error.
+    """
+    rows = Rows(env.observation_space)
+
+    def reset() -> tuple[list[np.ndarray], Any]:
+        obs = first_observation(env.reset(seed=_SEED))
+        return rows.of_one(obs), _action(env.action_space, obs)
+
+    def step() -> None:
+        obs, reward, terminated, truncated = parts_of_step(env.step(action))
+        rows.of_one(obs)
+        reward_of(reward)
+        flag_of("terminated", terminated)
+        flag_of("truncated", truncated)
+
+    bare = env.unwrapped
+    first, action = _tried(name, "at its first reset", reset, lambda: _check_reset(bare))
+    _tried(name, "at its first step", step, lambda: parts_of_step(bare.step(action)))
+    again, _ = _tried(name, "at its second reset", reset, lambda: _check_reset(bare))
+    if not all(map(np.array_equal, first, again)):
+        warnings.warn(
+            f"{name} began two different episodes from one seed, so no run of it can be "
+            "reproduced; begin its reset with super().reset(seed=seed) and draw all randomness "
+            "from self.np_random.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def misfit(name: str, when: str, error: MisfitError) -> EnvironmentFaultError:
+    """The error for what an environment gave."""
+    return EnvironmentFaultError(f"{name} {error.what} {when}; {error.cure}.")
+
+
+def _tried(name: str, when: str, call: Callable[[], T], explain: Callable[[], object]) -> T:
+    """What a call returns; ``explain`` finds out what is wrong if it raises an error."""
+    try:
+        return call()
+    except MisfitError as error:
+        raise misfit(name, when, error) from None
+    except (TypeError, ValueError) as error:
+        # A wrapper of gymnasium may have stumbled over what the environment gave it.
+        raise _explained(name, when, error, explain) from None
+    except Exception as error:
+        raise raised_by(name, when, error) from None
+
+
+def _explained(
+    name: str, when: str, error: Exception, explain: Callable[[], object]
+) -> EnvironmentFaultError:
+    try:
+        explain()
+    except MisfitError as found:
+        return misfit(name, when, found)
+    except Exception:  # the same error, most likely
+        pass
+    return raised_by(name, when, error)
+
+
+def _check_reset(bare: gymnasium.Env) -> None:
+    """Raises if ``reset`` does not take what gymnasium gives it, or returns something else."""
+    parameters = inspect.signature(bare.reset).parameters.values()
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    missing = {"seed", "options"} - {p.name for p in parameters}
+    if missing and not takes_all:
+        names = " and ".join(repr(name) for name in sorted(missing, reverse=True))
+        cure = (
+            "write 'def reset(self, *, seed=None, options=None)' and begin it with "
+            "super().reset(seed=seed)"
+        )
+        raise MisfitError(f"has a reset that does not take {names}, which it was given", cure)
+    first_observation(bare.reset(seed=_SEED))
+
+
+def _action(space: spaces.Space, obs: Any) -> Any:
+    """Some action, a legal one if the observation says which are."""
+    drawn = copy.deepcopy(space)
+    drawn.seed(_SEED)
+    mask = obs.get(ACTION_MASK) if isinstance(obs, Mapping) else None
+    if mask is not None and isinstance(drawn, spaces.Discrete):
+        return drawn.sample(mask=np.asarray(mask, np.int8))
+    return drawn.sample()

@@ -1,0 +1,118 @@
+"""What an environment on the host returns, taken apart and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+#: The largest reward; rewards are kept in 32 bits.
+MAX_REWARD = float(np.finfo(np.float32).max)
+
+_RESET = "observation, info"
+_STEP = "observation, reward, terminated, truncated, info"
+
+
+class MisfitError(Exception):
+    """What an environment gave does not fit.
+
+    Attributes:
+        what: What it did, such as ``"gave a reward of nan"``.
+        cure: What to do about it, as a part of a sentence.
+        copy: The copy that gave it; None if that is known from where it is raised.
+    """
+
+    def __init__(self, what: str, cure: str, copy: int | None = None) -> None:
+        super().__init__(f"{what}; {cure}")
+        self.what = what
+        self.cure = cure
+        self.copy = copy
+
+
+def first_observation(returned: Any) -> Any:
+    """The observation of what ``reset`` returned.
+
+    Raises:
+        MisfitError: If that is not an observation and a mapping.
+    """
+    if type(returned) is tuple and len(returned) == 2 and type(returned[1]) is dict:
+        return returned[0]
+    if not isinstance(returned, tuple | list) or len(returned) != 2:
+        what = f"returned {_amount(returned)} from reset, not the two ({_RESET})"
+        raise MisfitError(what, "end it with 'return observation, {}'")
+    _require_info("reset", returned[1], "observation")
+    return returned[0]
+
+
+def parts_of_step(returned: Any) -> tuple[Any, Any, Any, Any]:
+    """Observation, reward and the two flags of what ``step`` returned, as it gave them.
+
+    Raises:
+        MisfitError: If that is not these and a mapping.
+    """
+    if not isinstance(returned, tuple | list) or len(returned) != 5:
+        what = f"returned {_amount(returned)} from step, not the five ({_STEP})"
+        cure = "an old 'done' is 'terminated' (the task ended) and 'truncated' (the time did) now"
+        raise MisfitError(what, cure)
+    _require_info("step", returned[4], "observation, reward, terminated, truncated")
+    return returned[0], returned[1], returned[2], returned[3]
+
+
+def reward_of(reward: Any) -> float:
+    """A reward as a finite number of at most 32 bits.
+
+    Raises:
+        MisfitError: If it is not one.
+    """
+    number = _single(reward)
+    if isinstance(number, bool | int | float | np.number | np.bool_):
+        try:
+            value = float(number)  # type: ignore[arg-type]
+        except (OverflowError, TypeError):
+            value = np.inf
+        if -MAX_REWARD <= value <= MAX_REWARD:
+            return value
+        cure = f"rewards must be finite numbers of at most {MAX_REWARD:.2g} in size"
+        raise MisfitError(f"gave a reward of {reward}", cure)
+    what = f"gave a reward of {shown(reward)}, a {type(reward).__name__}"
+    raise MisfitError(what, "return a number from step")
+
+
+def flag_of(name: str, flag: Any) -> bool:
+    """``terminated`` or ``truncated`` as a bool.
+
+    Raises:
+        MisfitError: If it is not true or false.
+    """
+    if isinstance(flag, np.bool_):
+        return bool(flag)
+    single = _single(flag)
+    if isinstance(single, bool | np.bool_ | int | np.integer | float) and single in {0, 1}:
+        return bool(single)
+    what = f"gave {name} = {shown(flag)}, a {type(flag).__name__}"
+    raise MisfitError(what, "return True or False for it from step")
+
+
+def shown(value: Any) -> str:
+    """A value as it stands in a sentence."""
+    text = " ".join(repr(value.tolist() if isinstance(value, np.ndarray) else value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _single(value: Any) -> Any:
+    """The one element of an array that has only one; anything else as it is."""
+    is_array = hasattr(value, "shape") and hasattr(value, "item")
+    return value.item() if is_array and np.size(value) == 1 else value
+
+
+def _amount(returned: Any) -> str:
+    if isinstance(returned, tuple | list):
+        return f"{len(returned)} value{'' if len(returned) == 1 else 's'}"
+    return "nothing" if returned is None else f"a single {type(returned).__name__}"
+
+
+def _require_info(method: str, info: Any, before: str) -> None:
+    if not isinstance(info, Mapping) and info is not None:
+        what = f"returned {shown(info)} as the info of {method}, and not a mapping"
+        raise MisfitError(what, f"return {before} and then a dict, such as {{}}")

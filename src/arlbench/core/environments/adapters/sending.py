@@ -1,0 +1,75 @@
+"""Recipes as bytes, for other processes of this program."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import Any
+
+import cloudpickle
+
+from arlbench.core.environments.adapters import recipes
+from arlbench.core.environments.adapters.recipes import Recipe
+from arlbench.errors import UnknownEnvironmentError
+
+# What was adopted, by name.
+_adopted: dict[str, bytes] = {}
+
+_MAIN = "__main__"
+
+
+def pack(recipe: Recipe) -> bytes | None:
+    """What another process needs to have a recipe besides its name; None if nothing.
+
+    Raises:
+        UnknownEnvironmentError: If it cannot be sent; the message names the cure.
+    """
+    module = recipe.name.rpartition(":")[0]
+    is_of_library = recipe.family.startswith("gymnasium.") and not module
+    if is_of_library or (module and _can_be_imported(module)):
+        return None
+    return _pickled(recipe)
+
+
+def adopt(name: str, content: bytes) -> None:
+    """Takes what :func:`pack` gave in another process."""
+    if _adopted.get(name) != content:
+        recipes.adopt(name, cloudpickle.loads(content))
+        _adopted[name] = content
+
+
+# Kept, so that equal recipes are equal bytes, and are adopted once.
+@functools.lru_cache(maxsize=64)
+def _pickled(recipe: Recipe) -> bytes:
+    module = sys.modules.get(getattr(recipe.creator, "__module__", ""))
+    # Only what other processes can import is sent by its name. A program itself never is.
+    by_value = module is not None and not _can_be_imported(module.__name__)
+    by_value = by_value and module is not None and module.__name__ != _MAIN
+    try:
+        if by_value:
+            cloudpickle.register_pickle_by_value(module)
+        return bytes(cloudpickle.dumps(recipe))
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise UnknownEnvironmentError(
+            f"{recipe.name} cannot be sent to other processes ({type(error).__name__}: {said}); "
+            "put its class into a module of its own and name it 'my_module:MyClass', so that they "
+            "can import it."
+        ) from error
+    finally:
+        if by_value:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _can_be_imported(module: str) -> bool:
+    """Whether a new process finds a module of this name, whatever this one has loaded."""
+    path: Any = None
+    parts = module.split(".")
+    for i in range(len(parts)):
+        name = ".".join(parts[: i + 1])
+        specs = (finder.find_spec(name, path) for finder in sys.meta_path)
+        found = next((spec for spec in specs if spec is not None), None)
+        if found is None:
+            return False
+        path = found.submodule_search_locations
+    return module != _MAIN

@@ -1,0 +1,41 @@
+"""Shapes of arrays of which some lengths may be anything, as ``jax.ShapeDtypeStruct`` has none."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class ArrayTemplate:
+    """What an array must be to fit; a leaf of a tree, like the array.
+
+    Attributes:
+        shape: Its lengths, with None for any length.
+        dtype: Its type, also that of random keys.
+    """
+
+    shape: tuple[int | None, ...]
+    dtype: Any
+
+    def __post_init__(self) -> None:
+        if not jax.numpy.issubdtype(self.dtype, jax.dtypes.extended):
+            object.__setattr__(self, "dtype", np.dtype(self.dtype))
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether arrays of this shape fit; their type is not looked at."""
+        same_rank = len(shape) == len(self.shape)
+        return same_rank and all(
+            wanted in {None, length} for wanted, length in zip(self.shape, shape, strict=True)
+        )
+
+    def __str__(self) -> str:
+        return str(self.shape).replace("None", "any")
+
+
+def any_number(leaf: Any) -> ArrayTemplate:
+    """Any number of what ``leaf`` (an array or its shape) is one of, along a new first axis."""
+    return ArrayTemplate((None, *leaf.shape), leaf.dtype)

@@ -1,0 +1,136 @@
+"""Rows of configurations from files of several formats."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from arlbench.core.text_values import parse_value
+from arlbench.errors import ConfigurationError
+
+Row = Mapping[str, Any]
+
+_SEPARATORS = ",;\t"
+
+# What tables write where there is no value.
+_NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>"})
+
+# A number with a decimal comma, as in tables whose cells are separated by semicolons.
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file, with None where there is no value.
+
+    Args:
+        path: Its name ends in .yaml, .yml, .json, .csv or .tsv.
+
+    Raises:
+        ConfigurationError: If it cannot be read, or holds something else.
+    """
+    readers = {
+        ".csv": _read_table,
+        ".tsv": _read_table,
+        ".json": _read_json,
+        ".yaml": _read_yaml,
+        ".yml": _read_yaml,
+    }
+    if path.suffix.lower() not in readers:
+        raise ConfigurationError(
+            f"{path} is not a file of configurations, whose name ends in .yaml, .json or .csv."
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is not text'}); give "
+            "--file a YAML, JSON or CSV file."
+        ) from None
+    rows = readers[path.suffix.lower()](path, text)
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise ConfigurationError(
+            f"{path} must hold a list of mappings from hyperparameters to values."
+        )
+    return [_flat(row) for row in rows]
+
+
+def _read_table(path: Path, text: str) -> list[Row]:
+    first_line = text.partition("\n")[0]
+    separator = max(_SEPARATORS, key=first_line.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    header = [name.strip() for name in reader.fieldnames or ()]
+    for name in header:
+        if header.count(name) > 1:
+            raise ConfigurationError(f"{path} has two columns called '{name}'; remove one.")
+    reader.fieldnames = header
+    rows: list[Row] = []
+    for row in reader:
+        if None in row or None in row.values():
+            raise ConfigurationError(
+                f"{path}, line {reader.line_num}: the number of cells is not that of the header; "
+                "fix the line, or separate cells by commas, semicolons or tabs throughout."
+            )
+        rows.append({name: _cell(text, separator) for name, text in row.items()})
+    return rows
+
+
+def _cell(text: str, separator: str) -> Any:
+    text = text.strip()
+    if text.casefold() in _NOTHING:
+        return None
+    if separator != "," and _DECIMAL_COMMA.fullmatch(text):
+        text = text.replace(",", ".")
+    return parse_value(text)
+
+
+def _read_json(path: Path, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(
+            f"{path} is not JSON ({error.msg}, line {error.lineno}); fix it there."
+        ) from None
+
+
+def _read_yaml(path: Path, text: str) -> Any:
+    try:
+        rows = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise ConfigurationError(
+            f"{path} is not YAML ({getattr(error, 'problem', None) or 'unreadable'}{place}); fix "
+            "it there."
+        ) from None
+    if not isinstance(rows, list):
+        return rows
+    return [_with_numbers(row) if isinstance(row, Mapping) else row for row in rows]
+
+
+def _with_numbers(row: Mapping[Any, Any]) -> dict[Any, Any]:
+    # YAML 1.1 takes 1e-3 for text, because it has no point.
+    return {name: _with_number(value) for name, value in row.items()}
+
+
+def _with_number(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _with_numbers(value)
+    return parse_value(value) if isinstance(value, str) else value
+
+
+def _flat(row: Row) -> Row:
+    """The row with mappings within it as names with a point, and None for what is not a number."""
+    flat: dict[Any, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": within for inner, within in _flat(value).items()}
+        else:
+            flat[name] = None if value != value else value  # noqa: PLR0124  (NaN is not itself)
+    return flat
