@@ -115,8 +115,8 @@ def test_the_table_says_what_was_loaded_and_what_the_intervals_are_over(run: Pat
         "seed 0", "seed 1", "seed 2", "all",
     ]  # fmt: skip
     assert lines[7] == (
-        "95 % intervals are over episodes in the row of a seed; the last row has the range of the "
-        "seeds' means."
+        "In the row of a seed, the 95 % interval is over episodes; the last row has the range of "
+        "the seeds' means."
     )
     assert arlbench("evaluate", run, "--episodes", 1, "--run-seed", 1, "--epsilon", 0.1) == 0
     lines = capfd.readouterr().out.splitlines()

@@ -258,7 +258,7 @@ def test_what_was_not_named_is_searched_too_and_the_first_line_says_so(
     experiment, lines = proposed(words, monkeypatch, capfd, tmp_path)
     assert len({config["train_freq"] for config in experiment.configs}) > 1
     assert lines[0] == (
-        "searching learning_rate and 16 others not named; --only-named leaves those alone"
+        "searching learning_rate and 16 others (not named); --only-named fixes those"
     )
     _, lines = proposed(["--n-configs", "2"], monkeypatch, capfd, tmp_path)
     assert lines[0].startswith("searching all 18 hyperparameters; --only-named")
@@ -276,7 +276,7 @@ def test_only_what_is_named_is_searched_if_asked_for(
     assert len({config["learning_rate"] for config in experiment.configs}) == 8
     for config in experiment.configs:
         assert {**config, "learning_rate": rest["learning_rate"]} == rest
-    assert lines[0] == "searching learning_rate; all else stays at tuned values or defaults"
+    assert lines[0] == "searching learning_rate; all others keep tuned values or defaults"
 
 
 def test_only_what_is_named_keeps_a_tuned_network(monkeypatch, capfd, tmp_path) -> None:
@@ -368,6 +368,6 @@ def test_pictures_without_room_are_one_sentence(folder, monkeypatch, capfd) -> N
 
     monkeypatch.setattr(files.os, "fsync", fsync)
     assert sweep([*SHORT, *GRID, "--out", str(folder)], monkeypatch) == 2
-    assert "All results are whole" in " ".join(capfd.readouterr().err.split())
+    assert "All results have been kept" in " ".join(capfd.readouterr().err.split())
     assert (folder / "landscape.png").read_bytes() == before
     assert not list(folder.glob(".*"))
