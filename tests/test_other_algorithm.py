@@ -320,7 +320,7 @@ def test_a_run_is_stopped_and_resumed_exactly_and_its_agents_play(tmp_path: Path
             loaded = load_agent(algorithm, agent)
             assert same_bits(loaded.table, runner.table)
             assert same_bits(play(loaded, 0), play(runner, 0))
-    with pytest.raises(ConfigurationError, match="Tabular Q takes no random actions"):
+    with pytest.raises(ConfigurationError, match="Tabular Q cannot take random actions"):
         stored.make_algorithm(epsilon=0.1)
 
 

@@ -56,7 +56,7 @@ CASES = {
     "zero environments": (["--n-envs", "0"], ["n_envs", "at least 1"]),
     "negative environments": (["--n-envs=-2"], ["n_envs", "at least 1"]),
     "no seeds": (["--seeds", "0"], ["seeds", "positive whole"]),
-    "negative seed": (["--seed=-1"], ["Seeds", "0 to 2**32 - 1", "-1 is out of it"]),
+    "negative seed": (["--seed=-1"], ["Seeds", "0 to 2**32 - 1", "not begin at -1"]),
     "seed too large": (["--seed", "4294967296"], ["Seeds", "0 to 2**32 - 1"]),
     "seed not a number": (["--seed", "one"], ["--seed", "valid integer"]),
     "no evaluations": (["--evaluations", "0"], ["evaluations", "positive whole"]),
@@ -146,13 +146,13 @@ SWEEP_CASES = {
     "sampler seed below zero": (["--sampler-seed=-1"], ["sampler's seed"]),
     "empty grid": (["--sampler", "grid"], ["grid is empty", "learning_rate=1e-06,0.1"]),
     "grid of a continuous range": (
-        ["--sampler", "grid", "gamma=0.9..1"], ["no end of them", "gamma=0.9,1"]
+        ["--sampler", "grid", "gamma=0.9..1"], ["infinitely many", "gamma=0.9,1"]
     ),
     "grid with a number": (
         ["--sampler", "grid", "gamma=0.9,1", "--n-configs", "2"], ["leave --n-configs out"]
     ),
     "grid too large": (
-        ["--sampler", "grid", "buffer_size=1..1000000"], ["1000000 configurations", "take fewer"]
+        ["--sampler", "grid", "buffer_size=1..1000000"], ["1000000 configurations", "too many"]
     ),
     "file without a sampler": (["--file", "good.csv"], ["belong together"]),
     "sampler without a file": (["--sampler", "file"], ["belong together"]),
@@ -164,11 +164,11 @@ SWEEP_CASES = {
     "impossible value in a file": (
         ["--file", "impossible.json"], ["configuration 0", "between 0 and 1"]
     ),
-    "broken file": (["--file", "broken.json"], ["broken.json is not JSON", "fix it"]),
-    "empty file": (["--file", "empty.csv"], ["no configurations", "at least one"]),
+    "broken file": (["--file", "broken.json"], ["broken.json is not valid JSON", "fix it"]),
+    "empty file": (["--file", "empty.csv"], ["not contain any configurations", "at least one"]),
     "more than the file has": (
         ["--file", "good.csv", "--n-configs", "2"],
-        ["holds 1 different configurations", "lower n_configs"],
+        ["contains 1 different configurations", "lower n_configs"],
     ),
     "file and word": (["--file", "good.csv", "gamma=0.8"], ["given twice", "keep one"]),
     "file and range": (["--file", "good.csv", "tau=0.1..0.5"], ["several values", "tau=VALUE"]),

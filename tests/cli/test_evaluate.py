@@ -160,10 +160,10 @@ def test_what_is_left_out_is_said(run: Path, tmp_path: Path, capfd) -> None:
     (partial / "params-seed-1.npz").unlink()
     assert arlbench("evaluate", partial, "--episodes", 2) == 0
     printed = capfd.readouterr()
-    assert "note: Left out, because it has not ended: seed 1." in printed.err
+    assert "note: Left out, because training has not ended: seed 1." in printed.err
     assert "final parameters of seeds 0, 2" in printed.out
     assert as_json(capfd, partial, "--episodes", 2)["notes"] == [
-        "Left out, because it has not ended: seed 1."
+        "Left out, because training has not ended: seed 1."
     ]
 
 
@@ -184,8 +184,8 @@ FAULTS = {
     "epsilon above one": (["RUN", "--epsilon", "1.5"], ["epsilon", "between 0 and 1"]),
     "epsilon that is none": (["RUN", "--epsilon", "nan"], ["epsilon"]),
     "no run": ([], ["RUN"]),
-    "no folder": (["nothing"], ["There is no folder nothing", "give the folder"]),
-    "no agent": (["."], ["no run and no checkpoint"]),
+    "no folder": (["nothing"], ["nothing is not an existing folder", "give the folder"]),
+    "no agent": (["."], ["neither a run nor a checkpoint"]),
 }
 
 

@@ -163,8 +163,8 @@ FAULTS = {
     "no such place": (["RUN", "--out", "nowhere/a.gif"], ["nowhere/a.gif", "choose another --out"]),
     "unwritable place": (["RUN", "--out", "/proc/a.gif"], ["/proc/a.gif", "choose another --out"]),
     "a folder": (["RUN", "--out", "."], ["cannot be written to .", "choose another --out"]),
-    "no folder": (["nothing"], ["There is no folder nothing", "give the folder"]),
-    "no agent": (["."], ["no run and no checkpoint"]),
+    "no folder": (["nothing"], ["nothing is not an existing folder", "give the folder"]),
+    "no agent": (["."], ["neither a run nor a checkpoint"]),
 }
 
 

@@ -185,7 +185,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_afresh(
     shutil.copy(uninterrupted / "settings.json", folder)
     (folder / ".evaluations.csv.part").write_text("seed,eval")
     assert resume(folder) == 0
-    assert "no checkpoint yet: the run begins at its first step" in capfd.readouterr().err
+    assert "not saved a checkpoint yet: it starts from its first step" in capfd.readouterr().err
     assert outcome(folder) == outcome(uninterrupted)
     assert not list(folder.rglob("*.part"))
 
@@ -268,7 +268,7 @@ def test_a_folder_that_another_process_works_on_is_refused(
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path, capfd) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
-        assert f"There is no run in {folder}" in complaint(capfd, "--resume", folder)
+        assert f"{folder} is not the folder of a run" in complaint(capfd, "--resume", folder)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -277,7 +277,7 @@ def test_a_run_that_diverged_is_not_resumed(tmp_path: Path, capfd) -> None:
     diverging = ["learning_rate=1e38", "--out", folder, "--checkpoint-every", "1e-6"]
     assert "non-finite" in complaint(capfd, *WORDS[1:], *diverging)
     before = content(folder)
-    assert "would do so again" in complaint(capfd, "--resume", folder)
+    assert "would happen again" in complaint(capfd, "--resume", folder)
     assert content(folder) == before
 
 

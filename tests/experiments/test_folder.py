@@ -262,7 +262,7 @@ def test_a_damaged_design_is_named(content, tmp_path) -> None:
 
 
 def test_what_is_not_a_sweep_is_left_alone(tmp_path) -> None:
-    with pytest.raises(StorageError, match="no sweep in"):
+    with pytest.raises(StorageError, match="not the folder of a sweep"):
         read_rows(tmp_path)
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(StorageError, match="holds something that is not a sweep"):

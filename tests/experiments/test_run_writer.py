@@ -40,7 +40,7 @@ def test_an_empty_folder_is_used_and_a_full_one_refused(
 ) -> None:
     RunWriter(tmp_path, settings).close()
     assert {path.name for path in tmp_path.iterdir()} == {"settings.json", "run.lock"}
-    with pytest.raises(RunFolderError, match="already holds something; choose another --out"):
+    with pytest.raises(RunFolderError, match="is not empty; choose another --out"):
         RunWriter(tmp_path, settings)
     with RunWriterAt(tmp_path) as again:
         assert again.settings == settings
@@ -56,7 +56,9 @@ def test_one_process_writes_at_a_time(settings: RunSettings, tmp_path: Path) -> 
 
 
 def test_a_folder_without_a_run_is_not_opened(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match=r"no run in .* it has no settings\.json"):
+    with pytest.raises(
+        RunFolderError, match=r"not the folder of a run, because settings\.json is missing"
+    ):
         RunWriter(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -110,7 +110,7 @@ def test_one_that_was_stopped_ends_by_the_old_rule_of_lengths(
     # 2,000 steps were asked for, and 2,016 are three intervals of 24 iterations of 28.
     run = copy_of("run_interrupted", tmp_path)
     assert arlbench("train", "--resume", run) == 0
-    assert "begins at its first step" not in capfd.readouterr().err
+    assert "starts from its first step" not in capfd.readouterr().err
     require_whole(run, expected("run_interrupted"))
     # The chain of version 1 stays; the second seed continued from a copy of its last link.
     info = checkpoints.read_manifest(run / "checkpoints/seed-1/checkpoint-000001").info["info"]
