@@ -133,7 +133,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no settings": ({"autorll": {}}, "cfg has no 'autorl'.*Did you mean 'autorl'"),
     "a setting": ({"autorl": {"env_nam": "x"}}, "Did you mean 'env_name'"),
     "a hyperparameter": ({"autorl": {}, "hp_config": {"gama": 1}}, "Did you mean 'gamma'"),
-    "nothing to load": ({"autorl": TINY, "load": "nowhere"}, "nothing to load in nowhere"),
+    "nothing to load": (
+        {"autorl": TINY, "load": "nowhere"},
+        "nowhere does not contain a checkpoint",
+    ),
 }
 
 

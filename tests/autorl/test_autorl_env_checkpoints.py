@@ -137,7 +137,7 @@ def test_environments_may_share_a_folder_of_checkpoints(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_of_checkpoints_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigurationError, match="is a file; set checkpoint_dir"):
+    with pytest.raises(ConfigurationError, match="is a file; set another checkpoint_dir"):
         tiny_env(checkpoint=["all"], checkpoint_dir=tmp_path / "file")
 
 

@@ -115,7 +115,7 @@ def test_a_batch_size_that_another_learner_had_compiles_nothing(count_compilatio
 
 
 WRONG_SETTINGS = {
-    "checkpoint": ({"checkpoint": ["all"]}, "writes no checkpoints"),
+    "checkpoint": ({"checkpoint": ["all"]}, "cannot write checkpoints"),
     "unknown": ({"objectives": ["no"]}, "Unknown objective"),
 }
 
@@ -159,7 +159,7 @@ def test_a_step_before_reset_is_refused() -> None:
 
 
 def test_seeds_must_be_as_many_as_learners() -> None:
-    with pytest.raises(ArlbenchError, match="2 seeds for 3 learners"):
+    with pytest.raises(ArlbenchError, match="2 seeds were given for 3 learners"):
         vector_env().reset(seed=[1, 2])
 
 

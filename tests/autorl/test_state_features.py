@@ -76,7 +76,7 @@ def test_a_feature_of_the_wrong_shape_is_told(registry: None) -> None:
 
     env = tiny_env(state_features=["both"])
     env.reset()
-    with pytest.raises(ConfigurationError, match=r"'both' gave the shape \(2,\).*with \(\)"):
+    with pytest.raises(ConfigurationError, match=r"'both' returned the shape \(2,\).*with \(\)"):
         env.step(SMALL)
 
 

@@ -61,7 +61,7 @@ CASES = {
     "seed not a number": (["--seed", "one"], ["--seed", "valid integer"]),
     "no evaluations": (["--evaluations", "0"], ["evaluations", "positive whole"]),
     "no episodes": (["--eval-episodes", "0"], ["eval_episodes", "positive whole"]),
-    "no memory": (["--memory-limit", "0.001"], ["over the limit", "buffer_size"]),
+    "no memory": (["--memory-limit", "0.001"], ["more than the limit", "buffer_size"]),
     "negative memory": (["--memory-limit=-1"], ["memory_limit_gib", "greater than 0"]),
     "settings no JSON": (["--env-kwargs", "{size: 5}"], ["--env-kwargs", "JSON"]),
     "settings no object": (["--env-kwargs", "[1]"], ["JSON object"]),
@@ -182,7 +182,7 @@ SWEEP_CASES = {
         ["--timesteps", "500", "learning_starts=1000"],
         ["No configuration would learn", "no update", "raise the timesteps"],
     ),
-    "no memory": (["--memory-limit", "0.0001"], ["over the limit", "buffer_size"]),
+    "no memory": (["--memory-limit", "0.0001"], ["more than the limit", "buffer_size"]),
     "negative memory": (["--memory-limit=-1"], ["memory_limit_gib", "greater than 0"]),
     "no environments": (["--n-envs", "0"], ["n_envs", "at least 1"]),
     "unwritable folder": (["--out", "/proc/arlbench"], ["/proc/arlbench cannot be written"]),
@@ -251,7 +251,7 @@ def test_a_sweep_leaves_alone_what_is_not_a_sweep(tmp_path: Path, monkeypatch, c
 def test_an_existing_run_is_not_written_over(tmp_path: Path, monkeypatch, capfd) -> None:
     (tmp_path / "old.txt").write_text("precious")
     complaint = complain(["--out", str(tmp_path)], monkeypatch, capfd)
-    assert "already holds something" in complaint
+    assert "is not empty" in complaint
     assert "choose another --out" in complaint
     assert (tmp_path / "old.txt").read_text() == "precious"
 

@@ -126,7 +126,7 @@ def test_a_film_is_made_again_and_nothing_else_is_written_over(run: Path, capfd)
     assert arlbench("play", run, "--seed", 1, "--quiet") == 0
     (run / "play.gif").write_text("precious")
     assert arlbench("play", run) == 2
-    assert "play.gif is there already and is no film" in capfd.readouterr().err
+    assert "play.gif exists already and is not a film" in capfd.readouterr().err
     assert (run / "play.gif").read_text() == "precious"
 
 

@@ -243,7 +243,7 @@ def test_checkpoints_that_are_gone_are_not_taken_for_none_yet(
         shutil.rmtree(checkpoint)
     before = content(folder)
     capfd.readouterr()
-    assert "newest names is gone" in complaint(capfd, "--resume", folder)
+    assert "newest names is missing" in complaint(capfd, "--resume", folder)
     assert content(folder) == before
 
 

@@ -183,7 +183,7 @@ def test_the_published_table_is_swept_as_it_is(tmp_path, monkeypatch, capfd) -> 
              "--out", str(tmp_path / "sweep"), "--json"]  # fmt: skip
     assert sweep(words, monkeypatch) == 0
     printed = capfd.readouterr()
-    assert "left out: run_id, return_mean_at_5000" in " ".join(printed.err.split())
+    assert "ignored: run_id, return_mean_at_5000" in " ".join(printed.err.split())
     with PUBLISHED.open() as file:
         cells = next(csv.DictReader(file))
     row = read_rows(tmp_path / "sweep").to_pylist()[0]

@@ -138,7 +138,7 @@ def test_without_a_mask_all_actions_are_legal():
 
 
 def test_a_mask_alone_leaves_nothing_to_read():
-    with pytest.raises(UnknownEnvironmentError, match="nothing but an action mask"):
+    with pytest.raises(UnknownEnvironmentError, match="only of an action mask"):
         encode(masked(), {"action_mask": jnp.ones((1, 2), bool)})
 
 

@@ -274,7 +274,7 @@ FAULTS: dict[Any, tuple[type[ArlbenchError], str]] = {
     damaged_settings: (RunFolderError, r"settings\.json is damaged"),
     made_by_hand: (CheckpointError, r"made by hand \(Walk\).*Checkpointer\.load"),
     of_something_else: (CheckpointError, "not a checkpoint of an algorithm"),
-    without_params: (CheckpointError, "holds no params, without which"),
+    without_params: (CheckpointError, "lacks params, without which"),
 }
 
 

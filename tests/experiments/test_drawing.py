@@ -91,7 +91,7 @@ def test_inactive_values_do_not_make_another_configuration() -> None:
     configs = propose("random", words, 4)
     assert len({tuple(config.items()) for config in configs}) == 4
     assert {config["tau"] for config in configs if config["use_target_network"]} == {0.1, 0.2, 0.3}
-    with pytest.raises(ConfigurationError, match=r"Only 4 different .* 5 are wanted"):
+    with pytest.raises(ConfigurationError, match=r"Only 4 different .* instead of 5"):
         propose("sobol", words, 5)
 
 

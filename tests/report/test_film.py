@@ -181,10 +181,10 @@ def test_short_episodes_are_shown_slowly(lengths: Any, fps: int) -> None:
 @pytest.mark.parametrize(
     ("frame", "complaint"),
     [
-        (np.zeros((4, 4, 3)), r"drew float64\[4, 4, 3\], which is no picture"),
-        (np.zeros((4, 4), np.uint8), "no picture"),
-        (np.zeros((4, 4, 4), np.uint8), "no picture"),
-        (np.zeros((0, 4, 3), np.uint8), "no picture"),
+        (np.zeros((4, 4, 3)), r"drew float64\[4, 4, 3\], which is not a picture"),
+        (np.zeros((4, 4), np.uint8), "not a picture"),
+        (np.zeros((4, 4, 4), np.uint8), "not a picture"),
+        (np.zeros((0, 4, 3), np.uint8), "not a picture"),
         (np.zeros((2, 5, 3), np.uint8), r"different sizes, \[2, 4, 3\] and \[2, 5, 3\]"),
     ],
 )
@@ -211,7 +211,7 @@ def test_a_film_replaces_a_film_and_nothing_else(tmp_path: Path) -> None:
         assert path.read_bytes() != before
         Image.new("RGB", (2, 2)).save(path, "GIF")
         foreign = path.read_bytes()
-        with pytest.raises(RenderingError, match=f"a.{name} is there already and is no film"):
+        with pytest.raises(RenderingError, match=f"a.{name} exists already and is not a film"):
             film.write(path, corridor(2), name, fps=5)
         assert path.read_bytes() == foreign
     assert {path.name for path in tmp_path.iterdir()} == {"a.gif", "a.mp4", "a.png"}
@@ -234,7 +234,7 @@ def test_a_film_that_cannot_be_written_leaves_the_one_before(
         film.write(path, corridor(3), name, fps=5)
     # As where ffmpeg ends without a word.
     monkeypatch.setitem(film.FORMATS, name, lambda part, reel, fps: part.write_bytes(before[:20]))
-    with pytest.raises(RenderingError, match="what was written is not whole"):
+    with pytest.raises(RenderingError, match="the written file is incomplete"):
         film.write(path, corridor(3), name, fps=5)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
@@ -280,7 +280,7 @@ def test_the_format_is_what_was_asked_for_or_the_files(name: Any, out: Any, chos
         ("git", None, r"format 'git'. Did you mean 'gif'.*Known: gif, mp4, png"),
         ("", None, "format ''"),
         (None, "a.avi", "format 'avi'"),
-        ("mp4", "a.gif", r"a\.gif ends in \.gif, and the format is mp4; leave one"),
+        ("mp4", "a.gif", r"a\.gif ends in \.gif, but the format is mp4; leave one"),
     ],
 )
 def test_impossible_formats_are_named(name: Any, out: Any, complaint: str) -> None:

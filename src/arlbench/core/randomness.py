@@ -1,11 +1,11 @@
 """Random numbers that are counted, not consumed.
 
-Every draw is derived from the run's key, the purpose of the draw and a counter. So a
-result does not depend on how a run is cut into calls, and an evaluation in between
-takes nothing from the training.
+Every draw is derived from the run's key, the purpose of the draw and a counter. So results
+do not depend on how a run is split into calls, and an evaluation in between does not change
+the training.
 
-Draws of many steps are made at once, in blocks: on a CPU, hashing a few words at a time
-costs more than the hash.
+The draws of many steps are made at once, in blocks, because on a CPU the overhead of a small
+draw is larger than the hash itself.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Block(NamedTuple):
     """The draws of ``BLOCK`` consecutive values of a counter.
 
     Attributes:
-        number: Which values: ``number * BLOCK`` and those after it, int32 ``[]``; -1
-            where nothing was drawn yet.
-        draws: Leaves ``[BLOCK, ...]``.
+        number: The block has the values from ``number * BLOCK`` on, int32 ``[]``; -1 if nothing
+            has been drawn yet.
+        draws: A tree of draws with leaves ``[BLOCK, ...]``.
     """
 
     number: jax.Array
@@ -56,11 +56,11 @@ class Block(NamedTuple):
 
 
 def no_block(rng: chex.PRNGKey, draw: Callable[[chex.PRNGKey], Any]) -> Block:
-    """Room for a block, with nothing drawn yet.
+    """An empty block, in which nothing has been drawn yet.
 
     Args:
-        rng: A key of the kind that will be drawn with.
-        draw: Takes a key to a tree of draws, leaves ``[BLOCK, ...]``.
+        rng: A key of the kind that will be used for drawing.
+        draw: Maps a key to a tree of draws with leaves ``[BLOCK, ...]``.
     """
 
     def room(shape: Any) -> jax.Array:
@@ -78,7 +78,7 @@ def current_block(
     draw: Callable[[chex.PRNGKey], Any],
     axis: str | None = None,
 ) -> Block:
-    """The block that ``counter`` lies in: the given one, or a new one where it ended.
+    """The block that contains ``counter``: the given one, or a new one if that has ended.
 
     Args:
         block: The block of an earlier value.
@@ -86,10 +86,10 @@ def current_block(
         stream: The purpose.
         counter: The value.
         draw: As in :func:`no_block`.
-        axis: The name of the batch of members that draw together, if there is one.
+        axis: The name of the axis of members that draw together, if they are batched.
     """
     number = counter // BLOCK
-    # Blocks are small, so a branch is cheap here; a loop of one or no turns is not.
+    # Blocks are small, so a branch is cheap here; a loop with at most one turn would not be.
     draws = lockstep.refresh(
         number != block.number,
         lambda: draw(stream_key(rng, stream, number)),
@@ -100,7 +100,7 @@ def current_block(
 
 
 def row(block: Block, counter: chex.Numeric) -> Any:
-    """The draws of one value of the counter, leaves ``[...]``."""
+    """The draws for one value of the counter, leaves ``[...]``."""
     return jax.tree.map(lambda x: x[counter % BLOCK], block.draws)
 
 
@@ -117,5 +117,5 @@ def typed_key(rng: chex.PRNGKey) -> chex.PRNGKey:
         with contextlib.suppress(TypeError, ValueError):  # the wrong number of words
             return jax.random.wrap_key_data(rng)
     raise ConfigurationError(
-        f"Expected one random key, as jax.random.key(0) or jax.random.PRNGKey(0), not {rng!r}."
+        f"Give one random key, such as jax.random.key(0) or jax.random.PRNGKey(0), not {rng!r}."
     )

@@ -86,5 +86,5 @@ def test_other_json_is_refused_in_one_sentence(kind: str) -> None:
 def test_a_changed_value_is_noticed() -> None:
     text = Manifest(FILES, {"timesteps": 128}, {}).to_json()
     assert text.count("128") == 1
-    with pytest.raises(CheckpointError, match="its checksum does not fit its content"):
+    with pytest.raises(CheckpointError, match="its checksum does not match its content"):
         Manifest.from_json(text.replace("128", "129"), PATH)
