@@ -87,7 +87,7 @@ def test_a_new_objective_takes_three_lines(registry: None) -> None:
     assert value("worst_return", "lower", make_result()) == -4.0
     # A notebook's cell may run again; another function may not take the name.
     register_objective("worst_return")(worst_return)
-    with pytest.raises(ConfigurationError, match="'worst_return' is registered already"):
+    with pytest.raises(ConfigurationError, match="'worst_return' is already registered"):
         register_objective("worst_return")(lambda result: 0.0)
 
 

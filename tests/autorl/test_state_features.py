@@ -65,7 +65,7 @@ def test_a_new_feature_takes_three_lines(registry: None) -> None:
     obs, *_ = env.step({})
     assert obs["best_return"].shape == ()
     register_state_feature("best_return")(best_return)
-    with pytest.raises(ConfigurationError, match="'best_return' is registered already"):
+    with pytest.raises(ConfigurationError, match="'best_return' is already registered"):
         register_state_feature("best_return")(lambda result: 0.0)
 
 

@@ -128,10 +128,10 @@ def test_a_setting_is_given_once() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("frame_stak", "There is no wrapper 'frame_stak'. Did you mean 'frame_stack'?"),
+        ("frame_stak", "Unknown wrapper 'frame_stak'. Did you mean 'frame_stack'?"),
         ("frame_stack:n_frame=3", "Did you mean 'n_frames'?"),
         ("frame_stack:n_frames=0", "n_frames must be a positive whole number"),
-        ("one_hot", "Only whole numbers can be one-hot vectors, and the observation is Box"),
+        ("one_hot", "Only whole numbers can be one-hot vectors, but the observation is Box"),
         ("sticky_action:probability=2", "probability must lie in [0, 1], not 2."),
     ],
     ids=["name", "setting", "value", "environment", "range"],

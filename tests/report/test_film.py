@@ -277,7 +277,7 @@ def test_the_format_is_what_was_asked_for_or_the_files(name: Any, out: Any, chos
 @pytest.mark.parametrize(
     ("name", "out", "complaint"),
     [
-        ("git", None, r"format 'git'. Did you mean 'gif'.*Known: gif, mp4, png"),
+        ("git", None, r"format 'git' for a film. Did you mean 'gif'.*Known: gif, mp4, png"),
         ("", None, "format ''"),
         (None, "a.avi", "format 'avi'"),
         ("mp4", "a.gif", r"a\.gif ends in \.gif, but the format is mp4; leave one"),

@@ -32,7 +32,7 @@ def spec_of(
 
 
 CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
-    "published order": (("gymnax", "CartPole-v1", False, 3, 5, SETTINGS), {}),
+    "order of arlbench": (("gymnax", "CartPole-v1", False, 3, 5, SETTINGS), {}),
     "order and names": (("gymnax", "CartPole-v1", False, 3), {"env_kwargs": SETTINGS, "seed": 5}),
     "half of it": (
         ("gymnax", "CartPole-v1", False), {"n_envs": 3, "env_kwargs": SETTINGS, "seed": 5}
@@ -72,7 +72,7 @@ def test_what_is_given_twice_or_too_much_is_told() -> None:
         make_env("gymnax", "CartPole-v1", False, 3, n_envs=4)
     with pytest.raises(ConfigurationError, match="name is given twice"):
         make_env("gymnax", name="CartPole-v1", env_name="CartPole-v1")  # type: ignore[call-arg]
-    with pytest.raises(ConfigurationError, match=r"7 arguments.*published order has six"):
+    with pytest.raises(ConfigurationError, match=r"7 arguments.*order of arlbench 0.1.3 has six"):
         make_env("gymnax", "CartPole-v1", False, 3, 0, {}, 1)  # type: ignore[call-arg]
 
 

@@ -58,7 +58,7 @@ def test_a_registered_framework_makes_and_lists_its_environments(
 
 
 def test_a_framework_is_registered_once() -> None:
-    with pytest.raises(ConfigurationError, match="'gymnax' is registered already"):
+    with pytest.raises(ConfigurationError, match="'gymnax' is already registered"):
         register_framework("gymnax", "anything")
 
 

@@ -136,7 +136,9 @@ def test_a_state_has_one_future(env: Any, way: str) -> None:
     after, _ = env.step(start, action, KEY)
     assert env.is_present(after)
     assert not env.is_present(start)
-    with pytest.raises(StaleEnvironmentError, match="Go on from what the last step returned"):
+    with pytest.raises(
+        StaleEnvironmentError, match="Continue from the state that the last step returned"
+    ):
         env.step(start, action, KEY)
     # The others go on.
     assert env.is_present(env.step(after, action, KEY)[0])
@@ -218,7 +220,7 @@ def test_the_copy_that_is_wrong_is_named() -> None:
     state, _ = env.reset(KEY)
     state, _ = env.step(state, jnp.zeros(5, jnp.int32), KEY)
     with pytest.raises(
-        EnvironmentFaultError, match=r"of inf, .* at step 2 \(copy 3\); give finite"
+        EnvironmentFaultError, match=r"of inf, .* at step 2 \(copy 3\); return finite"
     ):
         env.step(state, jnp.zeros(5, jnp.int32), KEY)
 

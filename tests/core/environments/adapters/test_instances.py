@@ -65,7 +65,9 @@ def test_an_instance_has_one_present() -> None:
     assert instances.present(number, 1) is instance
     for wrong in ((number, 0), (number, 2), (number + 1, 1)):
         assert not instances.is_present(*wrong)
-        with pytest.raises(StaleEnvironmentError, match="Go on from what the last step returned"):
+        with pytest.raises(
+            StaleEnvironmentError, match="Continue from the state that the last step returned"
+        ):
             instances.present(*wrong)
 
 

@@ -22,7 +22,7 @@ LISTINGS = {listing.name: listing for listing in list_environments()}
 USABLE = [name for name, listing in LISTINGS.items() if listing.unusable is None]
 SINGLE = [name for name in USABLE if LISTINGS[name].n_actions is not None]
 DOWNLOADED = "Sokoban-v0"
-ONE_EACH = "each agent in it has a reward of its own"
+ONE_EACH = "each of its agents has its own reward"
 
 
 @pytest.mark.thorough

@@ -201,7 +201,10 @@ def test_late_goals_are_worth_less_by_either_spelling(spelling: str) -> None:
         ({"max_steps": 0}, "max_steps of Navix.* at least 1, not 0"),
         ({"penalty_coeff": "high"}, "penalty_coeff of Navix.* must be a number, not 'high'"),
         ({"penality_coeff": "high"}, "penalty_coeff of Navix.* must be a number, not 'high'"),
-        ({"penality_coeff": 0.1, "penalty_coeff": 0.1}, "has one setting .*; give the first"),
+        (
+            {"penality_coeff": 0.1, "penalty_coeff": 0.1},
+            "are one setting of .*; give only the first",
+        ),
     ],
 )
 def test_wrong_settings_are_refused_with_the_reason(settings: Any, message: str) -> None:

@@ -107,7 +107,7 @@ def test_anything_else_is_refused(own: Any) -> None:
 
 
 def test_other_frameworks_know_names_only() -> None:
-    with pytest.raises(ConfigurationError, match="'gymnax' knows environments by their names"):
+    with pytest.raises(ConfigurationError, match="'gymnax' needs the name of an environment"):
         make_env("gymnax", Counting)
 
 
@@ -201,7 +201,10 @@ def test_copies_with_settings_of_their_own_are_a_spec() -> None:
     ("settings", "message"),
     [
         ({"per_copy": {"port": [5]}}, "has 1 values of 'port' for 2 copies; give one for each"),
-        ({"per_copy": {"port": 5}}, r'must map settings to lists of one value a copy, such as {"p'),
+        (
+            {"per_copy": {"port": 5}},
+            r'must map settings to lists with one value for each copy, such as {"p',
+        ),
         ({"per_copy": [5, 6]}, "must map settings to lists"),
         ({**PORTS, "port": 4}, "'port' .* is given both for all copies and in per_copy"),
         ({"evaluate_in_place": 1}, "evaluate_in_place of own_probes:Counting must be true or f"),

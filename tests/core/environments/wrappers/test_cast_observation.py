@@ -79,7 +79,7 @@ def test_numbers_that_do_not_fit_are_refused(dtype: str) -> None:
 
 def test_unbounded_numbers_do_not_fit_into_whole_ones() -> None:
     space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
-    with pytest.raises(ConfigurationError, match="choose a dtype that holds them all"):
+    with pytest.raises(ConfigurationError, match="choose a dtype that holds all of its values"):
         CastObservation(Shown(space, None), "int32")
 
 

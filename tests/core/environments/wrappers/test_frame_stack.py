@@ -157,7 +157,7 @@ def test_what_cannot_be_stacked_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"numbers.*the observation is Text"):
         FrameStack(Shown(spaces.Text(3), None), 2)
     deep = shown((1, 1, 1, 1))
-    with pytest.raises(ConfigurationError, match="numbers of up to three axes"):
+    with pytest.raises(ConfigurationError, match="numbers with up to three axes"):
         FrameStack(deep, 2)
     space = spaces.Dict({"deep": spaces.MultiDiscrete(np.ones((1, 1, 1, 2))), "number": NUMBER})
     with pytest.raises(ConfigurationError, match=r"entry 'deep' is MultiDiscrete of shape.*key"):

@@ -68,7 +68,7 @@ def test_the_vectors_of_channels_stand_one_after_another() -> None:
 @pytest.mark.parametrize("low", [INT32.min, 0, 3])
 def test_numbers_without_bounds_need_their_number_of_categories(low: int) -> None:
     env = board(low, INT32.max)
-    with pytest.raises(ConfigurationError, match=r"have no bounds .*; give n_categories"):
+    with pytest.raises(ConfigurationError, match=r"do not have bounds .*; give n_categories"):
         OneHotObservation(env)
     one_hot = OneHotObservation(env, n_categories=18)
     assert one_hot.observation_space.shape == (2, 2, 18)
