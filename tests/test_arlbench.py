@@ -1,4 +1,4 @@
-"""One call for one training, as Hydra and others make it."""
+"""One training in one call, as Hydra and others use it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from arlbench.errors import ArlbenchError
 from probes import SMALL
 from schedules import TINY, tiny_env
 
-#: A configuration as published files have it, with an inactive ``tau``.
+#: A configuration like those in published files, with an inactive ``tau``.
 CONFIG: dict[str, Any] = {
     "seed": 3,
     "load": "",

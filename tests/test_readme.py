@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands there."""
+"""The README's Python code runs as written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A schedule: one learner under one configuration after another."""
+"""A schedule: one learner with one configuration after another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHANGES = {**ANOTHER_VALUE, "learning_starts": 240}
 
 
 def second_step(change: Mapping[str, Any]) -> tuple[AutoRLEnv, dict[str, Any]]:
-    """An environment after a second step under another configuration."""
+    """An environment after a second step with another configuration."""
     env = tiny_env()
     env.reset()
     env.step(SCHEDULED)
@@ -130,8 +130,8 @@ def test_a_seed_is_taken_at_its_word(seed: int) -> None:
 
 
 def test_exploration_falls_within_a_step_unless_a_horizon_is_given() -> None:
-    # Without a horizon the second step explores with target_epsilon 0 throughout, so it
-    # does not depend on initial_epsilon; with one it does.
+    # Without a horizon, the whole second step explores with a target_epsilon of 0, so it does
+    # not depend on initial_epsilon; with a horizon it does.
     def after(initial_epsilon: float, horizon: int | None) -> Any:
         env = tiny_env(schedule_timesteps=horizon)
         env.reset()
@@ -215,7 +215,7 @@ def test_it_is_an_environment_of_gymnasium() -> None:
 
 
 class Settings(Mapping):
-    """A mapping that is no dict, and whose lists are no lists, as in other libraries."""
+    """A mapping that is not a dict, with lists that are not lists, as in other libraries."""
 
     def __init__(self, **values: Any) -> None:
         self._values = values

@@ -1,4 +1,4 @@
-"""Schedules that are saved, and go on from what was saved."""
+"""Schedules that are saved and continued."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_checkpoint_of_the_network_alone_starts_a_new_run_from_it(tmp_path: Pa
 
 
 def test_generations_of_one_step_go_on_from_each_other(tmp_path: Path) -> None:
-    # As in population-based training: a new environment and a schedule of one step each time.
+    # As in population-based training: each time a new environment and a schedule of one step.
     one_by_one, whole = [], tiny_env(n_steps=3)
     arguments: dict[str, Any] = {}
     for generation in range(3):

@@ -1,4 +1,4 @@
-"""State features: their values by hand, their spaces, and new ones."""
+"""State features: values computed by hand, spaces, and new features."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BY_HAND = {
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets a test register features that the next one does not see."""
+    """Lets a test register features that the next test does not see."""
     monkeypatch.setattr(state_features, "_features", dict(state_features._features))
 
 

@@ -1,4 +1,4 @@
-"""What the benchmark of AutoRLEnv compares does the same work, and its verdicts follow it."""
+"""The variants in the benchmark of AutoRLEnv do the same work, and the verdicts are right."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Imports a module of the scripts, which are no package."""
+    """Imports a module of the scripts, which do not form a package."""
     for folder in (BENCHMARKS / "peers", BENCHMARKS):
         monkeypatch.syspath_prepend(str(folder))
     return importlib.import_module

@@ -1,4 +1,4 @@
-"""The configurations shipped with the comparison of peers, and the work they are held to."""
+"""The committed configurations of the comparison with peers, and the check of their work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PEERS = Path(__file__).resolve().parents[2] / "benchmarks" / "peers"
 
 @pytest.fixture
 def peers(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Imports a module of the scripts, which are no package."""
+    """Imports a module of the scripts, which do not form a package."""
     monkeypatch.syspath_prepend(str(PEERS))
     return importlib.import_module
 
@@ -25,7 +25,7 @@ def test_shipped_configurations_are_legal_and_complete_in_number(peers) -> None:
     designs, workloads = peers("designs"), peers("workloads")
     sweep, landscape = designs.read_sweep(), designs.read_landscape()
     assert (len(sweep), len(landscape)) == (64, 32)
-    # Duplicates would make a sweep cheaper than it looks.
+    # Duplicates would make a sweep cheaper than it seems.
     assert len({tuple(config.items()) for config in sweep}) == len(sweep)
     env = make_env("gymnax", "CartPole-v1", n_envs=8)
     for config in sweep + landscape:

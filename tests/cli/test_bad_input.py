@@ -1,4 +1,4 @@
-"""Every mistake a user can make: one sentence that names the fault and the cure, no traceback."""
+"""User mistakes: one sentence that names the fault and the cure, without a traceback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from arlbench import DQN
 from arlbench.cli import main
 
-# Words on the command line, and what the sentence must say: the fault and the cure.
+# Arguments on the command line, and what the sentence must contain: the fault and the cure.
 CASES = {
     "unknown environment": (["CartPol-v1"], ["CartPol-v1", "Did you mean 'CartPole-v1'"]),
     "environment unlike any": (["zzzz"], ["zzzz", "arlbench envs"]),
@@ -99,7 +99,7 @@ CASES = {
 }  # fmt: skip
 
 
-# Files that the cases of ``arlbench sweep`` name.
+# Files that are named in the cases of ``arlbench sweep``.
 FILES = {
     "unknown.csv": "gamma,learning_rte\n0.9,1e-3\n",
     "impossible.json": '[{"gamma": 1.5}]',
@@ -190,7 +190,7 @@ SWEEP_CASES = {
 
 
 def complain(words: list[str], monkeypatch, capfd, command: str = "train") -> str:
-    """Runs an ``arlbench`` command; returns its one complaint, on one line."""
+    """Runs an ``arlbench`` command; returns its only error message, on one line."""
     monkeypatch.setattr(sys, "argv", ["arlbench", command, *words])
     with pytest.raises(SystemExit) as exit_info:
         main.run()
@@ -216,7 +216,7 @@ def test_there_are_forty_cases_and_more() -> None:
 
 
 def everything_fixed() -> list[str]:
-    """A word for each hyperparameter, with its default."""
+    """An argument for each hyperparameter, with its default."""
     defaults = DQN.get_hpo_config_space().items()
     return [f"{name}={entry.default_value}" for name, entry in defaults]
 
@@ -264,7 +264,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path, monkeypatch,
 
 
 def test_an_unwritable_folder_is_named(monkeypatch, capfd) -> None:
-    # A folder that nobody can write to, not even the superuser.
+    # A folder that even the superuser cannot write to.
     complaint = complain(["--out", "/proc/arlbench"], monkeypatch, capfd)
     assert "/proc/arlbench cannot be written" in complaint
 

@@ -1,4 +1,4 @@
-"""What ``arlbench train`` shows while seeds train, one after another and side by side."""
+"""The output of ``arlbench train`` while seeds train, one after another and at the same time."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ TOTAL = 1000
 
 
 def stands(timesteps: int, *returns: float) -> MemberProgress:
-    """Where a seed stands, and the mean return of each of its evaluations."""
+    """The progress of a seed, and the mean return of each of its evaluations."""
     episodes = np.array([[value - 1, value + 1] for value in returns], np.float32)
     return MemberProgress(timesteps, TOTAL, episodes.reshape(-1, 2))
 
 
 def experiment(members: Mapping[int, MemberProgress], members_total: int = 3) -> Any:
-    """Progress of seeds by their index; others have ended in an earlier call."""
+    """The progress of seeds by index; the others have ended in an earlier call."""
     population = SimpleNamespace(
         members={MemberId(0, index): progress for index, progress in members.items()},
         members_total=members_total,
@@ -43,7 +43,7 @@ def progress() -> Progress:
 
 
 def shown(progress: Progress) -> list[tuple[str, int, int | None, str]]:
-    """Description, completed, total and last word of every visible bar."""
+    """Description, completed, total and latest result of every visible bar."""
     return [
         (task.description, int(task.completed), task.total, task.fields["latest"])
         for task in progress.tasks
@@ -79,7 +79,7 @@ def test_seeds_side_by_side_have_a_bar_each(progress: Progress) -> None:
     bars.show(experiment({1: stands(300, 4.0), 0: stands(200)}))
     expected = [("seed 9 (1/3)", 200, 1000, ""), ("seed 10 (2/3)", 300, 1000, "return 4.0")]
     assert sorted(shown(progress)) == sorted(expected)
-    # Those that have ended stay, also when only one is left.
+    # The bars of ended seeds stay, even if only one seed is left.
     bars.show(experiment({1: stands(TOTAL, 4.0), 0: stands(TOTAL, 5.0), 2: stands(10)}))
     assert sorted(shown(progress)) == [
         ("seed 10 (2/3)", 1000, 1000, "return 4.0"),

@@ -38,7 +38,7 @@ class MyEnv(gymnasium.Env):
         return self.np_random.random(3).astype(np.float32)
 """
 
-# As the console script does: the folder of the program is in the path, the current one is not.
+# As in the console script: the program's folder is in the path, but the current folder is not.
 COMMAND = [sys.executable, "-P", "-c", "from arlbench.cli.main import run; run()"]
 
 WORDS = ["train", "my_module:MyEnv", "--seeds", "1", "--evaluations", "2", "--eval-episodes", "2",
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def arlbench(folder: Path, *words: str) -> tuple[int, str]:
-    """The status and what was said."""
+    """The exit status and the messages."""
     done = subprocess.run(
         [*COMMAND, *words],
         cwd=folder,
@@ -66,7 +66,7 @@ def arlbench(folder: Path, *words: str) -> tuple[int, str]:
 
 
 def test_a_failure_is_told_saved_and_resumed(folder: Path) -> None:
-    """It breaks in the first evaluation, whose state is still whole."""
+    """It breaks in the first evaluation, when the state is still intact."""
     module = folder / "my_module.py"
     module.write_text(MODULE.replace("if False", "if breaks()") + BREAKS)
     out = str(folder / "run")
@@ -88,7 +88,7 @@ def test_a_failure_is_told_saved_and_resumed(folder: Path) -> None:
     assert json.loads((folder / "run" / "summary.json").read_text())["timesteps"] == 4000
 
 
-# Training takes 2000 steps to the first evaluation, and one was tried.
+# Training takes 2000 steps up to the first evaluation, and one step was a trial.
 BREAKS = """
 
 N_STEPS = 0

@@ -1,4 +1,4 @@
-"""``arlbench sweep`` from the words to the table and the pictures."""
+"""``arlbench sweep`` from the arguments to the table and the pictures."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def sweep(words: list[str], monkeypatch) -> int:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """The folder of a small grid."""
+    """The folder of a sweep over a small grid."""
     out = tmp_path_factory.mktemp("sweeps") / "grid"
     with pytest.MonkeyPatch.context() as monkeypatch:
         assert sweep([*SHORT, *GRID, "--out", str(out), "--quiet"], monkeypatch) == 0
@@ -223,7 +223,7 @@ def test_a_signal_keeps_what_has_ended_and_says_how_to_continue(sent, tmp_path) 
     sent_at = time.monotonic()
     process.send_signal(sent)
     _, printed = process.communicate(timeout=60)
-    # A second or two on an idle machine; the tests share theirs.
+    # This takes a second or two on an idle machine, but tests share the machine.
     assert time.monotonic() - sent_at < 15
     assert process.returncode == 128 + sent
     assert "Traceback" not in printed
@@ -233,7 +233,7 @@ def test_a_signal_keeps_what_has_ended_and_says_how_to_continue(sent, tmp_path) 
 
 
 def proposed(words: list[str], monkeypatch, capfd, tmp_path: Path) -> tuple[Any, list[str]]:
-    """The experiment that a command would train, and the lines that it says first."""
+    """The experiment that a command would train, and its first lines of output."""
     from arlbench.cli import sweep as command
 
     found = []
@@ -340,7 +340,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_kept_is_whole(
 
     def fsync(descriptor: int) -> None:
         written.append(descriptor)
-        # A file and its folder are synced each: the design and one part find room.
+        # A file and its folder are each synced: the design and one part fit.
         if len(written) > 4:
             raise OSError(errno.ENOSPC, "No space left on device")
 

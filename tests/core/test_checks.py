@@ -1,4 +1,4 @@
-"""Checks at the edge."""
+"""Checks of arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory worked out before a run starts."""
+"""Memory that is computed before a run starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trained agents come back from runs and checkpoints as they were."""
+"""Trained agents are loaded from runs and checkpoints unchanged."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def trained(settings: RunSettings, path: Path, stop: Any = lambda progress: Fals
 
 
 def stop_at(index: int, n_evaluations: int) -> Any:
-    """Stops when a seed has been evaluated so often."""
+    """Stops when a seed has been evaluated this often."""
 
     def stop(progress: ExperimentProgress) -> bool:
         members = {member.seed_index: p for member, p in progress.population.members.items()}
@@ -116,7 +116,7 @@ def test_an_agent_comes_back_with_what_standardises_its_observations(
     assert same_bits(loaded.train_state.params, state.runner_state.train_state.params)
     assert same_bits(loaded.normalizer_state, state.runner_state.normalizer_state)
     assert same_bits(loaded.rng, jax.random.key(6))
-    # With the statistics of nothing it would act in another way.
+    # With empty statistics it would act differently.
     fresh = algorithm.init(jax.random.key(6), capacity=1).runner_state.normalizer_state
     play = make_player(algorithm, 64)
     assert not np.array_equal(

@@ -1,4 +1,4 @@
-"""Drawing: inside the space, evenly spread, repeatable, and never one configuration twice."""
+"""Drawing: inside the space, evenly spread, repeatable, and without repetitions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_sobol_is_more_even_than_chance() -> None:
         gammas = [config["gamma"] for config in propose(sampler, {}, 128)]
         return float(np.diff(np.sort(gammas)).max())
 
-    # A Sobol sequence has one point in each of 128 equal parts; chance leaves gaps.
+    # A Sobol sequence has one point in each of 128 equal parts; random points leave gaps.
     assert largest_gap("sobol") <= 2 * 0.2 / 128
     assert largest_gap("random") > 2 * 0.2 / 128
 

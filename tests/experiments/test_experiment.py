@@ -1,4 +1,4 @@
-"""An experiment: checked once, complete, identified by its problem, and able to grow."""
+"""An experiment is checked once, complete, identified by its problem, and can grow."""
 
 from __future__ import annotations
 

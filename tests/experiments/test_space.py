@@ -1,4 +1,4 @@
-"""Search spaces from words: what they say, and what contradicts itself."""
+"""Search spaces from arguments: their meaning, and contradictions."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_examples_and_ranges_are_made_from_the_declarations() -> None:
     problem = object.__new__(OtherProblem)
     for name, value in {"algorithm": "other", "hpo_config": {}, "nas_config": {}}.items():
         object.__setattr__(problem, name, value)
-    # By name, after what they depend on.
+    # Sorted by name, but after those they depend on.
     assert list(search_space(problem, {}).varied) == ["a", "flag", "b"]
     everything = {"a": "1", "flag": "true", "b": "2"}
     with pytest.raises(ConfigurationError, match=r"give one a range as in b=1\.\.9\."):

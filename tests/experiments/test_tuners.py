@@ -1,4 +1,4 @@
-"""Tuners: what all have in common, and that one file adds one."""
+"""Tuners: the behaviour of all of them, and adding one by a file."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ run()
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """``arlbench sweep`` where one more file of a tuner exists."""
+    """Runs ``arlbench sweep`` with the file of an additional tuner."""
     (folder / "halving.py").write_text(THROW_AWAY)
     line = [sys.executable, "-c", COMMAND, str(folder), "sweep", *words]
     environment = {**os.environ, "COLUMNS": "300"}

@@ -1,4 +1,4 @@
-"""The check of words reads prose, and no code."""
+"""The check of words reads prose, but not code."""
 
 from __future__ import annotations
 

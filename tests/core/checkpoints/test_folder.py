@@ -1,4 +1,4 @@
-"""A folder of checkpoints: whole or absent, numbered, pointed at, tidied."""
+"""A folder of checkpoints: complete or absent, numbered, pointed at, tidied."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Pair(NamedTuple):
 
 
 def tree() -> Any:
-    """A little of everything."""
+    """A tree with all kinds of leaves."""
     return {
         "params": {"kernel": jnp.arange(6.0).reshape(2, 3), "none": None},
         "pair": Pair(jnp.array([True, False]), (jnp.int32(-3), jnp.zeros((0, 4), jnp.uint8))),
@@ -49,7 +49,7 @@ def test_a_tree_comes_back_in_every_bit_and_type(copy: Any, tmp_path: Path) -> N
     assert same_bits(loaded, tree())
     assert [x.dtype for x in jax.tree.leaves(loaded)] == [x.dtype for x in jax.tree.leaves(tree())]
     assert loaded["half"].dtype == jnp.bfloat16
-    # Keys keep their generator, so they go on drawing the same numbers.
+    # Keys keep their generator, so they still draw the same numbers.
     for name in ("key", "keys"):
         assert str(jax.random.key_impl(loaded[name])) == str(jax.random.key_impl(tree()[name]))
     assert float(jax.random.uniform(loaded["keys"][2])) == float(
@@ -121,7 +121,7 @@ def test_a_copy_on_the_host_does_not_follow_its_origin() -> None:
 
 
 def test_what_is_read_can_be_taken_over_by_a_program(tmp_path: Path) -> None:
-    # Aligned as JAX likes it, so that it would rather use NumPy's memory than copy it.
+    # Aligned for JAX, so that it would prefer NumPy's memory to a copy.
     loaded = through_a_file(tmp_path, {"a": jnp.arange(4096.0)}, {"a": jnp.zeros(4096)})
     doubled = jax.jit(lambda x: 2 * x, donate_argnums=0)(loaded["a"])
     assert loaded["a"].is_deleted()
@@ -207,7 +207,7 @@ def test_an_object_is_neither_written_nor_read(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="does not contain a tree of arrays"):
             read_leaves(tmp_path / name)
     assert not trap.exists()
-    # The trap itself is sound.
+    # The trap itself works.
     pickle.loads((tmp_path / "evil.pickle").read_bytes())
     assert trap.exists()
 

@@ -1,4 +1,4 @@
-"""Arrays of actions of every kind of space, and random ones."""
+"""Arrays of actions for every kind of space, and random actions."""
 
 from __future__ import annotations
 

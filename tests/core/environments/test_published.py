@@ -1,4 +1,4 @@
-"""Environments made by calls as in arlbench 0.1.3."""
+"""Environments made with the calls of arlbench 0.1.3."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def spec_of(
     cnn_policy: bool = False,
     seed: int | None = None,
 ) -> EnvSpec:
-    """What ``make_env`` does with the same parameters."""
+    """The same parameters as in ``make_env``."""
     return EnvSpec(framework, name, n_envs, env_kwargs or {}, cnn_policy, seed)
 
 
@@ -84,7 +84,7 @@ def test_a_key_samples_an_action_of_a_library_s_environment() -> None:
     assert actions.dtype == jnp.int32
     assert set(actions.tolist()) == {0, 1, 2}
     assert space.sample(keys[3]) == actions[3] == space.sample(rng=keys[3])
-    # Raw keys as well, and gymnasium's own way of masks.
+    # Raw keys too, and gymnasium's own masks.
     assert int(space.sample(jax.random.PRNGKey(1))) in {0, 1, 2}
     assert space.sample() in {0, 1, 2}
     assert space.sample(np.array([0, 1, 0], np.int8)) == 1

@@ -1,4 +1,4 @@
-"""A spec is a value: it can be written down, compared and made into an environment again."""
+"""A spec is a value: it can be stored and compared, and an environment can be made from it."""
 
 from __future__ import annotations
 

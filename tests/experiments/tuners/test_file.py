@@ -1,4 +1,4 @@
-"""Files of configurations: the published table as it is, and every way to be wrong."""
+"""Files of configurations: the published table as it is, and all kinds of errors."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_lists_of_mappings_work_in_yaml_and_json(suffix, tmp_path) -> None:
     if suffix == "json":
         path.write_text(json.dumps([{"gamma": 0.9}, {"learning_rate": 1e-3, "tau": None}]))
     else:
-        # Without a point, YAML 1.1 takes the rate for text.
+        # Without a decimal point, YAML 1.1 reads the rate as text.
         path.write_text("- gamma: 0.9\n- {learning_rate: 1e-3, tau: null}\n")
     assert read(path).configs == [complete({"gamma": 0.9}), complete({"learning_rate": 1e-3})]
 
@@ -153,7 +153,7 @@ FAULTS = {
     "unknown column": ("a.csv", "gamma,learning_rte\n0.9,1\n", "'learning_rte'.*'learning_rate'"),
     "column unlike any": ("a.csv", "gamma,notes\n0.9,x\n", "'notes'.*Known: buffer_size"),
     "unknown key": ("a.json", '[{"gama": 0.9}]', "'gama'.*'gamma'"),
-    "key that is no text": ("a.yaml", "- {1: 2}\n", "column '1'"),
+    "key that is not text": ("a.yaml", "- {1: 2}\n", "column '1'"),
     "column with a prefix": ("a.csv", "hp_config.gama,x\n1,2\n", "'hp_config.gama'.*'gamma'"),
     "one in two columns": ("a.csv", "hp_config.gamma,gamma\n1,1\n", "two columns for 'gamma'"),
     "a flag of two": ("a.csv", "use_target_network\n2\n", "configuration 0: use_target_network"),

@@ -20,7 +20,7 @@ PARTS = spaces.Dict({"a": spaces.Box(0, 1, (2,), np.float32), "b": spaces.Discre
 
 
 def fault_of(cls: Any, **env_kwargs: Any) -> str:
-    """The sentence with which a class is refused."""
+    """The sentence in the error for a class."""
     with pytest.raises(EnvironmentFaultError) as raised:
         make_env("gymnasium", cls, env_kwargs=env_kwargs)
     return str(raised.value)
@@ -70,7 +70,7 @@ def test_a_step_gives_five_values(returned: Any, message: str) -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"max_episode_steps": 5}])
 def test_the_old_interface_is_named_also_below_a_time_limit(settings: Any) -> None:
-    """A wrapper of gymnasium would stumble over it first."""
+    """Without the trial, a wrapper of gymnasium would fail first."""
     said = fault_of(giving(step=lambda _: (OBS, 1.0, False, {})), **settings)
     assert "returned 4 values from step, not the five" in said
     assert "'terminated' (the task ended)" in said

@@ -1,4 +1,4 @@
-"""Environments behind numbers: found, refused, given to others and closed."""
+"""Environments known by numbers: found, refused, passed on and closed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_an_episode_that_ends_is_followed_by_the_one_of_the_seed() -> None:
 
 def test_where_an_episode_ended_is_kept_though_its_array_is_used_again() -> None:
     class Sharing(host_probes.Stairs):
-        """Gives the one array that it computes in."""
+        """Returns the same array every time, and computes in it."""
 
         def __init__(self) -> None:
             super().__init__()

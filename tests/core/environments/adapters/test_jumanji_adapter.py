@@ -1,4 +1,4 @@
-"""Jumanji: what is offered, spaces and settings; its steps are in test_conformance."""
+"""Jumanji: names, spaces and settings; test_conformance compares its steps with the library's."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_what_is_listed_is_what_is_made(name: str) -> None:
     env = make_env("jumanji", name, n_envs=2)
     assert (env.action_space.n, env.max_episode_steps) == LISTINGS[name][3:5]
     state, obs = jax.eval_shape(env.reset, jax.random.key(0))
-    # In the order of the library, not of the alphabet.
+    # In the order of the library, not in alphabetical order.
     assert list(env.observation_space.spaces) != sorted(obs)
     mask = obs["action_mask"]
     assert (mask.shape, mask.dtype) == ((2, env.action_space.n), bool)
@@ -123,7 +123,7 @@ def test_bounds_that_the_library_gets_wrong_are_right() -> None:
 
 
 def test_asking_how_an_episode_ended_costs_nothing() -> None:
-    """The step without a time limit is merged with that which has one."""
+    """The compiler merges the step without a time limit with the step that has one."""
     env, library = make_env("jumanji", "Snake-v1"), registration.make("Snake-v1")
     key = jax.eval_shape(lambda: jax.random.key(0))
     state, _ = jax.eval_shape(env.reset_one, key)

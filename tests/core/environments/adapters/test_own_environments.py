@@ -1,4 +1,4 @@
-"""Classes, functions and environments in place of names."""
+"""Classes, functions and environments instead of names."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_one_that_was_made_already_trains_and_is_evaluated() -> None:
     state, result = dqn.train(*small_state(dqn), 64, 2, 3)
     assert Counting.made == 1
     np.testing.assert_array_equal(result.eval_rewards, np.full((2, 3), 4.0))
-    # Every evaluation begins new episodes in it, and what is stored shows no trace of them.
+    # Every evaluation starts new episodes in it, which never appear in what is stored.
     stored = state.buffer_state.experience.transition
     before = np.asarray(stored.obs)[0, :64, 0]
     after = np.asarray(stored.next_obs)[0, :64, 0]
@@ -144,7 +144,7 @@ def test_the_nearest_class_of_a_module_is_proposed() -> None:
 
 def test_an_error_of_a_later_copy_names_it() -> None:
     class Two(Counting):
-        """Of which there may be two."""
+        """An environment of which at most two instances may exist."""
 
         made = 0
 
@@ -171,7 +171,7 @@ def trained(n_envs: int, env_kwargs: Any, wrapped: bool = False, n_eval_steps: i
 
 @pytest.mark.parametrize("wrapped", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_exactly_one_instance_may_be_made(wrapped: bool) -> None:
-    """A port, a licence: evaluations play in it too."""
+    """An environment with a port or a licence: evaluations use the same instance."""
     amount = 30.0 + wrapped
     _, result = trained(1, {"evaluate_in_place": True, "amount": amount}, wrapped)
     assert Counting.made == 1

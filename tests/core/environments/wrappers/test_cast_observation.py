@@ -71,7 +71,7 @@ def test_a_replay_buffer_keeps_the_dtype() -> None:
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_numbers_that_do_not_fit_are_refused(dtype: str) -> None:
-    # Some are below zero for the one, some are above 127 for the other.
+    # Some are below zero, which uint8 lacks; some are above 127, which int8 lacks.
     env = Walk() if dtype == "uint8" else whole()
     with pytest.raises(ConfigurationError, match=f"{dtype} holds whole numbers from"):
         CastObservation(env, dtype)

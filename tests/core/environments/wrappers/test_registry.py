@@ -81,11 +81,11 @@ def test_no_wrappers_leave_an_environment_alone() -> None:
 
 
 class ByHand(Wrapper):
-    """Has no name."""
+    """A wrapper without a name."""
 
 
 class MyStack(FrameStack):
-    """Behaves in another way than what it is made of."""
+    """Behaves differently from its base class."""
 
 
 def test_a_wrapper_without_a_name_leaves_no_spec() -> None:

@@ -1,4 +1,4 @@
-"""A wrapper is an environment: it passes everything through but what it changes."""
+"""A wrapper is an environment: it passes everything through except what it changes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_an_agent_learns_in_a_wrapped_environment_and_shares_the_program(
     assert counter.names == []
     assert same_bits(first, second)
     plain, _ = small_dqn().train(*small_state(small_dqn()), 80, 1, 2)
-    # What was seen before the first update does not depend on the factor; the rewards do.
+    # Observations before the first update do not depend on the factor, but the rewards do.
     rewards = [
         np.asarray(s.buffer_state.experience.transition.reward[0, :16]) for s in (first, plain)
     ]
