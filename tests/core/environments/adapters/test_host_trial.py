@@ -138,7 +138,7 @@ def test_a_reset_takes_what_gymnasium_gives_it(missing: tuple[str, ...]) -> None
                 return OBS, {}
 
     said = fault_of(Old)
-    assert f"does not accept {' and '.join(map(repr, missing))}, which" in said
+    assert f"does not accept {' and '.join(map(repr, missing))} at" in said
     assert "def reset(self, *, seed=None, options=None)" in said
 
 
@@ -170,7 +170,7 @@ def test_the_same_seed_should_begin_the_same_episode() -> None:
     def begin() -> Any:
         return np.full(3, next(numbers), np.float32), {}
 
-    with pytest.warns(RuntimeWarning, match=r"two different episodes from one seed.*np_random"):
+    with pytest.warns(RuntimeWarning, match=r"two different episodes from the same seed.*np_random"):
         make_env("gymnasium", giving(reset=begin))
 
 
