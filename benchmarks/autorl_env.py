@@ -215,7 +215,7 @@ def _earlier(path: Path, machine: Mapping[str, Any], quick: bool) -> Results:
 def _some_parts(text: str) -> list[str]:
     names = text.split(",")
     if unknown := [name for name in names if name not in PARTS]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(PARTS)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(PARTS)}")
     return [part for part in PARTS if part in names]
 
 

@@ -20,11 +20,19 @@ REFUSED = {
     "are no": "are not, or there is not any",
     "goes on": "continues or resumes",
     "go on": "continue or resume",
+    "going on": "continuing or happening",
+    "gone on": "continued",
+    "went on": "continued",
     "anew": "again",
     "mend": "fix",
     "what came of": "results of",
     "so many": "this many",
-    "beside": "besides, alongside or compared with",
+    "beside": "besides, alongside, next to or compared with",
+    "that which": "what",
+    "whoever": "a person or program that",
+    "lest": "so that ... not",
+    "for want of": "because ... lacks",
+    "slip of the hand": "typing mistake",
 }
 _PATTERNS = {
     words: re.compile(r"\b" + r"\s+".join(words.split()) + r"\b", re.IGNORECASE)

@@ -182,7 +182,7 @@ FAULTS = {
     "seed too large": (["RUN", "--seed", 2**32], ["Seeds must be whole numbers from 0"]),
     "no such seed": (["RUN", "--run-seed", "7"], ["no seed 7", "--run-seed takes one of 0, 1, 2"]),
     "epsilon above one": (["RUN", "--epsilon", "1.5"], ["epsilon", "between 0 and 1"]),
-    "epsilon that is none": (["RUN", "--epsilon", "nan"], ["epsilon"]),
+    "epsilon that is not a number": (["RUN", "--epsilon", "nan"], ["epsilon"]),
     "no run": ([], ["RUN"]),
     "no folder": (["nothing"], ["nothing is not an existing folder", "give the folder"]),
     "no agent": (["."], ["neither a run nor a checkpoint"]),

@@ -120,7 +120,7 @@ def test_a_run_whose_results_find_no_room_ends_with_one_sentence(disk: Path, who
     status, said = command.finish("--resume", folder, "--checkpoint-every", "0", "--keep", "1")
     assert status == 0, said
     assert command.outcome(folder) == command.outcome(whole)
-    print(f"\nended with: {errors[0]}\nand went on from one of {n_checkpoints} checkpoints")
+    print(f"\nended with: {errors[0]}\nand continued from one of {n_checkpoints} checkpoints")
 
 
 def test_a_run_that_finds_no_room_to_begin_ends_with_one_sentence(disk: Path) -> None:

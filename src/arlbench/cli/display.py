@@ -155,17 +155,17 @@ class Speed:
     _WINDOW = 12
 
     def __init__(self) -> None:
-        # Seconds and steps: in the first call, in the one that reached the end, in the last few.
+        # Seconds and steps of the first call, of the call that reached the end, of the last calls.
         self._first: tuple[float, int] | None = None
         self._end: tuple[float, int] | None = None
         self._seen: list[tuple[float, int]] = []
 
     def text(self, timesteps: int, total: int) -> str:
-        """The speed for people; empty if nothing was seen to move.
+        """The speed for people; empty if no progress was seen.
 
         Args:
-            timesteps: How many were taken.
-            total: How many there are to take.
+            timesteps: Number of timesteps done.
+            total: Number of timesteps in total.
         """
         now = (time.perf_counter(), timesteps)
         self._first = self._first or now

@@ -98,7 +98,7 @@ def find_agents(path: Path, run_seed: int | None = None) -> StoredAgents:
     Raises:
         RunFolderError: If the folder has no agent or is damaged.
         CheckpointError: If the checkpoint is damaged, or cannot act.
-        ConfigurationError: If the run has no such seed.
+        ConfigurationError: If the run does not have this seed.
     """
     if not path.is_dir():
         raise RunFolderError(

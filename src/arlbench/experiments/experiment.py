@@ -54,7 +54,7 @@ class Experiment:
         """Checks the fields, and completes the configurations.
 
         Raises:
-            ConfigurationError: If there is nothing to train, a value is impossible, or a
+            ConfigurationError: If nothing is to be trained, a value is impossible, or a
                 seed is given twice.
         """
         for field in ("configs", "seeds"):
@@ -141,7 +141,7 @@ def seed_range(first: int, count: int) -> tuple[int, ...]:
     """The seeds from ``first`` on.
 
     Raises:
-        ConfigurationError: If there are none or too many, or a value cannot be a seed.
+        ConfigurationError: If ``count`` is not positive or too large, or a seed is out of range.
     """
     if positive_whole("seeds", count) > _MAX_SEEDS:
         raise ConfigurationError(f"seeds must be at most {_MAX_SEEDS}, not {count}.")

@@ -109,7 +109,7 @@ def same(left: Any, right: Any, where: Any = ...) -> None:
 
 
 def differ(left: Any, right: Any) -> Any:
-    """Where two trees of ``[n_steps, n_envs, ...]`` differ at all, bool ``[n_steps, n_envs]``."""
+    """Whether two trees of ``[n_steps, n_envs, ...]`` differ, bool ``[n_steps, n_envs]``."""
     pairs = zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True)
     return np.any([(x != y).reshape(*x.shape[:2], -1).any(axis=-1) for x, y in pairs], axis=0)
 
@@ -258,7 +258,7 @@ def test_what_training_stores_is_what_the_library_does(trained: Trained) -> None
     same(stored.next_obs, seen.obs)
     np.testing.assert_allclose(stored.reward, seen.reward, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(stored.terminated, seen.terminated)
-    # Each step begins where the previous one led, or in a new episode.
+    # Each step begins with the observation of the previous one, or with a new episode.
     now, before = (jax.tree.map(lambda x, s=s: x[s], stored) for s in (slice(1, None), slice(-1)))
     same(now.obs, before.next_obs, ~path.done[:-1])
     same(now.obs, jax.tree.map(lambda x: x[:-1], beginnings), path.done[:-1])

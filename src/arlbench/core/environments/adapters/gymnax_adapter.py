@@ -103,7 +103,7 @@ def make(spec: EnvSpec) -> Environment:
     """Makes the environment that ``spec`` describes.
 
     Raises:
-        UnknownEnvironmentError: If gymnax has no such environment, or it needs a download.
+        UnknownEnvironmentError: If the environment does not exist in gymnax, or needs a download.
         ConfigurationError: If a setting is unknown or refused.
     """
     check_name(spec, gymnax.registered_envs)
