@@ -38,9 +38,9 @@ def finish(*words: object) -> tuple[int, str]:
 
 
 def shared(seconds: float) -> float:
-    """The time that this many seconds of an idle machine take on one that others use as well.
+    """The time for work that takes this many seconds on an idle machine, if others use it too.
 
-    With more processes than cores each of them has to wait for its turn.
+    With more processes than cores, each of them has to wait for its turn.
     """
     return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 

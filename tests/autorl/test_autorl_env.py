@@ -208,7 +208,7 @@ def test_it_is_an_environment_of_gymnasium() -> None:
     env.action_space.seed(3)
     env.reset()
     for _ in range(2):
-        # Anything that the program of other tests takes as an input.
+        # Any values that are inputs of the program of the other tests.
         program = {"buffer_batch_size": 8, "buffer_prio_sampling": False, "buffer_size": 1024}
         action = {**env.action_space.sample(), **program}
         assert env.action_space.contains(action)

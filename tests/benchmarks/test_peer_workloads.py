@@ -32,7 +32,7 @@ def test_shipped_configurations_are_legal_and_complete_in_number(peers) -> None:
     for config in sweep + landscape:
         given = {**workloads.BASE, **config}
         resolved = DQN(given, env).hpo_config
-        # What is inactive is ignored; all else is what was asked for.
+        # Inactive values are ignored; all others are as requested.
         ignored = inactive(space, given)
         active = {name: value for name, value in given.items() if name not in ignored}
         assert resolved == {**resolved, **active}

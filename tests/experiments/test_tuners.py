@@ -80,7 +80,7 @@ run()
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of tuners besides the package's own, with one more file."""
+    """An additional folder of tuners, with one file."""
     folder = tmp_path / "tuners"
     folder.mkdir()
     (folder / "halving.py").write_text(THROW_AWAY)
