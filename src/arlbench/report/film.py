@@ -27,7 +27,8 @@ HOLD_SECONDS = 1.0
 # Every film contains this text, which must be found before a file is overwritten.
 _MARK = "film of arlbench play"
 
-# Frames last multiples of a hundredth of a second, as in GIF; an episode takes at most this long.
+# Frame rates for which a frame lasts whole hundredths of a second, as GIF needs, and the longest
+# duration of an episode in seconds, if the rates allow it.
 _SPEEDS = (5, 10, 20, 50)
 _SECONDS_AN_EPISODE = 12.0
 

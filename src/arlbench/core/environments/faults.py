@@ -23,7 +23,7 @@ from arlbench.errors import ArlbenchError, EnvironmentFaultError
 
 T = TypeVar("T")
 
-# The number of errors that are kept, because some programs are never waited for.
+# The latest errors. Only few are kept, because some programs are never waited for.
 _recent: collections.deque[ArlbenchError] = collections.deque(maxlen=16)
 
 # Code that is not the user's: this package, JAX, gymnasium, and Python's own library.

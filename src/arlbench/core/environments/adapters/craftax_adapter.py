@@ -147,7 +147,7 @@ def _with_interface(env: Any, params: Any, variant: _Variant) -> _Task:
 
 
 def _numbers(settings: Any) -> dict[str, Any]:
-    """The settings that are single numbers, with their defaults."""
+    """The settings that are single numbers, with their values."""
     return {key: x for key, x in vars(settings).items() if isinstance(x, numbers.Number)}
 
 

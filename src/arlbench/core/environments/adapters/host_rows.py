@@ -15,7 +15,7 @@ from arlbench.core.environments.adapters.host_values import MisfitError, shown
 # Kinds of dtypes: flags, signed and unsigned integers, floats.
 _NUMBERS = "biuf"
 
-# The widest dtype of each kind.
+# Numbers up to this size certainly fit into 64 bits.
 _FAR = 2**62
 
 _FLOAT_CURE = "return finite numbers of at most 3.4e+38 in size, for example by clipping them"
