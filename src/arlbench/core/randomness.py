@@ -67,18 +67,23 @@ def no_block(rng: chex.PRNGKey, draw: Callable[[chex.PRNGKey], Any]) -> Block:
         is_key = jnp.issubdtype(shape.dtype, jax.dtypes.prng_key)
         return jnp.broadcast_to(rng if is_key else jnp.zeros((), shape.dtype), shape.shape)
 
-    return Block(jnp.int32(-1), jax.tree.map(room, jax.eval_shape(draw, rng)))
+    draws = jax.tree.map(room, jax.eval_shape(draw, rng)) if lockstep.may_wait() else ()
+    return Block(jnp.int32(-1), draws)
 
 
-def current_block(
+def draw_row(
     block: Block,
     rng: chex.PRNGKey,
     stream: Stream,
     counter: chex.Numeric,
     draw: Callable[[chex.PRNGKey], Any],
     axis: str | None = None,
-) -> Block:
-    """The block that ``counter`` lies in: the given one, or a new one where it ended.
+) -> tuple[Block, Any]:
+    """The draws of one value of the counter, and the block that it lies in.
+
+    The block is the given one, or a new one if that has ended. A program that does not wait
+    keeps no block: of a block that is made for a single row, XLA on an accelerator computes
+    only that row.
 
     Args:
         block: The block of an earlier value.
@@ -87,21 +92,24 @@ def current_block(
         counter: The value.
         draw: As in :func:`no_block`.
         axis: The name of the batch of members that draw together, if there is one.
+
+    Returns:
+        The block, and the row, leaves ``[...]``.
     """
     number = counter // BLOCK
+
+    def renew() -> Any:
+        return draw(stream_key(rng, stream, number))
+
+    if not lockstep.may_wait():
+        return block, _row(renew(), counter)
     # Blocks are small, so a branch is cheap here; a loop of one or no turns is not.
-    draws = lockstep.refresh(
-        number != block.number,
-        lambda: draw(stream_key(rng, stream, number)),
-        block.draws,
-        axis,
-    )
-    return Block(number, draws)
+    draws = lockstep.refresh(number != block.number, renew, block.draws, axis)
+    return Block(number, draws), _row(draws, counter)
 
 
-def row(block: Block, counter: chex.Numeric) -> Any:
-    """The draws of one value of the counter, leaves ``[...]``."""
-    return jax.tree.map(lambda x: x[counter % BLOCK], block.draws)
+def _row(draws: Any, counter: chex.Numeric) -> Any:
+    return jax.tree.map(lambda x: x[counter % BLOCK], draws)
 
 
 def typed_key(rng: chex.PRNGKey) -> chex.PRNGKey:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from arlbench.core import lockstep
 from arlbench.core.algorithms.dqn import losses
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
 from arlbench.core.algorithms.dqn.state import DQNMetrics, DQNTrainState
@@ -141,8 +142,16 @@ def update_target(
     def polyak(_: Any, target_params: Any) -> Any:
         return optax.incremental_update(train_state.params, target_params, hp.tau)
 
+    if not lockstep.may_wait():
+        return _follow(train_state, jnp.where(n_due > 0, 1.0 - (1.0 - hp.tau) ** n_due, 0.0))
     # A loop that mostly makes no turn: the parameters are not touched without need.
     target_params = jax.lax.fori_loop(0, n_due, polyak, train_state.target_params)
+    return train_state.replace(target_params=target_params)
+
+
+def _follow(train_state: DQNTrainState, share: jax.Array) -> DQNTrainState:
+    """The target moved by a share ``[]`` of its distance from the parameters."""
+    target_params = optax.incremental_update(train_state.params, train_state.target_params, share)
     return train_state.replace(target_params=target_params)
 
 
