@@ -17,7 +17,7 @@ FOLDER = SOURCE / "core" / "algorithms" / "dqn"
 MODULE = "arlbench.core.algorithms.dqn"
 
 #: As many files as a stranger reads in a sitting.
-MAX_FILES = 12
+MAX_FILES = 13
 
 HYPERPARAMETERS = frozenset({*DQN.hyperparameters(), *DQN.architecture_choices()})
 
