@@ -174,10 +174,9 @@ class TableLearning(Learning):
         """Takes one step of all environments, and learns from it."""
         agent, (before, buffer) = self.agent, carry.state
         step = before.global_step
-        block = randomness.current_block(
+        block, (explore, random, env_key) = randomness.draw_row(
             carry.draws, before.rng, Stream.COLLECT, step, self.draw, inputs.axis
         )
-        explore, random, env_key = randomness.row(block, step)
         epsilon, state = self.exploration(inputs, step), agent.state_of(before.obs)
         greedy = agent.act(inputs.hp, before, before.obs, None, True)
         action = jnp.where(explore < epsilon, random, greedy)

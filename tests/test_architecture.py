@@ -53,13 +53,14 @@ CORE_TOOLS = {
     "shapes",
     "stopwatch",
     "text_values",
+    "tracing",
 }
 MAY_IMPORT_IN_CORE: dict[str, set[str]] = {
     **{tool: set() for tool in CORE_TOOLS},
     "randomness": {"lockstep"},
     ".": set(),
     "buffers": {"lockstep", "shapes"},
-    "environments": {"checks", "lazy_imports", "observations", "promotion"},
+    "environments": {"checks", "lazy_imports", "lockstep", "observations", "promotion", "tracing"},
     "checkpoints": {"files", "shapes"},
     "algorithms": {"buffers", "checkpoints", "environments", *CORE_TOOLS},
     "problem": {"algorithms", "checks", "environments"},

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from arlbench.core import randomness
+from arlbench.core import lockstep, randomness
 from arlbench.core.randomness import BLOCK, Stream
 from arlbench.errors import ConfigurationError
 
@@ -29,8 +29,12 @@ def draws_of(key, counter):
 
 
 @jax.jit
+def draw_row(block, key, counter):
+    return randomness.draw_row(block, key, Stream.COLLECT, counter, draw_pairs)
+
+
 def current_block(block, key, counter):
-    return randomness.current_block(block, key, Stream.COLLECT, counter, draw_pairs)
+    return draw_row(block, key, counter)[0]
 
 
 def assert_trees_equal(first, second):
@@ -87,19 +91,30 @@ def test_the_rows_of_a_block_differ_and_so_do_its_neighbours():
     key = jax.random.key(5)
     block, rows = randomness.no_block(key, draw_pairs), []
     for counter in range(2 * BLOCK):
-        block = current_block(block, key, counter)
-        rows.append(tuple(randomness.row(block, counter)["bits"].tolist()))
+        block, row = draw_row(block, key, counter)
+        rows.append(tuple(row["bits"].tolist()))
     assert len(set(rows)) == 2 * BLOCK
+
+
+@pytest.mark.parametrize("counter", [0, BLOCK - 1, BLOCK, 3 * BLOCK + 7])
+def test_a_program_that_does_not_wait_draws_the_same_rows_and_keeps_no_block(counter):
+    key = jax.random.key(5)
+    with lockstep.without_waiting():
+        empty = randomness.no_block(key, draw_pairs)
+        block, row = randomness.draw_row(empty, key, Stream.COLLECT, counter, draw_pairs)
+    assert jax.tree.leaves(block) == [-1]
+    of_the_block = jax.tree.map(lambda x: x[counter % BLOCK], draws_of(key, counter))
+    assert_trees_equal(row, of_the_block)
 
 
 @pytest.mark.parametrize("kind", ["threefry2x32", "rbg"])
 def test_a_block_may_hold_keys_of_any_kind(kind):
     key = jax.random.key(1, impl=kind)
     block = randomness.no_block(key, lambda k: jax.random.split(k, BLOCK))
-    block = randomness.current_block(
+    _, row = randomness.draw_row(
         block, key, Stream.COLLECT, 0, lambda k: jax.random.split(k, BLOCK)
     )
-    assert jax.random.key_impl(randomness.row(block, 0)) == jax.random.key_impl(key)
+    assert jax.random.key_impl(row) == jax.random.key_impl(key)
 
 
 def test_raw_and_typed_keys_agree():

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from arlbench.core.algorithms.declarations import Declarations, differing_from_d
 from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM, algorithm_class
 from arlbench.core.checks import known_names
-from arlbench.core.environments import EnvSpec, evaluation_spec, make_env_from_spec
+from arlbench.core.environments import Environment, EnvSpec, evaluation_spec, make_env_from_spec
+from arlbench.core.environments.registry import meaning_of
 from arlbench.errors import ConfigurationError
 
 
@@ -117,7 +118,7 @@ class Problem:
         return resolve(whole, self.declarations, "hyperparameter")
 
     def make_algorithm(self, config: Mapping[str, Any] | None = None, **options: Any) -> Algorithm:
-        """The algorithm, bound to newly made environments.
+        """The algorithm, bound to environments of its own, or to values that all can share.
 
         Args:
             config: Hyperparameters and architecture choices besides the fixed ones.
@@ -133,8 +134,7 @@ class Problem:
         of_env = {name: value for name, value in images.items() if name in cls.option_names()}
         return cls(
             {**self.hpo_config, **hpo_config},
-            make_env_from_spec(self.env_spec),
-            make_env_from_spec(self.evaluation_spec),
+            *self._environments(),
             nas_config={**self.nas_config, **nas_config},
             **{**of_env, **self.options, **options},
         )
@@ -173,6 +173,25 @@ class Problem:
         }
         del content["hpo_config"], content["nas_config"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the environments, which other processes make for themselves."""
+        return {name: value for name, value in self.__dict__.items() if name != "_known"}
+
+    def _environments(self) -> tuple[Environment, Environment]:
+        """Where to learn and where to evaluate.
+
+        Those that can be compiled have no state, so one pair serves every algorithm.
+        """
+        specs = (self.env_spec, self.evaluation_spec)
+        meaning = [meaning_of(spec) for spec in specs]
+        known = self.__dict__.get("_known")
+        if known is not None and known[0] == meaning:
+            return cast(tuple[Environment, Environment], known[1])
+        env, eval_env = (make_env_from_spec(spec) for spec in specs)
+        if {env.kind, eval_env.kind} == {"traceable"}:
+            self.__dict__["_known"] = (meaning, (env, eval_env))
+        return env, eval_env
 
     def _sorted(self, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The hyperparameters and the architecture choices of a configuration."""

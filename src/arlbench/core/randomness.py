@@ -67,18 +67,28 @@ def no_block(rng: chex.PRNGKey, draw: Callable[[chex.PRNGKey], Any]) -> Block:
         is_key = jnp.issubdtype(shape.dtype, jax.dtypes.prng_key)
         return jnp.broadcast_to(rng if is_key else jnp.zeros((), shape.dtype), shape.shape)
 
-    return Block(jnp.int32(-1), jax.tree.map(room, jax.eval_shape(draw, rng)))
+    draws = jax.tree.map(room, jax.eval_shape(draw, rng)) if lockstep.may_wait() else ()
+    return Block(jnp.int32(-1), draws)
 
 
-def current_block(
+def draw_row(
     block: Block,
     rng: chex.PRNGKey,
     stream: Stream,
     counter: chex.Numeric,
     draw: Callable[[chex.PRNGKey], Any],
     axis: str | None = None,
+<<<<<<< HEAD
 ) -> Block:
     """The block that contains ``counter``: the given one, or a new one if that has ended.
+=======
+) -> tuple[Block, Any]:
+    """The draws of one value of the counter, and the block that it lies in.
+
+    The block is the given one, or a new one if that has ended. A program that does not wait
+    keeps no block: of a block that is made for a single row, XLA on an accelerator computes
+    only that row.
+>>>>>>> accel
 
     Args:
         block: The block of an earlier value.
@@ -86,6 +96,7 @@ def current_block(
         stream: The purpose.
         counter: The value.
         draw: As in :func:`no_block`.
+<<<<<<< HEAD
         axis: The name of the axis of members that draw together, if they are batched.
     """
     number = counter // BLOCK
@@ -102,6 +113,27 @@ def current_block(
 def row(block: Block, counter: chex.Numeric) -> Any:
     """The draws for one value of the counter, leaves ``[...]``."""
     return jax.tree.map(lambda x: x[counter % BLOCK], block.draws)
+=======
+        axis: The name of the batch of members that draw together, if there is one.
+
+    Returns:
+        The block, and the row, leaves ``[...]``.
+    """
+    number = counter // BLOCK
+
+    def renew() -> Any:
+        return draw(stream_key(rng, stream, number))
+
+    if not lockstep.may_wait():
+        return block, _row(renew(), counter)
+    # Blocks are small, so a branch is cheap here; a loop of one or no turns is not.
+    draws = lockstep.refresh(number != block.number, renew, block.draws, axis)
+    return Block(number, draws), _row(draws, counter)
+
+
+def _row(draws: Any, counter: chex.Numeric) -> Any:
+    return jax.tree.map(lambda x: x[counter % BLOCK], draws)
+>>>>>>> accel
 
 
 def typed_key(rng: chex.PRNGKey) -> chex.PRNGKey:

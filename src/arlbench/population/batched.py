@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -27,11 +30,35 @@ def train_batched(tasks: Sequence[MemberTask], tracker: Tracker, devices: Sequen
     by_group = sorted(
         tasks, key=lambda task: (task.group, task.lengths.n_total_timesteps, task.cost, task.id)
     )
-    for _, group in itertools.groupby(by_group, key=lambda task: task.group):
-        for chunk in _chunks(list(group), devices):
-            if tracker.stopped.is_set():
-                return
-            Rounds(chunk, tracker, devices).train()
+    chunks = [
+        chunk
+        for _, group in itertools.groupby(by_group, key=lambda task: task.group)
+        for chunk in _chunks(list(group), devices)
+    ]
+    # States that exist take memory, so they are made when they are needed.
+    if any(task.parts is not None or task.saving is not None for task in tasks):
+        for chunk in chunks:
+            if not tracker.stopped.is_set():
+                Rounds(chunk, tracker, devices).train()
+        return
+    rounds = [Rounds(chunk, tracker, devices) for chunk in chunks]
+    with _compiling(rounds):
+        for of_chunk in rounds:
+            if not tracker.stopped.is_set():
+                of_chunk.train()
+
+
+@contextlib.contextmanager
+def _compiling(rounds: Sequence[Rounds]) -> Iterator[None]:
+    """Within it, programs of all rounds are compiled side by side, in their order."""
+    compilations = [compile_one for of_chunk in rounds for compile_one in of_chunk.compilations()]
+    pool = ThreadPoolExecutor(os.cpu_count())
+    for compile_one in compilations:
+        pool.submit(compile_one)
+    try:
+        yield
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _chunks(tasks: list[MemberTask], devices: Sequence[Any]) -> Iterator[list[MemberTask]]:

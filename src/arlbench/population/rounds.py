@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from arlbench.core.algorithms.algorithm import TrainingProgress
@@ -102,6 +103,14 @@ class Rounds:
             devices,
         )
         self._pacer = Pacer()
+        self._runners: Any = None
+
+    def compilations(self) -> list[Callable[[], Any]]:
+        """Functions that have its programs compiled; none where a member does not begin anew."""
+        tasks = [member.task for member in self._members]
+        if any(member.begun is not None for member in self._members):
+            return []
+        return self._batch.compilations(tasks[0].init_options, tasks[0].lengths.n_eval_episodes)
 
     def train(self) -> None:
         """Trains until every member has ended, or until training should stop."""
@@ -173,6 +182,7 @@ class Rounds:
                 self._members[i].take_evaluation(returns[i])
             if not finite[i] or self._members[i].ended:
                 self._end(i, state, diverged=not finite[i])
+        self._runners = None
         self._report()
 
     def _end(self, i: int, state: State, diverged: bool) -> None:
@@ -182,7 +192,7 @@ class Rounds:
         done, total, eval_rewards = member.progress
         structure, hp = member.algorithm.structure, member.algorithm.hp
         outcome = TrainingOutcome(
-            state=self._batch.member(state, i) if member.task.keeping.anything else None,
+            state=self._kept(state, i) if member.task.keeping.anything else None,
             result=None,
             returns=with_missing(eval_rewards, member.task.lengths),
             timesteps=member.plan.evaluate_after * member.plan.steps_per_iteration,
@@ -195,6 +205,18 @@ class Rounds:
         )
         seconds = member.before + outcome.seconds
         self._tracker.on_result(member_result(member.task, member.algorithm, outcome, seconds))
+
+    def _kept(self, state: State, i: int) -> State:
+        """The part of a member's state of which something is kept.
+
+        Runner states are copied for all members at once, because most members end together.
+        """
+        keeping = self._members[i].task.keeping
+        if keeping.state or keeping.parts:
+            return self._batch.member(state, i)
+        if self._runners is None:
+            self._runners = jax.tree.map(_on_host, state[0])
+        return jax.tree.map(lambda leaf: leaf[i], self._runners), ()
 
     def _save(self, state: State, due: bool) -> None:
         """Has every member that is under way saved, now or if it is due."""
@@ -209,3 +231,8 @@ class Rounds:
         statistics = self._batch.statistics(i)
         training = TrainingProgress(of_member, *member.progress, statistics)
         return Position(training, member.before + self._seconds.of(i))
+
+
+def _on_host(leaf: Any) -> Any:
+    """An array in ordinary memory; keys stay where they are."""
+    return leaf if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.asarray(leaf)

@@ -16,7 +16,8 @@ from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectory
 from flashbax.buffers.sum_tree import SumTreeState
 
 from arlbench.core import lockstep
-from arlbench.core.buffers import sum_tree
+from arlbench.core.buffers import sum_tree, wide_tree
+from arlbench.core.buffers.wide_tree import WideTree
 from arlbench.core.lockstep import Active
 
 #: The raw priority of a row that holds nothing.
@@ -130,7 +131,7 @@ def append(
     )
     if alpha is not None:
         leaf_values = jnp.broadcast_to(priority**alpha, (n_new,))
-        tree = tree.replace(nodes=sum_tree.set_leaves(tree.nodes, rows, leaf_values))
+        tree = tree.replace(nodes=_sums(tree.nodes).set_leaves(tree.nodes, rows, leaf_values))
     n_written = lockstep.turns(n_new, active)
     end = state.current_index + n_written
     return state.replace(
@@ -182,8 +183,9 @@ def sample_prioritised(
     """
     nodes = state.sum_tree_state.nodes
     n = jitter.shape[0]
-    rows = sum_tree.find(nodes, (jnp.arange(n, dtype=jnp.float32) + jitter) / n)
-    return rows, sum_tree.leaves(nodes)[rows] / sum_tree.total(nodes)
+    sums = _sums(nodes)
+    rows = sums.find(nodes, (jnp.arange(n, dtype=jnp.float32) + jitter) / n)
+    return rows, sums.leaves(nodes)[rows] / sums.total(nodes)
 
 
 def set_priorities(
@@ -206,10 +208,32 @@ def set_priorities(
         experience=state.experience._replace(priority=stored),
         sum_tree_state=tree.replace(
             # Read back what was stored: a row drawn twice must not end with two values.
-            nodes=sum_tree.set_leaves(tree.nodes, written, stored[0, rows] ** alpha),
+            nodes=_sums(tree.nodes).set_leaves(tree.nodes, written, stored[0, rows] ** alpha),
             max_recorded_priority=lockstep.keep(active, largest, tree.max_recorded_priority),
         ),
     )
+
+
+def with_wide_tree(state: PrioritisedTrajectoryBufferState) -> PrioritisedTrajectoryBufferState:
+    """The buffer with a wide tree in place of the binary one, for accelerators.
+
+    Only a program's own iterations see it so: it is not of flashbax's type any more.
+    """
+    tree = state.sum_tree_state
+    nodes = wide_tree.build(sum_tree.leaves(tree.nodes))
+    return state.replace(sum_tree_state=tree.replace(nodes=nodes))
+
+
+def with_binary_tree(state: PrioritisedTrajectoryBufferState) -> PrioritisedTrajectoryBufferState:
+    """The inverse of :func:`with_wide_tree`."""
+    tree = state.sum_tree_state
+    nodes = sum_tree.build(wide_tree.leaves(tree.nodes))
+    return state.replace(sum_tree_state=tree.replace(nodes=nodes))
+
+
+def _sums(nodes: jax.Array | WideTree) -> Any:
+    """The module whose functions take these nodes."""
+    return wide_tree if isinstance(nodes, WideTree) else sum_tree
 
 
 def _dropped_unless(

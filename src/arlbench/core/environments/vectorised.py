@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 from typing import Any, NamedTuple
 
 import chex
@@ -10,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from arlbench.core import lockstep
 from arlbench.core.environments.environment import Environment, Timestep
+from arlbench.core.tracing import is_cheap
 
 
 class SingleStep(NamedTuple):
@@ -127,20 +130,51 @@ class VectorisedEnvironment(Environment):
         )
 
     def _reset_ended(self, done: jax.Array, rng: chex.PRNGKey, current: Any) -> Any:
+<<<<<<< HEAD
         """Resets the copies whose episode ended, one after another; usually none has."""
+=======
+        """Resets the copies whose episode ended, one after another; mostly there is none."""
+        if not lockstep.may_wait() and self._is_reset_cheap:
+            return self._select_fresh(done, rng, current)
+>>>>>>> accel
 
         def reset_next(_: Any, carry: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
             waiting, current = carry
             copy = jnp.argmax(waiting)
+<<<<<<< HEAD
             # The same as one row of split(rng, n_envs), without computing the others.
             _, reset_key = jax.random.split(jax.random.fold_in(rng, copy))
             fresh = self.reset_one(reset_key)
+=======
+            # The same as a row of split(rng, n_envs), without the others.
+            fresh = self.reset_one(_reset_key(rng, copy))
+>>>>>>> accel
             current = jax.tree.map(
                 lambda rows, row: rows.at[copy].set(_cast(row, rows)), current, fresh
             )
             return waiting.at[copy].set(False), current
 
         return jax.lax.fori_loop(0, jnp.sum(done), reset_next, (done, current))[1]
+
+    @functools.cached_property
+    def _is_reset_cheap(self) -> bool:
+        return is_cheap(self.reset_one, jax.random.key(0))
+
+    def _select_fresh(self, done: jax.Array, rng: chex.PRNGKey, current: Any) -> Any:
+        """Begins an episode in every copy, and selects those whose last one ended."""
+        copies = jnp.arange(self.n_envs)
+        fresh = jax.vmap(lambda copy: self.reset_one(_reset_key(rng, copy)))(copies)
+
+        def select(rows: jax.Array, new: jax.Array) -> jax.Array:
+            mask = done if _is_key(rows) else jnp.expand_dims(done, range(1, rows.ndim))
+            return jnp.where(mask, _cast(new, rows), rows)
+
+        return jax.tree.map(select, current, fresh)
+
+
+def _reset_key(rng: chex.PRNGKey, copy: chex.Numeric) -> chex.PRNGKey:
+    """The key of a copy's next episode: the second half of a row of ``split(rng, n_envs)``."""
+    return jax.random.split(jax.random.fold_in(rng, copy))[1]
 
 
 def strongly_typed(tree: Any) -> Any:

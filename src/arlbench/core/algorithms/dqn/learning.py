@@ -7,6 +7,7 @@ static, ``hp`` is traced.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from arlbench.core import lockstep, running_statistics
-from arlbench.core.algorithms.dqn import forecast, losses
+from arlbench.core.algorithms.dqn import forecast, fused, losses
 from arlbench.core.algorithms.dqn.agent import (
     ActionDraws,
     AgentStructure,
@@ -43,10 +44,11 @@ from arlbench.core.algorithms.dqn.updates import (
     with_learning_rate,
 )
 from arlbench.core.algorithms.harness.recording import record_step, record_update
-from arlbench.core.algorithms.harness.structure import Carry, Inputs, Learning, State
+from arlbench.core.algorithms.harness.structure import SPAN, Carry, Inputs, Learning, State
 from arlbench.core.buffers import replay
 from arlbench.core.lockstep import Active
-from arlbench.core.randomness import BLOCK, Block, Stream, current_block, no_block, row
+from arlbench.core.observations import has_action_mask
+from arlbench.core.randomness import BLOCK, Block, Stream, draw_row, no_block
 
 
 class CollectDraws(NamedTuple):
@@ -71,6 +73,20 @@ class Draws(NamedTuple):
 
     collect: Block
     sample: dict[int, Block]
+
+
+class Known(NamedTuple):
+    """What is known of all members of a batch when their program is compiled.
+
+    Attributes:
+        train_freq: The most vector steps of an iteration.
+        gradient_steps: The most updates of an iteration.
+        all_targets: Whether every member has a target network.
+    """
+
+    train_freq: int
+    gradient_steps: int
+    all_targets: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,12 +122,24 @@ class Structure(Learning):
         batch_sizes: Transitions in one gradient step: every number that there is code for,
             in rising order.
         prioritised: Whether transitions are drawn by priority.
+        known: What is known of its members, for programs that do not wait.
+        fused: Whether the gradient is one kernel of a GPU.
     """
 
     agent: AgentStructure
     batch_sizes: tuple[int, ...]
     prioritised: bool
+    known: Known | None = None
+    fused: bool = False
     statistics = STATISTICS  # the same for all, so not a field
+
+    def begin(self, state: State) -> State:
+        runner, buffer = state
+        return DQNState(runner, replay.with_wide_tree(buffer)) if self.prioritised else state
+
+    def end(self, state: State) -> State:
+        runner, buffer = state
+        return DQNState(runner, replay.with_binary_tree(buffer)) if self.prioritised else state
 
     def iterate(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
         """``train_freq`` vector steps, the target updates due, ``gradient_steps`` updates."""
@@ -128,17 +156,18 @@ class Structure(Learning):
     def collect(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
         """``train_freq`` vector steps into the buffer."""
         n_steps = lockstep.turns(inputs.hp.train_freq, active)
-        return lockstep.repeat(n_steps, partial(self.vector_step, inputs), carry, inputs.axis)
+        at_most = self.known and self.known.train_freq
+        step = partial(self.vector_step, inputs)
+        return lockstep.repeat(n_steps, step, carry, inputs.axis, at_most)
 
     def vector_step(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
         """One step of all environments."""
         hp, agent = inputs.hp, self.agent
         runner, buffer = carry.state
         step = runner.global_step
-        collect_draws = current_block(
+        collect_draws, now = draw_row(
             carry.draws.collect, runner.rng, Stream.COLLECT, step, self._draw_collect, inputs.axis
         )
-        now = row(collect_draws, step)
         normalizer_state = running_statistics.update(
             runner.normalizer_state, agent.features(runner.obs)
         )
@@ -178,7 +207,8 @@ class Structure(Learning):
         for batch_size in self.batch_sizes:
             n = jnp.where(hp.buffer_batch_size == batch_size, n_updates, 0)
             step = partial(self.gradient_step, inputs, batch_size)
-            carry = lockstep.repeat(n, step, carry, inputs.axis)
+            at_most = self.known and self.known.gradient_steps
+            carry = lockstep.repeat(n, step, carry, inputs.axis, at_most)
         return carry
 
     def gradient_step(self, inputs: Inputs, batch_size: int, carry: Carry, active: Active) -> Carry:
@@ -187,8 +217,8 @@ class Structure(Learning):
         runner, buffer = carry.state
         counter = runner.train_state.step
         block, draw = carry.draws.sample[batch_size], partial(self._draw_sample, batch_size)
-        sample_draws = current_block(block, runner.rng, Stream.SAMPLE, counter, draw, inputs.axis)
-        rows, weights = self._sample(hp, buffer, row(sample_draws, counter))
+        sample_draws, now = draw_row(block, runner.rng, Stream.SAMPLE, counter, draw, inputs.axis)
+        rows, weights = self._sample(hp, buffer, now)
         batch: StoredTransition = replay.gather(buffer, rows)
 
         read = partial(agent.read, runner.normalizer_state, hp.normalize_observations)
@@ -202,12 +232,15 @@ class Structure(Learning):
             batch.terminated,
             hp.gamma,
             agent.legal(batch.next_obs),
+            network=agent.network if self.fused else None,
         )
         if self.prioritised:
             priorities = jnp.abs(outcome.td_error) + hp.buffer_epsilon
             buffer = replay.set_priorities(buffer, rows, priorities, hp.buffer_alpha, active)
         train_state = lockstep.keep(active, outcome.train_state, runner.train_state)
-        runner = runner._replace(train_state=follow_without_target(hp, train_state))
+        if self.known is None or not self.known.all_targets:
+            train_state = follow_without_target(hp, train_state)
+        runner = runner._replace(train_state=train_state)
         metrics = DQNMetrics(outcome.loss, outcome.grads, outcome.td_error)
         numbers = partial(statistics_of, metrics, outcome.q_value)
         return Carry(
@@ -225,6 +258,22 @@ class Structure(Learning):
             return rows, losses.importance_weights(probabilities, hp.buffer_beta)
         rows = replay.sample_uniform(buffer, draws, logical_size(hp, buffer))
         return rows, jnp.ones(rows.shape, jnp.float32)
+
+    @property
+    def span(self) -> int:
+        return SPAN if self.known is None else max(1, SPAN // max(self.known[:2]))
+
+    def for_accelerator(self, hps: Sequence[TracedHyperparameters], kernels: bool) -> Structure:
+        train_freq = max(int(hp.train_freq) for hp in hps)
+        gradient_steps = max(int(hp.gradient_steps) for hp in hps)
+        fits = kernels and all(
+            fused.fits(self.agent.network, size, self.agent.n_features) for size in self.batch_sizes
+        )
+        return dataclasses.replace(
+            self,
+            known=Known(train_freq, gradient_steps, all(bool(hp.use_target_network) for hp in hps)),
+            fused=fits and not has_action_mask(self.agent.env.observation_space),
+        )
 
     def no_draws(self, rng: chex.PRNGKey) -> Draws:
         sample = {

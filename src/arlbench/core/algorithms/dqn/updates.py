@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from arlbench.core.algorithms.dqn import losses
+from arlbench.core import lockstep
+from arlbench.core.algorithms.dqn import fused, losses
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
+from arlbench.core.algorithms.dqn.models import MLPQ
 from arlbench.core.algorithms.dqn.state import DQNMetrics, DQNTrainState
 from arlbench.core.promotion import leniently
 
@@ -61,6 +63,7 @@ def update(
     terminated: jax.Array,
     gamma: chex.Numeric,
     next_mask: jax.Array | None = None,
+    network: MLPQ | None = None,
 ) -> UpdateOutcome:
     """One step down the gradient of the weighted loss.
 
@@ -74,10 +77,25 @@ def update(
         terminated: ``[B]``.
         gamma: Discount.
         next_mask: Legal actions in the next states, ``[B, num_actions]``; None where all are.
+        network: The network, if its gradient is to be one kernel; see
+            :mod:`arlbench.core.algorithms.dqn.fused`.
     """
     bootstrap_params = train_state.target_params
     if bootstrap_params is None:
         bootstrap_params = train_state.params
+    if network is not None:
+        batch = fused.Batch(
+            features,
+            next_features,
+            actions,
+            rewards,
+            terminated.astype(jnp.float32),
+            is_weights,
+        )
+        found = fused.gradient(network, train_state.params, bootstrap_params, batch, gamma)
+        after = leniently(train_state.apply_gradients)(grads=found.grads)
+        loss = losses.weighted_loss(found.td_error, is_weights)
+        return UpdateOutcome(after, loss, found.td_error, found.grads, found.q_value)
     next_q = losses.legal_values(train_state.apply_fn(bootstrap_params, next_features), next_mask)
     targets = jax.vmap(losses.td_target, in_axes=(0, 0, 0, None))(
         rewards, terminated.astype(jnp.float32), next_q, gamma
@@ -141,8 +159,16 @@ def update_target(
     def polyak(_: Any, target_params: Any) -> Any:
         return optax.incremental_update(train_state.params, target_params, hp.tau)
 
+    if not lockstep.may_wait():
+        return _follow(train_state, jnp.where(n_due > 0, 1.0 - (1.0 - hp.tau) ** n_due, 0.0))
     # A loop that mostly makes no turn: the parameters are not touched without need.
     target_params = jax.lax.fori_loop(0, n_due, polyak, train_state.target_params)
+    return train_state.replace(target_params=target_params)
+
+
+def _follow(train_state: DQNTrainState, share: jax.Array) -> DQNTrainState:
+    """The target moved by a share ``[]`` of its distance from the parameters."""
+    target_params = optax.incremental_update(train_state.params, train_state.target_params, share)
     return train_state.replace(target_params=target_params)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from arlbench.core.algorithms.harness import programs, recording, segments
+from arlbench.core.algorithms.harness.backend import COMPILER_OPTIONS, Backend, backend_of
 from arlbench.core.algorithms.harness.progress import UpdateStatistic
 from arlbench.core.algorithms.harness.recording import Recorder
 from arlbench.core.algorithms.harness.structure import (
@@ -69,12 +70,49 @@ class Batch:
         n_spare = -len(algorithms) % len(devices)
         self._algorithms = [*algorithms, *[algorithms[-1]] * n_spare]
         self._structure = algorithms[0].structure
-        self._hp = self._stacked([algorithm.hp for algorithm in self._algorithms])
+        self._backend = backend_of(devices[0])
+        if not self._backend.waits:
+            known = [algorithm.hp for algorithm in algorithms]
+            kernels = self._backend.kernels
+            self._structure = self._structure.for_accelerator(known, kernels)
+        hps = [algorithm.hp for algorithm in self._algorithms]
+        self._hp = jax.tree.map(lambda *values: jnp.asarray(np.stack(values)), *hps)
         self._schedule = self._padded(schedule_timesteps, np.float32)
         tracked = len(self._structure.statistics) if algorithms[0].track_statistics else 0
         records = programs.room(recording.shapes(n_statistics=tracked))
-        self._recorder = self._stacked([records] * len(self._algorithms))
+        n = len(self._algorithms)
+        self._recorder = jax.tree.map(lambda leaf: jnp.tile(leaf, (n, *[1] * leaf.ndim)), records)
         self.steps_per_iteration = np.array([int(a.steps_per_iteration) for a in algorithms])
+
+    def compilations(
+        self, init_options: Mapping[str, Any], n_episodes: int
+    ) -> list[Callable[[], Any]]:
+        """Functions that have this batch's programs compiled, the longest first.
+
+        They are for new states of these options, and may be called in threads. On a CPU there
+        are none: what trains would wait for them.
+        """
+        if self._backend.waits:
+            return []
+        agent, options, mesh = self._structure.agent, as_static(init_options), self._mesh
+        seeds = jax.ShapeDtypeStruct((len(self._algorithms),), jnp.uint32)
+        state = jax.eval_shape(functools.partial(_init, agent, options, mesh), self._hp, seeds)
+        n = jax.ShapeDtypeStruct(seeds.shape, jnp.int32)
+        run = (self._structure, mesh, self._backend, self._hp, self._schedule, state)
+        play = (agent, n_episodes, mesh, self._backend, self._hp, state)
+        return [
+            lambda: self._segment.lower(*run, self._recorder, n).compile(),
+            lambda: self._evaluation.lower(*play).compile(),
+            lambda: _prepare.lower(self._structure.preparation, mesh, self._hp, state).compile(),
+        ]
+
+    @property
+    def _segment(self) -> Any:
+        return _segment_on_cpu if self._backend.waits else _segment_on_accelerator
+
+    @property
+    def _evaluation(self) -> Any:
+        return _evaluate_on_cpu if self._backend.waits else _evaluate_on_accelerator
 
     def init(self, seeds: Sequence[int], init_options: Mapping[str, Any]) -> State:
         """States at step 0; each member's key is made of its seed."""
@@ -95,25 +133,37 @@ class Batch:
         """Trains each member for its iterations, ``[M]``; takes over the state's memory."""
         n = self._padded(n_iterations, np.int32)
         n[len(n_iterations) :] = 0
-        state, self._recorder = _segment(
-            self._structure, self._mesh, self._hp, self._schedule, state, self._recorder, n
+        state, self._recorder = self._segment(
+            self._structure,
+            self._mesh,
+            self._backend,
+            self._hp,
+            self._schedule,
+            state,
+            self._recorder,
+            n,
         )
         return state
 
     def evaluate(self, state: State, n_episodes: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns ``[M, n_episodes]``, and whether what was learnt is finite, ``[M]``."""
         agent = self._structure.agent
-        returns, finite = _evaluate(agent, n_episodes, self._mesh, self._hp, state)
+        returns, finite = self._evaluation(
+            agent, n_episodes, self._mesh, self._backend, self._hp, state
+        )
         return np.asarray(returns), np.asarray(finite)
 
     def statistics(self, index: int) -> Mapping[str, UpdateStatistic] | None:
         """Of the updates of one member so far; None if they are not tracked."""
-        of_member = jax.tree.map(lambda leaf: leaf[index], self._recorder)
-        return recording.statistics_of(of_member, self._structure.statistics)
+        if self._recorder.statistics is None:
+            return None
+        of_member = jax.tree.map(lambda leaf: np.asarray(leaf)[index], self._recorder.statistics)
+        recorder = self._recorder._replace(statistics=of_member)
+        return recording.statistics_of(recorder, self._structure.statistics)
 
     def member(self, state: State, index: int) -> State:
         """The state of one member."""
-        return jax.tree.map(lambda leaf: leaf[index], state)
+        return _member(state, np.int32(index))
 
     def _padded(self, values: Sequence[Any] | np.ndarray, dtype: Any) -> np.ndarray:
         spare = len(self._algorithms) - len(values)
@@ -122,6 +172,12 @@ class Batch:
     @staticmethod
     def _stacked(trees: Sequence[Any]) -> Any:
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+@jax.jit
+def _member(state: State, index: jax.Array) -> State:
+    """One member of a state; all of its arrays in one call."""
+    return jax.tree.map(lambda leaf: leaf[index], state)
 
 
 @functools.partial(jax.jit, static_argnames=("agent", "options", "mesh"))
@@ -149,10 +205,10 @@ def _prepare(preparation: Callable[..., State], mesh: Mesh, hp: Any, state: Stat
     return _over_members(preparation, mesh)(hp, state)
 
 
-@functools.partial(jax.jit, static_argnames=("structure", "mesh"), donate_argnames=("state",))
 def _segment(
     structure: Learning,
     mesh: Mesh,
+    backend: Backend,
     hp: Any,
     schedule_timesteps: jax.Array,
     state: State,
@@ -164,6 +220,7 @@ def _segment(
     Args:
         structure: What all members share.
         mesh: The devices.
+        backend: What it is compiled for.
         hp: Traced hyperparameters, leaves ``[M]``.
         schedule_timesteps: Of the exploration schedule, float32 ``[M]``.
         state: Leaves ``[M, ...]``.
@@ -176,19 +233,32 @@ def _segment(
     ) -> tuple[State, Recorder]:
         return segments.run_segment(structure, hp, schedule, state, recorder, n, _MEMBERS)
 
-    return _over_members(one, mesh)(hp, schedule_timesteps, state, recorder, n_iterations)
+    with backend.tracing():
+        return _over_members(one, mesh)(hp, schedule_timesteps, state, recorder, n_iterations)
 
 
-@functools.partial(jax.jit, static_argnames=("agent", "n_episodes", "mesh"))
+_compiled = functools.partial(
+    jax.jit, static_argnames=("structure", "mesh", "backend"), donate_argnames=("state",)
+)
+_segment_on_cpu = _compiled(_segment)
+_segment_on_accelerator = _compiled(_segment, compiler_options=COMPILER_OPTIONS)
+
+
 def _evaluate(
-    agent: Acting, n_episodes: int, mesh: Mesh, hp: Any, state: State
+    agent: Acting, n_episodes: int, mesh: Mesh, backend: Backend, hp: Any, state: State
 ) -> tuple[jax.Array, jax.Array]:
     """Returns ``[M, n_episodes]``, and whether what was learnt is finite ``[M]``."""
 
     def one(hp: Any, state: State) -> tuple[jax.Array, jax.Array]:
-        return segments.evaluate(agent, n_episodes, state[0], hp)
+        return segments.evaluate(agent, n_episodes, state[0], hp, _MEMBERS)
 
-    return _over_members(one, mesh)(hp, state)
+    with backend.tracing():
+        return _over_members(one, mesh)(hp, state)
+
+
+_evaluated = functools.partial(jax.jit, static_argnames=("agent", "n_episodes", "mesh", "backend"))
+_evaluate_on_cpu = _evaluated(_evaluate)
+_evaluate_on_accelerator = _evaluated(_evaluate, compiler_options=COMPILER_OPTIONS)
 
 
 def _over_members(one: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:

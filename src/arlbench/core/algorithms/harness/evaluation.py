@@ -9,10 +9,12 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from arlbench.core.algorithms.harness.structure import SPAN
 from arlbench.core.environments import Environment
 
 #: An episode that does not end by itself is cut off here (108,000 Atari frames, four a step).
 EPISODE_STEP_CAP = 27_000
+
 
 Policy = Callable[[Any, chex.PRNGKey], jax.Array]
 
@@ -49,6 +51,24 @@ class _Progress(NamedTuple):
     length: jax.Array
     episode_return: jax.Array
     outcomes: EpisodeOutcomes
+
+
+class _FirstEpisodes(NamedTuple):
+    """The first episode of every copy, of several sets of copies.
+
+    Attributes:
+        env_state: Leaves ``[n_sets, n_envs, ...]``.
+        obs: Leaves ``[n_sets, n_envs, ...]``.
+        returns: Rewards so far, float32 ``[n_sets, n_envs]``.
+        ended: Whether it has ended, ``[n_sets, n_envs]``.
+        n_steps: Vector steps taken, int32 ``[]``.
+    """
+
+    env_state: Any
+    obs: Any
+    returns: jax.Array
+    ended: jax.Array
+    n_steps: jax.Array
 
 
 def evaluate_episodes(
@@ -124,6 +144,62 @@ def play_episodes(
     end = jax.lax.while_loop(unfinished, step, start)
     env.release(end.env_state)
     return end.outcomes
+
+
+def evaluate_at_once(
+    env: Environment,
+    policy: Policy,
+    rng: chex.PRNGKey,
+    n_episodes: int,
+    step_cap: int = EPISODE_STEP_CAP,
+    axis: str | None = None,
+) -> jax.Array:
+    """Undiscounted returns of ``n_episodes`` episodes that are all played at once.
+
+    For accelerators: it takes no longer than the longest episode, and asks only every
+    ``SPAN`` steps whether all have ended.
+
+    Args:
+        env: Where; as many sets of its copies are made as there must be.
+        policy: Actions ``[n_envs]`` for observations and a key.
+        rng: The key.
+        n_episodes: How many.
+        step_cap: An episode that is longer counts with what it earned until then.
+        axis: The name of the batch of members that are evaluated together, if there is one.
+
+    Returns:
+        float32 ``[n_episodes]``.
+    """
+    n_sets = -(-n_episodes // env.n_envs)
+    reset_key, play_key = jax.random.split(rng)
+    env_state, obs = jax.vmap(env.reset)(jax.random.split(reset_key, n_sets))
+    shape = (n_sets, env.n_envs)
+    start = _FirstEpisodes(env_state, obs, jnp.zeros(shape), jnp.zeros(shape, bool), jnp.int32(0))
+
+    def step_set(env_state: Any, obs: Any, key: chex.PRNGKey) -> tuple[Any, Any]:
+        action_key, env_key = jax.random.split(key)
+        return env.step(env_state, policy(obs, action_key), env_key)
+
+    def step(_: Any, now: _FirstEpisodes) -> _FirstEpisodes:
+        keys = jax.random.split(jax.random.fold_in(play_key, now.n_steps), n_sets)
+        env_state, (obs, reward, done, _) = jax.vmap(step_set)(now.env_state, now.obs, keys)
+        n_steps = now.n_steps + 1
+        return _FirstEpisodes(
+            env_state,
+            obs,
+            now.returns + jnp.where(now.ended, 0.0, reward),
+            now.ended | done | (n_steps >= step_cap),
+            n_steps,
+        )
+
+    def unfinished(now: _FirstEpisodes) -> jax.Array:
+        waiting = ~jnp.all(now.ended)
+        return waiting if axis is None else jax.lax.pmax(waiting.astype(jnp.int32), axis) > 0
+
+    def span(now: _FirstEpisodes) -> _FirstEpisodes:
+        return jax.lax.fori_loop(0, SPAN, step, now)
+
+    return jax.lax.while_loop(unfinished, span, start).returns.reshape(-1)[:n_episodes]
 
 
 def _note(outcomes: EpisodeOutcomes, slot: jax.Array, found: EpisodeOutcomes) -> EpisodeOutcomes:

@@ -9,7 +9,7 @@ state; an algorithm without replay has an empty buffer state, ``()``.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import chex
@@ -40,6 +40,9 @@ class RunnerState(Protocol):
     @property
     def global_step(self) -> Any: ...
 
+
+#: Short turns of which a program makes all or none, if it does not wait.
+SPAN = 32
 
 #: A runner state and a buffer state.
 State = tuple[Any, Any]
@@ -160,9 +163,35 @@ class Learning(abc.ABC):
     def no_draws(self, rng: chex.PRNGKey) -> Any:
         """Room for the blocks of random numbers that iterations draw; see ``Carry.draws``."""
 
+    def begin(self, state: State) -> State:
+        """The state as iterations of a program that does not wait may prefer it."""
+        return state
+
+    def end(self, state: State) -> State:
+        """The inverse of :meth:`begin`."""
+        return state
+
     @abc.abstractmethod
     def iterate(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
         """One iteration: some vector steps and what is learnt from them."""
+
+    @property
+    def span(self) -> int:
+        """Iterations of which a program that does not wait makes all or none.
+
+        So few that the empty ones at the end of a segment cost little, and so many that to
+        wait once between two spans costs little too.
+        """
+        return SPAN
+
+    def for_accelerator(self, hps: Sequence[Any], kernels: bool) -> Learning:
+        """The same for an accelerator, and for members whose ``hp`` have these values, ``[M]``.
+
+        Programs that do not wait make as many turns of each loop as the structure knows to
+        be enough; see :func:`arlbench.core.lockstep.repeat`. If ``kernels``, it may use kernels
+        of its own. It may stay as it is.
+        """
+        return self
 
     @abc.abstractmethod
     def step_record(self) -> Any:

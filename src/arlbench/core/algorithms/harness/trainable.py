@@ -12,6 +12,7 @@ import jax
 
 from arlbench.core import memory
 from arlbench.core.algorithms.harness import ahead, programs, segments, training, validation
+from arlbench.core.algorithms.harness.backend import precise
 from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes, play_episodes
 from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.core.algorithms.harness.plan import Lengths, Plan, make_plan
@@ -137,6 +138,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         """Whether an environment of it steps in Python."""
         return "host" in {self.env.kind, self.eval_env.kind}
 
+    @precise()
     def predict(
         self,
         runner_state: RunnerT,
@@ -164,6 +166,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         agent = self.structure.agent
         return programs.act(agent, runner_state, self.hp, obs, key, bool(deterministic))
 
+    @precise()
     def evaluate(self, runner_state: RunnerT, n_eval_episodes: int = 10) -> jax.Array:
         """Undiscounted returns of whole episodes in ``eval_env``, ``[n_eval_episodes]``."""
         validation.not_consumed(runner_state)
@@ -189,6 +192,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
 
         return play_episodes(self.eval_env, policy, rng, n_episodes)
 
+    @precise()
     def train(
         self,
         runner_state: RunnerT,

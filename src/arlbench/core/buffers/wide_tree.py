@@ -1,0 +1,103 @@
+"""A tree of sums of few wide levels, for accelerators.
+
+A binary tree is passed level by level, and an accelerator waits at each. Here a node has up to
+32 children: a search looks at all children of a node at once, and a change sums a node's
+children again. As in :mod:`arlbench.core.buffers.sum_tree`, an inner node is always computed
+from its children, so the tree is a function of its leaves alone and does not drift.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+# Of a node: 32 neighbouring numbers are read at once, and added in one step.
+_MOST_CHILDREN_LOG2 = 5
+
+
+class WideTree(NamedTuple):
+    """The levels of a tree.
+
+    Attributes:
+        levels: From the leaves up, float32 ``[n_parents, n_children]``; the last level has
+            one parent, the root, which is not kept. In order, the numbers of a level are
+            the sums of the rows of the level before.
+    """
+
+    levels: tuple[jax.Array, ...]
+
+
+def build(leaf_values: jax.Array) -> WideTree:
+    """The tree over leaves ``[capacity]``, a power of two."""
+    values: jax.Array = leaf_values
+    levels: list[jax.Array] = []
+    while not levels or values.shape[0] > 1:
+        depth = values.shape[0].bit_length() - 1
+        rows = values.reshape(-1, 1 << min(depth, _MOST_CHILDREN_LOG2))
+        levels.append(rows)
+        values = jnp.sum(rows, axis=1)
+    return WideTree(tuple(levels))
+
+
+def leaves(tree: WideTree) -> jax.Array:
+    """The leaf values, ``[capacity]``."""
+    return tree.levels[0].reshape(-1)
+
+
+def total(tree: WideTree) -> jax.Array:
+    """The sum over all leaves."""
+    return jnp.sum(tree.levels[-1])
+
+
+def set_leaves(tree: WideTree, indices: jax.Array, values: jax.Array) -> WideTree:
+    """Sets leaves ``indices [B]`` to ``values [B]`` and computes the sums above them.
+
+    An index of ``capacity`` or more is ignored. An index that occurs twice must come
+    with equal values.
+    """
+    levels = []
+    for level in tree.levels:
+        parent, child = jnp.divmod(indices, level.shape[1])
+        changed = level.at[parent, child].set(values, mode="drop")
+        levels.append(changed)
+        # What is out of range stays out of range, level by level.
+        indices = parent
+        values = jnp.sum(changed.at[parent].get(mode="clip"), axis=1)
+    return WideTree(tuple(levels))
+
+
+def find(tree: WideTree, quantiles: jax.Array) -> jax.Array:
+    """The leaf at each quantile of the total.
+
+    Args:
+        tree: At least one leaf is positive.
+        quantiles: Numbers in [0, 1], ``[B]``.
+
+    Returns:
+        Indices ``[B]`` of leaves that are positive, whatever the rounding.
+    """
+    node, remaining = jnp.zeros(quantiles.shape, jnp.int32), quantiles * total(tree)
+    for level in reversed(tree.levels):
+        child, remaining = _last_reachable(level[node], remaining)
+        node = node * level.shape[1] + child
+    return node
+
+
+def _last_reachable(values: jax.Array, remaining: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Which of ``values [B, n]`` holds ``remaining [B]``, counted from the first.
+
+    It is the last one with mass that begins at or before it. Where rounding carries it past
+    the end, that one still has mass: an empty one is never reached.
+
+    Returns:
+        Its index, int32 ``[B]``, and what remains from where it begins, ``[B]``.
+    """
+    # Not the sums up to and including each less itself: next to a large one little is left.
+    starts = jnp.cumsum(jnp.pad(values, ((0, 0), (1, 0)))[:, :-1], axis=1)
+    reachable = (values > 0) & (starts <= remaining[:, None])
+    index = jnp.max(jnp.where(reachable, jnp.arange(values.shape[1]), 0), axis=1)
+    # Sums of numbers that are not negative rise: the reachable one that begins last is that one.
+    start = jnp.max(jnp.where(reachable, starts, 0.0), axis=1)
+    return index.astype(jnp.int32), jnp.maximum(remaining - start, 0.0)
