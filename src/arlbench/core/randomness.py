@@ -78,17 +78,12 @@ def draw_row(
     counter: chex.Numeric,
     draw: Callable[[chex.PRNGKey], Any],
     axis: str | None = None,
-<<<<<<< HEAD
-) -> Block:
-    """The block that contains ``counter``: the given one, or a new one if that has ended.
-=======
 ) -> tuple[Block, Any]:
     """The draws of one value of the counter, and the block that it lies in.
 
     The block is the given one, or a new one if that has ended. A program that does not wait
     keeps no block: of a block that is made for a single row, XLA on an accelerator computes
     only that row.
->>>>>>> accel
 
     Args:
         block: The block of an earlier value.
@@ -96,24 +91,6 @@ def draw_row(
         stream: The purpose.
         counter: The value.
         draw: As in :func:`no_block`.
-<<<<<<< HEAD
-        axis: The name of the axis of members that draw together, if they are batched.
-    """
-    number = counter // BLOCK
-    # Blocks are small, so a branch is cheap here; a loop with at most one turn would not be.
-    draws = lockstep.refresh(
-        number != block.number,
-        lambda: draw(stream_key(rng, stream, number)),
-        block.draws,
-        axis,
-    )
-    return Block(number, draws)
-
-
-def row(block: Block, counter: chex.Numeric) -> Any:
-    """The draws for one value of the counter, leaves ``[...]``."""
-    return jax.tree.map(lambda x: x[counter % BLOCK], block.draws)
-=======
         axis: The name of the batch of members that draw together, if there is one.
 
     Returns:
@@ -133,7 +110,6 @@ def row(block: Block, counter: chex.Numeric) -> Any:
 
 def _row(draws: Any, counter: chex.Numeric) -> Any:
     return jax.tree.map(lambda x: x[counter % BLOCK], draws)
->>>>>>> accel
 
 
 def typed_key(rng: chex.PRNGKey) -> chex.PRNGKey:

@@ -130,25 +130,15 @@ class VectorisedEnvironment(Environment):
         )
 
     def _reset_ended(self, done: jax.Array, rng: chex.PRNGKey, current: Any) -> Any:
-<<<<<<< HEAD
         """Resets the copies whose episode ended, one after another; usually none has."""
-=======
-        """Resets the copies whose episode ended, one after another; mostly there is none."""
         if not lockstep.may_wait() and self._is_reset_cheap:
             return self._select_fresh(done, rng, current)
->>>>>>> accel
 
         def reset_next(_: Any, carry: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
             waiting, current = carry
             copy = jnp.argmax(waiting)
-<<<<<<< HEAD
             # The same as one row of split(rng, n_envs), without computing the others.
-            _, reset_key = jax.random.split(jax.random.fold_in(rng, copy))
-            fresh = self.reset_one(reset_key)
-=======
-            # The same as a row of split(rng, n_envs), without the others.
             fresh = self.reset_one(_reset_key(rng, copy))
->>>>>>> accel
             current = jax.tree.map(
                 lambda rows, row: rows.at[copy].set(_cast(row, rows)), current, fresh
             )
