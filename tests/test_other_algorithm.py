@@ -199,7 +199,7 @@ def test_there_is_no_buffer_to_save(tmp_path: Path) -> None:
     state = algorithm.init(jax.random.key(0))
     with pytest.raises(ConfigurationError, match="tabular_q has no buffer to save"):
         Checkpointer(tmp_path).save_buffer(algorithm, state[1])
-    with pytest.raises(ConfigurationError, match=r"no part called 'buffer'.*There are: rng"):
+    with pytest.raises(ConfigurationError, match=r"no part called 'buffer'.*The parts are: rng"):
         Checkpointer(tmp_path, ["buffer"]).save(algorithm, state)
     path = Checkpointer(tmp_path, ["table"]).save(algorithm, state)
     with pytest.raises(CheckpointError, match="holds no buffer"):
@@ -360,8 +360,8 @@ def test_a_class_is_found_by_its_module() -> None:
     assert Problem.from_mapping(whole.to_mapping()) == whole
     assert float(whole.make_algorithm().init(jax.random.key(0))[0].table[0, 0]) == 1.0
     faults = {
-        "tabular_p:TabularQ": "There is no algorithm 'tabular_p:TabularQ': No module named",
-        "tabular_q:TabularP": "There is no algorithm",
+        "tabular_p:TabularQ": "The algorithm 'tabular_p:TabularQ' cannot be found: No module",
+        "tabular_q:TabularP": "cannot be found",
         "tabular_q:RunnerState": "is not an algorithm",
         "tabular_p": "Unknown algorithm 'tabular_p'. Did you mean",
     }

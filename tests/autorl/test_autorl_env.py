@@ -272,7 +272,7 @@ WRONG_STEPS = {
     "seed": ({}, {"seed": -1}, "Seeds must be whole numbers from 0"),
     "mistaken": ({}, {"n_total_timesteps": 2**31}, "n_total_timesteps must be"),
     "length": ({}, {"n_total_timesteps": 0.5}, "n_total_timesteps must be a positive whole"),
-    "checkpoint": ({}, {"checkpoint_path": "/nowhere"}, "no checkpoint in /nowhere"),
+    "checkpoint": ({}, {"checkpoint_path": "/nowhere"}, "No checkpoint was found in /nowhere"),
 }
 
 

@@ -48,7 +48,7 @@ CASES = {
     "negative warm-up": (["learning_starts=-1"], ["learning_starts", "at least 0"]),
     "no units": (["hidden_size=0"], ["hidden_size", "at least 1"]),
     "unknown activation": (["activation=relo"], ["activation", "tanh, relu", "mean 'relu'"]),
-    "no update": (["--timesteps", "500"], ["500 timesteps leave no update", "learning_starts"]),
+    "no update": (["--timesteps", "500"], ["too few for an update", "learning_starts"]),
     "no timesteps": (["--timesteps", "0"], ["timesteps", "positive whole"]),
     "negative timesteps": (["--timesteps=-5"], ["timesteps", "positive whole"]),
     "half a timestep": (["--timesteps", "1e4.5"], ["--timesteps", "valid number"]),
@@ -134,7 +134,7 @@ SWEEP_CASES = {
     ),
     "unknown algorithm": (["--algorithm", "dqm"], ["dqm", "Did you mean 'dqn'"]),
     "algorithm of no module": (
-        ["--algorithm", "no_module:Mine"], ["no algorithm 'no_module:Mine'", "No module named"]
+        ["--algorithm", "no_module:Mine"], ["algorithm 'no_module:Mine'", "No module named"]
     ),
     "empty space": (
         ["EVERYTHING=FIXED"], ["space is empty", "leave one out"]
@@ -180,7 +180,7 @@ SWEEP_CASES = {
     "no episodes": (["--eval-episodes", "0"], ["n_eval_episodes", "positive whole"]),
     "no update": (
         ["--timesteps", "500", "learning_starts=1000"],
-        ["No configuration would learn", "no update", "raise the timesteps"],
+        ["No configuration would learn", "too few for an update", "raise the timesteps"],
     ),
     "no memory": (["--memory-limit", "0.0001"], ["more than the limit", "buffer_size"]),
     "negative memory": (["--memory-limit=-1"], ["memory_limit_gib", "greater than 0"]),

@@ -33,7 +33,7 @@ def test_seeds_are_counted_from_the_first_and_zero_is_one() -> None:
 
 def test_learning_must_begin_within_the_run() -> None:
     # 8 environments: 1024 steps are 128 vector steps, and learning waits for the 129th.
-    with pytest.raises(ConfigurationError, match="1031 timesteps leave no update"):
+    with pytest.raises(ConfigurationError, match="1031 timesteps are too few for an update"):
         resolve(CARTPOLE, {"learning_starts": 1024}, n_total_timesteps=1031)
     resolve(CARTPOLE, {"learning_starts": 1024}, n_total_timesteps=1032)
 

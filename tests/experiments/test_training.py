@@ -95,7 +95,7 @@ def test_some_configurations_may_be_too_short_but_not_all() -> None:
     check(make_experiment(configs=(late, early)), 4.0)
     with pytest.raises(ConfigurationError, match=r"No configuration would .*learning_starts"):
         check(make_experiment(configs=(late, {**late, "gamma": 0.5})), 4.0)
-    with pytest.raises(ConfigurationError, match="3000 timesteps leave no update"):
+    with pytest.raises(ConfigurationError, match="3000 timesteps are too few for an update"):
         check(make_experiment(configs=(late,)), 4.0)
 
 

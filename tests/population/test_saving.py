@@ -161,7 +161,7 @@ def test_a_damaged_checkpoint_is_an_error_that_says_what_to_remove(
     (newest / "params.npz").write_bytes(b"nothing")
     sentence = (
         f"{newest / 'params.npz'} is damaged.*Nothing was changed; remove that checkpoint's folder "
-        f"to continue from the one before it, or {tmp_path / '0'} to begin again"
+        f"to continue from the previous one, or {tmp_path / '0'} to start again"
     )
     with pytest.raises(CheckpointError, match=sentence):
         train(tmp_path, **only)
@@ -200,7 +200,7 @@ def test_a_checkpoint_that_cannot_be_written_stops_no_training(
     for notice in notices:
         assert str(tmp_path) in notice
         assert "could not be written" in notice
-        assert notice.endswith("Those before it are whole.")
+        assert notice.endswith("Earlier checkpoints are complete.")
 
 
 def test_nothing_is_saved_before_it_is_due(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_a_member_that_saves_nothing_has_no_position() -> None:
         ({MEMBERS[0]: MemberSaving(Path("a"), -1.0)}, "every_seconds must be 0 or more"),
         ({MEMBERS[0]: MemberSaving(Path("a"), keep=0)}, "keep"),
         ({(0, 2): MemberSaving(Path("a"))}, "no member"),
-        ({member: MemberSaving(Path("a")) for member in MEMBERS}, "folder of its own"),
+        ({member: MemberSaving(Path("a")) for member in MEMBERS}, "give each its own folder"),
     ],
     ids=str,
 )

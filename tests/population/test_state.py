@@ -99,7 +99,7 @@ def test_a_population_that_version_1_saved_is_trained_further() -> None:
 def test_a_checkpoint_of_one_learner_is_not_a_population() -> None:
     content = expected("population_state")
     problem = Problem(EnvSpec(**content["env_spec"]), nas_config=content["train"]["nas_config"])
-    with pytest.raises(CheckpointError, match="but not of a population"):
+    with pytest.raises(CheckpointError, match="but does not hold a population"):
         PopulationState.load(
             FOLDER / "checkpoint_all" / "checkpoint-000001", problem.make_algorithm()
         )

@@ -1,16 +1,16 @@
-"""Loops of members that are batched with ``jax.vmap`` and do not all make as many turns.
+"""Loops of different lengths for members that are batched with ``jax.vmap``.
 
-JAX turns a loop whose length differs from member to member into one that copies its
-whole carry at every turn, replay buffer included. Here the length is that of the longest,
-shared by all, and each turn is told whether it counts for a member: one that sits out
-keeps its small values by a select and drops its writes into large arrays.
+If a loop's length differs between members, JAX makes a loop that copies its whole carry at
+every turn, including the replay buffer. Here all members share the length of the longest
+loop, and each turn is told whether it counts for a member. If it does not, the member's small
+values are kept by a select, and its writes into large arrays are dropped.
 
-Without an ``axis`` there is one member, every turn counts, and nothing is selected.
+Without an ``axis`` there is only one member; every turn counts and nothing is selected.
 
-An accelerator waits for the host wherever the next kernel depends on a number that was just
+An accelerator waits for the host whenever the next kernel depends on a number that was just
 computed: at every turn of a loop of unknown length, and at every branch. Programs that are
-traced :func:`without_waiting` therefore make as many turns as are known in advance, of
-which some do not count, and compute both sides of a branch to select from them.
+traced :func:`without_waiting` therefore make a number of turns that is known in advance,
+of which some may not count, and compute both sides of a branch and select from them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import jax.numpy as jnp
 
 Carry = TypeVar("Carry")
 
-#: Whether a turn counts for this member, bool ``[]``; None where it does in any case.
+#: Whether a turn counts for this member, bool ``[]``; None if it always does.
 Active = jax.Array | None
 
 _waits = contextvars.ContextVar("waits", default=True)
@@ -34,9 +34,10 @@ _waits = contextvars.ContextVar("waits", default=True)
 
 @contextlib.contextmanager
 def without_waiting(enabled: bool = True) -> Iterator[None]:
-    """Within it, traced programs have known lengths and selections, if ``enabled``.
+    """Within this context, if ``enabled``, traced programs have known lengths and selections.
 
-    It acts while a program is traced, so the program's static arguments must say that it did.
+    It has its effect while a program is traced, so the program's static arguments must include
+    whether it was enabled.
     """
     token = _waits.set(not enabled)
     try:
@@ -46,7 +47,7 @@ def without_waiting(enabled: bool = True) -> Iterator[None]:
 
 
 def may_wait() -> bool:
-    """Whether lengths of loops and branches may depend on what is computed."""
+    """Whether lengths of loops, and branches, may depend on computed values."""
     return _waits.get()
 
 
@@ -57,14 +58,14 @@ def repeat(
     axis: str | None,
     at_most: int | None = None,
 ) -> Carry:
-    """``n`` turns for this member; in a batch as many as the member with the most makes.
+    """Runs ``n`` turns for this member; a batch runs the largest number of any member.
 
     Args:
-        n: Turns, int32 ``[]``.
-        body: Takes the carry and whether the turn counts.
-        carry: What changes from turn to turn.
-        axis: The name of the batch, None outside of one.
-        at_most: A number that no member's turns exceed, for programs that do not wait.
+        n: The number of turns, int32 ``[]``.
+        body: A function of the carry and of whether the turn counts.
+        carry: The values that change from turn to turn.
+        axis: The name of the batch; None without a batch.
+        at_most: An upper limit of every member's turns, for programs that do not wait.
     """
     if at_most is not None and not may_wait():
         return _masked(n, body, carry, at_most)
@@ -77,26 +78,26 @@ def repeat(
 def _masked(
     n: chex.Numeric, body: Callable[[Carry, Active], Carry], carry: Carry, n_turns: int
 ) -> Carry:
-    """``n_turns`` turns, of which the first ``n`` count."""
+    """Runs ``n_turns`` turns, of which the first ``n`` count."""
     if n_turns == 1:
         return body(carry, jnp.asarray(n) > 0)
     return jax.lax.fori_loop(0, n_turns, lambda i, c: body(c, i < n), carry)
 
 
 def turns(n: chex.Numeric, active: Active) -> chex.Numeric:
-    """The turns of an inner loop: none where the outer one does not count."""
+    """The turns of an inner loop: none if the outer turn does not count."""
     return n if active is None else jnp.where(active, n, 0)
 
 
 def keep(active: Active, new: Any, old: Any) -> Any:
-    """The new tree where the turn counts, else the old one. For small trees."""
+    """The new tree if the turn counts, otherwise the old one. For small trees."""
     if active is None:
         return new
     return jax.tree.map(lambda a, b: jnp.where(active, a, b), new, old)
 
 
 def refresh(stale: jax.Array, renew: Callable[[], Any], current: Any, axis: str | None) -> Any:
-    """A new tree where the current one is stale; in a batch made where any member's is."""
+    """A new tree if the current one is stale; a batch makes new ones if any member's is stale."""
     if axis is None:
         return jax.lax.cond(stale, renew, lambda: current)
     any_stale = jax.lax.pmax(stale.astype(jnp.int32), axis) > 0

@@ -1,11 +1,11 @@
-"""Random numbers that are counted, not consumed.
+"""Random numbers from counters instead of a chain of keys.
 
-Every draw is derived from the run's key, the purpose of the draw and a counter. So results
-do not depend on how a run is split into calls, and an evaluation in between does not change
-the training.
+Every draw is derived from the run's key, the purpose of the draw and a counter. Therefore,
+results do not depend on how a run is split into calls, and an evaluation in between does not
+change the training.
 
-The draws of many steps are made at once, in blocks, because on a CPU the overhead of a small
-draw is larger than the hash itself.
+The draws of many steps are made together, in blocks, because on a CPU the overhead of a small
+draw is larger than the cost of the hash itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Stream(enum.IntEnum):
 
 
 def stream_key(rng: chex.PRNGKey, stream: Stream, counter: chex.Numeric = 0) -> chex.PRNGKey:
-    """The key of draw number ``counter`` for one purpose."""
+    """The key of draw number ``counter`` for this purpose."""
     return jax.random.fold_in(jax.random.fold_in(rng, int(stream)), counter)
 
 
@@ -79,11 +79,11 @@ def draw_row(
     draw: Callable[[chex.PRNGKey], Any],
     axis: str | None = None,
 ) -> tuple[Block, Any]:
-    """The draws of one value of the counter, and the block that it lies in.
+    """The draws for one value of the counter, and the block that contains them.
 
-    The block is the given one, or a new one if that has ended. A program that does not wait
-    keeps no block: of a block that is made for a single row, XLA on an accelerator computes
-    only that row.
+    The block is the given one, or a new one if the given one has ended. A program that does
+    not wait does not keep a block: if only one row of a new block is used, XLA computes only
+    that row on an accelerator.
 
     Args:
         block: The block of an earlier value.
@@ -91,10 +91,10 @@ def draw_row(
         stream: The purpose.
         counter: The value.
         draw: As in :func:`no_block`.
-        axis: The name of the batch of members that draw together, if there is one.
+        axis: The name of the batch of members that draw together; None without a batch.
 
-    Returns:
-        The block, and the row, leaves ``[...]``.
+        Returns:
+            The block, and the row with leaves ``[...]``.
     """
     number = counter // BLOCK
 
@@ -103,7 +103,7 @@ def draw_row(
 
     if not lockstep.may_wait():
         return block, _row(renew(), counter)
-    # Blocks are small, so a branch is cheap here; a loop of one or no turns is not.
+    # Blocks are small, so a branch is cheap here; a loop of at most one turn is not.
     draws = lockstep.refresh(number != block.number, renew, block.draws, axis)
     return Block(number, draws), _row(draws, counter)
 
@@ -113,10 +113,10 @@ def _row(draws: Any, counter: chex.Numeric) -> Any:
 
 
 def typed_key(rng: chex.PRNGKey) -> chex.PRNGKey:
-    """The key as a typed key array, from a typed or a raw one.
+    """Returns a typed or raw key as a typed key array.
 
     Raises:
-        ConfigurationError: If it is neither.
+        ConfigurationError: If it is neither a typed nor a raw key.
     """
     if isinstance(rng, jax.Array) and rng.shape == ():
         if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):

@@ -1,4 +1,4 @@
-"""What a function would compute, read from its trace."""
+"""Reads from a function's trace what it would compute."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 #: Loops whose length is not known before the program runs, and branches.
 WAITING = frozenset({"while", "cond"})
 
-# Numbers that a function may compute and still be cheap.
+# A function that computes at most this many numbers is cheap.
 _CHEAP = 20_000
 
 
 def equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
-    """Every equation of a jaxpr and of those within it."""
+    """Every equation of a jaxpr and of the jaxprs within it."""
     for equation in jaxpr.eqns:
         yield equation
         for inner in subjaxprs(equation):

@@ -1,4 +1,4 @@
-"""Many runs from one compilation: every configuration with every seed, on every core."""
+"""Many runs from one compilation: every configuration with every seed, on all cores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
     "use_cores",
 ]
 
-# Imported at their first use, so that workers can start before JAX is imported.
+# Imported when first used, so that workers can start before JAX is imported.
 __getattr__ = public_names(
     __name__,
     {

@@ -1,4 +1,4 @@
-"""What a caller asks of a population, checked and brought into one form."""
+"""Checks the arguments of a population, and converts them to one form."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from arlbench.population.saving import MemberSaving
 def plain(
     configs: Sequence[Configuration | Mapping[str, Any]], problem: Problem
 ) -> list[dict[str, Any]]:
-    """The configurations as dicts, if their names are known."""
+    """The configurations as dicts, after checking their names."""
     each = [_plain(config) for config in non_empty("configs", configs)]
     known = problem.declarations
     for index, config in enumerate(each):
@@ -37,14 +37,14 @@ def _plain(config: Configuration | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def non_empty(name: str, given: Sequence[Any]) -> Sequence[Any]:
-    """What was given, if it is something."""
+    """Returns what was given, after checking that it is not empty."""
     if len(given) == 0:
         raise ConfigurationError(f"{name} is empty; give at least one.")
     return given
 
 
 def seeds_in_range(seeds: Sequence[int]) -> list[int]:
-    """The seeds, if random keys can be made of them."""
+    """The seeds, after checking that random keys can be made from them."""
     return [seed_in_range(seed) for seed in non_empty("seeds", seeds)]
 
 
@@ -66,7 +66,7 @@ def seeds_of_each(
 def lengths_of_each(
     given: int | float | Sequence[int | float] | None, n_configs: int, problem: Problem
 ) -> list[Lengths]:
-    """How long each configuration trains, ``[n_configs]``; None takes the problem's length."""
+    """The lengths of each configuration's training, ``[n_configs]``; None takes the problem's."""
     total = problem.n_total_timesteps if given is None else given
     return [
         Lengths.checked(
@@ -77,7 +77,7 @@ def lengths_of_each(
 
 
 def timesteps_before_of_each(given: int | Sequence[int] | None, n_configs: int) -> list[int | None]:
-    """Budgets of earlier parts of each configuration's run, ``[n_configs]``; None has none."""
+    """Budgets of earlier parts of each configuration's run, ``[n_configs]``; None without any."""
     if given is None:
         return [None] * n_configs
     name = "timesteps_before"
@@ -96,22 +96,22 @@ def _one_for_each(name: str, given: Any, n_configs: int) -> list[Any]:
 
 
 def member_ids(given: Collection[tuple[int, int]], n_configs: int, n_seeds: int) -> set[MemberId]:
-    """The members of these pairs, if they exist."""
+    """The members with these pairs of indices, after checking that they exist."""
     for i, j in given:
         if not (0 <= i < n_configs and 0 <= j < n_seeds):
             raise ConfigurationError(
-                f"There is no member {(i, j)}: there are {n_configs} configurations and {n_seeds} "
-                "seeds, counted from 0."
+                f"The member {(i, j)} does not exist: the population has {n_configs} "
+                f"configurations and {n_seeds} seeds, counted from 0."
             )
     return {MemberId(*pair) for pair in given}
 
 
 def savings(given: Mapping[MemberId, MemberSaving] | None) -> dict[MemberId, MemberSaving]:
-    """Where members save themselves, no two of them in one folder."""
+    """How members save themselves, after checking that each has its own folder."""
     each = {MemberId(*member): saving.checked() for member, saving in (given or {}).items()}
     for folder, n in collections.Counter(saving.folder for saving in each.values()).items():
         if n > 1:
             raise ConfigurationError(
-                f"{n} members would save themselves in {folder}; give each a folder of its own."
+                f"{n} members would save themselves in {folder}; give each its own folder."
             )
     return each

@@ -1,4 +1,4 @@
-"""Training members as batches of one program, on accelerators."""
+"""Trains members in batches, each batch with one program, on accelerators."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from arlbench.population.members import MemberTask
 from arlbench.population.rounds import Rounds
 from arlbench.population.tracking import Tracker
 
-# Of a device's memory; the rest is for the program.
+# The share of a device's memory for states; the rest is for the program.
 _MEMORY_SHARE = 0.6
 
-# In bytes; a CPU does not say how much it has.
+# Bytes of memory to assume for a device, such as a CPU, that does not say how much it has.
 _MEMORY_IF_UNKNOWN = 2**32
 
 
 def train_batched(tasks: Sequence[MemberTask], tracker: Tracker, devices: Sequence[Any]) -> None:
-    """Trains members in batches, one after another, until none is left."""
-    # Neighbours in a batch should make about as many turns of their loops.
+    """Trains members in one batch after another, until all are done."""
+    # Members of one batch should make about the same number of turns of their loops.
     by_group = sorted(
         tasks, key=lambda task: (task.group, task.lengths.n_total_timesteps, task.cost, task.id)
     )
@@ -35,7 +35,7 @@ def train_batched(tasks: Sequence[MemberTask], tracker: Tracker, devices: Sequen
         for _, group in itertools.groupby(by_group, key=lambda task: task.group)
         for chunk in _chunks(list(group), devices)
     ]
-    # States that exist take memory, so they are made when they are needed.
+    # Loaded states take memory, so these batches are only made when they are needed.
     if any(task.parts is not None or task.saving is not None for task in tasks):
         for chunk in chunks:
             if not tracker.stopped.is_set():
@@ -50,7 +50,7 @@ def train_batched(tasks: Sequence[MemberTask], tracker: Tracker, devices: Sequen
 
 @contextlib.contextmanager
 def _compiling(rounds: Sequence[Rounds]) -> Iterator[None]:
-    """Within it, programs of all rounds are compiled side by side, in their order."""
+    """Within this context, programs of all rounds are compiled in parallel, in their order."""
     compilations = [compile_one for of_chunk in rounds for compile_one in of_chunk.compilations()]
     pool = ThreadPoolExecutor(os.cpu_count())
     for compile_one in compilations:
@@ -62,7 +62,7 @@ def _compiling(rounds: Sequence[Rounds]) -> Iterator[None]:
 
 
 def _chunks(tasks: list[MemberTask], devices: Sequence[Any]) -> Iterator[list[MemberTask]]:
-    """As many members at a time as fit into the devices' memory, equally many each time."""
+    """Divides members into batches that fit into the devices' memory, of about equal size."""
     fitting = max(1, int(_memory_of(devices[0]) // _member_bytes(tasks[0]))) * len(devices)
     n_chunks = -(-len(tasks) // fitting)
     size = -(-len(tasks) // n_chunks)

@@ -1,4 +1,4 @@
-"""Training members on every core: here, and in worker processes."""
+"""Trains members on all cores: in this process and in worker processes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from arlbench.population.queueing import TaskQueue
 from arlbench.population.sequential import Ahead, Listener, train_member
 from arlbench.population.tracking import Tracker
 
-# In the unit of Algorithm.cost. Work below the first, about two seconds, is done before another
-# process could begin with it; below the second before one that is there already could.
+# In the unit of Algorithm.cost. With less work than the first (about two seconds), the work is
+# done before another process could start on it; with less than the second, before a process
+# that already exists could start on it.
 _WORTH_A_PROCESS = 4e6
 _WORTH_A_MESSAGE = 5e5
 
 
 def start_workers_for(work: float, n_members: int) -> None:
-    """Starts the workers that populations of so much work in all are worth.
+    """Starts as many workers as are worth it for populations with this much work in total.
 
     Args:
-        work: Of all that is to come, in the unit of ``Algorithm.cost``.
+        work: The work of all populations to come, in the unit of ``Algorithm.cost``.
         n_members: Members of each population.
     """
     if jax.default_backend() == "cpu":
@@ -36,7 +37,7 @@ def start_workers_for(work: float, n_members: int) -> None:
 
 
 def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
-    """Trains members until none is left; returns how many processes did."""
+    """Trains members until all are done; returns how many processes were used."""
     queue = TaskQueue(tasks)
     work = sum(task.cost for task in tasks)
     here_already = min(1 + workers.n_started(), round(work / _WORTH_A_MESSAGE))
@@ -56,7 +57,7 @@ def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
         try:
             _train_here(queue, tracker, "forwards" if helpers else None)
             _join(threads)
-            # A worker that died in the end has left its member behind.
+            # If a worker died at the end, its member is still to be trained.
             _train_here(queue, tracker, None)
         except BaseException as error:
             tracker.fail(error)
@@ -65,12 +66,12 @@ def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
 
 
 def _can_leave(problem: Problem, tracker: Tracker) -> bool:
-    """Whether members can train in other processes; the user is told if not."""
+    """Whether members can train in other processes; if not, the user is told."""
     if (reason := sending.obstacle(problem)) is not None:
         tracker.warn(f"The population trains on one core, because {reason}")
         return False
     if sending.have_changed(problem):
-        # They have imported what is no longer so.
+        # Existing workers have imported definitions that have changed since.
         workers.start_workers(0)
     return True
 
@@ -92,14 +93,14 @@ def _join(threads: Sequence[threading.Thread]) -> None:
 
 
 def _serve(worker: workers.Worker, queue: TaskQueue, tracker: Tracker) -> None:
-    """Gives a worker one member after another, and passes on what it sends."""
+    """Gives a worker one member after another, and passes on its messages."""
     try:
         if not worker.wait_until_ready(tracker.stopped):
             if tracker.stopped.is_set():
                 return
             warnings.warn(
-                "A worker process could not start, so a population trains on fewer cores; it has "
-                "printed why.",
+                "A worker process could not start, so a population trains on fewer cores; the "
+                "process has printed the reason.",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -121,7 +122,7 @@ def _serve_one(
     try:
         outcome = _trained_by(worker, task, tracker)
     except (EOFError, OSError):
-        # Ended for certain before another process continues from the member's checkpoint.
+        # Makes sure that it has ended before another process continues from the checkpoint.
         worker.close()
         _give_back(task, queue, tracker)
         return workers.replace(worker)
@@ -135,7 +136,7 @@ def _serve_one(
 def _trained_by(worker: workers.Worker, task: MemberTask, tracker: Tracker) -> Answer:
     worker.send((Setup.of_this_process(task.problem), task))
     if not worker.wait_for_message(tracker.stopped):
-        # It still compiles, so its member has nothing to save, and nobody should wait for it.
+        # It is still compiling, so its member has nothing to save, and waiting is not useful.
         worker.close()
         return None
     asked_to_stop = False
@@ -147,7 +148,7 @@ def _trained_by(worker: workers.Worker, task: MemberTask, tracker: Tracker) -> A
 
 
 def _hear(message: Report, task: MemberTask, tracker: Tracker) -> bool:
-    """Passes on what a worker tells of its member; returns whether that should stop."""
+    """Passes on a worker's report about its member; returns whether the member should stop."""
     if isinstance(message, MemberProgress):
         return tracker.on_progress(task.id, message)
     tracker.on_notice(message.sentence)
@@ -155,7 +156,7 @@ def _hear(message: Report, task: MemberTask, tracker: Tracker) -> bool:
 
 
 def _error_from(failed: Failed, task: MemberTask) -> Exception:
-    """The error that a worker has met: one of ours as itself, any other with its traceback."""
+    """The error of a worker: arlbench's own errors as they are, others with their traceback."""
     kind = getattr(errors, failed.kind, None)
     if isinstance(kind, type) and issubclass(kind, errors.ArlbenchError):
         return kind(failed.message)
@@ -163,7 +164,7 @@ def _error_from(failed: Failed, task: MemberTask) -> Exception:
 
 
 def _give_back(task: MemberTask, queue: TaskQueue, tracker: Tracker) -> None:
-    """A worker has died, perhaps for want of memory: another process trains its member."""
+    """Lets another process train the member of a dead worker, which may have lacked memory."""
     if task.attempts:
         tracker.fail(
             RuntimeError(

@@ -16,19 +16,19 @@ MemberStatus = Literal["finished", "diverged"]
 
 
 class MemberId(NamedTuple):
-    """Which configuration and which seed, as indices into those that were given."""
+    """Which configuration and which seed, as indices of those that were given."""
 
     config_index: int
     seed_index: int
 
 
 class Keeping(NamedTuple):
-    """What results hold of the final states.
+    """What results keep of the final states.
 
     Attributes:
-        params: The parameters.
-        state: Everything needed to train further.
-        parts: These parts of a checkpoint, by name.
+        params: Whether to keep the parameters.
+        state: Whether to keep everything that further training needs.
+        parts: Names of parts of a checkpoint to keep.
     """
 
     params: bool = False
@@ -41,23 +41,23 @@ class Keeping(NamedTuple):
 
 
 class MemberTask(NamedTuple):
-    """One training, to be done by whoever is free.
+    """One training, which any free process can do.
 
     Attributes:
-        id: Which member.
-        seed: The number its key is made of.
-        problem: What is to be trained.
+        id: Its configuration and seed, as indices.
+        seed: The number from which its key is made.
+        problem: The problem to train on.
         config: Its hyperparameters and architecture choices.
-        options: Options of the algorithm's class that go before those of the problem.
-        lengths: How long it trains.
+        options: Options of the algorithm's class; they take precedence over the problem's.
+        lengths: The lengths of its training.
         timesteps_before: See ``Algorithm.train``.
         group: Members of one group share their compiled program.
         cost: An estimate of its work, in the unit of ``Algorithm.cost``.
-        total_timesteps: Environment steps that it will do, as far as is known before it begins.
+        total_timesteps: Environment steps that it will do, as far as known before it begins.
         init_options: Options of ``Algorithm.init``, the same for all members.
-        parts: What an earlier training left, from which it continues; None begins.
-        keeping: What the result holds of the final state.
-        saving: Where it saves itself; None does not.
+        parts: Parts of an earlier training's state, to continue from; None starts a new run.
+        keeping: What the result keeps of the final state.
+        saving: How it saves itself; None if it does not.
         attempts: How many processes have died while training it.
     """
 
@@ -78,7 +78,7 @@ class MemberTask(NamedTuple):
     attempts: int = 0
 
     def make_algorithm(self) -> Algorithm:
-        """The algorithm, in newly made environments."""
+        """The algorithm, with newly made environments."""
         return self.problem.make_algorithm(self.config, **self.options)
 
 
@@ -86,8 +86,8 @@ class MemberResult(NamedTuple):
     """The result of one member.
 
     Attributes:
-        config_index: Its configuration.
-        seed_index: Its seed.
+        config_index: The index of its configuration.
+        seed_index: The index of its seed.
         status: How it ended.
         returns: Undiscounted returns, float32 ``[n_eval_steps, n_eval_episodes]``; NaN for
             evaluations that were not reached.
@@ -95,13 +95,14 @@ class MemberResult(NamedTuple):
             ``[n_eval_steps]``.
         diverged_at: Environment steps of this call after which learning was found to be
             non-finite; None if it was not.
-        divergence: The same in a sentence that names the cure; empty if it was not.
-        train_seconds: Time of its training without compilation. It includes what an
-            interrupted training took until the checkpoint from which this one continued.
-        compile_seconds: Time that this member waited for compilation, the same.
-        statistics: Of its updates, by name, if they are tracked.
-        params: Final parameters as NumPy arrays, if they were asked for.
-        parts: Parts of a checkpoint by name, those that were asked for; None if none were.
+        divergence: A sentence that says so and names the cure; empty if it did not diverge.
+        train_seconds: Time of its training without compilation, including the time of an
+            interrupted training until the checkpoint from which this one continued.
+        compile_seconds: Time that this member waited for compilation, also including that of
+            an interrupted training.
+        statistics: Statistics of its updates, by name; None if they are not tracked.
+        params: Final parameters as NumPy arrays; None if they were not asked for.
+        parts: The parts of a checkpoint that were asked for, by name; None without any.
     """
 
     config_index: int
@@ -123,11 +124,11 @@ class MemberResult(NamedTuple):
 
 
 class MemberProgress(NamedTuple):
-    """Where a member stands.
+    """The progress of a member.
 
     Attributes:
-        timesteps: Environment steps done, those before an interruption included.
-        total_timesteps: Environment steps that it will have done.
+        timesteps: Environment steps done, including those before an interruption.
+        total_timesteps: Environment steps that it will have done at the end.
         eval_rewards: Returns of the evaluations so far, ``[n_done, n_eval_episodes]``.
     """
 
@@ -137,7 +138,7 @@ class MemberProgress(NamedTuple):
 
 
 class PopulationProgress(NamedTuple):
-    """Where a population stands.
+    """The progress of a population.
 
     Attributes:
         members_done: Members that have ended.
@@ -147,7 +148,7 @@ class PopulationProgress(NamedTuple):
         groups_done: Groups whose members have all ended.
         n_groups: Compiled training programs that this population needs.
         compiling: Whether nothing has been trained yet.
-        members: Where each member stands that has begun, those that have ended included.
+        members: The progress of each member that has begun, including those that have ended.
     """
 
     members_done: int
@@ -161,22 +162,22 @@ class PopulationProgress(NamedTuple):
 
 
 class PopulationResult(NamedTuple):
-    """The results of a population, in the order in which it was asked for.
+    """The results of a population, in the order of its configurations and seeds.
 
     Attributes:
         returns: float32 ``[n_configs, n_seeds, n_eval_steps, n_eval_episodes]``; NaN for
             evaluations that a member did not reach.
-        status: ``"finished"``, ``"diverged"`` or, for members that were not trained or
-            not to the end, ``"missing"``; ``[n_configs, n_seeds]``.
+        status: ``"finished"``, ``"diverged"`` or, for members that were not trained to the
+            end or not at all, ``"missing"``; ``[n_configs, n_seeds]``.
         members: Every member that ended, in order.
         interrupted: Whether it was stopped early.
-        n_groups: Compiled training programs it needed.
-        n_processes: Processes that trained, this one included.
+        n_groups: The number of compiled training programs that it needed.
+        n_processes: The number of processes that trained, including this one.
         init_options: Options of ``Algorithm.init`` with which members began.
-        has_states: Whether members hold all that a further training needs.
-        compile_seconds: Time spent on compilation, added up over members.
-        train_seconds: Time spent on training, added up over members.
-        wall_seconds: From the call to the last result.
+        has_states: Whether members hold everything that further training needs.
+        compile_seconds: Time spent on compilation, as the sum over members.
+        train_seconds: Time spent on training, as the sum over members.
+        wall_seconds: Time from the call to the last result.
     """
 
     returns: np.ndarray

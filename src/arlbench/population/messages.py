@@ -1,4 +1,4 @@
-"""What workers and this process say to each other, besides tasks, progress and results."""
+"""Messages between workers and this process, besides tasks, progress and results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from arlbench.core.problem import Problem
 from arlbench.population.members import MemberProgress, MemberResult
 from arlbench.population.sending import SentEnvironment, sent_environments
 
-# Settings of JAX that a result depends on, and where compiled programs are kept.
+# JAX settings that a result depends on, and the folder in which compiled programs are kept.
 _JAX_SETTINGS = (
     "jax_compilation_cache_dir",
     "jax_default_matmul_precision",
@@ -28,13 +28,13 @@ _JAX_SETTINGS = (
 
 
 class Setup(NamedTuple):
-    """To a worker, with each task: what must be in it as in the process that started it.
+    """To a worker, with each task: settings that must equal those of the process that started it.
 
     Attributes:
         frameworks: Frameworks of environments by name.
         algorithms: Module and attribute of algorithms by name.
-        jax_settings: Settings of JAX by name.
-        environments: Environments that the task needs and no module has.
+        jax_settings: JAX settings by name.
+        environments: Environments that the task needs and that are not in any module.
     """
 
     frameworks: Mapping[str, Framework]
@@ -44,13 +44,13 @@ class Setup(NamedTuple):
 
     @classmethod
     def of_this_process(cls, problem: Problem) -> Setup:
-        """What a worker needs for a member of this problem."""
+        """The settings that a worker needs for a member of this problem."""
         settings = {name: getattr(jax.config, name) for name in _JAX_SETTINGS}
         sent = sent_environments(problem)
         return cls(registered_frameworks(), registered_algorithms(), settings, sent)
 
     def apply(self) -> None:
-        """Makes this process like the other one."""
+        """Applies the settings of the other process to this one."""
         adopt_frameworks(self.frameworks)
         for name, (module, attribute) in self.algorithms.items():
             register_algorithm(name, module, attribute)
@@ -66,13 +66,13 @@ class Ready(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """From a worker: a sentence for the user about the member under way."""
+    """From a worker: a sentence for the user about the current member."""
 
     sentence: str
 
 
 class Failed(NamedTuple):
-    """From a worker: the member raised an error, in words, for not every error can be sent."""
+    """From a worker: the member's error as text, because not every error can be sent."""
 
     kind: str
     message: str
@@ -80,11 +80,11 @@ class Failed(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """To a worker: the member under way is to save itself, if it does, and end."""
+    """To a worker: the current member should end, after saving itself if it does so."""
 
 
-#: What a worker sends in the end; None if the member was stopped.
+#: The last message of a worker about a member; None if the member was stopped.
 Answer = MemberResult | Failed | None
 
-#: What it sends before.
+#: The messages before that.
 Report = MemberProgress | Notice

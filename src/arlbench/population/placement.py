@@ -1,4 +1,4 @@
-"""How members are spread over what computes."""
+"""How members are distributed over processes and devices."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ from typing import Literal
 
 from arlbench.errors import ConfigurationError
 
-#: What a caller may ask for.
+#: The possible arguments of a caller.
 Placement = Literal["auto", "sequential", "batched", "mapped"]
 
 _PLACEMENTS = ("auto", "sequential", "batched", "mapped")
 
 
 def choose_placement(asked: str, uses_host: bool, on_cpu: bool) -> Literal["sequential", "batched"]:
-    """Whether members train one after another in each process, or many as one program.
+    """Whether members train one after another in each process, or many in one program.
 
     Args:
-        asked: ``"sequential"`` (or ``"mapped"``, as it was called), ``"batched"``, or
+        asked: ``"sequential"`` (or its old name ``"mapped"``), ``"batched"``, or
             ``"auto"``, which batches on accelerators.
         uses_host: Whether an environment steps in Python.
         on_cpu: Whether the default device is a CPU.
 
     Raises:
-        ConfigurationError: If it does not exist, or environments in Python were to be batched.
+        ConfigurationError: If the placement does not exist, or if environments in Python would
+            be batched.
     """
     if asked not in _PLACEMENTS:
         raise ConfigurationError(

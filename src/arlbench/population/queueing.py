@@ -1,4 +1,4 @@
-"""Who trains which member next."""
+"""Decides which process trains which member next."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from arlbench.population.members import MemberTask
 
 
 class TaskQueue:
-    """Members that wait, handed out so that programs are compiled seldom and work ends evenly.
+    """Waiting members, given out so that few programs are compiled and all processes end together.
 
-    A process stays with the groups whose program it has; one that has none left takes
-    the group with the most work that no one else has begun, and only then helps with
-    another's. Within a group the longest members come first, equally long ones
-    in their order.
+    A process stays with the groups whose program it has. If these have no members left, it
+    takes the group with the most work among those that no process has begun. Only if all
+    groups have been begun does it help with a group of another process. Within a group the
+    longest members come first, and equally long ones in their order.
     """
 
     def __init__(self, tasks: Iterable[MemberTask]) -> None:
         self._waiting: dict[int, list[MemberTask]] = collections.defaultdict(list)
-        # The last of a list is taken first.
+        # The last task of a list is taken first.
         self._work: dict[int, float] = collections.defaultdict(float)
         for task in sorted(tasks, key=lambda task: (-task.cost, task.id), reverse=True):
             self._waiting[task.group].append(task)
@@ -29,7 +29,7 @@ class TaskQueue:
         self._lock = threading.Lock()
 
     def take(self, who: Hashable) -> MemberTask | None:
-        """The next member for this process; None if none is left."""
+        """The next member for this process; None if no members are left."""
         with self._lock:
             groups = [group for group, tasks in self._waiting.items() if tasks]
             if not groups:
@@ -41,7 +41,7 @@ class TaskQueue:
             return task
 
     def give_back(self, task: MemberTask) -> None:
-        """Takes back a member whose process has died."""
+        """Puts back a member whose process has died."""
         with self._lock:
             self._waiting[task.group].append(task)
             self._work[task.group] += task.cost

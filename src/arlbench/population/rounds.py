@@ -1,4 +1,4 @@
-"""A batch of members in rounds: all advance to their next evaluation, then all evaluate."""
+"""Trains a batch of members in rounds: all advance to their next evaluation, then all evaluate."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class _Member:
     """One member of a batch.
 
     Attributes:
-        task: What it is to do.
+        task: Its task.
         algorithm: Its algorithm.
         saved: Its checkpoints.
-        begun: The state with which it begins; None begins at step 0 from its seed.
-        plan: When it is evaluated.
+        begun: The state from which it starts; None starts at step 0 from its seed.
+        plan: The plan of its iterations and evaluations.
         done: Iterations done.
         eval_rewards: Returns of the evaluations so far, ``[n_done, n_eval_episodes]``.
-        before: Time that it took before an interruption.
-        ended: Whether it needs no further round.
+        before: The time that it took before an interruption.
+        ended: Whether it has ended, so that it needs no further round.
     """
 
     def __init__(self, task: MemberTask, tracker: Tracker) -> None:
@@ -60,12 +60,12 @@ class _Member:
         lengths, before = self.task.lengths, self.task.timesteps_before
         if self.begun is not None:
             return self.algorithm.plan_of(self.begun, lengths, before, progress)
-        # At step 0 there is as much more to do as earlier parts were to have done.
+        # At step 0, the budgets of earlier parts are still to be done as well.
         return self.algorithm.plan(lengths, 0 if before is None else -before)
 
     @property
     def next_evaluation(self) -> int:
-        """The iteration after which it is evaluated next, if it has not ended."""
+        """The iteration after which it is next evaluated, if it has not ended."""
         return int(self.plan.evaluate_after[len(self.eval_rewards)])
 
     @property
@@ -74,7 +74,7 @@ class _Member:
         return MemberProgress(timesteps, self.plan.total_timesteps, self.eval_rewards)
 
     def take_evaluation(self, returns: np.ndarray) -> None:
-        """Takes in an evaluation; several at one iteration are one."""
+        """Takes in an evaluation, which counts for all evaluations at this iteration."""
         reached = int(np.searchsorted(self.plan.evaluate_after, self.done, side="right"))
         times = reached - len(self.eval_rewards)
         repeated = np.repeat(returns[None].astype(np.float32), times, axis=0)
@@ -86,9 +86,9 @@ class Rounds:
     """Members of one structure that train together, each to its own end.
 
     Args:
-        tasks: What they are to do.
-        tracker: Takes in how far they are, and says when to stop.
-        devices: What they are spread over.
+        tasks: The members' tasks.
+        tracker: Receives their progress, and says when to stop.
+        devices: The devices over which they are spread.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Rounds:
         self._runners: Any = None
 
     def compilations(self) -> list[Callable[[], Any]]:
-        """Functions that have its programs compiled; none where a member does not begin anew."""
+        """Functions that compile its programs; none if a member continues from a state."""
         tasks = [member.task for member in self._members]
         if any(member.begun is not None for member in self._members):
             return []
@@ -116,7 +116,7 @@ class Rounds:
         """Trains until every member has ended, or until training should stop."""
         try:
             state = self._batch.prepare(self._first_state())
-            # Those that an earlier call has trained to the end, without anyone hearing of it.
+            # Members that an earlier call trained to the end without reporting their results.
             for i in map(int, np.flatnonzero(~self._active)):
                 self._end(i, state, diverged=False)
             while self._active.any() and not self._tracker.stopped.is_set():
@@ -144,11 +144,11 @@ class Rounds:
 
     @property
     def _active(self) -> np.ndarray:
-        """Who has not ended, ``[M]``."""
+        """Which members have not ended, bool ``[M]``."""
         return np.array([not member.ended for member in self._members])
 
     def _advance(self, state: State) -> tuple[State, bool]:
-        """Trains every member up to its next evaluation; whether it was stopped before."""
+        """Trains every member up to its next evaluation; returns whether it was stopped before."""
         while (remaining := self._remaining()).any():
             begin = time.perf_counter()
             n = np.minimum(remaining, self._pacer.next_segment(int(remaining.max())))
@@ -163,7 +163,7 @@ class Rounds:
         return state, False
 
     def _remaining(self) -> np.ndarray:
-        """Iterations of each member until its next evaluation, ``[M]``."""
+        """The iterations of each member until its next evaluation, ``[M]``."""
         members = self._members
         return np.array([0 if m.ended else m.next_evaluation - m.done for m in members])
 
@@ -172,7 +172,7 @@ class Rounds:
         return self._tracker.on_progress_of({m.task.id: m.progress for m in running})
 
     def _evaluate(self, state: State) -> None:
-        """Evaluates all, because that is one program; those that have ended ignore it."""
+        """Evaluates all members, because this is one program; ended members ignore the result."""
         n_episodes = self._members[0].task.lengths.n_eval_episodes
         returns, finite = self._batch.evaluate(state, n_episodes)
         active = np.flatnonzero(self._active)
@@ -207,9 +207,9 @@ class Rounds:
         self._tracker.on_result(member_result(member.task, member.algorithm, outcome, seconds))
 
     def _kept(self, state: State, i: int) -> State:
-        """The part of a member's state of which something is kept.
+        """The part of a member's state from which something is kept.
 
-        Runner states are copied for all members at once, because most members end together.
+        Runner states of all members are copied together, because most members end together.
         """
         keeping = self._members[i].task.keeping
         if keeping.state or keeping.parts:
@@ -219,7 +219,7 @@ class Rounds:
         return jax.tree.map(lambda leaf: leaf[i], self._runners), ()
 
     def _save(self, state: State, due: bool) -> None:
-        """Has every member that is under way saved, now or if it is due."""
+        """Saves every member that has not ended: now, or only if it is due."""
         for i, member in enumerate(self._members):
             if not member.ended:
                 save = member.saved.save_if_due if due else member.saved.save_now
@@ -234,5 +234,5 @@ class Rounds:
 
 
 def _on_host(leaf: Any) -> Any:
-    """An array in ordinary memory; keys stay where they are."""
+    """Copies an array into ordinary memory; keys stay where they are."""
     return leaf if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.asarray(leaf)

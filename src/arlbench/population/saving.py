@@ -1,4 +1,4 @@
-"""Members that save themselves: when a checkpoint is due, what it holds, continuing from it."""
+"""Members that save themselves: when, what a checkpoint holds, and how to continue from it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateEr
 
 _EVAL_REWARDS = "eval_rewards"
 
-# Between two copies of the position of a member whose environment may raise an error. They take
-# at most this share of the time, and none is made of more than so many bytes.
+# The seconds between two copies of the position of a member whose environment may raise an error,
+# the largest share of time that the copies take, and the most bytes of a copy.
 _COPY_SECONDS = 5.0
 _COPY_SHARE = 0.02
 _LARGEST_COPY = 2**30
@@ -29,9 +29,9 @@ class MemberSaving(NamedTuple):
     """Where and when a member saves itself.
 
     Attributes:
-        folder: Its own checkpoints; it continues from the newest whole one there.
+        folder: The folder of its checkpoints; it continues from the newest complete one.
         every_seconds: Time between two checkpoints; 0 saves only when stopped.
-        keep: Checkpoints to keep.
+        keep: How many checkpoints to keep.
     """
 
     folder: Path
@@ -39,10 +39,10 @@ class MemberSaving(NamedTuple):
     keep: int = 2
 
     def checked(self) -> MemberSaving:
-        """The same.
+        """Returns these settings after checking them.
 
         Raises:
-            ConfigurationError: If it is impossible.
+            ConfigurationError: If a setting is impossible.
         """
         if not self.every_seconds >= 0:
             raise ConfigurationError(
@@ -54,11 +54,11 @@ class MemberSaving(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where a member stands in its training.
+    """The position of a member in its training.
 
     Attributes:
         training: Steps, evaluations, and the state from which it continues.
-        seconds: Time that it took so far.
+        seconds: The time that it has taken so far.
     """
 
     training: TrainingProgress
@@ -66,7 +66,7 @@ class Position(NamedTuple):
 
 
 def take_position(checkpointer: Checkpointer, algorithm: Algorithm, position: Position) -> Snapshot:
-    """All that a member needs to continue as if it had not stopped, in ordinary memory.
+    """Copies everything that a member needs for an exact continuation into ordinary memory.
 
     Raises:
         ConsumedStateError: If its state has been trained further.
@@ -85,16 +85,16 @@ def take_position(checkpointer: Checkpointer, algorithm: Algorithm, position: Po
 
 
 def write_position(checkpointer: Checkpointer, algorithm: Algorithm, position: Position) -> None:
-    """Writes all that a member needs to continue as if it had not stopped.
+    """Writes everything that a member needs for an exact continuation.
 
     Raises:
-        CheckpointError: As ``Checkpointer.save`` does.
+        CheckpointError: In the same cases as ``Checkpointer.save``.
     """
     checkpointer.write(algorithm, take_position(checkpointer, algorithm, position))
 
 
 def read_position(folder: Path, algorithm: Algorithm) -> tuple[Position, tuple[str, ...]]:
-    """What :func:`write_position` has written last, and notes on what is not as it was.
+    """Reads what :func:`write_position` last wrote, with notes about anything that differs.
 
     Raises:
         CheckpointError: If it is damaged, or does not belong to this member.
@@ -105,7 +105,7 @@ def read_position(folder: Path, algorithm: Algorithm) -> tuple[Position, tuple[s
     except CheckpointError as error:
         raise CheckpointError(
             f"{error} Nothing was changed; remove that checkpoint's folder to continue from the "
-            f"one before it, or {folder} to begin again."
+            f"previous one, or {folder} to start again."
         ) from error
 
 
@@ -123,12 +123,12 @@ def _position_of(loaded: LoadedCheckpoint) -> Position:
 
 
 class MemberCheckpoints:
-    """Saves where a member stands, every so often and when it is stopped.
+    """Saves the position of a member, at intervals and when it is stopped.
 
     Args:
-        saving: When to save, and where; None saves nothing.
-        algorithm: What is training.
-        on_notice: Takes a sentence for the user if one could not be saved.
+        saving: When and where to save; None saves nothing.
+        algorithm: The algorithm that is training.
+        on_notice: Receives a sentence for the user if a checkpoint could not be saved.
     """
 
     def __init__(
@@ -146,10 +146,10 @@ class MemberCheckpoints:
         )
 
     def load(self) -> Position | None:
-        """Where the member stood at its newest checkpoint; None if it has none yet.
+        """The member's position at its newest checkpoint; None if it has no checkpoint yet.
 
         Raises:
-            CheckpointError: If that is damaged, or does not belong to this member.
+            CheckpointError: If the checkpoint is damaged, or does not belong to this member.
         """
         if self._saving is None or self._checkpointer is None:
             return None
@@ -163,7 +163,7 @@ class MemberCheckpoints:
         return position
 
     def save_if_due(self, position: Callable[[], Position]) -> None:
-        """Saves if it is time and the one before is written; training continues meanwhile."""
+        """Saves if it is time and the previous checkpoint is written; the training continues."""
         if self._saving is None or self._checkpointer is None:
             return
         every = self._saving.every_seconds
@@ -177,16 +177,16 @@ class MemberCheckpoints:
 
     def save_now(self, position: Callable[[], Position]) -> None:
         """Saves, and waits until it is written."""
-        # What could not be written before must not keep this one from being tried.
+        # An earlier checkpoint that could not be written must not prevent this one.
         self.close()
         self._attempt(lambda: self._save(position))
         self.close()
 
     def save_after_fault(self) -> None:
-        """Saves the newest position that is known, if an environment on the host has failed.
+        """Saves the newest known position, if an environment on the host has failed.
 
-        The part of the training in which it failed has taken over the state with which it
-        began, so this is the position of some seconds before.
+        The segment in which it failed has reused the memory of the state with which it began,
+        so this may be a position of some seconds earlier.
         """
         if self._checkpointer is None:
             return
@@ -201,7 +201,7 @@ class MemberCheckpoints:
         self.close()
 
     def close(self) -> None:
-        """Waits for what is being written."""
+        """Waits until everything is written."""
         if self._checkpointer is not None:
             self._attempt(self._checkpointer.wait)
 
@@ -213,21 +213,21 @@ class MemberCheckpoints:
             write_position(self._checkpointer, self._algorithm, position())
 
     def _attempt(self, action: Callable[[], object]) -> None:
-        """A checkpoint that cannot be written does not stop a training; the user is told."""
+        """If a checkpoint cannot be written, the user is told, and the training continues."""
         try:
             action()
         except CheckpointError as error:
-            self._on_notice(f"{error} Those before it are whole.")
+            self._on_notice(f"{error} Earlier checkpoints are complete.")
 
 
 class _Memory:
-    """The newest position, and a copy of one in ordinary memory.
+    """The newest position, and a copy of a position in ordinary memory.
 
-    A position is of use until the training continues from it, a copy always.
+    A position can be used until the training continues from it, a copy at any time.
 
     Attributes:
-        latest: Gives the newest position; None if there is none.
-        kept: The copy; None if there is none.
+        latest: Returns the newest position; None if no position is known yet.
+        kept: The copy; None if no copy was made yet.
     """
 
     def __init__(self) -> None:
@@ -236,7 +236,7 @@ class _Memory:
         self._due = time.monotonic() + _COPY_SECONDS
 
     def keep_if_due(self, position: Callable[[], Position], take: Callable[[], Snapshot]) -> None:
-        """Remembers a position, and makes a copy if it is time and it is not too large."""
+        """Remembers a position, and makes a copy if it is time and the state is not too large."""
         self.latest = position
         if (begin := time.monotonic()) < self._due:
             return

@@ -1,4 +1,4 @@
-"""How long members took, compilation counted by itself."""
+"""The time that members take, with compilation counted separately."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from arlbench.core.algorithms.measured import Seconds
 from arlbench.core.stopwatch import process_clock
 
-#: The time now, and the time spent on compilation so far.
+#: Returns the time now, and the time spent on compilation so far.
 Clock = Callable[[], tuple[float, float]]
 
 
@@ -37,11 +37,11 @@ class Stopwatch:
 
 
 class SharedSeconds:
-    """Divides time among the members that train together, until each one's end.
+    """Divides time among the members that train together, until each of them ends.
 
     Args:
-        n_members: How many they are.
-        clock: Where to read the time.
+        n_members: The number of members.
+        clock: The clock to read.
     """
 
     def __init__(self, n_members: int, clock: Clock = _clock) -> None:

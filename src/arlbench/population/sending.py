@@ -1,4 +1,4 @@
-"""What workers need to know of the environments that members train in."""
+"""What workers need to know about the environments that members train in."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from arlbench.core.environments.registry import (
 from arlbench.core.problem import Problem
 from arlbench.errors import UnknownEnvironmentError
 
-# What names stood for when workers last heard of them.
+# What names meant when workers were last told of them.
 _meanings: dict[tuple[str, str], Hashable] = {}
 
 
 class SentEnvironment(NamedTuple):
-    """An environment that exists in the program only, not in a module that can be imported.
+    """An environment that exists only in the program, not in a module that can be imported.
 
     Attributes:
         framework: Its framework.
         name: Its name.
-        content: All that another process needs besides its spec.
+        content: Everything that another process needs besides its spec.
     """
 
     framework: str
@@ -32,7 +32,7 @@ class SentEnvironment(NamedTuple):
     content: bytes
 
     def adopt(self) -> None:
-        """Makes it known to this process."""
+        """Registers it in this process."""
         adopt_environment(self.framework, self.name, self.content)
 
 
@@ -60,9 +60,9 @@ def obstacle(problem: Problem) -> str | None:
 
 
 def have_changed(problem: Problem) -> bool:
-    """Whether names stand for something else than workers that exist have heard of.
+    """Whether names mean something else than when existing workers were told of them.
 
-    A module was reloaded, say, and they have imported it as it was before.
+    For example, a module was reloaded, but they imported its earlier form.
     """
     changed = False
     for spec in _specs(problem):

@@ -1,4 +1,4 @@
-"""Training one member in this process, exactly as a single run is trained."""
+"""Trains one member in this process, exactly like a single run."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from arlbench.population.saving import MemberCheckpoints, Position
 from arlbench.population.seconds import Stopwatch
 from arlbench.population.warming import warm
 
-#: In which order programs are compiled ahead; None does not.
+#: The order in which programs are compiled in advance; None compiles nothing in advance.
 Ahead = Literal["forwards", "backwards"] | None
 
 
 class Listener(NamedTuple):
-    """Who hears of a member while it trains.
+    """The functions that are called while a member trains.
 
     Attributes:
-        on_progress: Told between segments where it stands; it stops if this returns True.
-        on_notice: Takes sentences for the user.
+        on_progress: Receives the progress between segments; if it returns True, the member
+            stops.
+        on_notice: Receives sentences for the user.
     """
 
     on_progress: Callable[[MemberProgress], bool]
@@ -38,19 +39,19 @@ def train_member(task: MemberTask, listener: Listener, ahead: Ahead = None) -> M
     """Trains a member; None if ``listener`` stopped it before its end.
 
     Args:
-        task: What to do.
-        listener: Who hears of it.
-        ahead: In which order to compile programs that other processes need too; None
-            if there are none, and each is compiled when it is needed.
+        task: The member's task.
+        listener: Receives progress and notices.
+        ahead: The order in which to compile programs that other processes need too; None
+            compiles each program when it is needed.
 
-    Raises:
-        CheckpointError: If it is to continue from a checkpoint that is damaged.
-        EnvironmentFaultError: If an environment that steps in Python fails; the member has
-            saved itself, if it does.
+        Raises:
+            CheckpointError: If the checkpoint from which it should continue is damaged.
+            EnvironmentFaultError: If an environment that steps in Python fails; a member with
+                ``saving`` has then saved itself.
     """
     watch = Stopwatch()
     algorithm = task.make_algorithm()
-    # What calls the host is kept on no disk, so every process has to compile it anyway.
+    # Programs that call the host are not kept on disk, so every process must compile them anyway.
     if ahead is not None and not algorithm.uses_host:
         warm(algorithm, task.init_options, task.lengths.n_eval_episodes, ahead == "backwards")
     saved = MemberCheckpoints(task.saving, algorithm, listener.on_notice)
@@ -83,7 +84,7 @@ def train_member(task: MemberTask, listener: Listener, ahead: Ahead = None) -> M
 
 
 def state_of(algorithm: Algorithm, task: MemberTask) -> State:
-    """The state with which a member begins, or from which it continues."""
+    """The state with which a member starts or from which it continues."""
     if task.parts is not None:
         return algorithm.restore(checkpoints.on_device(task.parts))
     return algorithm.init(jax.random.key(task.seed), **task.init_options)
@@ -98,10 +99,10 @@ def member_result(
     """The result of a member.
 
     Args:
-        task: What it was to do.
+        task: The member's task.
         algorithm: Its algorithm.
-        outcome: How it went; its state may be left out if nothing of it is kept.
-        seconds: Time that it took in all.
+        outcome: The outcome of its training; the state may be None if nothing of it is kept.
+        seconds: The time that it took in total.
     """
     keeping = task.keeping
     params = collect(algorithm, outcome.state, ["params"])["params"] if keeping.params else None

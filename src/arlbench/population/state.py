@@ -1,4 +1,4 @@
-"""All that a population needs to be trained further."""
+"""Everything that a population needs for further training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PopulationState:
     """The states of members, by (configuration, seed) pairs of indices.
 
     Attributes:
-        parts: For each member its parts, as in a checkpoint.
+        parts: For each member, its parts, as in a checkpoint.
     """
 
     def __init__(self, parts: Mapping[MemberId, Mapping[str, Any]]) -> None:
@@ -24,14 +24,14 @@ class PopulationState:
 
     @classmethod
     def of(cls, result: PopulationResult) -> PopulationState:
-        """The state that a training with ``keep_state=True`` has left.
+        """The state from the result of a training with ``keep_state=True``.
 
         Raises:
-            ConfigurationError: If it kept none.
+            ConfigurationError: If the result does not hold states.
         """
         if not result.has_states or not result.members:
             raise ConfigurationError(
-                "This result holds no states; train the population with keep_state=True."
+                "This result does not hold states; train the population with keep_state=True."
             )
         return cls({m.id: m.parts for m in result.members if m.parts is not None})
 
@@ -39,23 +39,23 @@ class PopulationState:
         """A population in which some members continue from what others have learnt.
 
         Args:
-            sources: For each member that is to be replaced, whose copy it becomes. The
-                key goes with it, so give the copies other hyperparameters.
+            sources: For each member to replace, the member that it becomes a copy of. The
+                random key is copied too, so give the copies other hyperparameters.
 
         Raises:
-            ConfigurationError: If there is no such member.
+            ConfigurationError: If a member does not exist.
         """
         for pair in (*sources, *sources.values()):
             if MemberId(*pair) not in self.parts:
-                raise ConfigurationError(f"There is no member {tuple(pair)} in this population.")
+                raise ConfigurationError(f"This population has no member {tuple(pair)}.")
         copies = {MemberId(*to): self.parts[MemberId(*of)] for to, of in sources.items()}
         return PopulationState({**self.parts, **copies})
 
     def save(self, path: str | Path) -> None:
-        """Writes all members into a new folder, which is whole or absent afterwards.
+        """Writes all members into a new folder, which is either complete or absent afterwards.
 
         Raises:
-            CheckpointError: If it exists already, or cannot be written.
+            CheckpointError: If the folder already exists or cannot be written.
         """
         trees = {_file_name(member): dict(parts) for member, parts in self.parts.items()}
         names = {_file_name(member): sorted(parts) for member, parts in self.parts.items()}
@@ -67,16 +67,16 @@ class PopulationState:
 
         Args:
             path: The folder.
-            algorithm: With the members' environment and network; its hyperparameters
-                do not matter.
+            algorithm: An algorithm with the members' environment and network; its
+                hyperparameters do not matter.
 
-        Raises:
-            CheckpointError: If it is damaged, or of another environment or network.
+            Raises:
+                CheckpointError: If it is damaged, or belongs to another environment or network.
         """
         template = algorithm.checkpoint_template()
         names = checkpoints.read_manifest(Path(path)).info.get("members")
         if names is None:
-            raise CheckpointError(f"{path} is a checkpoint, but not of a population.")
+            raise CheckpointError(f"{path} is a checkpoint, but does not hold a population.")
         likes = {
             file: {part: template[part] for part in parts if part in template}
             for file, parts in names.items()

@@ -1,4 +1,4 @@
-"""From configurations and seeds to members, grouped by what shapes their programs."""
+"""Makes members from configurations and seeds, grouped by their programs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Population(NamedTuple):
     """The members to train.
 
     Attributes:
-        tasks: One a member.
-        n_groups: Compiled training programs that they need.
+        tasks: One task for each member.
+        n_groups: The number of compiled training programs that they need.
         init_options: Options of ``Algorithm.init``, the same for all of them.
-        placement: How they are spread over what computes.
+        placement: How they are distributed over processes and devices.
     """
 
     tasks: tuple[MemberTask, ...]
@@ -32,12 +32,12 @@ class Population(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What one configuration is to train.
+    """The training that is asked for one configuration.
 
     Attributes:
         config: Hyperparameters, and architecture choices that vary, by name.
         seeds: Numbers from 0 to 2**32 - 1, ``[n_seeds]``.
-        lengths: How long each member trains.
+        lengths: The lengths of each member's training.
         timesteps_before: See ``Algorithm.train``.
     """
 
@@ -48,18 +48,18 @@ class Trained(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What ``train_population`` was asked for, besides its configurations.
+    """The arguments of ``train_population``, besides its configurations.
 
     Attributes:
-        problem: What is to be trained.
-        options: Options of the algorithm's class, unless the problem has them.
-        placement: As a caller asks for it.
+        problem: The problem to train on.
+        options: Options of the algorithm's class; those of the problem take precedence.
+        placement: The placement that the caller asks for.
         on_cpu: Whether the default device is a CPU.
-        members: Which to train; None trains all.
-        parts: From what members continue.
-        init_options: Options of ``Algorithm.init`` that were asked for.
-        keeping: What results hold of the final states.
-        saving: Where members save themselves.
+        members: The members to train; None trains all.
+        parts: The parts from which members continue.
+        init_options: Options of ``Algorithm.init`` that the caller asks for.
+        keeping: What results keep of the final states.
+        saving: How members save themselves.
         share_programs: Whether to make programs for all configurations of the call.
     """
 
@@ -87,7 +87,7 @@ def plan(configs: Sequence[Trained], request: Request) -> Population:
     algorithms = _make_all(configs, options, problem)
     _check_parts(request.keeping, algorithms[0])
     placement = choose_placement(request.placement, algorithms[0].uses_host, request.on_cpu)
-    # In a batch every member would do the work of all.
+    # In a batch, every member would do the work of all batch sizes.
     if placement == "sequential" and request.share_programs:
         options = [{**own, **more} for more in _options_to_share(algorithms, problem)]
         algorithms = _make_all(configs, options, problem)
@@ -95,8 +95,8 @@ def plan(configs: Sequence[Trained], request: Request) -> Population:
         algorithm.plan(of_one.lengths).total_timesteps
         for algorithm, of_one in zip(algorithms, configs, strict=True)
     ]
-    # Those of all configurations, even if only some are trained: the rest of a population
-    # then has the same shapes.
+    # The options suit all configurations, even if only some are trained, so that the rest of a
+    # population has the same shapes.
     init_options = problem.algorithm_class.shared_init_options(
         algorithms, totals, list(request.parts.values()), request.init_options
     )
@@ -142,7 +142,7 @@ def _make(
 
 
 def _options_to_share(algorithms: Sequence[Algorithm], problem: Problem) -> list[dict[str, Any]]:
-    """Options with which these have as few programs as they can; the problem's go before."""
+    """Options with which these need as few programs as possible; the problem's take precedence."""
     shared = problem.algorithm_class.options_to_share(algorithms)
     return [{k: v for k, v in of_one.items() if k not in problem.options} for of_one in shared]
 

@@ -1,4 +1,4 @@
-"""What is known of a population while it trains; safe to tell from several threads."""
+"""Collects what is known about a training population; can be called from several threads."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from arlbench.population.members import (
 
 OnMember = Callable[[MemberResult], None]
 
-#: Training stops early if it returns True.
+#: If it returns True, the training stops early.
 OnProgress = Callable[[PopulationProgress], bool | None]
 
-#: Takes sentences for the user.
+#: Receives sentences for the user.
 OnNotice = Callable[[str], None]
 
 
 class Callbacks(NamedTuple):
-    """The caller's functions; None is not called."""
+    """The caller's functions; one that is None is not called."""
 
     on_member: OnMember | None = None
     on_progress: OnProgress | None = None
@@ -56,11 +56,11 @@ class Tracker:
         self._lock = threading.RLock()
 
     def on_progress(self, member: MemberId, progress: MemberProgress) -> bool:
-        """Takes in where a member stands; returns whether it should stop."""
+        """Takes in the progress of a member; returns whether it should stop."""
         return self.on_progress_of({member: progress})
 
     def on_progress_of(self, members: Mapping[MemberId, MemberProgress]) -> bool:
-        """The same of several members at once."""
+        """Takes in the progress of several members; returns whether they should stop."""
         with self._lock:
             for member, progress in members.items():
                 self._set(member, progress)
@@ -74,7 +74,7 @@ class Tracker:
             self._guard(lambda: on_notice and on_notice(sentence))
 
     def warn(self, sentence: str) -> None:
-        """The same of something to be known even if the caller does not listen."""
+        """Passes on a sentence; if the caller does not take notices, it becomes a warning."""
         if self._callbacks.on_notice is None:
             warnings.warn(sentence, RuntimeWarning, stacklevel=2)
         self.on_notice(sentence)
@@ -92,13 +92,13 @@ class Tracker:
     def _set(self, member: MemberId, progress: MemberProgress) -> None:
         earlier = self._members.get(member)
         self._timesteps += progress.timesteps - (earlier.timesteps if earlier else 0)
-        # A member that continues from a state may have less to do than was planned.
+        # A member that continues from a state may have fewer steps to do than planned.
         planned = earlier.total_timesteps if earlier else self._planned[member]
         self._total_timesteps += progress.total_timesteps - planned
         self._members[member] = progress
 
     def fail(self, error: BaseException) -> None:
-        """Stops everything because of an error; the first one counts."""
+        """Stops everything because of an error; the first error is the one that is raised."""
         with self._lock:
             self._failure = self._failure or error
             self.stopped.set()
@@ -118,7 +118,7 @@ class Tracker:
         self._guard(tell)
 
     def _guard(self, call: Callable[[], object]) -> None:
-        """An error in the caller's function is raised in the caller's thread."""
+        """Calls a function of the caller; its error will be raised in the caller's thread."""
         try:
             call()
         except BaseException as error:
@@ -138,10 +138,10 @@ class Tracker:
 
 
 def _final_progress(result: MemberResult) -> MemberProgress:
-    """Where a member stands that has ended."""
+    """The progress of a member that has ended."""
     total = int(result.timesteps[-1])
     if result.diverged_at is None:
         return MemberProgress(total, total, result.returns)
-    # Returns are those of whole episodes, so a missing evaluation is missing as a whole.
+    # An evaluation is either complete or missing, because only whole episodes are played.
     reached = result.returns[result.timesteps < result.diverged_at]
     return MemberProgress(result.diverged_at, total, reached)

@@ -1,4 +1,4 @@
-"""Training a population: every configuration with every seed."""
+"""Trains a population: every configuration with every seed."""
 
 from __future__ import annotations
 
@@ -45,52 +45,53 @@ def train_population(
 ) -> PopulationResult:
     """Trains every configuration with every seed.
 
-    On the CPU every core trains one member after another, each in a process of its own
-    that stays for the next call; see :func:`use_cores`. A member is then, bit for bit,
-    the single run of its configuration from ``jax.random.key(seed)`` with the result's
+    On the CPU every core trains one member after another, in its own process, which stays
+    for the next call; see :func:`use_cores`. A member then equals, bit for bit, the single
+    run of its configuration from ``jax.random.key(seed)`` with the result's
     ``init_options``. On accelerators members are batched, as many as fit into memory,
     and agree with single runs up to rounding.
 
     Args:
-        problem: What is to be trained.
-        configs: Hyperparameters and architecture choices by name; what one leaves out is
-            as in the problem. Those of equal structure share one compiled program.
+        problem: The problem to train on.
+        configs: Hyperparameters and architecture choices by name; those left out are taken
+            from the problem. Configurations of equal structure share one compiled program.
         seeds: Whole numbers from 0 to 2**32 - 1, for all configurations or, as lists of
             equal length, for each of them.
-        n_total_timesteps: Environment steps, for all or one a configuration; None takes
-            the problem's.
-        timesteps_before: Budgets of earlier parts of the same runs, for all or one a
-            configuration; see ``Algorithm.train``.
+        n_total_timesteps: Environment steps, one number for all or one for each
+            configuration; None takes the problem's.
+        timesteps_before: Budgets of earlier parts of the same runs, one number for all or one
+            for each configuration; see ``Algorithm.train``.
         members: Which (configuration, seed) pairs of indices to train; None trains all.
-        state: From where members continue; those that are not in it begin.
+        state: The state from which members continue; members that are not in it start new runs.
         placement: ``"sequential"`` trains members one after another in each process,
-            ``"batched"`` many at a time as one program; ``"auto"`` batches on accelerators,
+            ``"batched"`` many at a time in one program; ``"auto"`` batches on accelerators,
             unless an environment steps in Python.
-        init_options: Options of the algorithm's ``init``; what members need goes before.
-        memory_limit_gib: Refuse members that would take more, each; an option of the
-            problem goes before.
-        share_programs: Whether members that train one after another use one program if their
-            algorithm can make one for several structures. It is made for the configurations
-            of this call, so a later call with others compiles again: False if such follow.
-        keep_params: Whether results hold the final parameters.
-        keep_state: Whether results hold all that a further training needs; see
-            :meth:`PopulationState.of`.
-        keep_parts: Names of further parts of a checkpoint that results hold.
-        saving: Members that save themselves, in the process that trains them, and continue
-            from the newest checkpoint that is there, as if they had not been interrupted.
-        on_member: Called with each member that ends, in the order in which they do,
-            possibly in another thread, one call at a time.
-        on_progress: Called several times a second, in the same way; training stops
-            early if it returns True. Members under way are lost then, except those that
-            save themselves.
-        on_notice: Takes sentences for the user, in the same way: a checkpoint that could
-            not be written, or what is not as it was when a member continues.
+            init_options: Options of the algorithm's ``init``; they are raised if members need more.
+            memory_limit_gib: Refuse members that would need more memory, counted for each member;
+                the problem's own option takes precedence.
+            share_programs: Whether members that train one after another use one program if their
+                algorithm can make one for several structures. It is made for the configurations
+                of this call, so a later call with others compiles again. Set it to False if
+                such calls follow.
+            keep_params: Whether results hold the final parameters.
+            keep_state: Whether results hold everything that further training needs; see
+                :meth:`PopulationState.of`.
+            keep_parts: Names of further parts of a checkpoint that results hold.
+            saving: Members that save themselves, in the process that trains them, and continue
+                from their newest checkpoint, as if they had not been interrupted.
+            on_member: Called with each member when it ends, possibly in another thread, but never
+                with two members at the same time.
+            on_progress: Called several times a second, in the same way; training stops early if
+                it returns True. Unfinished members are then lost, except those that save
+                themselves.
+            on_notice: Receives sentences for the user, in the same way: that a checkpoint could
+                not be written, or what differs when a member continues.
 
     Returns:
-        Everything in the order of ``configs`` and ``seeds``.
+        All results in the order of ``configs`` and ``seeds``.
 
     Raises:
-        ArlbenchError: If something that was given is unknown or impossible.
+        ArlbenchError: If an argument is unknown or impossible.
         CheckpointError: If a member's newest checkpoint is damaged.
     """
     begin = time.perf_counter()
@@ -126,10 +127,10 @@ def train_population(
 
 
 def _train(population: planning.Population, tracker: Tracker) -> int:
-    """Trains all members; returns how many processes did."""
+    """Trains all members; returns how many processes were used."""
     if population.placement == "sequential":
         return train_on_cores(population.tasks, tracker)
-    # On a CPU one device: batches over several have been seen to hang.
+    # On a CPU only one device, because batches over several devices have been seen to hang.
     train_batched(population.tasks, tracker, jax.local_devices()[: 1 if _on_cpu() else None])
     return 1
 

@@ -1,8 +1,8 @@
-"""Compiling a program once, where several processes need it at the same time.
+"""Compiles a program only once if several processes need it at the same time.
 
-The compilation cache on disk shares programs between processes, but those that begin
-together would all find it empty and compile the same. Here they take a lock for each
-program: the first one compiles, the others wait and read.
+The compilation cache on disk shares programs between processes, but processes that start
+together would all find it empty and compile the same programs. Here they take a lock for
+each program: the first process compiles, the others wait and then read.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ def warm(
     n_eval_episodes: int,
     backwards: bool,
 ) -> None:
-    """Compiles what a training will need, unless this process has it already.
+    """Compiles the programs that a training will need, unless this process already has them.
 
     Args:
-        algorithm: What will train.
+        algorithm: The algorithm that will train.
         init_options: Options of its ``init``.
         n_eval_episodes: Episodes of its evaluations.
-        backwards: Begin with the last program. Processes that go through them from
-            both ends wait for each other less.
+        backwards: Start with the last program. Processes that start from both ends wait
+            less for each other.
     """
     folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
-    # A cache that is not a folder is shared without locks.
+    # A cache that is not a local folder is shared without locks.
     if folder is not None and "://" not in folder:
         locks = Path(folder) / "locks"
         group, options = _ByStructure(algorithm), as_static(init_options)
@@ -44,7 +44,7 @@ def warm(
 
 
 class _ByStructure:
-    """An algorithm that equals all others of its structure."""
+    """An algorithm that compares equal to all others of its structure."""
 
     def __init__(self, algorithm: Algorithm) -> None:
         self.algorithm = algorithm
@@ -67,7 +67,7 @@ def _warm_once(
         return
     programs = list(group.algorithm.rehearsals(dict(options), n_eval_episodes).items())
     for name, compiled in reversed(programs) if backwards else programs:
-        # Another program of the same name, of another run, only waits without need.
+        # If another run has a different program with the same name, one waits without need.
         file_name = hashlib.sha256(name.encode()).hexdigest()[:32]
         with filelock.FileLock(locks / file_name):
             compiled()

@@ -1,6 +1,6 @@
 """A worker process: ``python -m arlbench.population.worker FILE_DESCRIPTOR``.
 
-It receives tasks and sends their results. It ends when the connection does.
+It receives tasks and sends their results. It ends when the connection ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def serve(connection: Connection) -> None:
 
     def on_progress(progress: MemberProgress) -> bool:
         connection.send(progress)
-        # Any message stops it: a task only comes to a worker that is idle.
+        # Any message stops the member, because only an idle worker receives a task.
         return connection.poll()
 
     listener = Listener(on_progress, lambda sentence: connection.send(Notice(sentence)))
@@ -45,12 +45,12 @@ def _answer(task: MemberTask, listener: Listener) -> Answer:
 
 def main() -> None:
     """Serves the connection that the command line names."""
-    # Whoever started this process has made the same environments, and has said it once.
+    # The process that started this one has made the same environments and has already warned.
     warnings.filterwarnings("ignore", message=".* began two different episodes from one seed")
     try:
         serve(Connection(int(sys.argv[1])))
     except (EOFError, ConnectionError):
-        # Whoever started this process has ended.
+        # The process that started this one has ended.
         sys.exit(0)
 
 

@@ -1,8 +1,8 @@
-"""Worker processes that train members, each with a core of its own.
+"""Worker processes that train members, each on its own core.
 
-They are started as programs, not forked, so a script needs no ``__main__`` guard and a
-JAX that is in use already does not matter. They stay for the next population, with what
-they have compiled, and end with this process, however it ends.
+They are started as programs and not forked, so a script does not need a ``__main__`` guard,
+and JAX may already be in use. They stay for the next population, with their compiled
+programs, and end when this process ends, in whatever way.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import Any
 
 from arlbench.errors import ConfigurationError
 
-#: How many cores populations train on.
+#: The environment variable for the number of cores that populations train on.
 CORES_VARIABLE = "ARLBENCH_CORES"
 
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
-# How long to wait for a message before looking whether anyone still waits for it.
+# How long to wait for a message before checking whether the wait should stop.
 _LISTEN_SECONDS = 0.1
 
 
@@ -37,8 +37,8 @@ class Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                # It imports from the folders from which this process imports, and not from
-                # the current one.
+                # It imports from the same folders as this process, and not from the current
+                # folder.
                 [sys.executable, "-P", "-m", "arlbench.population.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env={
@@ -47,14 +47,14 @@ class Worker:
                     "JAX_PLATFORMS": "cpu",
                 },
                 stdin=subprocess.DEVNULL,
-                # Ctrl-C is for this process, which then tells its workers.
+                # Ctrl-C should only reach this process, which then tells its workers.
                 start_new_session=True,
             )
         self._connection = Connection(ours.detach())
         self._is_ready = False
 
     def wait_until_ready(self, stop: threading.Event | None = None) -> bool:
-        """Waits until the process has started; False if it could not, or not before ``stop``."""
+        """Waits until the process has started; False if it could not, or if ``stop`` came first."""
         if not self._is_ready and (stop is None or self.wait_for_message(stop)):
             with contextlib.suppress(EOFError):
                 self.receive()
@@ -62,7 +62,7 @@ class Worker:
         return self._is_ready
 
     def wait_for_message(self, stop: threading.Event) -> bool:
-        """Waits until it has sent something, or ended; False if ``stop`` is set before."""
+        """Waits until it has sent something or ended; False if ``stop`` is set first."""
         while not self._connection.poll(_LISTEN_SECONDS):
             if stop.is_set():
                 return False
@@ -105,7 +105,7 @@ class _Pool:
     def __init__(self) -> None:
         self.workers: list[Worker] = []
         self.wanted_cores: int | None = None
-        # Held by the population that trains in them.
+        # Held by the population that uses the workers.
         self.in_use = threading.Lock()
 
 
@@ -113,10 +113,10 @@ _pool = _Pool()
 
 
 def available_cores() -> int:
-    """Cores that this process may use: what the system says, and its container's quota.
+    """Cores that this process may use, from the system's settings and its container's quota.
 
     Raises:
-        ConfigurationError: If the environment variable that overrides it is no number.
+        ConfigurationError: If the environment variable that overrides it is not a number.
     """
     if CORES_VARIABLE in os.environ:
         return _cores_from(os.environ[CORES_VARIABLE])
@@ -134,28 +134,28 @@ def _cores_from(text: str) -> int:
 
 
 def _quota(file: Path) -> int:
-    """Whole cores that a container may use; a file of the kind ``QUOTA PERIOD``."""
+    """Whole cores that a container may use, from a file of the form ``QUOTA PERIOD``."""
     try:
         quota, period = file.read_text().split()
         return int(quota) // int(period)
-    except (OSError, ValueError):  # there is no such file, or it says "max"
+    except (OSError, ValueError):  # the file does not exist, or it says "max"
         return sys.maxsize
 
 
 def use_cores(n: int | None = None) -> int:
-    """Sets how many cores populations train on, and starts workers for them at once.
+    """Sets how many cores populations train on, and starts workers for them immediately.
 
-    Not needed for using all of them. Called before slow imports, it lets the workers
-    start meanwhile.
+    It is not needed for using all cores. If it is called before slow imports, the workers
+    start during the imports.
 
     Args:
-        n: How many; None takes all that this process may use.
+        n: The number of cores; None takes all that this process may use.
 
     Returns:
-        How many.
+        The number of cores.
 
     Raises:
-        ConfigurationError: If it is not positive.
+        ConfigurationError: If ``n`` is not a positive whole number.
     """
     if n is not None and (not isinstance(n, int) or n < 1):
         raise ConfigurationError(f"use_cores needs a whole number of at least 1 core, not {n}.")
@@ -166,17 +166,17 @@ def use_cores(n: int | None = None) -> int:
 
 
 def wanted_cores() -> int:
-    """Cores that populations train on."""
+    """The number of cores that populations train on."""
     return _pool.wanted_cores or available_cores()
 
 
 def n_started() -> int:
-    """Workers that exist."""
+    """The number of existing workers."""
     return len(_living())
 
 
 def start_workers(n: int) -> list[Worker]:
-    """Keeps ``n`` workers: those that exist, and new ones; any beyond ``n`` are ended."""
+    """Makes the number of workers ``n``: starts new ones, or ends those beyond ``n``."""
     _pool.workers = _living()
     for worker in _pool.workers[n:]:
         worker.close()
@@ -186,10 +186,10 @@ def start_workers(n: int) -> list[Worker]:
 
 @contextlib.contextmanager
 def borrowed(n: int) -> Iterator[list[Worker]]:
-    """``n`` workers for one population; none if another one has them.
+    """Lends ``n`` workers to one population; none if another population has them.
 
-    Workers that are still busy in the end, because waiting for them was
-    interrupted, are ended.
+    Workers that are still busy at the end, because waiting for them was interrupted, are
+    ended.
     """
     if not _pool.in_use.acquire(blocking=False):
         yield []
@@ -204,7 +204,7 @@ def borrowed(n: int) -> Iterator[list[Worker]]:
 
 
 def replace(dead: Worker) -> Worker:
-    """A new worker in place of one that has died."""
+    """Replaces a worker that has died by a new one."""
     dead.close()
     new = Worker()
     _pool.workers = [new if worker is dead else worker for worker in _pool.workers]

@@ -179,9 +179,9 @@ def test_the_buffer_alone_is_saved_and_loaded(tmp_path: Path, trained) -> None:
     ("names", "complaint"),
     [
         (["parms"], r"dqn has no part called 'parms'\. Did you mean 'params'\?"),
-        (["params", "zzz"], "no part called 'zzz'. There are: opt_state, params, target_params"),
-        (["loss"], "loss is to be saved and was not recorded"),
-        (["all", "td_error"], "td_error is to be saved and was not recorded"),
+        (["params", "zzz"], "no part called 'zzz'. The parts are: opt_state, params"),
+        (["loss"], "loss should be saved but was not recorded"),
+        (["all", "td_error"], "td_error should be saved but was not recorded"),
     ],
 )
 def test_a_part_that_is_not_there_is_named(names, complaint, tmp_path: Path, trained) -> None:
@@ -197,7 +197,7 @@ def test_impossible_settings_are_refused(tmp_path: Path, trained) -> None:
     with pytest.raises(ConfigurationError, match="keep must be at least 1"):
         Checkpointer(tmp_path, keep=0)
     dqn, state, _ = trained
-    with pytest.raises(ConfigurationError, match="must be JSON: a set is none"):
+    with pytest.raises(ConfigurationError, match="must be JSON: the type set is not supported"):
         Checkpointer(tmp_path / "new").save(dqn, state, info={"seen": {1, 2}})
     assert not (tmp_path / "new").exists()
 
@@ -287,7 +287,7 @@ OTHERS = {
         "network: hidden_size is 8 there and 16 here",
     ),
     "framework": (cartpole, "environment: name is 'Walk' there and 'CartPole-v1' here"),
-    "algorithm": (Counter, "was saved by dqn, and this is counter"),
+    "algorithm": (Counter, "was saved by dqn, but this is counter"),
 }
 
 
@@ -344,7 +344,7 @@ def test_a_hyperparameter_that_is_not_known_yet_is_named(tmp_path: Path) -> None
 
 def test_where_nothing_was_saved_nothing_is_loaded(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(CheckpointError, match="There is no checkpoint in"):
+        with pytest.raises(CheckpointError, match="No checkpoint was found in"):
             Checkpointer.load(path, Counter())
 
 

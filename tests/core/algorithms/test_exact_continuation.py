@@ -156,7 +156,7 @@ def test_progress_of_another_training_is_refused(fault: str) -> None:
     dqn = small_dqn()
     state = small_state(dqn)
     right = TrainingProgress(state, 1040, TIMESTEPS, np.zeros((1, N_EPISODES), np.float32))
-    with pytest.raises(ConfigurationError, match="the numbers it began with"):
+    with pytest.raises(ConfigurationError, match="the numbers that it began with"):
         dqn.train(*state, TIMESTEPS, 2, N_EPISODES, progress=WRONG[fault](right))
     # The state was not taken over, and the right progress is no fault.
     dqn.train(*state, TIMESTEPS, 2, N_EPISODES, progress=right)

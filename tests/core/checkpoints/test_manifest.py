@@ -45,7 +45,7 @@ def test_info_comes_back_as_json_has_it() -> None:
     assert Manifest.from_json(text, PATH).info == {
         "tuple": [1, 2], "10": "ten", "2": "two", "number": 0.5, "none": None,
     }  # fmt: skip
-    with pytest.raises(ConfigurationError, match="must be JSON: a bytes is none"):
+    with pytest.raises(ConfigurationError, match="must be JSON: the type bytes is not supported"):
         as_json({"raw": b"x"})
 
 

@@ -1,4 +1,4 @@
-"""Algorithms: one interface, a registry, a folder for each, and what they share."""
+"""Algorithms: one interface, a registry, a folder for each algorithm, and the code they share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "DQNTrainingResult",
 ]
 
-# Imported at their first use: every module in this package runs this one first.
+# Imported when first used, because every module in this package runs this one first.
 __getattr__ = public_names(
     __name__,
     {

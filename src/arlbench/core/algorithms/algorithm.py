@@ -1,4 +1,4 @@
-"""What every learning algorithm offers; all that callers use is declared here or in its base."""
+"""The interface of every learning algorithm; callers use only what it and its base declare."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from arlbench.core.environments import Environment, EnvListing
 
 __all__ = ["Algorithm", "OnProgress", "TrainingProgress", "UpdateStatistic"]
 
-# Parameters of the constructor that are not options.
+# Parameters of the constructor that do not count as options.
 _NO_OPTIONS = ("self", "hpo_config", "env", "eval_env", "nas_config")
 
 
 class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
-    """A learning algorithm bound to an environment, without any state of a run.
+    """A learning algorithm for one environment; it does not hold the state of a run.
 
     Attributes:
-        name: What the registry and files call it.
-        title: What people call it.
-        env: Where it learns.
-        eval_env: Where it is evaluated.
+        name: Its name in the registry and in files.
+        title: Its name for people.
+        env: The environment in which it learns.
+        eval_env: The environment in which it is evaluated.
         hpo_config: The value of every hyperparameter, read-only.
         nas_config: The value of every architecture choice, read-only.
-        structure: What shapes the compiled programs: equal structures share them.
+        structure: Everything that shapes the compiled programs; equal structures share programs.
         hp: Traced hyperparameters, a tree of scalars; an input of every program.
-        memory_limit_gib: Refuse runs whose buffer and records would take more.
+        memory_limit_gib: Runs whose buffer and records would need more memory are refused.
     """
 
     name: str
@@ -46,13 +46,13 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
     #: Parts of a checkpoint that belong to the environment, not to the agent.
     environment_parts: ClassVar[tuple[str, ...]] = ()
 
-    #: Parts that exist only if an option of the class tracks them, with that option.
+    #: Parts that exist only if an option of the class tracks them, each with that option.
     tracked_parts: ClassVar[Mapping[str, str]] = {}
 
-    #: Options that keep the records of which "all" parts of a checkpoint consist.
+    #: Options that keep the records which "all" parts of a checkpoint include.
     tracked_by_all: ClassVar[tuple[str, ...]] = ()
 
-    #: Parts that are saved along with another one that is named.
+    #: For a part that is saved, the other parts that are saved with it.
     companion_parts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     env: Environment
@@ -79,19 +79,19 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
 
         Args:
             hpo_config: Hyperparameters; those left out take their defaults.
-            env: Where to learn.
-            eval_env: Where to evaluate; None takes ``env``.
+            env: The environment to learn in.
+            eval_env: The environment to evaluate in; None takes ``env``.
             nas_config: Architecture choices; those left out take their defaults.
-            memory_limit_gib: Refuse runs whose buffer and records would take more.
-            track_trajectories: Return every step.
-            track_metrics: Return every update.
-            track_statistics: Tell ``on_progress`` mean and deviation of what updates gave.
+            memory_limit_gib: Refuse runs whose buffer and records would need more memory.
+            track_trajectories: Return a record of every step.
+            track_metrics: Return a record of every update.
+            track_statistics: Give ``on_progress`` means and deviations over all updates.
             track_losses: Return the loss of every update, which takes far less memory.
-            **options: Those of the subclass.
+            **options: Options of the subclass.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
-            UnknownEnvironmentError: If it cannot learn in this environment.
+            UnknownEnvironmentError: If the algorithm cannot learn in this environment.
         """
         tracking = Tracking(
             bool(track_trajectories),
@@ -101,21 +101,21 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         )
         super().__init__(env, eval_env, positive("memory_limit_gib", memory_limit_gib), tracking)
 
-    # What there is to choose.
+    # Hyperparameters, architecture choices and options.
 
     @staticmethod
     @abc.abstractmethod
     def hyperparameters() -> Declarations:
-        """Every hyperparameter, declared, by name."""
+        """The declarations of all hyperparameters, by name."""
 
     @staticmethod
     @abc.abstractmethod
     def architecture_choices() -> Declarations:
-        """Every architecture choice, declared, by name."""
+        """The declarations of all architecture choices, by name."""
 
     @classmethod
     def get_hpo_config_space(cls, seed: int | None = None) -> ConfigurationSpace:
-        """The hyperparameters and the ranges in which to search them."""
+        """The hyperparameters, with the ranges to search."""
         return config_space(f"{cls.title}ConfigSpace", cls.hyperparameters(), seed)
 
     @classmethod
@@ -125,7 +125,7 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
 
     @classmethod
     def get_nas_config_space(cls, seed: int | None = None) -> ConfigurationSpace:
-        """The architecture choices and the ranges in which to search them."""
+        """The architecture choices, with the ranges to search."""
         return config_space(f"{cls.title}NASConfigSpace", cls.architecture_choices(), seed)
 
     @classmethod
@@ -135,7 +135,7 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
-        """The options of the constructor, by name, besides configurations and environments."""
+        """The names of the constructor's options, without configurations and environments."""
         return _option_names(cls)
 
     @staticmethod
@@ -145,7 +145,7 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
 
     @abc.abstractmethod
     def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
-        """Changes hyperparameters; those that are not given stay as they are.
+        """Changes hyperparameters; those that are not given keep their values.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -153,19 +153,19 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
 
     @abc.abstractmethod
     def describe_agent(self) -> str:
-        """What it learns with, such as its network, in a few words for people."""
+        """A few words for people about what it learns with, such as its network."""
 
     # States.
 
     @abc.abstractmethod
     def init(self, rng: chex.PRNGKey) -> tuple[RunnerT, BufferT]:
-        """The state of a new run; subclasses have options of their own, all with defaults."""
+        """The state of a new run; subclasses may add options, all with defaults."""
 
     def init_options(self, n_total_timesteps: int) -> dict[str, Any]:
-        """Options of ``init`` for a run of this many environment steps: room for it, no more.
+        """Options of ``init`` for a run of this many environment steps: just enough room for it.
 
         Raises:
-            MemoryLimitError: If it would take too much, saying what to change.
+            MemoryLimitError: If it would need too much memory; the message says what to change.
         """
         return {}
 
@@ -179,33 +179,35 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         """Options of ``init`` with which these algorithms' states have equal shapes.
 
         Args:
-            algorithms: One a member, ``[M]``.
+            algorithms: One for each member, ``[M]``.
             n_total_timesteps: Environment steps of each one's training, ``[M]``.
             earlier: Parts of the states from which members continue.
-            given: Options that a caller asks for; they may be raised to what is needed.
+            given: Options that a caller asks for; they are raised if members need more.
 
         Raises:
             ConfigurationError: If an option is unknown.
-            MemoryLimitError: If a member would take too much, saying what to change.
+            MemoryLimitError: If a member would need too much memory; the message says what to
+                change.
         """
         known_names(given or {}, [], "option of init")
         return {}
 
     @staticmethod
     def options_to_share(algorithms: Sequence[Algorithm]) -> list[dict[str, Any]]:
-        """Options of the class with which these need as few programs as they can.
+        """Options of the class with which these algorithms need as few programs as possible.
 
-        It pays if members train one after another; in a batch each would do the work of all.
+        This saves time if members train one after another; in a batch, each member would do the
+        work of all.
 
         Returns:
-            For each algorithm the options to make it again with.
+            For each algorithm, the options with which to make it again.
         """
         return [{} for _ in algorithms]
 
     def with_equal_shapes(
         self, states: Sequence[State], init_options: Mapping[str, Any]
     ) -> list[State]:
-        """The states with arrays of equal shapes, of at least the room that the options ask."""
+        """The states with arrays of equal shapes and at least the room that the options demand."""
         return list(states)
 
     # Checkpoints.
@@ -215,9 +217,9 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
     def get_checkpoint_factory(
         runner_state: Any, train_result: Any
     ) -> dict[str, Callable[[], Any]]:
-        """What can be saved, by name, each a function that returns it, or None if there is none.
+        """For each part that can be saved, a function that returns it, or None if it is missing.
 
-        The fields ``rng`` and ``global_step`` of the runner state are parts of these names.
+        The fields ``rng`` and ``global_step`` of the runner state are parts with these names.
         """
 
     @abc.abstractmethod
@@ -225,14 +227,14 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         """Shapes of everything that ``get_checkpoint_factory`` offers, and of ``buffer``.
 
         Returns:
-            Trees of ``jax.ShapeDtypeStruct`` by name, or of ``ArrayTemplate`` where lengths
-            may be anything. ``buffer`` is the packed form of the buffer state; there is
-            none if the algorithm has no buffer.
+            Trees of ``jax.ShapeDtypeStruct`` by name, or of ``ArrayTemplate`` if any length is
+            possible. ``buffer`` is the packed form of the buffer state; it is left out if the
+            algorithm has no buffer.
         """
 
     @abc.abstractmethod
     def restore(self, parts: Mapping[str, Any], state: Any = None) -> tuple[RunnerT, BufferT]:
-        """A state made of the parts of a checkpoint.
+        """A state made from the parts of a checkpoint.
 
         Args:
             parts: Trees by name, in the structure of ``checkpoint_template``.
@@ -240,7 +242,7 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         """
 
     def pack_buffer(self, buffer_state: BufferT) -> Any:
-        """What a checkpoint keeps of the buffer state; None if there is nothing."""
+        """What a checkpoint keeps of the buffer state; None if it keeps nothing."""
         return None
 
     def unpack_buffer(self, packed: Any) -> BufferT:
@@ -250,7 +252,7 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
     @property
     @abc.abstractmethod
     def acting_parts(self) -> tuple[str, ...]:
-        """The parts of a checkpoint that acting needs, besides ``rng``."""
+        """The parts of a checkpoint that are needed for acting, besides ``rng``."""
 
     # Lengths and costs.
 
@@ -260,10 +262,10 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
 
     @abc.abstractmethod
     def cost(self, n_total_timesteps: int | float) -> float:
-        """The work of a training, in units of about 2 microseconds of one core; roughly.
+        """A rough estimate of a training's work, in units of about 2 microseconds of one core.
 
-        Populations begin with the longest trainings, and weigh them against the start of
-        another process.
+        Populations start with the longest trainings, and compare the work with the time that
+        another process takes to start.
         """
 
 

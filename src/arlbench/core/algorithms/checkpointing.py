@@ -1,7 +1,7 @@
-"""Saving an algorithm's state by parts, and continuing from it.
+"""Saves the parts of an algorithm's state, and continues from them.
 
-What the parts are, the algorithm says (``Algorithm.get_checkpoint_factory``); nothing
-here knows which algorithm it is.
+The algorithm itself says what the parts are (``Algorithm.get_checkpoint_factory``); this
+module works for every algorithm.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.harness.structure import State
 from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateError, did_you_mean
 
-#: Stands for every part, the buffer included.
+#: Stands for every part, including the buffer.
 ALL = "all"
 
-#: Stands for all that an exact continuation needs: every part but records.
+#: Stands for everything that an exact continuation needs: all parts except records.
 STATE = "state"
 
-#: The part that is the replay buffer, in its packed form.
+#: The name of the part that holds the replay buffer in its packed form.
 BUFFER = "buffer"
 
-# What a caller saves along with the parts; no algorithm may call a part so.
+# What a caller saves with the parts; an algorithm must not use this name for a part.
 _EXTRA = "extra"
 
 
@@ -38,13 +38,13 @@ def collect(
     names: Collection[str] | None = None,
     train_result: Any = None,
 ) -> dict[str, Any]:
-    """Copies of parts of a state in ordinary memory; those that do not exist are left out.
+    """Copies parts of a state into ordinary memory; parts that do not exist are left out.
 
     Args:
-        algorithm: Whose state it is.
+        algorithm: The algorithm that the state belongs to.
         state: A runner state and a buffer state.
-        names: The parts; None takes all, the buffer included.
-        train_result: Of the last training, for what was recorded in it.
+        names: The parts; None takes all, including the buffer.
+        train_result: The result of the last training, which holds its records.
     """
     runner_state, buffer_state = state
     factory = algorithm.get_checkpoint_factory(runner_state, train_result)
@@ -58,15 +58,15 @@ def collect(
 
 
 class LoadedCheckpoint(NamedTuple):
-    """A checkpoint, read.
+    """A checkpoint that was read.
 
     Attributes:
         path: Its folder.
-        state: The algorithm's state, ready to be trained further.
+        state: The algorithm's state, ready for further training.
         parts: Every tree that was saved, by name; ``buffer`` in its packed form.
         extra: Arrays that were saved with it, by name.
-        info: What else was saved with it.
-        notes: Sentences about what is not as it was; empty if all is.
+        info: Other values that were saved with it.
+        notes: Sentences about what differs from when it was saved; empty if nothing does.
     """
 
     path: Path
@@ -78,11 +78,11 @@ class LoadedCheckpoint(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """A checkpoint before it is written.
+    """The content of a checkpoint before it is written.
 
     Attributes:
         parts: Every tree, by name, in ordinary memory.
-        info: What else is to be saved with it.
+        info: Other values to save with it.
     """
 
     parts: Mapping[str, Any]
@@ -93,15 +93,15 @@ class Checkpointer:
     """Writes numbered checkpoints into a folder.
 
     Args:
-        path: The folder; it is made when something is saved. One writer at a time.
-        names: The parts to save: ``"all"``, ``"state"``, which is all that an exact
-            continuation needs, or any of what the algorithm offers, such as
-            ``["params", "opt_state", "buffer"]``. ``"params"`` brings ``"target_params"``
-            along.
+        path: The folder, created when something is first saved. Only one writer at a time may
+            use it.
+        names: The parts to save: ``"all"``, ``"state"`` (everything that an exact
+            continuation needs), or any parts that the algorithm offers, such as
+            ``["params", "opt_state", "buffer"]``. ``"params"`` includes ``"target_params"``.
         keep: How many checkpoints to keep; None keeps all.
-        background: Write in a thread, so that only the copying of the state into
-            ordinary memory delays the caller. An error then comes with the next call of
-            this object, ``wait`` at the latest.
+        background: Write in a thread, so that the caller only waits while the state is copied
+            into ordinary memory. An error is then raised by the next call to this object, at
+            the latest by ``wait``.
     """
 
     def __init__(
@@ -133,21 +133,21 @@ class Checkpointer:
         """Saves the parts of a state.
 
         Args:
-            algorithm: Whose state it is; its configuration is saved too.
+            algorithm: The algorithm that the state belongs to; its configuration is saved too.
             state: A runner state and a buffer state.
-            train_result: Of the last training, for what was recorded in it.
-            extra: Arrays by name, to find again after loading.
-            info: JSON values, the same.
+            train_result: The result of the last training, which holds its records.
+            extra: Arrays by name, which loading returns.
+            info: JSON values, which loading returns.
 
-        Returns:
-            Where it is; with ``background`` where it will be.
+            Returns:
+                The checkpoint's path; with ``background``, it may not have been written yet.
 
         Raises:
             ConfigurationError: If a part is unknown, or was not recorded, or if ``info``
                 cannot be written as JSON.
-            ConsumedStateError: If a later call of ``train`` has taken over the state.
-            CheckpointError: If it could not be written; with ``background`` it may be
-                the checkpoint before that could not. This one is not written then.
+            ConsumedStateError: If a later call to ``train`` has reused the state's memory.
+            CheckpointError: If it could not be written. With ``background``, the error may
+                be about the previous checkpoint; this one is then not written.
         """
         return self.write(algorithm, self.take(algorithm, state, train_result, extra, info))
 
@@ -159,20 +159,20 @@ class Checkpointer:
         extra: Mapping[str, Any] | None = None,
         info: Mapping[str, Any] | None = None,
     ) -> Snapshot:
-        """What :meth:`save` would write, as copies in ordinary memory, for :meth:`write`."""
+        """Copies what :meth:`save` would write into ordinary memory, for :meth:`write`."""
         parts = self._collect(algorithm, state, train_result)
         if extra:
             parts[_EXTRA] = checkpoints.on_host(dict(extra))
         return Snapshot(parts, info or {})
 
     def write(self, algorithm: Algorithm, snapshot: Snapshot) -> Path:
-        """Writes what :meth:`take` has taken; returns and raises what :meth:`save` does."""
+        """Writes what :meth:`take` returned; returns and raises the same as :meth:`save`."""
         return self._write(snapshot.parts, algorithm, snapshot.info)
 
     def save_buffer(
         self, algorithm: Algorithm, buffer_state: Any, *, info: Mapping[str, Any] | None = None
     ) -> Path:
-        """Saves a replay buffer alone, its filled rows only, as the next checkpoint.
+        """Saves only a replay buffer, without its empty rows, as the next checkpoint.
 
         Raises:
             ConfigurationError: If the algorithm has no buffer.
@@ -184,7 +184,7 @@ class Checkpointer:
         return self._write({BUFFER: packed}, algorithm, info or {})
 
     def tidy(self) -> None:
-        """Removes what a writer that was killed has left in the folder."""
+        """Removes files that a killed writer left in the folder."""
         self._folder.tidy()
 
     @property
@@ -193,7 +193,7 @@ class Checkpointer:
         return self._background is not None and self._background.busy
 
     def poll(self) -> None:
-        """Raises what went wrong in the background, without waiting for it."""
+        """Raises an error that has occurred in the background; does not wait."""
         if self._background is not None:
             self._background.raise_if_failed()
 
@@ -204,7 +204,7 @@ class Checkpointer:
 
     @property
     def newest(self) -> Path | None:
-        """The newest whole checkpoint; None if there is none yet."""
+        """The newest complete checkpoint; None if none exists yet."""
         found = checkpoints.newest_in(self.path)
         return found[0] if found else None
 
@@ -227,13 +227,13 @@ class Checkpointer:
 
         Args:
             path: A checkpoint, or a folder of several, of which the newest is read.
-            algorithm: With the environment and network that were saved. Its
-                hyperparameters may differ: the state continues under them.
-            state: Provides what was not saved; if None, a fresh state does.
+            algorithm: An algorithm with the environment and network that were saved. Its
+                hyperparameters may differ: the state continues with them.
+            state: Provides the parts that were not saved; None takes those of a fresh state.
 
-        Raises:
-            CheckpointError: If there is none, if it is damaged or of a newer format,
-                or was saved from another algorithm, network, environment or space.
+            Raises:
+                CheckpointError: If no checkpoint exists, if it is damaged or has a newer format,
+                    or if it was saved from another algorithm, network, environment or space.
         """
         checkpoint, notes = _find(Path(path))
         template = algorithm.checkpoint_template()
@@ -246,10 +246,10 @@ class Checkpointer:
 
     @staticmethod
     def load_buffer(path: str | Path, algorithm: Algorithm) -> Any:
-        """Reads the replay buffer of a checkpoint, alone.
+        """Reads only the replay buffer of a checkpoint.
 
         Raises:
-            CheckpointError: As ``load`` does, or if it holds no buffer.
+            CheckpointError: In the same cases as ``load``, or if it does not hold a buffer.
         """
         checkpoint, _ = _find(Path(path))
         template = algorithm.checkpoint_template()
@@ -270,8 +270,8 @@ class Checkpointer:
             if name not in (*known, ALL, STATE):
                 raise ConfigurationError(
                     f"{algorithm.name} has no part called {name!r}."
-                    f"{did_you_mean(name, [*known, ALL, STATE])} There are: {', '.join(known)}, "
-                    f"{STATE}, {ALL}."
+                    f"{did_you_mean(name, [*known, ALL, STATE])} The parts are: "
+                    f"{', '.join(known)}, {STATE}, {ALL}."
                 )
         wanted = None if ALL in self.names else _with_companions(algorithm, self.names, known)
         parts = collect(algorithm, state, wanted, train_result)
@@ -279,7 +279,7 @@ class Checkpointer:
         for name in self.names:
             if name not in (ALL, STATE, *unsaveable, *parts):
                 raise ConfigurationError(
-                    f"{name} is to be saved and was not recorded; give save the train_result of "
+                    f"{name} should be saved but was not recorded; give save the train_result of "
                     "an algorithm that tracks it."
                 )
         return parts
@@ -300,7 +300,7 @@ class Checkpointer:
 def _with_companions(
     algorithm: Algorithm, names: Iterable[str], known: Iterable[str]
 ) -> tuple[str, ...]:
-    """Parts by name, with those that are saved along with them."""
+    """The names of parts, including those that are saved with them."""
     of_state = [name for name in known if name not in algorithm.tracked_parts]
     wanted: list[str] = []
     for name in names:
@@ -310,27 +310,27 @@ def _with_companions(
 
 
 def _require_memory(state: Any) -> None:
-    """Raises if a later call of ``train`` has taken over the memory of a state."""
+    """Raises if a later call to ``train`` has reused the memory of a state."""
     if any(isinstance(x, jax.Array) and x.is_deleted() for x in jax.tree.leaves(state)):
         raise ConsumedStateError(
-            "train has taken over the memory of this state; save the one that it returned."
+            "train has reused the memory of this state; save the one that it returned."
         )
 
 
 def _find(path: Path) -> tuple[Path, tuple[str, ...]]:
-    """A checkpoint, from its own path or that of a folder of several."""
+    """A checkpoint, from its own path or from the path of a folder of checkpoints."""
     if checkpoints.is_checkpoint(path):
         return path, ()
     found = checkpoints.newest_in(path)
     if found is None:
-        raise CheckpointError(f"There is no checkpoint in {path}.")
+        raise CheckpointError(f"No checkpoint was found in {path}.")
     return found[0], (found[1],) if found[1] else ()
 
 
 def _read(
     checkpoint: Path, algorithm: Algorithm, template: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parts and info of a checkpoint, if it is one of this algorithm."""
+    """Parts and info of a checkpoint, after checking that it fits the algorithm."""
     saved = checkpoints.read_manifest(checkpoint).info
     descriptions.require_fitting(checkpoint, saved, algorithm)
     parts, manifest = checkpoints.read_checkpoint(checkpoint, template)

@@ -1,9 +1,10 @@
-"""A hyperparameter is declared once; spaces, validation, inputs and tables follow from it.
+"""Declarations of hyperparameters, from which spaces, validation, inputs and tables are made.
 
-A declaration says where to search, what is possible, the default, when the hyperparameter
-has an effect, and whether it is *structural* (it shapes compiled programs) or *traced* (an
-input of them). Once a version was released, a default never changes: files leave out what
-has its default, so a file that is older than a hyperparameter stands for its default.
+A declaration gives the range to search, the possible values, the default, when the
+hyperparameter has an effect, and whether it is *structural* (it shapes compiled programs) or
+*traced* (an input of them). A default never changes once a version was released: files leave
+out values that equal their defaults, so in a file that is older than a hyperparameter, its
+default counts.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ POSITIVE = Possible(0.0, open_below=True)
 
 
 class Condition(NamedTuple):
-    """Another hyperparameter has a certain value."""
+    """The condition that another hyperparameter has a certain value."""
 
     name: str
     value: Any
@@ -46,18 +47,20 @@ class Hyperparameter:
     """One hyperparameter or architecture choice.
 
     Attributes:
-        type: Of its values: bool, int, float or str.
-        default: What it is unless it is given.
-        low: Where the search begins; None for separate values.
-        high: Where the search ends, included.
-        log: Whether to search orders of magnitude evenly.
-        choices: The values to search, if they are separate ones.
+        type: The type of its values: bool, int, float or str.
+        default: Its value if none is given.
+        low: The lower end of the range to search; None for separate values.
+        high: The upper end of the range to search, included.
+        log: Whether to search on a logarithmic scale.
+        choices: The values to search, if they are separate values.
         possible: Which numbers are possible; None if only ``choices`` are.
-        active_if: A condition of its search space: without it, it is inactive.
-        counts_if: It has no effect otherwise, though its search space has no condition.
+        active_if: A condition in its search space; if it is not met, the hyperparameter is
+            inactive.
+        counts_if: A condition without which it has no effect, although it is not a condition
+            in its search space.
         structural: Whether it shapes compiled programs instead of being their input.
-        since: The first file format that knows it.
-        name: What it is called.
+        since: The first file format that contains it.
+        name: Its name.
     """
 
     type: type
@@ -75,18 +78,18 @@ class Hyperparameter:
 
     @property
     def scale(self) -> Literal["linear", "log", "choice"]:
-        """How its values lie to each other."""
+        """The scale of its values."""
         if self.choices:
             return "choice"
         return "log" if self.log else "linear"
 
     @property
     def effect_if(self) -> Condition | None:
-        """When it has an effect; None if always."""
+        """The condition under which it has an effect; None if it always does."""
         return self.active_if or self.counts_if
 
     def is_active(self, values: Mapping[str, Any]) -> bool:
-        """Whether its search space has it at these values of others; unknown ones do not count."""
+        """Whether it is active with these values of others; a missing parent counts as fitting."""
         parent = self.active_if
         if parent is None:
             return True
@@ -94,12 +97,12 @@ class Hyperparameter:
         return is_tracer(value) or value == parent.value
 
     def check(self, value: Any) -> Any:
-        """The value as a bool, int, float or str; a tracer as it is.
+        """Returns the value as a bool, int, float or str; a tracer is returned unchanged.
 
         The range of a tracer cannot be checked.
 
         Raises:
-            ConfigurationError: If it is impossible.
+            ConfigurationError: If the value is impossible.
         """
         value = _plain(value)
         if is_tracer(value):
@@ -111,7 +114,7 @@ class Hyperparameter:
         return in_range(self.name, self.type, value, self.possible or Possible())
 
     def as_input(self, value: Any) -> Any:
-        """A checked value as an input of a program, a scalar of a fixed type."""
+        """A checked value as an input of a program: a scalar with a fixed type."""
         dtype = _DTYPES[self.type]
         return jnp.asarray(value, dtype) if is_tracer(value) else dtype(value)
 
@@ -124,8 +127,8 @@ class Hyperparameter:
         kinds = {bool: jnp.bool_, int: jnp.integer, float: jnp.number}
         if value.shape != () or not jnp.issubdtype(value.dtype, kinds[self.type]):
             raise ConfigurationError(
-                f"{self.name} must be a scalar of type {self.type.__name__}, and this traced value "
-                f"is {value.dtype}{list(value.shape)}; inside jax.vmap give one member's value."
+                f"{self.name} must be a scalar of type {self.type.__name__}, but this traced value "
+                f"is {value.dtype}{list(value.shape)}; inside jax.vmap, give one member's value."
             )
         return value
 
@@ -146,22 +149,22 @@ Declarations = Mapping[str, Hyperparameter]
 
 
 def whole(low: int, high: int, default: int, possible: Possible = COUNT, **more: Any) -> Any:
-    """A whole number; ``more`` are other fields of :class:`Hyperparameter`."""
+    """Declares a whole number; ``more`` are other fields of :class:`Hyperparameter`."""
     return Hyperparameter(int, default, low, high, possible=possible, **more)
 
 
 def real(low: float, high: float, default: float, possible: Possible, **more: Any) -> Any:
-    """A number; ``more`` are other fields of :class:`Hyperparameter`."""
+    """Declares a number; ``more`` are other fields of :class:`Hyperparameter`."""
     return Hyperparameter(float, default, low, high, possible=possible, **more)
 
 
 def flag(default: bool, **more: Any) -> Any:
-    """True or False; ``more`` are other fields of :class:`Hyperparameter`."""
+    """Declares True or False; ``more`` are other fields of :class:`Hyperparameter`."""
     return Hyperparameter(bool, default, choices=(True, False), **more)
 
 
 def choice(choices: Sequence[Any], default: Any, **more: Any) -> Any:
-    """Separate values, numbers or words; ``more`` are other fields of :class:`Hyperparameter`."""
+    """Declares separate values; ``more`` are other fields of :class:`Hyperparameter`."""
     return Hyperparameter(type(default), default, choices=tuple(choices), **more)
 
 
@@ -169,14 +172,14 @@ def declared(cls: type) -> dict[str, Hyperparameter]:
     """The hyperparameters that annotate the fields of a class, in order.
 
     Args:
-        cls: Its fields are annotated ``Annotated[Any, declaration]``.
+        cls: A class whose fields are annotated ``Annotated[Any, declaration]``.
     """
     hints = get_type_hints(cls, include_extras=True)
     return {name: dataclasses.replace(get_args(hint)[1], name=name) for name, hint in hints.items()}
 
 
 def config_space(name: str, declarations: Declarations, seed: int | None) -> ConfigurationSpace:
-    """The declared hyperparameters as a space of ConfigSpace, with their conditions."""
+    """The declared hyperparameters as a ConfigSpace space, with their conditions."""
     space = ConfigurationSpace(name=name, seed=seed)
     entries = {key: _entry(hyperparameter) for key, hyperparameter in declarations.items()}
     conditions = [
@@ -203,15 +206,15 @@ def resolve(
     kind: str,
     current: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The value of every declared hyperparameter: given, else current, else default.
+    """The value of every declared hyperparameter: the given, else the current, else the default.
 
-    One that is inactive under the others has its default, whatever was given for it.
+    A hyperparameter that the other values make inactive gets its default, whatever was given.
 
     Args:
-        config: Given values; None stands for none.
-        declarations: What there is.
-        kind: What an error calls one, such as "hyperparameter".
-        current: Values that stay unless one is given.
+        config: Given values; None if no values are given.
+        declarations: All declarations, by name.
+        kind: The word for one of them in errors, such as "hyperparameter".
+        current: Values that are kept unless another one is given.
 
     Raises:
         ConfigurationError: If a name is unknown or a value impossible.
@@ -233,15 +236,15 @@ def resolve(
 def refuse_misplaced(
     config: Configuration | Mapping[str, Any] | None, elsewhere: Declarations, cure: str
 ) -> None:
-    """Raises if a configuration gives what belongs elsewhere.
+    """Raises if a configuration gives values that belong in another configuration.
 
     Args:
         config: Given values.
-        elsewhere: What does not belong to it.
-        cure: What it is and where it belongs, the sentence after its name.
+        elsewhere: Declarations that belong in another configuration.
+        cure: The rest of the sentence after the name: what it is and where it belongs.
 
     Raises:
-        ConfigurationError: If it does.
+        ConfigurationError: If a value belongs elsewhere.
     """
     given = config if isinstance(config, Mapping) else {}
     for name, value in given.items():
@@ -261,9 +264,9 @@ def inputs(config: Mapping[str, Any], declarations: Declarations) -> dict[str, A
 
 
 def without_inactive(config: Mapping[str, Any], declarations: Declarations) -> dict[str, Any]:
-    """The configuration with defaults for what is inactive.
+    """The configuration with the defaults of inactive hyperparameters.
 
-    So configurations that are equal in what is active are equal.
+    Configurations that differ only in inactive hyperparameters become equal.
     """
     return {
         name: value if declarations[name].is_active(config) else declarations[name].default
@@ -274,10 +277,10 @@ def without_inactive(config: Mapping[str, Any], declarations: Declarations) -> d
 def differing_from_defaults(
     config: Mapping[str, Any], declarations: Declarations
 ) -> dict[str, Any]:
-    """What of a configuration is active and differs from the defaults.
+    """The values of a configuration that are active and differ from the defaults.
 
-    It is the same before and after a hyperparameter is added, so it identifies a
-    configuration in files.
+    They stay the same when a new hyperparameter is added, so they identify a configuration
+    in files.
     """
     return {
         name: value
@@ -287,7 +290,7 @@ def differing_from_defaults(
 
 
 class ReadOnlyConfig(dict[str, Any]):
-    """Resolved values by name; an assignment fails and names the method that changes them."""
+    """Resolved values by name; an assignment raises an error that names the method to use."""
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise ConfigurationError(
@@ -306,22 +309,22 @@ class ReadOnlyConfig(dict[str, Any]):
 
 
 def probability(name: str, value: Any) -> float:
-    """The value as a float, if it lies between 0 and 1."""
+    """Returns the value as a float, after checking that it is between 0 and 1."""
     return float(in_range(name, float, value, PROBABILITY))
 
 
 def positive(name: str, value: Any) -> float:
-    """The value as a float, if it is finite and greater than 0."""
+    """Returns the value as a float, after checking that it is finite and greater than 0."""
     return float(in_range(name, float, value, POSITIVE))
 
 
 def is_tracer(value: Any) -> bool:
-    """Whether a value is known only when a program that is being traced runs."""
+    """Whether a value stands for one that is only known when the traced program runs."""
     return isinstance(value, jax.core.Tracer)
 
 
 def _plain(value: Any) -> Any:
-    """A Python value, if it is a scalar of NumPy or JAX whose value is known."""
+    """The value as a Python value, if it is a NumPy or JAX scalar whose value is known."""
     if is_tracer(value):
         return value
     is_scalar = isinstance(value, np.generic) or (

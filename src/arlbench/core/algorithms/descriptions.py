@@ -1,8 +1,8 @@
-"""What a checkpoint says of the algorithm whose state it holds, and whether it fits another.
+"""The description of an algorithm in its checkpoints, and whether it fits another algorithm.
 
-A description has a format version; version 1 did not write its own. A hyperparameter or
-an architecture choice that a description does not name did not exist when it was written,
-and stands for its default.
+A description has a format version; version 1 did not write its own number. If a description
+does not name a hyperparameter or an architecture choice, it did not exist when the description
+was written, and its default counts.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.declarations import Declarations
 from arlbench.errors import CheckpointError
 
-#: Raised when a reader of today could not read what is written.
+#: Increased when a description changes so that current versions could not read it.
 FORMAT_VERSION = 2
 
-# What version 1 has already.
+# Keys that exist since version 1.
 _REQUIRED = frozenset({"algorithm", "hpo_config", "nas_config", "env_spec", "info"})
 
 
 def describe(algorithm: Algorithm, info: Mapping[str, Any]) -> dict[str, Any]:
-    """What a state of this algorithm belongs to, as JSON values.
+    """The description of an algorithm, as JSON values.
 
     Args:
-        algorithm: Whose state it is.
-        info: What a caller saves with it.
+        algorithm: The algorithm whose state is saved.
+        info: Values that a caller saves with it.
 
     Raises:
         ConfigurationError: If ``info`` cannot be written as JSON.
@@ -48,7 +48,7 @@ def describe(algorithm: Algorithm, info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read(checkpoint: Path) -> dict[str, Any]:
-    """What a checkpoint says of the algorithm whose state it holds.
+    """Reads the description of the algorithm whose state a checkpoint holds.
 
     Raises:
         CheckpointError: If it is damaged, holds something else, or a newer version wrote it.
@@ -62,14 +62,14 @@ def require_fitting(checkpoint: Path, saved: Mapping[str, Any], algorithm: Algor
     """Raises a CheckpointError unless the algorithm can continue from what was saved.
 
     Args:
-        checkpoint: Where it was saved, for errors.
+        checkpoint: The path of the checkpoint, for errors.
         saved: The checkpoint's description.
-        algorithm: What is to continue; its hyperparameters may differ.
+        algorithm: The algorithm that should continue; its hyperparameters may differ.
     """
     _require_readable(checkpoint, saved)
     if saved["algorithm"] != algorithm.name:
         raise CheckpointError(
-            f"{checkpoint} was saved by {saved['algorithm']}, and this is {algorithm.name}."
+            f"{checkpoint} was saved by {saved['algorithm']}, but this is {algorithm.name}."
         )
     current = describe(algorithm, {})
     _require_equal(checkpoint, "environment", saved["env_spec"], current["env_spec"])
@@ -82,10 +82,10 @@ def require_fitting(checkpoint: Path, saved: Mapping[str, Any], algorithm: Algor
 def with_defaults(
     checkpoint: Path, config: Mapping[str, Any], declarations: Declarations
 ) -> dict[str, Any]:
-    """A configuration of a file, with the defaults of what did not exist when it was written.
+    """A configuration from a file, with defaults for names that did not exist when it was written.
 
     Raises:
-        CheckpointError: If it has a name that does not exist yet.
+        CheckpointError: If it contains a name that this version does not know.
     """
     unknown = sorted(config.keys() - declarations.keys())
     if unknown:
@@ -103,7 +103,7 @@ def _require_readable(checkpoint: Path, saved: Mapping[str, Any]) -> None:
     if version > FORMAT_VERSION:
         raise CheckpointError(
             f"{checkpoint} was written by a newer version of arlbench: its description has the "
-            f"format {version}, and this version reads up to {FORMAT_VERSION}."
+            f"format {version}, but this version reads only up to {FORMAT_VERSION}."
         )
 
 

@@ -1,4 +1,4 @@
-"""Dense layers whose gradient is quick on a CPU."""
+"""Dense layers whose gradient is fast on a CPU."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def _derivative(
 
 
 def _transposed_first(x: jax.Array, dkernel: jax.Array) -> jax.Array:
-    """``x [B, n_in]`` times ``dkernel [n_in, n_out]``, written for its transpose.
+    """``x [B, n_in]`` times ``dkernel [n_in, n_out]``, written so that its transpose is fast.
 
-    The transpose is the gradient ``x.T @ g`` of the kernel. XLA's CPU backend runs such a
-    product, over the rows of both sides, at half to a twentieth of the speed of an ordinary
-    one, and merges transpositions into products. So here either ``x`` is transposed in memory
-    first, or ``g`` and then the product, whichever are fewer numbers.
+    The transpose is the gradient ``x.T @ g`` of the kernel. XLA's CPU backend computes such a
+    product, which sums over the rows of both sides, at a half to a twentieth of the speed of an
+    ordinary one, and it merges transpositions into products. Therefore either ``x`` is
+    transposed in memory first, or ``g`` is, and then the product: whichever moves fewer numbers.
     """
     n_rows, (n_in, n_out) = x.shape[0], dkernel.shape
     if n_rows * n_in <= (n_rows + n_in) * n_out:
@@ -43,9 +43,9 @@ def _transposed_first(x: jax.Array, dkernel: jax.Array) -> jax.Array:
 
 
 def _product(x: jax.Array, kernel: jax.Array, *_: Any, **__: Any) -> jax.Array:
-    # What flax also passes says which axes to contract, always the last with the first.
+    # The other arguments from flax say which axes to contract: always the last with the first.
     return _dense(x, kernel)
 
 
-#: :class:`flax.linen.Dense`, but for the order of work in its gradient.
+#: :class:`flax.linen.Dense` with another order of work in its gradient.
 Dense = functools.partial(nn.Dense, dot_general=_product)

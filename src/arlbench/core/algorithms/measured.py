@@ -1,4 +1,4 @@
-"""A training with everything that its callers need to know of it, also if it diverged."""
+"""A training with everything that its callers need to know about it, even if it diverged."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from arlbench.errors import DivergenceError
 
 
 class Seconds(NamedTuple):
-    """Time that a training took.
+    """The time that a training took, in seconds.
 
     Attributes:
-        training: Training and evaluations.
-        compiling: Tracing and compiling.
+        training: Time for training and evaluations.
+        compiling: Time for tracing and compiling.
     """
 
     training: float = 0.0
@@ -35,11 +35,11 @@ class Seconds(NamedTuple):
 
 
 class TrainingOutcome(NamedTuple):
-    """How a training went.
+    """The outcome of a training.
 
     Attributes:
-        state: The algorithm's state in the end.
-        result: What ``train`` returned besides it.
+        state: The algorithm's state at the end.
+        result: The training result that ``train`` returned with the state.
         returns: Undiscounted returns, float32 ``[n_eval_steps, n_eval_episodes]``; NaN for
             evaluations that were not reached.
         timesteps: Environment steps of the training at each evaluation, int64
@@ -47,10 +47,10 @@ class TrainingOutcome(NamedTuple):
         done_timesteps: Environment steps trained.
         diverged_at: Environment steps after which learning was found to be non-finite;
             None if it was not.
-        divergence: What the error said; empty if there was none.
+        divergence: The error message; empty if learning did not diverge.
         stopped: Whether ``on_progress`` stopped it before its last evaluation.
-        seconds: Time that it took.
-        statistics: Of its updates, by name; None if they are not tracked.
+        seconds: The time that it took.
+        statistics: Statistics of its updates, by name; None if they are not tracked.
     """
 
     state: Any
@@ -74,10 +74,10 @@ def train_measured(
     progress: TrainingProgress | None = None,
     on_progress: OnProgress | None = None,
 ) -> TrainingOutcome:
-    """Trains; a divergence is a part of the outcome, not an error.
+    """Trains; a divergence is reported in the outcome instead of raised as an error.
 
-    The arguments are those of :meth:`Algorithm.train`, whose other errors it raises. Not
-    for use inside ``jax.jit``.
+    The arguments are those of :meth:`Algorithm.train`, and its other errors are raised. It
+    cannot be used inside ``jax.jit``.
     """
     watch = _Watch(lengths.n_eval_steps, on_progress)
     clock = process_clock()
@@ -113,14 +113,14 @@ def train_measured(
 
 
 def with_missing(eval_rewards: np.ndarray, lengths: Lengths) -> np.ndarray:
-    """Returns ``[n_eval_steps, n_eval_episodes]``, NaN for evaluations that are missing."""
+    """Returns ``[n_eval_steps, n_eval_episodes]``, with NaN for missing evaluations."""
     whole = np.full((lengths.n_eval_steps, lengths.n_eval_episodes), np.nan, np.float32)
     whole[: len(eval_rewards)] = eval_rewards
     return whole
 
 
 class _Watch:
-    """Passes progress on, and remembers what of it an outcome needs."""
+    """Passes progress on, and remembers what the outcome needs."""
 
     def __init__(self, n_eval_steps: int, on_progress: OnProgress | None) -> None:
         self._n_eval_steps = n_eval_steps

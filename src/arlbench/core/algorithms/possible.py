@@ -1,4 +1,4 @@
-"""Which numbers a hyperparameter can be."""
+"""The numbers that are possible for a hyperparameter."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 
 from arlbench.errors import ConfigurationError
 
-#: The greatest whole number of a program.
+#: The largest whole number in a program.
 INT32_MAX = 2**31 - 1
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class Possible(NamedTuple):
-    """Which numbers a hyperparameter can be, a wider range than the one to search.
+    """The numbers that are possible for a hyperparameter: a wider range than the one to search.
 
     Attributes:
-        lower: The least.
-        upper: The greatest.
+        lower: The smallest number.
+        upper: The largest number.
         open_below: Whether ``lower`` itself is excluded.
     """
 
@@ -31,13 +31,13 @@ class Possible(NamedTuple):
 
 
 def in_range(name: str, kind: type, value: Any, possible: Possible) -> Any:
-    """The value as an int or a float, if it is possible.
+    """Returns the value as an int or a float, after checking it.
 
     Raises:
-        ConfigurationError: If it is not.
+        ConfigurationError: If it is not possible.
     """
     converted = (_to_int if kind is int else _to_float)(name, value)
-    # What counts is the number that the program computes with, in 32 bits.
+    # The program computes with 32 bits, so the rounded number counts.
     smallest = np.float32(converted) if isinstance(converted, float) else converted
     below = smallest <= possible.lower if possible.open_below else smallest < possible.lower
     if below or converted > possible.upper:

@@ -1,4 +1,4 @@
-"""Looking algorithms up by name; one is imported when it is used."""
+"""Finds algorithms by name; each is imported when it is first used."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from arlbench.errors import ConfigurationError
 
 _ALGORITHMS = {"dqn": ("arlbench.core.algorithms.dqn", "DQN")}
 
-#: What learns unless something else is asked for.
+#: The algorithm that is used unless another one is given.
 DEFAULT_ALGORITHM = "dqn"
 
 
 def register_algorithm(name: str, module: str, attribute: str) -> None:
-    """Makes an algorithm known by name; every process that trains imports its module.
+    """Registers an algorithm under a name; every process that trains imports its module.
 
     Args:
         name: The class's ``name``.
-        module: Where the class is, imported at its first use.
-        attribute: What it is called there.
+        module: The module of the class, imported when it is first used.
+        attribute: The name of the class in its module.
 
     Raises:
-        ConfigurationError: If the name is taken by another class.
+        ConfigurationError: If another class is registered under this name.
     """
     home = (module, attribute)
     if _ALGORITHMS.setdefault(name, home) != home:
-        raise ConfigurationError(f"An algorithm named '{name}' is registered already.")
+        raise ConfigurationError(f"An algorithm named '{name}' is already registered.")
 
 
 def registered_algorithms() -> dict[str, tuple[str, str]]:
-    """Module and attribute of every algorithm by name, for another process to adopt."""
+    """Module and attribute of every algorithm by name, to register them in another process."""
     return dict(_ALGORITHMS)
 
 
@@ -39,10 +39,10 @@ def algorithm_class(name: str) -> type[Algorithm]:
     """The class of an algorithm.
 
     Args:
-        name: One that is registered, or ``module:Class`` for one that need not be.
+        name: A registered name, or ``module:Class`` for a class that need not be registered.
 
-    Raises:
-        ConfigurationError: If there is none of this name.
+        Raises:
+            ConfigurationError: If no algorithm has this name.
     """
     module, colon, attribute = name.partition(":")
     if not colon:
@@ -52,7 +52,7 @@ def algorithm_class(name: str) -> type[Algorithm]:
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"There is no algorithm '{name}': {error}.") from error
+        raise ConfigurationError(f"The algorithm '{name}' cannot be found: {error}.") from error
     if not (isinstance(found, type) and issubclass(found, Algorithm)):
         raise ConfigurationError(f"'{name}' is not an algorithm; give a subclass of Algorithm.")
     return found

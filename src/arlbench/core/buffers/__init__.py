@@ -1,1 +1,1 @@
-"""Experience replay, uniform and prioritised, over one state of flashbax's type."""
+"""Experience replay, uniform and prioritised, with a state of flashbax's type."""

@@ -1,4 +1,4 @@
-"""The buffer as it is saved: the rows that hold something, and no more."""
+"""The form in which a buffer is saved: only its filled rows."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from arlbench.core.buffers.replay import EMPTY, Experience
 from arlbench.core.shapes import ArrayTemplate, any_number
 from arlbench.errors import ConfigurationError
 
-# flashbax has one axis of batches before that of the rows.
+# In flashbax, an axis of batches comes before the axis of rows.
 _N_AXES = 2
 
 
 class PackedBuffer(NamedTuple):
-    """The filled rows ``n`` of a buffer, and what else its state consists of.
+    """The ``n`` filled rows of a buffer, and the other fields of its state.
 
     Attributes:
         transition: Stored transitions, leaves ``[n, ...]``, in the order of the rows.
         priority: Raw priorities, float32 ``[n]``.
-        leaf_values: The sum tree's leaves, float32 ``[n]``. The sums above them follow.
+        leaf_values: The sum tree's leaves, float32 ``[n]``, from which its sums are computed.
         max_recorded_priority: float32 ``[]``.
         current_index: int32 ``[]``.
         is_full: bool ``[]``.
         running_index: int32 ``[]``.
-        capacity: Rows allocated, int32 ``[]``.
+        capacity: The number of allocated rows, int32 ``[]``.
     """
 
     transition: Any
@@ -46,12 +46,12 @@ def pack(state: PrioritisedTrajectoryBufferState) -> PackedBuffer:
     """The buffer without its empty rows, copied into ordinary memory.
 
     Raises:
-        ConfigurationError: If it is a batch of buffers.
+        ConfigurationError: If the state is a batch of buffers.
     """
     if state.experience.priority.ndim != _N_AXES:
-        raise ConfigurationError("This is a batch of buffers; save each of them by itself.")
+        raise ConfigurationError("This is a batch of buffers; save each of them separately.")
     priority = np.asarray(state.experience.priority[0])
-    # Rows are filled from the first on, and emptied from the last.
+    # Rows are filled starting with the first, and emptied starting with the last.
     n = int(np.count_nonzero(priority != EMPTY))
     capacity, tree = replay.capacity(state), state.sum_tree_state
 
@@ -120,7 +120,7 @@ def unpack(packed: PackedBuffer) -> PrioritisedTrajectoryBufferState:
 
 
 def _sums_above(leaf_values: np.ndarray) -> np.ndarray:
-    """The nodes of the sum tree over these leaves; on the host, so nothing is compiled."""
+    """The nodes of the sum tree over these leaves, computed on the host to compile nothing."""
     levels = [leaf_values]
     while len(levels[0]) > 1:
         pairs = levels[0].reshape(-1, 2)
@@ -129,5 +129,5 @@ def _sums_above(leaf_values: np.ndarray) -> np.ndarray:
 
 
 def _on_device(array: Any) -> jax.Array:
-    # Memory of its own: training takes it over, and NumPy's cannot be taken over.
+    # In its own memory, because training reuses it, and NumPy's memory cannot be reused.
     return jax.device_put(np.asarray(array), may_alias=False)

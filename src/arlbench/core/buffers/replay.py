@@ -1,8 +1,8 @@
 """A ring of transitions in flashbax's prioritised buffer state.
 
-The state's arrays have a fixed *capacity*, a power of two that shapes the program; how
-many rows of it are in use, the *size*, is an ordinary number that may differ from call
-to call and from member to member. Every function here is pure and traceable.
+The state's arrays have a fixed *capacity*, a power of two that shapes the program. The
+*size*, how many of the rows are used, is an ordinary number that may differ between calls
+and between members. Every function here is pure and traceable.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from arlbench.core.buffers import sum_tree, wide_tree
 from arlbench.core.buffers.wide_tree import WideTree
 from arlbench.core.lockstep import Active
 
-#: The raw priority of a row that holds nothing.
+#: The raw priority of an empty row.
 EMPTY = -1.0
 
-#: Raw priorities are capped here, so that their sum over any buffer stays finite.
+#: The largest raw priority, chosen so that the sum over any buffer stays finite.
 MAX_PRIORITY = 1e12
 
 _SHARED_BYTES = 8 * 2**20
 
 
 class Experience(NamedTuple):
-    """What the buffer stores; flashbax's leading axes, one row of ``capacity`` steps.
+    """The content of the buffer, with flashbax's first axes: one row of ``capacity`` steps.
 
     Attributes:
         transition: Any pytree, leaves ``[1, capacity, ...]``.
         priority: Raw priorities ``p_i``, not yet raised to alpha, ``[1, capacity]``;
-            ``EMPTY`` where no transition is stored.
+            ``EMPTY`` for rows without a transition.
     """
 
     transition: Any
@@ -43,9 +43,9 @@ class Experience(NamedTuple):
 
 
 def default_capacity(example: Any, size: int) -> int:
-    """Rows to allocate for a logical size: rounded up to a power of two.
+    """Rows to allocate for a logical size, rounded up to a power of two.
 
-    Small buffers get 8 MiB in any case, so that ordinary sizes share one program.
+    Even small buffers get 8 MiB, so that ordinary sizes share one program.
     """
     shared_rows = _SHARED_BYTES // max(row_bytes(example), 1)
     return max(power_of_two_at_least(size), power_of_two_at_least(shared_rows + 1) // 2)
@@ -57,7 +57,7 @@ def power_of_two_at_least(n: int) -> int:
 
 
 def row_bytes(example: Any) -> int:
-    """Memory of one stored row, its priority and its part of the sum tree."""
+    """Bytes of one stored row, including its priority and its part of the sum tree."""
     leaves = jax.tree.leaves(example)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves) + 4 + 8
 
@@ -86,12 +86,12 @@ def init(example: Any, capacity: int) -> PrioritisedTrajectoryBufferState:
 
 
 def capacity(state: PrioritisedTrajectoryBufferState) -> int:
-    """Rows allocated."""
+    """The number of allocated rows."""
     return state.experience.priority.shape[1]
 
 
 def count(state: PrioritisedTrajectoryBufferState, size: chex.Numeric) -> jax.Array:
-    """Rows that hold a transition, int32 ``[]``; ``size`` is the buffer's logical size."""
+    """How many rows hold a transition, int32 ``[]``; ``size`` is the buffer's logical size."""
     return jnp.where(state.is_full, size, state.current_index)
 
 
@@ -102,21 +102,21 @@ def append(
     alpha: chex.Numeric | None,
     active: Active = None,
 ) -> PrioritisedTrajectoryBufferState:
-    """Writes transitions over the oldest rows, at the largest priority recorded so far.
+    """Writes transitions over the oldest rows, with the largest priority recorded so far.
 
     Args:
         state: The buffer.
-        transitions: A batch, leaves ``[B, ...]``; of one larger than the buffer the
-            last rows stay.
+        transitions: A batch, leaves ``[B, ...]``; if it is larger than the buffer, only
+            its last rows are kept.
         size: The buffer's logical size, at most its capacity.
-        alpha: The exponent of the sum tree, or None to leave the tree alone, which is
+        alpha: The exponent of the sum tree; None leaves the tree unchanged, which is
             right while sampling is uniform.
         active: Whether to write at all.
     """
     n_new = jax.tree.leaves(transitions)[0].shape[0]
     offsets = jnp.arange(n_new, dtype=jnp.int32)
     rows = (state.current_index + offsets) % size
-    # A batch that wraps onto itself would write one row twice, in no defined order.
+    # A batch larger than the ring would write one row twice, in an undefined order.
     rows = jnp.where(offsets >= n_new - size, rows, capacity(state))
     rows = _dropped_unless(active, rows, state)
     tree = state.sum_tree_state
@@ -144,14 +144,14 @@ def append(
 
 
 def gather(state: PrioritisedTrajectoryBufferState, rows: jax.Array) -> Any:
-    """The transitions in these rows ``[B]``, leaves ``[B, ...]``."""
+    """The transitions of these rows ``[B]``, leaves ``[B, ...]``."""
     return jax.tree.map(lambda stored: stored[0, rows], state.experience.transition)
 
 
 def sample_uniform(
     state: PrioritisedTrajectoryBufferState, words: jax.Array, size: chex.Numeric
 ) -> jax.Array:
-    """Rows drawn uniformly, with replacement, from those that hold a transition.
+    """Draws rows uniformly, with replacement, from those that hold a transition.
 
     Args:
         state: The buffer.
@@ -168,15 +168,15 @@ def sample_uniform(
 def sample_prioritised(
     state: PrioritisedTrajectoryBufferState, jitter: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Rows drawn with ``P(i) = p_i^alpha / sum_k p_k^alpha``, stratified over the batch.
+    """Draws rows with ``P(i) = p_i^alpha / sum_k p_k^alpha``, stratified over the batch.
 
     The total is divided into as many equal ranges as the batch has rows, and one row is
-    drawn from each (Schaul et al. 2016, appendix B.2.1). Draws resolve the total to 24
-    bits: beyond some ten million rows of equal priority, neighbours are drawn unevenly.
+    drawn from each (Schaul et al. 2016, appendix B.2.1). Draws have a resolution of 24 bits:
+    with more than about ten million rows of equal priority, neighbours are drawn unevenly.
 
     Args:
-        state: The buffer, whose sum tree is up to date.
-        jitter: Uniform in [0, 1), where in its range each draw falls, ``[B]``.
+        state: A buffer whose sum tree is up to date.
+        jitter: The position of each draw in its range, uniform in [0, 1), ``[B]``.
 
     Returns:
         Rows ``[B]`` and their probabilities ``[B]``.
@@ -197,7 +197,7 @@ def set_priorities(
 ) -> PrioritisedTrajectoryBufferState:
     """Gives rows ``[B]`` new raw priorities ``[B]``; a NaN counts as the largest.
 
-    Where it is not ``active`` nothing changes.
+    If it is not ``active``, nothing changes.
     """
     priorities = jnp.minimum(jnp.nan_to_num(priorities, nan=MAX_PRIORITY), MAX_PRIORITY)
     tree = state.sum_tree_state
@@ -207,7 +207,7 @@ def set_priorities(
     return state.replace(
         experience=state.experience._replace(priority=stored),
         sum_tree_state=tree.replace(
-            # Read back what was stored: a row drawn twice must not end with two values.
+            # Reads back the stored values, because a row drawn twice must not get two values.
             nodes=_sums(tree.nodes).set_leaves(tree.nodes, written, stored[0, rows] ** alpha),
             max_recorded_priority=lockstep.keep(active, largest, tree.max_recorded_priority),
         ),
@@ -215,9 +215,9 @@ def set_priorities(
 
 
 def with_wide_tree(state: PrioritisedTrajectoryBufferState) -> PrioritisedTrajectoryBufferState:
-    """The buffer with a wide tree in place of the binary one, for accelerators.
+    """The buffer with a wide tree instead of the binary one, for accelerators.
 
-    Only a program's own iterations see it so: it is not of flashbax's type any more.
+    Only a program's own iterations use this form, which no longer has flashbax's type.
     """
     tree = state.sum_tree_state
     nodes = wide_tree.build(sum_tree.leaves(tree.nodes))
@@ -232,23 +232,23 @@ def with_binary_tree(state: PrioritisedTrajectoryBufferState) -> PrioritisedTraj
 
 
 def _sums(nodes: jax.Array | WideTree) -> Any:
-    """The module whose functions take these nodes."""
+    """The module with the functions for these nodes."""
     return wide_tree if isinstance(nodes, WideTree) else sum_tree
 
 
 def _dropped_unless(
     active: Active, rows: jax.Array, state: PrioritisedTrajectoryBufferState
 ) -> jax.Array:
-    """The rows, or rows past the end, which are not written."""
+    """The rows if active; otherwise rows past the end, which are not written."""
     return rows if active is None else jnp.where(active, rows, capacity(state))
 
 
 def rebuild_tree(
     state: PrioritisedTrajectoryBufferState, alpha: chex.Numeric
 ) -> PrioritisedTrajectoryBufferState:
-    """Makes the sum tree anew from the raw priorities, for an alpha that has changed.
+    """Builds the sum tree again from the raw priorities, for an alpha that has changed.
 
-    Where nothing has changed it gives the very same tree, so it may be called freely.
+    If nothing has changed, it returns exactly the same tree, so it may be called at any time.
     """
     priority = state.experience.priority[0]
     leaf_values = jnp.where(priority == EMPTY, 0.0, jnp.maximum(priority, 0.0) ** alpha)
@@ -259,14 +259,14 @@ def rebuild_tree(
 def resize(
     state: PrioritisedTrajectoryBufferState, size: chex.Numeric
 ) -> PrioritisedTrajectoryBufferState:
-    """Fits the ring to a new logical size; the newest rows stay, in order.
+    """Adapts the ring to a new logical size; the newest rows are kept, in order.
 
-    The old size need not be known: it is the number of rows that hold something, once
-    the ring is full. The sum tree is left as it was; see :func:`rebuild_tree`.
+    The old size need not be known: once the ring is full, it is the number of rows that hold
+    a transition. The sum tree does not change; see :func:`rebuild_tree`.
     """
     held = jnp.sum(state.experience.priority != EMPTY, dtype=jnp.int32)
     must_move = jnp.where(state.is_full, held != size, held > size)
-    # A loop of one or no turns leaves an unchanged buffer in its place, without a copy.
+    # A loop of at most one turn leaves an unchanged buffer in its place, without a copy.
     state = jax.lax.fori_loop(
         0, must_move.astype(jnp.int32), lambda _, s: _unroll(s, held, size), state
     )
@@ -279,7 +279,7 @@ def resize(
 def _unroll(
     state: PrioritisedTrajectoryBufferState, held: jax.Array, size: chex.Numeric
 ) -> PrioritisedTrajectoryBufferState:
-    """Moves the newest ``min(held, size)`` rows to the front, oldest first."""
+    """Moves the newest ``min(held, size)`` rows to the front, with the oldest first."""
     kept = jnp.minimum(held, size)
     oldest = jnp.where(state.is_full, state.current_index, 0)
     position = jnp.arange(capacity(state), dtype=jnp.int32)
@@ -296,7 +296,7 @@ def _unroll(
 def grow(
     state: PrioritisedTrajectoryBufferState, new_capacity: int
 ) -> PrioritisedTrajectoryBufferState:
-    """Allocates more rows; follow it with :func:`resize` and :func:`rebuild_tree`."""
+    """Allocates more rows; call :func:`resize` and :func:`rebuild_tree` afterwards."""
     example = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), state.experience.transition
     )

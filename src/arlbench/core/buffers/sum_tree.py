@@ -1,9 +1,9 @@
-"""A complete binary tree of sums in a flat array, laid out as flashbax lays it out.
+"""A complete binary tree of sums in a flat array, with flashbax's layout.
 
 Level ``l`` occupies ``nodes[2**l - 1 : 2**(l + 1) - 1]``; the leaves are the last level.
 An inner node is always *computed* as the sum of its children, never adjusted by a
-difference. So the tree is a function of its leaves alone: it does not drift, and
-building it anew gives the same bits.
+difference. Therefore the tree depends only on its leaves: it does not drift, and building
+it again gives the same bits.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-# Levels that one round of the descent passes at once: eight neighbouring grandchildren
-# are one short read, where three levels in turn would be three reads that wait.
+# The levels that one round of the descent passes together: eight neighbouring descendants
+# are one short read, while three levels one after another would be three reads that wait.
 _LEVELS_PER_ROUND = 3
 
-# The top of the tree is summed whole: with a batch of rows below, most of it changes
-# anyway, and a dense sum costs less than reading and writing it row by row.
+# The top of the tree is summed as a whole: a batch of rows changes most of it anyway, and a
+# dense sum costs less than reading and writing it row by row.
 _DENSE_LEVELS = 6
 
 
 def depth(nodes: jax.Array) -> int:
-    """Levels below the root."""
+    """The number of levels below the root."""
     return (nodes.shape[0] + 1).bit_length() - 2
 
 
@@ -47,16 +47,16 @@ def build(leaf_values: jax.Array) -> jax.Array:
 
 
 def set_leaves(nodes: jax.Array, indices: jax.Array, values: jax.Array) -> jax.Array:
-    """Sets leaves ``indices [B]`` to ``values [B]`` and mends the sums above them.
+    """Sets leaves ``indices [B]`` to ``values [B]`` and computes the sums above them again.
 
-    An index of ``capacity`` or more is ignored. An index that occurs twice must come
-    with equal values.
+    An index of ``capacity`` or more is ignored. An index that occurs twice must have equal
+    values.
     """
     bottom = depth(nodes)
     first = _first(bottom)
     nodes = nodes.at[first + indices].set(values, mode="drop")
-    # An ignored leaf lies past the end; its place in the climb is taken by the last one,
-    # whose sums are right already.
+    # An ignored leaf is past the end; the climb uses the last leaf instead, whose sums are
+    # already right.
     positions = first + jnp.minimum(indices, first)
     dense = min(_DENSE_LEVELS, bottom)
 
@@ -78,10 +78,10 @@ def find(nodes: jax.Array, quantiles: jax.Array) -> jax.Array:
         quantiles: Numbers in [0, 1], ``[B]``.
 
     Returns:
-        Indices ``[B]`` of leaves that are positive, whatever the rounding.
+        Indices ``[B]`` of leaves; they are positive even after rounding.
     """
     bottom = depth(nodes)
-    # The first round is the short one, if any: then all others pass as many levels.
+    # If one round is shorter, it is the first, so that all others pass the same number of levels.
     level = bottom % _LEVELS_PER_ROUND
     node = jnp.zeros(quantiles.shape, jnp.int32)
     first = _descend(nodes, node, quantiles * total(nodes), level, 1 << level)
@@ -90,7 +90,7 @@ def find(nodes: jax.Array, quantiles: jax.Array) -> jax.Array:
         below = level + (turn + 1) * _LEVELS_PER_ROUND
         return _descend(nodes, *carry, below, 1 << _LEVELS_PER_ROUND)
 
-    # A loop, for XLA would do earlier rounds again wherever a later one uses them.
+    # A loop, because otherwise XLA would repeat earlier rounds whenever a later one uses them.
     node, _ = jax.lax.fori_loop(0, bottom // _LEVELS_PER_ROUND, descend, first)
     return node
 
@@ -98,13 +98,14 @@ def find(nodes: jax.Array, quantiles: jax.Array) -> jax.Array:
 def _descend(
     nodes: jax.Array, node: jax.Array, remaining: jax.Array, level: int | jax.Array, width: int
 ) -> tuple[jax.Array, jax.Array]:
-    """From each node to that of its ``width`` descendants at ``level`` which holds the rest."""
+    """Moves from each node to that of its ``width`` descendants at ``level`` with the rest."""
     values = nodes[_first(level) + node[:, None] * width + jnp.arange(width)[None, :]]
     child, start = jnp.zeros_like(node), jnp.zeros_like(remaining)
     before = jnp.zeros_like(remaining)
-    # The last child with mass that begins at or before the rest. Where rounding carries
-    # the rest past the end, that child still has mass: an empty leaf is never reached.
-    # Child by child, as XLA on a CPU makes slow loops of a sum and a maximum over so few.
+    # Finds the last child with mass that begins at or before the rest. If rounding carries the
+    # rest past the end, that child still has mass: an empty leaf is never reached. It looks at
+    # one child after another, because XLA on a CPU makes slow loops for sums and maxima over
+    # this few.
     for column in range(width):
         reachable = (values[:, column] > 0) & (before <= remaining)
         child = jnp.where(reachable, column, child)

@@ -1,9 +1,9 @@
-"""A tree of sums of few wide levels, for accelerators.
+"""A tree of sums with few wide levels, for accelerators.
 
-A binary tree is passed level by level, and an accelerator waits at each. Here a node has up to
-32 children: a search looks at all children of a node at once, and a change sums a node's
-children again. As in :mod:`arlbench.core.buffers.sum_tree`, an inner node is always computed
-from its children, so the tree is a function of its leaves alone and does not drift.
+A search passes a binary tree level by level, and an accelerator waits at each level. Here a node
+has up to 32 children: a search looks at all children of a node at once, and a change sums a
+node's children again. As in :mod:`arlbench.core.buffers.sum_tree`, an inner node is always
+computed from its children, so the tree depends only on its leaves and does not drift.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-# Of a node: 32 neighbouring numbers are read at once, and added in one step.
+# The most children of a node: 32 neighbouring numbers are read together, and added in one step.
 _MOST_CHILDREN_LOG2 = 5
 
 
@@ -21,9 +21,9 @@ class WideTree(NamedTuple):
     """The levels of a tree.
 
     Attributes:
-        levels: From the leaves up, float32 ``[n_parents, n_children]``; the last level has
-            one parent, the root, which is not kept. In order, the numbers of a level are
-            the sums of the rows of the level before.
+        levels: The levels from the leaves upwards, float32 ``[n_parents, n_children]``; the
+            last level has one parent, the root, which is not kept. In order, the numbers of
+            a level are the sums of the rows of the previous level.
     """
 
     levels: tuple[jax.Array, ...]
@@ -54,15 +54,15 @@ def total(tree: WideTree) -> jax.Array:
 def set_leaves(tree: WideTree, indices: jax.Array, values: jax.Array) -> WideTree:
     """Sets leaves ``indices [B]`` to ``values [B]`` and computes the sums above them.
 
-    An index of ``capacity`` or more is ignored. An index that occurs twice must come
-    with equal values.
+    An index of ``capacity`` or more is ignored. An index that occurs twice must have equal
+    values.
     """
     levels = []
     for level in tree.levels:
         parent, child = jnp.divmod(indices, level.shape[1])
         changed = level.at[parent, child].set(values, mode="drop")
         levels.append(changed)
-        # What is out of range stays out of range, level by level.
+        # An index that is out of range stays out of range at every level.
         indices = parent
         values = jnp.sum(changed.at[parent].get(mode="clip"), axis=1)
     return WideTree(tuple(levels))
@@ -72,11 +72,11 @@ def find(tree: WideTree, quantiles: jax.Array) -> jax.Array:
     """The leaf at each quantile of the total.
 
     Args:
-        tree: At least one leaf is positive.
+        tree: The tree; at least one leaf is positive.
         quantiles: Numbers in [0, 1], ``[B]``.
 
     Returns:
-        Indices ``[B]`` of leaves that are positive, whatever the rounding.
+        Indices ``[B]`` of leaves; they are positive even after rounding.
     """
     node, remaining = jnp.zeros(quantiles.shape, jnp.int32), quantiles * total(tree)
     for level in reversed(tree.levels):
@@ -86,18 +86,19 @@ def find(tree: WideTree, quantiles: jax.Array) -> jax.Array:
 
 
 def _last_reachable(values: jax.Array, remaining: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Which of ``values [B, n]`` holds ``remaining [B]``, counted from the first.
+    """Finds the one of ``values [B, n]`` that holds ``remaining [B]``, counted from the first.
 
-    It is the last one with mass that begins at or before it. Where rounding carries it past
-    the end, that one still has mass: an empty one is never reached.
+    It is the last value with mass that begins at or before ``remaining``. If rounding carries
+    ``remaining`` past the end, that value still has mass: an empty one is never reached.
 
     Returns:
-        Its index, int32 ``[B]``, and what remains from where it begins, ``[B]``.
+        Its index, int32 ``[B]``, and the rest after its beginning, ``[B]``.
     """
-    # Not the sums up to and including each less itself: next to a large one little is left.
+    # These are not computed as inclusive sums minus each value, because next to a large value
+    # little precision would be left.
     starts = jnp.cumsum(jnp.pad(values, ((0, 0), (1, 0)))[:, :-1], axis=1)
     reachable = (values > 0) & (starts <= remaining[:, None])
     index = jnp.max(jnp.where(reachable, jnp.arange(values.shape[1]), 0), axis=1)
-    # Sums of numbers that are not negative rise: the reachable one that begins last is that one.
+    # Sums of non-negative numbers do not decrease, so the found value begins last of all reachable.
     start = jnp.max(jnp.where(reachable, starts, 0.0), axis=1)
     return index.astype(jnp.int32), jnp.maximum(remaining - start, 0.0)

@@ -106,7 +106,7 @@ def _plain(value: Any) -> Any:
     """A NumPy number as a Python number."""
     if isinstance(value, np.generic):
         return value.item()
-    raise TypeError(f"a {type(value).__name__} is none")
+    raise TypeError(f"the type {type(value).__name__} is not supported")
 
 
 def package_versions() -> dict[str, str]:

@@ -88,7 +88,7 @@ def refused(make: Any, value: Any, fault: str) -> None:
 
 
 def test_a_traced_batch_size_alone_is_refused() -> None:
-    refused(lambda v: agent({"buffer_batch_size": v}), 4, "must be among batch_sizes")
+    refused(lambda v: agent({"buffer_batch_size": v}), 4, "must be in batch_sizes")
 
 
 def test_a_traced_buffer_size_needs_a_capacity() -> None:

@@ -67,7 +67,7 @@ REFUSED = {
                 lambda x: x.astype(jnp.bfloat16), small_state(dqn).runner_state.train_state.params
             ),
         ),
-        "bfloat16, and must be float32",
+        "bfloat16, but must be float32",
     ),
     "a buffer of another library": (
         lambda dqn: dqn.init(jax.random.key(0), buffer_state=a_flashbax_buffer()),
@@ -96,7 +96,7 @@ def test_it_is_refused_by_name(case: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"actions": jnp.zeros(3)}, "actions are float32, and must be integers"),
+        ({"actions": jnp.zeros(3)}, "actions are float32, but must be integers"),
         ({"rewards": jnp.zeros((3, 1))}, r"rewards has the shape \(3, 1\)"),
         ({"dones": [0.0, 0.0]}, r"dones has the shape \(2,\)"),
         ({"next_observations": jnp.zeros((3, 9))}, "next_observations has the shape"),

@@ -1,4 +1,4 @@
-"""DQN in JAX: one compiled program for a whole space of hyperparameters."""
+"""DQN in JAX: one compiled program for a whole hyperparameter space."""
 
 from arlbench.core.algorithms.dqn.dqn import (
     DQN,

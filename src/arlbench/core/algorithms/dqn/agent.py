@@ -1,4 +1,4 @@
-"""An agent: its state from the beginning, what it reads of observations, and how it acts."""
+"""An agent: its initial state, how it reads observations, and how it acts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from arlbench.errors import UnknownEnvironmentError
 
 
 class Parts(NamedTuple):
-    """What a caller gives in place of fresh parts of a state; None is made fresh."""
+    """Parts of a state that a caller gives; a part that is None is newly made."""
 
     params: Any = None
     target_params: Any = None
@@ -45,8 +45,8 @@ class ActionDraws(NamedTuple):
     """Random numbers for choosing actions, ``[..., B]``.
 
     Attributes:
-        explore: Uniform in [0, 1); below epsilon the action is random.
-        action: Uniform actions, int32; if not all are always legal, uniform in [0, 1).
+        explore: Uniform in [0, 1); if below epsilon, the action is random.
+        action: Uniform actions, int32; if some actions may be illegal, uniform in [0, 1).
     """
 
     explore: jax.Array
@@ -55,20 +55,21 @@ class ActionDraws(NamedTuple):
 
 @functools.cache
 def apply_fn(network: nn.Module) -> Any:
-    """``network.apply``, one object for equal networks: a new one would trace again."""
+    """``network.apply``; equal networks share one object, because a new one is traced again."""
     return network.apply
 
 
 @dataclasses.dataclass(frozen=True)
 class AgentStructure(Acting):
-    """What shapes acting and evaluation. Equal agents share their compiled programs.
+    """Everything that shapes acting and evaluation. Equal agents share their compiled programs.
 
     Attributes:
-        env: Where it learns.
-        eval_env: Where it is evaluated.
-        network: The network's class and its fields, which compare equal.
+        env: The environment in which it learns.
+        eval_env: The environment in which it is evaluated.
+        network: The network, compared by its class and fields.
         images: Whether observations reach the network as images.
-        deterministic_eval: Greedy evaluation; otherwise epsilon-greedy with ``eval_eps``.
+        deterministic_eval: Whether evaluations are greedy; if not, they are epsilon-greedy
+            with ``eval_eps``.
         eval_eps: Probability of a random action in an evaluation that is not greedy.
     """
 
@@ -84,12 +85,12 @@ class AgentStructure(Acting):
         return str(self.network)
 
     def features(self, obs: Any) -> jax.Array:
-        """Observations as the environment gives them, as the network reads them, ``[B, ...]``."""
+        """Converts observations of the environment into the network's input, ``[B, ...]``."""
         return encode(self.env.observation_space, obs, self.images)
 
     @property
     def n_features(self) -> int:
-        """Numbers that the network reads of one observation."""
+        """How many numbers of one observation the network reads."""
         obs = example_transition(self).obs
         batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype), obs)
         return int(jax.eval_shape(self.features, batch).size)
@@ -97,16 +98,16 @@ class AgentStructure(Acting):
     def read(
         self, normalizer_state: RunningStatisticsState, normalize: chex.Numeric, obs: Any
     ) -> jax.Array:
-        """The same, standardised if ``normalize``."""
+        """The features of observations, standardised if ``normalize``."""
         features = self.features(obs)
         standardised = running_statistics.normalize(normalizer_state, features)
         if self.images:
-            # CNNQ divides by this, which suits pixels and would blind it to deviations.
+            # CNNQ divides by this. That suits pixels, but would make deviations too small.
             standardised = standardised * MAX_PIXEL
         return jnp.where(normalize, standardised, features)
 
     def legal(self, obs: Any) -> jax.Array | None:
-        """Legal actions, bool ``[B, num_actions]``; None if all always are."""
+        """Legal actions, bool ``[B, num_actions]``; None if all actions are always legal."""
         return action_mask(self.env.observation_space, obs)
 
     def q_values(
@@ -116,11 +117,11 @@ class AgentStructure(Acting):
         normalize: chex.Numeric,
         obs: Any,
     ) -> jax.Array:
-        """Values ``[B, num_actions]`` of observations as the environment gives them."""
+        """Values ``[B, num_actions]`` for observations of the environment."""
         return apply_fn(self.network)(params, self.read(normalizer_state, normalize, obs))
 
     def draw_actions(self, rng: chex.PRNGKey, shape: tuple[int, ...]) -> ActionDraws:
-        """Independent draws, each kind from its own key."""
+        """Independent draws; each kind has its own key."""
         explore_key, action_key = jax.random.split(rng)
         if has_action_mask(self.env.observation_space):
             action = jax.random.uniform(action_key, shape, jnp.float32)
@@ -129,13 +130,13 @@ class AgentStructure(Acting):
         return ActionDraws(jax.random.uniform(explore_key, shape, jnp.float32), action)
 
     def greedy(self, q: jax.Array, obs: Any) -> jax.Array:
-        """The best legal actions, int32 ``[B]``, of values ``[B, num_actions]``."""
+        """The legal actions with the largest values, int32 ``[B]``, from ``q [B, num_actions]``."""
         return jnp.argmax(losses.legal_values(q, self.legal(obs)), axis=-1).astype(jnp.int32)
 
     def epsilon_greedy(
         self, q: jax.Array, obs: Any, draws: ActionDraws, epsilon: chex.Numeric
     ) -> jax.Array:
-        """Legal actions ``[B]``: random with probability epsilon, otherwise the best."""
+        """Legal actions ``[B]``: a random one with probability epsilon, otherwise the best one."""
         mask = self.legal(obs)
         random = draws.action if mask is None else _random_legal(mask, draws.action)
         return jnp.where(draws.explore < epsilon, random, self.greedy(q, obs))
@@ -156,7 +157,7 @@ class AgentStructure(Acting):
         return self.epsilon_greedy(q, obs, draws, self.eval_eps)
 
     def learnt(self, runner_state: DQNRunnerState) -> Any:
-        # An optimiser that has overflowed takes no more steps, and leaves the parameters finite.
+        # An optimiser that has overflowed makes no further steps, so the parameters stay finite.
         return (runner_state.train_state.params, runner_state.train_state.opt_state)
 
     def init_runner(
@@ -168,7 +169,7 @@ class AgentStructure(Acting):
             params = self.network.init(stream_key(rng, Stream.NETWORK_INIT), self.features(obs))
         if target_params is None:
             target_params = params
-        # Copies, because training takes over the memory of everything in the state.
+        # Copies, because training reuses the memory of everything in the state.
         rng, params, target_params, opt_state = jax.tree.map(
             jnp.copy, (rng, params, target_params, opt_state)
         )
@@ -199,7 +200,7 @@ class AgentStructure(Acting):
         return DQNState(runner_state, buffer_state)
 
 
-# What actions are called that are not a finite set, by the kind of their space.
+# Descriptions of action spaces that DQN cannot learn in, by their kind.
 _UNLEARNABLE = {
     "Box": "continuous actions",
     "MultiDiscrete": "an action consists of several choices",
@@ -228,22 +229,22 @@ def require_learnable(env: Environment) -> None:
         )
     if env.action_space.start != 0:
         raise UnknownEnvironmentError(
-            f"{env.env_name} counts its actions from {env.action_space.start}; wrap it so that "
-            "they begin with 0."
+            f"{env.env_name} numbers its actions from {env.action_space.start}; wrap it so that "
+            "they start at 0."
         )
     space, n_actions = env.observation_space, int(env.action_space.n)
     if has_action_mask(space) and space[ACTION_MASK].shape != (n_actions,):  # type: ignore[index]
         raise UnknownEnvironmentError(
             f"{env.env_name} has an '{ACTION_MASK}' of shape {space[ACTION_MASK].shape}, "  # type: ignore[index]
-            f"and {n_actions} actions; give it an entry for each action, or another name."
+            f"but {n_actions} actions; give it one entry for each action, or another name."
         )
 
 
 def _random_legal(mask: jax.Array, fraction: jax.Array) -> jax.Array:
-    """The legal action that lies at a fraction in [0, 1) of all legal ones, int32 ``[B]``."""
+    """The legal action at a fraction in [0, 1) of the list of legal actions, int32 ``[B]``."""
     n_in_all = jnp.sum(mask, axis=-1).astype(jnp.float32)
     n_before = jnp.floor(fraction * n_in_all).astype(jnp.int32)
-    # The first action with more legal ones up to and with it.
+    # The first action up to which, including itself, more than this many are legal.
     n_legal = jnp.cumsum(mask, axis=-1, dtype=jnp.int32)
     return jnp.argmax(n_legal > n_before[:, None], axis=-1).astype(jnp.int32)
 

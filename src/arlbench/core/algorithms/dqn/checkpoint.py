@@ -1,4 +1,4 @@
-"""Parts of a state by name: what can be saved, given to ``init``, and made a state again."""
+"""The named parts of a state: saved, given to ``init``, and put together to a state again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TRAIN_STATE = {
     "target_params": "target_params",
     "train_step": "step",
 }
-# What arlbench 0.1.3 calls layers that have other names here.
+# Names of layers in arlbench 0.1.3, and their names here.
 _PUBLISHED_LAYERS = {
     "conv1": "convolutions_0",
     "conv2": "convolutions_1",
@@ -49,7 +49,7 @@ _RUNNER_STATE = ("normalizer_state", "env_state", "obs", "rng", "global_step")
 #: Parts that belong to the environment.
 ENVIRONMENT_PARTS = ("env_state", "obs")
 
-#: Parts that are records, with the setting that keeps them.
+#: Parts that are records, each with the setting that keeps it.
 TRACKED_PARTS = {
     "trajectories": "track_trajectories",
     "loss": "track_losses",
@@ -57,10 +57,10 @@ TRACKED_PARTS = {
     "td_error": "track_metrics",
 }
 
-#: Options whose records all parts of a checkpoint hold; gradients would take far too much.
+#: Options whose records belong to "all" parts; gradients would need far too much memory.
 TRACKED_BY_ALL = ("track_trajectories", "track_losses")
 
-#: Parts that are saved along with another.
+#: For a part that is saved, the parts that are saved with it.
 COMPANION_PARTS = {"params": ("target_params",)}
 
 
@@ -69,10 +69,10 @@ def checkpoint_factory(
 ) -> dict[str, Callable[[], Any]]:
     """A function for each part that can be saved.
 
-    Besides ``opt_state``, ``params``, ``target_params``, ``loss`` and ``trajectories`` it is
-    what an exact continuation needs: ``train_step``, ``normalizer_state``, ``env_state``,
-    ``obs``, ``rng`` and ``global_step``; and of the training's result ``eval_rewards``,
-    ``grads`` and ``td_error``.
+    These are ``opt_state``, ``params``, ``target_params``, ``loss`` and ``trajectories``; the
+    other parts that an exact continuation needs: ``train_step``, ``normalizer_state``,
+    ``env_state``, ``obs``, ``rng`` and ``global_step``; and, from the training's result,
+    ``eval_rewards``, ``grads`` and ``td_error``.
     """
     train_state = runner_state.train_state
     metrics = train_result.metrics if train_result else None
@@ -95,12 +95,12 @@ def checkpoint_factory(
 
 
 def template(agent: AgentStructure) -> dict[str, Any]:
-    """Shapes of every part, and of the packed buffer; None stands for any length."""
+    """Shapes of every part, and of the packed buffer; a length of None stands for any length."""
     runner, example = fresh_runner(agent), example_transition(agent)
     trajectories = transition_shape(example, agent.env.n_envs)
     metrics = metrics_shape(runner.train_state.params, 1)
     trajectories, metrics = jax.tree.map(any_number, (trajectories, metrics))
-    # A batch of another size is a record of the same kind.
+    # Records of batches of another size also fit.
     metrics = metrics._replace(td_error=ArrayTemplate((None, None), np.float32))
     eval_rewards: Any = ArrayTemplate((None, None), np.float32)
     result = DQNTrainingResult(eval_rewards, trajectories, metrics)
@@ -109,7 +109,7 @@ def template(agent: AgentStructure) -> dict[str, Any]:
 
 
 def restore(state: DQNState, parts: Mapping[str, Any]) -> DQNState:
-    """The state with these parts in place of its own."""
+    """The state with these parts instead of its own."""
     runner, buffer = state
     train_state = runner.train_state.replace(
         **{field: parts[name] for name, field in _TRAIN_STATE.items() if name in parts}
@@ -125,10 +125,10 @@ def restore(state: DQNState, parts: Mapping[str, Any]) -> DQNState:
 def given_parts(
     agent: AgentStructure, network_params: Any, target_params: Any, opt_state: Any
 ) -> Parts | None:
-    """What a caller gives ``init`` in place of fresh parts; None if nothing.
+    """The parts that a caller gives to ``init``; None if no parts are given.
 
     Raises:
-        ConfigurationError: If a part does not fit, naming the leaf and both shapes.
+        ConfigurationError: If a part does not fit; the message names the leaf and both shapes.
     """
     given = Parts(_plain(network_params), _plain(target_params), opt_state)
     if all(part is None for part in given):
@@ -145,10 +145,10 @@ def given_parts(
 def given_buffer(
     agent: AgentStructure, given: PrioritisedTrajectoryBufferState
 ) -> PrioritisedTrajectoryBufferState:
-    """A copy of a buffer that a caller gives, if its rows are those of this agent.
+    """A copy of a buffer that a caller gives, after checking that its rows fit this agent.
 
     Raises:
-        ConfigurationError: If they are not, naming the part.
+        ConfigurationError: If they do not fit; the message names the part.
     """
     if not isinstance(getattr(given, "experience", None), replay.Experience):
         raise ConfigurationError(
@@ -163,10 +163,11 @@ def given_buffer(
 
 
 def check_state(agent: AgentStructure, runner_state: Any, buffer_state: Any) -> None:
-    """Raises if a state is not one of this agent, naming what does not fit.
+    """Checks that a state belongs to this agent.
 
     Raises:
-        ConfigurationError: If it comes from another network or environment.
+        ConfigurationError: If it comes from another network or environment; the message names
+            the part that does not fit.
     """
     if not isinstance(runner_state, DQNRunnerState) or not isinstance(
         buffer_state, PrioritisedTrajectoryBufferState
@@ -190,17 +191,17 @@ def check_batch(
     for name, value in vectors.items():
         if np.shape(value) != (batch_size,):
             raise ConfigurationError(
-                f"{name} has the shape {np.shape(value)}, and needs ({batch_size},) like the "
+                f"{name} has the shape {np.shape(value)}, but needs ({batch_size},) like the "
                 "observations."
             )
     if not np.issubdtype(vectors["actions"].dtype, np.integer):
         raise ConfigurationError(
-            f"actions are {vectors['actions'].dtype}, and must be integers; use astype(int)."
+            f"actions are {vectors['actions'].dtype}, but must be integers; use astype(int)."
         )
 
 
 def _plain(params: Any) -> Any:
-    """Parameters as an ordinary dict whose layers have the names of today."""
+    """Parameters as an ordinary dict with the current names of layers."""
     plain = unfreeze(params) if isinstance(params, FrozenDict) else params
     layers = plain.get("params") if isinstance(plain, dict) else None
     if not isinstance(layers, dict) or "out_layer" not in layers:
@@ -209,7 +210,7 @@ def _plain(params: Any) -> Any:
 
 
 def _comparable(runner: DQNRunnerState) -> Any:
-    """What of a state has one shape for an agent; a missing target or any key is fine."""
+    """The parts of a state whose shapes must fit; the target may be missing, any key is fine."""
     train_state = runner.train_state
     return {
         "params": train_state.params,

@@ -1,8 +1,8 @@
 """DQN algorithm.
 
 A Q-network is learnt from replayed transitions (Mnih et al. 2015), drawn uniformly or by
-priority (Schaul et al. 2016). The algorithm itself is ``learning.py``: act and collect,
-update the target, learn. This module is its published face.
+priority (Schaul et al. 2016). The algorithm itself is in ``learning.py``: act and collect,
+update the target, learn. This module is its public interface.
 """
 
 from __future__ import annotations
@@ -90,19 +90,19 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
         Args:
             hpo_config: Hyperparameters; those left out take their defaults.
-            env: Where to learn.
-            eval_env: Where to evaluate; None takes ``env``.
+            env: The environment to learn in.
+            eval_env: The environment to evaluate in; None takes ``env``.
             deterministic_eval: Evaluate greedily; otherwise with ``eval_eps``.
             eval_eps: Probability of a random action in a non-greedy evaluation.
             cnn_policy: Use :class:`CNNQ` for pictures, a smaller network for grids of cells.
-            nas_config: Architecture; defaults as for ``hpo_config``.
-            track_trajectories: Return every step.
+            nas_config: Architecture choices; those left out take their defaults.
+            track_trajectories: Return a record of every step.
             track_metrics: Return every update's loss, gradients and TD errors.
-            memory_limit_gib: Refuse runs whose buffer and records would take more.
-            track_statistics: Tell ``on_progress`` mean and deviation of what updates gave.
-            batch_sizes: Further values of ``buffer_batch_size`` to compile for, a traced one
-                among them; not with ``track_metrics``, whose records have the shape of one.
-            track_losses: Return every update's loss, and none of the other metrics.
+            memory_limit_gib: Refuse runs whose buffer and records would need more memory.
+            track_statistics: Give ``on_progress`` means and deviations over all updates.
+            batch_sizes: Further values of ``buffer_batch_size`` to compile for; a traced value must
+                be one of them. Ignored with ``track_metrics``, whose records fit only one size.
+            track_losses: Return every update's loss, without the other metrics.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -135,12 +135,12 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
     @staticmethod
     def hyperparameters() -> Declarations:
-        """Every hyperparameter, declared."""
+        """The declarations of all hyperparameters."""
         return hyperparameters.HYPERPARAMETERS
 
     @staticmethod
     def architecture_choices() -> Declarations:
-        """Every architecture choice, declared."""
+        """The declarations of all architecture choices."""
         return hyperparameters.ARCHITECTURE_CHOICES
 
     @staticmethod
@@ -168,11 +168,11 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         return networks.describe(self._agent.network)
 
     def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
-        """Changes hyperparameters of this object; those not given stay as they are.
+        """Changes hyperparameters of this object; those not given keep their values.
 
-        A state continues under the new values with the next call of ``train``. What needs
-        another program is ``buffer_prio_sampling``, a ``buffer_batch_size`` that is not among
-        ``batch_sizes``, and a ``buffer_size`` beyond the rows that were allocated.
+        A state continues with the new values in the next call to ``train``. Another program is
+        only needed for ``buffer_prio_sampling``, for a ``buffer_batch_size`` that is not in
+        ``batch_sizes``, and for a ``buffer_size`` beyond the allocated rows.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -192,8 +192,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
         Args:
             rng: One random key, typed or raw.
-            buffer_state: Buffer state.
-            network_params: Network parameters, also with the names of arlbench 0.1.3.
+            buffer_state: Buffer state; None makes an empty buffer.
+            network_params: Network parameters; the names of arlbench 0.1.3 also fit.
             target_params: Target network parameters; None takes ``network_params``.
             opt_state: Optimizer state; the configuration's learning rate replaces its own.
             capacity: Rows to allocate, rounded up to a power of two. None allocates
@@ -237,7 +237,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         earlier: Sequence[Mapping[str, Any]] = (),
         given: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """One capacity for all, and at least 8 MiB so that small populations share programs."""
+        """One capacity for all, at least 8 MiB so that small populations share programs."""
         known_names(given or {}, ["capacity"], "option of init")
         first: Any = algorithms[0]
         sizes = [algorithm.hpo_config["buffer_size"] for algorithm in algorithms]
@@ -249,7 +249,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
     @staticmethod
     def options_to_share(algorithms: Sequence[Algorithm]) -> list[dict[str, Any]]:
-        """The batch sizes with which these share programs; see :class:`Algorithm`."""
+        """The batch sizes with which these algorithms share programs; see :class:`Algorithm`."""
         structures: list[Any] = [algorithm.structure for algorithm in algorithms]
         return hyperparameters.shared_batch_sizes(
             [(structure.agent, structure.prioritised) for structure in structures],
@@ -259,12 +259,12 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     def with_equal_shapes(
         self, states: Sequence[State], init_options: Mapping[str, Any]
     ) -> list[State]:
-        """The states with buffers of as many rows as the largest, or as the options ask."""
+        """The states with buffers of as many rows as the largest, or as the options ask for."""
         rows = max(init_options["capacity"], *(replay.capacity(state[1]) for state in states))
         return [forecast.with_rows(state, rows) for state in states]
 
     def make_room(self, state: State, n_timesteps: int) -> State:
-        """The state with as many rows as the buffer may hold, or these steps can fill."""
+        """The state with as many rows as the buffer may hold, or as these steps can fill."""
         size, limit = self.hpo_config["buffer_size"], self.memory_limit_gib
         return forecast.with_room(self._agent, state, size, n_timesteps, limit)
 
@@ -276,7 +276,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     def check_state(
         self, runner_state: DQNRunnerState, buffer_state: PrioritisedTrajectoryBufferState
     ) -> None:
-        """Raises a ConfigurationError if a state is of another network or environment."""
+        """Raises a ConfigurationError if a state belongs to another network or environment."""
         checkpoint.check_state(self._agent, runner_state, buffer_state)
 
     @staticmethod
@@ -285,7 +285,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     ) -> dict[str, Callable[[], Any]]:
         """Creates a factory dictionary of all possible checkpointing options for DQN.
 
-        The replay buffer is saved apart. What was not tracked is None.
+        The replay buffer is saved separately. Records that were not tracked are None.
         """
         return checkpoint.checkpoint_factory(runner_state, train_result)
 
@@ -294,16 +294,16 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         return checkpoint.template(self._agent)
 
     def restore(self, parts: Mapping[str, Any], state: DQNState | None = None) -> DQNState:
-        """A state made of the parts of a checkpoint; see :class:`Algorithm`.
+        """A state made from the parts of a checkpoint; see :class:`Algorithm`.
 
-        If the network is given without its target, that is a copy of it.
+        If the network is given without its target network, the target is a copy of it.
         """
         if state is None:
-            # A buffer that is replaced at once need not be a large one.
+            # A buffer that is replaced immediately can be small.
             rows = 1 if "buffer" in parts else None
             params = None if "target_params" in parts else parts.get("params")
             state = self.init(jax.random.key(0), network_params=params, capacity=rows)
-            self.env.release(state.runner_state.env_state)  # training begins episodes of its own
+            self.env.release(state.runner_state.env_state)  # training starts its own episodes
         return checkpoint.restore(state, parts)
 
     def pack_buffer(self, buffer_state: PrioritisedTrajectoryBufferState) -> Any:
@@ -316,7 +316,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
     @property
     def acting_parts(self) -> tuple[str, ...]:
-        """The network, and the statistics of observations if it reads them standardised."""
+        """The network, and the statistics of observations if they are standardised."""
         normalizes = self.hpo_config["normalize_observations"]
         return ("params", "normalizer_state") if normalizes else ("params",)
 
@@ -326,11 +326,11 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         return self.env.n_envs * self.hpo_config["train_freq"]
 
     def check_length(self, n_total_timesteps: int) -> None:
-        """Raises a ConfigurationError if a run of this length has no update."""
+        """Raises a ConfigurationError if a run of this length does not have any update."""
         forecast.check_length(self.hpo_config, self.env.n_envs, n_total_timesteps)
 
     def cost(self, n_total_timesteps: int | float) -> float:
-        """The work of a training, in gradient steps of one transition; roughly."""
+        """A rough estimate of a training's work; see :class:`Algorithm`."""
         on_host = self.env.kind == "host"
         return forecast.cost(self.hpo_config, self.env.n_envs, on_host, n_total_timesteps)
 

@@ -1,10 +1,10 @@
-"""The gradient of a small network as one kernel of a GPU, a batch and a member at a time.
+"""The gradient of a small network as one GPU kernel, for one batch of one member at a time.
 
-With many members XLA writes every layer's activations of every member to the card's memory
-and reads them again: at 1,024 members a gradient step then takes as long as moving half a
+With many members, XLA writes the activations of every layer and member to the card's memory
+and reads them again: with 1,024 members, a gradient step takes as long as moving half a
 gigabyte. One program of this kernel holds the batch of one member in registers, from
 observations to gradients, so only parameters, the batch and gradients are moved. It computes
-what :func:`arlbench.core.algorithms.dqn.updates.update` differentiates, for :class:`MLPQ`.
+the gradient of :func:`arlbench.core.algorithms.dqn.updates.update`, for :class:`MLPQ`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from jax.experimental.pallas import triton
 
 from arlbench.core.algorithms.dqn.models import MLPQ
 
-# Products of Triton have at least so many rows and columns.
+# Products in Triton have at least this many rows and columns.
 _LEAST = 16
 
-# A batch and a layer's units of which all arrays fit into a multiprocessor's registers.
+# The largest batch and layer with which all arrays fit into a multiprocessor's registers.
 _MOST = 64
 
-# With four instead of eight a batch of 64 takes 91 instead of 163 microseconds for 1,024 members
-# (H100), because more members share a multiprocessor.
+# With four instead of eight warps, a batch of 64 takes 91 instead of 163 microseconds for 1,024
+# members (H100), because more members share a multiprocessor.
 _WARPS = 4
 
 _LAYERS = ("hidden_0", "hidden_1", "out")
@@ -43,7 +43,7 @@ class Batch(NamedTuple):
         next_features: ``[B, n_features]``.
         actions: int32 ``[B]``.
         rewards: ``[B]``.
-        terminated: 1 where the task ended, else 0, ``[B]``.
+        terminated: 1 if the task ended, otherwise 0, ``[B]``.
         weights: Importance weights, ``[B]``.
     """
 
@@ -56,11 +56,11 @@ class Batch(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """What the kernel gives.
+    """The output of the kernel.
 
     Attributes:
-        grads: Like the parameters.
-        td_error: ``[B]``.
+        grads: Gradients, with the shapes of the parameters.
+        td_error: TD errors, ``[B]``.
         q_value: Values of the batch's actions, ``[B]``.
     """
 
@@ -70,7 +70,7 @@ class Gradient(NamedTuple):
 
 
 def fits(network: nn.Module, batch_size: int, n_features: int) -> bool:
-    """Whether there is a kernel for a network and a batch of this size."""
+    """Whether the kernel can be used for a network, a batch size and a number of features."""
     return (
         isinstance(network, MLPQ)
         and batch_size <= _MOST
@@ -89,15 +89,15 @@ def gradient(
     gamma: chex.Numeric,
     interpret: bool = False,
 ) -> Gradient:
-    """The gradient of ``mean(w * 0.5 * td_error^2)`` by the parameters.
+    """The gradient of ``mean(w * 0.5 * td_error^2)`` with respect to the parameters.
 
     Args:
-        network: The network, which :func:`fits`.
+        network: A network for which :func:`fits` is true.
         params: Its parameters.
-        target_params: Those that the target is bootstrapped from.
-        batch: What to learn from.
+        target_params: The parameters from which the target is bootstrapped.
+        batch: The transitions to learn from.
         gamma: Discount.
-        interpret: Whether to run it without a GPU, to test it.
+        interpret: Whether to run it without a GPU, for tests.
     """
     n = batch.rewards.shape[0]
     vector = jax.ShapeDtypeStruct((n,), jnp.float32)
@@ -125,7 +125,7 @@ def _tree(leaves: Sequence[jax.Array]) -> Any:
 
 
 def _kernel(activation: str, *refs: Any) -> None:
-    """The kernel of one member; ``refs`` are inputs and outputs in the order of the call."""
+    """The kernel for one member; ``refs`` are inputs and outputs in the order of the call."""
     inputs, rest = refs[:7], refs[7:]
     params, target, outputs = (rest[i : i + 6] for i in (0, 6, 12))
     td_error_ref, q_value_ref = rest[18:]
@@ -147,7 +147,7 @@ def _kernel(activation: str, *refs: Any) -> None:
     _store(td_error_ref, td_error)
     _store(q_value_ref, q_value)
 
-    # Rows past the batch's end have no weight.
+    # Rows past the end of the batch have the weight 0.
     slope = _vector(weights) * td_error / actions.shape[0]
     d3 = jnp.where(taken, slope[:, None], 0.0)
     d2 = product(d3, _matrix(params[4]), trans_b=True) * _derivative(activation, h2)
@@ -160,7 +160,7 @@ def _kernel(activation: str, *refs: Any) -> None:
 def _forward(
     product: Any, activation: str, x: jax.Array, params: Sequence[Any]
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Both hidden layers and the output, for a batch of features."""
+    """The values of both hidden layers and of the output, for a batch of features."""
     act = {"tanh": jnp.tanh, "relu": lambda y: jnp.maximum(y, 0.0)}[activation]
     h1 = act(product(x, _matrix(params[0])) + _vector(params[1])[None, :])
     h2 = act(product(h1, _matrix(params[2])) + _vector(params[3])[None, :])
@@ -168,29 +168,29 @@ def _forward(
 
 
 def _derivative(activation: str, h: jax.Array) -> jax.Array:
-    """The activation's derivative, from its value."""
+    """The activation's derivative, computed from the activation's value."""
     return 1.0 - h * h if activation == "tanh" else jnp.where(h > 0, 1.0, 0.0)
 
 
 def _padded(size: int) -> int:
-    """The power of two that Triton can multiply."""
+    """The next power of two that Triton can multiply."""
     return max(_LEAST, 1 << (size - 1).bit_length())
 
 
 def _vector(ref: Any) -> jax.Array:
-    """A vector, padded with zeros."""
+    """Loads a vector, padded with zeros."""
     i = jnp.arange(_padded(ref.shape[0]))
     return triton.load(ref.at[i], mask=i < ref.shape[0], other=0)
 
 
 def _matrix(ref: Any) -> jax.Array:
-    """A matrix, padded with zeros."""
+    """Loads a matrix, padded with zeros."""
     at, mask = _places(ref)
     return triton.load(ref.at[at], mask=mask, other=0.0)
 
 
 def _store(ref: Any, value: jax.Array) -> None:
-    """Stores a padded vector or matrix."""
+    """Stores a padded vector or matrix without its padding."""
     if len(ref.shape) == 1:
         i = jnp.arange(value.shape[0])
         triton.store(ref.at[i], value, mask=i < ref.shape[0])

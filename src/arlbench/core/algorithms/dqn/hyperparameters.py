@@ -1,9 +1,10 @@
-"""DQN's hyperparameters, each declared once, and what shapes its programs.
+"""DQN's hyperparameters, each declared once, and the batch sizes of its programs.
 
-A hyperparameter is *structural* if it changes array shapes or the graph; those are in
-:class:`Structure`, a static argument of every compiled program. All others are *traced*:
-they are in :class:`TracedHyperparameters`, ordinary inputs of the program, so that changing
-one compiles nothing. To add one: declare it here, write its formula, and call that.
+A hyperparameter is *structural* if it changes array shapes or the graph; structural ones are
+in :class:`Structure`, a static argument of every compiled program. All others are *traced*:
+they are in :class:`TracedHyperparameters`, ordinary inputs of the program, so changing one
+compiles nothing. To add a hyperparameter, declare it here, write its formula, and call the
+formula.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ _PRIORITISED = Condition("buffer_prio_sampling", True)
 class TracedHyperparameters(NamedTuple):
     """The hyperparameters as inputs of the compiled program, each a scalar ``[]``.
 
-    In a batch of members each field is ``[n_members]``. A structural one is None, which is
-    not an input. ``buffer_batch_size`` says which of the structure's batch sizes counts.
+    In a batch of members, each field is ``[n_members]``. A structural hyperparameter is None,
+    which is not an input. ``buffer_batch_size`` selects one of the structure's batch sizes.
     Ranges and defaults are those of the published space.
     """
 
@@ -65,7 +66,7 @@ class TracedHyperparameters(NamedTuple):
 
 
 class Architecture(NamedTuple):
-    """The choices of the network's architecture, all structural."""
+    """The architecture choices of the network, all structural."""
 
     activation: Annotated[str, choice(ACTIVATIONS, "tanh", structural=True)]
     hidden_size: Annotated[int, whole(1, 1024, 64, structural=True)]
@@ -77,24 +78,24 @@ HYPERPARAMETERS: Declarations = declarations.declared(TracedHyperparameters)
 #: Every architecture choice by name.
 ARCHITECTURE_CHOICES: Declarations = declarations.declared(Architecture)
 
-#: Each batch size of a program is compiled before its first member can begin.
+#: The most batch sizes of a program; all are compiled before its first member can start.
 MAX_BATCH_SIZES = 8
 
 
 def hpo_config_space(seed: int | None = None) -> ConfigurationSpace:
-    """The hyperparameters and the ranges in which to search them."""
+    """The hyperparameters, with the ranges to search."""
     return declarations.config_space("DQNConfigSpace", HYPERPARAMETERS, seed)
 
 
 def nas_config_space(seed: int | None = None) -> ConfigurationSpace:
-    """The architecture of the network and the ranges in which to search it."""
+    """The architecture choices of the network, with the ranges to search."""
     return declarations.config_space("DQNNASConfigSpace", ARCHITECTURE_CHOICES, seed)
 
 
 def resolve_hpo(
     given: Configuration | Mapping[str, Any] | None, current: Mapping[str, Any] | None = None
 ) -> ReadOnlyConfig:
-    """Every hyperparameter: given, else current, else default.
+    """Every hyperparameter: the given value, or the current one, or the default.
 
     Raises:
         ConfigurationError: If a name is unknown or belongs elsewhere, or a value is impossible.
@@ -105,10 +106,10 @@ def resolve_hpo(
 
 
 def resolve_nas(given: Configuration | Mapping[str, Any] | None) -> ReadOnlyConfig:
-    """Every architecture choice: given, else default.
+    """Every architecture choice: the given value, or the default.
 
     Raises:
-        ConfigurationError: The same.
+        ConfigurationError: If a name is unknown or belongs elsewhere, or a value is impossible.
     """
     cure = "is a hyperparameter, not an architecture choice; give it in hpo_config"
     declarations.refuse_misplaced(given, HYPERPARAMETERS, cure)
@@ -117,18 +118,18 @@ def resolve_nas(given: Configuration | Mapping[str, Any] | None) -> ReadOnlyConf
 
 
 def traced(config: Mapping[str, Any]) -> TracedHyperparameters:
-    """The inputs of the program from a resolved configuration, NumPy scalars of fixed types."""
+    """The program's inputs from a resolved configuration, as NumPy scalars of fixed types."""
     return TracedHyperparameters(**declarations.inputs(config, HYPERPARAMETERS))
 
 
 @functools.cache
 def default_inputs() -> TracedHyperparameters:
-    """The inputs of the program from the default configuration."""
+    """The program's inputs from the default configuration."""
     return traced(resolve_hpo(None))
 
 
 def check_batch_sizes(batch_sizes: Collection[int]) -> tuple[int, ...]:
-    """Further batch sizes to compile for, in rising order.
+    """Further batch sizes to compile for, in increasing order.
 
     Raises:
         ConfigurationError: If one is impossible.
@@ -142,16 +143,16 @@ def check_batch_sizes(batch_sizes: Collection[int]) -> tuple[int, ...]:
 
 
 def compiled_batch_sizes(config: Mapping[str, Any], further: Sequence[int]) -> tuple[int, ...]:
-    """The batch sizes that a program is made for, in rising order.
+    """The batch sizes that a program is made for, in increasing order.
 
     Raises:
-        ConfigurationError: If the configuration's own is traced and there are no others.
+        ConfigurationError: If the configuration's batch size is traced and no others are given.
     """
     if not declarations.is_tracer(config["buffer_batch_size"]):
         return tuple(sorted({config["buffer_batch_size"], *further}))
     if not further:
         raise ConfigurationError(
-            "buffer_batch_size shapes arrays, so a traced one must be among batch_sizes; give DQN "
+            "buffer_batch_size shapes arrays, so a traced one must be in batch_sizes; give DQN "
             "the values that it can have, as in batch_sizes=(16, 32, 64)."
         )
     return tuple(further)
@@ -160,14 +161,15 @@ def compiled_batch_sizes(config: Mapping[str, Any], further: Sequence[int]) -> t
 def shared_batch_sizes(
     kinds: Sequence[Any], batch_sizes: Sequence[tuple[int, ...]]
 ) -> list[dict[str, Any]]:
-    """The ``batch_sizes`` with which algorithms that agree in all else share programs.
+    """The ``batch_sizes`` with which algorithms share programs if they differ in nothing else.
 
     Args:
-        kinds: What apart from batch sizes shapes the programs of each, ``[M]``, hashable.
-        batch_sizes: Those of each, ``[M]``.
+        kinds: For each algorithm, a hashable value for everything else that shapes its
+            programs, ``[M]``.
+        batch_sizes: The batch sizes of each algorithm, ``[M]``.
 
     Returns:
-        Options of the class for each; programs have ``MAX_BATCH_SIZES`` at most.
+        Options of the class for each; a program has at most ``MAX_BATCH_SIZES``.
     """
     of_kind: dict[Any, set[int]] = {}
     for kind, sizes in zip(kinds, batch_sizes, strict=True):
@@ -180,7 +182,7 @@ def shared_batch_sizes(
 
 
 def _family_of_each(batch_sizes: Sequence[int]) -> dict[int, tuple[int, ...]]:
-    """For each batch size those that it shares a program with."""
+    """For each batch size, all batch sizes of its program."""
     begins = range(0, len(batch_sizes), MAX_BATCH_SIZES)
     families = [tuple(batch_sizes[begin : begin + MAX_BATCH_SIZES]) for begin in begins]
     return {size: family for family in families for size in family}

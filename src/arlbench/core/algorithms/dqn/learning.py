@@ -1,4 +1,4 @@
-"""DQN itself: act and collect, update the target, learn; and again.
+"""The DQN algorithm: act and collect, update the target, learn, and repeat.
 
 :meth:`Structure.iterate` is the algorithm; everything here is traceable. A structure is
 static, ``hp`` is traced.
@@ -52,11 +52,11 @@ from arlbench.core.randomness import BLOCK, Block, Stream, draw_row, no_block
 
 
 class CollectDraws(NamedTuple):
-    """Random numbers of ``BLOCK`` vector steps.
+    """Random numbers for ``BLOCK`` vector steps.
 
     Attributes:
-        actions: For choosing actions, ``[BLOCK, n_envs]``.
-        env_key: For the environments, ``[BLOCK]``.
+        actions: Draws for choosing actions, ``[BLOCK, n_envs]``.
+        env_key: Keys for the environments, ``[BLOCK]``.
     """
 
     actions: ActionDraws
@@ -64,11 +64,11 @@ class CollectDraws(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Blocks of random numbers that are in use.
+    """The current blocks of random numbers.
 
     Attributes:
-        collect: Of vector steps, :class:`CollectDraws`.
-        sample: For each of the structure's batch sizes, of updates, ``[BLOCK, B]``.
+        collect: The block for vector steps, with :class:`CollectDraws`.
+        sample: For each of the structure's batch sizes, the block for updates, ``[BLOCK, B]``.
     """
 
     collect: Block
@@ -76,7 +76,7 @@ class Draws(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is known of all members of a batch when their program is compiled.
+    """Facts about all members of a batch, known when their program is compiled.
 
     Attributes:
         train_freq: The most vector steps of an iteration.
@@ -91,7 +91,7 @@ class Known(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
-    """Brings a state in line with hyperparameters that changed since it was made.
+    """Adapts a state to hyperparameters that have changed since it was made.
 
     Attributes:
         prioritised: Whether transitions are drawn by priority.
@@ -115,15 +115,15 @@ class Preparation:
 
 @dataclasses.dataclass(frozen=True)
 class Structure(Learning):
-    """What shapes training beyond the arrays that it is given.
+    """Everything that shapes training, besides the shapes of its arrays.
 
     Attributes:
-        agent: What shapes acting.
-        batch_sizes: Transitions in one gradient step: every number that there is code for,
-            in rising order.
+        agent: Everything that shapes acting.
+        batch_sizes: The numbers of transitions in a gradient step for which the program has
+            code, in increasing order.
         prioritised: Whether transitions are drawn by priority.
-        known: What is known of its members, for programs that do not wait.
-        fused: Whether the gradient is one kernel of a GPU.
+        known: Facts about its members, for programs that do not wait.
+        fused: Whether the gradient is computed by one GPU kernel.
     """
 
     agent: AgentStructure
@@ -142,7 +142,7 @@ class Structure(Learning):
         return DQNState(runner, replay.with_binary_tree(buffer)) if self.prioritised else state
 
     def iterate(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
-        """``train_freq`` vector steps, the target updates due, ``gradient_steps`` updates."""
+        """``train_freq`` vector steps, target updates that are due, ``gradient_steps`` updates."""
         step_before = carry.state[0].global_step
         carry = self.collect(inputs, carry, active)
         runner, buffer = carry.state
@@ -154,7 +154,7 @@ class Structure(Learning):
         return self.learn(inputs, carry._replace(state=state), active)
 
     def collect(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
-        """``train_freq`` vector steps into the buffer."""
+        """Stores ``train_freq`` vector steps in the buffer."""
         n_steps = lockstep.turns(inputs.hp.train_freq, active)
         at_most = self.known and self.known.train_freq
         step = partial(self.vector_step, inputs)
@@ -196,14 +196,14 @@ class Structure(Learning):
         )
 
     def learn(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
-        """``gradient_steps`` updates, none before learning begins."""
+        """``gradient_steps`` updates, but none before learning starts."""
         hp = inputs.hp
         idle_until = last_idle_step(hp.learning_starts, self.agent.env.n_envs)
         started = carry.state[0].global_step > idle_until
         n_updates = lockstep.turns(jnp.where(started, hp.gradient_steps, 0), active)
-        # A loop for each, of which one makes any turns: so another batch size takes a sixth
-        # to a quarter of the time to compile that another program takes, and updates are as
-        # fast.
+        # One loop for each size, and only one of them makes any turns. Compiling another batch
+        # size this way takes a sixth to a quarter of the time for another program, and updates
+        # are equally fast.
         for batch_size in self.batch_sizes:
             n = jnp.where(hp.buffer_batch_size == batch_size, n_updates, 0)
             step = partial(self.gradient_step, inputs, batch_size)
@@ -212,7 +212,7 @@ class Structure(Learning):
         return carry
 
     def gradient_step(self, inputs: Inputs, batch_size: int, carry: Carry, active: Active) -> Carry:
-        """One update on a fresh batch of this many transitions."""
+        """One update on a new batch of this many transitions."""
         hp, agent = inputs.hp, self.agent
         runner, buffer = carry.state
         counter = runner.train_state.step
@@ -334,7 +334,7 @@ def exploration(inputs: Inputs, n_envs: int, global_step: chex.Numeric) -> jax.A
 
 
 def logical_size(hp: TracedHyperparameters, buffer: Any) -> jax.Array:
-    """The buffer's logical size, which cannot exceed what is allocated."""
+    """The buffer's logical size, limited to the allocated rows."""
     return jnp.minimum(hp.buffer_size, replay.capacity(buffer))
 
 
@@ -355,7 +355,7 @@ def update_once(
     dones: jax.Array,
     hp: TracedHyperparameters,
 ) -> tuple[DQNTrainState, jax.Array, jax.Array, Any]:
-    """One update on observations as the environment gives them, outside of a run."""
+    """One update outside of a run, on observations of the environment."""
     if train_state.target_params is not None:
         train_state = follow_without_target(hp, train_state)
     train_state = train_state.replace(

@@ -1,4 +1,4 @@
-"""The formulas of DQN, each for one transition unless it says otherwise."""
+"""The formulas of DQN, each for one transition unless stated otherwise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def td_target(
 
     Args:
         reward: ``[]``.
-        terminated: ``[]``, 1 where the task ended.
+        terminated: ``[]``, 1 if the task ended.
         next_q: Values of the next state's actions, ``[num_actions]``.
         gamma: Discount.
     """
@@ -25,14 +25,14 @@ def td_target(
 
 
 def legal_values(q: jax.Array, mask: jax.Array | None) -> jax.Array:
-    """Values of which illegal actions are never the largest.
+    """The values, changed so that the value of an illegal action is never the largest.
 
-    Where no action is legal, as after the end of a game, all values stay: they are
-    finite, and nothing is chosen there.
+    If no action is legal, as after the end of a game, all values are kept: they are finite,
+    and no action is chosen there.
 
     Args:
         q: ``[B, num_actions]``.
-        mask: Legal actions, bool ``[B, num_actions]``; None where all are.
+        mask: Legal actions, bool ``[B, num_actions]``; None if all are legal.
     """
     if mask is None:
         return q
@@ -57,7 +57,7 @@ def weighted_loss(errors: jax.Array, weights: jax.Array) -> jax.Array:
 def importance_weights(probabilities: jax.Array, beta: chex.Numeric) -> jax.Array:
     """``(1 / P(i))^beta`` divided by the largest of the batch ``[B]`` (Schaul et al. 2016).
 
-    Computed from logarithms: the powers themselves leave the range of a float.
+    Computed from logarithms, because the powers themselves would exceed the range of a float.
     """
     chex.assert_rank(probabilities, 1)
     exponents = -beta * jnp.log(probabilities)
@@ -77,6 +77,6 @@ def epsilon(
     ``schedule_timesteps`` and stays there (Mnih et al. 2015).
     """
     horizon = jnp.maximum(fraction * schedule_timesteps, jnp.finfo(jnp.float32).tiny)
-    # With no horizon at all, the first step is past it too.
+    # If the horizon is 0, even the first step is past it.
     progress = jnp.where(fraction > 0, jnp.minimum(timesteps / horizon, 1.0), 1.0)
     return jnp.where(progress < 1, initial + (target - initial) * progress, target)

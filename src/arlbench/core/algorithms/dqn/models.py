@@ -15,10 +15,10 @@ ACTIVATION_FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
 }
 
-#: Names that ``activation`` may take.
+#: Possible names for ``activation``.
 ACTIVATIONS = tuple(ACTIVATION_FUNCTIONS)
 
-#: The brightest pixel; CNNQ scales images to [0, 1] by it.
+#: The value of the brightest pixel; CNNQ divides by it to scale images to [0, 1].
 MAX_PIXEL = 255.0
 
 HIDDEN_INIT = nn.initializers.orthogonal(2**0.5)
@@ -26,13 +26,13 @@ OUTPUT_INIT = nn.initializers.orthogonal(1.0)
 
 
 class MLPQ(nn.Module):
-    """Two hidden layers.
+    """A network with two hidden layers.
 
     Attributes:
         action_dim: Number of actions.
         activation: "tanh" or "relu".
         hidden_size: Units of each hidden layer.
-        discrete: Actions are a finite set; a Q-network has an output for each.
+        discrete: Whether actions are a finite set; a Q-network has an output for each.
     """
 
     action_dim: int
@@ -46,7 +46,7 @@ class MLPQ(nn.Module):
         self.out = Dense(self.action_dim, kernel_init=OUTPUT_INIT)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Values ``[..., action_dim]`` of observations ``[..., features]``."""
+        """Values ``[..., action_dim]`` for observations ``[..., features]``."""
         for layer in self.hidden:
             x = ACTIVATION_FUNCTIONS[self.activation](layer(x))
         return self.out(x)
@@ -59,7 +59,7 @@ class CNNQ(nn.Module):
         action_dim: Number of actions.
         activation: "tanh" or "relu".
         hidden_size: Units of the hidden layer after the convolutions.
-        discrete: Actions are a finite set; a Q-network has an output for each.
+        discrete: Whether actions are a finite set; a Q-network has an output for each.
     """
 
     action_dim: int
@@ -78,7 +78,7 @@ class CNNQ(nn.Module):
         self.out = Dense(self.action_dim, kernel_init=OUTPUT_INIT)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Values ``[B, action_dim]`` of frames ``[B, channels, 84, 84]`` from 0 to 255."""
+        """Values ``[B, action_dim]`` for frames ``[B, channels, 84, 84]`` from 0 to 255."""
         activation = ACTIVATION_FUNCTIONS[self.activation]
         x = jnp.moveaxis(x.astype(jnp.float32) / MAX_PIXEL, -3, -1)
         for convolution in self.convolutions:

@@ -1,4 +1,4 @@
-"""Which network reads the observations of an environment."""
+"""Chooses the network for an environment's observations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from arlbench.errors import UnknownEnvironmentError
 
 _log = logging.getLogger(__name__)
 
-#: Side of the square of cells that a feature of :class:`GridQ` sees.
+#: The side, in cells, of the square that a feature of :class:`GridQ` sees.
 _KERNEL = 3
 
 #: Features of each square, as in Young and Tian (2019).
@@ -35,15 +35,15 @@ _CHANNELS = 16
 class GridQ(nn.Module):
     """A small convolutional network for grids of cells, after Young and Tian (2019).
 
-    Each square of 3 x 3 cells gives 16 features; these and all that is not in the grid
-    are read by a hidden layer.
+    A convolution computes 16 features for each square of 3 x 3 cells; a hidden layer reads
+    these and everything that is not in the grid.
 
     Attributes:
         action_dim: Number of actions.
-        grid: Where the grid lies in the features.
+        grid: The position of the grid in the features.
         activation: "tanh" or "relu".
         hidden_size: Units of the hidden layer.
-        discrete: Actions are a finite set; a Q-network has an output for each.
+        discrete: Whether actions are a finite set; a Q-network has an output for each.
     """
 
     action_dim: int
@@ -59,13 +59,13 @@ class GridQ(nn.Module):
         self.out = Dense(self.action_dim, kernel_init=OUTPUT_INIT)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Values ``[B, action_dim]`` of features ``[B, features]``."""
+        """Values ``[B, action_dim]`` for features ``[B, features]``."""
         activation = ACTIVATION_FUNCTIONS[self.activation]
         before, cells, after = jnp.split(
             x, [self.grid.offset, self.grid.offset + self.grid.size], axis=-1
         )
-        # A product over patches: on a CPU the gradient of XLA's convolution takes up to
-        # eight times as long.
+        # A matrix product over patches, because on a CPU the gradient of XLA's convolution
+        # takes up to eight times as long.
         patches = _squares(cells.reshape(-1, *self.grid.shape))
         seen = activation(self.convolution(patches)).reshape(x.shape[0], -1)
         return self.out(activation(self.hidden(jnp.concatenate([before, seen, after], axis=-1))))
@@ -82,14 +82,14 @@ def _squares(cells: jax.Array) -> jax.Array:
     return jnp.concatenate(shifted, axis=-1)
 
 
-# What the three convolutions of CNNQ leave of a side must be at least one pixel.
+# With a smaller side, less than one pixel would be left after the three convolutions of CNNQ.
 _SMALLEST_IMAGE = 36
 
 
 def choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) -> nn.Module:
     """The Q-network for an environment.
 
-    Without ``cnn_policy`` that is :class:`MLPQ`; with it :class:`CNNQ` for pictures
+    Without ``cnn_policy`` it is :class:`MLPQ`; with it, :class:`CNNQ` for pictures
     ``[channels, height, width]`` and :class:`GridQ` for a small grid of cells.
 
     Raises:
@@ -113,7 +113,7 @@ def _choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) -
     kind = f"{type(space).__name__} of shape {space.shape}" if space.shape else type(space).__name__
     if _is_picture(space, rows=0):
         raise UnknownEnvironmentError(
-            f"A convolutional network reads pictures with their channels first, and those of "
+            f"A convolutional network reads pictures with the channels first, but those of "
             f"{env.env_name} ({kind}) have them last; put the wrapper transpose around it "
             "(--wrap transpose, or TransposeObservation), or set cnn_policy=False (--mlp-policy)."
         )
@@ -126,7 +126,7 @@ def _choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) -
 
 
 def _is_picture(space: spaces.Space, rows: int = 1) -> bool:
-    """Whether a space is of pictures; ``rows`` is the first of the axes of pixels."""
+    """Whether a space contains pictures; ``rows`` is the first of the two axes of pixels."""
     return (
         isinstance(space, spaces.Box)
         and len(space.shape) == 3
@@ -135,12 +135,12 @@ def _is_picture(space: spaces.Space, rows: int = 1) -> bool:
 
 
 def reads_pictures(network: nn.Module) -> bool:
-    """Whether observations keep their shape for this network."""
+    """Whether this network reads observations in their original shape."""
     return isinstance(network, CNNQ)
 
 
 def describe(network: nn.Module) -> str:
-    """The network in a few words, for people."""
+    """A few words for people about the network."""
     size = f"{network.hidden_size} {network.activation} units"  # type: ignore[attr-defined]
     if isinstance(network, GridQ):
         cells = " x ".join(map(str, network.grid.shape))

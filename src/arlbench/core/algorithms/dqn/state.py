@@ -1,6 +1,6 @@
-"""The types that a DQN run consists of, a shape on every field.
+"""The types that a DQN run consists of, with the shape of every field.
 
-Shapes: ``n_envs`` environments, ``B`` transitions a batch, ``S`` recorded vector steps,
+Shapes: ``n_envs`` environments, ``B`` transitions in a batch, ``S`` recorded vector steps,
 ``U`` recorded updates.
 """
 
@@ -28,7 +28,7 @@ class DQNTrainState(TrainState):
         params: Parameters of the network.
         tx: The optimiser, whose learning rate is part of ``opt_state``.
         opt_state: The optimiser's state.
-        target_params: Like ``params``; None bootstraps from ``params``.
+        target_params: Target network parameters, like ``params``; None bootstraps from ``params``.
     """
 
     opt_state: optax.OptState
@@ -45,7 +45,7 @@ class DQNTrainState(TrainState):
         opt_state: optax.OptState | None,
         **kwargs: Any,
     ) -> DQNTrainState:
-        """A state at step 0 with this optimiser state, or a fresh one where it is None."""
+        """A state at step 0 with this optimiser state; None takes a fresh one."""
         return cls(
             step=jnp.zeros((), jnp.int32),
             apply_fn=apply_fn,
@@ -61,14 +61,13 @@ class DQNRunnerState(NamedTuple):
     """DQN runner state. Consists of (rng, train_state, env_state, obs, global_step).
 
     Attributes:
-        rng: The run's key ``[]``. It stays the same: each draw takes its own key from
-            it and a counter.
+        rng: The run's key ``[]``. It stays the same: the key of each draw is made from it
+            and a counter.
         train_state: Network and optimiser.
         normalizer_state: Statistics of the observations.
         env_state: State of the environments, leaves ``[n_envs, ...]``.
         obs: Observations to act on next, leaves ``[n_envs, ...]``.
-        global_step: Vector steps taken, int32 ``[]``; ``n_envs`` times as many
-            environment steps.
+        global_step: Vector steps taken, int32 ``[]``; each is ``n_envs`` environment steps.
     """
 
     rng: chex.PRNGKey
@@ -87,11 +86,11 @@ class DQNState(NamedTuple):
 
 
 class DQNMetrics(NamedTuple):
-    """What each update gave; all but the loss is None if only losses were tracked.
+    """Records of updates; everything except the loss is None if only losses were tracked.
 
     Attributes:
         loss: ``[U]``.
-        grads: Gradients, like the parameters with a first axis of ``U``.
+        grads: Gradients, like the parameters with a first axis of length ``U``.
         td_error: ``[U, B]``.
     """
 
@@ -101,15 +100,15 @@ class DQNMetrics(NamedTuple):
 
 
 class Transition(NamedTuple):
-    """What each vector step gave.
+    """Records of vector steps.
 
     Attributes:
-        done: The episode ended, bool ``[S, n_envs]``.
+        done: Whether the episode ended, bool ``[S, n_envs]``.
         action: int32 ``[S, n_envs]``.
         reward: float32 ``[S, n_envs]``.
-        obs: Where the action was taken, leaves ``[S, n_envs, ...]``.
+        obs: The observation on which the action was chosen, leaves ``[S, n_envs, ...]``.
         info: ``terminated`` and ``truncated``, bool ``[S, n_envs]``, and
-            ``final_observation``, where the action led, leaves ``[S, n_envs, ...]``.
+            ``final_observation``, the observation after the action, leaves ``[S, n_envs, ...]``.
     """
 
     done: jax.Array
@@ -120,14 +119,14 @@ class Transition(NamedTuple):
 
 
 class StoredTransition(NamedTuple):
-    """What the replay buffer keeps of a transition.
+    """A transition as the replay buffer stores it.
 
     Attributes:
-        obs: Where the action was taken, dtype as the environment gives it.
+        obs: The observation on which the action was chosen, with the environment's dtype.
         action: int32.
         reward: float32.
-        next_obs: Where it led, before any reset.
-        terminated: Whether the task ended there, bool; a time limit does not count.
+        next_obs: The observation after the action, before any reset.
+        terminated: Whether the task ended after the action, bool; a time limit does not count.
     """
 
     obs: Any
@@ -138,12 +137,12 @@ class StoredTransition(NamedTuple):
 
 
 class DQNTrainingResult(NamedTuple):
-    """What a training returns besides the new state.
+    """The result of a training, besides the new state.
 
     Attributes:
         eval_rewards: Undiscounted returns, ``[n_eval_steps, n_eval_episodes]``.
-        trajectories: Every step in order, or None if they were not tracked.
-        metrics: Every update in order, or None if they were not tracked.
+        trajectories: Records of all steps in order, or None if they were not tracked.
+        metrics: Records of all updates in order, or None if they were not tracked.
     """
 
     eval_rewards: jax.Array
@@ -153,12 +152,12 @@ class DQNTrainingResult(NamedTuple):
 
 DQNTrainReturnT = tuple[DQNState, DQNTrainingResult]
 
-# Stands for an array of which only the shape is known yet.
+# Stands for an array when only its shape is known yet.
 _Shape = cast(Any, jax.ShapeDtypeStruct)
 
 
 def transition_shape(example: StoredTransition, n_envs: int) -> Transition:
-    """Shapes and dtypes of what one vector step gives, from those of a stored transition."""
+    """Shapes and dtypes of the record of one vector step, from those of a stored transition."""
     flag = _Shape((n_envs,), jnp.bool_)
     stacked = jax.tree.map(lambda x: _Shape((n_envs, *x.shape), x.dtype), example)
     return Transition(
@@ -171,7 +170,7 @@ def transition_shape(example: StoredTransition, n_envs: int) -> Transition:
 
 
 def metrics_shape(params: Any, batch_size: int) -> DQNMetrics:
-    """Shapes and dtypes of what one update gives; gradients are like the parameters."""
+    """Shapes and dtypes of the record of one update; gradients are like the parameters."""
     return DQNMetrics(
         loss=_Shape((), jnp.float32),
         grads=jax.tree.map(lambda x: _Shape(x.shape, x.dtype), params),

@@ -17,15 +17,15 @@ from arlbench.core.algorithms.dqn.models import MLPQ
 from arlbench.core.algorithms.dqn.state import DQNMetrics, DQNTrainState
 from arlbench.core.promotion import leniently
 
-#: What statistics are of, one number an update: the gradient's Euclidean norm and the
-#: variance of its entries, the loss, and the batch's mean absolute TD error and mean
-#: value of the actions taken.
+#: The numbers that statistics are computed of, one of each for every update: the gradient's
+#: Euclidean norm and the variance of its entries, the loss, and the batch's mean absolute TD
+#: error and mean value of the actions taken.
 STATISTICS = ("grad_norm", "grad_variance", "loss", "td_error", "q_value")
 
 
 @functools.cache
 def optimizer() -> optax.GradientTransformationExtraArgs:
-    """Adam, whose learning rate is part of its state; always the same object."""
+    """Adam with its learning rate in its state; always returns the same object."""
     return optax.inject_hyperparams(optax.adam)(learning_rate=0.0)
 
 
@@ -36,14 +36,14 @@ def with_learning_rate(opt_state: Any, learning_rate: chex.Numeric) -> Any:
 
 
 class UpdateOutcome(NamedTuple):
-    """What a gradient step gives.
+    """The outcome of a gradient step.
 
     Attributes:
-        train_state: After it.
+        train_state: The state after the step.
         loss: ``[]``.
         td_error: ``[B]``.
-        grads: Like the parameters.
-        q_value: Values of the actions taken, before it, ``[B]``.
+        grads: Gradients, with the shapes of the parameters.
+        q_value: Values of the actions taken, before the step, ``[B]``.
     """
 
     train_state: DQNTrainState
@@ -65,19 +65,19 @@ def update(
     next_mask: jax.Array | None = None,
     network: MLPQ | None = None,
 ) -> UpdateOutcome:
-    """One step down the gradient of the weighted loss.
+    """One gradient step that lowers the weighted loss.
 
     Args:
-        train_state: Where to start; without ``target_params`` it bootstraps from ``params``.
-        features: What the network reads, ``[B, ...]``.
+        train_state: The state before; without ``target_params`` it bootstraps from ``params``.
+        features: The input of the network, ``[B, ...]``.
         is_weights: Importance weights ``[B]``.
         actions: Integers ``[B]``.
         next_features: Like ``features``.
         rewards: ``[B]``.
         terminated: ``[B]``.
         gamma: Discount.
-        next_mask: Legal actions in the next states, ``[B, num_actions]``; None where all are.
-        network: The network, if its gradient is to be one kernel; see
+        next_mask: Legal actions in the next states, ``[B, num_actions]``; None if all are legal.
+        network: The network, if one GPU kernel should compute its gradient; see
             :mod:`arlbench.core.algorithms.dqn.fused`.
     """
     bootstrap_params = train_state.target_params
@@ -114,10 +114,10 @@ def update(
 
 
 def statistics_of(metrics: DQNMetrics, q_value: jax.Array) -> jax.Array:
-    """The numbers of one update that ``STATISTICS`` names, float32 ``[5]``.
+    """The numbers that ``STATISTICS`` names, for one update, float32 ``[5]``.
 
     Args:
-        metrics: What the update gave.
+        metrics: The record of the update.
         q_value: Values of the batch's actions, ``[B]``.
     """
     leaves = jax.tree.leaves(metrics.grads)
@@ -131,7 +131,7 @@ def statistics_of(metrics: DQNMetrics, q_value: jax.Array) -> jax.Array:
 
 
 def follow_without_target(hp: TracedHyperparameters, train_state: DQNTrainState) -> DQNTrainState:
-    """Without a target network the target is the network itself, at every step."""
+    """Without a target network, makes the target equal to the network itself."""
     target_params = jax.tree.map(
         lambda target, online: jnp.where(hp.use_target_network, target, online),
         train_state.target_params,
@@ -147,10 +147,10 @@ def update_target(
     step_before: chex.Numeric,
     step_now: chex.Numeric,
 ) -> DQNTrainState:
-    """The target updates that fell due in vector steps ``(step_before, step_now]``.
+    """Makes the target updates that became due in vector steps ``(step_before, step_now]``.
 
     ``target = tau * params + (1 - tau) * target`` (Lillicrap et al. 2016), every
-    ``target_update_interval`` environment steps once learning has begun.
+    ``target_update_interval`` environment steps once learning has started.
     """
     interval = -(-hp.target_update_interval // n_envs)
     begin = jnp.maximum(step_before, last_idle_step(hp.learning_starts, n_envs))
@@ -161,13 +161,13 @@ def update_target(
 
     if not lockstep.may_wait():
         return _follow(train_state, jnp.where(n_due > 0, 1.0 - (1.0 - hp.tau) ** n_due, 0.0))
-    # A loop that mostly makes no turn: the parameters are not touched without need.
+    # Usually this loop makes no turn, so the parameters are not touched without need.
     target_params = jax.lax.fori_loop(0, n_due, polyak, train_state.target_params)
     return train_state.replace(target_params=target_params)
 
 
 def _follow(train_state: DQNTrainState, share: jax.Array) -> DQNTrainState:
-    """The target moved by a share ``[]`` of its distance from the parameters."""
+    """Moves the target towards the parameters by a share ``[]`` of the distance."""
     target_params = optax.incremental_update(train_state.params, train_state.target_params, share)
     return train_state.replace(target_params=target_params)
 
@@ -175,7 +175,7 @@ def _follow(train_state: DQNTrainState, share: jax.Array) -> DQNTrainState:
 def last_idle_step(learning_starts: Any, n_envs: int) -> Any:
     """The last vector step after which nothing is learnt yet.
 
-    ``learning_starts`` counts environment steps; learning begins with the vector step after
-    the last whole one among them.
+    ``learning_starts`` counts environment steps. Learning starts with the vector step that
+    follows the last complete one within them.
     """
     return learning_starts // n_envs

@@ -1,1 +1,1 @@
-"""What is the same for every algorithm: plans, loops, compiled programs, batches, records."""
+"""Code that all algorithms share: plans, loops, compiled programs, batches, records."""

@@ -1,4 +1,4 @@
-"""Getting a training's programs compiled before they are needed."""
+"""Compiles a training's programs before they are needed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def rehearsals(
 
     return {
         f"init {shared}": lambda: programs.init_runner(agent, jax.random.key(0), None, hp),
-        # Not called: an agent that has learnt nothing may play for long.
+        # Compiled but not called, because an agent that has learnt nothing may play for long.
         f"evaluate {shared} {n_eval_episodes}": lambda: programs.evaluate.lower(
             agent, n_eval_episodes, runner, hp
         ).compile(),
@@ -48,7 +48,7 @@ def rehearsals(
 
 
 def _blank(shape: Any) -> jax.Array:
-    """Zeros, made on the host so that nothing is compiled for them."""
+    """Zeros of this shape, made on the host so that nothing is compiled for them."""
     if jnp.issubdtype(shape.dtype, jax.dtypes.prng_key):
         words = jax.eval_shape(jax.random.key_data, shape)
         return jax.random.wrap_key_data(_blank(words))

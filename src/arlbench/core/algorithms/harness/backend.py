@@ -1,4 +1,4 @@
-"""What programs are compiled for; the one place that asks which kind of device it is."""
+"""The backend that programs are compiled for; only this module asks for the kind of device."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ _log = logging.getLogger(__name__)
 #: How accelerators multiply matrices: "float32" or "tf32".
 PRECISION_VARIABLE = "ARLBENCH_PRECISION"
 
-# As JAX calls them.
+# The names in JAX.
 _PRECISIONS = {"float32": "float32", "tf32": "tensorfloat32"}
 _EXACT = {"float32", "highest"}
 
-# What JAX calls the platform of a GPU of NVIDIA.
+# JAX's names for the platform of an NVIDIA GPU.
 _GPUS = ("gpu", "cuda")
 
-#: Options of the compiler for programs of many members on an accelerator. Merged products are
-#: copied together first; a loop without two copies of its body copies what it still reads; and
-#: without the analysis of regions all leaves of the replay buffer's tree are copied, twice an
-#: iteration. To try out kernels for each small product takes longer to compile than it saves.
+#: Compiler options for programs of many members on an accelerator. Merging products would first
+#: copy their operands together; a loop whose body is not unrolled twice copies values that it
+#: still reads; and without the analysis of regions, all leaves of the replay buffer's tree are
+#: copied twice in every iteration. Trying out kernels for each small product takes more
+#: compilation time than it saves.
 COMPILER_OPTIONS = {
     "xla_gpu_autotune_level": 0,
     "xla_gpu_dot_merger_threshold_mb": 0,
@@ -38,15 +39,15 @@ COMPILER_OPTIONS = {
 
 
 class Backend(NamedTuple):
-    """What a program is compiled for; a static argument of it.
+    """The backend that a program is compiled for, which is a static argument of the program.
 
     Attributes:
-        waits: Whether it may look at what it computes to decide what it does next. On a CPU
-            that costs nothing. An accelerator is given its work in advance; there it is
-            cheaper to do too much.
-        precision: Of matrix products, as JAX calls it; None leaves it to JAX.
-        kernels: Whether an algorithm's own kernels for a GPU may be used. They multiply in
-            TF32; in float32 they are slower than what the compiler makes.
+        waits: Whether the program may use computed values to decide what to do next. On a CPU
+            this costs nothing. An accelerator gets its work in advance; there it is cheaper
+            to compute more than necessary.
+        precision: The precision of matrix products, by its name in JAX; None leaves it to JAX.
+        kernels: Whether an algorithm's own GPU kernels may be used. They multiply in TF32; in
+            float32 they are slower than the compiler's code.
     """
 
     waits: bool
@@ -55,16 +56,16 @@ class Backend(NamedTuple):
 
     @contextlib.contextmanager
     def tracing(self) -> Iterator[None]:
-        """Within it, what is traced is made for this backend."""
+        """Within this context, programs are traced for this backend."""
         with lockstep.without_waiting(not self.waits), _multiplying(self.precision):
             yield
 
 
 def backend_of(device: Any) -> Backend:
-    """The backend of a device of JAX.
+    """The backend of a JAX device.
 
     Raises:
-        ConfigurationError: If the environment variable for the precision is set wrongly.
+        ConfigurationError: If the environment variable for the precision has a wrong value.
     """
     if device.platform == "cpu":
         return Backend(waits=True, precision=None)
@@ -75,14 +76,14 @@ def backend_of(device: Any) -> Backend:
 
 @contextlib.contextmanager
 def precise() -> Iterator[None]:
-    """Within it, programs for the default device multiply matrices as was asked for."""
+    """Within this context, programs for the default device multiply with the chosen precision."""
     on_cpu = jax.default_backend() == "cpu"
     with _multiplying(None if on_cpu else _precision()):
         yield
 
 
 def _precision() -> str | None:
-    """The precision that was asked for; None if JAX itself was told."""
+    """The chosen precision; None if it is set in JAX itself."""
     if jax.config.jax_default_matmul_precision is not None:  # type: ignore[attr-defined]
         return None
     asked = os.environ.get(PRECISION_VARIABLE, "float32").lower()

@@ -1,7 +1,7 @@
-"""Many agents of one structure as one program, for accelerators.
+"""Trains many agents of one structure in one program, for accelerators.
 
-Every array of a state gets a first axis of ``M`` members. They train in lockstep, see
-:mod:`arlbench.core.lockstep`; members on different devices do not wait for each other
+Every array of a state gets a first axis for the ``M`` members. They train in lockstep (see
+:mod:`arlbench.core.lockstep`); members on different devices do not wait for each other
 within a segment.
 """
 
@@ -33,7 +33,7 @@ _DEVICES = "devices"
 
 
 class Batchable(Protocol):
-    """What a batch reads of an algorithm."""
+    """The attributes of an algorithm that a batch uses."""
 
     structure: Learning
     hp: Any
@@ -53,10 +53,10 @@ class Batch:
     Args:
         algorithms: The members' algorithms, ``[M]``.
         schedule_timesteps: Environment steps of each exploration schedule, ``[M]``.
-        devices: What to spread the members over.
+        devices: The devices over which to spread the members.
 
-    Attributes:
-        steps_per_iteration: Environment steps of one iteration of each member, ``[M]``.
+        Attributes:
+            steps_per_iteration: Environment steps in one iteration of each member, ``[M]``.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Batch:
         devices: Sequence[Any],
     ) -> None:
         self._mesh = Mesh(np.asarray(devices), (_DEVICES,))
-        # Every device has as many members; the last ones may only fill the place.
+        # Every device has the same number of members; the last ones may be there only to fill up.
         n_spare = -len(algorithms) % len(devices)
         self._algorithms = [*algorithms, *[algorithms[-1]] * n_spare]
         self._structure = algorithms[0].structure
@@ -87,10 +87,10 @@ class Batch:
     def compilations(
         self, init_options: Mapping[str, Any], n_episodes: int
     ) -> list[Callable[[], Any]]:
-        """Functions that have this batch's programs compiled, the longest first.
+        """Functions that compile this batch's programs, the program with the longest time first.
 
-        They are for new states of these options, and may be called in threads. On a CPU there
-        are none: what trains would wait for them.
+        They are for new states with these options, and may be called in threads. On a CPU the
+        list is empty, because compilation would delay the training.
         """
         if self._backend.waits:
             return []
@@ -115,22 +115,22 @@ class Batch:
         return _evaluate_on_cpu if self._backend.waits else _evaluate_on_accelerator
 
     def init(self, seeds: Sequence[int], init_options: Mapping[str, Any]) -> State:
-        """States at step 0; each member's key is made of its seed."""
+        """States at step 0; each member's key is made from its seed."""
         options, padded = as_static(init_options), self._padded(seeds, np.uint32)
         return _init(self._structure.agent, options, self._mesh, self._hp, padded)
 
     def join(self, states: Sequence[State], init_options: Mapping[str, Any]) -> State:
-        """The state of all from the state of each, with at least the room of the options."""
+        """One state of all members from their states, with at least the room of the options."""
         equal = self._algorithms[0].with_equal_shapes(states, init_options)
         spare = [equal[-1]] * (len(self._algorithms) - len(states))
         return self._stacked([*equal, *spare])
 
     def prepare(self, state: State) -> State:
-        """The state in line with hyperparameters that changed; takes over its memory."""
+        """Adapts the state to hyperparameters that have changed; reuses its memory."""
         return _prepare(self._structure.preparation, self._mesh, self._hp, state)
 
     def advance(self, state: State, n_iterations: np.ndarray) -> State:
-        """Trains each member for its iterations, ``[M]``; takes over the state's memory."""
+        """Trains each member for its number of iterations, ``[M]``; reuses the state's memory."""
         n = self._padded(n_iterations, np.int32)
         n[len(n_iterations) :] = 0
         state, self._recorder = self._segment(
@@ -154,7 +154,7 @@ class Batch:
         return np.asarray(returns), np.asarray(finite)
 
     def statistics(self, index: int) -> Mapping[str, UpdateStatistic] | None:
-        """Of the updates of one member so far; None if they are not tracked."""
+        """Statistics of one member's updates so far; None if they are not tracked."""
         if self._recorder.statistics is None:
             return None
         of_member = jax.tree.map(lambda leaf: np.asarray(leaf)[index], self._recorder.statistics)
@@ -176,7 +176,7 @@ class Batch:
 
 @jax.jit
 def _member(state: State, index: jax.Array) -> State:
-    """One member of a state; all of its arrays in one call."""
+    """The state of one member, with all of its arrays in one call."""
     return jax.tree.map(lambda leaf: leaf[index], state)
 
 
@@ -185,11 +185,11 @@ def _init(agent: Acting, options: InitOptions, mesh: Mesh, hp: Any, seeds: jax.A
     """States at step 0.
 
     Args:
-        agent: What all members share.
-        options: Of each buffer.
+        agent: The agent that all members share.
+        options: The options of each buffer.
         mesh: The devices.
         hp: Traced hyperparameters, leaves ``[M]``.
-        seeds: What each member's key is made of, uint32 ``[M]``.
+        seeds: The seed from which each member's key is made, uint32 ``[M]``.
     """
 
     def one(hp: Any, seed: jax.Array) -> State:
@@ -201,7 +201,7 @@ def _init(agent: Acting, options: InitOptions, mesh: Mesh, hp: Any, seeds: jax.A
 
 @functools.partial(jax.jit, static_argnames=("preparation", "mesh"), donate_argnames=("state",))
 def _prepare(preparation: Callable[..., State], mesh: Mesh, hp: Any, state: State) -> State:
-    """States in line with hyperparameters that may have changed since they were made."""
+    """Adapts states to hyperparameters that may have changed since they were made."""
     return _over_members(preparation, mesh)(hp, state)
 
 
@@ -215,17 +215,17 @@ def _segment(
     recorder: Recorder,
     n_iterations: jax.Array,
 ) -> tuple[State, Recorder]:
-    """Iterations of every member.
+    """Runs iterations of every member.
 
     Args:
-        structure: What all members share.
+        structure: The structure that all members share.
         mesh: The devices.
-        backend: What it is compiled for.
+        backend: The backend that it is compiled for.
         hp: Traced hyperparameters, leaves ``[M]``.
-        schedule_timesteps: Of the exploration schedule, float32 ``[M]``.
+        schedule_timesteps: Environment steps of the exploration schedule, float32 ``[M]``.
         state: Leaves ``[M, ...]``.
-        recorder: The same.
-        n_iterations: For each member, int32 ``[M]``; 0 leaves it as it is.
+        recorder: Leaves ``[M, ...]``.
+        n_iterations: Iterations of each member, int32 ``[M]``; 0 leaves the member unchanged.
     """
 
     def one(
@@ -262,7 +262,7 @@ _evaluate_on_accelerator = _evaluated(_evaluate, compiler_options=COMPILER_OPTIO
 
 
 def _over_members(one: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
-    """The function of one member for all, each device with its own."""
+    """Applies a function of one member to all members; each device computes its own members."""
     members = jax.vmap(one, axis_name=_MEMBERS)
     if mesh.size == 1:
         return members

@@ -1,4 +1,4 @@
-"""Whole episodes, played without learning."""
+"""Plays whole episodes without learning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from arlbench.core.algorithms.harness.structure import SPAN
 from arlbench.core.environments import Environment
 
-#: An episode that does not end by itself is cut off here (108,000 Atari frames, four a step).
+#: Steps after which an episode that does not end is cut off (108,000 Atari frames, four a step).
 EPISODE_STEP_CAP = 27_000
 
 
@@ -20,11 +20,11 @@ Policy = Callable[[Any, chex.PRNGKey], jax.Array]
 
 
 class EpisodeOutcomes(NamedTuple):
-    """What whole episodes came to.
+    """Returns and lengths of whole episodes.
 
     Attributes:
-        returns: Undiscounted, float32 ``[n_episodes]``.
-        lengths: Steps, int32 ``[n_episodes]``.
+        returns: Undiscounted returns, float32 ``[n_episodes]``.
+        lengths: Numbers of steps, int32 ``[n_episodes]``.
     """
 
     returns: jax.Array
@@ -32,16 +32,16 @@ class EpisodeOutcomes(NamedTuple):
 
 
 class _Progress(NamedTuple):
-    """Where an evaluation stands.
+    """The progress of an evaluation.
 
     Attributes:
         env_state: Leaves ``[n_envs, ...]``.
         obs: Leaves ``[n_envs, ...]``.
         n_steps: Vector steps taken, ``[]``.
         episode: How many episodes each environment has finished, ``[n_envs]``.
-        length: Steps of the episode under way, ``[n_envs]``.
-        episode_return: Rewards of the episode under way, ``[n_envs]``.
-        outcomes: Of the finished episodes.
+        length: Steps of the current episode, ``[n_envs]``.
+        episode_return: Sum of rewards of the current episode, ``[n_envs]``.
+        outcomes: Outcomes of the finished episodes.
     """
 
     env_state: Any
@@ -54,13 +54,13 @@ class _Progress(NamedTuple):
 
 
 class _FirstEpisodes(NamedTuple):
-    """The first episode of every copy, of several sets of copies.
+    """The first episode of every copy, for several sets of copies.
 
     Attributes:
         env_state: Leaves ``[n_sets, n_envs, ...]``.
         obs: Leaves ``[n_sets, n_envs, ...]``.
-        returns: Rewards so far, float32 ``[n_sets, n_envs]``.
-        ended: Whether it has ended, ``[n_sets, n_envs]``.
+        returns: Sum of rewards so far, float32 ``[n_sets, n_envs]``.
+        ended: Whether the episode has ended, ``[n_sets, n_envs]``.
         n_steps: Vector steps taken, int32 ``[]``.
     """
 
@@ -94,11 +94,11 @@ def play_episodes(
 ) -> EpisodeOutcomes:
     """Returns and lengths of ``n_episodes`` episodes.
 
-    Environment ``j`` plays episodes ``j``, ``j + n_envs``, and so on, whichever finish
-    first: taking episodes in the order in which they end would favour short ones. An
-    episode longer than ``step_cap`` counts with what it earned until then.
+    Environment ``j`` plays episodes ``j``, ``j + n_envs``, and so on, in whatever order they
+    finish, because taking episodes in the order in which they end would favour short ones. An
+    episode longer than ``step_cap`` counts with the rewards until then.
     """
-    # Then nothing is ever cut off here, and another reset need not be compiled.
+    # If so, no episode is cut off here, and another reset need not be compiled.
     ends_in_time = env.max_episode_steps is not None and env.max_episode_steps <= step_cap
     slots = jnp.arange(env.n_envs, dtype=jnp.int32)
     reset_key, play_key = jax.random.split(rng)
@@ -123,7 +123,7 @@ def play_episodes(
                 lambda: (env_state, obs),
             )
         ended = done | capped
-        # A slot past the last episode is out of range, and dropped.
+        # A slot past the last episode is out of range, so it is dropped.
         finished_slot = jnp.where(ended, slot_of(progress), n_episodes)
         return _Progress(
             env_state,
@@ -154,18 +154,18 @@ def evaluate_at_once(
     step_cap: int = EPISODE_STEP_CAP,
     axis: str | None = None,
 ) -> jax.Array:
-    """Undiscounted returns of ``n_episodes`` episodes that are all played at once.
+    """Undiscounted returns of ``n_episodes`` episodes that are all played at the same time.
 
-    For accelerators: it takes no longer than the longest episode, and asks only every
-    ``SPAN`` steps whether all have ended.
+    For accelerators: it takes only as long as the longest episode, and checks only every
+    ``SPAN`` steps whether all episodes have ended.
 
     Args:
-        env: Where; as many sets of its copies are made as there must be.
-        policy: Actions ``[n_envs]`` for observations and a key.
+        env: The environment; as many sets of its copies are made as necessary.
+        policy: Returns actions ``[n_envs]`` for observations and a key.
         rng: The key.
-        n_episodes: How many.
-        step_cap: An episode that is longer counts with what it earned until then.
-        axis: The name of the batch of members that are evaluated together, if there is one.
+        n_episodes: The number of episodes.
+        step_cap: A longer episode counts with the rewards until this step.
+        axis: The name of the batch of members that are evaluated together; None without one.
 
     Returns:
         float32 ``[n_episodes]``.
@@ -203,12 +203,12 @@ def evaluate_at_once(
 
 
 def _note(outcomes: EpisodeOutcomes, slot: jax.Array, found: EpisodeOutcomes) -> EpisodeOutcomes:
-    """The outcomes with those of each environment in its slot, ``[n_envs]``."""
+    """The outcomes with the new outcome of each environment written into its slot, ``[n_envs]``."""
     return jax.tree.map(lambda all_, new: all_.at[slot].set(new, mode="drop"), outcomes, found)
 
 
 def _select(mask: jax.Array, if_true: Any, if_false: Any) -> Any:
-    """Per environment one tree or the other; ``mask`` is ``[n_envs]``."""
+    """Selects one tree or the other for each environment; ``mask`` is ``[n_envs]``."""
 
     def select(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(jnp.expand_dims(mask, range(1, old.ndim)), new, old)

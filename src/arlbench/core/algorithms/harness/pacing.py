@@ -1,8 +1,8 @@
-"""Cutting a long run into calls that are short enough to look up between them."""
+"""Divides a long run into short calls, so that the host can act between them."""
 
 from __future__ import annotations
 
-#: A call of the compiled program should not keep the host waiting longer, in seconds.
+#: The time, in seconds, for which a call of the compiled program should keep the host waiting.
 SEGMENT_SECONDS = 0.25
 
 _FIRST_SEGMENT = 8
@@ -10,9 +10,9 @@ _LARGEST_GROWTH = 8
 
 
 class Pacer:
-    """Chooses how many iterations the next segment has, from how long the last took.
+    """Chooses how many iterations the next segment has, from the time of the last one.
 
-    Results do not depend on how a run is cut, so it may follow the clock.
+    Results do not depend on how a run is divided, so the choice may depend on the clock.
     """
 
     def __init__(self, seconds: float = SEGMENT_SECONDS) -> None:
@@ -24,6 +24,6 @@ class Pacer:
         return min(remaining, self._next)
 
     def took(self, iterations: int, seconds: float) -> None:
-        """Learns from a segment; the growth is bounded, for a first one may be odd."""
+        """Takes in a segment's time; growth is limited, as the first time may be unusual."""
         fitting = int(self._seconds * iterations / max(seconds, 1e-9))
         self._next = max(1, min(fitting, _LARGEST_GROWTH * max(iterations, _FIRST_SEGMENT)))

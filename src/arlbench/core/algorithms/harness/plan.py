@@ -1,11 +1,12 @@
-"""The plan of one call of ``train``: how many iterations, and when to evaluate.
+"""The plan of one call to ``train``: how many iterations, and when to evaluate.
 
 A budget is met to within one iteration: a training has ``ceil(budget / steps of an
 iteration)`` iterations, and evaluation ``k`` of ``n`` follows the iteration nearest to
-``k / n`` of them. Where these coincide, one evaluation counts for several.
+``k / n`` of them. If several evaluations follow the same iteration, one counts for all.
 
-Parts of one schedule share a cumulative budget. A part ends at the iteration in which the
-sum of the budgets so far is reached, so what one part overshoots, the next has less.
+Parts of one schedule share a cumulative budget. A part ends with the iteration that reaches
+the sum of the budgets so far. If a part does more steps than its budget, the next part does
+this many fewer.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from arlbench.errors import ConfigurationError
 
 
 class Lengths(NamedTuple):
-    """How long a call of ``train`` is, checked.
+    """The lengths of a call to ``train``, checked.
 
     Attributes:
         n_total_timesteps: Environment steps.
@@ -44,7 +45,7 @@ class Lengths(NamedTuple):
         n_eval_episodes: int,
         schedule_timesteps: int | float | None = None,
     ) -> Lengths:
-        """The lengths from what a caller gave.
+        """Checks the lengths that a caller gave.
 
         Raises:
             ConfigurationError: If one of them is not a positive whole number.
@@ -60,17 +61,17 @@ class Lengths(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a call of ``train`` will do. Iterations are counted from the call's beginning.
+    """What a call to ``train`` will do. Iterations are counted from the start of the call.
 
     Attributes:
         evaluate_after: The iterations after which an evaluation follows, int64
-            ``[n_eval_steps]``, rising; the last is the end. int32 and traced if the number
-            of steps in an iteration is.
+            ``[n_eval_steps]``, not decreasing; the last one is the end. If the number of steps
+            in an iteration is traced, this is int32 and traced too.
         n_eval_episodes: Episodes of each evaluation.
         schedule_timesteps: Environment steps over which exploration schedules run.
         steps_per_iteration: Environment steps of one iteration.
-        done_iterations: Iterations that an earlier call has done already.
-        done_evaluations: Evaluations that it has done.
+        done_iterations: Iterations that an earlier call has already done.
+        done_evaluations: Evaluations that an earlier call has already done.
     """
 
     evaluate_after: Any
@@ -111,14 +112,14 @@ class Plan(NamedTuple):
         return isinstance(self.evaluate_after, jax.core.Tracer)
 
     def continued(self, progress: TrainingProgress) -> Plan:
-        """The plan, from where an earlier call of the same lengths stood.
+        """The plan, continued from the progress of an earlier call with the same lengths.
 
         Raises:
-            ConfigurationError: If that was a call of other lengths.
+            ConfigurationError: If the earlier call had other lengths.
         """
         done_iterations, rest = divmod(progress.timesteps, self.steps_per_iteration)
         n_done, shape = len(progress.eval_rewards), np.shape(progress.eval_rewards)
-        # Evaluations before this iteration have been made; one after it may still be due.
+        # Evaluations before this iteration are done; the one that follows it may still be due.
         least = int(np.searchsorted(self.evaluate_after, done_iterations, side="left"))
         most = int(np.searchsorted(self.evaluate_after, done_iterations, side="right"))
         if (
@@ -129,10 +130,10 @@ class Plan(NamedTuple):
             or not least <= n_done <= most
         ):
             raise ConfigurationError(
-                f"progress stands at {progress.timesteps} of {progress.total_timesteps} timesteps "
-                f"with evaluations {shape}, which is not a point of a training of "
-                f"{self.total_timesteps} with {self.n_eval_steps} evaluations of "
-                f"{self.n_eval_episodes} episodes; call train with the numbers it began with."
+                f"progress is at {progress.timesteps} of {progress.total_timesteps} timesteps "
+                f"with evaluations {shape}, which is not a point in a training of "
+                f"{self.total_timesteps} timesteps with {self.n_eval_steps} evaluations of "
+                f"{self.n_eval_episodes} episodes; call train with the numbers that it began with."
             )
         return self._replace(done_iterations=done_iterations, done_evaluations=n_done)
 
@@ -146,17 +147,17 @@ def make_plan(
     """Divides a training into iterations and evaluations.
 
     Args:
-        lengths: Of the call.
+        lengths: The lengths of the call.
         steps_per_iteration: Environment steps of an iteration; may be traced.
-        overshoot: Environment steps by which earlier parts of the same schedule passed
+        overshoot: Environment steps by which earlier parts of the same schedule exceeded
             their budgets; may be traced.
-        progress: Where an earlier call of the same lengths stood; what it did is left out.
+        progress: The progress of an earlier call with the same lengths, which is not repeated.
 
-    Raises:
-        ConfigurationError: If ``progress`` is not a point of such a training.
+        Raises:
+            ConfigurationError: If ``progress`` is not a point in such a training.
     """
     budget = lengths.n_total_timesteps - overshoot
-    # Python's integers where they are known: products of timesteps and evaluations are large.
+    # Python's integers if they are known, because timesteps times evaluations may be large.
     n_iterations = -(-budget // steps_per_iteration)
     plan = Plan(
         evaluate_after=_evaluate_after(n_iterations, lengths.n_eval_steps),
@@ -176,7 +177,7 @@ def _evaluate_after(n_iterations: Any, n_eval_steps: int) -> Any:
 
 
 def _evaluate_after_traced(n_iterations: jax.Array, n_eval_steps: int) -> jax.Array:
-    # In 32 bits the product would overflow: the whole multiples and the rest apart.
+    # In 32 bits the product would overflow, so whole multiples and the rest are separate.
     k = jnp.arange(1, n_eval_steps + 1, dtype=jnp.int32)
     whole, rest = jnp.divmod(jnp.maximum(n_iterations, 0).astype(jnp.int32), n_eval_steps)
     return k * whole + (2 * k * rest + n_eval_steps) // (2 * n_eval_steps)

@@ -1,7 +1,7 @@
 """The compiled programs.
 
-They belong to the module, not to an object, so everything of equal structure shares
-them: a change of a traced hyperparameter, or another object, compiles nothing.
+They belong to the module and not to an object, so all objects of equal structure share
+them: neither a changed traced hyperparameter nor another object compiles anything.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from arlbench.core.algorithms.harness import recording, segments
 from arlbench.core.algorithms.harness.recording import Recorder
 from arlbench.core.algorithms.harness.structure import Acting, InitOptions, State
 
-# LLVM's third level takes a quarter longer than its second, and the programs are neither
-# faster for it nor differ in a bit (measured on a CPU, batches of 64 and 256).
-# Options are for programs of their own: within another one, call what they are made of.
+# LLVM's third level compiles a quarter longer than its second, and its programs are not faster
+# and give the same bits (measured on a CPU, batches of 64 and 256).
+# Options are only allowed for a program that is not part of another one; inside another program,
+# call the functions that these are made from.
 _compiled = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 2})
 
-# Without this analysis XLA on the CPU cannot see that the sum tree is read before it is
-# written, and copies all of it at every gradient step.
+# Without this analysis, XLA on the CPU cannot see that the sum tree is read before it is
+# written, and copies the whole tree at every gradient step.
 _compiled_in_place = functools.partial(
     jax.jit,
     compiler_options={
@@ -42,7 +43,7 @@ evaluate = _compiled(segments.evaluate, static_argnames=("agent", "n_episodes"))
 
 @functools.partial(_compiled, static_argnames=("preparation",), donate_argnames=("state",))
 def prepare(preparation: Callable[[Any, State], State], hp: Any, state: State) -> State:
-    """The state in line with hyperparameters that may have changed since it was made."""
+    """Adapts the state to hyperparameters that may have changed since it was made."""
     return preparation(hp, state)
 
 
@@ -91,15 +92,15 @@ def _room(treedef: Any, leaves: tuple[tuple[Any, Any], ...]) -> Recorder:
 
 @jax.jit
 def copy(tree: Any) -> Any:
-    """The tree in memory of its own, strongly typed."""
+    """A copy of the tree in its own memory, with strong types."""
     return jax.tree.map(jnp.copy, tree)
 
 
 def unshared(tree: Any) -> Any:
-    """The tree with a copy of any array that stands in two places.
+    """The tree with a copy of any array that occurs twice.
 
-    A user may put the parameters into a state as the target too; memory that is taken
-    over can only be taken over once.
+    A user may give the same parameters as the target too, but memory can be reused only
+    once.
     """
     seen: set[int] = set()
 

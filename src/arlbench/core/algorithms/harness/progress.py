@@ -1,4 +1,4 @@
-"""What a training tells while it runs."""
+"""What a training reports while it runs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 
 
 class UpdateStatistic(NamedTuple):
-    """Some number over the updates of a training.
+    """A statistic of a number over the updates of a training.
 
     Attributes:
-        mean: Its mean; 0 if there was no update.
-        std: Its population standard deviation; the same.
+        mean: The mean; 0 without any update.
+        std: The population standard deviation; 0 without any update.
     """
 
     mean: float
@@ -21,14 +21,14 @@ class UpdateStatistic(NamedTuple):
 
 
 class TrainingProgress(NamedTuple):
-    """Where a training stands, between two segments.
+    """The progress of a training, between two segments.
 
     Attributes:
-        state: The algorithm's state, until the next segment takes over its memory.
+        state: The algorithm's state, valid until the next segment reuses its memory.
         timesteps: Environment steps done in this call.
-        total_timesteps: Environment steps that this call will do.
+        total_timesteps: Environment steps that this call will do in total.
         eval_rewards: Returns of the evaluations so far, ``[n_done, n_eval_episodes]``.
-        statistics: Of the updates so far, by name; None if they are not tracked.
+        statistics: Statistics of the updates so far, by name; None if they are not tracked.
     """
 
     state: Any
@@ -38,5 +38,5 @@ class TrainingProgress(NamedTuple):
     statistics: Mapping[str, UpdateStatistic] | None = None
 
 
-#: Called between segments; training stops early if it returns True.
+#: Is called between segments; if it returns True, the training stops early.
 OnProgress = Callable[[TrainingProgress], bool | None]

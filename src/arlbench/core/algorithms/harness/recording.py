@@ -1,4 +1,4 @@
-"""What is kept of every step and every update, if that was asked for."""
+"""Records of every step and every update, if they are asked for."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from arlbench.core.algorithms.harness.progress import UpdateStatistic
 from arlbench.core.lockstep import Active, keep
 from arlbench.core.running_statistics import RunningStatisticsState
 
-# Stands for an array of which only the shape is known yet.
+# Stands for an array when only its shape is known yet.
 _Shape = cast(Any, jax.ShapeDtypeStruct)
 
 
 class Recorder(NamedTuple):
-    """Room for the records of a run; None for what is not tracked.
+    """Room for the records of a run; a field is None if it is not tracked.
 
     Attributes:
         trajectories: Room for ``S`` vector steps, leaves ``[S, n_envs, ...]``.
         metrics: Room for ``U`` updates, leaves ``[U, ...]``.
         n_steps: Vector steps written, int32 ``[]``.
         n_updates: Updates written, int32 ``[]``.
-        statistics: Of all updates, vectors ``[n_statistics]``.
+        statistics: Statistics of all updates, vectors ``[n_statistics]``.
     """
 
     trajectories: Any
@@ -38,13 +38,13 @@ class Recorder(NamedTuple):
 
 
 class Tracking(NamedTuple):
-    """What is to be recorded.
+    """What to record.
 
     Attributes:
-        trajectories: Every step.
-        metrics: All that every update gave.
-        statistics: Mean and deviation of what updates gave.
-        losses: The loss of every update.
+        trajectories: Whether to record every step.
+        metrics: Whether to record everything about every update.
+        statistics: Whether to compute means and deviations over all updates.
+        losses: Whether to record the loss of every update.
     """
 
     trajectories: bool = False
@@ -54,7 +54,7 @@ class Tracking(NamedTuple):
 
     @property
     def updates(self) -> bool:
-        """Whether anything of every update is to be recorded."""
+        """Whether to record anything about every update."""
         return self.metrics or self.losses
 
 
@@ -68,11 +68,11 @@ def shapes(
     """Shapes and dtypes of a recorder.
 
     Args:
-        step: Those of one vector step.
-        update: Those of one update.
-        n_steps: Vector steps to make room for, or None to track none.
-        n_updates: Updates to make room for, or None to track none.
-        n_statistics: Numbers of an update to keep statistics of; 0 keeps none.
+        step: Shapes and dtypes of the record of one vector step.
+        update: Shapes and dtypes of the record of one update.
+        n_steps: Vector steps to make room for; None does not track steps.
+        n_updates: Updates to make room for; None does not track updates.
+        n_statistics: How many numbers of an update to keep statistics of; may be 0.
     """
     counter = _Shape((), jnp.int32)
     return Recorder(
@@ -86,12 +86,12 @@ def shapes(
 
 @functools.cache
 def _statistics_shapes(n_statistics: int) -> Any:
-    # Kept, so that only the first training counts the time of tracing it.
+    # Kept, so that only the first training spends time on tracing it.
     return jax.eval_shape(lambda: running_statistics.init_state((n_statistics,)))
 
 
 def make_room(recorder_shapes: Recorder) -> Recorder:
-    """An empty recorder; rows that are never written hold NaN, or 0 in whole numbers."""
+    """An empty recorder; rows that are never written hold NaN, or 0 for whole numbers."""
 
     def fill(x: Any) -> jax.Array:
         nothing = jnp.nan if jnp.issubdtype(x.dtype, jnp.inexact) else 0
@@ -105,7 +105,7 @@ def make_room(recorder_shapes: Recorder) -> Recorder:
 
 
 def record_step(recorder: Recorder, step: Any) -> Recorder:
-    """Keeps one vector step, leaves ``[n_envs, ...]``."""
+    """Records one vector step, leaves ``[n_envs, ...]``."""
     if recorder.trajectories is None:
         return recorder
     return recorder._replace(
@@ -117,12 +117,12 @@ def record_step(recorder: Recorder, step: Any) -> Recorder:
 def record_update(
     recorder: Recorder, update: Any, numbers: Callable[[], jax.Array], active: Active
 ) -> Recorder:
-    """Keeps one update.
+    """Records one update.
 
     Args:
-        recorder: Where.
-        update: What the update gave.
-        numbers: Computes what statistics are kept of, float32 ``[n_statistics]``.
+        recorder: The recorder.
+        update: The record of the update.
+        numbers: Computes the numbers to keep statistics of, float32 ``[n_statistics]``.
         active: Whether the update counts.
     """
     if recorder.statistics is not None:
@@ -137,7 +137,7 @@ def record_update(
 
 
 def statistics_of(recorder: Recorder, names: Sequence[str]) -> dict[str, UpdateStatistic] | None:
-    """Mean and standard deviation over all updates so far, 0 if there was none."""
+    """Means and standard deviations over all updates so far; 0 without any update."""
     if recorder.statistics is None:
         return None
     count, mean, summed_variance, _ = map(np.asarray, recorder.statistics)
@@ -149,7 +149,7 @@ def statistics_of(recorder: Recorder, names: Sequence[str]) -> dict[str, UpdateS
 
 
 def written(recorder: Recorder) -> tuple[Any, Any]:
-    """The records without the room that a run which was stopped early has left over."""
+    """The records without unused room, which is left if a run was stopped early."""
     n_steps, n_updates = int(recorder.n_steps), int(recorder.n_updates)
     return (
         jax.tree.map(lambda x: _first(x, n_steps), recorder.trajectories),
@@ -162,7 +162,7 @@ def _first(rows: jax.Array, n: int) -> jax.Array:
 
 
 def _stacked(tree: Any, n: int) -> Any:
-    # Nothing can be written into no rows, not even in a branch that is never taken.
+    # An array without rows cannot be written to, not even in a branch that is never taken.
     return jax.tree.map(lambda x: _Shape((max(n, 1), *x.shape), x.dtype), tree)
 
 
@@ -170,5 +170,5 @@ def _write(stacked: Any, index: jax.Array, one: Any) -> Any:
     def write(rows: Any, row: Any) -> Any:
         return None if rows is None else rows.at[index].set(row)
 
-    # What has no room is left out.
+    # Fields without room are left out.
     return jax.tree.map(write, stacked, one, is_leaf=lambda rows: rows is None)

@@ -1,4 +1,4 @@
-"""What compiled programs are made of: iterations in a loop, and whole episodes evaluated."""
+"""The functions in compiled programs: a loop of iterations, and the evaluation of episodes."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def run_segment(
     n_iterations: chex.Numeric,
     axis: str | None = None,
 ) -> tuple[State, Recorder]:
-    """``n_iterations`` iterations, from state to state.
+    """Runs ``n_iterations`` iterations.
 
     Args:
         structure: Static.
         hp: Traced hyperparameters.
-        schedule_timesteps: Of the exploration schedule, float32 ``[]``.
-        state: Where to begin.
-        recorder: What was kept so far.
+        schedule_timesteps: Environment steps of the exploration schedule, float32 ``[]``.
+        state: The state to start from.
+        recorder: The records so far.
         n_iterations: int32 ``[]``.
-        axis: The name of the batch of members that train in lockstep, if there is one.
+        axis: The name of the batch of members that train in lockstep; None without a batch.
     """
     inputs = Inputs(hp, schedule_timesteps, axis)
     carry = Carry(state, recorder, structure.no_draws(state[0].rng))
@@ -59,7 +59,7 @@ def _in_spans(
     axis: str | None,
     length: int,
 ) -> Carry:
-    """``n`` iterations as spans of this length; only between them is anything waited for."""
+    """Runs ``n`` iterations in spans of this length; the program only waits between spans."""
 
     def span(number: jax.Array, carry: Carry) -> Carry:
         rest = n - number * length
@@ -77,9 +77,9 @@ def evaluate(
     Args:
         agent: Static.
         n_episodes: Static.
-        runner_state: Whose policy plays.
+        runner_state: The runner state with the policy to evaluate.
         hp: Traced hyperparameters.
-        axis: The name of the batch of members that are evaluated together, if there is one.
+        axis: The name of the batch of members that are evaluated together; None without one.
     """
 
     def policy(obs: Any, key: chex.PRNGKey) -> jax.Array:

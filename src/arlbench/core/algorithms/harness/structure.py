@@ -1,9 +1,9 @@
-"""What an algorithm is to the harness: pure functions in two static values.
+"""The interface between an algorithm and the harness: pure functions of two static values.
 
-Both are static arguments of compiled programs and compare by value, so equal structures
-share programs. ``hp`` is what the algorithm makes of its traced hyperparameters: a tree of
-scalars, an input of every program. A state is a pair of a runner state and a buffer
-state; an algorithm without replay has an empty buffer state, ``()``.
+Both values are static arguments of compiled programs and are compared by value, so equal
+structures share programs. ``hp`` is the algorithm's tree of traced hyperparameters: scalars
+that are inputs of every program. A state is a pair of a runner state and a buffer state; an
+algorithm without replay has an empty buffer state, ``()``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from arlbench.core.randomness import Stream, stream_key
 
 
 class RunnerState(Protocol):
-    """What the harness reads of a runner state, a named tuple.
+    """The fields of a runner state that the harness uses; a runner state is a named tuple.
 
     Attributes:
         rng: The run's key ``[]``; it stays the same, because draws are counted.
@@ -41,7 +41,7 @@ class RunnerState(Protocol):
     def global_step(self) -> Any: ...
 
 
-#: Short turns of which a program makes all or none, if it does not wait.
+#: The number of short turns that a program which does not wait makes together, all or none.
 SPAN = 32
 
 #: A runner state and a buffer state.
@@ -59,7 +59,7 @@ class Inputs(NamedTuple):
     Attributes:
         hp: Traced hyperparameters, scalars ``[]``.
         schedule_timesteps: Environment steps of the exploration schedule, float32 ``[]``.
-        axis: The name of the batch of members that train in lockstep; None for one alone.
+        axis: The name of the batch of members that train in lockstep; None without a batch.
     """
 
     hp: Any
@@ -71,9 +71,9 @@ class Carry(NamedTuple):
     """What changes from iteration to iteration.
 
     Attributes:
-        state: The run.
-        recorder: What is kept of it.
-        draws: Blocks of random numbers, as :meth:`Learning.no_draws` makes room for them.
+        state: The state of the run.
+        recorder: Its records.
+        draws: Blocks of random numbers; :meth:`Learning.no_draws` makes room for them.
     """
 
     state: State
@@ -82,11 +82,11 @@ class Carry(NamedTuple):
 
 
 class Acting(abc.ABC):
-    """What shapes acting and evaluation: a frozen, hashable value.
+    """Everything that shapes acting and evaluation, as a frozen, hashable value.
 
     Attributes:
-        env: Where the agent learns.
-        eval_env: Where it is evaluated.
+        env: The environment in which the agent learns.
+        eval_env: The environment in which it is evaluated.
         deterministic_eval: Whether evaluations act deterministically.
     """
 
@@ -97,7 +97,7 @@ class Acting(abc.ABC):
     @property
     @abc.abstractmethod
     def label(self) -> str:
-        """The network or table in words, the same in every process; names programs."""
+        """The network or table in words, the same in every process; used in names of programs."""
 
     @abc.abstractmethod
     def init_runner(self, hp: Any, rng: chex.PRNGKey, parts: Any) -> Any:
@@ -106,13 +106,13 @@ class Acting(abc.ABC):
         Args:
             hp: Traced hyperparameters.
             rng: The run's key.
-            parts: What :meth:`Algorithm.init` was given in place of fresh parts; None if
-                nothing.
+            parts: The parts that :meth:`Algorithm.init` was given instead of fresh ones; None
+                if no parts were given.
         """
 
     @abc.abstractmethod
     def init_buffer(self, **options: Any) -> Any:
-        """An empty buffer state; ``options`` are those of ``init`` that shape it."""
+        """An empty buffer state; ``options`` are the options of ``init`` that shape it."""
 
     def state(self, runner_state: Any, buffer_state: Any) -> State:
         """Both parts as one state."""
@@ -126,21 +126,21 @@ class Acting(abc.ABC):
 
     @abc.abstractmethod
     def learnt(self, runner_state: Any) -> Any:
-        """The arrays that are not finite any more once learning has diverged."""
+        """The arrays that become non-finite when learning diverges."""
 
     def begin_episodes(self, runner_state: Any) -> Any:
-        """The runner state with new episodes in its environments, and all else as it was."""
+        """The runner state with new episodes in its environments, otherwise unchanged."""
         key = stream_key(runner_state.rng, Stream.ENV_RESET, runner_state.global_step)
         env_state, obs = self.env.reset(key)
         return replaced(runner_state, env_state=env_state, obs=obs)
 
 
 class Learning(abc.ABC):
-    """What shapes training: a frozen, hashable value.
+    """Everything that shapes training, as a frozen, hashable value.
 
     Attributes:
-        agent: What shapes acting.
-        statistics: Names of the numbers of each update that statistics are kept of.
+        agent: Everything that shapes acting.
+        statistics: Names of the numbers, one of each for every update, with statistics.
     """
 
     agent: Acting
@@ -149,22 +149,23 @@ class Learning(abc.ABC):
     @property
     @abc.abstractmethod
     def label(self) -> str:
-        """What sets its training program apart from others of its agent, in words."""
+        """The difference to other training programs of the same agent, in words."""
 
     @property
     @abc.abstractmethod
     def preparation(self) -> Callable[[Any, State], State]:
-        """Brings a state in line with hyperparameters that changed since it was made.
+        """A function that adapts a state to hyperparameters that have changed since it was made.
 
-        Takes ``hp`` and the state. It is hashable: structures with equal ones share a program.
+        It takes ``hp`` and the state, and is hashable: structures with equal functions share a
+        program.
         """
 
     @abc.abstractmethod
     def no_draws(self, rng: chex.PRNGKey) -> Any:
-        """Room for the blocks of random numbers that iterations draw; see ``Carry.draws``."""
+        """Makes room for the blocks of random numbers that iterations draw; see ``Carry.draws``."""
 
     def begin(self, state: State) -> State:
-        """The state as iterations of a program that does not wait may prefer it."""
+        """The state in the form that programs which do not wait use in iterations."""
         return state
 
     def end(self, state: State) -> State:
@@ -173,52 +174,52 @@ class Learning(abc.ABC):
 
     @abc.abstractmethod
     def iterate(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
-        """One iteration: some vector steps and what is learnt from them."""
+        """One iteration: some vector steps and learning from them."""
 
     @property
     def span(self) -> int:
-        """Iterations of which a program that does not wait makes all or none.
+        """The number of iterations that a program which does not wait makes together, all or none.
 
-        So few that the empty ones at the end of a segment cost little, and so many that to
-        wait once between two spans costs little too.
+        It is small enough that empty iterations at the end of a segment cost little, and large
+        enough that one wait between two spans costs little too.
         """
         return SPAN
 
     def for_accelerator(self, hps: Sequence[Any], kernels: bool) -> Learning:
-        """The same for an accelerator, and for members whose ``hp`` have these values, ``[M]``.
+        """A structure for an accelerator, and for members whose ``hp`` have these values, ``[M]``.
 
-        Programs that do not wait make as many turns of each loop as the structure knows to
-        be enough; see :func:`arlbench.core.lockstep.repeat`. If ``kernels``, it may use kernels
-        of its own. It may stay as it is.
+        Programs that do not wait make the number of turns of each loop that the structure knows
+        to be enough; see :func:`arlbench.core.lockstep.repeat`. If ``kernels``, the algorithm's
+        own kernels may be used. By default the structure does not change.
         """
         return self
 
     @abc.abstractmethod
     def step_record(self) -> Any:
-        """Shapes and dtypes of what is kept of one vector step, leaves ``[n_envs, ...]``."""
+        """Shapes and dtypes of the record of one vector step, leaves ``[n_envs, ...]``."""
 
     @abc.abstractmethod
     def update_record(self, hp: Any) -> Any:
-        """Shapes and dtypes of what is kept of one update."""
+        """Shapes and dtypes of the record of one update."""
 
     def loss_record(self, hp: Any) -> Any:
-        """The same if only losses are asked for: ``update_record`` with None for the rest."""
+        """The record if only losses are asked for: ``update_record`` with None for the rest."""
         return self.update_record(hp)
 
     @abc.abstractmethod
     def count_updates(self, hp: Any, begin: int | None, n_iterations: int) -> int:
-        """Updates in ``n_iterations`` iterations from vector step ``begin`` on.
+        """Updates in ``n_iterations`` iterations, starting at vector step ``begin``.
 
-        If ``begin`` is not known yet (None), the most there can be.
+        If ``begin`` is not known yet (None), the largest possible number.
         """
 
     @abc.abstractmethod
     def result(self, eval_rewards: jax.Array, trajectories: Any, metrics: Any) -> Any:
-        """What ``train`` returns besides the state."""
+        """The training result, which ``train`` returns with the state."""
 
     @abc.abstractmethod
     def divergence_cure(self, hp: Any) -> str:
-        """What to change if learning became non-finite, as the end of a sentence."""
+        """What to change if learning became non-finite, as the last part of a sentence."""
 
 
 #: Options of ``init`` as a hashable value.

@@ -1,4 +1,4 @@
-"""An agent that the harness plans for, trains, evaluates and asks for actions."""
+"""The base of algorithms: plans, trains, evaluates and acts by means of the harness."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ ResultT = TypeVar("ResultT")
 
 
 class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
-    """What is the same for every algorithm, over its ``structure`` and ``hp``.
+    """The methods that all algorithms share, based on ``structure`` and ``hp``.
 
     Args:
-        env: Where to learn.
-        eval_env: Where to evaluate; None takes ``env``.
-        memory_limit_gib: Refuse runs whose buffer and records would take more.
+        env: The environment to learn in.
+        eval_env: The environment to evaluate in; None takes ``env``.
+        memory_limit_gib: Refuse runs whose buffer and records would need more memory.
         tracking: What to record.
 
     Attributes:
-        structure: What shapes the compiled programs: equal structures share them.
+        structure: Everything that shapes the compiled programs; equal structures share them.
         hp: Traced hyperparameters, a tree of scalars; an input of every program.
-        track_statistics: Whether progress tells statistics of updates.
+        track_statistics: Whether progress includes statistics of updates.
 
     Raises:
-        ConfigurationError: If these are not environments of one task.
+        ConfigurationError: If the two are not environments of the same task.
     """
 
-    #: What to change if a part of a training takes too much memory.
+    #: What to change if a part of a training needs too much memory.
     memory_cures: ClassVar[Mapping[str, str]] = {
         "trajectories": "set track_trajectories=False or train in shorter calls",
         "metrics": "set track_metrics=False or train in shorter calls",
@@ -73,33 +73,33 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
     @property
     @abc.abstractmethod
     def steps_per_iteration(self) -> Any:
-        """Environment steps of one iteration; traced if a hyperparameter that decides it is."""
+        """Environment steps of one iteration; traced if it depends on a traced hyperparameter."""
 
     @abc.abstractmethod
     def check_state(self, runner_state: RunnerT, buffer_state: BufferT) -> None:
-        """Raises a ConfigurationError if a state is not one of this algorithm."""
+        """Raises a ConfigurationError if a state does not belong to this algorithm."""
 
     def make_room(self, state: State, n_timesteps: int) -> State:
-        """The state with the memory that so many further environment steps need.
+        """The state with the memory that this many further environment steps need.
 
         Raises:
-            MemoryLimitError: If that is too much.
+            MemoryLimitError: If it needs too much memory.
         """
         return state
 
     def require_room(self, state: State, n_timesteps: int | None) -> None:
-        """The same inside ``jax.jit``, where memory cannot grow; None is not known yet.
+        """Checks the room inside ``jax.jit``, where memory cannot grow; None is not known yet.
 
         Raises:
-            ConfigurationError: If there is too little.
+            ConfigurationError: If the state has too little room.
         """
 
     def plan(self, lengths: Lengths, overshoot: int = 0) -> Plan:
         """Iterations and evaluations of a training of these lengths.
 
         Args:
-            lengths: Of the training.
-            overshoot: Environment steps by which earlier parts of the same schedule passed
+            lengths: The lengths of the training.
+            overshoot: Environment steps by which earlier parts of the same schedule exceeded
                 their budgets.
         """
         return make_plan(lengths, self.steps_per_iteration, overshoot)
@@ -111,7 +111,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         timesteps_before: int | None = None,
         progress: TrainingProgress | None = None,
     ) -> Plan:
-        """The plan of a call of :meth:`train` with these arguments."""
+        """The plan of a call to :meth:`train` with these arguments."""
         overshoot: Any = 0
         if timesteps_before is not None:
             done_here = 0 if progress is None else progress.timesteps
@@ -123,19 +123,18 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
     def rehearsals(
         self, init_options: Mapping[str, Any], n_eval_episodes: int
     ) -> dict[str, Callable[[], Any]]:
-        """The large programs of a training, to have them compiled ahead.
+        """Functions that compile the large programs of a training in advance.
 
         Returns:
-            For each program a function that has it compiled, in the order in which a
-            training needs them; by a name that is the same for the same program in
-            every process that trains in these environments.
+            A function for each program, in the order in which a training needs them. The same
+            program has the same name in every process that trains in these environments.
         """
         tracking = Tracking(statistics=self.track_statistics)
         return ahead.rehearsals(self.structure, self.hp, tracking, init_options, n_eval_episodes)
 
     @property
     def uses_host(self) -> bool:
-        """Whether an environment of it steps in Python."""
+        """Whether one of its environments steps in Python."""
         return "host" in {self.env.kind, self.eval_env.kind}
 
     @precise()
@@ -150,8 +149,8 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
 
         Args:
             runner_state: Algorithm runner state.
-            obs: Observations, leaves ``[B, ...]``, as the environment gives them.
-            rng: A key; None will do if the action is deterministic.
+            obs: Observations of the environment, leaves ``[B, ...]``.
+            rng: A key; may be None if the action is deterministic.
             deterministic: Act greedily; otherwise as in an evaluation that explores.
 
         Returns:
@@ -182,9 +181,9 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
     def play(
         self, runner_state: RunnerT, rng: chex.PRNGKey, n_episodes: int, deterministic: bool = True
     ) -> EpisodeOutcomes:
-        """Returns and lengths of whole episodes in ``eval_env``, from a key of their own.
+        """Returns and lengths of whole episodes in ``eval_env``, played with the given key.
 
-        A traceable function: within ``jax.jit`` it compiles once for any state and key.
+        It is traceable: within ``jax.jit`` it is compiled once for all states and keys.
         """
 
         def policy(obs: Any, key: chex.PRNGKey) -> jax.Array:
@@ -207,41 +206,41 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
     ) -> tuple[Any, ResultT]:
         """Performs one full training.
 
-        The memory of both states is taken over: use the returned ones afterwards.
+        The memory of both states is reused, so use the returned states afterwards.
         Inside ``jax.jit`` or ``jax.vmap`` it is an ordinary traceable function, which
-        calls nothing on the host: no ``on_progress``, no growing buffer, no
-        ``DivergenceError``, and room for records of updates that were never due (NaN).
+        calls nothing on the host: ``on_progress`` is not called, the buffer does not grow,
+        ``DivergenceError`` is not raised, and records of updates that were not due are NaN.
 
         Args:
             runner_state: Runner state.
-            buffer_state: Buffer state; a state is passed on whole, ``train(*state)``.
+            buffer_state: Buffer state; pass both parts of a state, as in ``train(*state)``.
             n_total_timesteps: Environment steps, such as ``1e5``, met to within one
-                iteration: there are as many iterations as it takes to reach them.
+                iteration: the training has as many iterations as are needed to reach them.
             n_eval_steps: Number of evaluations. Evaluation ``k`` of ``n`` follows the
                 iteration nearest to ``k / n`` of all.
-            n_eval_episodes: Number of episodes of each evaluation.
+            n_eval_episodes: Number of episodes in each evaluation.
             schedule_timesteps: Environment steps over which exploration schedules run,
-                counted from the run's beginning; None takes ``n_total_timesteps``. Set it
+                counted from the start of the run; None takes ``n_total_timesteps``. Set it
                 to the whole run's length when training in parts.
             on_progress: Called between segments of about a quarter of a second; the
                 training stops early if it returns True.
-            progress: Where an earlier call with the same numbers stood; this one does
-                the rest of it. Evaluations come back whole, records from here on.
-            timesteps_before: The sum of the budgets of earlier parts of the same run.
-                What they overshot, this part has less, so that all parts together meet
-                the sum of their budgets; it may have no iteration at all. None trains
-                for the whole budget from here.
+            progress: The progress of an earlier call with the same numbers; this call does
+                the rest. It returns all evaluations, but only its own records.
+            timesteps_before: The sum of the budgets of earlier parts of the same run. This
+                part does as many fewer steps as the earlier parts exceeded their budgets, so
+                that all parts together meet the sum of their budgets; it may do no iteration
+                at all. None trains for the whole budget.
 
         Returns:
             Tuple of the algorithm's state and the training result.
 
         Raises:
-            ConsumedStateError: If an earlier call has taken over the states.
+            ConsumedStateError: If an earlier call has reused the memory of the states.
             MemoryLimitError: If buffer and records would not fit in the limit.
-            DivergenceError: If what was learnt was not finite at an evaluation; it
+            DivergenceError: If what was learnt was not finite at an evaluation; the error
                 holds the state and the result so far.
             EnvironmentFaultError: If an environment that steps in Python raises an error,
-                or gives what cannot be learnt from.
+                or gives values that cannot be learnt from.
         """
         validation.not_consumed(runner_state, buffer_state)
         self.check_state(runner_state, buffer_state)
@@ -265,10 +264,10 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         return loop.run(programs.unshared(state), shapes)
 
     def _record_shapes(self, state: State, plan: Plan) -> Recorder:
-        """Shapes of what a training will record.
+        """Shapes of the records of a training.
 
         Raises:
-            MemoryLimitError: If the records and the buffer would take too much together.
+            MemoryLimitError: If the records and the buffer together would need too much memory.
         """
         shapes = training.record_shapes(self.structure, self.hp, state, plan, self._tracking)
         parts = {

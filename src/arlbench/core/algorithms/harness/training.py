@@ -1,4 +1,4 @@
-"""One call of ``train``: the loop over segments and evaluations, on the host or traced."""
+"""One call to ``train``: the loop over segments and evaluations, on the host or traced."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _log = logging.getLogger(__name__)
 def record_shapes(
     structure: Learning, hp: Any, state: State, plan: Plan, tracking: Tracking
 ) -> Recorder:
-    """Shapes of what a training will record.
+    """Shapes of the records of a training.
 
-    If the step counter is not known yet, inside ``jax.jit``, there is room for an update
+    If the step counter is not known yet, inside ``jax.jit``, they have room for updates
     in every iteration.
 
     Raises:
-        ConfigurationError: If their number is not known before the program runs.
+        ConfigurationError: If the number of records is not known before the program runs.
     """
     n_statistics = len(structure.statistics) if tracking.statistics else 0
     if not tracking.trajectories and not tracking.updates:
         return recording.shapes(n_statistics=n_statistics)
     if plan.is_traced:
         raise ConfigurationError(
-            "The number of iterations depends on a traced value, so there is no telling how many "
-            "steps and updates to record; set track_trajectories=False, track_metrics=False and "
+            "The number of iterations depends on a traced value, so the number of steps and "
+            "updates to record is not known; set track_trajectories=False, track_metrics=False and "
             "track_losses=False."
         )
     n_iterations = plan.remaining_iterations
@@ -60,7 +60,7 @@ def train_traced(
 ) -> tuple[State, Any]:
     """The whole training as one traceable function."""
     lengths = plan.evaluate_after - _shifted(plan.evaluate_after)
-    # One number of iterations for all intervals makes a simpler program.
+    # If all intervals have the same number of iterations, the program is simpler.
     known = None if plan.is_traced else set(map(int, lengths))
     equal = known.pop() if known is not None and len(known) == 1 else None
 
@@ -87,18 +87,18 @@ def _shifted(evaluate_after: Any) -> Any:
 
 
 def _with_present_episodes(agent: Acting, state: State) -> State:
-    """The state, with new episodes if its environments have moved on without it.
+    """The state, with new episodes if its environments have been stepped or reset without it.
 
-    That can only happen if they live on the host.
+    That can only happen if the environments step on the host.
     """
     if agent.env.is_present(state[0].env_state):
         return state
-    _log.info("%s has moved on from this state: new episodes begin", agent.env.env_name)
+    _log.info("%s has moved on from this state: new episodes start", agent.env.env_name)
     return agent.state(programs.begin_episodes(agent, state[0]), state[1])
 
 
 def divergence_sentence(structure: Learning, hp: Any, timesteps: int, total: int) -> str:
-    """That learning was found to be non-finite after so many environment steps, with the cure."""
+    """Says that learning became non-finite within this many environment steps, and the cure."""
     return (
         f"Learning became non-finite within the first {timesteps} of {total} steps; "
         f"{structure.divergence_cure(hp)}."
@@ -108,8 +108,8 @@ def divergence_sentence(structure: Learning, hp: Any, timesteps: int, total: int
 class HostTraining:
     """The training as a loop on the host, over segments of the compiled program.
 
-    Between two segments nothing runs on the device, so progress can be shown and a wish
-    to stop be heard.
+    Between two segments nothing runs on the device, so progress can be shown and the training
+    can be stopped.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class HostTraining:
         self._evaluated_at: int | None = None
 
     def run(self, state: State, recorder_shapes: Recorder) -> tuple[State, Any]:
-        """Trains to the end of the plan, or until ``on_progress`` wants to stop.
+        """Trains to the end of the plan, or until ``on_progress`` returns True.
 
         Raises:
             DivergenceError: If what was learnt is not finite at an evaluation.
@@ -181,7 +181,7 @@ class HostTraining:
         return state, recorder, False
 
     def _evaluate(self, state: State, recorder: Recorder) -> None:
-        """Plays the evaluation episodes; several evaluations at one iteration are one."""
+        """Plays the evaluation episodes, once for several evaluations at the same iteration."""
         if self._evaluated_at == self._done:
             self._returns.append(self._returns[-1])
             return

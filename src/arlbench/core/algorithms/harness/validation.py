@@ -1,4 +1,4 @@
-"""Checks at the edge: what a caller hands in, before anything is traced."""
+"""Checks of what a caller gives, before anything is traced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from arlbench.errors import ConfigurationError, ConsumedStateError
 
 
 def environments(env: Any, eval_env: Any) -> None:
-    """Raises unless both are environments, and an agent of the one can act in the other."""
+    """Raises unless both are environments and an agent of one can act in the other."""
     for role, given in (("env", env), ("eval_env", eval_env)):
         if not isinstance(given, Environment):
             raise ConfigurationError(
@@ -23,18 +23,18 @@ def environments(env: Any, eval_env: Any) -> None:
 
 
 def same_spaces(env: Environment, eval_env: Environment) -> None:
-    """Raises where an agent of ``env`` could not act in ``eval_env``; bounds may differ."""
+    """Raises if an agent of ``env`` cannot act in ``eval_env``; bounds may differ."""
     for name in ("action_space", "observation_space"):
         ours, theirs = getattr(env, name), getattr(eval_env, name)
         if _kind_of(ours) != _kind_of(theirs):
             raise ConfigurationError(
-                f"eval_env has the {name} {theirs} and env has {ours}; give an eval_env of the "
+                f"eval_env has the {name} {theirs} but env has {ours}; give an eval_env of the "
                 "same task."
             )
 
 
 def _kind_of(space: spaces.Space) -> Any:
-    """What of a space shapes what a network reads or says."""
+    """The part of a space that shapes a network's input or output."""
     if isinstance(space, spaces.Dict):
         return {name: _kind_of(part) for name, part in space.items()}
     if isinstance(space, spaces.Tuple):
@@ -45,25 +45,25 @@ def _kind_of(space: spaces.Space) -> Any:
 
 
 def batch_of(name: str, given: Any, example: Any) -> None:
-    """Raises where ``given`` is no batch of observations like ``example``."""
+    """Raises if ``given`` is not a batch of observations like ``example``."""
     given_leaves = dict(_named_leaves(given))
     for path, like in _named_leaves(example):
         shape = np.shape(given_leaves[path]) if path in given_leaves else None
         if shape is None or shape[1:] != like.shape or len(shape) != len(like.shape) + 1:
             raise ConfigurationError(
-                f"{name}{path} has the shape {shape}, and observations of this environment are "
+                f"{name}{path} has the shape {shape}, but observations of this environment are "
                 f"[batch, *{like.shape}]; a single one needs a first axis: obs[None]."
             )
 
 
 def not_consumed(*trees: Any) -> None:
-    """Raises where a tree holds arrays that an earlier call has taken over."""
+    """Raises if a tree holds arrays whose memory an earlier call has reused."""
     for leaf in jax.tree.leaves(trees):
         known = isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer)
         if known and leaf.is_deleted():
             raise ConsumedStateError(
-                "This state was given to an earlier call of train, which took over its memory; "
-                "use the state which that call returned, or a copy made before it "
+                "This state was given to an earlier call to train, which reused its memory; use "
+                "the state that the earlier call returned, or a copy made before that call "
                 "(jax.tree.map(jnp.copy, state))."
             )
 
@@ -72,14 +72,14 @@ def not_in_place_when_traced(env: Environment) -> None:
     """Raises if evaluations would take the environment away from a traced training."""
     if env.evaluated_in_place:
         raise ConfigurationError(
-            f"{env.env_name} is evaluated in the instances in which it trains, which begins new "
-            "episodes between two segments; train outside of jax.jit, or leave out "
+            f"{env.env_name} is evaluated in the same instances in which it trains, which starts "
+            "new episodes between two segments; train outside of jax.jit, or leave out "
             "evaluate_in_place."
         )
 
 
 def no_progress_when_traced(progress: Any) -> None:
-    """Raises if a training inside ``jax.jit`` should continue in the middle."""
+    """Raises if a training inside ``jax.jit`` is asked to continue from a progress."""
     if progress is not None:
         raise ConfigurationError(
             "Inside jax.jit a training cannot continue from a progress; call train outside of it."
@@ -87,19 +87,19 @@ def no_progress_when_traced(progress: Any) -> None:
 
 
 def is_traced(tree: Any) -> bool:
-    """Whether any leaf stands for a value that is not known yet, or a trace is running."""
-    # Within jit even this constant is traced, also where the state was closed over.
+    """Whether any leaf stands for a value that is not known yet, or a trace is active."""
+    # Within jit even this constant is traced, also if the state was closed over.
     tree = (tree, jax.device_put(np.int32(0)))
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 
 
 def same_structure(name: str, given: Any, expected: Any) -> None:
-    """Raises where a given part does not fit, naming the leaf and both shapes.
+    """Raises if a given part does not fit; the message names the leaf and both shapes.
 
     Args:
-        name: What the part is called.
-        given: The tree that was handed in.
-        expected: A tree of arrays or shapes that it has to match.
+        name: The name of the part.
+        given: The given tree.
+        expected: A tree of arrays or shapes that it must match.
     """
     given_leaves = dict(_named_leaves(given))
     expected_leaves = dict(_named_leaves(expected))
@@ -113,13 +113,13 @@ def same_structure(name: str, given: Any, expected: Any) -> None:
         wanted = expected_leaves[path]
         if np.shape(leaf) != wanted.shape:
             raise ConfigurationError(
-                f"{name}{path} has the shape {np.shape(leaf)}, and {wanted.shape} is "
+                f"{name}{path} has the shape {np.shape(leaf)}, but {wanted.shape} is "
                 "needed; it must come from an algorithm with the same network and environment."
             )
         dtype = leaf.dtype if hasattr(leaf, "dtype") else np.result_type(leaf)
         if jax.dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True) != wanted.dtype:
             raise ConfigurationError(
-                f"{name}{path} is {dtype}, and must be {wanted.dtype}; convert it."
+                f"{name}{path} is {dtype}, but must be {wanted.dtype}; convert it."
             )
 
 
