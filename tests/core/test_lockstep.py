@@ -1,4 +1,4 @@
-"""Loops of members that do not all make as many turns."""
+"""Loops of members that make different numbers of turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random draws that depend on the key, the purpose and the counter, and nothing else."""
+"""Random draws that depend only on the key, the purpose and the counter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from arlbench.errors import ConfigurationError
 
 
 def draw_pairs(key):
-    """Draws two leaves, so that a tree of draws is tested."""
+    """Draws two leaves, in order to test a tree of draws."""
     first, second = jax.random.split(key)
     return {
         "bits": jax.random.bits(first, (BLOCK, 2)),
@@ -24,7 +24,7 @@ def draw_pairs(key):
 
 
 def draws_of(key, counter):
-    """By definition: one draw from the key of the block."""
+    """The definition: one draw from the key of the block."""
     return draw_pairs(randomness.stream_key(key, Stream.COLLECT, counter // BLOCK))
 
 

@@ -1,4 +1,4 @@
-"""Populations in two processes, and one that many tests compare with."""
+"""Populations in two processes, and one for comparison in many tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from small_populations import train
 
 @pytest.fixture
 def two_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Trains in a worker too, however little there is to do."""
+    """Also trains in a worker, even if the work is small."""
     monkeypatch.setattr(cores, "_WORTH_A_PROCESS", 1.0)
     use_cores(2)
     (worker,) = workers.start_workers(1)
@@ -24,7 +24,7 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def only_in_the_worker(two_processes: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process only listens, until the worker has nothing left to do."""
+    """Lets this process only listen until the worker has finished."""
     train_here = cores._train_here
 
     def listen(queue: Any, tracker: Any, ahead: Any) -> None:

@@ -1,4 +1,4 @@
-"""Members that are batched are the single runs up to rounding, and copy no buffer."""
+"""Batched members equal single runs up to rounding, and do not copy buffers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from arlbench.population import batched as chunks
 from probe_framework import walk
 from probes import CAPACITY, SMALL, as_numpy, small_dqn, small_state
 
-# They differ in every loop: iterations, vector steps, updates, and when learning begins.
+# They differ in every loop: iterations, vector steps, updates, and the start of learning.
 CONFIGS = [
     {**SMALL, "train_freq": 2, "gradient_steps": 2},
     {**SMALL, "train_freq": 5, "gradient_steps": 1, "learning_starts": 200},
@@ -94,14 +94,14 @@ def test_members_that_do_not_fit_at_once_train_in_turns(monkeypatch):
         return advance(self, state, n)
 
     monkeypatch.setattr(batching.Batch, "advance", counting)
-    # Three at a time fit, so eight make three batches of as equal a size as can be.
+    # Three members fit at a time, so eight make three batches of sizes as equal as possible.
     parts = train(seeds=[3, 5], placement="batched")
     assert set(sizes) == {3, 2}
     np.testing.assert_allclose(parts.returns, whole.returns, rtol=1e-3, atol=1e-3)
 
 
 def test_a_batched_member_that_diverges_harms_no_other():
-    # As many as the others have in a batch, for which the program is there.
+    # The same number as in the other batches, for which the program already exists.
     configs = [CONFIGS[0], {**CONFIGS[0], "learning_rate": 1e38}, CONFIGS[0], CONFIGS[1]]
     result = train(configs, placement="batched")
     assert result.status[:, 0].tolist() == ["finished", "diverged", "finished", "finished"]
@@ -153,10 +153,10 @@ def test_no_loop_of_a_batch_copies_a_buffer_at_every_turn(is_prioritised):
     jaxpr = jax.make_jaxpr(jax.vmap(run, axis_name="members"))(
         stacked(dqn.hp), stacked(state), jnp.array([1, 2, 3], jnp.int32)
     )
-    assert copied_shapes(jaxpr.jaxpr) != []  # small ones, where a loop makes one turn or none
+    assert copied_shapes(jaxpr.jaxpr) != []  # small ones, in loops of at most one turn
     assert not any(CAPACITY in shape for shape in copied_shapes(jaxpr.jaxpr))
 
-    # It would notice: a loop whose length differs from member to member does.
+    # This would be noticed, as in a loop whose length differs between members.
     def careless(buffer: jax.Array, n: jax.Array) -> jax.Array:
         return jax.lax.fori_loop(0, n, lambda i, x: x.at[i].set(1.0), buffer)
 
@@ -165,10 +165,10 @@ def test_no_loop_of_a_batch_copies_a_buffer_at_every_turn(is_prioritised):
 
 
 def copied_shapes(jaxpr: Any) -> list[tuple[int, ...]]:
-    """Shapes that are selected over at every turn of a loop, as a whole.
+    """The shapes of arrays that are selected as a whole at every turn of a loop.
 
-    JAX lowers a loop whose predicate differs from member to member so that it keeps the
-    carry of those who have finished by a select.
+    If the predicate of a loop differs between members, JAX keeps the carry of finished
+    members by a select.
     """
     shapes = []
     for equation in jaxpr.eqns:
@@ -188,7 +188,7 @@ def is_program(x: Any) -> bool:
 
 @pytest.mark.thorough
 def test_members_are_spread_over_devices_also_where_they_are_uneven():
-    """In a process of its own, because the number of devices is fixed at the first use."""
+    """Runs in its own process, because the number of devices is fixed when JAX is first used."""
     program = """
 import arlbench, jax
 jax.config.update("jax_num_cpu_devices", 2)

@@ -1,4 +1,4 @@
-"""Members in several processes have the same bits, whatever becomes of a process."""
+"""Members in several processes have the same bits, whatever happens to a process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_members_process_may_die(population, two_processes):
 
 @pytest.mark.thorough
 def test_a_member_whose_process_dies_last_is_not_lost(population, two_processes, monkeypatch):
-    """The other process has nothing left to do when it happens."""
+    """By then, the other process has finished."""
     handed_out = cores.TaskQueue.take
 
     def only_to_workers(self: Any, who: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Members whose environment fails while they train: what was trained is not lost."""
+"""If a member's environment fails during training, its progress is not lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEMBER = MemberId(0, 0)
 
 
 class Breaking(Counting):
-    """Breaks after so many steps of all instances together, until that is changed."""
+    """Breaks after this many steps of all instances together; the number can be changed."""
 
     left = 10**9
 
@@ -35,7 +35,7 @@ class Breaking(Counting):
 
 @pytest.fixture(autouse=True)
 def breaking_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under a name that can be imported."""
+    """Registers the class under a name that can be imported."""
     import own_probes
 
     monkeypatch.setattr(own_probes, "Breaking", Breaking, raising=False)
@@ -77,13 +77,13 @@ def test_a_copy_in_memory_is_saved_when_a_step_fails(
     Breaking.left = 10**9
     seen: list[int] = []
     result = train(tmp_path, on_progress=lambda p: seen.append(p.members[MEMBER].timesteps))
-    # Told first after a segment, or after the evaluation that was due where it was saved.
+    # The first report is after a segment, or after the evaluation that was due when it was saved.
     assert seen[0] >= saved
     np.testing.assert_array_equal(result.returns, np.full((1, 1, 4, 2), 4.0))
 
 
 def test_an_evaluation_that_fails_loses_nothing(tmp_path: Path) -> None:
-    """The state from which it was played is still there."""
+    """The state from which it was played still exists."""
     # 1000 steps of training, and the first evaluation.
     Breaking.left = 1003
     with pytest.raises(EnvironmentFaultError, match="out of steps"):
@@ -110,7 +110,7 @@ def test_a_large_state_is_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_compiled_environments_are_not_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They raise no errors."""
+    """They do not raise errors."""
     monkeypatch.setattr(saving, "_COPY_SECONDS", 0.0)
     saved = MemberCheckpoints(MemberSaving(tmp_path, 0), small_dqn(Walk()), print)
 

@@ -1,4 +1,4 @@
-"""Populations whose environment steps in Python: each process has its members' instances."""
+"""Populations with environments that step in Python: each process has its members' instances."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def test_they_are_not_batched() -> None:
 
 def registered(name: str, cls: Any) -> Problem:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that a name is registered again
+        warnings.simplefilter("ignore")  # gymnasium's warning that a name is registered again
         gymnasium.register(name, cls)
     return Problem(EnvSpec("gymnasium", name, 2), nas_config=NETWORK, **LENGTH)
 
 
 def rewards(problem: Problem, **changed: Any) -> Any:
-    """What one member stores, and the number of processes."""
+    """The transitions that one member stores, and the number of processes."""
     settings = {"init_options": {"capacity": CAPACITY}, "keep_parts": ["buffer"], **changed}
     result = train_population(problem, CONFIGS[:1], SEEDS, **settings)
     stored = [member.parts["buffer"].transition.reward for member in result.members]

@@ -1,4 +1,4 @@
-"""Populations of another algorithm: the single runs, in two processes and batched."""
+"""Populations of another algorithm equal single runs, in two processes and batched."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def train(configs: Any = CONFIGS, **settings: Any) -> Any:
 
 
 def require_close(left: Any, right: Any) -> None:
-    """Whole numbers are equal, others up to rounding."""
+    """Whole numbers are equal, other numbers up to rounding."""
     for one, other in zip(as_numpy(left), as_numpy(right), strict=True):
         if np.issubdtype(one.dtype, np.floating):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

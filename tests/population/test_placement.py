@@ -1,4 +1,4 @@
-"""Placement is decided in one place, as a table says."""
+"""Placement is decided in one place, according to a table."""
 
 from __future__ import annotations
 

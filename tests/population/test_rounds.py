@@ -1,4 +1,4 @@
-"""Batches in rounds: every member advances exactly to its next evaluation, then all evaluate."""
+"""Batches train in rounds: all members advance to their next evaluation, then all evaluate."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def iterations_at_evaluations(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarra
 
 
 def of_each_member(iterations: list[np.ndarray]) -> set[tuple[int, ...]]:
-    """For each member its iterations at the evaluations, in whatever order the batch has them."""
+    """The iterations of each member at the evaluations, whatever the order in the batch."""
     return {tuple(map(int, of_one)) for of_one in np.transpose(iterations)}
 
 

@@ -31,7 +31,7 @@ def at_an_evaluation(progress: Any) -> bool:
 
 
 def assert_equal(result: Any, whole: Any) -> None:
-    """The same returns and final states, bit by bit."""
+    """Asserts equal returns and final states, bit by bit."""
     assert not result.interrupted
     np.testing.assert_array_equal(result.returns, whole.returns)
     for member, expected in zip(result.members, whole.members, strict=True):
@@ -52,7 +52,7 @@ def test_members_that_were_stopped_continue_in_any_process(
     assert first.interrupted
     assert first.n_processes == 2
     assert first.members == ()
-    # Each has saved itself at the last point of which it told.
+    # Each member has saved itself at the last progress that it reported.
     for member, where in seen[-1].items():
         info = saved(tmp_path, member)
         assert info is not None
@@ -123,7 +123,7 @@ def test_seconds_and_evaluations_of_earlier_attempts_count(whole: Any, tmp_path:
 def test_a_member_that_was_trained_to_its_end_has_its_result_again(
     whole: Any, tmp_path: Path
 ) -> None:
-    """Whoever was to keep the result may have died before it could."""
+    """The process that was to keep the result may have died before."""
     only = {"members": MEMBERS[:1]}
     train(tmp_path, 0, on_progress=lambda p: p.timesteps == TIMESTEPS, **only)
     assert saved(tmp_path, MEMBERS[0])["timesteps"] == TIMESTEPS  # type: ignore[index]
@@ -171,7 +171,7 @@ def test_a_damaged_checkpoint_is_an_error_that_says_what_to_remove(
     notices: list[str] = []
     result = train(tmp_path, on_notice=notices.append, **only)
     assert same_bits(result.members[0].parts, whole.members[0].parts)
-    # The pointer still names the one that was removed.
+    # The pointer still names the checkpoint that was removed.
     assert len(notices) == 1
     assert "does not name the newest checkpoint; checkpoint-000001 was taken" in notices[0]
 

@@ -1,4 +1,4 @@
-"""Times of members, with clocks whose readings are given."""
+"""Times of members, with clocks that give known readings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from arlbench.population.seconds import SharedSeconds, Stopwatch
 
 
 def reading(*times: tuple[float, float]) -> Callable[[], tuple[float, float]]:
-    """A clock with these readings: the time, and how much of it went into compilation."""
+    """A clock with these readings: the time, and how much of it was compilation."""
     return iter(times).__next__
 
 

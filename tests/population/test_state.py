@@ -37,7 +37,7 @@ def test_members_become_copies_of_others(population):
     )
     copy, original = result.members
     assert same_bits(copy.params, original.params)
-    # Copying took nothing from the source: without it there is the same result.
+    # Copying did not change the source: its result without copying is the same.
     alone = train([SLOW, PRIORITISED, SLOW], state=PopulationState.of(population),
                   keep_params=True, members=[(2, 1)])  # fmt: skip
     assert same_bits(alone.members[0].params, original.params)

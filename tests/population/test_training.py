@@ -1,4 +1,4 @@
-"""A population is its single runs."""
+"""A population equals its single runs."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def test_only_structure_is_compiled(count_compilations):
         for _ in range(3)
     ]  # fmt: skip
     with count_compilations() as compilations:
-        # A network that no other test has.
+        # A network that no other test uses.
         settings = {"nas_config": {"hidden_size": 7}, "n_eval_steps": 1}
         result = train(configs, [0, 1], n_total_timesteps=64, **settings)
-    # One for each kind of replay, whatever the batch size.
+    # One program for each kind of replay, whatever the batch size.
     assert result.n_groups == 2
     assert compilations.names.count("jit(run_segment)") == 2
     with count_compilations() as compilations:

@@ -1,4 +1,4 @@
-"""Worker processes: how many, and that they end."""
+"""Worker processes: how many are started, and that they end."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _exists(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    # One that has ended, and that no one has waited for, is there in name only.
+    # A process that has ended, but that no process has waited for, still exists by name.
     with open(f"/proc/{process}/stat") as file:
         return file.read().rpartition(")")[2].split()[0] != "Z"
 
@@ -80,7 +80,7 @@ def test_nobody_waits_for_a_worker_once_training_should_stop():
         assert worker.wait_until_ready(stop)
         begin = time.monotonic()
         threading.Timer(0.3, stop.set).start()
-        # It has nothing to say until it gets a member.
+        # It sends nothing until it gets a member.
         assert not worker.wait_for_message(stop)
         assert 0.2 < time.monotonic() - begin < 5
         assert worker.wait_until_ready(stop)

@@ -1,4 +1,4 @@
-"""What every algorithm can do by what it must offer."""
+"""What every algorithm can do because of its required methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints of an algorithm: all of it or parts, and only back where they belong."""
+"""Checkpoints of an algorithm, with all or some parts, are only loaded where they fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from probes import TwoSteps, Walk, same_bits, small_dqn, small_state
 
 
 class Counter(Algorithm):
-    """It learns nothing: it counts, in a NumPy array, and has no buffer."""
+    """An algorithm that does not learn: it counts in a NumPy array, and has no buffer."""
 
     name = "counter"
     environment_parts = ("where",)
@@ -61,13 +61,13 @@ class Counter(Algorithm):
         return {"count": np.array(0, np.int32), "where": np.zeros(2, np.float32)}, ()
 
 
-# What saving does not need, it leaves out.
+# Methods that saving does not need are left out.
 Counter.__abstractmethods__ = frozenset()
 
 
 @pytest.fixture(scope="module")
 def trained() -> tuple[DQN, Any, Any]:
-    """A state that one must not train further, for the tests share it."""
+    """A state that must not be trained further, because the tests share it."""
     dqn = small_dqn(buffer_prio_sampling=True)
     return dqn, *dqn.train(*small_state(dqn), 160, 1, 2)
 
@@ -234,7 +234,7 @@ def test_what_is_saved_in_the_background_is_the_state_of_that_moment(
         first.save(dqn, state)
         second.save(counter, (counting, ()))
         counting["count"] += 1
-        dqn.train(*state, 160, 1, 2)  # takes over the memory of the state
+        dqn.train(*state, 160, 1, 2)  # reuses the memory of the state
         assert first.busy
         assert first.newest is None
         may_write.set()
@@ -250,7 +250,7 @@ def test_an_error_in_the_background_comes_with_the_next_call(tmp_path: Path) -> 
     checkpointer.save(counter, counter.init(None))
     with pytest.raises(CheckpointError, match="could not be written"):
         checkpointer.wait()
-    checkpointer.wait()  # told once
+    checkpointer.wait()  # reported once
     checkpointer.save(counter, counter.init(None))
     while checkpointer.busy:
         time.sleep(0.001)
@@ -272,7 +272,7 @@ def test_a_state_goes_on_under_other_hyperparameters(tmp_path: Path, trained) ->
 
 
 def cartpole(n_envs: int = 2, **env_kwargs: Any) -> DQN:
-    """A DQN of which nothing is compiled."""
+    """A DQN for which nothing is compiled."""
     return small_dqn(make_env("gymnax", "CartPole-v1", n_envs, env_kwargs=env_kwargs))
 
 
@@ -313,7 +313,7 @@ def test_settings_of_the_environment_must_agree(tmp_path: Path) -> None:
 
 
 class LaterCounter(Counter):
-    """The same in a later version, which has another hyperparameter."""
+    """The same algorithm in a later version with another hyperparameter."""
 
     def __init__(self) -> None:
         super().__init__()

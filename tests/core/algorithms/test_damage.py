@@ -1,4 +1,4 @@
-"""Whatever happens to the bytes of a checkpoint: it is refused, or it is what was saved."""
+"""A damaged checkpoint is either refused, or loads exactly what was saved."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ N_DAMAGES = 200
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> tuple[Path, DQN, Any]:
-    """A folder of two checkpoints, and the state in the newer one."""
+    """A folder with two checkpoints, and the state in the newer one."""
     folder = tmp_path_factory.mktemp("whole")
     dqn = small_dqn()
     with Checkpointer(folder, background=True) as checkpointer:
@@ -32,7 +32,7 @@ def saved(tmp_path_factory) -> tuple[Path, DQN, Any]:
 
 
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:
-    """The content with one bit turned, one byte replaced, or its end missing."""
+    """The content with one bit flipped, one byte replaced, or without its end."""
     position = int(rng.integers(len(content)))
     kind = rng.integers(3)
     if kind == 0:
@@ -46,7 +46,7 @@ def test_a_damaged_checkpoint_is_refused_or_changes_nothing(saved, tmp_path: Pat
     rng = np.random.default_rng(0)
     files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     assert {file.suffix for file in files} == {"", ".json", ".npz"}
-    # The small files are the ones whose damage no checksum of their own betrays.
+    # The small files do not have their own checksums that would show damage.
     chances = np.array([1.0 if file.suffix == ".npz" else 8.0 for file in files])
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
@@ -66,11 +66,11 @@ def test_a_damaged_checkpoint_is_refused_or_changes_nothing(saved, tmp_path: Pat
         in_newest = file.parent.name == "checkpoint-000002"
         if in_newest and file.suffix == ".npz" and broken != whole:
             assert outcome == "refused"
-        outcomes[("newest" if in_newest else "beside it", outcome)] += 1
+        outcomes[("newest" if in_newest else "other", outcome)] += 1
         (copy / file).write_bytes(whole)
     assert outcomes["newest", "refused"] >= N_DAMAGES // 4
-    assert outcomes["beside it", "loaded"] >= N_DAMAGES // 4
-    assert outcomes["beside it", "refused"] == 0
+    assert outcomes["other", "loaded"] >= N_DAMAGES // 4
+    assert outcomes["other", "refused"] == 0
 
 
 @pytest.mark.parametrize("file", ["manifest.json", "params.npz", "buffer.npz"])

@@ -1,4 +1,4 @@
-"""What follows from declaring a hyperparameter once."""
+"""Everything that is made from the single declaration of a hyperparameter."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SMOOTH = Condition("smooth", True)
 
 
 class Example(NamedTuple):
-    """Of every kind one."""
+    """One hyperparameter of every kind."""
 
     rate: Annotated[Any, real(0.1, 0.9, 0.5, PROBABILITY, log=True)]
     rounds: Annotated[Any, whole(1, 10, 3)]
@@ -76,11 +76,11 @@ def test_what_is_possible_may_be_wider_than_the_search() -> None:
 def test_what_is_inactive_has_its_default_whatever_was_given() -> None:
     config = resolve({"width": 0.7, "shape": "square"}, EXAMPLE, "h")
     assert config["width"] == 0.4
-    # Without a condition of the space it is active, though it has no effect.
+    # Without a condition in the space it is active, although it has no effect.
     assert config["shape"] == "square"
     smooth = resolve({"width": 0.7, "smooth": True}, EXAMPLE, "h")
     assert smooth["width"] == 0.7
-    # What was ignored stays so; what counted counts until it is inactive.
+    # An ignored value stays ignored; a value that counts does so until it is inactive.
     assert resolve({"smooth": True}, EXAMPLE, "h", config)["width"] == 0.4
     off = resolve({"smooth": False}, EXAMPLE, "h", smooth)
     assert off["width"] == 0.4
@@ -102,7 +102,7 @@ def test_under_a_traced_condition_a_value_counts() -> None:
 def test_a_configuration_is_identified_by_what_differs_from_the_defaults() -> None:
     config = resolve({"rounds": 7, "width": 0.7, "rate": 0.5}, EXAMPLE, "h")
     assert differing_from_defaults(config, EXAMPLE) == {"rounds": 7}
-    # So a hyperparameter that is added later changes nothing.
+    # Therefore, a hyperparameter that is added later changes nothing.
     before = {name: declaration for name, declaration in EXAMPLE.items() if name != "shape"}
     older = resolve({"rounds": 7}, before, "h")
     assert differing_from_defaults(older, before) == differing_from_defaults(config, EXAMPLE)

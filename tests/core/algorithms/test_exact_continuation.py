@@ -1,4 +1,4 @@
-"""A training that is saved, loaded and continued is the training that was never interrupted."""
+"""A training that is saved, loaded and continued equals one that was never interrupted."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def test_a_second_half_in_another_process_ends_in_the_same_bits(
     assert len(halves) - len(bits(state, result.eval_rewards)) == (15 if kind == "tracked" else 0)
 
 
-# Ten moments between segments of 30 iterations, in 2 intervals of 100: after four segments
-# and an evaluation, twice. The fourth is the end of an interval with its evaluation due.
+# Ten moments between segments of 30 iterations, in 2 intervals of 100: twice, after each of
+# four segments and an evaluation. The fourth segment ends an interval, with its evaluation due.
 SEGMENT = 30
 MOMENTS = range(10)
 
 
 class StopAt:
-    """Asks a training to stop at one moment, and remembers where it stood."""
+    """Asks a training to stop at a given moment, and remembers its progress."""
 
     def __init__(self, moment: int) -> None:
         self.moment = moment
@@ -71,7 +71,7 @@ class StopAt:
 
 
 def stopped_at(moment: int) -> tuple[Any, Any, TrainingProgress]:
-    """An algorithm, and the state and the progress of a training that stopped there."""
+    """An algorithm, and the state and progress of a training that stopped at a given moment."""
     dqn = small_dqn(buffer_prio_sampling=True, normalize_observations=True)
     dqn._pacer = FixedPacer(SEGMENT)
     stop = StopAt(moment)
@@ -120,7 +120,7 @@ def test_records_of_the_rest_begin_where_it_begins() -> None:
     _, whole = dqn.train(*small_state(dqn), TIMESTEPS, 2, N_EPISODES)
     both = jax.tree.map(lambda *x: np.concatenate(x), first.trajectories, second.trajectories)
     assert same_bits(both, whole.trajectories)
-    # 160 iterations of 2 vector steps, and the 40 that were left.
+    # 160 iterations of 2 vector steps, and the 40 remaining ones.
     assert [len(r.trajectories.reward) for r in (first, second)] == [320, 80]
     losses = np.concatenate([first.metrics.loss, second.metrics.loss])
     assert same_bits(losses, np.asarray(whole.metrics.loss))
@@ -136,7 +136,7 @@ def test_a_run_whose_buffer_shrank_goes_on_with_the_rows_that_stayed(tmp_path: P
     assert len(packing.pack(loaded.buffer_state).priority) == 50
     (here, _), (there, _) = (dqn.train(*s, 400, 1, 2) for s in (state, loaded))
     assert same_bits(here.runner_state, there.runner_state)
-    # Behind its rows the one buffer holds what is left from before, the other nothing.
+    # After its filled rows, one buffer holds old values and the other zeros.
     assert same_bits(packing.pack(here.buffer_state), packing.pack(there.buffer_state))
 
 
@@ -158,7 +158,7 @@ def test_progress_of_another_training_is_refused(fault: str) -> None:
     right = TrainingProgress(state, 1040, TIMESTEPS, np.zeros((1, N_EPISODES), np.float32))
     with pytest.raises(ConfigurationError, match="the numbers that it began with"):
         dqn.train(*state, TIMESTEPS, 2, N_EPISODES, progress=WRONG[fault](right))
-    # The state was not taken over, and the right progress is no fault.
+    # The state's memory was not reused, and the right progress is accepted.
     dqn.train(*state, TIMESTEPS, 2, N_EPISODES, progress=right)
 
 

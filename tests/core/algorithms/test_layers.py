@@ -19,7 +19,7 @@ N_ROWS = 32
 
 
 def gradients(layer, params, x):
-    """Of the summed squares of the layer's outputs, by its parameters and by its inputs."""
+    """Gradients of the summed squares of the layer's outputs, by its parameters and inputs."""
     return jax.grad(lambda p, x: jnp.sum(layer.apply(p, x) ** 2), argnums=(0, 1))(params, x)
 
 
@@ -63,7 +63,7 @@ def test_second_derivatives_are_those_of_flax_also_forwards(n_in, n_out):
         params = {"params": {"kernel": kernel, "bias": jnp.ones(n_out)}}
         return jnp.mean(jnp.tanh(layer.apply(params, x)) ** 2)
 
-    # Forwards over backwards, which a layer with a gradient of its own may refuse.
+    # Forward over reverse mode, which a layer with its own gradient may refuse.
     ours, theirs = (
         jax.jit(jax.hessian(functools.partial(loss, layer)))(kernel)
         for layer in (Dense(n_out), nn.Dense(n_out))
@@ -86,7 +86,7 @@ def test_batches_of_networks_have_the_gradient_of_each():
 
 @pytest.mark.parametrize(("n_in", "n_out"), WIDTHS)
 def test_no_product_on_a_cpu_sums_over_the_rows_of_both_sides(n_in, n_out):
-    """These are the slow ones; the layer of flax has one, which shows that they are found."""
+    """These products are slow; the flax layer has one, which shows that they are found."""
     if jax.default_backend() != "cpu":
         pytest.skip("Accelerators multiply in any order.")
 
@@ -104,8 +104,8 @@ def test_no_product_on_a_cpu_sums_over_the_rows_of_both_sides(n_in, n_out):
 @pytest.mark.parametrize(
     ("n_rows", "n_in", "n_out", "n_transposed"),
     [
-        (32, 64, 2, 32 * 2 + 64 * 2),  # what comes back, and the product
-        (32, 4, 64, 32 * 4),  # what went in
+        (32, 64, 2, 32 * 2 + 64 * 2),  # the incoming gradient and the product
+        (32, 4, 64, 32 * 4),  # the inputs
         (32, 256, 64, 32 * 256),
         (256, 256, 64, 256 * 64 + 256 * 64),
     ],

@@ -1,4 +1,4 @@
-"""Checkpoints that version 1 wrote are read, and their trainings continue as they did."""
+"""Checkpoints that version 1 wrote are read, and their trainings continue as before."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def learner(made_with: dict[str, Any], **changes: Any) -> DQN:
 
 
 def rewrite(path: Path, change: Any) -> None:
-    """Changes the description in a manifest; the checksum follows."""
+    """Changes the description in a manifest, and updates the checksum."""
     file = path / "manifest.json"
     manifest = Manifest.from_json(file.read_text(), file)
     info = json.loads(json.dumps(manifest.info))

@@ -27,7 +27,7 @@ EXAMPLE = {
 
 @functools.partial(jax.jit, static_argnames=("n", "alpha"))
 def appended(state: Any, n: int, size: int, alpha: float | None) -> Any:
-    """The buffer with ``n`` transitions more, no two of which are alike."""
+    """The buffer with ``n`` more transitions, all different."""
     count = state.running_index + 1 + jnp.arange(n)
     transitions = {
         "number": jnp.stack([count, -count], axis=1).astype(jnp.float32),
@@ -39,7 +39,7 @@ def appended(state: Any, n: int, size: int, alpha: float | None) -> Any:
 
 
 def filled(*batches: int, size: int = CAPACITY, alpha: float | None = None) -> Any:
-    """A buffer into which batches of these sizes went."""
+    """A buffer to which batches of these sizes were added."""
     state = replay.init(EXAMPLE, CAPACITY)
     for n in batches:
         state = appended(state, n, size, alpha)
@@ -47,7 +47,7 @@ def filled(*batches: int, size: int = CAPACITY, alpha: float | None = None) -> A
 
 
 def prioritised(*batches: int, size: int = CAPACITY) -> Any:
-    """The same with priorities that differ, some of which were set twice."""
+    """The same with different priorities, some of which were set twice."""
     state = filled(*batches, size=size, alpha=0.6)
     rows = jnp.array([0, 3, 1, 3])
     return replay.set_priorities(state, rows, jnp.array([0.3, 7.0, 1e-6, 5.0]), 0.6)
@@ -77,7 +77,7 @@ def test_a_buffer_comes_back_in_every_bit(kind: str) -> None:
     unpacked = packing.unpack(packed)
     assert same_bits(unpacked, state)
     assert jax.tree.structure(unpacked) == jax.tree.structure(state)
-    # Equal in type too, so that no program is compiled anew.
+    # Equal in type too, so that no program is compiled again.
     assert jax.tree.map(jnp.shape, unpacked) == jax.tree.map(jnp.shape, state)
     assert unpacked.sum_tree_state.tree_depth == state.sum_tree_state.tree_depth == 4
 
@@ -91,7 +91,7 @@ def test_a_buffer_comes_back_from_a_file(kind: str, tmp_path: Path) -> None:
 
 
 def grown_older(state: Any, size: int) -> Any:
-    """The buffer after more of everything: appending, drawing, new priorities."""
+    """The buffer after more operations: appending, drawing, new priorities."""
     state = appended(state, 3, size, 0.6)
     rows, _ = replay.sample_prioritised(state, jnp.array([0.1, 0.5, 0.9]))
     return replay.set_priorities(state, rows, jnp.array([0.2, 3.0, 40.0]), 0.6)
@@ -107,8 +107,8 @@ def test_after_shrinking_only_the_rows_that_stayed_are_packed(size: int) -> None
         packed.transition["number"][:, 0], np.arange(16 - size + 1, 17, dtype=np.float32)
     )
     unpacked = packing.unpack(packed)
-    # What lies behind the rows is left from before, and nobody reads it: no row of it is
-    # drawn, so everything that happens from here on is the same.
+    # Old values after the filled rows are not read: their rows are not drawn, so everything
+    # that follows is the same.
     here, there = grown_older(shrunk, size), grown_older(unpacked, size)
     assert same_bits(packing.pack(here), packing.pack(there))
     assert same_bits(here.sum_tree_state, there.sum_tree_state)
@@ -124,7 +124,7 @@ def test_a_file_is_as_large_as_the_rows_that_are_filled(tmp_path: Path) -> None:
         path = tmp_path / f"{n}.npz"
         write_tree(path, packing.pack(state))
         sizes[n] = path.stat().st_size
-    # The inner nodes of the tree, half of its 8 bytes a row, are not saved.
+    # The inner nodes of the tree, half of its 8 bytes for each row, are not saved.
     assert sizes[3000] - sizes[1000] == 2000 * (row_bytes - 4)
     assert sizes[0] < 4096
 

@@ -1,4 +1,4 @@
-"""The replay buffer as a ring, held against a plain list."""
+"""The replay buffer as a ring, compared with a plain list."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ rebuild_tree = jax.jit(replay.rebuild_tree)
 set_priorities = jax.jit(replay.set_priorities)
 grow = jax.jit(replay.grow, static_argnames="new_capacity")
 
-# Up to twice the capacity, so that a batch can overtake itself.
+# Up to twice the capacity, so that a batch can overwrite its own rows.
 batch_sizes = st.sampled_from([1, 2, 3, 5, 8, 9, 17])
 
 
 def transitions(ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Transitions that can be told apart by every one of their leaves."""
+    """Transitions that differ in every one of their leaves."""
     ids = np.asarray(ids)
     column = ids.reshape(-1, 1)
     return {
@@ -47,7 +47,7 @@ def transitions(ids: np.ndarray) -> dict[str, np.ndarray]:
 
 @dataclasses.dataclass
 class ListModel:
-    """What a ring should hold: ids and raw priorities, oldest first."""
+    """What a ring should hold: ids and raw priorities, the oldest first."""
 
     size: int
     rows: list[tuple[int, float]] = dataclasses.field(default_factory=list)
@@ -70,14 +70,14 @@ class ListModel:
 
 
 def rows_oldest_first(state: Any, size: int) -> np.ndarray:
-    """Where the ring begins and ends, worked out from its two counters."""
+    """The start and end of the ring, worked out from its two counters."""
     end = int(state.current_index)
     return (end + np.arange(size)) % size if state.is_full else np.arange(end)
 
 
 def assert_equals_model(state: Any, model: ListModel) -> None:
     assert replay.count(state, model.size) == len(model.rows)
-    # Read with NumPy: a gather of every possible length would compile as many programs.
+    # Read with NumPy, because gathering every possible length would compile as many programs.
     nodes, rebuilt = jax.device_get(
         (state.sum_tree_state.nodes, rebuild_tree(state, ALPHA).sum_tree_state.nodes)
     )
@@ -96,7 +96,7 @@ def assert_equals_model(state: Any, model: ListModel) -> None:
 
 
 def operate(state: Any, model: ListModel, data: st.DataObject) -> Any:
-    """One operation, drawn at random, on the buffer and on the model."""
+    """One random operation, on the buffer and on the model."""
     operation = data.draw(st.sampled_from(["append", "append", "resize", "prioritise", "grow"]))
     if operation == "append":
         ids = model.append(data.draw(st.sampled_from([1, 3, 17])))
@@ -147,7 +147,7 @@ def test_a_full_buffer_drops_its_oldest_rows():
     state = replay.init(EXAMPLE, SMALL)
     for begin in (0, 3):
         state = append(state, transitions(np.arange(begin, begin + 3)), 5, None)
-    # Row 0 was the oldest and holds the sixth transition now.
+    # Row 0 was the oldest and now holds the sixth transition.
     np.testing.assert_array_equal(
         state.experience.transition["features"][0, :5, 0], [5, 1, 2, 3, 4]
     )
@@ -190,7 +190,7 @@ def test_integers_and_bytes_keep_their_dtypes():
     dtypes = jax.tree.map(lambda leaf: leaf.dtype, stored)
     assert dtypes == jax.tree.map(lambda leaf: jnp.dtype(leaf.dtype), EXAMPLE)
     np.testing.assert_array_equal(stored["frame"][:, 0, 0], [255, 0])
-    # 2**30 + 255 is no float32, so it would not survive a detour through one.
+    # 2**30 + 255 is not a float32, so it would change if it were converted to one.
     np.testing.assert_array_equal(stored["category"], [2**30 + 255, 2**30 + 256])
 
 
@@ -198,7 +198,7 @@ def test_new_rows_enter_at_the_largest_priority_recorded_so_far():
     state = append(replay.init(EXAMPLE, SMALL), transitions([0, 1]), SMALL, 1.0)
     np.testing.assert_array_equal(state.experience.priority[0, :2], [1, 1])
     state = set_priorities(state, jnp.array([0, 1]), jnp.array([7.0, 0.5]), 1.0)
-    # The largest is remembered after its row has lost it.
+    # The largest priority is remembered even after its row has another one.
     state = set_priorities(state, jnp.array([0, 1]), jnp.array([2.0, 0.5]), 1.0)
     state = append(state, transitions([2]), SMALL, 1.0)
     np.testing.assert_array_equal(state.experience.priority[0, :3], [2, 0.5, 7])
@@ -219,7 +219,7 @@ def test_capacities_are_the_next_power_of_two(n, expected):
 
 
 def test_a_row_costs_its_leaves_its_priority_and_two_tree_nodes():
-    # 4 bytes of frame, 4 of category, 12 of features, 1 of terminated; 4 and 8 beside.
+    # 4 bytes of frame, 4 of category, 12 of features, 1 of terminated; and 4 and 8 bytes.
     assert replay.row_bytes(EXAMPLE) == 33
 
 

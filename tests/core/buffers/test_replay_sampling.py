@@ -1,9 +1,9 @@
-"""Sampling from the replay buffer, held against exact probabilities.
+"""Sampling from the replay buffer, compared with exact probabilities.
 
 Stratified draws vary less than independent ones, so their chi-square statistic is smaller
-than the test allows for. Batches of a single draw are independent: they take the test as it
-is, and larger batches show that strata do not shift the probabilities. Every test also
-tries wrong probabilities, which the same statistic has to reject. Seeds are fixed.
+than the test assumes. Batches with a single draw are independent and fit the test exactly;
+larger batches show that strata do not shift the probabilities. Every test also tries wrong
+probabilities, which the same statistic must reject. Seeds are fixed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def with_priorities(priorities: np.ndarray, alpha: float) -> Any:
 
 
 def draw(state: Any, batch_size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Many prioritised draws in batches, and the probabilities that come with them."""
+    """Many prioritised draws in batches, and the probabilities that are returned with them."""
     shape = (N_DRAWS // batch_size, batch_size)
     rows, probabilities = sample_batches(state, jax.random.uniform(jax.random.key(seed), shape))
     return np.asarray(rows).ravel(), np.asarray(probabilities).ravel()
@@ -59,7 +59,7 @@ def definition(priorities: np.ndarray, alpha: float) -> np.ndarray:
 
 
 def p_value(draws: np.ndarray, probabilities: np.ndarray) -> float:
-    """Of the hypothesis that these draws follow these probabilities."""
+    """The p-value of the hypothesis that these draws follow these probabilities."""
     counts = np.bincount(draws, minlength=len(probabilities))
     assert len(counts) == len(probabilities), "a row was drawn that holds nothing"
     return float(stats.chisquare(counts, probabilities * len(draws)).pvalue)
@@ -83,7 +83,7 @@ def test_the_probability_that_comes_with_a_row_is_the_definition(alpha):
 
 
 def test_each_draw_of_a_batch_comes_from_its_own_part_of_the_total():
-    # Four rows of a quarter each: a batch of four holds every row once, in order.
+    # Four rows with a quarter each: a batch of four has every row once, in order.
     state = with_priorities(np.full(4, 3.0), 1.0)
     rows, _ = draw(state, 4)
     np.testing.assert_array_equal(rows.reshape(-1, 4)[:1000], [[0, 1, 2, 3]] * 1000)
@@ -96,7 +96,7 @@ def test_a_buffer_that_has_wrapped_around_is_drawn_from_by_priority(batch_size):
     state = set_priorities(state, jnp.arange(6), jnp.asarray(PRIORITIES, jnp.float32), 0.5)
     rows, _ = draw(state, batch_size)
     assert p_value(rows, definition(PRIORITIES, 0.5)) > ACCEPTED
-    # Three new rows over the oldest ones, which now lie in the middle of the array.
+    # Three new rows over the oldest ones, which are now in the middle of the array.
     state = append(state, {"id": np.array([9, 10, 11], np.int32)}, 6, 0.5)
     newer = np.where(np.arange(6) >= 3, 30.0, PRIORITIES)
     rows, _ = draw(state, batch_size)
@@ -108,7 +108,7 @@ def test_rows_without_any_td_error_are_drawn_by_their_epsilon():
     td_errors, epsilon = np.array([0.0, 0.0, 0.5, 2.0]), 1e-6
     priorities = np.abs(td_errors) + epsilon
     rows, _ = draw(with_priorities(priorities, 0.5), 32)
-    # Half a thousandth each: some 120 draws, few but not none.
+    # Half a thousandth each: about 120 draws, few but not none.
     assert 50 < np.sum(rows == 0) < 250
     assert p_value(rows, definition(priorities, 0.5)) > ACCEPTED
     assert p_value(rows, definition(np.abs(td_errors) + 4 * epsilon, 0.5)) < REJECTED
@@ -134,7 +134,7 @@ def test_the_largest_priorities_of_a_full_buffer_have_a_finite_total():
     state = with_priorities(np.full(CAPACITY, np.inf), 1.0)
     _, probabilities = draw(state, 32)
     np.testing.assert_allclose(probabilities, 1 / 8, rtol=1e-6)
-    # 2**24 rows, as many as the largest buffer of the search space takes.
+    # 2**24 rows, as many as the largest buffer of the search space needs.
     assert np.isfinite(np.float32(replay.MAX_PRIORITY) * np.float32(2**24))
 
 
@@ -152,10 +152,10 @@ def test_a_row_drawn_twice_ends_with_one_priority_and_its_own_leaf():
 
 @pytest.fixture(scope="module")
 def million_rows() -> tuple[Any, np.ndarray]:
-    """A buffer of 2**20 rows, one million of them in use, and their raw priorities."""
+    """A buffer of 2**20 rows, of which one million are used, and their raw priorities."""
     state = replay.init(EXAMPLE, 2**20)
     priorities = np.random.default_rng(0).lognormal(sigma=2, size=1_000_000).astype(np.float32)
-    # A drift over the rows, so that bins of neighbours differ in their mass.
+    # A trend over the rows, so that bins of neighbours differ in their mass.
     priorities *= np.linspace(0.2, 2, len(priorities), dtype=np.float32)
     stored = state.experience.priority.at[0, : len(priorities)].set(priorities)
     return state.replace(experience=state.experience._replace(priority=stored)), priorities
@@ -173,7 +173,7 @@ def test_a_million_rows_are_drawn_by_priority(million_rows, alpha):
     wrong_alpha = {0.01: 0.5, 0.5: 1.0, 1.0: 0.5}[alpha]
     wrong = definition(priorities, wrong_alpha).reshape(100, -1).sum(axis=1)
     assert p_value(rows // 10_000, wrong) < REJECTED
-    # Neighbours too: the last digits of a row's number carry no more mass than they should.
+    # Neighbours too: the last digits of a row's number have the mass that they should have.
     by_digits = row_probabilities.reshape(-1, 64).sum(axis=0)
     assert p_value(rows % 64, by_digits) > ACCEPTED
 

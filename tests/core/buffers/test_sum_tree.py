@@ -1,4 +1,4 @@
-"""The sum tree: sums that never drift, and a descent that never ends at an empty leaf."""
+"""The sum tree: its sums never drift, and its descent never ends at an empty leaf."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from arlbench.core.buffers import sum_tree
 
-# Depths 1 to 5 and 7: every remainder of the three levels that one round descends.
+# Depths 1 to 5 and 7: all remainders for the three levels that one round descends.
 CAPACITIES = [2, 4, 8, 16, 32, 128]
 N_INDICES = 5
 N_QUANTILES = 16
@@ -20,14 +20,14 @@ build = jax.jit(sum_tree.build)
 set_leaves = jax.jit(sum_tree.set_leaves)
 find = jax.jit(sum_tree.find)
 
-# What priorities to the power of alpha can be, and nothing at all.
+# Possible values of priorities to the power of alpha, and 0.
 leaf_floats = st.one_of(
     st.just(0.0), st.floats(2**-24, 2**40, width=32), st.sampled_from([1.0, 1e-7, 1e12])
 )
 
 
 def sums_by_hand(leaf_values: np.ndarray) -> np.ndarray:
-    """The nodes from the root down; one float32 addition for each inner node."""
+    """The nodes from the root downwards, with one float32 addition for each inner node."""
     levels = [leaf_values]
     while len(levels[0]) > 1:
         levels.insert(0, levels[0][0::2] + levels[0][1::2])
@@ -43,7 +43,7 @@ def leaves_of_any_tree(draw: st.DrawFn, elements: st.SearchStrategy = leaf_float
 
 @st.composite
 def writes(draw: st.DrawFn, capacity: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices, some of them twice and some out of range, and values that agree on them."""
+    """Indices, some of them twice and some out of range, and values, equal for equal indices."""
     indices = draw(st.lists(st.integers(0, capacity + 3), min_size=N_INDICES, max_size=N_INDICES))
     value_of = {i: draw(leaf_floats) for i in sorted(set(indices))}
     values = [value_of[i] for i in indices]
@@ -77,7 +77,7 @@ def test_any_sequence_of_writes_leaves_the_tree_of_its_leaves(data):
         nodes = set_leaves(nodes, indices, values)
         in_range = indices < len(leaf_values)
         leaf_values[indices[in_range]] = values[in_range]
-        # Bit for bit: the tree does not drift from what building it anew gives.
+        # Bit for bit: the tree does not drift from a newly built tree.
         np.testing.assert_array_equal(nodes, sums_by_hand(leaf_values))
 
 
@@ -89,7 +89,7 @@ def test_a_write_past_the_last_leaf_is_ignored(index):
 
 
 def test_quantiles_of_four_leaves_find_the_leaves_worked_out_by_hand():
-    # Leaf 0 holds [0, 0.125), leaf 1 nothing, leaf 2 [0.125, 0.375), leaf 3 the rest.
+    # Leaf 0 has [0, 0.125), leaf 1 nothing, leaf 2 [0.125, 0.375), leaf 3 the rest.
     nodes = build(jnp.array([1.0, 0.0, 2.0, 5.0]))
     quantiles = jnp.array([0.0, 0.12, 0.125, 0.37, 0.375, 0.9, 1.0])
     np.testing.assert_array_equal(find(nodes, quantiles), [0, 0, 2, 2, 3, 3, 3])
@@ -103,7 +103,7 @@ def test_a_quantile_finds_the_leaf_that_the_cumulative_sum_names(data):
     wholes = data.draw(
         st.lists(st.integers(0, total - 1), min_size=N_QUANTILES, max_size=N_QUANTILES)
     )
-    # Half-way between whole numbers, where no rounding can carry across a boundary.
+    # Half-way between whole numbers, so that rounding cannot cross a boundary.
     positions = np.array(wholes) + 0.5
     found = find(build(leaf_values), (positions / total).astype(np.float32))
     np.testing.assert_array_equal(

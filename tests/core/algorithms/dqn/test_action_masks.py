@@ -1,4 +1,4 @@
-"""Illegal actions are neither explored, nor chosen, nor hoped for."""
+"""Illegal actions are not explored, not chosen, and not bootstrapped from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEGAL = jnp.array(
     [[True, False, True, True], [False, True, True, False], [False, False, False, True]]
 )
 
-#: What an illegal action would earn: enough that a learner would find it.
+#: The reward of an illegal action: large enough that a learner would find it.
 TEMPTATION = 100.0
 
 
@@ -48,7 +48,7 @@ class Masked(Probe):
 
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         reward = jnp.where(LEGAL[env_state, action], 1.0, TEMPTATION)
-        # No action is legal once all is over.
+        # No action is legal after the end.
         over = {"situation": env_state, "action_mask": jnp.zeros(self.n_actions, bool)}
         return SingleStep(env_state, over, reward, True, False)
 
@@ -85,7 +85,7 @@ def test_exploration_takes_legal_actions_and_all_of_them_as_often() -> None:
             np.asarray(trajectories.obs["situation"]) == situation
         ]
         shares = np.array([np.mean(taken == action) for action in actions])
-        # Four standard deviations of a share over some 1,300 draws.
+        # Four standard deviations of a share over about 1,300 draws.
         np.testing.assert_allclose(shares, 1 / len(actions), atol=0.055)
 
 
@@ -93,7 +93,7 @@ def test_exploration_takes_legal_actions_and_all_of_them_as_often() -> None:
 def test_a_greedy_learner_never_acts_against_the_mask(prioritised: bool) -> None:
     state, result = train(buffer_prio_sampling=prioritised)
     assert legal(result.trajectories).all()
-    # An illegal action would have earned a hundred times as much.
+    # An illegal action would have had a hundred times the reward.
     np.testing.assert_array_equal(result.eval_rewards, 1.0)
     assert np.isfinite(
         np.concatenate(
@@ -130,7 +130,7 @@ def test_illegal_values_are_never_the_largest() -> None:
     mask = jnp.array([[False, True, False], [False, False, False]])
     values = losses.legal_values(q, mask)
     assert jnp.argmax(values[0]) == 1
-    # Where nothing is legal nothing is chosen, and all stays finite.
+    # If nothing is legal, nothing is chosen, and all values stay finite.
     np.testing.assert_array_equal(values[1], q[1])
     np.testing.assert_array_equal(losses.legal_values(q, None), q)
 

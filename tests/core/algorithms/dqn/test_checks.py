@@ -1,4 +1,4 @@
-"""Where DQN can learn, of a list and of what was made."""
+"""Whether DQN can learn in an environment, both in a list and in one that was made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One program for a whole space of hyperparameters: counted, and shown to matter."""
+"""One program for a whole hyperparameter space: programs are counted, and values have an effect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from probes import CAPACITY, Walk, same_bits, small_dqn, small_state
 
 TIMESTEPS = 400
 
-# What changes the program: the way of sampling, a batch, a network, a world.
+# What needs another program: the way of sampling, a batch size, a network, an environment.
 STRUCTURAL = {
     "buffer_prio_sampling": lambda: small_dqn(**{**BASE, "buffer_prio_sampling": False}),
     "buffer_batch_size": lambda: small_dqn(**BASE, buffer_batch_size=4),
@@ -37,7 +37,7 @@ def base_run() -> Any:
 
 
 def test_every_traced_hyperparameter_is_tried() -> None:
-    # The batch size is an input among those that a program is made for: test_sharing.py.
+    # Among the batch sizes of a program, the size is an input: see test_sharing.py.
     traced = {name for name, declared in HYPERPARAMETERS.items() if not declared.structural}
     assert ANOTHER_VALUE.keys() == traced - {"buffer_batch_size"}
     published = set(DQN.get_hpo_config_space())
@@ -48,7 +48,7 @@ def test_every_traced_hyperparameter_is_tried() -> None:
 def test_changing_a_traced_hyperparameter_compiles_nothing_but_changes_the_run(
     name: str, base_run: Any, count_compilations: Any
 ) -> None:
-    # Another object and another environment, so nothing is shared but equality.
+    # Another object and another environment, which are equal but share nothing.
     dqn = small_dqn(Walk(), **{**BASE, name: ANOTHER_VALUE[name]})
     with count_compilations() as counter:
         state, _ = train(dqn)
@@ -57,7 +57,7 @@ def test_changing_a_traced_hyperparameter_compiles_nothing_but_changes_the_run(
 
 
 def learnt(state: Any) -> Any:
-    """What a hyperparameter must reach, directly or through the actions it leads to."""
+    """What a hyperparameter must influence, directly or through the resulting actions."""
     return state.runner_state.train_state.params
 
 
@@ -96,7 +96,7 @@ def test_the_number_of_evaluations_compiles_nothing(base_run: Any, count_compila
     state = small_state(small_dqn(**BASE))
     with count_compilations() as counter:
         _, result = small_dqn(**BASE).train(*state, TIMESTEPS, 5, 3)
-    # The host stacks the returns; only moving them to the device depends on their shape.
+    # The host stacks the returns; only their transfer to the device depends on their shape.
     assert set(counter.names) <= {"jit(stage)"}
     assert result.eval_rewards.shape == (5, 3)
 
@@ -147,7 +147,7 @@ def test_what_shapes_the_program_is_part_of_the_structure(name: str) -> None:
 
 
 def test_another_structure_compiles_anew(base_run: Any, count_compilations: Any) -> None:
-    # No other test may use this size of a batch, or the program would be there already.
+    # No other test may use this batch size, or the program would already exist.
     dqn = small_dqn(**BASE, buffer_batch_size=5)
     with count_compilations() as counter:
         train(dqn, 16)

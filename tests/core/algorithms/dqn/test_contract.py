@@ -158,7 +158,7 @@ def test_a_method_has_the_published_parameters_first(name: str) -> None:
     for parameter in leading:
         assert parameter.kind is parameter.POSITIONAL_OR_KEYWORD
         assert parameter.default == published.parameters[parameter.name], parameter.name
-    # What was added comes last and need not be given.
+    # Added parameters come last and have defaults.
     assert all(p.default is not REQUIRED for p in actual[len(leading) :])
 
 

@@ -1,4 +1,4 @@
-"""The public face of DQN: beginning, predicting, configuring, and what it refuses."""
+"""The public interface of DQN: init, predict, configuration, and refused arguments."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_training_leaves_the_parts_that_init_was_given_alone() -> None:
     parts = (first.buffer_state, train_state.params, train_state.target_params)
     second = dqn.init(jax.random.key(1), *parts, train_state.opt_state)
     dqn.train(*second, 80, 1, 2)
-    # Reading an array whose memory was taken over would raise.
+    # Reading an array whose memory was reused would raise.
     assert all(not leaf.is_deleted() for leaf in jax.tree.leaves(first))
 
 
@@ -265,13 +265,13 @@ def test_a_state_that_training_took_over_cannot_be_used_again(consume: str) -> N
         uses[consume]()
 
 
-# 1e38 is finite, but its square is not: Adam divides by infinity and stands still.
+# 1e38 is finite, but its square is not: Adam divides by infinity and makes no progress.
 @pytest.mark.parametrize("reward", [float("nan"), 1e38])
 def test_learning_that_is_not_finite_ends_with_an_error_that_holds_the_state(
     reward: float,
 ) -> None:
     dqn = small_dqn(Constant(reward), learning_starts=100, settings={"track_metrics": True})
-    # Learning begins in the second of three intervals.
+    # Learning starts in the second of three intervals.
     with pytest.raises(DivergenceError, match=r"first 192 of 288 steps.*learning_rate") as caught:
         dqn.train(*small_state(dqn), 288, 3, 2)
     assert caught.value.state.runner_state.global_step == 192 // 4
@@ -292,7 +292,7 @@ def test_the_memory_error_of_a_record_names_its_size_and_the_cure(record: str) -
     state = small_state(dqn)
     with pytest.raises(MemoryLimitError, match=rf"{record} \d.*track_{record}=False"):
         dqn.train(*state, 1e7, 1, 2)
-    # Refused before anything was taken over.
+    # It was refused before any memory was reused.
     assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(state))
 
 

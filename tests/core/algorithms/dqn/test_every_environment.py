@@ -15,7 +15,7 @@ GYMNAX = [
     if x.framework == "gymnax" and not x.unusable and not DQN.cannot_learn(x)
 ]
 
-#: Beside gymnax: a few of each library, those whose mask or observation is of another kind.
+#: Besides gymnax, a few of each library: those with another kind of mask or observation.
 OTHERS = [
     ("xland", "MiniGrid-EmptyRandom-5x5"),
     ("xland", "MiniGrid-DoorKey-5x5"),
@@ -29,7 +29,7 @@ OTHERS = [
     ("craftax", "Craftax-Classic-Symbolic-v1"),
 ]
 
-#: Kinds that a convolutional network reads; the others are read by a plain one.
+#: Names of environments for a convolutional network; the others use a plain one.
 GRIDS = {"MinAtar": "GridQ", "MiniGrid-": "GridQ", "Navix-": "GridQ", "Snake": "GridQ"}
 
 CONFIG = {
@@ -41,7 +41,7 @@ CONFIG = {
 }
 
 
-#: The others are for `make thorough`: their compilation takes minutes in all.
+#: The others are for `make thorough`: in total, their compilation takes minutes.
 QUICK = {"CartPole-v1", "Navix-Empty-5x5-v0"}
 
 

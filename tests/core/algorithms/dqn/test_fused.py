@@ -1,4 +1,4 @@
-"""The gradient as one kernel: the same numbers as differentiating the loss."""
+"""The gradient from one kernel: the same numbers as from differentiating the loss."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def random_batch(key: jax.Array, n: int, n_features: int, n_actions: int) -> fus
 
 def random_params(network: MLPQ, key: jax.Array, n_features: int) -> Any:
     params = network.init(key, jnp.zeros((1, n_features)))
-    # Biases too, which begin at zero.
+    # Biases too, which are initially zero.
     return jax.tree.map(lambda x: x + 0.1 * jax.random.normal(key, x.shape), params)
 
 
-# Sizes that are padded, and sizes that are not; every activation.
+# Sizes with and without padding; every activation.
 @pytest.mark.parametrize(
     ("n_features", "n_actions", "n", "network"),
     [

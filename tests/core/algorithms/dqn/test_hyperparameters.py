@@ -1,4 +1,4 @@
-"""The search spaces as published, and what is possible beyond them."""
+"""The published search spaces, and values that are possible beyond them."""
 
 from __future__ import annotations
 
@@ -300,7 +300,7 @@ def test_traced_values_are_scalars_of_fixed_types():
     for name, value in values._asdict().items():
         if name in STRUCTURAL:
             continue
-        # The one choice that is a number and not a flag.
+        # The only choice of numbers.
         expected = np.int32 if name == "buffer_batch_size" else dtypes[PUBLISHED[name][0]]
         assert type(value) is expected, name
     assert (values.gamma, values.train_freq, values.learning_rate) == (1, 8, np.float32(3e-4))

@@ -1,4 +1,4 @@
-"""The formulas of DQN against numbers worked out by hand."""
+"""The formulas of DQN, compared with numbers worked out by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from arlbench.core.algorithms.dqn import losses
 
-# Sums of numbers up to 1 in float32 are this exact.
+# The accuracy of sums of numbers up to 1 in float32.
 ROUNDING = 2.0**-22
 
 epsilon = jax.jit(losses.epsilon)
@@ -66,7 +66,7 @@ def test_the_slope_of_the_loss_is_the_weighted_error_over_the_batch_size():
 
 def test_importance_weights_of_a_small_batch_are_those_worked_out_by_hand():
     weights = losses.importance_weights(jnp.array([0.25, 0.0625, 1.0]), 0.5)
-    # Square roots of 4, 16 and 1, over the largest.
+    # Square roots of 4, 16 and 1, divided by the largest.
     np.testing.assert_allclose(weights, [0.5, 1.0, 0.25], rtol=1e-6)
 
 
@@ -75,7 +75,7 @@ def test_importance_weights_are_their_definition(batch, beta):
     definition = (1 / batch.astype(np.float64)) ** beta
     weights = importance_weights(batch, np.float32(beta))
     np.testing.assert_allclose(weights, definition / definition.max(), rtol=1e-4, atol=1e-37)
-    # Compiled, the product is rounded once in the exponent and not at all in its maximum.
+    # When compiled, the product is rounded once in the exponent, but not in its maximum.
     assert np.max(weights) == pytest.approx(1, rel=1e-5)
 
 
@@ -96,7 +96,7 @@ def test_equal_probabilities_and_a_beta_of_zero_give_weights_of_one():
     ("timesteps", "expected"), [(0, 1.0), (25, 0.8125), (50, 0.625), (100, 0.25), (400, 0.25)]
 )
 def test_epsilon_falls_linearly_over_its_fraction_and_stays(timesteps, expected):
-    # From 1 to 1/4 over half of 200 steps: exact in binary.
+    # From 1 to 1/4 over half of 200 steps, which is exact in binary.
     assert epsilon(timesteps, 1.0, 0.25, 0.5, 200) == expected
 
 

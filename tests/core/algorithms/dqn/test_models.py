@@ -39,7 +39,7 @@ def cnn_apply(activation="tanh"):
 
 
 def assert_orthogonal(kernel, gain):
-    """All rows or all columns, whichever are fewer, are orthogonal and of length ``gain``."""
+    """All rows or all columns, whichever are fewer, are orthogonal and have the length ``gain``."""
     matrix = np.asarray(kernel, np.float64).reshape(-1, kernel.shape[-1])
     gram = matrix.T @ matrix if matrix.shape[0] >= matrix.shape[1] else matrix @ matrix.T
     np.testing.assert_allclose(gram, gain**2 * np.eye(len(gram)), atol=1e-5)
@@ -95,7 +95,7 @@ def test_another_key_gives_other_parameters():
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_an_mlp_computes_what_numpy_computes(activation):
     rng = np.random.default_rng(0)
-    # Biases that are not zero, or the test could not see them.
+    # Biases that are not zero, because otherwise the test could not see them.
     params = jax.tree.map(
         lambda x: x + rng.normal(size=x.shape).astype(np.float32), jax.device_get(mlp_params())
     )

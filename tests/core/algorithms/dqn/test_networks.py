@@ -1,4 +1,4 @@
-"""Which network reads what, and the network for grids."""
+"""Which network is chosen for which observations, and the network for grids."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAS_CONFIG = {"activation": "relu", "hidden_size": 8}
 
 
 class Observing(OneStep):
-    """An environment that promises observations of any space."""
+    """An environment with a given observation space."""
 
     def __init__(self, space: spaces.Space) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Observing(OneStep):
             GridQ(2, Grid((4, 4, 1), 3), **NAS_CONFIG),
         ),
     ],
-    ids=["frames", "small frames", "grid", "board beside a number"],
+    ids=["frames", "small frames", "grid", "board and a number"],
 )
 def test_the_observation_decides_which_convolutional_network_reads_it(
     space: spaces.Space, network: Any
@@ -63,7 +63,7 @@ def test_what_no_convolution_can_read_is_refused(space: spaces.Space) -> None:
 
 
 def test_the_grid_network_is_a_convolution() -> None:
-    """The same numbers from XLA's own convolution with the same parameters."""
+    """The same values, from XLA's own convolution with the same parameters."""
     network = GridQ(3, Grid((6, 5, 2), 0), hidden_size=7)
     features = jax.random.normal(jax.random.key(0), (4, 60))
     params = network.init(jax.random.key(1), features)

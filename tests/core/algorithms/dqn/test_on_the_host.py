@@ -1,4 +1,4 @@
-"""Training where the environment steps in Python."""
+"""Training if the environment steps in Python."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def train(dqn: DQN, state: Any, timesteps: int = TIMESTEPS, n_eval_steps: int = 
 
 
 def learnt(state: Any) -> Any:
-    """All but the numbers of instances, which are never the same."""
+    """Everything except the numbers of instances, which are never the same."""
     runner = state.runner_state
     return runner._replace(env_state=None), state.buffer_state
 
@@ -89,7 +89,7 @@ def test_members_cannot_be_batched() -> None:
     dqn = climber()
     with pytest.raises(ConfigurationError, match="cannot be batched by jax"):
         jax.vmap(dqn.init)(jax.random.split(jax.random.key(0), 2))
-    # As the message says, they can be mapped.
+    # As the message says, members can be mapped.
     one_by_one = jax.lax.map(lambda rng: dqn.init(rng)[0].obs, jax.random.split(jax.random.key(0)))
     assert one_by_one.shape == (2, 2, 2)
 
@@ -108,7 +108,7 @@ def test_a_state_that_was_trained_already_begins_new_episodes() -> None:
     assert same_bits(*map(learnt, twice))
     assert not same_bits(learnt(on)[1], learnt(twice[0])[1])
     assert twice[0].runner_state.global_step == on.runner_state.global_step
-    # What was learnt before is kept.
+    # What was learnt earlier is kept.
     n_before = int(first.buffer_state.running_index)
     rows = [
         np.asarray(x.buffer_state.experience.transition.obs)[0, :n_before] for x in (on, *twice)

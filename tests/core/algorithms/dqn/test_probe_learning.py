@@ -1,4 +1,4 @@
-"""What is learnt, as numbers: the values of tiny environments are known."""
+"""Learnt values, compared with the known values of tiny environments."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CASES = [
 
 
 def learn(env: Probe, switches: tuple[bool, ...]) -> dict[float, np.ndarray]:
-    """The learnt values, by observation."""
+    """The learnt values for each observation."""
     config = {**HYPERPARAMETERS, **dict(zip(SWITCHES, switches, strict=True))}
     dqn = DQN(config, env, nas_config={"hidden_size": 16})
     runner, buffer = dqn.init(jax.random.key(0), capacity=512)

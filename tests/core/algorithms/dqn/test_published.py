@@ -1,4 +1,4 @@
-"""What scripts for arlbench 0.1.3 call and hand in, besides the contract's signatures."""
+"""Calls and arguments of scripts for arlbench 0.1.3, besides the signatures of the contract."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_parameters_of_arlbench_0_1_3_give_the_values_that_they_gave_there() -> 
     np.testing.assert_array_equal(train_state.params["params"]["out"]["kernel"], wave((8, 2), 0.1))
 
 
-#: Values that the networks of arlbench 0.1.3 give for parameters and inputs that are waves.
+#: Outputs of the networks of arlbench 0.1.3 for parameters and inputs made from sine waves.
 PUBLISHED_VALUES = {
     "MLPQ": [
         [0.0047043771, 0.0821021870, 0.0840156227],

@@ -1,4 +1,4 @@
-"""What a training returns beside its state, and how it can be watched and stopped."""
+"""What a training returns besides its state, and how it can be watched and stopped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tracked_dqn(**hpo: Any) -> DQN:
 
 
 def expected_updates(learning_starts: int, n_iterations: int) -> int:
-    """``gradient_steps`` for each iteration that ends past ``learning_starts``."""
+    """``gradient_steps`` for each iteration that ends after ``learning_starts``."""
     steps = [SMALL["train_freq"] * (i + 1) for i in range(n_iterations)]
     return SMALL["gradient_steps"] * sum(step > learning_starts // N_ENVS for step in steps)
 
@@ -73,7 +73,7 @@ def test_the_trajectories_hang_together() -> None:
     assert not np.any(terminated & truncated)
     assert np.any(terminated)
     assert np.any(truncated)
-    # A walk goes on from where it got to, or anew from within 0.5 of the middle.
+    # A walk continues from its last position, or starts again within 0.5 of the middle.
     goes_on = ~path.done[:-1]
     np.testing.assert_array_equal(path.obs[1:][goes_on], final[:-1][goes_on])
     assert np.all(np.abs(path.obs[1:][path.done[:-1]]) <= 0.5)
@@ -84,7 +84,7 @@ def test_the_trajectories_hang_together() -> None:
 def test_the_buffer_holds_the_newest_steps_of_the_trajectories() -> None:
     (_, buffer), result = tracked_dqn().train(*small_state(tracked_dqn()), TIMESTEPS, 1, 3)
     stored = jax.tree.map(lambda x: x[0, :BUFFER_SIZE], buffer.experience.transition)
-    # Row r was last written by environment step s, the newest with s % 200 == r.
+    # Row r was last written by environment step s, the newest step with s % 200 == r.
     rows = np.arange(BUFFER_SIZE)
     newest = rows + (TIMESTEPS - 1 - rows) // BUFFER_SIZE * BUFFER_SIZE
     flat = jax.tree.map(lambda x: np.asarray(x).reshape(TIMESTEPS, *x.shape[2:]), result[1])
@@ -118,7 +118,7 @@ def test_a_continued_run_records_its_own_part_only() -> None:
     first, before = dqn.train(*small_state(dqn), 80, 1, 3)
     _, after = dqn.train(*first, 80, 1, 3)
     assert before.metrics.loss.shape == (0,)
-    # Vector steps 21 to 40 lie behind after these ten iterations, 26 of them count.
+    # These ten iterations end at vector steps 22, 24, ..., 40; the eight from 26 on count.
     assert after.metrics.loss.shape == (2 * 8,)
     assert after.trajectories.reward.shape == (20, N_ENVS)
     assert np.all(np.isfinite(after.metrics.loss))
@@ -181,13 +181,13 @@ def test_a_training_that_is_shorter_than_an_iteration_still_has_one() -> None:
     dqn = small_dqn()
     (runner, _), result = dqn.train(*dqn.init(jax.random.key(0), capacity=CAPACITY), 1, 3, 3)
     assert runner.global_step == SMALL["train_freq"]
-    # Two thirds of an iteration are nearer to its end: one evaluation before it, two after.
+    # Two thirds are nearer to the end of the iteration: one evaluation before it, two after.
     assert result.eval_rewards.shape == (3, 3)
     np.testing.assert_array_equal(result.eval_rewards[1], result.eval_rewards[2])
 
 
 def statistics_of(dqn: DQN, timesteps: int = TIMESTEPS) -> Any:
-    """The statistics that the last progress of a training tells."""
+    """The statistics in the last progress of a training."""
     told: list[TrainingProgress] = []
     dqn.train(*small_state(dqn), timesteps, 1, 3, on_progress=told.append)
     return told[-1].statistics

@@ -1,7 +1,7 @@
-"""A user's strict promotion of types, or double precision, changes nothing that is trained.
+"""A user's strict dtype promotion or double precision does not change what is trained.
 
-Tried with one environment of each library, in processes of their own, because both are settings
-that are made before anything is compiled.
+This is tried with one environment of each library, each in its own process, because both
+settings must be made before anything is compiled.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SETTINGS = {
 
 @functools.cache
 def trained(framework: str, name: str, setting: str | None) -> Any:
-    """What ``settings_of_jax.py`` prints; warnings of ours or of JAX are errors."""
+    """The output of ``settings_of_jax.py``; warnings from arlbench or JAX are errors."""
     given = {} if setting is None else SETTINGS[setting]
     command = [sys.executable, "-W", "error::UserWarning", str(SCRIPT), framework, name]
     run = subprocess.run(

@@ -13,7 +13,7 @@ from arlbench.core.algorithms.dqn.hyperparameters import MAX_BATCH_SIZES
 from arlbench.errors import ConfigurationError
 from probes import CAPACITY, same_bits, small_dqn
 
-# A network that no other test has, so that nothing has been compiled for it.
+# A network that no other test uses, so that nothing has been compiled for it.
 HIDDEN_SIZE = 6
 SIZES = (3, 6, 9)
 
@@ -43,7 +43,7 @@ def test_one_program_does_the_updates_of_each_batch_size_bit_by_bit(
         own_state, own_result = train(agent(size, (), prioritised))
         assert same_bits(state, own_state)
         assert same_bits(result, own_result)
-    # And they are not all the same training.
+    # The trainings are not all the same.
     assert not same_bits(shared[0], shared[1])
 
 

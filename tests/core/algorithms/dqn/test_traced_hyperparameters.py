@@ -1,4 +1,4 @@
-"""Hyperparameters that are tracers, in a program of the user's own."""
+"""Hyperparameters that are tracers, in the user's own program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run is a function of its key and its hyperparameters: how it is driven does not matter."""
+"""A run depends only on its key and hyperparameters, not on how it is divided into calls."""
 
 from __future__ import annotations
 
@@ -90,12 +90,12 @@ def test_the_number_of_evaluations_does_not_shift_the_training(n_eval_steps: int
 def test_a_random_evaluation_does_not_shift_the_training_either() -> None:
     reference, _ = run(small_dqn())
     state, _ = run(small_dqn(settings={"deterministic_eval": False, "eval_eps": 0.5}))
-    # The programs differ, so a rounding may too; the draws are the same.
+    # The programs differ, so rounding may differ too; the draws are the same.
     assert_close(state, reference)
 
 
 def assert_close(left: Any, right: Any) -> None:
-    """Whole numbers are equal; others nearly so."""
+    """Whole numbers are equal; other numbers are nearly equal."""
     for x, y in zip(as_numpy(left), as_numpy(right), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
 
@@ -124,7 +124,7 @@ def test_a_batch_of_seeds_gives_the_runs_of_each_seed() -> None:
 
 
 def leaf_values(buffer: Any, alpha: float) -> np.ndarray:
-    """``p^alpha`` for every row that holds something, 0 for the others."""
+    """``p^alpha`` for every row that holds a transition, 0 for the others."""
     priority = np.asarray(buffer.experience.priority[0], np.float64)
     return np.where(priority == replay.EMPTY, 0.0, np.maximum(priority, 0.0) ** alpha)
 
@@ -161,7 +161,7 @@ def test_priorities_survive_a_time_of_uniform_sampling() -> None:
     state, _ = dqn.train(*state, 40, 1, 2)
     after = np.asarray(state.buffer_state.experience.priority[0])
     np.testing.assert_array_equal(after[:160], before)
-    # What came in meanwhile has the largest priority, and the rest holds nothing.
+    # Rows written meanwhile have the largest priority, and the others are empty.
     np.testing.assert_array_equal(after[160:200], np.float32(largest))
     assert len(np.unique(before)) > 50
 

@@ -1,4 +1,4 @@
-"""``update`` against an implementation in NumPy that shares nothing with it."""
+"""``update``, compared with an independent implementation in NumPy."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def to_layers(params: Any) -> Layers:
 
 
 def random_params(like: Any, seed: int) -> Any:
-    """Parameters whose biases are not zero either."""
+    """Parameters with biases that are not zero."""
     rng = np.random.default_rng(seed)
     return jax.tree.map(lambda x: rng.normal(0, 0.5, x.shape).astype(np.float32), like)
 
 
 def forward(layers: Layers, x: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Values ``[B, num_actions]`` and what each layer read."""
+    """Values ``[B, num_actions]`` and the input of each layer."""
     inputs = [x.astype(np.float64)]
     for kernel, bias in layers[:2]:
         inputs.append(np.tanh(inputs[-1] @ kernel + bias))
@@ -60,7 +60,7 @@ def forward(layers: Layers, x: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]
 
 
 def backward(layers: Layers, inputs: list[np.ndarray], d_out: np.ndarray) -> Layers:
-    """Gradients of all layers, from that of the values."""
+    """Gradients of all layers, from the gradient of the values."""
     grads: Layers = []
     for index in (2, 1, 0):
         grads.insert(0, (inputs[index].T @ d_out, d_out.sum(axis=0)))

@@ -1,4 +1,4 @@
-"""Parts that do not belong together are refused by name, before anything is traced."""
+"""Parts that do not fit together are refused by name, before anything is traced."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRAIN = {"n_total_timesteps": 64, "n_eval_steps": 1, "n_eval_episodes": 2}
 
 
 class OtherSpace(OneStep):
-    """Like another task: seven observations."""
+    """Another task: observations of seven numbers."""
 
     observation_space = spaces.Discrete(7)
 

@@ -1,4 +1,4 @@
-"""Evaluation plays whole episodes, each its due, and always ends."""
+"""Evaluation plays whole episodes, the right number in each environment, and always ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHORT, LONG = 1, 19
 
 
 class MixedLengths(Probe):
-    """Episodes of 1 or of 19 steps, as a coin falls; every step earns 1."""
+    """Episodes of 1 or 19 steps, decided by a fair coin; the reward of every step is 1."""
 
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         steps_left = jnp.where(jax.random.bernoulli(rng), SHORT, LONG)
@@ -35,7 +35,7 @@ class MixedLengths(Probe):
 
 
 class Counting(Probe):
-    """Episodes of 2 steps that earn the action at each; observations count the steps."""
+    """Episodes of 2 steps whose reward is the action; observations count the steps."""
 
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         return jnp.int32(0), observation(0.0)
@@ -46,7 +46,7 @@ class Counting(Probe):
 
 
 class ByEnvironment(Environment):
-    """Environment ``j`` earns ``j`` at each step and needs ``j + 1`` steps an episode."""
+    """In environment ``j`` the reward of a step is ``j``, and an episode has ``j + 1`` steps."""
 
     action_space = spaces.Discrete(2)
     observation_space = spaces.Box(-10.0, 10.0, (1,), np.float32)
@@ -68,7 +68,7 @@ class ByEnvironment(Environment):
 
 
 class Endless(Probe):
-    """Never ends and earns 1 a step."""
+    """Never ends; the reward of every step is 1."""
 
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         return SingleStep(env_state, env_state, 1.0, False, False)
@@ -90,7 +90,7 @@ def play(env: Any, n_episodes: int, **options: Any) -> EpisodeOutcomes:
 
 
 def test_long_episodes_count_as_much_as_short_ones() -> None:
-    # One episode for each of 512 environments: who takes the first to finish sees 1s only.
+    # One episode for each of 512 environments: taking the first that finish would give only 1s.
     returns = evaluate(MixedLengths(n_envs=512), 512)
     assert set(returns) == {SHORT, LONG}
     # The mean is 10 and the deviation 9; five standard errors are 2.
@@ -103,7 +103,7 @@ def test_long_episodes_count_as_much_when_environments_play_several() -> None:
 
 
 def test_every_environment_plays_the_episodes_assigned_to_it() -> None:
-    # Environment j's return is j steps and one more, each worth j.
+    # The return of environment j is that of j + 1 steps with a reward of j.
     returns = evaluate(ByEnvironment(n_envs=4), 10)
     np.testing.assert_array_equal(returns, [0, 2, 6, 12, 0, 2, 6, 12, 0, 2])
 
@@ -146,7 +146,7 @@ def test_the_cap_does_not_touch_an_episode_that_ends_with_it() -> None:
 
 
 def test_the_episode_after_a_cut_begins_anew() -> None:
-    # Steps 0 and 1 would end an episode; a cap of 1 resets before, so the count stays 0.
+    # An episode would end after steps 0 and 1; a cap of 1 resets earlier, so the count stays 0.
     observed = evaluate(
         Counting(n_envs=2), 6, step_cap=1, policy=lambda obs, _: obs[:, 0].astype(jnp.int32)
     )
@@ -163,7 +163,7 @@ def test_a_policy_gets_a_new_key_at_every_step() -> None:
         return jax.random.bernoulli(rng, 0.5, obs.shape[:1]).astype(jnp.int32)
 
     returns = evaluate(Counting(n_envs=64), 512, policy=toss)
-    # Two fair tosses each: 0, 1, 2 in the proportions 1 : 2 : 1.
+    # Two fair coin tosses each: 0, 1, 2 in the proportions 1 : 2 : 1.
     shares = np.bincount(returns.astype(int), minlength=3) / 512
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.25], atol=0.11)
 

@@ -1,4 +1,4 @@
-"""Segments that keep the host waiting for about as long as they should."""
+"""Segments keep the host waiting for about the intended time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_segments_soon_take_the_time_they_should(seconds_per_iteration):
     for _ in range(10):
         n = pacer.next_segment(10**12)
         pacer.took(n, n * seconds_per_iteration)
-    # Powers of two, so that the division is exact: 2**-2 seconds hold so many iterations.
+    # Powers of two, so that the division is exact: 2**-2 seconds have this many iterations.
     assert SEGMENT_SECONDS == 2**-2
     assert pacer.next_segment(10**12) == 2**-2 / seconds_per_iteration
 

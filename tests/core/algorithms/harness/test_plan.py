@@ -22,16 +22,16 @@ def lengths(timesteps: float = 1000, evaluations: int = 4) -> Lengths:
 @pytest.mark.parametrize(
     ("timesteps", "evaluations", "per_iteration", "expected"),
     [
-        # The numbers divide: equal intervals.
+        # Divisible numbers: equal intervals.
         (1000, 4, 10, [25, 50, 75, 100]),
         (1000, 1, 10, [100]),
         # 2,000 steps in iterations of 8 * 256 steps: one iteration, evaluated 20 times.
         (2000, 20, 2048, [0] * 9 + [1] * 11),
-        # 100,000 in iterations of 2,560 are 40 of them, where there used to be 100.
+        # 100,000 steps in iterations of 2,560 steps are 40 iterations; earlier versions did 100.
         (100_000, 4, 2560, [10, 20, 30, 40]),
-        # 8 iterations in 3 parts end after 2.67, 5.33 and 8 of them.
+        # 3 parts of 8 iterations end after 2.67, 5.33 and 8 iterations.
         (31, 3, 4, [3, 5, 8]),
-        # 5 iterations in 2 parts: 2.5 is rounded up.
+        # 2 parts of 5 iterations: 2.5 is rounded up.
         (5, 2, 1, [3, 5]),
         (1, 2, 64, [1, 1]),
     ],
@@ -61,7 +61,7 @@ def test_a_budget_is_met_to_within_an_iteration(
 
 
 def test_what_one_part_overshoots_the_next_has_less() -> None:
-    # Ten budgets of 100 in iterations of 64, 48 and 100 steps by turns.
+    # Ten budgets of 100 steps, with iterations of 64, 48 and 100 steps in turn.
     done = 0
     for part in range(10):
         per_iteration = (64, 48, 100)[part % 3]
@@ -119,7 +119,7 @@ def test_what_is_not_a_point_of_the_plan_is_refused(progress: TrainingProgress) 
 
 
 def test_evaluations_at_one_iteration_may_be_done_in_part() -> None:
-    # 1 iteration, 2 evaluations after it, of which one was made before.
+    # 1 iteration with 2 evaluations after it, of which one has been made.
     plan = make_plan(lengths(1, 2), 64, progress=standing(64, 1, total=64))
     assert (plan.done_evaluations, plan.remaining_iterations) == (1, 0)
 

@@ -1,4 +1,4 @@
-"""The accelerator's programs: what they may not contain, and that they compute the same."""
+"""Programs for accelerators: what they must not contain, and that they compute the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ N_MEMBERS = 3
 
 
 def batched_programs(name: str, **options: Any) -> tuple[jax.stages.Traced, jax.stages.Traced]:
-    """The accelerator's training and evaluation, traced for three members."""
+    """Training and evaluation for an accelerator, traced for three members."""
     framework, name = name.split("/")
     env = make_env_from_spec(EnvSpec(framework, name, n_envs=2))
     learner = {"buffer_batch_size": 4, "train_freq": 1, "gradient_steps": 1}
