@@ -31,9 +31,11 @@ def batched_programs(name: str, **options: Any) -> tuple[jax.stages.Traced, jax.
 
     def of_members(tree: Any) -> Any:
         return jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct((N_MEMBERS, *jnp.shape(x)), jnp.asarray(x).dtype)
-            if not hasattr(x, "aval") and not isinstance(x, jax.ShapeDtypeStruct)
-            else jax.ShapeDtypeStruct((N_MEMBERS, *x.shape), x.dtype),
+            lambda x: (
+                jax.ShapeDtypeStruct((N_MEMBERS, *jnp.shape(x)), jnp.asarray(x).dtype)
+                if not hasattr(x, "aval") and not isinstance(x, jax.ShapeDtypeStruct)
+                else jax.ShapeDtypeStruct((N_MEMBERS, *x.shape), x.dtype)
+            ),
             tree,
         )
 
@@ -45,7 +47,5 @@ def batched_programs(name: str, **options: Any) -> tuple[jax.stages.Traced, jax.
     training = batching._segment.trace(
         structure, mesh, False, hp, schedule, of_members(state), of_members(recorder), lengths
     )
-    evaluation = batching._evaluate.trace(
-        structure.agent, 5, mesh, False, hp, of_members(state)
-    )
+    evaluation = batching._evaluate.trace(structure.agent, 5, mesh, False, hp, of_members(state))
     return training, evaluation

@@ -87,6 +87,13 @@ class AgentStructure(Acting):
         """Observations as the environment gives them, as the network reads them, ``[B, ...]``."""
         return encode(self.env.observation_space, obs, self.images)
 
+    @property
+    def n_features(self) -> int:
+        """Numbers that the network reads of one observation."""
+        obs = example_transition(self).obs
+        batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype), obs)
+        return int(jax.eval_shape(self.features, batch).size)
+
     def read(
         self, normalizer_state: RunningStatisticsState, normalize: chex.Numeric, obs: Any
     ) -> jax.Array:

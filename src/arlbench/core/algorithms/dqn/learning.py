@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from arlbench.core import lockstep, running_statistics
-from arlbench.core.algorithms.dqn import forecast, losses
+from arlbench.core.algorithms.dqn import forecast, fused, losses
 from arlbench.core.algorithms.dqn.agent import (
     ActionDraws,
     AgentStructure,
@@ -47,6 +47,7 @@ from arlbench.core.algorithms.harness.recording import record_step, record_updat
 from arlbench.core.algorithms.harness.structure import SPAN, Carry, Inputs, Learning, State
 from arlbench.core.buffers import replay
 from arlbench.core.lockstep import Active
+from arlbench.core.observations import has_action_mask
 from arlbench.core.randomness import BLOCK, Block, Stream, draw_row, no_block
 
 
@@ -74,16 +75,18 @@ class Draws(NamedTuple):
     sample: dict[int, Block]
 
 
-class Turns(NamedTuple):
-    """Turns that no member of a batch exceeds.
+class Known(NamedTuple):
+    """What is known of all members of a batch when their program is compiled.
 
     Attributes:
-        train_freq: Vector steps of an iteration.
-        gradient_steps: Updates of an iteration.
+        train_freq: The most vector steps of an iteration.
+        gradient_steps: The most updates of an iteration.
+        all_targets: Whether every member has a target network.
     """
 
     train_freq: int
     gradient_steps: int
+    all_targets: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,13 +122,15 @@ class Structure(Learning):
         batch_sizes: Transitions in one gradient step: every number that there is code for,
             in rising order.
         prioritised: Whether transitions are drawn by priority.
-        turns: What is known of the lengths of its loops, for programs that do not wait.
+        known: What is known of its members, for programs that do not wait.
+        fused: Whether the gradient is one kernel of a GPU.
     """
 
     agent: AgentStructure
     batch_sizes: tuple[int, ...]
     prioritised: bool
-    turns: Turns | None = None
+    known: Known | None = None
+    fused: bool = False
     statistics = STATISTICS  # the same for all, so not a field
 
     def begin(self, state: State) -> State:
@@ -151,7 +156,7 @@ class Structure(Learning):
     def collect(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
         """``train_freq`` vector steps into the buffer."""
         n_steps = lockstep.turns(inputs.hp.train_freq, active)
-        at_most = self.turns and self.turns.train_freq
+        at_most = self.known and self.known.train_freq
         step = partial(self.vector_step, inputs)
         return lockstep.repeat(n_steps, step, carry, inputs.axis, at_most)
 
@@ -202,7 +207,7 @@ class Structure(Learning):
         for batch_size in self.batch_sizes:
             n = jnp.where(hp.buffer_batch_size == batch_size, n_updates, 0)
             step = partial(self.gradient_step, inputs, batch_size)
-            at_most = self.turns and self.turns.gradient_steps
+            at_most = self.known and self.known.gradient_steps
             carry = lockstep.repeat(n, step, carry, inputs.axis, at_most)
         return carry
 
@@ -227,12 +232,15 @@ class Structure(Learning):
             batch.terminated,
             hp.gamma,
             agent.legal(batch.next_obs),
+            network=agent.network if self.fused else None,
         )
         if self.prioritised:
             priorities = jnp.abs(outcome.td_error) + hp.buffer_epsilon
             buffer = replay.set_priorities(buffer, rows, priorities, hp.buffer_alpha, active)
         train_state = lockstep.keep(active, outcome.train_state, runner.train_state)
-        runner = runner._replace(train_state=follow_without_target(hp, train_state))
+        if self.known is None or not self.known.all_targets:
+            train_state = follow_without_target(hp, train_state)
+        runner = runner._replace(train_state=train_state)
         metrics = DQNMetrics(outcome.loss, outcome.grads, outcome.td_error)
         numbers = partial(statistics_of, metrics, outcome.q_value)
         return Carry(
@@ -253,12 +261,19 @@ class Structure(Learning):
 
     @property
     def span(self) -> int:
-        return SPAN if self.turns is None else max(1, SPAN // max(self.turns))
+        return SPAN if self.known is None else max(1, SPAN // max(self.known[:2]))
 
-    def with_known_turns(self, hps: Sequence[TracedHyperparameters]) -> Structure:
+    def for_accelerator(self, hps: Sequence[TracedHyperparameters], is_gpu: bool) -> Structure:
         train_freq = max(int(hp.train_freq) for hp in hps)
         gradient_steps = max(int(hp.gradient_steps) for hp in hps)
-        return dataclasses.replace(self, turns=Turns(train_freq, gradient_steps))
+        fits = is_gpu and all(
+            fused.fits(self.agent.network, size, self.agent.n_features) for size in self.batch_sizes
+        )
+        return dataclasses.replace(
+            self,
+            known=Known(train_freq, gradient_steps, all(bool(hp.use_target_network) for hp in hps)),
+            fused=fits and not has_action_mask(self.agent.env.observation_space),
+        )
 
     def no_draws(self, rng: chex.PRNGKey) -> Draws:
         sample = {

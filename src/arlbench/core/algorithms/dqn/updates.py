@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import optax
 
 from arlbench.core import lockstep
-from arlbench.core.algorithms.dqn import losses
+from arlbench.core.algorithms.dqn import fused, losses
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
+from arlbench.core.algorithms.dqn.models import MLPQ
 from arlbench.core.algorithms.dqn.state import DQNMetrics, DQNTrainState
 from arlbench.core.promotion import leniently
 
@@ -62,6 +63,7 @@ def update(
     terminated: jax.Array,
     gamma: chex.Numeric,
     next_mask: jax.Array | None = None,
+    network: MLPQ | None = None,
 ) -> UpdateOutcome:
     """One step down the gradient of the weighted loss.
 
@@ -75,10 +77,25 @@ def update(
         terminated: ``[B]``.
         gamma: Discount.
         next_mask: Legal actions in the next states, ``[B, num_actions]``; None where all are.
+        network: The network, if its gradient is to be one kernel; see
+            :mod:`arlbench.core.algorithms.dqn.fused`.
     """
     bootstrap_params = train_state.target_params
     if bootstrap_params is None:
         bootstrap_params = train_state.params
+    if network is not None:
+        batch = fused.Batch(
+            features,
+            next_features,
+            actions,
+            rewards,
+            terminated.astype(jnp.float32),
+            is_weights,
+        )
+        found = fused.gradient(network, train_state.params, bootstrap_params, batch, gamma)
+        after = leniently(train_state.apply_gradients)(grads=found.grads)
+        loss = losses.weighted_loss(found.td_error, is_weights)
+        return UpdateOutcome(after, loss, found.td_error, found.grads, found.q_value)
     next_q = losses.legal_values(train_state.apply_fn(bootstrap_params, next_features), next_mask)
     targets = jax.vmap(losses.td_target, in_axes=(0, 0, 0, None))(
         rewards, terminated.astype(jnp.float32), next_q, gamma

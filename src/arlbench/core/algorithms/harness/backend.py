@@ -32,6 +32,10 @@ COMPILER_OPTIONS = {
 }
 
 
+#: What JAX calls the platform of a GPU of NVIDIA.
+GPUS = ("gpu", "cuda")
+
+
 class Backend(NamedTuple):
     """What a program is compiled for; a static argument of it.
 

@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from arlbench.core.algorithms.harness import programs, recording, segments
-from arlbench.core.algorithms.harness.backend import COMPILER_OPTIONS, Backend, backend_of
+from arlbench.core.algorithms.harness.backend import COMPILER_OPTIONS, GPUS, Backend, backend_of
 from arlbench.core.algorithms.harness.progress import UpdateStatistic
 from arlbench.core.algorithms.harness.recording import Recorder
 from arlbench.core.algorithms.harness.structure import (
@@ -73,7 +73,8 @@ class Batch:
         self._backend = backend_of(devices[0])
         if not self._backend.waits:
             known = [algorithm.hp for algorithm in algorithms]
-            self._structure = self._structure.with_known_turns(known)
+            is_gpu = devices[0].platform in GPUS
+            self._structure = self._structure.for_accelerator(known, is_gpu)
         hps = [algorithm.hp for algorithm in self._algorithms]
         self._hp = jax.tree.map(lambda *values: jnp.asarray(np.stack(values)), *hps)
         self._schedule = self._padded(schedule_timesteps, np.float32)

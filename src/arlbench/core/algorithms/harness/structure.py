@@ -184,11 +184,12 @@ class Learning(abc.ABC):
         """
         return SPAN
 
-    def with_known_turns(self, hps: Sequence[Any]) -> Learning:
-        """The same for members of which the values of ``hp`` are known, ``[M]``.
+    def for_accelerator(self, hps: Sequence[Any], is_gpu: bool) -> Learning:
+        """The same for an accelerator, and for members whose ``hp`` have these values, ``[M]``.
 
         Programs that do not wait make as many turns of each loop as the structure knows to
-        be enough; see :func:`arlbench.core.lockstep.repeat`. It may stay as it is.
+        be enough; see :func:`arlbench.core.lockstep.repeat`. On a GPU it may have kernels of
+        its own. It may stay as it is.
         """
         return self
 
