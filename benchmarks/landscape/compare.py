@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -17,23 +16,18 @@ matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import published
 from scipy.stats import spearmanr
 
 from arlbench.experiments.folder import read_rows
 from reporting import RESULTS, machine, markdown_table
 
-PUBLISHED = Path(__file__).with_name("published.csv")
-
-N_SEEDS, PUBLISHED_SEEDS = 3, 10
-
 #: Settings that are the same in all published trainings.
-SETTINGS = (
-    "train_freq=32", "gradient_steps=128", "gamma=0.99", "tau=1", "exploration_fraction=0.1",
-    "normalize_observations=false", "activation=tanh", "hidden_size=64",
-)  # fmt: skip
+SETTINGS = tuple(f"{name}={value}" for name, value in published.FIXED.items())
 LENGTH = (
-    "--n-envs", "8", "--timesteps", "5e4", "--evaluations", "10", "--eval-episodes", "128",
-    "--seeds", str(N_SEEDS),
+    "--n-envs", str(published.N_ENVS), "--timesteps", str(published.TIMESTEPS),
+    "--evaluations", str(published.N_EVALUATIONS), "--eval-episodes", str(published.N_EPISODES),
+    "--seeds", str(published.N_SEEDS),
 )  # fmt: skip
 
 #: Differences above this many standard errors are listed.
@@ -68,7 +62,7 @@ class Landscape(NamedTuple):
     @property
     def standard_errors(self) -> np.ndarray:
         """The difference of the means, divided by its standard error from the pooled variance."""
-        n, m = N_SEEDS, PUBLISHED_SEEDS
+        n, m = published.N_SEEDS, published.PUBLISHED_SEEDS
         own_variance = self.ours.var(axis=1, ddof=1)
         pooled = ((m - 1) * self.published_std**2 + (n - 1) * own_variance) / (m + n - 2)
         error = np.sqrt(np.maximum(pooled, 1e-9) * (1 / n + 1 / m))
@@ -78,23 +72,22 @@ class Landscape(NamedTuple):
 def train(folder: Path) -> None:
     """Trains the missing configurations in the folder."""
     sweep = [sys.executable, "-c", "from arlbench.cli.main import run; run()", "sweep"]
-    source = ["--sampler", "file", "--file", str(PUBLISHED), "--out", str(folder)]
+    source = ["--sampler", "file", "--file", str(published.PUBLISHED), "--out", str(folder)]
     subprocess.run([*sweep, "CartPole-v1", *SETTINGS, *LENGTH, *source], check=True)
 
 
 def read(folder: Path) -> Landscape:
     """Published final returns and those here, in the order of the file."""
-    with PUBLISHED.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = published.read_published()
     table = read_rows(folder).to_pandas()
     final = table[table["evaluation"] == table["evaluation"].max()]
     ours = final.pivot(index="config", columns="seed", values="return_mean").sort_index()
     return Landscape(
-        run_id=np.array([int(row["run_id"]) for row in rows]),
-        prioritised=np.array([row["buffer_prio_sampling"] == "True" for row in rows]),
-        target=np.array([row["use_target_network"] == "True" for row in rows]),
-        published=np.array([float(row["return_mean_at_50000"]) for row in rows]),
-        published_std=np.array([float(row["return_std_at_50000_over_seeds"]) for row in rows]),
+        run_id=rows.run_ids,
+        prioritised=np.array([config["buffer_prio_sampling"] for config in rows.configs]),
+        target=np.array([config["use_target_network"] for config in rows.configs]),
+        published=rows.returns,
+        published_std=rows.stds,
         ours=np.nan_to_num(ours.to_numpy(float)),
     )
 
@@ -111,7 +104,7 @@ def draw(landscape: Landscape, path: Path) -> None:
     correlation = spearmanr(landscape.published, landscape.mean).statistic
     axes.set(
         xlabel="published mean return (10 seeds)",
-        ylabel=f"mean return here ({N_SEEDS} seeds)",
+        ylabel=f"mean return here ({published.N_SEEDS} seeds)",
         title=f"256 configurations of DQN on CartPole-v1\nSpearman {correlation:.2f}",
         xlim=(0, 505),
         ylim=(0, 505),
@@ -146,9 +139,9 @@ def report(landscape: Landscape) -> str:
     described = ", ".join(f"{name} {value}" for name, value in machine().items())
     parts = [
         "# CartPole-v1, the 256 published configurations",
-        f"50,000 steps, 8 environments, {N_SEEDS} seeds here and {PUBLISHED_SEEDS} in the "
-        "publication. Final mean return of 128 episodes. Written by "
-        "`python benchmarks/landscape/compare.py`.",
+        f"50,000 steps, 8 environments, {published.N_SEEDS} seeds here and "
+        f"{published.PUBLISHED_SEEDS} in the publication. Final mean return of 128 episodes. "
+        "Written by `python benchmarks/landscape/compare.py`.",
         "![Mean return here against the published one](landscape.png)",
         f"- Spearman rank correlation of the means: **{correlation:.3f}**",
         f"- Mean difference, here minus published: {np.mean(errors > 0):.0%} of the rows are "

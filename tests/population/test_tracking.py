@@ -40,7 +40,7 @@ def test_members_tell_where_each_of_them_is(two_processes):
         for member, (timesteps, total, eval_rewards) in progress.members.items():
             assert total == TIMESTEPS
             n_done = len(eval_rewards)
-            # An evaluation follows every 400 steps; it is reported at once or with the next progress.
+            # An evaluation follows every 400 steps; it is reported at once or with the next report.
             assert 0 <= timesteps // 400 - n_done <= 1
             np.testing.assert_array_equal(eval_rewards, result.returns[member][:n_done])
 

@@ -37,7 +37,7 @@ def build(leaf_values: jax.Array) -> WideTree:
         depth = values.shape[0].bit_length() - 1
         rows = values.reshape(-1, 1 << min(depth, _MOST_CHILDREN_LOG2))
         levels.append(rows)
-        values = jnp.sum(rows, axis=1)
+        values = _sums(rows)
     return WideTree(tuple(levels))
 
 
@@ -48,7 +48,7 @@ def leaves(tree: WideTree) -> jax.Array:
 
 def total(tree: WideTree) -> jax.Array:
     """The sum over all leaves."""
-    return jnp.sum(tree.levels[-1])
+    return _sums(tree.levels[-1])[0]
 
 
 def set_leaves(tree: WideTree, indices: jax.Array, values: jax.Array) -> WideTree:
@@ -64,8 +64,20 @@ def set_leaves(tree: WideTree, indices: jax.Array, values: jax.Array) -> WideTre
         levels.append(changed)
         # An index that is out of range stays out of range at every level.
         indices = parent
-        values = jnp.sum(changed.at[parent].get(mode="clip"), axis=1)
+        values = _sums(changed.at[parent].get(mode="clip"))
     return WideTree(tuple(levels))
+
+
+def _sums(rows: jax.Array) -> jax.Array:
+    """The sum of each row, ``[B]``; a row is as long as a power of two.
+
+    One half is added to the other until a number is left. ``jnp.sum`` leaves the order to the
+    compiler, which takes another one for many rows than for few, and then rounds otherwise.
+    """
+    while rows.shape[1] > 1:
+        half = rows.shape[1] // 2
+        rows = rows[:, :half] + rows[:, half:]
+    return rows[:, 0]
 
 
 def find(tree: WideTree, quantiles: jax.Array) -> jax.Array:

@@ -1,0 +1,270 @@
+"""Populations on an accelerator: speed, compilation, counts of a profile, and whole calls.
+
+python benchmarks/accelerator.py --write results.json         everything, in 330 seconds at most
+python benchmarks/accelerator.py --only uniform --precision both
+JAX_PLATFORMS=cpu python benchmarks/accelerator.py --quick --as-accelerator   to see that it works
+
+Each part runs in a process of its own, the most important first, and is stopped at its time
+limit; a part that fails is a row of the table. CartPole-v1 in 8 environments, one update on 64
+transitions for every vector step, two layers of 64 units, buffers of 10,000 rows, learning rates
+from 1e-4 to 1e-2; `grid` is Breakout-MinAtar with 32 transitions an update. Nothing is taken from
+a cache of compiled programs. Precision is that of matrix products (ARLBENCH_PRECISION).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import reporting
+
+Row = dict[str, Any]
+
+PARTS = Path(__file__).with_name("accelerator_parts.py")
+
+#: Seconds that each part may take, the most important first.
+LIMITS = {
+    "uniform": 100,
+    "prioritised": 90,
+    "end-to-end": 130,
+    "landscape": 200,
+    "uniform-most": 60,
+    "grid": 120,
+    "planning": 40,
+    "population-most": 100,
+    "rejax": 100,
+}
+
+#: With less time than this, in seconds, a part is not begun.
+LEAST = 15
+
+PRECISIONS = ("float32", "tf32")
+
+#: Of which parts training alone is known, by the part whose calls are compared with it.
+TRAINING_OF = {"end-to-end": "uniform", "population-most": "uniform-most"}
+
+#: The table: a column, where its numbers are, and how they are written.
+COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "members": ("members", "{:,}".format),
+    "precision": ("precision", str),
+    "M steps/s": ("steps_per_second", lambda x: f"{x / 1e6:.2f}"),
+    "of training only": ("share_of_training", "{:.0%}".format),
+    "µs an iteration": ("microseconds_an_iteration", "{:.0f}".format),
+    "tracing s": ("tracing_seconds", "{:.1f}".format),
+    "compiling s": ("compile_seconds", "{:.1f}".format),
+    "wall s": ("wall_seconds", "{:.1f}".format),
+    "kernels and copies": ("kernels_and_copies", "{:.1f}".format),
+    "copies to the host": ("copies_to_host", "{:.2f}".format),
+    "busy": ("busy_share", "{:.0%}".format),
+    "planning s": ("planning_seconds", "{:.2f}".format),
+    "programs": ("programs", str),
+    "Spearman": ("spearman", "{:.3f}".format),
+    "": ("note", str),
+}
+
+
+class Run(NamedTuple):
+    """A part in a precision.
+
+    Attributes:
+        part: Its name.
+        precision: Of its matrix products.
+    """
+
+    part: str
+    precision: str
+
+
+def runs(only: Sequence[str], precision: str) -> list[Run]:
+    """What is to be run, in order; with both precisions, only ``uniform`` is run twice."""
+    if precision != "both":
+        return [Run(part, precision) for part in only]
+    both = [Run("uniform", each) for each in PRECISIONS if "uniform" in only]
+    return both + [Run(part, PRECISIONS[0]) for part in only if part != "uniform"]
+
+
+def rows_of(run: Run, options: Sequence[str], limit: float) -> Iterator[Row]:
+    """The rows of a part as they come; a failure or the end of its time is the last one."""
+    timing = [f"--seconds={limit}", f"--begun={time.time()}"]
+    command = [sys.executable, str(PARTS), run.part, *timing, *options]
+    stopped = threading.Event()
+    with tempfile.TemporaryFile("w+") as errors, _started(command, run, errors) as process:
+
+        def stop() -> None:
+            stopped.set()
+            os.killpg(process.pid, signal.SIGKILL)
+
+        timer = threading.Timer(limit, stop)
+        timer.start()
+        try:
+            yield from _parsed(process.stdout)
+            status = process.wait()
+        finally:
+            timer.cancel()
+            if process.poll() is None:
+                stop()
+        if stopped.is_set():
+            yield {"error": f"stopped after {limit:.0f} s"}
+        elif status:
+            errors.seek(0)
+            yield {"error": _last_words(errors.read(), status)}
+
+
+def _started(command: Sequence[str], run: Run, errors: IO[str]) -> subprocess.Popen[str]:
+    """A process in a group of its own, for which nothing is compiled already."""
+    environment = {
+        **os.environ,
+        "ARLBENCH_PRECISION": run.precision,
+        "ARLBENCH_COMPILATION_CACHE": "off",
+    }
+    # A cache set for JAX itself would be used all the same.
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def _parsed(lines: IO[str] | None) -> Iterator[Row]:
+    for line in lines or ():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def _last_words(text: str, status: int) -> str:
+    """The last line that a process wrote, or how it ended."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else f"exit status {status}"
+
+
+class Table:
+    """Rows of all parts, of which those that belong together become one.
+
+    Attributes:
+        rows: In the order in which they came.
+        device: What computed them, as soon as a part has said so.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.device: str | None = None
+
+    def add(self, run: Run, row: Row) -> Row:
+        """Takes in a row, and returns it with what it is of."""
+        self.device = row.get("device", self.device)
+        whole = {"part": run.part, "precision": run.precision, **row}
+        training = self._training(run, row.get("members"))
+        if training is not None and "steps_per_second" in row:
+            speed = training["steps_per_second"]
+            whole["share_of_training"] = row["steps_per_second"] / speed
+        self.rows.append(whole)
+        return whole
+
+    def _training(self, run: Run, members: int | None) -> Row | None:
+        """The row of training only that a whole call is compared with."""
+        for row in self.rows:
+            of = (row["part"], row["precision"], row.get("members"))
+            wanted = (TRAINING_OF.get(run.part), run.precision, members)
+            if of == wanted and "steps_per_second" in row:
+                return row
+        return None
+
+    def markdown(self) -> str:
+        """One line a measurement, its profile included."""
+        shown: list[Row] = []
+        for row in self.rows:
+            if "profile" in row:
+                shown[-1] = {**shown[-1], **(row["profile"] or {})}
+            elif "device" not in row:
+                shown.append({**row, "note": _note(row)})
+        header = ["part", *COLUMNS]
+        return reporting.markdown_table(header, [[_title(row), *_cells(row)] for row in shown])
+
+
+def _title(row: Row) -> str:
+    return f"{row['part']}, {row['call']} call" if "call" in row else row["part"]
+
+
+def _cells(row: Row) -> list[str]:
+    found = [(row.get(name), write) for name, write in COLUMNS.values()]
+    return ["" if value is None else write(value) for value, write in found]
+
+
+def _note(row: Row) -> str:
+    diverged = row.get("diverged") or 0
+    notes = [f"{diverged} diverged"] if diverged else []
+    return "; ".join([*notes, *(row[key] for key in ("error", "skipped") if key in row)])
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default=",".join(LIMITS), help="some of: %(default)s")
+    parser.add_argument("--seconds", type=float, default=330.0, help="for everything")
+    parser.add_argument(
+        "--timesteps", type=int, help="of each member of the part end-to-end, 1,000,000 by default"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=[*PRECISIONS, "both"],
+        default=os.environ.get("ARLBENCH_PRECISION", PRECISIONS[0]),
+        help="of matrix products; both runs the part uniform in both (default: %(default)s)",
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny, to see that it works")
+    parser.add_argument(
+        "--as-accelerator",
+        action="store_true",
+        help="give a CPU the programs that accelerators get, to try them where there is none",
+    )
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write every row")
+    arguments = parser.parse_args()
+    asked = arguments.only.split(",")
+    if unknown := set(asked) - LIMITS.keys():
+        parser.error(f"There is no part {', '.join(sorted(unknown))}.")
+    arguments.only = [part for part in LIMITS if part in asked]
+    return arguments
+
+
+def _options(arguments: argparse.Namespace) -> list[str]:
+    """What each part is told."""
+    flags = {"--quick": arguments.quick, "--as-accelerator": arguments.as_accelerator}
+    lengths = [] if arguments.timesteps is None else [f"--timesteps={arguments.timesteps}"]
+    return [*(flag for flag, is_set in flags.items() if is_set), *lengths]
+
+
+def main() -> None:
+    arguments = parsed()
+    machine = reporting.machine()
+    reporting.show_machine(machine)
+    table, ends = Table(), time.monotonic() + arguments.seconds
+    for run in runs(arguments.only, arguments.precision):
+        left = ends - time.monotonic()
+        if left < min(LEAST, arguments.seconds):
+            rows: Iterator[Row] = iter([{"skipped": "out of time"}])
+        else:
+            rows = rows_of(run, _options(arguments), min(LIMITS[run.part], left))
+        for row in rows:
+            print(json.dumps(table.add(run, row)), flush=True)
+            if arguments.write:
+                content = {"machine": machine, "device": table.device, "rows": table.rows}
+                arguments.write.write_text(json.dumps(content, indent=1) + "\n")
+    print(f"\n{table.device}\n\n{table.markdown()}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

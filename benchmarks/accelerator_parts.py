@@ -1,0 +1,358 @@
+"""What ``accelerator.py`` measures, a part in each process; prints rows as lines of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.util
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).with_name("landscape")))
+
+import jax
+import numpy as np
+import published
+from scipy.stats import spearmanr
+
+import accelerator_profile
+import measuring
+from arlbench.core.algorithms.harness import batching
+from arlbench.core.algorithms.harness.backend import Backend
+from arlbench.core.environments import EnvSpec
+from arlbench.core.problem import Problem
+from arlbench.population import PopulationResult, train_population
+from arlbench.population.rounds import Rounds
+
+Row = dict[str, Any]
+
+#: One update for each step of all environments.
+CONFIG: dict[str, Any] = {
+    "buffer_size": 10_000,
+    "buffer_batch_size": 64,
+    "train_freq": 1,
+    "gradient_steps": 1,
+    "learning_starts": 1_000,
+}
+
+N_ENVS = 8
+
+#: Of every buffer, and between which learning rates the members are spread.
+CAPACITY, LEARNING_RATES = 16_384, (1e-4, 1e-2)
+
+#: Iterations of a profile, and those that a first timing makes.
+PROFILED, FIRST = 64, 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How much there is of everything.
+
+    Attributes:
+        few: Members of a small population.
+        many: Of a large one.
+        most: Of the largest.
+        hidden_size: Units of a layer.
+        timing_seconds: Length of one timing.
+        timesteps: Environment steps of each of many members.
+        timesteps_of_most: Of each of the largest population.
+        landscape_timesteps: Of each published configuration.
+        n_configs: Published configurations.
+        n_seeds: Seeds of each of them.
+    """
+
+    few: int = 64
+    many: int = 1_024
+    most: int = 4_096
+    hidden_size: int = 64
+    timing_seconds: float = 0.4
+    timesteps: int = 1_000_000
+    timesteps_of_most: int = 100_000
+    landscape_timesteps: int = published.TIMESTEPS
+    n_configs: int = 256
+    n_seeds: int = published.N_SEEDS
+
+
+#: To see that it works, on any machine.
+QUICK = Scale(2, 3, 4, 8, 0.01, 4_096, 2_048, 1_024, 4, 1)
+
+
+class Part(NamedTuple):
+    """A part with what it needs of the process.
+
+    Attributes:
+        scale: How much there is of everything.
+        ends: When it will be stopped, as ``time.time`` counts.
+    """
+
+    scale: Scale
+    ends: float
+
+    @property
+    def left(self) -> float:
+        """Seconds until it is stopped."""
+        return self.ends - time.time()
+
+
+def problem(scale: Scale, env: str = "CartPole-v1", **changed: Any) -> Problem:
+    """What members train; 10 evaluations of 10 episodes unless that is changed."""
+    is_grid = env != "CartPole-v1"
+    config = {**CONFIG, "buffer_batch_size": 32 if is_grid else 64}
+    return Problem(
+        EnvSpec("gymnax", env, n_envs=N_ENVS, cnn_policy=is_grid),
+        **{"hpo_config": config, "nas_config": {"hidden_size": scale.hidden_size}, **changed},
+    )
+
+
+def configs(n_members: int) -> list[dict[str, Any]]:
+    """A learning rate each."""
+    return [{"learning_rate": float(x)} for x in np.geomspace(*LEARNING_RATES, n_members)]
+
+
+def uniform(part: Part) -> Iterator[Row]:
+    """Uniform replay: many members, and few."""
+    yield from training(part, problem(part.scale), (part.scale.many, part.scale.few), profile=True)
+
+
+def uniform_most(part: Part) -> Iterator[Row]:
+    """The largest population."""
+    yield from training(part, problem(part.scale), (part.scale.most,))
+
+
+def prioritised(part: Part) -> Iterator[Row]:
+    """Prioritised replay."""
+    hpo_config = {**CONFIG, "buffer_prio_sampling": True}
+    prioritised = problem(part.scale, hpo_config=hpo_config)
+    yield from training(part, prioritised, (part.scale.many,), profile=True)
+    yield from training(part, prioritised, (part.scale.few,))
+
+
+def grid(part: Part) -> Iterator[Row]:
+    """A convolution over a grid of cells."""
+    minatar = problem(part.scale, "Breakout-MinAtar")
+    yield from training(part, minatar, (part.scale.few, part.scale.many))
+
+
+def training(
+    part: Part, problem: Problem, sizes: tuple[int, ...], profile: bool = False
+) -> Iterator[Row]:
+    """Batches without evaluations: compilation, speed and, if asked for, a profile."""
+    for n_members in sizes:
+        batch = _Batch(problem, n_members)
+        yield {"members": n_members, **batch.compile(), **batch.speed(part.scale.timing_seconds)}
+        if profile:
+            yield {"members": n_members, "profile": batch.profile()}
+
+
+class _Batch:
+    """A batch that trains for as long as it is asked to."""
+
+    def __init__(self, problem: Problem, n_members: int) -> None:
+        self._n = n_members
+        algorithms = [problem.make_algorithm(config) for config in configs(n_members)]
+        schedule = [problem.n_total_timesteps] * n_members
+        self._batch = batching.Batch(algorithms, schedule, jax.local_devices()[:1])
+        self._state: Any = None
+
+    def compile(self) -> Row:
+        """Compiles its training program; seconds of tracing and of compiling."""
+        options = {"capacity": CAPACITY}
+        compile_training = self._batch.compilations(options, n_episodes=1)[0]
+        with _Compiling() as compiling:
+            wall = measuring.seconds(compile_training)
+        self._state = self._batch.prepare(self._batch.init(range(self._n), options))
+        return {"tracing_seconds": wall - compiling.seconds, "compile_seconds": compiling.seconds}
+
+    def speed(self, timing_seconds: float) -> Row:
+        """Medians of three timings."""
+        # The first fills the buffers until all learn; programs and memory are ready then.
+        self._seconds(FIRST)
+        n = max(int(FIRST * timing_seconds / self._seconds(FIRST)), FIRST)
+        timings = [self._seconds(n) / n for _ in range(3)]
+        median = statistics.median(timings)
+        return {
+            "microseconds_an_iteration": 1e6 * median,
+            "steps_per_second": self._n * N_ENVS / median,
+            "largest_over_smallest": max(timings) / min(timings),
+        }
+
+    def profile(self) -> Row | None:
+        """Counts of an iteration; None where no accelerator was profiled."""
+        return accelerator_profile.profile(lambda: self._advance(PROFILED), PROFILED)
+
+    def _seconds(self, n: int) -> float:
+        return measuring.seconds(lambda: self._advance(n))
+
+    def _advance(self, n: int) -> None:
+        self._state = self._batch.advance(self._state, np.full(self._n, n, np.int32))
+        jax.block_until_ready(self._state)
+
+
+class _Compiling:
+    """Sums up how long the compiler itself was at work, within a ``with`` block."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __enter__(self) -> _Compiling:
+        jax.monitoring.register_event_duration_secs_listener(self._listen)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        jax.monitoring.unregister_event_duration_listener(self._listen)
+
+    def _listen(self, event: str, seconds: float, **_: object) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            self.seconds += seconds
+
+
+def end_to_end(part: Part) -> Iterator[Row]:
+    """``train_population`` of many members; a second time if there is time for it."""
+    trained = problem(part.scale, n_total_timesteps=part.scale.timesteps)
+    row = whole_call(trained, part.scale.many)
+    yield {"call": "first", **row}
+    if row["wall_seconds"] - row["compile_seconds"] < 0.9 * part.left:
+        yield {"call": "second", **whole_call(trained, part.scale.many)}
+
+
+def population_most(part: Part) -> Iterator[Row]:
+    """``train_population`` of the largest population."""
+    trained = problem(part.scale, n_total_timesteps=part.scale.timesteps_of_most)
+    yield {"call": "first", **whole_call(trained, part.scale.most)}
+
+
+def whole_call(problem: Problem, n_members: int) -> Row:
+    """A population from the call to its results."""
+    result = train(problem, configs(n_members), [0], init_options={"capacity": CAPACITY})
+    final = result.returns[:, :, -1].mean()
+    return {"members": n_members, **_cost(result), "final_return": float(final)}
+
+
+def train(problem: Problem, *members: Any, **options: Any) -> PopulationResult:
+    """``train_population`` in batches, on a CPU too."""
+    return train_population(problem, *members, placement="batched", **options)
+
+
+def _cost(result: PopulationResult) -> Row:
+    steps = sum(int(member.timesteps[-1]) for member in result.members)
+    return {
+        "wall_seconds": result.wall_seconds,
+        "compile_seconds": result.compile_seconds,
+        "steps_per_second": steps / result.wall_seconds,
+        "diverged": int((result.status == "diverged").sum()),
+    }
+
+
+def planning(part: Part) -> Iterator[Row]:
+    """Seconds of a call until the largest population begins to train, twice."""
+
+    class BeginsError(Exception):
+        pass
+
+    def begin(self: Rounds) -> None:
+        raise BeginsError
+
+    Rounds.train = begin  # type: ignore[method-assign]
+    # What would be compiled in the meantime is no part of the planning.
+    Rounds.compilations = lambda self: []  # type: ignore[method-assign]
+    for call in ("first", "second"):
+        since, processor = time.perf_counter(), time.process_time()
+        try:
+            whole_call(problem(part.scale), part.scale.most)
+        except BeginsError:
+            yield {
+                "call": call,
+                "members": part.scale.most,
+                "planning_seconds": time.perf_counter() - since,
+                "processor_seconds": time.process_time() - processor,
+            }
+
+
+def landscape(part: Part) -> Iterator[Row]:
+    """The published configurations, compared with their published returns."""
+    scale, rows = part.scale, published.read_published()
+    chosen = range(0, len(rows.configs), len(rows.configs) // scale.n_configs)
+    fixed = {**published.FIXED, "hidden_size": scale.hidden_size}
+    trained = problem(
+        scale,
+        n_total_timesteps=scale.landscape_timesteps,
+        n_eval_steps=published.N_EVALUATIONS,
+        n_eval_episodes=published.N_EPISODES,
+        hpo_config={},
+        nas_config={name: fixed.pop(name) for name in ("activation", "hidden_size")},
+    )
+    members = [{**fixed, **rows.configs[i]} for i in chosen]
+    result = train(trained, members, list(range(scale.n_seeds)))
+    final = np.nan_to_num(result.returns[:, :, -1].mean(axis=(1, 2)))
+    yield {
+        "members": final.size * scale.n_seeds,
+        **_cost(result),
+        "programs": result.n_groups,
+        "spearman": float(spearmanr(rows.returns[list(chosen)], final).statistic),
+        "mean_difference": float((final - rows.returns[list(chosen)]).mean()),
+    }
+
+
+def rejax(part: Part) -> Iterator[Row]:
+    """rejax's ``train`` under ``vmap``, with seeds in place of learning rates."""
+    if importlib.util.find_spec("rejax") is None:
+        yield {"skipped": "rejax is not installed"}
+        return
+    import accelerator_rejax
+
+    timesteps = min(part.scale.timesteps, 200_000)
+    for n_members in (part.scale.many, part.scale.few):
+        row = accelerator_rejax.measure(CONFIG, n_members, timesteps, part.scale.hidden_size)
+        yield {"members": n_members, **row}
+
+
+#: By name, the most important first.
+PARTS: Mapping[str, Callable[[Part], Iterator[Row]]] = {
+    "uniform": uniform,
+    "prioritised": prioritised,
+    "end-to-end": end_to_end,
+    "landscape": landscape,
+    "uniform-most": uniform_most,
+    "grid": grid,
+    "planning": planning,
+    "population-most": population_most,
+    "rejax": rejax,
+}
+
+
+def as_accelerator() -> None:
+    """Gives every device the programs that accelerators get."""
+    batching.backend_of = lambda device: Backend(False, None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=list(PARTS))
+    parser.add_argument("--seconds", type=float, default=300.0, help="when it will be stopped")
+    parser.add_argument("--begun", type=float, default=time.time(), help="when it was started")
+    parser.add_argument("--timesteps", type=int)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--as-accelerator", action="store_true")
+    arguments = parser.parse_args()
+    scale = QUICK if arguments.quick else Scale()
+    if arguments.timesteps is not None:
+        scale = dataclasses.replace(scale, timesteps=arguments.timesteps)
+    if arguments.as_accelerator:
+        as_accelerator()
+    device = jax.local_devices()[0]
+    show({"device": device.device_kind, "start_seconds": time.time() - arguments.begun})
+    for row in PARTS[arguments.part](Part(scale, arguments.begun + arguments.seconds)):
+        show(row)
+
+
+def show(row: Row) -> None:
+    print(json.dumps(row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
