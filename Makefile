@@ -1,17 +1,17 @@
 # make demo      train CartPole and draw its learning curve
 # make test      the quick tests (under 8 minutes on 2 cores)
-# make smoke     a part of them for another Python or JAX (under 10 minutes, installing included)
+# make smoke     some of them, for another Python or JAX (under 10 minutes with installation)
 # make check     lint, types and the quick tests
 # make coverage  the quick tests, and which lines they run
-# make thorough  tests that compile much, for minutes; CI runs check and these
+# make thorough  tests that compile for minutes; CI runs `make check` and these
 # make stress    slow: runs that are killed and disks that are full
 # make learn     slow: learning compared with published measurements, writes a table
 # make catalogue writes the lists of environments again from the installed libraries
-# make bench     speed, also of other packages: ratios measured side by side, in more than an hour
+# make bench     speed, compared with other packages, in more than an hour
 #
-# Each of them takes PYTHON=python3.13, and then has an environment of its own (.venv-3.13).
-# Tests and benchmarks also take JAX=0.12.0.1, to try a JAX that another package does not allow
-# yet (gymnax 1.0.1 stops before 0.12); their environment is .venv-3.13-jax0.12.0.1.
+# Each of them accepts PYTHON=python3.13, and then uses an environment of its own (.venv-3.13).
+# Tests and benchmarks also accept JAX=0.12.0.1, to try a version of JAX that another package does
+# not allow yet (gymnax 1.0.1 stops before 0.12); their environment is .venv-3.13-jax0.12.0.1.
 
 ifeq ($(origin PYTHON),undefined)
 INTERPRETER := $(shell tools/python.sh python3.11 python3.12 python3.13 python3)

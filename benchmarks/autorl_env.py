@@ -1,7 +1,7 @@
-"""AutoRLEnv: a schedule beside arlbench 0.1.3, what a step adds to its training, many learners.
+"""AutoRLEnv: a schedule compared with arlbench 0.1.3, the overhead of a step, many learners.
 
 python benchmarks/autorl_env.py                 everything
-python benchmarks/autorl_env.py --only b,c      some parts; earlier results of others stay
+python benchmarks/autorl_env.py --only b,c      some parts; other earlier results are kept
 python benchmarks/autorl_env.py --quick         tiny, to see that all works; results elsewhere
 """
 
@@ -28,17 +28,17 @@ from autorl_env_parts import COLD, PUBLISHED, QUICK, SINGLE, STEP, TRAINING, VEC
 NAME = "autorl_env"
 
 PARTS = {
-    "a": "A schedule beside arlbench 0.1.3",
+    "a": "A schedule compared with arlbench 0.1.3",
     "b": "A step after the first, and the training in it",
     "c": "Many learners",
 }
 
-#: How many times as fast a schedule should be, and how much longer than its training a step.
+#: Targets: how many times as fast a schedule is, and how many times as long as its training a step.
 SCHEDULE_TARGET, STEP_TARGET = 8, 1.1
 
 N_REPEATS = 5
 
-#: A short training is measured so many times as often.
+#: A short training is measured this many times as often.
 SHORT_REPEATS = 4
 
 _SPREAD = ("median", "smallest", "largest")
@@ -47,7 +47,7 @@ Results = dict[str, Any]
 
 
 def measure(part: str, scale: Scale, n_repeats: int, folder: Path) -> Results:
-    """One part; why it could not be measured where it needs what cannot be installed."""
+    """Measures one part, or says why this is not possible."""
     print(f"\n({part}) {PARTS[part]}", flush=True)
     if part == "b":
         rounds = SHORT_REPEATS * n_repeats
@@ -82,9 +82,9 @@ def schedule_text(measured: Results, scale: Mapping[str, Any]) -> str:
     return "\n\n".join([
         f"{scale['n_steps']} steps of {scale['timesteps']:,} timesteps, each with other values of "
         "three hyperparameters and one evaluation of ten episodes, in a process of its own. "
-        "*schedule* is the time from `reset` to the results of the last step, compilation "
-        "included; *programs* are those that a step compiles or reads from the cache, of the "
-        "first step and the most of any later one.",
+        "*schedule* is the time from `reset` to the results of the last step, with compilation; "
+        "*programs* is the number of programs that a step compiles or reads from the cache: for "
+        "the first step, and the largest number of any later step.",
         reporting.markdown_table(header, rows),
         reporting.markdown_table(["", "schedule", "whole process"], ratios),
         _against(f"With an empty cache a schedule is {reached:.1f} times as fast",
@@ -111,7 +111,7 @@ def step_text(measured: Results) -> str:
     ]
     return "\n\n".join([
         "The second step of a schedule, with other values of three hyperparameters than the "
-        f"first, and the same {TRAINING} on a state that was prepared for it, in turn.",
+        f"first, and the same {TRAINING} on a prepared state, in turn.",
         reporting.markdown_table(header, rows),
         "\n".join(f"- {verdict}" for verdict in verdicts),
     ])  # fmt: skip
@@ -127,10 +127,10 @@ def learners_text(measured: Results, scale: Mapping[str, Any]) -> str:
     same = "the same" if measured["same_returns"] else "**not the same**"
     n_vector, n_single = measured["learners"][VECTOR], measured["learners"][SINGLE]
     return "\n\n".join([
-        f"{scale['n_steps']} steps of {scale['timesteps']:,} timesteps, every learner under its "
-        "own configuration in every step, all programs compiled before. The vector environment "
-        f"has {n_vector} learners and may use every core; {n_single} of them are measured one by "
-        f"one, on one core, and stand for all {n_vector}: what is compared is the time of one.",
+        f"{scale['n_steps']} steps of {scale['timesteps']:,} timesteps, with another "
+        "configuration for every learner in every step; all programs were compiled before. The "
+        f"vector environment has {n_vector} learners and may use every core. {n_single} of them "
+        "are also measured one by one, on one core. The times of one learner are compared.",
         reporting.markdown_table(header, rows),
         f"The vector environment is {measured['speed_over_single']:.2f} times as fast. Its first "
         f"{n_single} learners had {same} returns as the single ones.",
@@ -151,7 +151,7 @@ def _spread_in_brackets(values: Mapping[str, Any]) -> str:
 
 
 def _counts(each: list[int]) -> str:
-    """Of the first step, and the largest of the others."""
+    """The number of the first step, and the largest number of the others."""
     return f"{each[0]}, then {max(each[1:])}"
 
 
@@ -165,7 +165,9 @@ def markdown(results: Results) -> str:
     blocks = [f"# AutoRLEnv\n\n`python benchmarks/{NAME}.py` on {described}."]
     scale = results["scale"]
     if results["quick"]:
-        blocks.append("**Tiny workloads, to see that all works: no numbers to quote.**")
+        blocks.append(
+            "**Tiny workloads, to see that everything works: do not quote these numbers.**"
+        )
     texts = {
         "a": lambda measured: schedule_text(measured, scale),
         "b": step_text,
@@ -195,7 +197,7 @@ def main() -> None:
     results["parts"] = _earlier(out / f"{NAME}.json", machine, arguments.quick)
     for part in arguments.only:
         results["parts"][part] = measure(part, scale, arguments.repeats, arguments.environments)
-        # After every part, so that an interruption costs one of them.
+        # Written after every part, so that an interruption loses only one part.
         (out / f"{NAME}.json").write_text(json.dumps(results, indent=2) + "\n")
         (out / f"{NAME}.md").write_text(markdown(results))
     print(f"\n{markdown(results)}\nWritten to {out}/{NAME}.json and {NAME}.md")
@@ -213,7 +215,7 @@ def _earlier(path: Path, machine: Mapping[str, Any], quick: bool) -> Results:
 def _some_parts(text: str) -> list[str]:
     names = text.split(",")
     if unknown := [name for name in names if name not in PARTS]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(PARTS)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(PARTS)}")
     return [part for part in PARTS if part in names]
 
 

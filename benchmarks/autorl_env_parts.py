@@ -1,4 +1,4 @@
-"""What ``autorl_env.py`` measures: a schedule, a step beside its training, many learners."""
+"""What ``autorl_env.py`` measures: a schedule, a step compared with its training, many learners."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VECTOR, SINGLE = "`AutoRLVectorEnv`", "`AutoRLEnv`s, one after another"
 N_ENVS, N_EPISODES, SEED = 8, 10, 0
 ENVIRONMENT = ("gymnax", "CartPole-v1")
 
-#: No hyperparameter is left to a default of either package.
+#: Every hyperparameter has a value, so that the packages' defaults do not matter.
 HYPERPARAMETERS = {**workloads.BASE, "train_freq": 4}
 
 Results = dict[str, Any]
@@ -37,14 +37,14 @@ Results = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How much of everything.
+    """The sizes of the measurements.
 
     Attributes:
         n_steps: Configurations in a schedule.
-        timesteps: Environment steps of each.
-        lengths: Environment steps of the step that is set against its training.
+        timesteps: Environment steps of each configuration.
+        lengths: Environment steps of the steps that are compared with their trainings.
         n_learners: Learners of the vector environment.
-        n_single: As many of them also learn in environments of their own.
+        n_single: The number of them that are also measured in single environments.
     """
 
     n_steps: int = 10
@@ -58,7 +58,7 @@ QUICK = Scale(n_steps=2, timesteps=2_000, lengths=(2_000, 4_000), n_learners=4, 
 
 
 def settings(scale: Scale, **changes: Any) -> dict[str, Any]:
-    """Settings of AutoRLEnv, which are called the same in both packages."""
+    """Settings of AutoRLEnv, which have the same names in both packages."""
     framework, name = ENVIRONMENT
     return {
         "seed": SEED,
@@ -94,7 +94,7 @@ def actions(scale: Scale, n_learners: int = 1) -> list[list[dict[str, Any]]]:
 
 
 def measure_schedule(scale: Scale, n_repeats: int, folder: Path) -> Results:
-    """Each variant in turn; the second one finds what the first one has compiled."""
+    """Each variant in turn; the second one reuses what the first one has compiled."""
     peers = {COLD: OURS, WARM: OURS, PUBLISHED: PEERS["published"]}
     pythons = {name: environments.interpreter(peer, folder) for name, peer in peers.items()}
     job = {"settings": settings(scale), "actions": [step[0] for step in actions(scale)]}
@@ -134,7 +134,7 @@ def _schedule_summary(answers: list[Results]) -> Results:
 
 @functools.cache
 def compilations() -> list[str]:
-    """A list that grows with every program that JAX has to lower, cached on disk or not."""
+    """A list that grows with every program that JAX lowers, whether it is cached on disk or not."""
     names: list[str] = []
 
     def listen(event: str, _: float, **further: Any) -> None:
@@ -146,7 +146,7 @@ def compilations() -> list[str]:
 
 
 class SecondStep:
-    """The same training as a step and as a call of ``train`` on a state prepared for it."""
+    """The same training as a step and as a call of ``train`` on a prepared state."""
 
     def __init__(self, timesteps: int) -> None:
         scale = Scale(n_steps=2, timesteps=timesteps)
@@ -186,7 +186,7 @@ class SecondStep:
 
 
 def measure_step(timesteps: int, n_repeats: int) -> Results:
-    """Both in turn, and what the steps compiled, the first one in this process included."""
+    """Measures both in turn, and what the steps compiled, including the process's first one."""
     second = SecondStep(timesteps)
     variants: dict[str, Callable[[], float]] = {STEP: second.step, TRAINING: second.train}
     for warm_up in variants.values():
@@ -213,7 +213,7 @@ def _run_vector(env: AutoRLVectorEnv, steps: list[list[dict[str, Any]]]) -> list
 
 
 def _run_single(envs: list[AutoRLEnv], steps: list[list[dict[str, Any]]]) -> list[float]:
-    """The same of as many learners as there are environments."""
+    """Mean returns of learners in single environments after the last step."""
     for env in envs:
         env.reset()
     for step in steps:
@@ -222,7 +222,7 @@ def _run_single(envs: list[AutoRLEnv], steps: list[list[dict[str, Any]]]) -> lis
 
 
 def measure_learners(scale: Scale, n_repeats: int) -> Results:
-    """Whole schedules, reset included, in turn; everything has been compiled."""
+    """Measures whole schedules in turn, including reset, after everything has been compiled."""
     n_learners, n_single = scale.n_learners, scale.n_single
     steps = actions(scale, n_learners)
     vector = AutoRLVectorEnv(n_learners, settings(scale))

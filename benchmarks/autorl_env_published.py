@@ -1,7 +1,7 @@
-"""A schedule of AutoRLEnv in the call form of arlbench 0.1.3, which this project's takes as well.
+"""A schedule of AutoRLEnv with the calls of arlbench 0.1.3, which this project accepts too.
 
-The interpreter decides which of the two runs, so both do what the same lines say. A job is
-read from standard input, as the runners of ``peers/`` do.
+The interpreter's environment decides which of the two packages runs, so both run the same lines.
+A job is read from standard input, as in the runners of ``peers/``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def schedule(job):
 
     def step(action):
         observation, objectives, *_ = env.step(action)
-        # Here these include the step; in arlbench 0.1.3 only those before it.
+        # Here the number includes this step; in arlbench 0.1.3 it does not.
         observed.append(observation["steps"].tolist())
         returns.append(float(objectives["reward_mean"]))
 

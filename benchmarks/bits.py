@@ -1,13 +1,13 @@
-"""Twelve small trainings and every bit that came of them, to be compared after a change.
+"""Twelve small trainings and all bits of their results, to be compared after a change.
 
-python benchmarks/bits.py                                        a table of what came of each
+python benchmarks/bits.py                                        a table of their results
 python benchmarks/bits.py --write benchmarks/results/bits.json   and the same as a file
 python benchmarks/bits.py --compare benchmarks/results/bits.json names each run that differs
 
 Each run gives the returns of all its evaluations and the SHA-256 of its final parameters.
 Equal bits are expected only from the same kind of processor and the same versions of the
-packages, which are in the file; elsewhere a difference says nothing about the code. Lengths are
-whole multiples of an evaluation's interval, so that no rule about uneven ones matters.
+packages, which are in the file; otherwise a difference says nothing about the code. Lengths are
+whole multiples of the interval between evaluations, so that rules for uneven ones do not matter.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ import reporting
 from arlbench import DQN, AutoRLEnv, EnvSpec, Problem, make_env
 from arlbench.population import train_population, use_cores
 
-# -- what a change of the library's interface would change here ----------------------------
+# -- the parts that depend on the library's interface --------------------------------------
 
 
 def train_members(
     spec: EnvSpec, configs: Sequence[Config], seeds: Sequence[int], length: Length
 ) -> Sequence[Any]:
-    """Members in order, each with ``returns`` and ``params``."""
+    """Trains members, and returns them in order, each with ``returns`` and ``params``."""
     problem = Problem(
         spec,
         n_total_timesteps=length.timesteps,
@@ -58,7 +58,7 @@ Config = Mapping[str, Any]
 
 
 class Length(NamedTuple):
-    """How long a training is: environment steps, evaluations and the episodes of each."""
+    """The length of a training: environment steps, evaluations, and episodes of each evaluation."""
 
     timesteps: int
     evaluations: int = 4
@@ -66,11 +66,11 @@ class Length(NamedTuple):
 
 
 class Bits(NamedTuple):
-    """What came of a run.
+    """The results of a run.
 
     Attributes:
-        returns: Of every evaluation and episode, one list however they are nested.
-        sha256: Of the final parameters.
+        returns: The returns of all evaluations and episodes, as one list.
+        sha256: The checksum of the final parameters.
     """
 
     returns: list[float]
@@ -80,7 +80,7 @@ class Bits(NamedTuple):
 #: Long enough for the buffer to be filled several times.
 SINGLE_LENGTH = Length(65_536)
 
-#: Updates every 32 environment steps with 8 environments.
+#: One update for every 32 environment steps with 8 environments.
 BASE: dict[str, Any] = {
     "buffer_size": 8192,
     "learning_rate": 1e-3,
@@ -97,10 +97,10 @@ class Single:
     """One training of one configuration from key 0.
 
     Attributes:
-        config: What differs from ``BASE``.
-        length: How long it is.
-        framework: Of the environment.
-        env_name: Its name there.
+        config: The differences from ``BASE``.
+        length: Its length.
+        framework: The framework of the environment.
+        env_name: The environment's name there.
         n_envs: How many of them step together.
         cnn_policy: Whether a convolutional network reads the observations.
     """
@@ -113,7 +113,7 @@ class Single:
     cnn_policy: bool = False
 
     def __call__(self) -> Bits:
-        """Trains it."""
+        """Runs the training."""
         env = make_env(self.framework, self.env_name, self.n_envs, cnn_policy=self.cnn_policy)
         config = {**BASE, **self.config}
         dqn = DQN(config, env, cnn_policy=self.cnn_policy, nas_config={"hidden_size": 32})
@@ -122,7 +122,7 @@ class Single:
         return Bits(_floats([result.eval_rewards]), sha256([parameters(state)]))
 
 
-#: One after another by one learner; between them the kind of replay and the target change.
+#: Steps of one learner; the kind of replay and the target network change between them.
 SCHEDULE: tuple[Config, ...] = (
     {**BASE, "learning_rate": 1e-3, "gamma": 0.98},
     {"learning_rate": 3e-4, "buffer_prio_sampling": True, "buffer_batch_size": 32},
@@ -148,7 +148,7 @@ def schedule() -> Bits:
         )
         env.reset()
         infos = [env.step(action)[-1] for action in SCHEDULE]
-        # Readable without the package, whatever becomes of its interface.
+        # Read without the package, so that changes of its interface do not matter.
         with np.load(Path(infos[-1]["checkpoint"]) / "params.npz") as file:
             params = {name: file[name] for name in sorted(file.files) if name != "__types__"}
     curves = [info["train_info_df"]["returns"] for info in infos]
@@ -156,7 +156,7 @@ def schedule() -> Bits:
 
 
 def population() -> Bits:
-    """Four configurations with two seeds each, enough work for a second process."""
+    """Four configurations with two seeds each, which is enough work for a second process."""
     configs = [
         {**BASE, "buffer_batch_size": 32, "gradient_steps": 8, **config}
         for config in (
@@ -191,11 +191,11 @@ RUNS: dict[str, Callable[[], Bits]] = {
 }
 
 
-# -- what came of it -----------------------------------------------------------------------
+# -- the results ---------------------------------------------------------------------------
 
 
 def sha256(trees: Iterable[Any]) -> str:
-    """Of all leaves of all trees in order: their paths, types, shapes and bytes."""
+    """The checksum of all leaves of all trees in order: their paths, dtypes, shapes and bytes."""
     digest = hashlib.sha256()
     for tree in trees:
         for path, leaf in jax.tree.leaves_with_path(tree):
@@ -210,7 +210,7 @@ def _floats(arrays: Iterable[Any]) -> list[float]:
 
 
 def train_all() -> dict[str, Bits]:
-    """Every run by its name, with a line printed for each."""
+    """Runs every training, prints a line for each, and returns the results by name."""
     trained = {}
     for name, run in RUNS.items():
         begin = time.perf_counter()
@@ -222,7 +222,7 @@ def train_all() -> dict[str, Bits]:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Bits]) -> list[str]:
-    """A sentence for each run that is not what it was."""
+    """A sentence for each run that differs from before."""
     return [
         sentence
         for name in dict.fromkeys([*before, *after])
@@ -232,13 +232,13 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Bits]) -> list[st
 
 def _difference(name: str, before: Mapping[str, Any] | None, after: Bits | None) -> str:
     if before is None or after is None:
-        return f"{name}: there is nothing to compare it with."
+        return f"{name}: the file does not have this run."
     parts = [field for field in Bits._fields if before[field] != getattr(after, field)]
     return f"{name}: {' and '.join(parts)} differ." if parts else ""
 
 
 def compare(path: Path, trained: Mapping[str, Bits], machine: Mapping[str, Any]) -> int:
-    """Prints each run that differs from those in a file; how many do."""
+    """Prints each run that differs from a file, and returns how many do."""
     content = json.loads(path.read_text())
     found = differences(content["runs"], trained)
     of_both = {name: (content["machine"].get(name), machine[name]) for name in machine}
@@ -257,8 +257,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write what came of each run")
-    parser.add_argument("--compare", type=Path, metavar="FILE", help="compare it with a file")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the results of each run")
+    parser.add_argument(
+        "--compare", type=Path, metavar="FILE", help="compare the results with a file"
+    )
     arguments = parser.parse_args()
     begin = time.perf_counter()
     use_cores(2)  # the second process starts while this one trains the single runs

@@ -1,15 +1,15 @@
-"""What a step costs over buffers of 10k to 1M rows, for the JAX that is installed.
+"""The cost of a step with buffers of 10k to 1M rows, for the installed JAX.
 
-jaxlib 0.11 was reported to copy whole buffers on small writes (jax issue 40101). If it did so
-here, an iteration over 1M rows would cost many times one over 10k rows. Each version of JAX adds
-itself to the results: run it in an environment of each.
+jaxlib 0.11 was reported to copy whole buffers on small writes (jax issue 40101). If that happened
+here, an iteration with 1M rows would take many times as long as one with 10k rows. Each version of
+JAX adds its own results: run this script in an environment for each version.
 """
 
 from __future__ import annotations
 
 import os
 
-# Compiling is measured, so nothing may be compiled already.
+# Compilation is measured, so the cache must be off.
 os.environ["ARLBENCH_COMPILATION_CACHE"] = "off"
 
 import argparse
@@ -28,7 +28,7 @@ NAME = "buffer_cost"
 
 
 def one_training() -> dict[str, float]:
-    """100,000 steps of CartPole in a process that has compiled none of it yet."""
+    """100,000 steps of CartPole in a process that has not compiled anything yet."""
     problem = Problem(EnvSpec("gymnax", "CartPole-v1", n_envs=8), n_total_timesteps=100_000)
     algorithm = problem.make_algorithm({"train_freq": 8})
     state = algorithm.init(jax.random.key(0))
@@ -40,12 +40,12 @@ def one_training() -> dict[str, float]:
 
 
 def medians(iterations: dict[str, Any]) -> dict[str, float]:
-    """Microseconds an iteration by kind and size."""
+    """Microseconds for an iteration, by kind and size."""
     return {name: times["median"] for name, times in iterations["microseconds"].items()}
 
 
 def page(results: dict[str, Any]) -> str:
-    """The table of every version that was measured."""
+    """The table of all versions that were measured."""
     sizes = list(dqn_speed.SIZES)
     header = ["", *sizes, "1M compared with 10k", "training, steps/s", "compiling, s"]
     rows = []

@@ -1,4 +1,4 @@
-"""What checkpoints cost: saving and loading a full buffer, and training beside it."""
+"""The cost of checkpoints: saving and loading a full buffer, and training with and without them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from arlbench.core.checkpoints import write_checkpoint
 
 N_ROWS = 1_000_000
 
-#: A checkpoint every so many seconds, in trainings that last about so long.
+#: The interval between checkpoints, and the approximate length of the trainings, in seconds.
 EVERY_SECONDS, RUN_SECONDS = 10.0, 28.0
 
 SAVE, COPY, LOAD = "save", "of it, what holds up a training", "load"
@@ -38,14 +38,14 @@ SMALL_TREE = {f"layer_{i}": np.ones((64, 64), np.float32) for i in range(24)}
 
 
 def save_seconds(checkpointer: Checkpointer, dqn: DQN, state: DQNState) -> float:
-    """Seconds of a call of ``save``; what a background thread goes on to do is not in it."""
+    """Seconds of a call of ``save``, without the work that continues in a background thread."""
     seconds = measuring.seconds(lambda: checkpointer.save(dqn, state))
     checkpointer.wait()
     return seconds
 
 
 def measure_one(dqn: DQN, state: DQNState, folder: Path, n_repeats: int) -> dict[str, Any]:
-    """Saving and loading everything, on the disk of the system's temporary folder."""
+    """Measures saving and loading everything, on the disk of the system's temporary folder."""
     front = Checkpointer(folder / "front", keep=1)
     back = Checkpointer(folder / "back", keep=1, background=True)
 
@@ -69,7 +69,7 @@ def measure_one(dqn: DQN, state: DQNState, folder: Path, n_repeats: int) -> dict
 
 
 class Seconds(NamedTuple):
-    """Of a clock on the wall, and of processors, which other processes hardly change."""
+    """Wall-clock seconds, and processor seconds, which hardly depend on other processes."""
 
     wall: float
     cpu: float
@@ -78,7 +78,7 @@ class Seconds(NamedTuple):
 def trained(
     dqn: DQN, states: list[DQNState], timesteps: int, checkpointer: Checkpointer | None
 ) -> Seconds:
-    """Time of a training; with a checkpointer until its last checkpoint is written."""
+    """Time of a training; with a checkpointer, until its last checkpoint is written."""
     last = time.monotonic()
 
     def save_if_due(progress: TrainingProgress) -> bool:
@@ -98,7 +98,7 @@ def trained(
 
 
 def measure_training(dqn: DQN, state: DQNState, folder: Path, n_repeats: int) -> dict[str, Any]:
-    """The same training with and without checkpoints, in turn."""
+    """Measures the same training with and without checkpoints, in turn."""
     states, short = [state], 50_000
     trained(dqn, states, short, None)
     per_step = trained(dqn, states, short, None).wall / short
@@ -130,7 +130,7 @@ def _ratios(samples: measuring.Samples) -> list[float]:
 
 
 def measure_small(folder: Path, n_repeats: int) -> dict[str, Any]:
-    """A small tree, written whole and synced, beside orbax where that is installed."""
+    """Measures a small tree, written and synced, compared with orbax if that is installed."""
     numbers = itertools.count()
 
     def written(write: Callable[[Path], object]) -> float:
@@ -143,7 +143,7 @@ def measure_small(folder: Path, n_repeats: int) -> dict[str, Any]:
         write_checkpoint(path, {"params": SMALL_TREE}, {})
 
     variants: dict[str, Callable[[], float]] = {HERE: partial(written, here)}
-    # A dependency of flax, and none of this package.
+    # orbax is a dependency of flax, but not of this package.
     if importlib.util.find_spec("orbax.checkpoint") is not None:
         import orbax.checkpoint
 
@@ -156,11 +156,11 @@ def measure_small(folder: Path, n_repeats: int) -> dict[str, Any]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """All of it for people."""
+    """The table of all results."""
     one, training, small = results["one"], results["training"], results["small"]
     kinds = {
         f"{N_ROWS:,} rows of CartPole": (one, 1, "s"),
-        f"training {training['timesteps']:,} steps beside it": (training, 1, "s"),
+        f"training {training['timesteps']:,} steps with it": (training, 1, "s"),
         "24 arrays of 64x64": (small, 1000, "ms"),
     }
     rows = [
@@ -173,11 +173,11 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join([
         reporting.markdown_table(["", "median", "smallest", "largest"], rows),
         "",
-        f"A checkpoint of {one['bytes'] / 1e6:.1f} MB, {one['bytes_of_the_buffer'] / 1e6:.1f} MB "
-        "of it the buffer.",
-        f"With {SAVING} a training takes {training['ratio']:.3f} times as long (median of "
-        f"{wall}; {training['smallest_ratio']:.3f} between the shortest of both), and "
-        f"{training['cpu_ratio']:.3f} times the time of processors (median of {cpu}).",
+        f"A checkpoint has {one['bytes'] / 1e6:.1f} MB, of which the buffer has "
+        f"{one['bytes_of_the_buffer'] / 1e6:.1f} MB.",
+        f"With {SAVING}, a training takes {training['ratio']:.3f} times as long (median of "
+        f"{wall}; {training['smallest_ratio']:.3f} for the shortest of each), and "
+        f"{training['cpu_ratio']:.3f} times as much processor time (median of {cpu}).",
     ])  # fmt: skip
 
 

@@ -1,7 +1,7 @@
-"""The speed of DQN on CartPole: against its floor, over buffer sizes, uniform and prioritised.
+"""The speed of DQN on CartPole: compared with its floor, by buffer size and kind of replay.
 
-The floor is what no implementation on this stack goes below: the same gradient steps
-with nothing else around them.
+The floor is the time of the gradient steps alone. No implementation with the same libraries can be
+faster.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BATCH_SIZE = 64
 N_OBS = 4
 N_PREPARED_BATCHES = 256
 
-#: Iterations (or floor steps) of one measurement, a fraction of a second.
+#: Iterations (or floor steps) of one measurement, which takes a fraction of a second.
 N_TURNS = 5_000
 
 SIZES = {"10k": 10_000, "100k": 100_000, "1M": 1_000_000}
@@ -38,7 +38,7 @@ UNIFORM, PRIORITISED, FLOOR = "uniform", "prioritised", "floor"
 
 
 def make_dqn(buffer_size: int = 1_000_000, prioritised: bool = False) -> DQN:
-    """The agent of every measurement; its network is the default, 64x64 tanh."""
+    """The agent of every measurement; its network is the default, 64x64 with tanh."""
     config = {
         "buffer_size": buffer_size,
         "buffer_batch_size": BATCH_SIZE,
@@ -50,7 +50,7 @@ def make_dqn(buffer_size: int = 1_000_000, prioritised: bool = False) -> DQN:
 
 
 def random_transitions(n: int, seed: int = 0) -> StoredTransition:
-    """``n`` transitions of CartPole's shapes; the speed does not depend on the values."""
+    """``n`` transitions with CartPole's shapes; the speed does not depend on the values."""
     rng = np.random.default_rng(seed)
     return StoredTransition(
         obs=jnp.asarray(rng.normal(size=(n, N_OBS)), jnp.float32),
@@ -70,7 +70,7 @@ def floor_steps(
 ) -> DQNTrainState:
     """Gradient steps on prepared batches ``[N, B, ...]`` in turn.
 
-    A single batch would let XLA move the target network's pass out of the loop.
+    With a single batch, XLA would move the target network's forward pass out of the loop.
     """
     weights = jnp.ones(BATCH_SIZE)
 
@@ -91,7 +91,7 @@ def floor_steps(
 
 
 def floor() -> Callable[[], float]:
-    """Measures microseconds a gradient step of the floor."""
+    """Measures microseconds for a gradient step of the floor."""
     dqn = make_dqn()
     rows = random_transitions(N_PREPARED_BATCHES * BATCH_SIZE, seed=1)
     batches = jax.tree.map(lambda x: x.reshape(N_PREPARED_BATCHES, BATCH_SIZE, *x.shape[1:]), rows)
@@ -110,7 +110,7 @@ def floor() -> Callable[[], float]:
 
 
 def whole_training(n_timesteps: int) -> Callable[[], float]:
-    """Measures microseconds an iteration of a call of ``train`` with one evaluation."""
+    """Measures microseconds for an iteration in a call of ``train`` with one evaluation."""
     dqn = make_dqn()
 
     def train(n: int, seed: int) -> float:
@@ -127,7 +127,7 @@ def whole_training(n_timesteps: int) -> Callable[[], float]:
 
 
 def filled_state(dqn: DQN) -> DQNState:
-    """A state at step 0 whose buffer is full, at priorities that differ."""
+    """A state at step 0 whose buffer is full, with different priorities."""
     size = dqn.hpo_config["buffer_size"]
     empty = dqn.init(jax.random.key(0), capacity=size).buffer_state
     fill = jax.jit(lambda state, rows: replay.append(state, rows, size, None))
@@ -139,7 +139,7 @@ def filled_state(dqn: DQN) -> DQNState:
 
 
 def iterations(buffer_size: int, prioritised: bool) -> Callable[[], float]:
-    """Measures microseconds an iteration (8 environment steps, 1 update)."""
+    """Measures microseconds for an iteration (8 environment steps, 1 update)."""
     dqn = make_dqn(buffer_size, prioritised)
     structure, hp = dqn.structure, dqn.hp
     schedule_timesteps = np.float32(1_000_000)
@@ -154,7 +154,7 @@ def iterations(buffer_size: int, prioritised: bool) -> Callable[[], float]:
         )
         jax.block_until_ready(state)
 
-    # Compiles, and passes the steps before learning begins.
+    # Compiles, and gets past the steps before learning begins.
     turns(dqn.hpo_config["learning_starts"] // N_ENVS + 100)
     return lambda: 1e6 * measuring.seconds(lambda: turns(N_TURNS)) / N_TURNS
 
@@ -163,7 +163,7 @@ def iterations(buffer_size: int, prioritised: bool) -> Callable[[], float]:
 
 
 def measure_training(n_timesteps: int, n_repeats: int) -> dict[str, Any]:
-    """Whole trainings beside the floor."""
+    """Measures whole trainings, and the floor."""
     variants = {FLOOR: floor(), "train": whole_training(n_timesteps)}
     samples = measuring.interleaved(variants, n_repeats)
     per_update = statistics.median(samples["train"])
@@ -176,7 +176,7 @@ def measure_training(n_timesteps: int, n_repeats: int) -> dict[str, Any]:
 
 
 def measure_iterations(n_repeats: int) -> dict[str, Any]:
-    """Iterations over filled buffers beside the floor."""
+    """Measures iterations over filled buffers, and the floor."""
     variants = {FLOOR: floor()}
     variants |= {f"{UNIFORM} {name}": iterations(n, False) for name, n in SIZES.items()}
     variants |= {f"{PRIORITISED} {name}": iterations(n, True) for name, n in SIZES.items()}
@@ -203,10 +203,10 @@ def show_training(results: dict[str, Any]) -> None:
         [name, f"{times['median']:.1f}", f"{times['smallest']:.1f}", f"{times['largest']:.1f}"]
         for name, times in results["microseconds"].items()
     ]
-    print(f"\nA training of {results['n_timesteps']:,} steps, evaluation included:\n")
+    print(f"\nA training of {results['n_timesteps']:,} steps, with evaluation:\n")
     print(reporting.markdown_table(["µs an update", "median", "smallest", "largest"], rows))
     print(
-        f"\n{results['steps_per_second']:,.0f} environment steps a second; "
+        f"\n{results['steps_per_second']:,.0f} environment steps per second; "
         f"{results['train_over_floor']:.2f} times the floor.",
         flush=True,
     )
@@ -225,8 +225,8 @@ def show_iterations(results: dict[str, Any]) -> None:
     print("\nIterations over a full buffer:\n")
     print(reporting.markdown_table(header, rows))
     flat, speed = results["largest_over_smallest_buffer"], results["prioritised_speed_of_uniform"]
-    print("\nA buffer of 1M rows costs, against 10k rows:", _percents(flat))
-    print("Prioritised replay runs at this part of the uniform speed:", _percents(speed))
+    print("\nTime with a buffer of 1M rows, compared with 10k rows:", _percents(flat))
+    print("Speed of prioritised replay, compared with uniform replay:", _percents(speed))
 
 
 def _percents(ratios: dict[str, float]) -> str:

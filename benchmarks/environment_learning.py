@@ -1,4 +1,4 @@
-"""What DQN learns in grid worlds and MinAtar, beside a random policy."""
+"""What DQN learns in grid worlds and MinAtar, compared with a random policy."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ RANDOM_EPISODES = 1_024
 
 INTRODUCTION = (
     f"Mean return of {EPISODES} greedy episodes at the end of a training, over {len(SEEDS)} seeds "
-    "with a 95 % interval, beside a random policy. The hyperparameters are those that `arlbench "
-    "train` begins with (`arlbench.experiments.presets`). Written by "
+    "with a 95 % interval, compared with a random policy. The hyperparameters are the tuned ones "
+    "that `arlbench train` uses (`arlbench.experiments.presets`). Written by "
     "`benchmarks/environment_learning.py`."
 )
 
 
 def measure(task: Task) -> dict[str, Any]:
-    """Trains every seed; returns over seeds and evaluations, and how long it took."""
+    """Trains every seed; gives the returns over seeds and evaluations, and the time taken."""
     begin = time.perf_counter()
     problem = Problem(
         task.spec,
@@ -92,7 +92,9 @@ def report(results: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="environments, separated by commas; others stay as written")
+    parser.add_argument(
+        "--only", help="environments, separated by commas; results of others are kept"
+    )
     arguments = parser.parse_args()
     only = arguments.only.split(",") if arguments.only else [task.name for task in LEARNT]
     machine = reporting.machine()
@@ -102,7 +104,7 @@ def main() -> None:
         if task.name in only:
             results[task.name] = measure(task)
             print(report({task.name: results[task.name]}).splitlines()[-1], flush=True)
-            # Written after each: all of them take an hour.
+            # Written after each environment, because all of them take an hour.
             write(results, machine)
 
 

@@ -1,4 +1,4 @@
-"""Environment steps a second in every kind of environment, with the learner on and off."""
+"""Environment steps per second in every kind of environment, with the learner on and off."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from environment_tasks import TIMED, Task
 
 BATCH_SIZE = 32
 
-#: Seconds that one measurement should take.
+#: The length of one measurement in seconds.
 LENGTH = 1.0
 
 #: Steps over which exploration falls.
 SCHEDULE = np.float32(1e6)
 
-#: Longer than any measurement: the learner never begins.
+#: Longer than any measurement, so that learning never begins.
 NEVER = 2**31 - 1
 
 INTRODUCTION = (
     "One process, 8 environments that step together, medians. The learner takes one gradient "
-    f"step on a batch of {BATCH_SIZE} for every vector step of 8 environment steps; off, it only "
-    "acts and fills the buffer. Compilation and evaluations are not in it. Written by "
+    f"step on a batch of {BATCH_SIZE} for every vector step of 8 environment steps. With the "
+    "learner off, the agent acts and fills the buffer. Without compilation and evaluations. "
+    "Written by "
     "`benchmarks/environment_speed.py`."
 )
 
@@ -40,7 +41,7 @@ ENVIRONMENT, ACTING, LEARNING = "environment alone", "learner off", "learner on"
 
 
 def measure(task: Task, n_repeats: int) -> dict[str, Any]:
-    """Environment steps a second in three ways, and what compiling them took."""
+    """Measures environment steps per second in three ways, and the time of compilation."""
     env = make_env_from_spec(task.spec)
     begin = time.perf_counter()
     variants = {
@@ -74,7 +75,7 @@ def steps_alone(env: Environment) -> Callable[[], float]:
     held = list(jax.jit(env.reset)(jax.random.key(0))[:1])
 
     def run(n: int) -> Any:
-        # A state on the host can be gone on from once.
+        # A state on the host can be used only once.
         held[:] = [play(*held, jnp.int32(n))]
         return held
 
@@ -82,7 +83,7 @@ def steps_alone(env: Environment) -> Callable[[], float]:
 
 
 def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable[[], float]:
-    """Measures DQN; the learner takes one gradient step a vector step."""
+    """Measures DQN; the learner takes one gradient step for each vector step."""
     config = {
         "buffer_size": 100_000,
         "buffer_batch_size": BATCH_SIZE,
@@ -92,7 +93,7 @@ def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable
     }
     dqn = DQN(config, env, cnn_policy=task.spec.cnn_policy)
     state = dqn.init(jax.random.key(0))
-    # Segments, as a training consists of, without the evaluations in between.
+    # Segments like those of a training, without the evaluations in between.
     structure, hp = dqn.structure, dqn.hp
     recorder = programs.room(recording.shapes())
     held = [programs.prepare(structure.preparation, hp, state), recorder]
@@ -105,7 +106,7 @@ def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable
 
 
 def _speed(env: Environment, run: Callable[[int], Any]) -> Callable[[], float]:
-    """Environment steps a second of ``run(n)``, with ``n`` so that it takes ``LENGTH``."""
+    """Environment steps per second of ``run(n)``, with ``n`` for about ``LENGTH`` seconds."""
 
     def took(n: int) -> float:
         return measuring.seconds(lambda: jax.block_until_ready(run(n)))
@@ -145,7 +146,7 @@ def main() -> None:
     if arguments.only is None:
         reporting.write_json("environment_speed", {"machine": machine, "environments": results})
         table = reporting.RESULTS / "environment_speed.md"
-        table.write_text(f"# Environment steps a second\n\n{INTRODUCTION}\n\n{report(results)}\n")
+        table.write_text(f"# Environment steps per second\n\n{INTRODUCTION}\n\n{report(results)}\n")
         print(f"Written to results/{table.name}")
 
 

@@ -1,4 +1,4 @@
-"""The environments that are measured, and how each is trained."""
+"""The environments to measure, and how each is trained."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from arlbench.experiments.presets import tuned_for
 
 
 class Task(NamedTuple):
-    """An environment with the budget of its training.
+    """An environment and the budget of its training.
 
     Attributes:
         framework: The library that provides it.
@@ -34,10 +34,10 @@ class Task(NamedTuple):
         )
 
 
-# An agent sees what lies before it, so what it saw last tells it more.
+# An agent sees only what is in front of it, so its last observations tell it more.
 _THREE_FRAMES = (("frame_stack", {"n_frames": 3}),)
 
-#: What is learnt in ``environment_learning.py``: the budgets of MiniGrid are the published ones.
+#: The tasks of ``environment_learning.py``; the budgets of MiniGrid are the published ones.
 LEARNT = (
     Task("xland", "MiniGrid-EmptyRandom-5x5", n_envs=4, timesteps=100_000),
     Task("xland", "MiniGrid-DoorKey-5x5", n_envs=4, wrappers=_THREE_FRAMES),
@@ -47,7 +47,7 @@ LEARNT = (
     Task("gymnax", "SpaceInvaders-MinAtar"),
 )
 
-#: What is timed in ``environment_speed.py``.
+#: The tasks of ``environment_speed.py``.
 TIMED = (
     Task("gymnax", "CartPole-v1"),
     Task("gymnax", "Acrobot-v1"),

@@ -1,4 +1,4 @@
-"""Timing that bears with a machine whose speed drifts: variants in turn, medians, ratios."""
+"""Timing for a machine whose speed changes: variants take turns; medians and ratios are used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def interleaved(variants: Mapping[str, Callable[[], float]], n_repeats: int) -> Samples:
-    """Measures every variant once a round: A B C A B C, and so on.
+    """Measures every variant once in each round: A B C A B C, and so on.
 
     Args:
         variants: Functions that measure something and return it.
@@ -33,14 +33,15 @@ def interleaved(variants: Mapping[str, Callable[[], float]], n_repeats: int) -> 
 def ratio(samples: Samples, name: str, reference: str) -> float:
     """The median over rounds of ``name / reference``.
 
-    The two of one round ran close together, so what slowed one mostly slowed the other.
+    Both values of a round were measured at nearly the same time, so a slow phase of the machine
+    mostly affects both.
     """
     pairs = zip(samples[name], samples[reference], strict=True)
     return statistics.median(a / b for a, b in pairs)
 
 
 def summary(values: list[float]) -> dict[str, object]:
-    """Median, smallest and largest, beside the values themselves."""
+    """Median, smallest and largest value, and the values themselves."""
     return {
         "median": statistics.median(values),
         "smallest": min(values),

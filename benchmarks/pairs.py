@@ -1,14 +1,14 @@
-"""Two source trees side by side: whole commands in turn, in processor and in wall-clock seconds.
+"""Compares two source trees: whole commands in turn, in processor and in wall-clock seconds.
 
 python benchmarks/pairs.py --old BEFORE/src --new AFTER/src            everything, seven pairs
 python benchmarks/pairs.py --old … --new … --pairs 3 --only run,seeds4   some of it
 python benchmarks/pairs.py --old … --new … --pairs 1 --quick             to see that it works
 
-Only the command line is used, so the trees may differ in all else. Each tree has its own folder
-of compiled programs, which an unmeasured run of every workload fills; the two runs of a pair
-follow each other, and the one that begins changes from pair to pair. Processor seconds are those
-of the process and of the workers that it started, user and system time together; they hardly
-depend on what else the machine does, but do not tell how well its cores were used.
+Only the command line is used, so the trees may differ in everything else. Each tree has its own
+folder of compiled programs, which is filled by one run of every workload that is not measured. The
+two runs of a pair follow each other, and the order changes from pair to pair. Processor seconds are
+the user and system time of the process and its workers. They hardly depend on what else the machine
+does, but do not show how well its cores were used.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Workload:
     """One command.
 
     Attributes:
-        title: What tables call it.
-        words: The command, but for its length and where it writes.
-        timesteps: Its length; None leaves the command's own.
+        title: Its name in tables.
+        words: The command, without its length and its folder.
+        timesteps: Its length; None takes the command's default.
     """
 
     title: str
@@ -52,7 +52,7 @@ class Workload:
     timesteps: int | None
 
     def command(self, out: Path, quick: bool) -> list[str]:
-        """The words of the command that writes into a folder."""
+        """The arguments of the command that writes to a folder."""
         timesteps = _QUICK_TIMESTEPS if quick else self.timesteps
         length = [] if timesteps is None else [f"--timesteps={timesteps}"]
         return [*self.words, *length, f"--out={out}", "--quiet"]
@@ -64,8 +64,8 @@ def _sweep(file: str, *words: str) -> tuple[str, ...]:
     return ("sweep", "CartPole-v1", "--sampler=file", f"--file={path}", "--seeds=1", *words)
 
 
-#: The sweeps are parts c and d of ``peers/workloads.py`` with fewer steps: 20,000 in place of
-#: 100,000 and of 50,000. What neither the file nor a word names has its default, as it has there.
+#: The sweeps are parts c and d of ``peers/workloads.py`` with fewer steps: 20,000 instead of
+#: 100,000 and 50,000. As there, unnamed hyperparameters have their defaults.
 WORKLOADS: dict[str, Workload] = {
     "run": Workload("one run, 300k steps", ("train", "CartPole-v1", "--seeds=1"), 300_000),
     "sweep64": Workload(
@@ -86,7 +86,7 @@ WORKLOADS: dict[str, Workload] = {
 
 
 class Cost(NamedTuple):
-    """What a process took, in seconds."""
+    """The time of a process, in seconds."""
 
     processor: float
     wall: float
@@ -103,7 +103,7 @@ def process_cost(command: Sequence[str], tree: Tree, n_cores: int) -> Cost:
     """Runs a command with the code of a tree.
 
     Raises:
-        SystemExit: If it failed, with its last words.
+        SystemExit: If it failed, with the end of its output.
     """
     environment = {
         **os.environ,
@@ -111,7 +111,7 @@ def process_cost(command: Sequence[str], tree: Tree, n_cores: int) -> Cost:
         "ARLBENCH_COMPILATION_CACHE": str(tree.cache),
         "ARLBENCH_CORES": str(n_cores),
     }
-    # A cache set for JAX itself would take the place of the tree's.
+    # A cache that is set for JAX itself would replace the tree's cache.
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
     with tempfile.TemporaryFile("w+") as errors:
         begin = time.perf_counter()
@@ -133,7 +133,7 @@ def process_cost(command: Sequence[str], tree: Tree, n_cores: int) -> Cost:
 def measure(
     workload: Workload, trees: dict[str, Tree], n_pairs: int, n_cores: int, quick: bool
 ) -> dict[str, measuring.Samples]:
-    """Processor and wall-clock seconds of both trees, a value a pair."""
+    """Processor and wall-clock seconds of both trees, one value for each pair."""
 
     def cost(name: str) -> Cost:
         with tempfile.TemporaryDirectory() as folder:
@@ -150,7 +150,7 @@ def measure(
 
 
 def pair(cost: Callable[[str], Cost], begins_with: str) -> dict[str, Cost]:
-    """What both took, one right after the other."""
+    """The times of both, one right after the other."""
     order = (OLD, NEW) if begins_with == OLD else (NEW, OLD)
     return {name: cost(name) for name in order}
 
@@ -176,7 +176,7 @@ def row(title: str, measured: dict[str, Any]) -> list[str]:
 
 
 def version(source: Path) -> str:
-    """The commit of a tree, and whether it has changed since; "unknown" where there is none."""
+    """The commit of a tree, and whether it has changed since; "unknown" without a repository."""
     command = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=7"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
@@ -192,16 +192,18 @@ def parsed() -> argparse.Namespace:
         )
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--only", default=",".join(WORKLOADS), help="some of: %(default)s")
-    parser.add_argument("--cores", type=int, default=2, help="how many a command may use")
+    parser.add_argument(
+        "--cores", type=int, default=2, help="number of cores that a command may use"
+    )
     parser.add_argument("--quick", action="store_true", help="short, to see that it works")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write every measurement")
     arguments = parser.parse_args()
     arguments.only = arguments.only.split(",")
     if unknown := set(arguments.only) - WORKLOADS.keys():
-        parser.error(f"There is no workload {', '.join(sorted(unknown))}.")
+        parser.error(f"Unknown workload {', '.join(sorted(unknown))}.")
     for source in (arguments.old, arguments.new):
         if not (source / "arlbench").is_dir():
-            parser.error(f"{source} is not a source tree: it has no folder arlbench.")
+            parser.error(f"{source} is not a source tree, because it lacks the folder arlbench.")
     return arguments
 
 
@@ -210,7 +212,7 @@ def main() -> None:
     machine = reporting.machine()
     reporting.show_machine(machine)
     if arguments.quick:
-        print(f"Quick: {_QUICK_TIMESTEPS:,} steps each, so these times say nothing.")
+        print(f"Quick: {_QUICK_TIMESTEPS:,} steps each, so these times mean nothing.")
     header = ["workload"]
     for kind in ("processor s", "wall s"):
         header += [f"{kind}, old", "new", "new / old", "pairs"]

@@ -1,4 +1,4 @@
-"""Tables for people, JSON for programs, and the machine that the numbers belong to."""
+"""Tables for people, JSON for programs, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "optax", "gymnax", "numpy")
 
 
 def machine() -> dict[str, Any]:
-    """What the speed depends on; nothing that names the machine or its user."""
+    """The facts that speed depends on, without anything that identifies the machine or its user."""
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
@@ -48,7 +48,7 @@ def show_machine(described: dict[str, Any]) -> None:
 
 
 def write_json(name: str, results: dict[str, Any]) -> Path:
-    """Writes ``results/<name>.json`` and returns where it is."""
+    """Writes ``results/<name>.json`` and returns its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(results, indent=2) + "\n")

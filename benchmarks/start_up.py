@@ -1,4 +1,4 @@
-"""What a user waits for before anything is learnt: whole processes, from start to exit."""
+"""The time a user waits before anything is learnt: whole processes, from start to exit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRAINING = ["CartPole-v1", "--timesteps", "100000", "--seeds", "1", "--quiet"]
 
 
 def process_seconds(command: list[str], variables: Mapping[str, str] | None = None) -> float:
-    """Seconds of one process, whose failure is an error."""
+    """Seconds of one process; raises an error if it fails."""
     environment = {**os.environ, **(variables or {})}
     return measuring.seconds(
         lambda: subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -60,7 +60,7 @@ def train_seconds(cache: Path) -> float:
 
 
 def measure_command(n_repeats: int) -> dict[str, Any]:
-    """The command with an empty folder for compiled programs, then with what it left there."""
+    """Measures the command with an empty folder of compiled programs, then with the filled one."""
     samples: measuring.Samples = {COLD: [], WARM: []}
     for _ in range(n_repeats):
         with tempfile.TemporaryDirectory() as cache:
@@ -82,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     n_repeats = parser.parse_args().repeats
-    # A cache set for JAX itself would take the place of the one under test.
+    # A cache that is set for JAX itself would replace the one under test.
     os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
     machine = reporting.machine()
     reporting.show_machine(machine)

@@ -1,4 +1,4 @@
-"""Peak memory of a sweep against its number of configurations (they are many and short)."""
+"""Peak memory of a sweep by its number of configurations (many short trainings)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def measure(n_configs: int) -> dict[str, float]:
 
 
 def sweep(n_configs: int) -> dict[str, float]:
-    """Trains so many configurations; peak resident memory in MiB."""
+    """Trains this many configurations, and returns the peak resident memory in MiB."""
     from arlbench import EnvSpec, Problem
     from arlbench.population import train_population, use_cores
 

@@ -1,4 +1,4 @@
-"""What the examples share: their arguments, and the look of their figures."""
+"""Shared by the examples: their arguments, and the style of their figures."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from arlbench.report.statistics import mean_interval
 
-# Of Okabe and Ito, for every kind of colour vision; grey for what only serves to compare.
+# Colours of Okabe and Ito, for every kind of colour vision; grey is for comparisons.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6e7781"
 
 LEAST_FOR_BAND = 5
 
-# A title at the right, which says what the lines are.
+# A title on the right, which says what the lines are.
 REMARK: dict[str, Any] = {"loc": "right", "fontsize": 9, "color": GREY}
 
 
 def arguments(script: str, description: str | None) -> argparse.Namespace:
-    """``--quick`` and ``--out``, as every example takes them."""
+    """Parses ``--quick`` and ``--out``, the arguments of every example."""
     parser = argparse.ArgumentParser(prog=f"{script}.py", description=description)
     parser.add_argument("--quick", action="store_true", help="a few seconds, to see that it runs")
     parser.add_argument(
@@ -34,18 +34,18 @@ def arguments(script: str, description: str | None) -> argparse.Namespace:
         type=Path,
         default=Path("runs", "examples", script),
         metavar="FOLDER",
-        help="where to put the figure (default: %(default)s)",
+        help="folder of the figure (default: %(default)s)",
     )
     return parser.parse_args()
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, its size in inches."""
+    """An empty figure, with a size in inches."""
     return Figure(figsize=(width, height), dpi=150, layout="constrained")
 
 
 def calm(axes: Any, ylabel: str, xlabel: str | None = None) -> None:
-    """Labels the axes, and takes away what draws the eye from the data."""
+    """Labels the axes, and removes distractions from the data."""
     axes.set_ylabel(ylabel)
     if xlabel is not None:
         axes.set_xlabel(xlabel)
@@ -54,13 +54,13 @@ def calm(axes: Any, ylabel: str, xlabel: str | None = None) -> None:
 
 
 def count_timesteps(axes: Any) -> None:
-    """Environment steps on the x-axis, in thousands."""
+    """Shows environment steps on the x-axis, in thousands."""
     axes.set_xlabel("environment steps")
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def by_orders_of_magnitude(axes: Any) -> None:
-    """A logarithmic y-axis with few labels, such as 3e-4."""
+    """Makes the y-axis logarithmic with few labels, such as 3e-4."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}".replace("e-0", "e-"))
@@ -68,10 +68,10 @@ def by_orders_of_magnitude(axes: Any) -> None:
 
 
 def draw_seeds(axes: Any, steps: np.ndarray, curves: np.ndarray, color: str, label: str) -> None:
-    """The mean of the curves ``[n_seeds, n_evaluations]``, and how sure that is.
+    """Draws the mean of the curves ``[n_seeds, n_evaluations]``, and its uncertainty.
 
-    That is the 95 % interval; of a few seeds it is wider than the picture, so they are drawn
-    themselves.
+    That is the 95 % interval. For few seeds it would be wider than the picture, so the seeds
+    themselves are drawn.
     """
     mean, low, high = mean_interval(curves)
     axes.plot(steps, mean, color=color, lw=2.2, label=label)
@@ -84,7 +84,7 @@ def draw_seeds(axes: Any, steps: np.ndarray, curves: np.ndarray, color: str, lab
 
 
 def save(figure: Figure, out: Path, script: str) -> None:
-    """Writes the figure and says where it is."""
+    """Writes the figure and prints its path."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{script}.png"
     figure.savefig(path)

@@ -1,8 +1,8 @@
-"""Learning to configure: a small policy that sets hyperparameters by how learning goes.
+"""Learning to configure: a small policy sets hyperparameters from the progress of learning.
 
-The policy is linear, from what is seen of the learner to its learning rate and exploration
-in the next step. The cross-entropy method finds its weights: each generation is one episode
-of a vector environment, with a learner for each candidate and seed.
+The policy is a linear function from features of the learner to its learning rate and exploration
+in the next step. The cross-entropy method finds its weights: each generation is one episode of a
+vector environment, with a learner for each candidate and seed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SETTINGS = {
 # log10 of the learning rate, and target_epsilon.
 DEFAULTS = np.array([np.log10(3e-4), 0.05])
 
-# Keeps the search from settling before it has seen enough.
+# Keeps the search from converging too early.
 LEAST_SPREAD = 0.1
 SEED = 0
 FIRST_FRESH_SEED = 1000
@@ -42,13 +42,13 @@ COLORS = figures.BLUE, figures.ORANGE, figures.GREY
 
 
 class Scale(NamedTuple):
-    """How much is done.
+    """The size of the search.
 
     Attributes:
         n_candidates: Policies in a generation.
-        n_elite: Of them, those that the next generation is drawn around.
-        n_seeds: Learners of each policy.
-        n_generations: Episodes of the vector environment, in which they are tried out.
+        n_elite: The number of best policies from which the next generation is drawn.
+        n_seeds: Learners for each policy.
+        n_generations: Generations; each is one episode of the vector environment.
         n_fresh_seeds: Learners for the comparison at the end.
     """
 
@@ -64,14 +64,14 @@ QUICK = {"n_steps": 2, "n_total_timesteps": 1024, "n_eval_episodes": 4}
 
 
 class Generation(NamedTuple):
-    """Scores of the candidates, ``[n_candidates]``, and of the defaults."""
+    """Scores of the candidates, ``[n_candidates]``, and of the defaults in the same episode."""
 
     scores: np.ndarray
     of_defaults: float
 
 
 def learn(settings: Mapping[str, Any], scale: Scale) -> tuple[np.ndarray, list[Generation]]:
-    """The cross-entropy method; returns the weights that it ends with, ``[2, N_FEATURES]``."""
+    """Runs the cross-entropy method, and returns its final weights, ``[2, N_FEATURES]``."""
     rng = np.random.default_rng(SEED)
     env = AutoRLVectorEnv((scale.n_candidates + 1) * scale.n_seeds, settings)
     mean, spread = np.zeros((2, N_FEATURES)), np.ones((2, N_FEATURES))
@@ -86,10 +86,10 @@ def learn(settings: Mapping[str, Any], scale: Scale) -> tuple[np.ndarray, list[G
 
 
 def try_out(env: AutoRLVectorEnv, candidates: np.ndarray, n_seeds: int, number: int) -> Generation:
-    """One episode; all candidates meet the same seeds, and each generation others."""
+    """Runs one episode. All candidates have the same seeds; each generation has other seeds."""
     seeds = [*range(number * n_seeds, (number + 1) * n_seeds)] * (len(candidates) + 1)
     policy = linear(np.repeat(candidates, n_seeds, axis=0))
-    # Seeds differ in how hard they are; the defaults next to it show how hard these were.
+    # Some seeds are harder than others; the score of the defaults shows how hard these are.
     episode = play(env, beside(policy, constant(DEFAULTS), n_seeds), seeds)
     *scores, of_defaults = episode.scores.reshape(-1, n_seeds).mean(axis=1)
     print(
@@ -102,20 +102,20 @@ def try_out(env: AutoRLVectorEnv, candidates: np.ndarray, n_seeds: int, number: 
 
 
 def compare(settings: Mapping[str, Any], weights: np.ndarray, n_seeds: int) -> dict[str, Episode]:
-    """The learned policy compared with constant configurations, on seeds that it has not met."""
+    """Compares the learned policy with constant configurations, on new seeds."""
     env = AutoRLVectorEnv(n_seeds, settings)
     seeds = range(FIRST_FRESH_SEED, FIRST_FRESH_SEED + n_seeds)
     learned = play(env, linear(np.tile(weights, (n_seeds, 1, 1))), seeds)
     return {
         "learned policy": learned,
-        # Whether it matters that the values change, or only what they are on average.
+        # Shows whether the changes matter, or only the averages of the values.
         "constant, its average": play(env, constant(learned.values.mean(axis=(0, 1))), seeds),
         "constant, the defaults": play(env, constant(DEFAULTS), seeds),
     }
 
 
 def report(episodes: Mapping[str, Episode]) -> None:
-    """Prints what was found, and no more than that."""
+    """Prints the results."""
     learned = episodes["learned policy"].scores
     print(f"\nMean return over the schedule, {len(learned)} fresh seeds:")
     for name, episode in episodes.items():
@@ -130,14 +130,14 @@ def report(episodes: Mapping[str, Episode]) -> None:
 
 
 def verdict(gains: np.ndarray) -> str:
-    """The mean of the differences by seed, and whether they show anything."""
+    """The mean of the differences by seed, and whether it is clear."""
     mean, low, high = mean_interval(gains)
     said = "better" if low > 0 else "worse" if high < 0 else "no clear difference"
     return f"{mean:+.1f} (95 % interval {low:+.1f} to {high:+.1f}): {said}"
 
 
 def draw(generations: Sequence[Generation], episodes: Mapping[str, Episode]) -> Any:
-    """The search on the left; on the right its result, with fresh seeds."""
+    """Draws the search on the left, and its result with fresh seeds on the right."""
     figure = figures.new_figure(9.6, 5.6)
     panels = figure.subplot_mosaic(
         [["search", "returns"], ["search", "rate"], ["search", "epsilon"]],
@@ -165,13 +165,13 @@ def draw(generations: Sequence[Generation], episodes: Mapping[str, Episode]) -> 
 
 
 def draw_values(axes: Any, steps: np.ndarray, values: np.ndarray, color: str) -> None:
-    """What was set, ``[n_learners, n_steps]``: on average, and faintly for each learner."""
+    """Draws the chosen values ``[n_learners, n_steps]``: their mean, and faintly each learner."""
     axes.plot(steps, values.T, color=color, lw=0.8, alpha=0.25)
     axes.plot(steps, values.mean(axis=0), color=color, lw=2.2)
 
 
 def draw_search(axes: Any, generations: Sequence[Generation]) -> None:
-    """Every candidate's score, and next to their mean that of the defaults."""
+    """Draws every candidate's score, their mean, and the score of the defaults."""
     numbers = np.arange(1, len(generations) + 1)
     scores = np.array([generation.scores for generation in generations])
     axes.plot(numbers, scores, "o", ms=4, mew=0, alpha=0.4, color=COLORS[0])

@@ -1,4 +1,4 @@
-"""A linear policy over many learners, and an episode under it."""
+"""A linear policy for many learners, and an episode with it."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ FIXED = {
     "train_freq": 32,
 }
 
-# What the policy sets, and between which values: log10 of the learning rate, epsilon.
+# The ranges of what the policy sets: log10 of the learning rate, epsilon.
 LOWER, UPPER = np.array([-5.0, 0.001]), np.array([-2.0, 0.2])
 N_FEATURES = 4
 MAX_RETURN = 500.0
 
 
 class Episode(NamedTuple):
-    """A whole schedule of every learner.
+    """The results of a whole schedule of every learner.
 
     Attributes:
         returns: Mean return of each step's evaluations, ``[n_learners, n_steps]``.
-        values: What was set, log10 of the learning rate and epsilon,
+        values: The chosen values, log10 of the learning rate and epsilon,
             ``[n_learners, n_steps, 2]``.
-        compile_seconds: Time spent on compilation, in all processes.
-        wall_seconds: Time that the episode took.
+        compile_seconds: Time of compilation, in all processes.
+        wall_seconds: Time of the episode.
     """
 
     returns: np.ndarray
@@ -53,9 +53,9 @@ Policy = Callable[[np.ndarray], np.ndarray]
 
 
 def features(obs: Mapping[str, np.ndarray], n_learners: int, n_steps: int) -> np.ndarray:
-    """One, the share of the schedule done, the gradient's norm and the last return.
+    """One, the fraction of the schedule done, the gradient's norm and the last return.
 
-    All are about as large as one. ``reset`` tells nothing yet; then all but the first are 0.
+    All have a size of about one. After ``reset`` nothing is known, so all except the first are 0.
     """
     seen = np.zeros((n_learners, N_FEATURES))
     seen[:, 0] = 1.0
@@ -68,11 +68,11 @@ def features(obs: Mapping[str, np.ndarray], n_learners: int, n_steps: int) -> np
 
 
 def linear(weights: np.ndarray) -> Policy:
-    """Policies with weights ``[n_learners, 2, N_FEATURES]``, bent into the ranges."""
+    """Policies with weights ``[n_learners, 2, N_FEATURES]``, squashed into the ranges."""
 
     def policy(seen: np.ndarray) -> np.ndarray:
         logits = np.einsum("lvf,lf->lv", weights, seen)
-        # The logistic function, written so that nothing overflows.
+        # The logistic function, in a form that cannot overflow.
         return LOWER + (UPPER - LOWER) * (1.0 + np.tanh(logits / 2.0)) / 2.0
 
     return policy
@@ -83,7 +83,7 @@ def constant(values: np.ndarray) -> Policy:
 
 
 def beside(policy: Policy, other: Policy, n_other: int) -> Policy:
-    """One policy, and another one for the last learners."""
+    """One policy for most learners, and another one for the last ``n_other``."""
 
     def both(seen: np.ndarray) -> np.ndarray:
         return np.concatenate([policy(seen[:-n_other]), other(seen[-n_other:])])
@@ -96,10 +96,10 @@ def action(values: np.ndarray) -> dict[str, float]:
 
 
 def play(env: AutoRLVectorEnv, policy: Policy, seeds: Sequence[int]) -> Episode:
-    """One episode of the vector environment, with a new learner for each seed."""
+    """Runs one episode of the vector environment, with a new learner for each seed."""
     n_steps = env.config["n_steps"]
     obs, _ = env.reset(seed=seeds)
-    # What an action leaves out stays as it was.
+    # Hyperparameters that an action leaves out keep their values.
     further: Mapping[str, Any] = FIXED
     values, returns, infos = [], [], []
     for _ in range(n_steps):
@@ -109,7 +109,7 @@ def play(env: AutoRLVectorEnv, policy: Policy, seeds: Sequence[int]) -> Episode:
         returns.append(objectives["reward_auc"])
         infos.append(info)
     return Episode(
-        # A learner that diverged has learnt nothing.
+        # A learner that diverged counts as having learnt nothing.
         np.nan_to_num(np.stack(returns, axis=1)),
         np.stack(values, axis=1),
         sum(info["compile_seconds"] for info in infos),

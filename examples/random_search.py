@@ -1,6 +1,6 @@
 """Random search over a few hyperparameters, with one environment for all trials.
 
-Those that are searched are inputs of the compiled program, so only the first trial compiles.
+The searched ones are inputs of the compiled program, so only the first trial compiles.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from arlbench.report.statistics import mean_interval
 
 SCRIPT = "random_search"
 
-# A schedule of one step: a trial is one training under one configuration.
+# A schedule of one step: a trial is one training with one configuration.
 SETTINGS = {
     "env_name": "CartPole-v1",
     "n_envs": 8,
@@ -29,7 +29,7 @@ SETTINGS = {
     "n_eval_episodes": 64,
 }
 QUICK = {"n_total_timesteps": 2048, "n_eval_episodes": 8}
-# Trials, seeds of each of them, and other seeds for the best.
+# The number of trials, the seeds of each, and other seeds for the best one.
 NUMBERS, QUICK_NUMBERS = (40, 3, 10), (5, 1, 2)
 
 FIXED = {
@@ -55,11 +55,11 @@ class Trial(NamedTuple):
     """A configuration and its results.
 
     Attributes:
-        number: Counted from 1.
-        config: The hyperparameters that were searched.
-        returns: Mean return of the evaluation at the end, of each seed.
-        compile_seconds: Time spent on compilation.
-        train_seconds: Time of the trainings themselves.
+        number: Its number, from 1.
+        config: The searched hyperparameters.
+        returns: Mean return of the last evaluation, for each seed.
+        compile_seconds: Time of compilation.
+        train_seconds: Time of the trainings.
     """
 
     number: int
@@ -74,7 +74,7 @@ class Trial(NamedTuple):
 
 
 def searched_space(env: AutoRLEnv) -> ConfigurationSpace:
-    """The part of the environment's space that is searched; ``env.action_space`` is all of it."""
+    """The part of the environment's space to search; ``env.action_space`` is the whole space."""
     space = ConfigurationSpace(seed=SAMPLER_SEED)
     space.add([env.config_space[name] for name in SEARCHED])
     return space
@@ -83,7 +83,7 @@ def searched_space(env: AutoRLEnv) -> ConfigurationSpace:
 def evaluate(
     env: AutoRLEnv, config: Mapping[str, Any], seeds: Iterable[int], number: int = 0
 ) -> Trial:
-    """Trains a new learner under a configuration, once for each seed."""
+    """Trains a new learner with a configuration, once for each seed."""
     returns, infos = [], []
     for seed in seeds:
         env.reset(seed=seed)
@@ -93,7 +93,7 @@ def evaluate(
     return Trial(
         number,
         config,
-        # A learner that diverged has learnt nothing.
+        # A learner that diverged counts as having learnt nothing.
         np.nan_to_num(returns),
         sum(info["compile_seconds"] for info in infos),
         sum(info["train_seconds"] for info in infos),
@@ -101,7 +101,7 @@ def evaluate(
 
 
 def search(env: AutoRLEnv, n_trials: int, seeds: Sequence[int]) -> list[Trial]:
-    """All trials, in the order in which they were sampled."""
+    """Runs all trials, in the order in which they were sampled."""
     configs = map(dict, searched_space(env).sample_configuration(n_trials))
     return [evaluate(env, config, seeds, i) for i, config in enumerate(configs, 1)]
 
@@ -115,7 +115,7 @@ def short(value: float) -> str:
 
 
 def table(trials: Sequence[Trial]) -> str:
-    """One row a trial."""
+    """A table with one row for each trial."""
     header = ["trial", "return", *SEARCHED, "compile s", "train s"]
     rows = [
         [
@@ -136,7 +136,7 @@ def table(trials: Sequence[Trial]) -> str:
 
 
 def draw(trials: Sequence[Trial], again: np.ndarray) -> Any:
-    """Return over trial, the best so far, and how the best does with other seeds."""
+    """Draws the return of each trial, the best so far, and the best one with other seeds."""
     figure = figures.new_figure(7.6, 4.4)
     axes = figure.subplots()
     numbers = [trial.number for trial in trials]
@@ -163,7 +163,7 @@ def draw(trials: Sequence[Trial], again: np.ndarray) -> Any:
 
 
 def report(trials: Sequence[Trial], again: np.ndarray) -> None:
-    """Prints what was found."""
+    """Prints the results."""
     best = ranked(trials)[0]
     print(f"The best {min(N_SHOWN, len(trials))} of {len(trials)} trials:\n")
     print(table(ranked(trials)[:N_SHOWN]))
@@ -175,7 +175,7 @@ def report(trials: Sequence[Trial], again: np.ndarray) -> None:
     mean, low, high = mean_interval(again)
     print(
         f"the best configuration with {len(again)} other seeds: {mean:.1f} "
-        f"(95 % interval {low:.1f} to {high:.1f}), found with {best.mean:.1f}"
+        f"(95 % interval {low:.1f} to {high:.1f}); in the search it had {best.mean:.1f}"
     )
 
 
@@ -184,7 +184,7 @@ def main() -> None:
     env = AutoRLEnv({**SETTINGS, **(QUICK if given.quick else {})})
     n_trials, n_seeds, n_fresh = QUICK_NUMBERS if given.quick else NUMBERS
     trials = search(env, n_trials, range(n_seeds))
-    # The best of many is partly luck, which other seeds do not share.
+    # The best of many trials is partly lucky; new seeds show its true return.
     again = evaluate(env, ranked(trials)[0].config, range(n_seeds, n_seeds + n_fresh)).returns
     report(trials, again)
     figures.save(draw(trials, again), given.out, SCRIPT)

@@ -1,6 +1,6 @@
 """A schedule that reacts to the learner, compared with a constant configuration.
 
-Exploration falls once the returns have passed a threshold. If the norms of the gradients
+Exploration is reduced once the returns have passed a threshold. If the norms of the gradients
 stagnate, the learning rate is raised for one step.
 """
 
@@ -18,8 +18,8 @@ from arlbench.report.statistics import mean_interval
 
 SCRIPT = "reactive_schedule"
 
-# ``schedule_timesteps`` is left out: epsilon then falls within the first step, and in each
-# later one it *is* ``target_epsilon``, so that a change of that acts at once.
+# Without ``schedule_timesteps``, epsilon falls within the first step. In later steps it *is*
+# ``target_epsilon``, so that changes of ``target_epsilon`` have an effect at once.
 SETTINGS = {
     "env_name": "CartPole-v1",
     "n_envs": 8,
@@ -56,15 +56,15 @@ STAGNATION = 0.1
 
 
 class Step(NamedTuple):
-    """What a step of the schedule was given, and its results.
+    """The hyperparameters of a step of the schedule, and its results.
 
     Attributes:
-        epsilon: ``target_epsilon``.
-        learning_rate: The learning rate.
+        epsilon: Its ``target_epsilon``.
+        learning_rate: Its learning rate.
         final_return: Mean return of its last evaluation.
         grad_norm: Mean norm of its gradients.
-        curve: Its learning curve, whose ``steps`` count from the run's beginning.
-        compile_seconds: Time spent on compilation.
+        curve: Its learning curve, whose ``steps`` count from the start of the run.
+        compile_seconds: Time of compilation.
     """
 
     epsilon: float
@@ -84,7 +84,7 @@ def constant(_: Sequence[Step]) -> dict[str, float]:
 
 
 def reactive(steps: Sequence[Step]) -> dict[str, float]:
-    """The hyperparameters of the next step, by the results of those before."""
+    """The hyperparameters of the next step, from the results of earlier steps."""
     passed = any(step.final_return >= THRESHOLD for step in steps)
     return {
         "target_epsilon": LOW_EPSILON if passed else CONSTANT["target_epsilon"],
@@ -93,7 +93,7 @@ def reactive(steps: Sequence[Step]) -> dict[str, float]:
 
 
 def stagnates(steps: Sequence[Step]) -> bool:
-    """Whether the gradients' norms have hardly changed, in steps of which none was a spike."""
+    """Whether the gradients' norms have hardly changed, in steps without a spike."""
     if len(steps) < WINDOW or any(step.learning_rate == SPIKE for step in steps):
         return False
     norms = np.array([step.grad_norm for step in steps])
@@ -101,12 +101,12 @@ def stagnates(steps: Sequence[Step]) -> bool:
 
 
 def train(env: AutoRLEnv, policy: Policy, seed: int) -> Run:
-    """A whole schedule of a new learner."""
+    """Trains a new learner for a whole schedule."""
     env.reset(seed=seed)
     steps: Run = []
     truncated = False
     while not truncated:
-        # What an action leaves out stays as it was.
+        # Hyperparameters that an action leaves out keep their values.
         action = policy(steps) if steps else {**CONSTANT, **policy(steps)}
         obs, _, _, truncated, info = env.step(action)
         used = env.hpo_config
@@ -124,7 +124,7 @@ def train(env: AutoRLEnv, policy: Policy, seed: int) -> Run:
 
 
 def since_the_beginning(curve: pd.DataFrame, timesteps: int) -> pd.DataFrame:
-    """A step's learning curve, with ``steps`` counted up to the run's ``timesteps``."""
+    """A step's learning curve, with ``steps`` shifted to end at the run's ``timesteps``."""
     return curve.assign(steps=curve["steps"] + timesteps - curve["steps"].iloc[-1])
 
 
@@ -139,7 +139,7 @@ def returns(runs: Sequence[Run]) -> np.ndarray:
 
 
 def draw(runs: dict[str, list[Run]]) -> Any:
-    """Learning curves, and beneath them what the learners were given."""
+    """Draws learning curves, and below them the learners' hyperparameters."""
     figure = figures.new_figure(7.6, 6.6)
     top, middle, bottom = figure.subplots(3, sharex=True, height_ratios=[3, 1, 1])
     for (name, of_seeds), color in zip(runs.items(), (figures.GREY, figures.BLUE), strict=True):
@@ -163,7 +163,7 @@ def draw(runs: dict[str, list[Run]]) -> Any:
 
 
 def draw_values(axes: Any, runs: Sequence[Run], name: str, color: str) -> None:
-    """A hyperparameter over time: of the first seed, and faintly of the others."""
+    """Draws a hyperparameter over time: for the first seed, and faintly for the others."""
     for seed, run in enumerate(runs):
         ends = [0, *(step.curve["steps"].iloc[-1] for step in run)]
         values = [getattr(step, name) for step in run]
@@ -172,7 +172,7 @@ def draw_values(axes: Any, runs: Sequence[Run], name: str, color: str) -> None:
 
 
 def report(runs: dict[str, list[Run]]) -> None:
-    """Prints what was found."""
+    """Prints the results."""
     for name, of_seeds in runs.items():
         curves = returns(of_seeds)
         print(f"{name:>9}: mean return {curves.mean():.1f}, at the end {curves[:, -1].mean():.1f}")

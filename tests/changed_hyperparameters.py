@@ -1,11 +1,11 @@
-"""Another value of every traced hyperparameter, and a configuration in which each matters."""
+"""A changed value of every traced hyperparameter, and a configuration in which each matters."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# With these every hyperparameter has something to act on: priorities are in use, the
-# target network lags behind, and exploration is still falling.
+# With these, every hyperparameter has an effect: priorities are in use, the target network
+# lags behind, and exploration is still falling.
 BASE: dict[str, Any] = {
     "buffer_prio_sampling": True,
     "buffer_alpha": 0.6,

@@ -1,4 +1,4 @@
-"""``arlbench train`` in a process of its own, and its results."""
+"""Runs ``arlbench train`` in a process of its own, and reads its results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from arlbench.core.checkpoints import newest_in, read_checkpoint, read_manifest
 
 SEEDS = (0, 1)
 
-#: A run of some seconds, most of them trained.
+#: A run that takes some seconds, most of them for training.
 WORDS = [
     "CartPole-v1", "--timesteps", "800000", "--seeds", "2", "--evaluations", "10",
     "--eval-episodes", "8", "--defaults", "buffer_size=50000", "hidden_size=32",
@@ -31,14 +31,22 @@ def begin(*words: object) -> subprocess.Popen[str]:
 
 
 def finish(*words: object) -> tuple[int, str]:
-    """Runs the command to its end; returns its exit status and what it said."""
+    """Runs the command to its end; returns its exit status and its output."""
     process = begin(*words)
     _, said = process.communicate(timeout=300)
     return process.returncode, said
 
 
+def shared(seconds: float) -> float:
+    """The time for work that takes this many seconds on an idle machine, if others use it too.
+
+    With more processes than cores, each of them has to wait for its turn.
+    """
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def outcome(folder: Path) -> dict[str, Any]:
-    """The results of a run, without how long it took."""
+    """The results of a run, without its times."""
     summary = json.loads((folder / "summary.json").read_text())
     times = {"timesteps_per_second", "compile_seconds", "train_seconds", "seconds_by_seed"}
     params = {}
@@ -53,7 +61,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def read_every_checkpoint(folder: Path) -> int:
-    """Reads all checkpoints of a run whole, whatever state it is in; returns their number.
+    """Reads all checkpoints of a run completely, whatever its state; returns their number.
 
     Raises:
         CheckpointError: If one is damaged.
@@ -71,11 +79,11 @@ def read_every_checkpoint(folder: Path) -> int:
 
 
 def newest(folder: Path) -> list[str]:
-    """What the pointers of all seeds say."""
+    """The contents of the pointers of all seeds."""
     pointers = [folder / "checkpoints" / f"seed-{seed}" / "newest" for seed in SEEDS]
     return [pointer.read_text() if pointer.exists() else "" for pointer in pointers]
 
 
 def leftovers(folder: Path) -> list[str]:
-    """What a killed writer left behind."""
+    """The files that a killed writer left behind."""
     return [p.name for p in folder.rglob("*") if p.name.endswith((".part", ".old"))]

@@ -1,4 +1,4 @@
-"""Strict settings for every test: warnings are errors, ranks never promote by themselves."""
+"""Strict settings for all tests: warnings are errors, implicit rank promotion is forbidden."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# One folder for all test processes: programs of equal structure compile once.
+# One folder for all test processes, so that programs with equal structure compile once.
 os.environ.setdefault(
     "ARLBENCH_COMPILATION_CACHE", os.path.join(tempfile.gettempdir(), "arlbench-tests-compiled")
 )
@@ -26,13 +26,13 @@ settings.load_profile("arlbench")
 
 
 #: XLA maps memory for every program that it compiles, and Linux allows a process 65,530
-#: maps; beyond them it ends without a word.
+#: maps; with more, the process ends without a message.
 MANY_MAPS = 25_000
 
 
 @pytest.fixture(autouse=True, scope="module")
 def room_for_programs() -> Iterator[None]:
-    """Forgets what earlier modules compiled before it is too much for one process."""
+    """Clears what earlier modules compiled, before it is too much for one process."""
     yield
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
@@ -40,7 +40,7 @@ def room_for_programs() -> Iterator[None]:
 
 
 class CompilationCounter:
-    """Counts how often JAX had to trace a program to compile it, cached on disk or not."""
+    """Counts how often JAX had to trace a program, whether it is cached on disk or not."""
 
     def __init__(self) -> None:
         self.names: list[str] = []

@@ -12,7 +12,7 @@ from arlbench.autorl import Checkpointer
 from arlbench.core.algorithms.dqn import DQN
 from probes import as_numpy, small_dqn
 
-#: Environment steps of a whole training; it has an evaluation after each half.
+#: Environment steps of a whole training, which has an evaluation after each half.
 TIMESTEPS = 1600
 
 N_EPISODES = 3
@@ -28,12 +28,12 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def train_half(dqn: DQN, state: Any) -> Any:
-    """Half a training, on the schedule of the whole."""
+    """Runs half a training, with the schedule of the whole."""
     return dqn.train(*state, TIMESTEPS // 2, 1, N_EPISODES, schedule_timesteps=TIMESTEPS)
 
 
 def records_of(result: Any) -> Any:
-    """What was recorded on the way; equal trees whether it comes from memory or a file."""
+    """The records; the trees are equal whether they come from memory or from a file."""
     return {"eval_rewards": result.eval_rewards, **records(result.trajectories, result.metrics)}
 
 
@@ -44,12 +44,12 @@ def records(trajectories: Any, metrics: Any) -> Any:
 
 
 def bits(state: Any, recorded: Any) -> list[np.ndarray]:
-    """Every number of a state and of what was recorded up to it."""
+    """All numbers of a state and of the records so far."""
     return as_numpy((state, recorded))
 
 
 def train_second_halves(folder: Path) -> None:
-    """Goes on from ``folder/KIND`` with a second half; writes ``folder/KIND.npz``."""
+    """Continues from ``folder/KIND`` with a second half; writes ``folder/KIND.npz``."""
     for kind, settings in KINDS.items():
         dqn = small_dqn(**settings)
         loaded = Checkpointer.load(folder / kind, dqn)

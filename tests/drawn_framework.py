@@ -1,4 +1,4 @@
-"""An environment that draws itself and whose episodes are known, and agents made by hand."""
+"""An environment that draws itself and has known episodes, and agents made by hand."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from probes import Probe, observation
 
 adopt_frameworks({"drawn": Framework("drawn_framework", "tests", None)})
 
-#: Where the corridor ends.
+#: The last place of the corridor.
 GOAL = 3
 
-#: Of a picture of the corridor.
+#: The height of a picture of the corridor.
 HEIGHT, WIDTH = 2, GOAL + 1
 
-#: What the place of the agent looks like; all else is black.
+#: The colour of the agent's place; everything else is black.
 AGENT = (250, 120, 0)
 
 
 class Corridor(Probe):
-    """From a random place before the goal one step to the right with action 1, none with 0.
+    """Starts at a random place before the goal; action 1 goes one step right, action 0 stays.
 
-    A step from place ``p`` earns ``p + 1``. The time is up after 5 steps.
+    A step from place ``p`` earns ``p + 1``. The time limit is 5 steps.
     """
 
     def __init__(self, n_envs: int = 4, max_episode_steps: int = 5) -> None:
@@ -56,7 +56,7 @@ class Corridor(Probe):
 
 
 class Unseen(Corridor):
-    """A corridor that nobody has drawn."""
+    """A corridor that cannot be drawn."""
 
     def render_one(self, env_state: Any) -> np.ndarray:
         return Environment.render(self, env_state)
@@ -73,12 +73,12 @@ def list_environments() -> list[EnvListing]:
 
 
 def place_of(frame: np.ndarray) -> int:
-    """Where the agent stands in a picture."""
+    """The agent's place in a picture."""
     return int(np.flatnonzero((frame == AGENT).all(axis=(0, 2)))[0])
 
 
 def params_of(settings: RunSettings, action: int) -> Any:
-    """Parameters of a network to which an action is worth 1 and the other one 0."""
+    """Parameters of a network that gives an action the value 1 and the other one 0."""
     shapes = settings.make_algorithm().checkpoint_template()["params"]
     params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     params["params"]["out"]["bias"][action] = 1.0
@@ -98,7 +98,7 @@ def settings_of(
 
 
 def write_run(path: Path, *actions: int, **settings: Any) -> Path:
-    """A finished run whose agents always take one action, seed by seed."""
+    """A finished run in which each seed's agent always takes the same action."""
     resolved = settings_of(*actions, **settings)
     with RunFolder(path, resolved) as folder:
         for seed, action in enumerate(actions):

@@ -1,4 +1,4 @@
-"""Training without training: results that depend on nothing but the configuration and the seed."""
+"""Results without training, which depend only on the configuration and the seed."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def make_experiment(
     """Three evaluations of four episodes; the last configuration diverges.
 
     Args:
-        n_configs: How many configurations.
-        n_seeds: How many seeds, from 7 on.
-        problem: Of what.
-        **changes: Other fields of the experiment, or else of the problem.
+        n_configs: Number of configurations.
+        n_seeds: Number of seeds, from 7 on.
+        problem: The problem of the experiment.
+        **changes: Other fields of the experiment or of the problem.
     """
     configs = [{"learning_rate": 10.0 ** (-5 + 3 * i / n_configs)} for i in range(n_configs - 1)]
     diverging = {"learning_rate": 0.1, "buffer_batch_size": 256}
@@ -47,7 +47,7 @@ def make_experiment(
 
 
 def result_of(experiment: Experiment, config_index: int, seed_index: int) -> MemberResult:
-    """How a training ends; its wall-clock time is never the same."""
+    """The result of a training; its wall-clock time is different each time."""
     config, seed = experiment.configs[config_index], experiment.seeds[seed_index]
     problem = experiment.problem
     rng = np.random.default_rng([config_index, seed])
@@ -80,21 +80,21 @@ def fill(
     members: Iterable[tuple[int, int]] | None = None,
     members_a_part: int = 2,
 ) -> None:
-    """Keeps trainings in a folder, all that are missing by default, a part for every so many."""
+    """Keeps trainings in a folder, by default all missing ones, with this many in each part."""
     with SweepFolder(path, experiment, members_a_part=members_a_part) as storage:
         for member in storage.missing() if members is None else members:
             storage.add(result_of(storage.experiment, *member))
 
 
 class FakeResult:
-    """What an experiment reads of a population's result."""
+    """The parts of a population's result that an experiment reads."""
 
     compile_seconds = 1.5
     wall_seconds = 2.5
 
 
 def fake_train(pause: float = 0.0, order: int = 1) -> Callable[..., FakeResult]:
-    """A stand-in for ``train_population``: so many seconds a member, forwards or backwards."""
+    """A stand-in for ``train_population``: this many seconds for each member, in either order."""
 
     def train(
         problem: Problem,

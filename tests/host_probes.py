@@ -10,20 +10,20 @@ from gymnasium import spaces
 
 from arlbench.core.environments import EnvSpec
 
-#: Where the stairs end.
+#: The top of the stairs.
 TOP = 3
 
-#: Their time limit.
+#: The time limit of the stairs.
 LIMIT = 5
 
 NAME = "host_probes:Stairs-v0"
 
 
 class Stairs(gymnasium.Env):
-    """One step up with action 1, none with 0, from a random step below the top.
+    """Starts on a random step below the top; action 1 goes one step up, action 0 stays.
 
     An action on step ``p`` earns ``p + 1``; the top ends the task. Observations are the step and
-    a random number, of 64 bits each. The step after ``breaks_after`` steps raises an error.
+    a random number, with 64 bits each. The step after ``breaks_after`` steps raises an error.
     """
 
     metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
@@ -56,7 +56,7 @@ class Stairs(gymnasium.Env):
 
 
 class Parts(gymnasium.Env):
-    """Every kind of space that an observation can have, all at once; nothing ever changes."""
+    """All kinds of spaces that an observation can have, together; nothing ever changes."""
 
     observation_space = spaces.Dict(
         {
@@ -84,14 +84,14 @@ class Parts(gymnasium.Env):
 
 
 class Words(gymnasium.Env):
-    """Observations that no network reads."""
+    """Observations that networks cannot read."""
 
     observation_space = spaces.Text(3)
     action_space = spaces.Discrete(2)
 
 
 class Steering(gymnasium.Env):
-    """Actions of two real numbers of 64 bits; shows the one before, and earns the sum of this."""
+    """Actions are two real numbers of 64 bits. It observes the previous one, and earns the sum."""
 
     observation_space = spaces.Box(-3.0, 3.0, (2,), np.float64)
     action_space: spaces.Space = spaces.Box(-3.0, 3.0, (2,), np.float64)

@@ -1,6 +1,6 @@
 """``python killing.py FOLDER N_KILLS SEED``: a sweep whose writer is killed again and again.
 
-It runs as a program of its own, because it forks: imports then count once.
+It runs as a program of its own, because it forks, so that imports run only once.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-# A writer is killed when it has written a few parts, at most so many, and a moment later,
-# at most so many seconds; so it is killed while it opens the folder, trains or writes.
+# A writer is killed after it has written a few parts, at most this many, and a random time of at
+# most this many seconds. So it is killed while it opens the folder, trains or writes.
 _MOST_PARTS, _LONGEST_MOMENT = 4, 0.02
 
 
@@ -46,12 +46,12 @@ def kept(folder: Path) -> set[tuple[int, int]]:
 
 
 def count_parts(folder: Path) -> int:
-    """Parts that are whole."""
+    """The complete parts."""
     return len(list(folder.glob("parts/part-*.parquet")))
 
 
 def kill_again_and_again(folder: Path, n_kills: int, seed: int) -> None:
-    """Kills the writer at random moments; what was kept must stay, and be readable."""
+    """Kills the writer at random moments; everything that was kept must stay and be readable."""
     before: set[tuple[int, int]] = set()
     rng = np.random.default_rng(seed)
     for _ in range(n_kills):
@@ -76,7 +76,7 @@ def kill_again_and_again(folder: Path, n_kills: int, seed: int) -> None:
 
 
 def run_killed(folder: Path, n_kills: int, seed: int) -> None:
-    """Runs this file, and raises with its output where it fails."""
+    """Runs this file, and raises an error with its output if it fails."""
     words = [sys.executable, __file__, str(folder), str(n_kills), str(seed)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def run_killed(folder: Path, n_kills: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    # Before the first fork, so that a child begins at once.
+    # Imported before the first fork, so that children start at once.
     import arlbench.experiments.training  # noqa: F401
 
     make_long_experiment()

@@ -1,4 +1,4 @@
-"""Libraries of environments played by their own public functions, to compare adapters with."""
+"""Plays environments with the libraries' own public functions, to compare adapters with them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import jax.numpy as jnp
 
 
 class Case(NamedTuple):
-    """An environment with a time limit that random actions often reach, and often not.
+    """An environment with a time limit that random actions sometimes reach and sometimes not.
 
     Attributes:
-        time_limit: None where the library has none.
-        n_steps: Vector steps in which all kinds of ends occur.
+        time_limit: The time limit; None if the library has none.
+        n_steps: The number of vector steps in which all kinds of ends occur.
     """
 
     framework: str
@@ -27,7 +27,7 @@ class Case(NamedTuple):
         return f"{self.framework}-{self.name}"
 
 
-#: Those in which an agent is trained too come first.
+#: Those in which an agent is also trained come first.
 CASES = [
     Case("gymnax", "CartPole-v1", {"max_steps_in_episode": 20}, 20, 100),
     Case("xland", "MiniGrid-EmptyRandom-5x5", {"max_steps": 12}, 12, 100),
@@ -48,12 +48,12 @@ CASES = [
 ]
 TRAINED = [*CASES[:4], CASES[-1]]
 
-# Programs that are run once or twice and need not be fast.
+# Programs that run only once or twice, and need not be fast.
 QUICKLY_COMPILED = {"xla_backend_optimization_level": 0}
 
 
 class Seen(NamedTuple):
-    """What one step of a library gave, leaves ``[...]``, or ``[n_steps, n_envs, ...]`` of many."""
+    """The result of a library's step, leaves ``[...]``, or of many, ``[n_steps, n_envs, ...]``."""
 
     obs: Any
     reward: jax.Array
@@ -63,12 +63,12 @@ class Seen(NamedTuple):
 
 
 class Library(NamedTuple):
-    """One copy of an environment, by the library's own functions.
+    """One copy of an environment, with the library's own functions.
 
     Attributes:
         reset: ``key -> (state, obs)``
         step: ``(state, action, key) -> (state, Seen)``
-        restore: The library's state, from what the adapter carries from step to step.
+        restore: The library's state, from the adapter's state.
     """
 
     reset: Callable[[Any], tuple[Any, Any]]
@@ -135,7 +135,7 @@ def jumanji_library(case: Case) -> Library:
     import jumanji
 
     env = jumanji.make(case.name, **case.settings)
-    # With its own limit, which no episode of a case comes near.
+    # With its own limit, which episodes of a case never reach.
     unhurried = jumanji.make(case.name)
 
     def reset(key: Any) -> Any:
@@ -184,16 +184,16 @@ def as_dict(obs: Any) -> Any:
 
 
 def keys_of_a_step(key: Any, n_envs: int) -> tuple[Any, Any]:
-    """The keys with which each copy steps, and is reset if its episode ends."""
+    """The keys for each copy's step, and for its reset if its episode ends."""
     pairs = jax.vmap(jax.random.split)(jax.random.split(key, n_envs))
     return pairs[:, 0], pairs[:, 1]
 
 
 def follow(library: Library, env_state: Any, actions: Any, keys: Any) -> tuple[Seen, Any]:
-    """Plays actions ``[n_steps, n_envs]`` from where the adapter was.
+    """Plays actions ``[n_steps, n_envs]`` from the adapter's states.
 
     Returns:
-        What each step gave, and the observations that an episode began with if one did.
+        The result of each step, and the first observations of episodes that started.
     """
 
     def choose(done: Any, fresh: Any, after: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Environments as users write them: right ones, and each with one thing wrong."""
+"""Environments as users write them: correct ones, and some with a single fault."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-#: What an observation should be.
+#: The space of a correct observation.
 SPACE = spaces.Box(-1.0, 1.0, (3,), np.float32)
 
 OBS = np.array([0.1, 0.2, 0.3], np.float32)
@@ -23,9 +23,9 @@ def giving(
     """A class whose methods return what these functions do.
 
     Args:
-        reset: Of ``reset``.
-        step: Of ``step``; takes the number of steps of the instance before.
-        space: Of its observations.
+        reset: Makes the result of ``reset``.
+        step: Makes the result of ``step``, from the number of earlier steps of the instance.
+        space: The space of its observations.
     """
 
     class Given(gymnasium.Env):
@@ -46,9 +46,9 @@ def giving(
 
 
 def with_observation(obs: Any, space: spaces.Space = SPACE, after: int = -1) -> type[gymnasium.Env]:
-    """A class whose observation is this one after so many steps; -1 means always.
+    """A class that returns this observation after this many steps; -1 means always.
 
-    Before that it is the zeros of the space.
+    Before that it returns zeros.
     """
     right = np.zeros(space.shape or (), space.dtype) if isinstance(space, spaces.Box) else 0
     return giving(
@@ -59,12 +59,12 @@ def with_observation(obs: Any, space: spaces.Space = SPACE, after: int = -1) -> 
 
 
 def with_reward(reward: Any, after: int = 0) -> type[gymnasium.Env]:
-    """A class whose reward is this one after so many steps, and 1.0 before."""
+    """A class that returns this reward after this many steps, and 1.0 before."""
     return giving(step=lambda n: (OBS, reward if n >= after else 1.0, False, False, {}))
 
 
 class Counting(gymnasium.Env):
-    """Counts how many there are; an episode has four steps, and its rewards are ``amount``."""
+    """Counts its instances; an episode has four steps with a reward of ``amount``."""
 
     observation_space = SPACE
     action_space = spaces.Discrete(2)

@@ -1,4 +1,4 @@
-"""Environments whose every number is known, and playing them step by step."""
+"""Environments in which all numbers are known, and functions that play them step by step."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gymnasium import spaces
 from arlbench.core.environments import Environment, SingleStep
 from probes import Probe, observation
 
-#: The action that ends an episode of ``Counter``, and one that does not.
+#: The action that ends an episode of ``Counter``, and an action that does not.
 END, GO_ON = 1, 0
 
 
 class Counter(Probe):
-    """Observes the steps of an episode, from 0; step ``n`` earns ``2 n``."""
+    """Observes the number of steps in the episode, from 0; step ``n`` earns ``2 n``."""
 
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         return jnp.int32(0), observation(0.0)
@@ -33,7 +33,7 @@ class Counter(Probe):
 
 
 class Shown(Probe):
-    """Observes what a function makes of the number of steps; action 1 ends the episode."""
+    """Observes a function of the number of steps; action 1 ends the episode."""
 
     def __init__(self, space: spaces.Space, show: Any, n_envs: int = 2) -> None:
         super().__init__(n_envs)
@@ -54,7 +54,7 @@ class Shown(Probe):
 
 
 class Echo(Probe):
-    """Earns the number of the action that is done, of a thousand; one in a hundred ends it."""
+    """Earns the number of the action, of a thousand; one action in a hundred ends the episode."""
 
     @property
     def action_space(self) -> spaces.Space:
@@ -65,7 +65,7 @@ class Echo(Probe):
 
 
 class Step(NamedTuple):
-    """What one step of all copies gave, as NumPy arrays."""
+    """The result of one step of all copies, as NumPy arrays."""
 
     obs: Any
     reward: np.ndarray
@@ -74,7 +74,7 @@ class Step(NamedTuple):
 
 
 def play(env: Environment, actions: Any, seed: int = 0) -> tuple[Any, list[Step]]:
-    """The first observations, and each step, for actions ``[n_steps, n_envs]``."""
+    """The first observations, and the result of each step, for actions ``[n_steps, n_envs]``."""
     env_state, first = jax.jit(env.reset)(jax.random.key(seed))
     step = jax.jit(env.step)
     steps = []
@@ -85,7 +85,7 @@ def play(env: Environment, actions: Any, seed: int = 0) -> tuple[Any, list[Step]
 
 
 def require_steady_types(env: Environment) -> None:
-    """A step must give what a reset gives, of the space's shapes and dtypes, or loops fail."""
+    """Asserts that steps and resets return the space's shapes and dtypes; otherwise loops fail."""
 
     def reset_and_step() -> Any:
         env_state, obs = env.reset(jax.random.key(0))

@@ -1,4 +1,4 @@
-"""Tiny environments whose values can be worked out by hand, and small agents for them."""
+"""Tiny environments whose values can be computed by hand, and small agents for them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.core.environments import SingleStep, VectorisedEnvironment
 
-#: Two observations that standardise to themselves when they are equally frequent.
+#: Two observations that standardise to themselves if they are equally frequent.
 LOW, HIGH = -1.0, 1.0
 
 
 class Probe(VectorisedEnvironment):
-    """Two actions; by default the observation is all there is to a state.
+    """Environments with two actions; by default the state is the observation.
 
-    Those whose optimal values are known have them in ``values(gamma)``: of both actions, by
+    If the optimal values are known, ``values(gamma)`` returns those of both actions by
     observation.
 
-    Probes of one class with equal settings are equal, so they share their programs.
+    Probes of the same class with equal settings are equal, so they share their programs.
     """
 
     n_features = 1
@@ -49,12 +49,12 @@ class Probe(VectorisedEnvironment):
 
 
 def observation(value: chex.Numeric) -> jax.Array:
-    """An observation of one feature."""
+    """An observation with one feature."""
     return jnp.full((1,), value, jnp.float32)
 
 
 class OneStep(Probe):
-    """One step, which earns 1."""
+    """An episode of one step, which earns 1."""
 
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         return SingleStep(env_state, env_state, 1.0, True, False)
@@ -64,7 +64,7 @@ class OneStep(Probe):
 
 
 class TwoSteps(Probe):
-    """From LOW to HIGH for nothing, from HIGH to the end for 1."""
+    """Goes from LOW to HIGH with a reward of 0, and from HIGH to the end with a reward of 1."""
 
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         last = env_state[0] == HIGH
@@ -75,7 +75,7 @@ class TwoSteps(Probe):
 
 
 class ActionReward(Probe):
-    """One step, which earns -1 for action 0 and 1 for action 1."""
+    """An episode of one step, which earns -1 for action 0 and 1 for action 1."""
 
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         return SingleStep(env_state, env_state, 2.0 * action - 1.0, True, False)
@@ -85,7 +85,7 @@ class ActionReward(Probe):
 
 
 class ObservationReward(Probe):
-    """One step from a random observation, which earns what was observed."""
+    """An episode of one step from a random observation, which earns the observed number."""
 
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         obs = observation(jnp.where(jax.random.bernoulli(rng), HIGH, LOW))
@@ -99,7 +99,7 @@ class ObservationReward(Probe):
 
 
 class TimeLimit(Probe):
-    """Every step earns 1; the task never ends, only the time runs out."""
+    """Every step earns 1; the task never ends, but episodes have a time limit."""
 
     def __init__(self, n_envs: int = 4, max_episode_steps: int = 3) -> None:
         super().__init__(n_envs, max_episode_steps)
@@ -116,10 +116,10 @@ class TimeLimit(Probe):
 
 
 class FinalObservation(Probe):
-    """From LOW both actions lead to HIGH, but after action 0 the time is up there.
+    """From LOW both actions lead to HIGH, but after action 0 the episode is cut off there.
 
-    From HIGH the task ends with 1. Who bootstraps from the observation after the reset
-    takes action 0 in LOW to be worth gamma squared.
+    From HIGH the task ends with a reward of 1. A learner that bootstraps from the observation
+    after the reset gives action 0 in LOW a value of gamma squared.
     """
 
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
@@ -132,9 +132,9 @@ class FinalObservation(Probe):
 
 
 class Walk(Probe):
-    """A noisy walk of episodes that differ in length, some cut off by a time limit.
+    """A noisy walk with episodes of different lengths, some cut off by a time limit.
 
-    It observes the position and a random number, so no two transitions are alike.
+    It observes the position and a random number, so all transitions are different.
     """
 
     n_features = 2
@@ -158,7 +158,7 @@ class Walk(Probe):
 
 
 class Constant(OneStep):
-    """One step with a given reward, for rewards that no one can learn from."""
+    """An episode of one step with a given reward, for rewards that cannot be learnt from."""
 
     def __init__(self, reward: float, n_envs: int = 4) -> None:
         super().__init__(n_envs)
@@ -171,7 +171,7 @@ class Constant(OneStep):
         return SingleStep(env_state, env_state, self.reward, True, False)
 
 
-#: A batch, a network and a schedule that are as small as they can be.
+#: The smallest possible batch, network and schedule.
 SMALL = {
     "buffer_size": 200,
     "buffer_batch_size": 8,
@@ -186,7 +186,7 @@ CAPACITY = 256
 
 
 def small_dqn(env: Any = None, hidden_size: int = 8, settings: Any = None, **hpo: Any) -> DQN:
-    """An agent that compiles and trains fast; ``settings`` go to the constructor."""
+    """An agent that compiles and trains fast; ``settings`` are passed to the constructor."""
     return DQN(
         {**SMALL, **hpo},
         Walk() if env is None else env,
@@ -217,7 +217,7 @@ def same_bits(left: Any, right: Any) -> bool:
 
 
 class FixedPacer(Pacer):
-    """Cuts a run into segments of given lengths, over and over, whatever the clock says."""
+    """Divides a run into segments of given lengths, again and again, independently of the time."""
 
     def __init__(self, *lengths: int) -> None:
         super().__init__()

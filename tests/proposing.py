@@ -1,4 +1,4 @@
-"""What tuners propose for CartPole."""
+"""The proposals of tuners for CartPole."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def propose(
     seed: int = 0,
     file: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """The first configurations of a tuner; all of them if it has an end and ``n`` is None."""
+    """The first ``n`` configurations of a tuner; all of its trials if ``n`` is None."""
     tuner = make_tuner(name, words, seed, file)
     n_asked = tuner.n_trials if n is None else n
     assert n_asked is not None

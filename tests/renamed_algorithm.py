@@ -6,6 +6,6 @@ from arlbench.core.algorithms.dqn import DQN
 
 
 class Renamed(DQN):
-    """DQN by another name."""
+    """DQN with another name."""
 
     name = "renamed"

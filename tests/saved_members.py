@@ -1,4 +1,4 @@
-"""``python saved_members.py FOLDER``: members that save themselves, until their program dies."""
+"""``python saved_members.py FOLDER``: members that save themselves until their program ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROBLEM = Problem(
 
 
 def train(folder: Path | None = None, every_seconds: float = 1e-3, **settings: Any) -> Any:
-    """Trains two seeds, which save themselves if there is a folder."""
+    """Trains two seeds, which save themselves if a folder is given."""
     saving = {
         member: MemberSaving(folder / str(member.seed_index), every_seconds)
         for member in MEMBERS
@@ -37,7 +37,7 @@ def train(folder: Path | None = None, every_seconds: float = 1e-3, **settings: A
 
 
 def saved(folder: Path, member: MemberId) -> dict[str, Any] | None:
-    """What the newest checkpoint says about a member; None if it has none."""
+    """The information in a member's newest checkpoint; None if it has none."""
     newest = Checkpointer(folder / str(member.seed_index)).newest
     return None if newest is None else read_manifest(newest).info["info"]
 

@@ -1,4 +1,4 @@
-"""A tiny AutoRLEnv, whose schedules may go on in another process."""
+"""A tiny AutoRLEnv, whose schedules may continue in another process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TINY: dict[str, Any] = {
     "schedule_timesteps": 640,
 }
 
-#: The schedule that is interrupted.
+#: The actions of the schedule that is interrupted.
 RATES = (1e-2, 3e-3, 1e-3, 1e-4)
 
 
@@ -33,7 +33,7 @@ def tiny_env(**changes: Any) -> AutoRLEnv:
 
 
 def begun_env(**changes: Any) -> AutoRLEnv:
-    """One whose learner is small too, after its first step."""
+    """An environment with a small learner, after its first step."""
     env = tiny_env(**changes)
     env.reset()
     env.step(SMALL)
@@ -41,7 +41,7 @@ def begun_env(**changes: Any) -> AutoRLEnv:
 
 
 def learnt(env: AutoRLEnv) -> Any:
-    """Copies of the parameters, because the next step takes over their memory."""
+    """Copies of the parameters, because the next step reuses their memory."""
     return as_numpy(env._schedule.state.runner_state.train_state.params)
 
 
@@ -56,7 +56,7 @@ def go_on(checkpoint: str) -> None:
     env.reset()
     *_, third = env.step({"learning_rate": RATES[2]}, checkpoint_path=checkpoint)
     obs, *_, fourth = env.step({"learning_rate": RATES[3]})
-    # Python's floats survive being printed.
+    # Printing and reading a Python float does not change it.
     print(np.array(obs["steps"]).tolist(), curve(third) + curve(fourth))
 
 

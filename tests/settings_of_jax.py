@@ -1,6 +1,6 @@
-"""Trains in one environment with both kinds of replay, and prints what came out, for tests.
+"""Trains in one environment with both kinds of replay, and prints the results, for tests.
 
-The user's settings of JAX are those of the process: JAX_NUMPY_DTYPE_PROMOTION, JAX_ENABLE_X64.
+The settings of JAX come from the environment: JAX_NUMPY_DTYPE_PROMOTION, JAX_ENABLE_X64.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from arlbench.core.environments import make_env
 
 
 def trained(framework: str, name: str, prioritised: bool) -> dict[str, Any]:
-    """The types, the returns and the digest of parameters after a short training."""
+    """The dtypes, the returns and the checksum of parameters after a short training."""
     config = {
         "buffer_size": 256,
         "buffer_batch_size": 4,

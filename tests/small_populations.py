@@ -1,4 +1,4 @@
-"""A small population, and the single runs that its members are."""
+"""A small population, and the single runs that its members must equal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OF_THE_PROBLEM = {
 
 
 def train(configs: Any = CONFIGS, seeds: Any = SEEDS, **changed: Any) -> PopulationResult:
-    """Trains them; what is changed is of the problem or an argument of the call."""
+    """Trains them; changes are fields of the problem or arguments of the call."""
     own = {name: changed.pop(name) for name in _OF_THE_PROBLEM & changed.keys()}
     problem = Problem(walk(), **{**LENGTH, "nas_config": NETWORK, **own})
     settings = {"init_options": {"capacity": CAPACITY}, **changed}

@@ -19,7 +19,7 @@ STATISTICS = {
 
 
 def make_result(**changes: Any) -> StepResult:
-    """Two evaluations of three episodes, after a step that ended with 20."""
+    """A result with two evaluations of three episodes; the step before ended with 20."""
     fields: dict[str, Any] = {
         "returns": np.array([[1.0, 2.0, 3.0], [4.0, 10.0, 16.0]], np.float32),
         "timesteps": np.array([50, 100]),

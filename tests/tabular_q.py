@@ -1,8 +1,7 @@
-"""Tabular Q-learning (Watkins 1989), complete: an algorithm that knows nothing of any other.
+"""Tabular Q-learning (Watkins 1989): a complete algorithm, independent of all others.
 
-It learns on line, without replay: every vector step moves the values of the actions taken,
-those of its environments one after another. Observations are whole numbers, or boxes that
-are cut into bins.
+It learns online, without replay: every vector step updates the values of the actions taken, one
+environment after another. Observations are whole numbers, or boxes that are divided into bins.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _FADES = declarations.Condition("fades", True)
 
 
 class Hyperparameters(NamedTuple):
-    """Inputs of the compiled program, each a scalar ``[]``; a structural one is None."""
+    """Inputs of the compiled program, each a scalar ``[]``; structural ones are None."""
 
     step_size: Annotated[Any, real(1e-3, 1.0, 0.1, POSITIVE, log=True)]
     discount: Annotated[Any, real(0.8, 1.0, 0.95, PROBABILITY)]
@@ -46,7 +45,7 @@ class Hyperparameters(NamedTuple):
 
 
 class Architecture(NamedTuple):
-    """The choices of the table."""
+    """The architecture choices of the table."""
 
     n_bins: Annotated[int, whole(2, 100, 20, structural=True)]
 
@@ -56,7 +55,7 @@ ARCHITECTURE_CHOICES = declarations.declared(Architecture)
 
 
 class RunnerState(NamedTuple):
-    """All of a run; ``table`` holds values, float32 ``[n_states, n_actions]``."""
+    """The state of a run; ``table`` holds values, float32 ``[n_states, n_actions]``."""
 
     rng: jax.Array
     env_state: Any
@@ -66,7 +65,7 @@ class RunnerState(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One vector step, ``[n_envs]`` each; recorded ones have a first axis of steps."""
+    """One vector step, ``[n_envs]`` each; records have a first axis of steps."""
 
     state: jax.Array
     action: jax.Array
@@ -76,7 +75,7 @@ class Step(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a training returns: returns of evaluations, steps, and TD errors of updates."""
+    """The result of a training: returns of evaluations, steps, and TD errors of updates."""
 
     eval_rewards: jax.Array
     trajectories: Step | None
@@ -85,7 +84,7 @@ class Result(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class TableActing(Acting):
-    """What shapes acting: the table's size, and the value that it begins with."""
+    """The static part of acting: the table's size, and its initial value."""
 
     env: Environment
     eval_env: Environment
@@ -95,7 +94,7 @@ class TableActing(Acting):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """States and actions."""
+        """The numbers of states and actions."""
         space: Any = self.env.observation_space
         is_box = isinstance(space, spaces.Box)
         n_states = self.n_bins ** int(np.prod(space.shape)) if is_box else int(space.n)
@@ -137,13 +136,13 @@ class TableActing(Acting):
 
 
 def unchanged(hp: Hyperparameters, state: State) -> State:
-    """No hyperparameter has left anything in a state."""
+    """Returns the state unchanged, because states do not contain hyperparameters."""
     return state
 
 
 @dataclasses.dataclass(frozen=True)
 class TableLearning(Learning):
-    """What shapes learning: whether values are those of the policy that explores."""
+    """The static part of learning: whether values are those of the exploring policy."""
 
     agent: TableActing
     on_policy: bool
@@ -161,7 +160,7 @@ class TableLearning(Learning):
         return randomness.no_block(rng, self.draw)
 
     def draw(self, rng: jax.Array) -> Any:
-        """Of a block of vector steps: whether to explore, random actions, environments' keys."""
+        """The draws for a block of vector steps: whether to explore, random actions, keys."""
         keys, shape = jax.random.split(rng, 3), (randomness.BLOCK, self.agent.env.n_envs)
         explore = jax.random.uniform(keys[0], shape)
         action = jax.random.randint(keys[1], shape, 0, self.agent.shape[1], jnp.int32)
@@ -172,7 +171,7 @@ class TableLearning(Learning):
         return lockstep.repeat(n_steps, partial(self.sweep, inputs), carry, inputs.axis)
 
     def sweep(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
-        """One step of all environments, and what is learnt from it."""
+        """Takes one step of all environments, and learns from it."""
         agent, (before, buffer) = self.agent, carry.state
         step = before.global_step
         block, (explore, random, env_key) = randomness.draw_row(

@@ -1,4 +1,4 @@
-"""The house's plan: imports point one way, and nothing grows too long to read."""
+"""The architecture: imports point in one direction, and files and functions stay short."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ MODULES = {
 }
 FILES = [*MODULES.values(), *sorted((ROOT / "tests").rglob("*.py"))]
 
-# The face of the contract, dqn.py, is documentation for the most part.
+# The public interface, dqn.py, is mostly documentation.
 MAX_FILE_LINES = 380
 MAX_FUNCTION_LINES = 55
 
-# What the modules of each package may import of the others; "." is arlbench/__init__.py.
+# What the modules of each package may import from the others; "." is arlbench/__init__.py.
 MAY_IMPORT = {
     "errors": set(),
     "runtime": set(),
     ".": {"runtime", "core", "autorl", "arlbench"},
-    # One call for one training.
+    # One training in one call.
     "arlbench": {"autorl", "core", "errors"},
     "core": {"errors"},
     "autorl": {"population", "core", "errors"},
     "population": {"core", "errors"},
     "experiments": {"population", "core", "errors"},
-    # Reports read rows, so they can be made without anything that trains.
+    # Reports read only rows, so they do not need anything that trains.
     "report": {"errors"},
     "__main__": {"cli"},
     "cli": {".", "report", "experiments", "population", "core", "errors"},
 }
 
-# The same within core. The modules that lie directly in it are tools for the rest.
+# The same within core. The modules directly in core are tools for all others.
 CORE_TOOLS = {
     "checks",
     "files",
@@ -53,19 +53,20 @@ CORE_TOOLS = {
     "shapes",
     "stopwatch",
     "text_values",
+    "tracing",
 }
 MAY_IMPORT_IN_CORE: dict[str, set[str]] = {
     **{tool: set() for tool in CORE_TOOLS},
     "randomness": {"lockstep"},
     ".": set(),
     "buffers": {"lockstep", "shapes"},
-    "environments": {"checks", "lazy_imports", "observations", "promotion"},
+    "environments": {"checks", "lazy_imports", "lockstep", "observations", "promotion", "tracing"},
     "checkpoints": {"files", "shapes"},
     "algorithms": {"buffers", "checkpoints", "environments", *CORE_TOOLS},
     "problem": {"algorithms", "checks", "environments"},
 }
 
-# The same within the environments, with "." for what the rest of the house sees of them.
+# The same within the environments; "." is what other packages see of them.
 MAY_IMPORT_IN_ENVIRONMENTS: dict[str, set[str]] = {
     "spec": set(),
     "listing": set(),
@@ -97,9 +98,9 @@ MAY_IMPORT_IN_ENVIRONMENTS: dict[str, set[str]] = {
     ".": {"environment", "listing", "registry", "spec", "vectorised"},
 }
 
-# The same within the algorithms: what is the same for all of them knows none of them.
+# The same within the algorithms: shared code does not import any algorithm.
 MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
-    # Published names, imported when they are used.
+    # Public names, imported when they are used.
     ".": {"algorithm", "dqn"},
     "possible": set(),
     "declarations": {"possible"},
@@ -110,7 +111,7 @@ MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
     "checkpointing": {"algorithm", "descriptions", "harness"},
     "measured": {"algorithm", "harness"},
     "dqn": {"algorithm", "declarations", "harness", "layers"},
-    # Which imports an algorithm when it is used.
+    # It imports an algorithm when it is used.
     "registry": {"algorithm", "dqn"},
 }
 
@@ -121,31 +122,31 @@ PLANS = {
     "arlbench.core.environments": MAY_IMPORT_IN_ENVIRONMENTS,
 }
 
-# Whose tables name modules that are imported when they are used; so do public_names' tables.
+# Modules whose tables name other modules, which are imported when used, as in public_names.
 REGISTRIES = {"arlbench.core.algorithms.registry", "arlbench.core.environments.registry"}
 
 
 def named_modules(node: ast.AST) -> set[str]:
-    """The modules of this package that strings name within a part of a module's text."""
+    """The modules of this package that are named by strings in a part of a module."""
     texts = (part.value for part in ast.walk(node) if isinstance(part, ast.Constant))
     return {text for text in texts if isinstance(text, str) and text in MODULES} - {"arlbench"}
 
 
 def calls_of(tree: ast.AST, name: str) -> list[ast.Call]:
-    """The calls of a function by its bare name."""
+    """The calls of a function by its name alone."""
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
     return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == name]
 
 
 def started_programs(tree: ast.AST) -> set[str]:
-    """The modules that other processes are started with, by ``-m``; nothing imports them."""
+    """The modules with which other processes are started, by ``-m``; nothing imports them."""
     lists = (node.elts for node in ast.walk(tree) if isinstance(node, ast.List))
     words = ([getattr(part, "value", None) for part in elements] for elements in lists)
     return {after for some in words for word, after in itertools.pairwise(some) if word == "-m"}
 
 
 def tabled_modules(name: str) -> set[str]:
-    """The modules that the tables of a module name for imports at their first use."""
+    """The modules in the tables of a module, which are imported when first used."""
     tree = ast.parse(MODULES[name].read_text())
     tables = [tree] if name in REGISTRIES else calls_of(tree, "public_names")
     return {module for table in tables for module in named_modules(table)}
@@ -170,7 +171,7 @@ IMPORTS = {name: imported_modules(name) for name in MODULES}
 
 
 def room(module: str, package: str) -> str | None:
-    """The part of a package that a module lies in, "." for the package itself."""
+    """The part of a package that contains a module; "." is the package itself."""
     if module == package:
         return "."
     if not module.startswith(f"{package}."):
@@ -179,7 +180,7 @@ def room(module: str, package: str) -> str | None:
 
 
 def wrong_ways(package: str, may_import: dict[str, set[str]]) -> Iterator[str]:
-    """Imports between the rooms of a package that the plan does not have."""
+    """Imports between the parts of a package that are not allowed."""
     for module, imported in IMPORTS.items():
         here = room(module, package)
         if here is None:
@@ -222,7 +223,7 @@ def test_tables_are_followed() -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_only_tables_name_modules_by_strings(name: str) -> None:
-    """A string would get around the plan."""
+    """An import by a string would avoid these checks."""
     tree = ast.parse(MODULES[name].read_text())
     assert named_modules(tree) - tabled_modules(name) - started_programs(tree) == set()
 
@@ -233,7 +234,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """The length of a function, its signature included and its docstring not."""
+    """The length of a function with its signature but without its docstring."""
     length = (function.end_lineno or 0) - function.lineno + 1
     first = function.body[0]
     if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):

@@ -1,4 +1,4 @@
-"""One call for one training, as Hydra and others make it."""
+"""One training in one call, as Hydra and others use it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from arlbench.errors import ArlbenchError
 from probes import SMALL
 from schedules import TINY, tiny_env
 
-#: A configuration as published files have it, with an inactive ``tau``.
+#: A configuration like those in published files, with an inactive ``tau``.
 CONFIG: dict[str, Any] = {
     "seed": 3,
     "load": "",
@@ -133,7 +133,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no settings": ({"autorll": {}}, "cfg has no 'autorl'.*Did you mean 'autorl'"),
     "a setting": ({"autorl": {"env_nam": "x"}}, "Did you mean 'env_name'"),
     "a hyperparameter": ({"autorl": {}, "hp_config": {"gama": 1}}, "Did you mean 'gamma'"),
-    "nothing to load": ({"autorl": TINY, "load": "nowhere"}, "nothing to load in nowhere"),
+    "nothing to load": (
+        {"autorl": TINY, "load": "nowhere"},
+        "nowhere does not contain a checkpoint",
+    ),
 }
 
 

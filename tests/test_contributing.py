@@ -1,4 +1,4 @@
-"""The steps in CONTRIBUTING.md work as they stand there."""
+"""The steps in CONTRIBUTING.md work as written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Python in the documentation runs as it stands there, page by page."""
+"""The Python code in the documentation runs as written, page by page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGES = {
     if (blocks := re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
 }
 
-# Arrow's types as the page on sweeps calls them.
+# Arrow's types, and their names on the page on sweeps.
 TYPES = {
     "int64": "int64", "double": "float64", "string": "string",
     "list<item: float>": "list of float32",
@@ -45,7 +45,7 @@ def test_the_examples_on_checkpoints_run_in_order(
     assert len(PAGES["checkpoints.md"]) == 7
     names = run("checkpoints.md")
     printed = capsys.readouterr().out
-    # What the page says is printed.
+    # This is what the page says is printed.
     assert "checkpoints/checkpoint-000001\nhalf-way ()\n(2, 4)\n" in printed
     assert "params/out/kernel" in printed
     assert f"```\n{names['complaint']}\n```" in (DOCS / "checkpoints.md").read_text()
@@ -86,7 +86,7 @@ def test_the_examples_on_autorl_run_in_order(
     from arlbench.autorl import objectives, state_features
 
     monkeypatch.chdir(tmp_path)
-    # What the page registers is gone afterwards.
+    # Removes afterwards what the page registers.
     monkeypatch.setattr(objectives, "_objectives", dict(objectives._objectives))
     monkeypatch.setattr(state_features, "_features", dict(state_features._features))
     names = run("autorl.md")

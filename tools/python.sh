@@ -1,6 +1,6 @@
 #!/bin/sh
-# Prints the first of the Pythons with these names that runs; fails if none does.
-# A name on PATH may be a shim of pyenv, which runs only in folders that have chosen its version.
+# Prints the path of the first of these Pythons that can be run; fails if none can.
+# A name on PATH may be a pyenv shim, which works only in folders that have chosen its version.
 for name in "$@"; do
     if path=$(command -v "$name") && "$path" -c '' 2>/dev/null; then
         echo "$path"

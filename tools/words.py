@@ -1,7 +1,8 @@
-"""Finds words in prose that readers stumble over, and says what to write instead.
+"""Finds words that readers stumble over, and says what to write instead.
 
-Prose is the text of a Markdown file outside of its code, and of a Python file its comments,
-docstrings and other strings. Files are given as arguments; the exit status is 1 if any has one.
+It reads the prose of the files that are its arguments: the text of a Markdown file outside code,
+and the comments, docstrings and other strings of a Python file. The exit status is 1 if it finds
+such words.
 """
 
 from __future__ import annotations
@@ -13,17 +14,25 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Each with what to write instead.
+#: The refused words, and what to write instead.
 REFUSED = {
     "is no": "is not a",
     "are no": "are not, or there is not any",
     "goes on": "continues or resumes",
     "go on": "continue or resume",
+    "going on": "continuing or happening",
+    "gone on": "continued",
+    "went on": "continued",
     "anew": "again",
     "mend": "fix",
     "what came of": "results of",
     "so many": "this many",
-    "beside": "besides, alongside or compared with",
+    "beside": "besides, alongside, next to or compared with",
+    "that which": "what",
+    "whoever": "a person or program that",
+    "lest": "so that ... not",
+    "for want of": "because ... lacks",
+    "slip of the hand": "typing mistake",
 }
 _PATTERNS = {
     words: re.compile(r"\b" + r"\s+".join(words.split()) + r"\b", re.IGNORECASE)
@@ -38,7 +47,7 @@ _STRINGS = {
 
 
 def main(files: list[str]) -> int:
-    """Prints every refused word in the prose of these files, and says whether there was one."""
+    """Prints every refused word in the prose of these files; returns 1 if any, otherwise 0."""
     found = [line for file in files for line in complaints(Path(file))]
     print(*found, sep="\n", end="\n" if found else "")
     return int(bool(found))
@@ -55,13 +64,13 @@ def complaints(path: Path) -> Iterator[str]:
 
 
 def markdown_prose(text: str) -> str:
-    """The text with its code blanked out, in as many lines."""
+    """The text without its code, with the same number of lines."""
     without_blocks = re.sub(r"^ *```.*?^ *```", _blank, text, flags=re.DOTALL | re.MULTILINE)
     return re.sub(r"`[^`]*`", _blank, without_blocks)
 
 
 def python_prose(text: str) -> str:
-    """The comments and strings of a program, in as many lines."""
+    """The comments and strings of a program, with the same number of lines."""
     lines = [""] * (text.count("\n") + 2)
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type in _STRINGS:

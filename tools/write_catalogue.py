@@ -1,4 +1,4 @@
-"""Writes the tables of environments again, from the libraries that are installed here."""
+"""Writes the tables of environments again, from the installed libraries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from arlbench.core.environments import catalogue, registry
 
 
 def main() -> None:
-    """Writes one table for each framework that is installed, and prints its name."""
+    """Writes one table for each installed framework, and prints its name."""
     listings = registry.live_listings()
     for framework, offered in itertools.groupby(listings, key=lambda listing: listing.framework):
         path = Path(str(catalogue.table(framework)))

@@ -1,4 +1,4 @@
-"""The 256 published configurations of CartPole, trained again and compared."""
+"""Trains the 256 published configurations of CartPole again, and compares the results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scipy.stats import spearmanr
 from arlbench.experiments.folder import read_rows
 from reporting import RESULTS, machine, markdown_table
 
-#: What the publication kept fixed.
+#: Settings that are the same in all published trainings.
 SETTINGS = tuple(f"{name}={value}" for name, value in published.FIXED.items())
 LENGTH = (
     "--n-envs", str(published.N_ENVS), "--timesteps", str(published.TIMESTEPS),
@@ -42,10 +42,10 @@ class Landscape(NamedTuple):
     Attributes:
         run_id: The publication's number.
         prioritised: Whether replay is prioritised.
-        target: Whether there is a target network.
-        published: Mean over 10 seeds.
-        published_std: Standard deviation over them.
-        ours: Over seeds, ``[n_configs, n_seeds]``.
+        target: Whether a target network is used.
+        published: Published mean over 10 seeds.
+        published_std: Published standard deviation over these seeds.
+        ours: Returns here, ``[n_configs, n_seeds]``.
     """
 
     run_id: np.ndarray
@@ -61,7 +61,7 @@ class Landscape(NamedTuple):
 
     @property
     def standard_errors(self) -> np.ndarray:
-        """The difference of the means, in its standard error from the pooled variance."""
+        """The difference of the means, divided by its standard error from the pooled variance."""
         n, m = published.N_SEEDS, published.PUBLISHED_SEEDS
         own_variance = self.ours.var(axis=1, ddof=1)
         pooled = ((m - 1) * self.published_std**2 + (n - 1) * own_variance) / (m + n - 2)
@@ -70,14 +70,14 @@ class Landscape(NamedTuple):
 
 
 def train(folder: Path) -> None:
-    """Trains what is missing in the folder."""
+    """Trains the missing configurations in the folder."""
     sweep = [sys.executable, "-c", "from arlbench.cli.main import run; run()", "sweep"]
     source = ["--sampler", "file", "--file", str(published.PUBLISHED), "--out", str(folder)]
     subprocess.run([*sweep, "CartPole-v1", *SETTINGS, *LENGTH, *source], check=True)
 
 
 def read(folder: Path) -> Landscape:
-    """Published and own final returns, in the order of the file."""
+    """Published final returns and those here, in the order of the file."""
     rows = published.read_published()
     table = read_rows(folder).to_pandas()
     final = table[table["evaluation"] == table["evaluation"].max()]
@@ -93,7 +93,7 @@ def read(folder: Path) -> Landscape:
 
 
 def draw(landscape: Landscape, path: Path) -> None:
-    """Own against published means."""
+    """Draws the means here against the published means."""
     figure, axes = plt.subplots(figsize=(5.2, 5.0), layout="constrained")
     axes.plot([0, 500], [0, 500], color="#999999", linewidth=0.8, zorder=0)
     for name, mask in zip(_COLOURS, (~landscape.prioritised, landscape.prioritised), strict=True):
@@ -144,7 +144,7 @@ def report(landscape: Landscape) -> str:
         "Written by `python benchmarks/landscape/compare.py`.",
         "![Mean return here against the published one](landscape.png)",
         f"- Spearman rank correlation of the means: **{correlation:.3f}**",
-        f"- Mean difference, here less published: {np.mean(errors > 0):.0%} of the rows are "
+        f"- Mean difference, here minus published: {np.mean(errors > 0):.0%} of the rows are "
         f"higher, mean {np.mean(landscape.mean - landscape.published):+.1f}",
         _by_kind(landscape),
         f"- {len(notable)} rows differ by more than {NOTABLE:.0f} standard errors (pooled "

@@ -1,4 +1,4 @@
-"""Whether everyone did the same work: counted by the peer, against what the job asks for."""
+"""Checks that all peers did the same work, by comparing their own counters with the job."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def expected(job: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any
 
 
 def compare(job: Mapping[str, Any], counted: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """Totals of what was counted and asked for, and where the two differ."""
+    """The counted and requested totals, and their differences."""
     wanted = [expected(job, config) for config in job["configs"]]
     differences = [f"{len(counted)} trainings, not {len(wanted)}"] * (len(counted) != len(wanted))
     for index, (want, have) in enumerate(zip(wanted, counted, strict=False)):

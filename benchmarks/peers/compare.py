@@ -1,8 +1,8 @@
-"""This project beside its peers: the same work, in processes that take turns.
+"""Compares this project with its peers: the same work, in processes that take turns.
 
 python benchmarks/peers/compare.py                  everything, more than an hour
-python benchmarks/peers/compare.py --only a,b       some parts; the others are kept
-python benchmarks/peers/compare.py --quick          a few minutes, to see that all works
+python benchmarks/peers/compare.py --only a,b       some parts; other results are kept
+python benchmarks/peers/compare.py --quick          a few minutes, to see that everything works
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
     accelerator = measure.accelerator(pythons)
     for part in arguments.only:
         results["parts"][part] = _part(part, arguments, pythons, missing, accelerator)
-        # After every part, so that an interruption costs one of them.
+        # Written after every part, so that an interruption loses only one part.
         (out / "peers.json").write_text(json.dumps(results, indent=1) + "\n")
         (out / "peers.md").write_text(report.markdown(results))
     print(f"\n{(out / 'peers.md').read_text()}\nWritten to {out}/peers.json and peers.md")
@@ -67,7 +67,7 @@ def _part(
 
 
 def _interpreters(names: list[str], folder: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """Interpreters by peer, and why others have none."""
+    """Interpreters by peer, and the reasons of peers without one."""
     pythons, missing = {}, {}
     for name in PEERS:
         if name not in names:
@@ -82,7 +82,7 @@ def _interpreters(names: list[str], folder: Path) -> tuple[dict[str, Path], dict
 
 
 def _prepared(folder: Path) -> Path:
-    """The folder of the environments, which git ignores by a file of its own."""
+    """The folder of the environments, with a file that makes git ignore it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n")
     return folder.resolve()
@@ -97,7 +97,7 @@ def _earlier(path: Path, machine: dict[str, Any], quick: bool) -> dict[str, Any]
         if same and earlier["quick"] == quick:
             return {"parts": earlier["parts"]}
         print(
-            "Earlier results are of other circumstances: dropped.",
+            "Earlier results come from another machine or other packages: dropped.",
             flush=True,
         )
     return {"parts": {}}
@@ -107,7 +107,7 @@ def _names(known: Any) -> Any:
     def parse(text: str) -> list[str]:
         names = [name.strip() for name in text.split(",") if name.strip()]
         if unknown := [name for name in names if name not in known]:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(known)}")
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(known)}")
         return [name for name in known if name in names]
 
     return parse

@@ -1,4 +1,4 @@
-"""Draws the shipped configurations; run it only to change them, and say so in the results.
+"""Makes the committed configurations; run it only to change them, and say so in the results.
 
 python benchmarks/peers/designs.py            the 64 of the sweep, a Sobol design
 python benchmarks/peers/designs.py FILE.csv   the first 32 rows of the published landscape
@@ -68,12 +68,12 @@ def draw_sweep() -> list[dict[str, Any]]:
 
 
 def read_sweep() -> list[dict[str, Any]]:
-    """What the 64 configurations set, the rest being fixed by the workload."""
+    """The hyperparameters of the 64 configurations; the workload fixes all others."""
     return json.loads(SWEEP.read_text())
 
 
 def read_landscape() -> list[dict[str, Any]]:
-    """What the 32 rows set; a cell that is empty there is inactive and left out."""
+    """The hyperparameters of the 32 rows; empty cells are inactive and left out."""
     with LANDSCAPE.open(newline="") as file:
         return [
             {name: _parsed(name, text) for name, text in row.items() if text and name != "run_id"}

@@ -1,4 +1,4 @@
-"""One virtual environment for each peer, from its committed requirements, made once."""
+"""Makes one virtual environment for each peer, once, from its committed requirements."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _COMPLETE = "complete"
 _INSTALL_SECONDS = 1800
 _BUILD_TOOLS = "build-tools.txt"
 
-#: Settings of JAX and torch that would come from the user's shell; each peer has its own.
+#: Settings of JAX and torch that are not taken from the user's shell; each peer has its own.
 _FOREIGN = ("JAX_", "XLA_", "NPROC", "OMP_", "MKL_", "PYTHON", "ARLBENCH_", "TF_", "TORCH_")
 
 
 class PeerError(Exception):
-    """A peer cannot be installed or has failed; the message says why."""
+    """A peer that cannot be installed or has failed; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Peer:
     """An implementation that is measured.
 
     Attributes:
-        name: What options and results call it.
-        title: What tables call it.
+        name: Its name in options and results.
+        title: Its name in tables.
         runner: Its script.
         probe: A module whose import shows that the installation works.
-        settings: Environment variables that are best for it, when tried on two cores.
-        installs: Arguments of pip, one call each; none for the environment of the driver.
+        settings: The environment variables that made it fastest when tried on two cores.
+        installs: Arguments of pip, one call each; empty for the driver's own environment.
     """
 
     name: str
@@ -79,7 +79,7 @@ def clean_environment(peer: Peer) -> dict[str, str]:
 
 
 def interpreter(peer: Peer, folder: Path) -> Path:
-    """The Python of this peer, installed where it is not there yet.
+    """The Python of this peer, which is installed first if necessary.
 
     Raises:
         PeerError: If it cannot be installed.
@@ -89,14 +89,14 @@ def interpreter(peer: Peer, folder: Path) -> Path:
     home = folder / f"{peer.name}-{_fingerprint(peer)}"
     if not (home / _COMPLETE).exists():
         print(f"Installing {peer.title} …", flush=True)
-        shutil.rmtree(home, ignore_errors=True)  # what an interrupted installation left
+        shutil.rmtree(home, ignore_errors=True)  # left by an interrupted installation
         _install(peer, home)
         (home / _COMPLETE).touch()
     return home / "bin" / "python"
 
 
 def _fingerprint(peer: Peer) -> str:
-    """Changes with the requirements, so that a changed environment is made anew."""
+    """A checksum of the requirements, so that the environment is made again if they change."""
     files = [install[-1] for install in peer.installs]
     text = "".join((REQUIREMENTS / name).read_text() for name in files)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -109,7 +109,7 @@ def _install(peer: Peer, home: Path) -> None:
     _step(peer, _BUILD_TOOLS, [*pip, "-r", str(REQUIREMENTS / _BUILD_TOOLS)])
     for *options, name in peer.installs:
         _step(peer, name, [*pip, *options, "-r", str(REQUIREMENTS / name)])
-    # Also writes the byte code, which the first measured process should not have to do.
+    # This also writes the byte code, so that the first measured process does not have to.
     _step(peer, f"import {peer.probe}", [str(python), "-c", f"import {peer.probe}"])
 
 
@@ -140,7 +140,7 @@ def _step(peer: Peer, what: str, command: list[str]) -> None:
 
 
 def last_words(text: str) -> str:
-    """The line of a failed program's output that says most, without paths."""
+    """The most informative line of a failed program's output, without paths."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if "error" in line.lower()] or lines or ["no message"]
     words = [Path(w).name if w.startswith("/") else w for w in telling[-1].split()]

@@ -1,4 +1,4 @@
-"""Runs workloads: variants in turn, each job in a process, and what their seconds are."""
+"""Runs workloads: variants in turn, each job in a process. Computes their seconds."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Answer = dict[str, Any]
 def workload(
     work: Workload, pythons: Mapping[str, Path], missing: Mapping[str, str], rounds: int | None
 ) -> dict[str, Any]:
-    """Everything that was measured of a workload, ready for JSON."""
+    """All measurements of a workload, ready for JSON."""
     print(f"\n({work.key}) {work.title}", flush=True)
     begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     load = round(os.getloadavg()[0], 2)
     failures = {v.name: missing[v.peer] for v in work.variants if v.peer in missing}
     answers: dict[str, list[Answer]] = {v.name: [] for v in work.variants}
-    # A single round is for a count, which does not vary.
+    # A single round is enough for counts, which do not vary.
     n_rounds = work.rounds if rounds is None or work.rounds == 1 else rounds
     for turn in range(n_rounds):
         _round(turn, work, pythons, answers, failures)
@@ -61,7 +61,7 @@ def _round(
     answers: dict[str, list[Answer]],
     failures: dict[str, str],
 ) -> None:
-    """Every variant once, with new folders for compiled programs."""
+    """Runs every variant once, with new folders for compiled programs."""
     with tempfile.TemporaryDirectory() as folder:
         for variant in work.variants:
             if variant.name in failures or turn >= variant.rounds:
@@ -87,7 +87,7 @@ def _round(
 
 
 def seconds_of(variant: Variant, measure: Measure, answer: Answer) -> float:
-    """What the workload compares."""
+    """The seconds that the workload compares."""
     if measure == "training":
         return statistics.median(answer["train_seconds"])
     if measure == "second call":
@@ -100,7 +100,7 @@ def seconds_of(variant: Variant, measure: Measure, answer: Answer) -> float:
 
 
 def _ratios(work: Workload, answers: Mapping[str, list[Answer]]) -> dict[str, Any]:
-    """Each variant's seconds over the reference's of the same round."""
+    """Each variant's seconds divided by those of the reference in the same round."""
     reference, *others = (variant.name for variant in work.variants)
     ratios = {}
     for name in others:
@@ -143,13 +143,13 @@ def _summary(
         "again_seconds", "config_seconds", "torch_threads", "capacity",
     )  # fmt: skip
     summary["details"] = [{k: a[k] for k in same_everywhere if k in a} for a in answers]
-    # The same numbers in every round show that the same was trained.
+    # The same numbers in every round show that the same training was run.
     summary["mean_returns"] = [_mean(answer["returns"]) for answer in answers]
     return summary
 
 
 def _environment_steps(variant: Variant) -> float:
-    """What the seconds stand for; 0 where the job does not list its configurations."""
+    """The environment steps of a job; 0 if the job does not list its configurations."""
     job = variant.job
     steps = sum(accounting.expected(job, c)["environment_steps"] for c in job["configs"])
     extrapolation = variant.sample_of / len(job["configs"]) if variant.sample_of else 1
@@ -157,20 +157,20 @@ def _environment_steps(variant: Variant) -> float:
 
 
 def _compile_seconds(variant: Variant, answer: Answer) -> float:
-    """What the first call took beyond the training that it did."""
+    """The seconds of the first call without those of its training."""
     job = variant.job
     share = answer.get("first_call_timesteps", job["timesteps"]) / job["timesteps"]
     return answer["first_call_seconds"] - share * answer["seconds"]
 
 
 def _mean(values: list[float]) -> float | None:
-    """None where learning diverged, for JSON knows no NaN."""
+    """The mean; None if learning diverged, because JSON does not have NaN."""
     mean = statistics.fmean(values)
     return round(mean, 3) if math.isfinite(mean) else None
 
 
 def accelerator(pythons: Mapping[str, Path]) -> str | None:
-    """The kind of accelerator that this project would run on, if there is one."""
+    """The kind of accelerator that this project would use, if one is visible."""
     if OURS.name not in pythons:
         return None
     answer = processes.run_job(pythons[OURS.name], OURS, {"kind": "devices"}, accelerator=True)
@@ -178,7 +178,7 @@ def accelerator(pythons: Mapping[str, Path]) -> str | None:
 
 
 def buffer_sizes() -> dict[str, Any]:
-    """Part (e): the script that measures it, and what it has written."""
+    """Part (e): runs the script that measures it, and returns its results."""
     script = Path(__file__).parents[1] / "dqn_speed.py"
     done = subprocess.run([sys.executable, str(script)], check=False)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""One job in one process, timed from its start to its end."""
+"""Runs one job in one process, timed from its start to its end."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def run_job(
     cache: Path | None = None,
     accelerator: bool = False,
 ) -> dict[str, Any]:
-    """What the runner answered, and ``process_seconds`` of the whole process.
+    """The runner's answer, with ``process_seconds`` of the whole process.
 
     Args:
         python: The interpreter of the peer's environment.
-        peer: Whose job it is.
-        job: What to do.
-        cache: A folder for compiled programs; none are kept where it is None.
+        peer: The peer that runs the job.
+        job: The job.
+        cache: A folder for compiled programs; None keeps none.
         accelerator: Whether JAX may use one.
 
     Raises:
@@ -62,5 +62,5 @@ def run_job(
 
 
 def programs_in(cache: Path) -> int:
-    """Compiled programs in a folder, whichever process put them there."""
+    """The number of compiled programs in a folder, from all processes."""
     return sum(1 for file in cache.rglob("*-cache"))

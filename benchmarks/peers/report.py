@@ -1,4 +1,4 @@
-"""The table for people, made from the results alone."""
+"""Makes the tables for people from the results."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from workloads import PARTS
 import reporting
 
 _MEASURES = {
-    "training": "Seconds of a training, compilation apart.",
-    "process": "Seconds from a process's start to its end, imports and compilation included.",
+    "training": "Seconds of a training, without compilation.",
+    "process": "Seconds from a process's start to its end, with imports and compilation.",
     "second call": "Seconds of a second call in the same process, which compiles nothing.",
 }
 
 _INTRODUCTION = """\
-# This project beside its peers
+# This project compared with its peers
 
 Made by `python benchmarks/peers/compare.py`; every single measurement is in `peers.json`.
-Medians over rounds in which all take turns; *ratio* is the median over rounds of a variant's
-seconds over those of the first line in the same round, with the smallest and the largest;
-*steps/s* are environment steps over the median seconds; *memory* is the peak, workers included.
+The numbers are medians over rounds in which all take turns. *ratio* is a variant's seconds divided
+by those of the first line in the same round: the median over rounds, with the smallest and the
+largest. *steps/s* are environment steps divided by the median seconds. *memory* is the peak,
+including workers.
 How each peer was run is in [its README](../peers/README.md)."""
 
 
@@ -32,7 +33,9 @@ def markdown(results: Mapping[str, Any]) -> str:
     described = ", ".join(f"{name} {value}" for name, value in machine.items())
     blocks = [_INTRODUCTION, f"Machine and packages of the first line: {described}."]
     if results["quick"]:
-        blocks.append("**Tiny workloads, to see that all works: no numbers to quote.**")
+        blocks.append(
+            "**Tiny workloads, to see that everything works: do not quote these numbers.**"
+        )
     for part in PARTS:
         if part in results["parts"]:
             blocks += _part(part, results["parts"][part])
@@ -68,7 +71,7 @@ def _workload(workload: Mapping[str, Any]) -> Iterator[str]:
     yield " ".join(sentence for sentence in sentences if sentence)
     variants = workload["variants"]
     measured = {name: v for name, v in variants.items() if "seconds" in v}
-    # A sweep that keeps its states does more than others do: no time to compare.
+    # A sweep that keeps its states does more than others, so its time is not compared.
     if measured and not workload["key"].endswith("-work"):
         header = [
             "",
@@ -137,7 +140,7 @@ def _work(work: Mapping[str, Any]) -> str:
     if work["uniform_for_prioritised"]:
         text += f"; uniform replay in place of prioritised in {work['uniform_for_prioritised']}"
     if work["as_asked"]:
-        return f"{text}: as asked."
+        return f"{text}: as requested."
     return f"{text}: **not the same work**: {'; '.join(work['differences'])}."
 
 
@@ -166,7 +169,7 @@ def _all_workloads(parts: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _compilations(parts: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Of sweeps in one process: workers count for themselves, which no one adds up."""
+    """Compilations of sweeps in one process; those of workers are not counted."""
     for workload in _all_workloads(parts):
         if workload["key"] not in {"c", "c-cores", "d", "f"}:
             continue

@@ -1,4 +1,4 @@
-"""What is measured: the jobs that every peer is given, and what they are compared by."""
+"""The workloads: the jobs for every peer, and how they are compared."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PARTS = {
     "d": "the published CartPole settings, 32 configurations",
     "e": "cost against buffer size, uniform and prioritised",
     "f": "number of compilations",
-    "p": "populations on an accelerator, if there is one",
+    "p": "populations on an accelerator, if one is visible",
 }
 
-#: Every hyperparameter has a value, so that no peer's own default is measured.
+#: Every hyperparameter has a value, so that the peers' defaults do not matter.
 BASE: dict[str, Any] = {
     "buffer_size": 100_000, "buffer_batch_size": 64, "buffer_prio_sampling": False,
     "buffer_alpha": 0.9, "buffer_beta": 0.9, "buffer_epsilon": 1e-6,
@@ -43,14 +43,14 @@ class Variant:
     """A job for a peer.
 
     Attributes:
-        name: What results and tables call it.
-        peer: Whose.
-        job: What its runner reads.
-        cache: Variants of a round with the same word share a folder of compiled programs,
+        name: Its name in results and tables.
+        peer: The peer that runs it.
+        job: The job for its runner.
+        cache: Variants of a round with the same value share a folder of compiled programs,
             which is empty for the first of them. Only this project keeps one.
-        rounds: No more than so many, where it takes long.
-        sample_of: The number of configurations to which the job's are extrapolated.
-        accelerator: Whether it may run on one; peers are compared on the CPU.
+        rounds: The largest number of rounds, if it takes long.
+        sample_of: The number of configurations to which the job's time is extrapolated.
+        accelerator: Whether it may run on an accelerator; peers are compared on the CPU.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Variant:
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """How many times as long as the reference a variant should take: at least, hoped for."""
+    """How many times as long as the reference a variant should take: at least, and ideally."""
 
     least: float
     aim: float | None = None
@@ -72,7 +72,7 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """Variants that take turns. The first is what the others are compared with."""
+    """Variants that take turns. All others are compared with the first one."""
 
     key: str
     title: str
@@ -85,7 +85,7 @@ class Workload:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How much of everything: in earnest, or to see that it works."""
+    """The sizes of the workloads: for real measurements, or to see that everything works."""
 
     a_timesteps: int = 100_000
     b_timesteps: int = 20_000
@@ -128,7 +128,7 @@ def _single(key: str, title: str, job: dict[str, Any], rejax_target: bool = True
 
 
 def part_a(scale: Scale) -> list[Workload]:
-    """Twice, because what one peer takes depends on the size of its buffer."""
+    """Measured twice, because the time of one peer depends on the size of its buffer."""
     workloads = []
     for key, rows in (("a", 100_000), ("a-10k", 10_000)):
         job = _job(
@@ -188,15 +188,15 @@ def part_c(scale: Scale) -> list[Workload]:
         {"arlbench 0.1.3": Target(15, 25)},
         note=(
             f"The last three were measured on {scale.c_sample} "
-            "configurations in one process and extrapolated; they have no prioritised replay, "
-            "so they did uniform replay in its place."
+            "configurations in one process and extrapolated. They lack prioritised replay, so "
+            "they used uniform replay instead."
         ),
     )
     return [sweep, _checked_work("c", title, ours), _cores(ours, n)]
 
 
 def _cores(job: dict[str, Any], n: int) -> Workload:
-    """Aggregate speed on one core and on all; the one core also counts compilations."""
+    """The speed on one core and on all cores; on one core compilations are counted too."""
     variants = (
         Variant("all cores", "ours", {**job, "again": True}, cache="all"),
         Variant("one core", "ours", {**job, "again": True, "cores": 1}, cache="one"),
@@ -211,7 +211,7 @@ def _cores(job: dict[str, Any], n: int) -> Workload:
 
 
 def _checked_work(key: str, title: str, job: dict[str, Any]) -> Workload:
-    """Results of a sweep hold no counters, so one sweep keeps its states to be looked at."""
+    """Results of a sweep lack counters, so one sweep keeps its states for checking."""
     variant = Variant("this project", "ours", {**job, "keep_state": True}, cache=f"{key}-work")
     return Workload(f"{key}-work", f"work done in {title}", "process", (variant,), rounds=1)
 
@@ -220,7 +220,7 @@ def part_d(scale: Scale) -> list[Workload]:
     fixed = {
         "train_freq": 32,
         "gradient_steps": 128,
-        # The package's default, where a row leaves it open.
+        # The package's default, if a row does not set it.
         "target_update_interval": 1_000,
     }
     configs = [{**fixed, **row} for row in designs.read_landscape()[: scale.d_rows]]
@@ -239,7 +239,7 @@ def part_d(scale: Scale) -> list[Workload]:
 
 
 def part_f(scale: Scale) -> list[Workload]:
-    """Compilations over the default space; those of (c) are counted there."""
+    """Counts compilations over the default space; those of (c) are counted in part (c)."""
     lengths = {"n_envs": 8, "timesteps": scale.f_timesteps, "evaluations": 1, "episodes": 1}
     job = _job("sweep", [], **lengths, default_space=scale.f_configs, cores=1)
     title = f"{scale.f_configs} configurations of the default space, {scale.f_timesteps:,} steps"
@@ -248,7 +248,7 @@ def part_f(scale: Scale) -> list[Workload]:
 
 
 def part_p(scale: Scale) -> list[Workload]:
-    """Populations of the sweep's configurations, with as many seeds as it takes."""
+    """Populations of the sweep's configurations, with enough seeds for the number of members."""
     job = _sweep_job(scale)
     n_configs = len(job["configs"])
     variants = tuple(

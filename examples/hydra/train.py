@@ -1,4 +1,4 @@
-"""Trainings that Hydra drives: one, or a job for each combination of values.
+"""Trainings with Hydra: a single one, or a job for each combination of values.
 
     python examples/hydra/train.py
     python examples/hydra/train.py -m hp_config.learning_rate=3e-4,1e-3 seed=0,1
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @hydra.main(version_base=None, config_path=".", config_name="config")
 def train(cfg: DictConfig) -> float | tuple[float, ...]:
-    """Trains once; what it returns is for the sweeper."""
+    """Trains once, and returns the objective for the sweeper."""
     objective = run_arlbench(cfg, logger=_log)
     print(f"objective: {objective}")
     return objective

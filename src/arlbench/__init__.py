@@ -29,7 +29,7 @@ __all__ = [
     "run_arlbench",
 ]
 
-# Imported at their first use, so that importing arlbench costs little.
+# Imported when first used, so that importing arlbench is fast.
 __getattr__ = public_names(
     __name__,
     {

@@ -1,6 +1,6 @@
-"""One training as one call: a configuration in, its objectives out.
+"""One training in one call: a configuration in, its objectives out.
 
-So a multirun of Hydra, or an optimiser that drives a function, drives this package.
+So Hydra's multirun, or any optimiser that calls a function, can use this package.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from arlbench.errors import CheckpointError, ConfigurationError, did_you_mean
 
 _log = logging.getLogger(__name__)
 
-#: What of a configuration is read; all else is for others, such as Hydra's groups.
+#: The keys that are read; all others are left to other programs, such as Hydra's groups.
 KEYS = ("autorl", "hp_config", "nas_config", "seed", "load", "save")
 
-# Where the learning curve is written, in the working directory.
+# The file of the learning curve, in the working directory.
 _CURVE = "evaluation.csv"
 
 
@@ -32,29 +32,29 @@ def run_arlbench(
     """Trains once and returns the objectives.
 
     Args:
-        cfg: A mapping, or a configuration of Hydra, with
+        cfg: A mapping, or a Hydra configuration, with
 
             - ``autorl``: settings by name, see :class:`AutoRLConfig`;
             - ``hp_config``: hyperparameters; inactive ones are ignored, and architecture
-              choices are welcome here too;
-            - ``nas_config``: architecture choices, which go before those in ``autorl``;
-            - ``seed``: goes before the one in ``autorl``; with ``load``, the learner
-              continues with random numbers of this seed;
-            - ``load``: where an earlier call has saved, to continue from there;
-            - ``save``: where to save: what ``autorl`` names in ``checkpoint``, else all
-              that an exact continuation needs.
+              choices are allowed here too;
+            - ``nas_config``: architecture choices, which take precedence over those in
+              ``autorl``;
+            - ``seed``: takes precedence over the one in ``autorl``; with ``load``, the
+              learner continues with random numbers from this seed;
+            - ``load``: the folder in which an earlier call saved, to continue from there;
+            - ``save``: the folder in which to save the parts that ``autorl`` names in
+              ``checkpoint``, or else everything that an exact continuation needs.
 
-            Other keys are left to others.
-        logger: Told what happens; by default the logger of this module.
+            Other keys are ignored.
+        logger: Receives messages; by default the logger of this module.
 
     Returns:
-        The objective; of several a tuple, in the order in which they were asked for. NaN
-        if learning diverged. The learning curve is in ``evaluation.csv`` in the working
-        directory.
+        The objective, or a tuple of several in the order of ``objectives``. NaN if learning
+        diverged. The learning curve is in ``evaluation.csv`` in the working directory.
 
     Raises:
         ConfigurationError: If a setting is unknown or impossible.
-        CheckpointError: If there is nothing to load, or if it does not fit.
+        CheckpointError: If the checkpoint to load does not exist or does not fit.
     """
     told = logger or _log
     settings, hp_config = _sorted(_checked(cfg))
@@ -77,7 +77,7 @@ def run_arlbench(
 
 
 def _checked(cfg: Any) -> Mapping[str, Any]:
-    """The configuration, if it is one and no key of it is a slip of the hand."""
+    """Returns the configuration, after checking that it is a mapping without a misspelled key."""
     if not isinstance(cfg, Mapping):
         raise ConfigurationError(f"cfg must be a mapping, not a {type(cfg).__name__}.")
     if "autorl" not in cfg:
@@ -89,7 +89,7 @@ def _checked(cfg: Any) -> Mapping[str, Any]:
 
 
 def _sorted(cfg: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The settings, every one, and the hyperparameters."""
+    """All settings, and the hyperparameters."""
     asked = dict(cfg["autorl"] or {})
     usual = AutoRLConfig.of({k: v for k, v in asked.items() if k != "nas_config"})
     problem: Problem = usual.problem
@@ -120,11 +120,12 @@ def _folder(cfg: Mapping[str, Any], key: str) -> Path | None:
 
 
 def _checkpoint_in(load: Path, name: str) -> Path:
-    """Where a call with the same name of checkpoints has saved, or a checkpoint itself."""
+    """The folder in which a call with the same checkpoint name saved, or a checkpoint itself."""
     if (load / name).is_dir():
         return load / name
     if load.is_dir():
         return load
     raise CheckpointError(
-        f"There is nothing to load in {load}; give the folder that an earlier call had as 'save'."
+        f"{load} does not contain a checkpoint to load; give the folder that an earlier call had "
+        "as 'save'."
     )

@@ -1,4 +1,4 @@
-"""Every error a user can cause, each with one sentence that names the fault and the cure."""
+"""All errors that users can cause. Each message is one sentence with the fault and the cure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ConfigurationError(ArlbenchError, ValueError):
 
 
 class UnknownEnvironmentError(ArlbenchError, ValueError):
-    """An environment that does not exist, or that this algorithm cannot learn."""
+    """An environment that does not exist, or in which this algorithm cannot learn."""
 
 
 class MissingExtraError(ArlbenchError, ImportError):
@@ -28,15 +28,15 @@ class MemoryLimitError(ArlbenchError, MemoryError):
 
 
 class ConsumedStateError(ArlbenchError, RuntimeError):
-    """A state whose memory an earlier call to ``train`` has taken over."""
+    """A state whose memory an earlier call to ``train`` has reused."""
 
 
 class StaleEnvironmentError(ArlbenchError, RuntimeError):
-    """A state of an environment on the host that is not its present one."""
+    """A state of an environment on the host that is not its current one."""
 
 
 class EnvironmentFaultError(ArlbenchError, RuntimeError):
-    """An environment that steps in Python and raised an error, or gave what cannot be learnt from.
+    """An environment in Python that raised an error or returned data that cannot be used.
 
     Attributes:
         original: What the environment raised; None if it raised nothing.
@@ -50,7 +50,7 @@ class StorageError(ArlbenchError, OSError):
 
 
 class RunFolderError(StorageError):
-    """The same of a run's folder."""
+    """The folder of a run that cannot be written, read or used."""
 
 
 class RenderingError(ArlbenchError, RuntimeError):
@@ -58,7 +58,7 @@ class RenderingError(ArlbenchError, RuntimeError):
 
 
 class CheckpointError(ArlbenchError, OSError):
-    """A checkpoint that is damaged, of another origin, or that cannot be written."""
+    """A checkpoint that is damaged, does not fit, or cannot be written."""
 
 
 class DivergenceError(ArlbenchError, ArithmeticError):
@@ -78,7 +78,7 @@ class DivergenceError(ArlbenchError, ArithmeticError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that proposes the nearest known name; empty when none is near."""
+    """A sentence that proposes the most similar known name; empty if none is similar."""
     by_folded_name = {option.casefold(): option for option in known}
     nearest = difflib.get_close_matches(str(name).casefold(), by_folded_name, n=1, cutoff=0.5)
     return f" Did you mean '{by_folded_name[nearest[0]]}'?" if nearest else ""

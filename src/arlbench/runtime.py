@@ -1,6 +1,6 @@
-"""Settings of JAX that suit this package, made before JAX is first used.
+"""Settings of JAX that suit this package, which must be made before JAX is first used.
 
-They only fill in what the user has not set, and initialise nothing.
+They never replace a user's own settings, and they do not initialise JAX.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import platformdirs
 
-#: Threads of the CPU backend; "all" leaves the choice to XLA.
+#: Number of threads of the CPU backend; "all" lets XLA choose.
 THREADS_VARIABLE = "ARLBENCH_CPU_THREADS"
 
 #: A folder for compiled programs; "off" keeps none.
 CACHE_VARIABLE = "ARLBENCH_COMPILATION_CACHE"
 
-# What XLA's CPU client sizes its thread pool by.
+# XLA's CPU client takes the size of its thread pool from this variable.
 _XLA_THREADS_VARIABLE = "NPROC"
 
-# Programs that compile faster than this, in seconds, are not worth a file.
+# Programs that compile in fewer seconds than this are not stored.
 _MIN_COMPILE_SECONDS = 0.2
 _MIN_COMPILE_VARIABLE = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
@@ -32,10 +32,10 @@ def configure() -> None:
 
 
 def limit_cpu_threads() -> None:
-    """Gives the CPU backend one thread, unless the environment says otherwise.
+    """Gives the CPU backend one thread, unless an environment variable sets another number.
 
-    The kernels of a small network take microseconds; handing them from thread to thread
-    takes longer than running them. It has no effect once JAX has been used.
+    The kernels of a small network take microseconds, and passing them between threads takes
+    longer than running them. This has no effect after JAX has been used.
     """
     threads = os.environ.get(THREADS_VARIABLE, "1")
     if threads != "all":
@@ -43,7 +43,7 @@ def limit_cpu_threads() -> None:
 
 
 def compilation_cache_folder() -> Path | None:
-    """Where compiled programs are kept between processes; None where they are not."""
+    """The folder in which compiled programs are kept between processes; None if they are not."""
     setting = os.environ.get(CACHE_VARIABLE, "")
     if setting.lower() in {"off", "0", "false", "no"}:
         return None
@@ -56,7 +56,7 @@ def enable_compilation_cache() -> None:
     if folder is None or "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     if "jax" not in sys.modules:
-        # JAX reads these when it is imported, so this need not import it.
+        # JAX reads these variables when it is imported, so this function does not import it.
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
         os.environ.setdefault(_MIN_COMPILE_VARIABLE, str(_MIN_COMPILE_SECONDS))
         return

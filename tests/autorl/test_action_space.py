@@ -1,4 +1,4 @@
-"""Hyperparameters as actions: what is sampled, contained, and changed."""
+"""Hyperparameters as actions: sampling, membership and changes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_part_of_the_hyperparameters_is_an_action_too() -> None:
     assert not space.contains({"train_freq": 1.5})
     assert not space.contains({"buffer_prio_sampling": 1})
     assert not space.contains({"buffer_prio_sampling": np.array([1, 2])})
-    # Ignored, and so an action.
+    # It is ignored, so this is a valid action.
     assert space.contains({"use_target_network": False, "tau": 0.5})
     assert space.contains({"tau": 0.5})
     assert not space.contains([0.9])

@@ -1,4 +1,4 @@
-"""A schedule: one learner under one configuration after another."""
+"""A schedule: one learner with one configuration after another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHANGES = {**ANOTHER_VALUE, "learning_starts": 240}
 
 
 def second_step(change: Mapping[str, Any]) -> tuple[AutoRLEnv, dict[str, Any]]:
-    """An environment after a second step under another configuration."""
+    """An environment after a second step with another configuration."""
     env = tiny_env()
     env.reset()
     env.step(SCHEDULED)
@@ -130,8 +130,8 @@ def test_a_seed_is_taken_at_its_word(seed: int) -> None:
 
 
 def test_exploration_falls_within_a_step_unless_a_horizon_is_given() -> None:
-    # Without a horizon the second step explores with target_epsilon 0 throughout, so it
-    # does not depend on initial_epsilon; with one it does.
+    # Without a horizon, the whole second step explores with a target_epsilon of 0, so it does
+    # not depend on initial_epsilon; with a horizon it does.
     def after(initial_epsilon: float, horizon: int | None) -> Any:
         env = tiny_env(schedule_timesteps=horizon)
         env.reset()
@@ -180,7 +180,7 @@ def test_features_work_in_double_precision_too() -> None:
 
 def test_divergence_ends_the_schedule(tmp_path: Path) -> None:
     env = begun_env(
-        checkpoint=["all"],
+        checkpoint=["state"],
         checkpoint_dir=str(tmp_path),
         objectives=["reward_mean", "runtime"],
         state_features=["grad_info", "return_history"],
@@ -208,14 +208,16 @@ def test_it_is_an_environment_of_gymnasium() -> None:
     env.action_space.seed(3)
     env.reset()
     for _ in range(2):
-        action = {**env.action_space.sample(), "buffer_size": 1024}
+        # Any values that are inputs of the program of the other tests.
+        program = {"buffer_batch_size": 8, "buffer_prio_sampling": False, "buffer_size": 1024}
+        action = {**env.action_space.sample(), **program}
         assert env.action_space.contains(action)
         obs, *_ = env.step(action, n_eval_steps=1, n_total_timesteps=320)
         assert env.observation_space.contains(obs)
 
 
 class Settings(Mapping):
-    """A mapping that is no dict, and whose lists are no lists, as in other libraries."""
+    """A mapping that is not a dict, with lists that are not lists, as in other libraries."""
 
     def __init__(self, **values: Any) -> None:
         self._values = values
@@ -238,8 +240,10 @@ def test_any_mapping_will_do_for_settings_and_actions() -> None:
     assert env.config["nas_config"] == {"hidden_size": 8}
     assert env.objectives == ["reward_mean", "reward_auc"]
     configuration = env.config_space.get_default_configuration()
+    configuration["buffer_batch_size"] = SMALL["buffer_batch_size"]
     env.step(configuration)
-    assert env.hpo_config["buffer_batch_size"] == 16
+    assert env.hpo_config.items() >= dict(configuration).items()
+    assert env.hpo_config["learning_rate"] != SMALL["learning_rate"]
 
 
 def test_it_is_one_of_the_public_names() -> None:

@@ -1,4 +1,4 @@
-"""Many learners as one population: each is what it would be alone."""
+"""Many learners as one population: each learns as it would alone."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_batch_size_that_another_learner_had_compiles_nothing(count_compilatio
 
 
 WRONG_SETTINGS = {
-    "checkpoint": ({"checkpoint": ["all"]}, "writes no checkpoints"),
+    "checkpoint": ({"checkpoint": ["all"]}, "cannot write checkpoints"),
     "unknown": ({"objectives": ["no"]}, "Unknown objective"),
 }
 
@@ -159,13 +159,13 @@ def test_a_step_before_reset_is_refused() -> None:
 
 
 def test_seeds_must_be_as_many_as_learners() -> None:
-    with pytest.raises(ArlbenchError, match="2 seeds for 3 learners"):
+    with pytest.raises(ArlbenchError, match="2 seeds were given for 3 learners"):
         vector_env().reset(seed=[1, 2])
 
 
 def test_a_schedule_may_be_longer_than_any_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autorl_vector_env, "start_workers_for", lambda *_: None)
-    # 400 million rows would not fit into any limit; the default buffer has a million.
+    # 400 million rows would exceed any limit; the default buffer has a million.
     assert vector_env(2, n_total_timesteps=1e8)._init_options == {"capacity": 2**20}
 
 
@@ -173,7 +173,7 @@ def test_each_learner_has_less_by_what_it_has_overshot() -> None:
     env = vector_env(2)
     env.reset()
     done = []
-    # Of a budget of 160 a step: iterations of 120 and 400, then of 40.
+    # With a budget of 160 for each step: iterations of 120 and 400, then of 40.
     for frequencies in ((30, 100), (10, 10), (10, 10)):
         actions = [{**SMALL, "train_freq": train_freq} for train_freq in frequencies]
         obs, *_, info = env.step(actions)

@@ -1,4 +1,4 @@
-"""Steps of a schedule share a cumulative budget, whatever an iteration is long."""
+"""Steps of a schedule share a cumulative budget, however long an iteration is."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from arlbench.autorl import AutoRLConfig, AutoRLEnv, Checkpointer
 from probes import SMALL
 from schedules import TINY, tiny_env
 
-# Of ``TINY``, whose steps have a budget of 160 in 4 environments.
+# For ``TINY``, whose steps have a budget of 160 in 4 environments.
 FREQUENCIES = (30, 10, 100, 10)
-# 2 iterations of 120; 2 of 40 reach 320; 1 of 400 reaches 480; 640 is passed already.
+# 2 iterations of 120; 2 of 40 reach 320; 1 of 400 reaches 480; 640 is exceeded already.
 TIMESTEPS = ([120, 240], [40, 80], [400, 400], [0, 0])
 DONE = (240, 320, 720, 720)
 
 
 def made_steps(info: dict[str, Any]) -> list[int]:
-    """Environment steps of a step at each of its evaluations."""
+    """The environment steps within a step at each of its evaluations."""
     return info["train_info_df"]["steps"].tolist()
 
 
@@ -52,6 +52,7 @@ def test_a_step_without_an_iteration_evaluates_the_present_learner() -> None:
     assert made_steps(env.step({"train_freq": 10})[-1]) == [40, 80]
 
 
+@pytest.mark.thorough
 def test_the_default_lengths_are_met_to_within_an_iteration() -> None:
     defaults = AutoRLConfig()
     env = AutoRLEnv(
@@ -64,7 +65,7 @@ def test_the_default_lengths_are_met_to_within_an_iteration() -> None:
         }
     )
     env.reset()
-    # Nothing is learnt, which takes no time: 1e6 is the end.
+    # Nothing is learnt, so this takes no time: 1e6 is the end.
     idle = {"train_freq": 256, "learning_starts": 2_000_000, "buffer_size": 1024}
     iterations = []
     for _ in range(defaults.n_steps):
@@ -85,7 +86,7 @@ def test_a_budget_of_its_own_counts_in_the_sum() -> None:
 
 
 def test_a_checkpoint_brings_the_budget_that_was_used_up(tmp_path: Path) -> None:
-    _, info = begun_with(30, checkpoint=["all"], checkpoint_dir=str(tmp_path))
+    _, info = begun_with(30, checkpoint=["state"], checkpoint_dir=str(tmp_path))
     later = tiny_env()
     later.reset()
     obs, *_, resumed = later.step({"train_freq": 10}, checkpoint_path=info["checkpoint"])
@@ -111,12 +112,12 @@ def test_generations_of_one_step_share_a_budget_too(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {}
     done = []
     for _ in range(4):
-        env = tiny_env(n_steps=1, checkpoint=["all"], checkpoint_dir=str(tmp_path))
+        env = tiny_env(n_steps=1, checkpoint=["state"], checkpoint_dir=str(tmp_path))
         env.reset()
         obs, *_, info = env.step({**SMALL, "train_freq": 30}, **arguments)
         arguments = {"checkpoint_path": info["checkpoint"]}
         done.append(int(obs["steps"][1]))
-    # The least multiples of 120 from 160, 320, 480 and 640 on.
+    # The smallest multiples of 120 that are at least 160, 320, 480 and 640.
     assert done == [240, 360, 480, 720]
 
 

@@ -1,4 +1,4 @@
-"""Settings of an AutoRLEnv: what they default to, and what is refused."""
+"""Settings of an AutoRLEnv: defaults, and values that are refused."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_setting_without_a_check_is_refused() -> None:
         longer()
 
 
-# Of each setting a value that it cannot have.
+# For each setting, a value that is impossible.
 IMPOSSIBLE: dict[str, Any] = {
     "seed": "x", "env_framework": "", "env_name": 3, "env_kwargs": 3, "eval_env_kwargs": 3,
     "n_envs": 0, "algorithm": None, "cnn_policy": "no", "deterministic_eval": 1,

@@ -1,4 +1,4 @@
-"""Objectives: their values by hand, their direction, and new ones."""
+"""Objectives: values computed by hand, directions, and new objectives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from arlbench.errors import ConfigurationError, MissingExtraError
 from schedules import begun_env, tiny_env
 from step_results import make_result
 
-# The last evaluation returns 4, 10 and 16; the means are 2 and 10.
+# The last evaluation has returns of 4, 10 and 16; the means are 2 and 10.
 BY_HAND = {
     "reward_mean": 10.0,
     "reward_std": math.sqrt((36 + 0 + 36) / 3),
@@ -28,7 +28,7 @@ MINIMISED = {"reward_std", "runtime", "emissions"}
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets a test register objectives that the next one does not see."""
+    """Lets a test register objectives that the next test does not see."""
     monkeypatch.setattr(objectives, "_objectives", dict(objectives._objectives))
 
 
@@ -85,9 +85,9 @@ def test_a_new_objective_takes_three_lines(registry: None) -> None:
         return float(result.returns[-1].min())
 
     assert value("worst_return", "lower", make_result()) == -4.0
-    # A notebook's cell may run again; another function may not take the name.
+    # A notebook cell may run again, but another function must not take the name.
     register_objective("worst_return")(worst_return)
-    with pytest.raises(ConfigurationError, match="'worst_return' is registered already"):
+    with pytest.raises(ConfigurationError, match="'worst_return' is already registered"):
         register_objective("worst_return")(lambda result: 0.0)
 
 
@@ -102,7 +102,7 @@ def test_an_objective_that_fails_is_named(registry: None) -> None:
 
 
 class Meter:
-    """Counts the times that it was entered and left."""
+    """Counts how often it was entered and left."""
 
     entered = left = 0
 
@@ -139,7 +139,7 @@ def test_an_objective_says_what_it_misses(registry: None, monkeypatch: pytest.Mo
 def test_emissions_are_measured_around_the_training() -> None:
     pytest.importorskip("codecarbon")
     _, values, *_ = begun_env(objectives=["emissions"]).step({})
-    # Some power for some fraction of a second: more than nothing, less than a gram.
+    # Some power for a fraction of a second: more than 0, less than a gram.
     assert -1e-3 < values["emissions"] < 0
 
 

@@ -1,4 +1,4 @@
-"""State features: their values by hand, their spaces, and new ones."""
+"""State features: values computed by hand, spaces, and new features."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BY_HAND = {
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets a test register features that the next one does not see."""
+    """Lets a test register features that the next test does not see."""
     monkeypatch.setattr(state_features, "_features", dict(state_features._features))
 
 
@@ -65,7 +65,7 @@ def test_a_new_feature_takes_three_lines(registry: None) -> None:
     obs, *_ = env.step({})
     assert obs["best_return"].shape == ()
     register_state_feature("best_return")(best_return)
-    with pytest.raises(ConfigurationError, match="'best_return' is registered already"):
+    with pytest.raises(ConfigurationError, match="'best_return' is already registered"):
         register_state_feature("best_return")(lambda result: 0.0)
 
 
@@ -76,7 +76,7 @@ def test_a_feature_of_the_wrong_shape_is_told(registry: None) -> None:
 
     env = tiny_env(state_features=["both"])
     env.reset()
-    with pytest.raises(ConfigurationError, match=r"'both' gave the shape \(2,\).*with \(\)"):
+    with pytest.raises(ConfigurationError, match=r"'both' returned the shape \(2,\).*with \(\)"):
         env.step(SMALL)
 
 

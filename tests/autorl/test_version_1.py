@@ -1,4 +1,4 @@
-"""A schedule of AutoRLEnv that version 1 has saved continues as it did there."""
+"""A schedule of AutoRLEnv that version 1 saved continues as in that version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmark of AutoRLEnv compares does the same work, and its verdicts follow it."""
+"""The variants in the benchmark of AutoRLEnv do the same work, and the verdicts are right."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Imports a module of the scripts, which are no package."""
+    """Imports a module of the scripts, which do not form a package."""
     for folder in (BENCHMARKS / "peers", BENCHMARKS):
         monkeypatch.syspath_prepend(str(folder))
     return importlib.import_module
@@ -31,6 +31,7 @@ def test_configurations_are_complete_and_differ(script) -> None:
     assert len({tuple(config.items()) for config in configs}) == len(configs)
 
 
+@pytest.mark.thorough
 def test_a_step_and_the_training_beside_it_do_the_same(script) -> None:
     second = script("autorl_env_parts").SecondStep(2_000)
     assert second.step() > 0

@@ -1,4 +1,4 @@
-"""Every mistake a user can make: one sentence that names the fault and the cure, no traceback."""
+"""User mistakes: one sentence that names the fault and the cure, without a traceback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from arlbench import DQN
 from arlbench.cli import main
 
-# Words on the command line, and what the sentence must say: the fault and the cure.
+# Arguments on the command line, and what the sentence must contain: the fault and the cure.
 CASES = {
     "unknown environment": (["CartPol-v1"], ["CartPol-v1", "Did you mean 'CartPole-v1'"]),
     "environment unlike any": (["zzzz"], ["zzzz", "arlbench envs"]),
@@ -56,12 +56,12 @@ CASES = {
     "zero environments": (["--n-envs", "0"], ["n_envs", "at least 1"]),
     "negative environments": (["--n-envs=-2"], ["n_envs", "at least 1"]),
     "no seeds": (["--seeds", "0"], ["seeds", "positive whole"]),
-    "negative seed": (["--seed=-1"], ["Seeds", "0 to 2**32 - 1", "-1 is out of it"]),
+    "negative seed": (["--seed=-1"], ["Seeds", "0 to 2**32 - 1", "not begin at -1"]),
     "seed too large": (["--seed", "4294967296"], ["Seeds", "0 to 2**32 - 1"]),
     "seed not a number": (["--seed", "one"], ["--seed", "valid integer"]),
     "no evaluations": (["--evaluations", "0"], ["evaluations", "positive whole"]),
     "no episodes": (["--eval-episodes", "0"], ["eval_episodes", "positive whole"]),
-    "no memory": (["--memory-limit", "0.001"], ["over the limit", "buffer_size"]),
+    "no memory": (["--memory-limit", "0.001"], ["more than the limit", "buffer_size"]),
     "negative memory": (["--memory-limit=-1"], ["memory_limit_gib", "greater than 0"]),
     "settings no JSON": (["--env-kwargs", "{size: 5}"], ["--env-kwargs", "JSON"]),
     "settings no object": (["--env-kwargs", "[1]"], ["JSON object"]),
@@ -99,7 +99,7 @@ CASES = {
 }  # fmt: skip
 
 
-# Files that the cases of ``arlbench sweep`` name.
+# Files that are named in the cases of ``arlbench sweep``.
 FILES = {
     "unknown.csv": "gamma,learning_rte\n0.9,1e-3\n",
     "impossible.json": '[{"gamma": 1.5}]',
@@ -146,13 +146,13 @@ SWEEP_CASES = {
     "sampler seed below zero": (["--sampler-seed=-1"], ["sampler's seed"]),
     "empty grid": (["--sampler", "grid"], ["grid is empty", "learning_rate=1e-06,0.1"]),
     "grid of a continuous range": (
-        ["--sampler", "grid", "gamma=0.9..1"], ["no end of them", "gamma=0.9,1"]
+        ["--sampler", "grid", "gamma=0.9..1"], ["infinitely many", "gamma=0.9,1"]
     ),
     "grid with a number": (
         ["--sampler", "grid", "gamma=0.9,1", "--n-configs", "2"], ["leave --n-configs out"]
     ),
     "grid too large": (
-        ["--sampler", "grid", "buffer_size=1..1000000"], ["1000000 configurations", "take fewer"]
+        ["--sampler", "grid", "buffer_size=1..1000000"], ["1000000 configurations", "too many"]
     ),
     "file without a sampler": (["--file", "good.csv"], ["belong together"]),
     "sampler without a file": (["--sampler", "file"], ["belong together"]),
@@ -164,11 +164,11 @@ SWEEP_CASES = {
     "impossible value in a file": (
         ["--file", "impossible.json"], ["configuration 0", "between 0 and 1"]
     ),
-    "broken file": (["--file", "broken.json"], ["broken.json is not JSON", "fix it"]),
-    "empty file": (["--file", "empty.csv"], ["no configurations", "at least one"]),
+    "broken file": (["--file", "broken.json"], ["broken.json is not valid JSON", "fix it"]),
+    "empty file": (["--file", "empty.csv"], ["not contain any configurations", "at least one"]),
     "more than the file has": (
         ["--file", "good.csv", "--n-configs", "2"],
-        ["holds 1 different configurations", "lower n_configs"],
+        ["contains 1 different configurations", "lower n_configs"],
     ),
     "file and word": (["--file", "good.csv", "gamma=0.8"], ["given twice", "keep one"]),
     "file and range": (["--file", "good.csv", "tau=0.1..0.5"], ["several values", "tau=VALUE"]),
@@ -182,7 +182,7 @@ SWEEP_CASES = {
         ["--timesteps", "500", "learning_starts=1000"],
         ["No configuration would learn", "no update", "raise the timesteps"],
     ),
-    "no memory": (["--memory-limit", "0.0001"], ["over the limit", "buffer_size"]),
+    "no memory": (["--memory-limit", "0.0001"], ["more than the limit", "buffer_size"]),
     "negative memory": (["--memory-limit=-1"], ["memory_limit_gib", "greater than 0"]),
     "no environments": (["--n-envs", "0"], ["n_envs", "at least 1"]),
     "unwritable folder": (["--out", "/proc/arlbench"], ["/proc/arlbench cannot be written"]),
@@ -190,7 +190,7 @@ SWEEP_CASES = {
 
 
 def complain(words: list[str], monkeypatch, capfd, command: str = "train") -> str:
-    """Runs an ``arlbench`` command; returns its one complaint, on one line."""
+    """Runs an ``arlbench`` command; returns its only error message, on one line."""
     monkeypatch.setattr(sys, "argv", ["arlbench", command, *words])
     with pytest.raises(SystemExit) as exit_info:
         main.run()
@@ -216,7 +216,7 @@ def test_there_are_forty_cases_and_more() -> None:
 
 
 def everything_fixed() -> list[str]:
-    """A word for each hyperparameter, with its default."""
+    """An argument for each hyperparameter, with its default."""
     defaults = DQN.get_hpo_config_space().items()
     return [f"{name}={entry.default_value}" for name, entry in defaults]
 
@@ -251,7 +251,7 @@ def test_a_sweep_leaves_alone_what_is_not_a_sweep(tmp_path: Path, monkeypatch, c
 def test_an_existing_run_is_not_written_over(tmp_path: Path, monkeypatch, capfd) -> None:
     (tmp_path / "old.txt").write_text("precious")
     complaint = complain(["--out", str(tmp_path)], monkeypatch, capfd)
-    assert "already holds something" in complaint
+    assert "is not empty" in complaint
     assert "choose another --out" in complaint
     assert (tmp_path / "old.txt").read_text() == "precious"
 
@@ -264,7 +264,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path, monkeypatch,
 
 
 def test_an_unwritable_folder_is_named(monkeypatch, capfd) -> None:
-    # A folder that nobody can write to, not even the superuser.
+    # A folder that even the superuser cannot write to.
     complaint = complain(["--out", "/proc/arlbench"], monkeypatch, capfd)
     assert "/proc/arlbench cannot be written" in complaint
 

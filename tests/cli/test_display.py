@@ -1,4 +1,4 @@
-"""What ``arlbench train`` shows while seeds train, one after another and side by side."""
+"""The output of ``arlbench train`` while seeds train, one after another and at the same time."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ TOTAL = 1000
 
 
 def stands(timesteps: int, *returns: float) -> MemberProgress:
-    """Where a seed stands, and the mean return of each of its evaluations."""
+    """The progress of a seed, and the mean return of each of its evaluations."""
     episodes = np.array([[value - 1, value + 1] for value in returns], np.float32)
     return MemberProgress(timesteps, TOTAL, episodes.reshape(-1, 2))
 
 
 def experiment(members: Mapping[int, MemberProgress], members_total: int = 3) -> Any:
-    """Progress of seeds by their index; others have ended in an earlier call."""
+    """The progress of seeds by index; the others have ended in an earlier call."""
     population = SimpleNamespace(
         members={MemberId(0, index): progress for index, progress in members.items()},
         members_total=members_total,
@@ -43,7 +43,7 @@ def progress() -> Progress:
 
 
 def shown(progress: Progress) -> list[tuple[str, int, int | None, str]]:
-    """Description, completed, total and last word of every visible bar."""
+    """Description, completed, total and latest result of every visible bar."""
     return [
         (task.description, int(task.completed), task.total, task.fields["latest"])
         for task in progress.tasks
@@ -79,13 +79,33 @@ def test_seeds_side_by_side_have_a_bar_each(progress: Progress) -> None:
     bars.show(experiment({1: stands(300, 4.0), 0: stands(200)}))
     expected = [("seed 9 (1/3)", 200, 1000, ""), ("seed 10 (2/3)", 300, 1000, "return 4.0")]
     assert sorted(shown(progress)) == sorted(expected)
-    # Those that have ended stay, also when only one is left.
+    # The bars of ended seeds stay, even if only one seed is left.
     bars.show(experiment({1: stands(TOTAL, 4.0), 0: stands(TOTAL, 5.0), 2: stands(10)}))
     assert sorted(shown(progress)) == [
         ("seed 10 (2/3)", 1000, 1000, "return 4.0"),
         ("seed 11 (3/3)", 10, 1000, ""),
         ("seed 9 (1/3)", 1000, 1000, "return 5.0"),
     ]
+
+
+def test_the_speed_of_a_seed_that_ended_is_its_average(
+    progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200 steps in the first second, 800 in three more; then it only waits for the other."""
+    seconds = iter([10.0, 10.0, 11.0, 11.0, 14.0, 14.0, *np.arange(15.0, 35.0, 0.5)])
+    monkeypatch.setattr(display.time, "perf_counter", lambda: next(seconds))
+    bars = SeedBars(SEEDS, progress)
+    told = []
+    for ended, other in [(0, 10), (200, 20), (TOTAL, 30), *((TOTAL, 30 + i) for i in range(20))]:
+        bars.show(experiment({0: stands(ended), 1: stands(other)}))
+        told.append([task.fields["speed"] for task in progress.tasks if task.visible])
+    assert told[:3] == [["", ""], ["200 steps/s", "10 steps/s"], ["250 steps/s", "5 steps/s"]]
+    assert told[-1] == ["250 steps/s", "1 steps/s"]
+
+
+def test_a_seed_that_had_ended_when_it_was_first_seen_has_no_speed() -> None:
+    speed = display.Speed()
+    assert [speed.text(TOTAL, TOTAL) for _ in range(3)] == ["", "", ""]
 
 
 @pytest.mark.parametrize("wall_seconds", [21.0, 11.0])
@@ -102,5 +122,5 @@ def test_the_closing_table_tells_seconds_by_the_clock_if_seeds_trained_side_by_s
     told = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in printed)
     assert told["compilation"] == "4.0 s"
     assert told["training"] == "26.0 s (1,538 steps/s with evaluations)"
-    together = "11.0 s by the clock, both being added up over seeds"
+    together = "11.0 s by the clock; the times above are sums over seeds"
     assert told.get("together") == (together if wall_seconds < 18 else None)

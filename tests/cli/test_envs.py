@@ -1,4 +1,4 @@
-"""``arlbench envs``: every name, whether its library is installed or not."""
+"""``arlbench envs``: all names, whether their libraries are installed or not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from arlbench.core.environments import EnvListing, list_environments
 
 
 def listed(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys) -> list[list[str]]:
-    """The rows that the command prints if nobody watches: cells with tabs between them."""
+    """The rows that the command prints to a pipe: cells with tabs between them."""
     monkeypatch.setattr(sys, "argv", ["arlbench", "envs", *words])
     with pytest.raises(SystemExit) as exit_info:
         main.run()

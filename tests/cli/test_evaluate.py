@@ -1,4 +1,4 @@
-"""``arlbench evaluate`` from the words to the numbers."""
+"""``arlbench evaluate`` from the arguments to the numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORWARD, STAY = 1, 0
 
 @pytest.fixture(autouse=True)
 def _own_signals() -> Iterator[None]:
-    """Afterwards Ctrl-C stops the tests again."""
+    """Restores Ctrl-C for the tests afterwards."""
     handlers = {sent: signal.getsignal(sent) for sent in (signal.SIGINT, signal.SIGTERM)}
     yield
     for sent, handler in handlers.items():
@@ -33,7 +33,7 @@ def _own_signals() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    """Agents that go forward, stay, and go forward."""
+    """Agents of which the first and third go forward and the second stays."""
     return write_run(tmp_path_factory.mktemp("runs") / "run", FORWARD, STAY, FORWARD)
 
 
@@ -99,7 +99,7 @@ def test_episodes_depend_on_their_seed_alone(run: Path, capfd) -> None:
 def test_epsilon_makes_actions_random(run: Path, capfd) -> None:
     result = as_json(capfd, run, "--episodes", 30, "--run-seed", 1, "--epsilon", 0.5)
     assert result["epsilon"] == 0.5
-    # An agent that stays at the first place never gets to the end in one step.
+    # An agent that stays in the first place cannot reach the end in one step.
     assert min(result["agents"][0]["lengths"]) < 5
 
 
@@ -115,15 +115,15 @@ def test_the_table_says_what_was_loaded_and_what_the_intervals_are_over(run: Pat
         "seed 0", "seed 1", "seed 2", "all",
     ]  # fmt: skip
     assert lines[7] == (
-        "95 % intervals are over episodes in the row of a seed; the last row has the range of the "
-        "seeds' means."
+        "In the row of a seed, the 95 % interval is over episodes; the last row has the range of "
+        "the seeds' means."
     )
     assert arlbench("evaluate", run, "--episodes", 1, "--run-seed", 1, "--epsilon", 0.1) == 0
     lines = capfd.readouterr().out.splitlines()
     assert lines[0].endswith("1 episodes each, epsilon 0.1, seed 0")
     assert lines[1] == f"{run}: final parameters, seed 1"
     assert "95 % interval" in lines[2]
-    assert "  -  " in lines[3]  # there is no interval of one episode
+    assert "  -  " in lines[3]  # one episode does not have an interval
     assert lines[4].startswith("The interval is over episodes")
 
 
@@ -160,10 +160,10 @@ def test_what_is_left_out_is_said(run: Path, tmp_path: Path, capfd) -> None:
     (partial / "params-seed-1.npz").unlink()
     assert arlbench("evaluate", partial, "--episodes", 2) == 0
     printed = capfd.readouterr()
-    assert "note: Left out, because it has not ended: seed 1." in printed.err
+    assert "note: Left out, because training has not ended: seed 1." in printed.err
     assert "final parameters of seeds 0, 2" in printed.out
     assert as_json(capfd, partial, "--episodes", 2)["notes"] == [
-        "Left out, because it has not ended: seed 1."
+        "Left out, because training has not ended: seed 1."
     ]
 
 
@@ -174,7 +174,7 @@ def test_episodes_that_would_not_end_are_said_to_be_cut_off(monkeypatch) -> None
     assert evaluate._cap_note([row]) == "2 episodes were cut off after 7 steps."
 
 
-# Words, and what the one sentence must say.
+# Arguments, and what the one sentence must contain.
 FAULTS = {
     "no episodes": (["RUN", "--episodes", "0"], ["episodes must be a positive whole", "not 0"]),
     "half an episode": (["RUN", "--episodes", "1.5"], ["--episodes", "valid integer"]),
@@ -182,10 +182,10 @@ FAULTS = {
     "seed too large": (["RUN", "--seed", 2**32], ["Seeds must be whole numbers from 0"]),
     "no such seed": (["RUN", "--run-seed", "7"], ["no seed 7", "--run-seed takes one of 0, 1, 2"]),
     "epsilon above one": (["RUN", "--epsilon", "1.5"], ["epsilon", "between 0 and 1"]),
-    "epsilon that is none": (["RUN", "--epsilon", "nan"], ["epsilon"]),
+    "epsilon that is not a number": (["RUN", "--epsilon", "nan"], ["epsilon"]),
     "no run": ([], ["RUN"]),
-    "no folder": (["nothing"], ["There is no folder nothing", "give the folder"]),
-    "no agent": (["."], ["no run and no checkpoint"]),
+    "no folder": (["nothing"], ["nothing is not an existing folder", "give the folder"]),
+    "no agent": (["."], ["neither a run nor a checkpoint"]),
 }
 
 

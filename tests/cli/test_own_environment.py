@@ -38,7 +38,7 @@ class MyEnv(gymnasium.Env):
         return self.np_random.random(3).astype(np.float32)
 """
 
-# As the console script does: the folder of the program is in the path, the current one is not.
+# As in the console script: the program's folder is in the path, but the current folder is not.
 COMMAND = [sys.executable, "-P", "-c", "from arlbench.cli.main import run; run()"]
 
 WORDS = ["train", "my_module:MyEnv", "--seeds", "1", "--evaluations", "2", "--eval-episodes", "2",
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def arlbench(folder: Path, *words: str) -> tuple[int, str]:
-    """The status and what was said."""
+    """The exit status and the messages."""
     done = subprocess.run(
         [*COMMAND, *words],
         cwd=folder,
@@ -66,13 +66,13 @@ def arlbench(folder: Path, *words: str) -> tuple[int, str]:
 
 
 def test_a_failure_is_told_saved_and_resumed(folder: Path) -> None:
-    """It breaks in the first evaluation, whose state is still whole."""
+    """It breaks in the first evaluation, when the state is still intact."""
     module = folder / "my_module.py"
     module.write_text(MODULE.replace("if False", "if breaks()") + BREAKS)
     out = str(folder / "run")
     code, said = arlbench(folder, *WORDS, "--timesteps", "4000", "--out", out)
     assert code == 2
-    assert "What was trained is saved" in said
+    assert "The training so far is saved" in said
     assert f"'arlbench train --resume {out}' continues from there" in said.replace("\n", " ")
     told = said[said.index("error: ") :].splitlines()
     assert told[0].startswith("error: my_module:MyEnv raised RuntimeError at step ")
@@ -88,7 +88,7 @@ def test_a_failure_is_told_saved_and_resumed(folder: Path) -> None:
     assert json.loads((folder / "run" / "summary.json").read_text())["timesteps"] == 4000
 
 
-# Training takes 2000 steps to the first evaluation, and one was tried.
+# Training takes 2000 steps up to the first evaluation, and one step was a trial.
 BREAKS = """
 
 N_STEPS = 0
@@ -115,4 +115,4 @@ def test_a_seed_that_decides_nothing_is_told_in_one_line(folder: Path) -> None:
     code, said = arlbench(folder, *WORDS, "--timesteps", "64", "learning_starts=16", "--quiet")
     assert code == 0, said
     (line,) = said.splitlines()
-    assert line.startswith("warning: my_module:MyEnv began two different episodes from one seed")
+    assert line.startswith("warning: my_module:MyEnv began two different episodes from the same")

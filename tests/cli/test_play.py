@@ -1,4 +1,4 @@
-"""``arlbench play`` from the words to the film."""
+"""``arlbench play`` from the arguments to the film."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from in_process import arlbench
 
 FORWARD, STAY = 1, 0
 
-#: Return and length of an episode that goes forward, by the place where it begins.
+#: Return and length of an episode that goes forward, by its first place.
 FORWARD_FROM = {0: (6.0, 3), 1: (5.0, 2), 2: (3.0, 1)}
 
 
 def played(capfd, *words: object) -> Any:
-    """What a film's JSON says."""
+    """The contents of a film's JSON."""
     assert arlbench("play", *words, "--json") == 0
     printed = capfd.readouterr()
     assert printed.err == ""
@@ -31,7 +31,7 @@ def played(capfd, *words: object) -> Any:
 
 
 def places_in(path: Path) -> list[int]:
-    """Where the agent stands in each picture of a GIF, a hundred pixels a place."""
+    """The agent's place in each picture of a GIF, with a hundred pixels for each place."""
     places = []
     with Image.open(path) as image:
         for index in range(image.n_frames):
@@ -65,7 +65,7 @@ def test_the_agent_of_a_seed_is_chosen_and_cut_off_in_time(run: Path, capfd) -> 
     result = played(capfd, run, "--run-seed", 1, "--max-steps", 3)
     assert result["name"] == "seed 1"
     assert [(e["length"], e["ended"]) for e in result["episodes"]] == [(3, False)]
-    # It stays where it is: one picture, as long as four and a second.
+    # It does not move: one picture, as long as four pictures and a second.
     with Image.open(run / "play.gif") as image:
         assert image.n_frames == 1
 
@@ -126,7 +126,7 @@ def test_a_film_is_made_again_and_nothing_else_is_written_over(run: Path, capfd)
     assert arlbench("play", run, "--seed", 1, "--quiet") == 0
     (run / "play.gif").write_text("precious")
     assert arlbench("play", run) == 2
-    assert "play.gif is there already and is no film" in capfd.readouterr().err
+    assert "play.gif exists already and is not a film" in capfd.readouterr().err
     assert (run / "play.gif").read_text() == "precious"
 
 
@@ -149,7 +149,7 @@ def test_ctrl_c_leaves_nothing_behind(run: Path, monkeypatch, capfd) -> None:
     assert not [path for path in run.iterdir() if "play" in path.name]
 
 
-# Words, and what the one sentence must say.
+# Arguments, and what the one sentence must contain.
 FAULTS = {
     "no episodes": (["RUN", "--episodes", "0"], ["episodes must be a positive whole", "not 0"]),
     "no steps": (["RUN", "--max-steps", "0"], ["max_steps must be a positive whole", "not 0"]),
@@ -163,8 +163,8 @@ FAULTS = {
     "no such place": (["RUN", "--out", "nowhere/a.gif"], ["nowhere/a.gif", "choose another --out"]),
     "unwritable place": (["RUN", "--out", "/proc/a.gif"], ["/proc/a.gif", "choose another --out"]),
     "a folder": (["RUN", "--out", "."], ["cannot be written to .", "choose another --out"]),
-    "no folder": (["nothing"], ["There is no folder nothing", "give the folder"]),
-    "no agent": (["."], ["no run and no checkpoint"]),
+    "no folder": (["nothing"], ["nothing is not an existing folder", "give the folder"]),
+    "no agent": (["."], ["neither a run nor a checkpoint"]),
 }
 
 

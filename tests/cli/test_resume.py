@@ -23,7 +23,7 @@ from arlbench.experiments.training import ExperimentProgress
 from arlbench.population import workers
 from in_process import arlbench
 
-# The names of these seeds are in another order than the seeds.
+# Sorted by name, these seeds have another order than sorted by number.
 SEEDS = (9, 10)
 
 TIMESTEPS = 1024
@@ -37,7 +37,7 @@ WORDS = [
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_core() -> Iterator[None]:
-    """Seeds train one after another, so that a moment of a run is one of a seed."""
+    """Seeds train one after another, so that a moment of a run is a moment of one seed."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv(workers.CORES_VARIABLE, "1")
         yield
@@ -45,7 +45,7 @@ def _one_core() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _short_segments_and_own_signals(monkeypatch) -> Iterator[None]:
-    """Many moments to stop at; afterwards Ctrl-C stops the tests again."""
+    """Many moments to stop at; restores Ctrl-C for the tests afterwards."""
     monkeypatch.setattr(Pacer, "next_segment", lambda _, remaining: min(remaining, 5))
     handlers = {sent: signal.getsignal(sent) for sent in (signal.SIGINT, signal.SIGTERM)}
     yield
@@ -59,12 +59,12 @@ def resume(folder: Path, *words: object) -> int:
 
 @contextlib.contextmanager
 def signal_at(moment: Callable[[ExperimentProgress], bool], sent: signal.Signals) -> Iterator[None]:
-    """Sends this process a signal at a moment of the run within."""
+    """Sends this process a signal at a moment of the run inside the context."""
 
     def show(progress: ExperimentProgress) -> None:
         if moment(progress):
             os.kill(os.getpid(), sent)
-            time.sleep(0.3)  # until the main thread has heard it
+            time.sleep(0.3)  # until the main thread has noticed it
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(display, "progress_bar", lambda *_: contextlib.nullcontext(show))
@@ -74,7 +74,7 @@ def signal_at(moment: Callable[[ExperimentProgress], bool], sent: signal.Signals
 def at(
     seed_index: int, timesteps: int, n_evaluations: int = 0
 ) -> Callable[[ExperimentProgress], bool]:
-    """The moment when a seed has done so much."""
+    """The moment when a seed has come this far."""
 
     def moment(progress: ExperimentProgress) -> bool:
         members = progress.population.members
@@ -96,7 +96,7 @@ def uninterrupted(tmp_path_factory) -> Path:
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """The results of a run, without how long it took."""
+    """The results of a run, without its times."""
     summary = json.loads((folder / "summary.json").read_text())
     times = {"timesteps_per_second", "compile_seconds", "train_seconds", "seconds_by_seed"}
     files = [folder / f"params-seed-{seed}.npz" for seed in SEEDS]
@@ -109,7 +109,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder."""
+    """The contents of all files in a folder."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
@@ -156,12 +156,12 @@ def test_checkpoints_on_the_way_change_nothing(uninterrupted: Path, tmp_path: Pa
     folder = tmp_path / "run"
     assert arlbench(*WORDS, "--out", folder, "--checkpoint-every", "1e-6", "--quiet") == 0
     assert outcome(folder) == outcome(uninterrupted)
-    # The default keeps two; if the disk is slow there was time for one only.
+    # The default keeps two; on a slow disk there may have been time for only one.
     for seed in SEEDS:
         names = {path.name for path in (folder / "checkpoints" / f"seed-{seed}").iterdir()}
         assert "newest" in names
         assert 1 <= len(names - {"newest"}) <= 2
-    # As if it had been killed before it could say that it was done.
+    # As if it had been killed before it could record that it was done.
     (folder / "summary.json").unlink()
     (folder / "evaluations.csv").unlink()
     assert resume(folder, "--keep", "1", "--quiet") == 0
@@ -185,13 +185,13 @@ def test_a_run_killed_before_its_first_checkpoint_begins_afresh(
     shutil.copy(uninterrupted / "settings.json", folder)
     (folder / ".evaluations.csv.part").write_text("seed,eval")
     assert resume(folder) == 0
-    assert "no checkpoint yet: the run begins at its first step" in capfd.readouterr().err
+    assert "not saved a checkpoint yet: it starts from its first step" in capfd.readouterr().err
     assert outcome(folder) == outcome(uninterrupted)
     assert not list(folder.rglob("*.part"))
 
 
 def complaint(capfd, *words: object) -> str:
-    """The one sentence of a command that fails."""
+    """The error message of a command that fails."""
     assert arlbench("train", *words) == 2
     printed = capfd.readouterr()
     assert "Traceback" not in printed.err + printed.out
@@ -201,7 +201,7 @@ def complaint(capfd, *words: object) -> str:
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory) -> Path:
-    """A run that was stopped twice in its second seed; for copying."""
+    """A run that was stopped twice in its second seed, to be copied."""
     folder = tmp_path_factory.mktemp("runs") / "stopped"
     patched = pytest.MonkeyPatch()
     patched.setattr(Pacer, "next_segment", lambda _, remaining: min(remaining, 5))
@@ -227,7 +227,7 @@ def test_a_damaged_checkpoint_is_an_error_that_changes_nothing(
     assert f"{params} is damaged" in sentence
     assert "remove that checkpoint's folder to continue from the one before it" in sentence
     assert content(folder) == before
-    # The cure that it names.
+    # Apply the cure that it names.
     shutil.rmtree(newest)
     assert resume(folder) == 0
     assert "checkpoint-000001 was taken" in capfd.readouterr().err
@@ -243,7 +243,7 @@ def test_checkpoints_that_are_gone_are_not_taken_for_none_yet(
         shutil.rmtree(checkpoint)
     before = content(folder)
     capfd.readouterr()
-    assert "newest names is gone" in complaint(capfd, "--resume", folder)
+    assert "newest names is missing" in complaint(capfd, "--resume", folder)
     assert content(folder) == before
 
 
@@ -268,7 +268,7 @@ def test_a_folder_that_another_process_works_on_is_refused(
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path, capfd) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
-        assert f"There is no run in {folder}" in complaint(capfd, "--resume", folder)
+        assert f"{folder} is not the folder of a run" in complaint(capfd, "--resume", folder)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -277,7 +277,7 @@ def test_a_run_that_diverged_is_not_resumed(tmp_path: Path, capfd) -> None:
     diverging = ["learning_rate=1e38", "--out", folder, "--checkpoint-every", "1e-6"]
     assert "non-finite" in complaint(capfd, *WORDS[1:], *diverging)
     before = content(folder)
-    assert "would do so again" in complaint(capfd, "--resume", folder)
+    assert "would happen again" in complaint(capfd, "--resume", folder)
     assert content(folder) == before
 
 

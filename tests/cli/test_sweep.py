@@ -1,4 +1,4 @@
-"""``arlbench sweep`` from the words to the table and the pictures."""
+"""``arlbench sweep`` from the arguments to the table and the pictures."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from arlbench.experiments.folder import read_experiment, read_rows
 from arlbench.experiments.presets import tuned_for
 from arlbench.experiments.table import table_of
 from arlbench.report.sweep_results import ranking, results_of
+from command import shared
 from fake_training import make_experiment, result_of
 from proposing import propose
 
@@ -53,7 +54,7 @@ def sweep(words: list[str], monkeypatch) -> int:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """The folder of a small grid."""
+    """The folder of a sweep over a small grid."""
     out = tmp_path_factory.mktemp("sweeps") / "grid"
     with pytest.MonkeyPatch.context() as monkeypatch:
         assert sweep([*SHORT, *GRID, "--out", str(out), "--quiet"], monkeypatch) == 0
@@ -183,7 +184,7 @@ def test_the_published_table_is_swept_as_it_is(tmp_path, monkeypatch, capfd) -> 
              "--out", str(tmp_path / "sweep"), "--json"]  # fmt: skip
     assert sweep(words, monkeypatch) == 0
     printed = capfd.readouterr()
-    assert "left out: run_id, return_mean_at_5000" in " ".join(printed.err.split())
+    assert "ignored: run_id, return_mean_at_5000" in " ".join(printed.err.split())
     with PUBLISHED.open() as file:
         cells = next(csv.DictReader(file))
     row = read_rows(tmp_path / "sweep").to_pylist()[0]
@@ -223,8 +224,8 @@ def test_a_signal_keeps_what_has_ended_and_says_how_to_continue(sent, tmp_path) 
     sent_at = time.monotonic()
     process.send_signal(sent)
     _, printed = process.communicate(timeout=60)
-    # A second or two on an idle machine; the tests share theirs.
-    assert time.monotonic() - sent_at < 15
+    # This takes a second or two on an idle machine.
+    assert time.monotonic() - sent_at < shared(8)
     assert process.returncode == 128 + sent
     assert "Traceback" not in printed
     kept = read_rows(out).num_rows // 2
@@ -233,7 +234,7 @@ def test_a_signal_keeps_what_has_ended_and_says_how_to_continue(sent, tmp_path) 
 
 
 def proposed(words: list[str], monkeypatch, capfd, tmp_path: Path) -> tuple[Any, list[str]]:
-    """The experiment that a command would train, and the lines that it says first."""
+    """The experiment that a command would train, and its first lines of output."""
     from arlbench.cli import sweep as command
 
     found = []
@@ -258,7 +259,7 @@ def test_what_was_not_named_is_searched_too_and_the_first_line_says_so(
     experiment, lines = proposed(words, monkeypatch, capfd, tmp_path)
     assert len({config["train_freq"] for config in experiment.configs}) > 1
     assert lines[0] == (
-        "searching learning_rate and 16 others not named; --only-named leaves those alone"
+        "searching learning_rate and 16 others (not named); --only-named fixes those"
     )
     _, lines = proposed(["--n-configs", "2"], monkeypatch, capfd, tmp_path)
     assert lines[0].startswith("searching all 18 hyperparameters; --only-named")
@@ -276,7 +277,7 @@ def test_only_what_is_named_is_searched_if_asked_for(
     assert len({config["learning_rate"] for config in experiment.configs}) == 8
     for config in experiment.configs:
         assert {**config, "learning_rate": rest["learning_rate"]} == rest
-    assert lines[0] == "searching learning_rate; all else stays at tuned values or defaults"
+    assert lines[0] == "searching learning_rate; all others keep tuned values or defaults"
 
 
 def test_only_what_is_named_keeps_a_tuned_network(monkeypatch, capfd, tmp_path) -> None:
@@ -340,7 +341,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_kept_is_whole(
 
     def fsync(descriptor: int) -> None:
         written.append(descriptor)
-        # A file and its folder are synced each: the design and one part find room.
+        # A file and its folder are each synced: the design and one part fit.
         if len(written) > 4:
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -368,6 +369,6 @@ def test_pictures_without_room_are_one_sentence(folder, monkeypatch, capfd) -> N
 
     monkeypatch.setattr(files.os, "fsync", fsync)
     assert sweep([*SHORT, *GRID, "--out", str(folder)], monkeypatch) == 2
-    assert "All results are whole" in " ".join(capfd.readouterr().err.split())
+    assert "All results have been kept" in " ".join(capfd.readouterr().err.split())
     assert (folder / "landscape.png").read_bytes() == before
     assert not list(folder.glob(".*"))

@@ -1,4 +1,4 @@
-"""Cells under each other, none of them broken."""
+"""Aligned cells, none of them broken."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_as_many_columns_fit_as_the_width_has_room_for() -> None:
     # 11 + 2 + 4 + 2 + 5 characters.
     assert tables.fitting(ROWS, 24) == 3
     assert tables.fitting(ROWS, 23) == 2
-    # One column besides the names is the least there is to say.
+    # At least one column besides the names is shown.
     assert tables.fitting(ROWS, 3) == 2
 
 

@@ -15,19 +15,19 @@ import pytest
 
 COMMANDS = ("train", "sweep", "evaluate", "play", "envs")
 
-# Colours and movements of the cursor.
+# Escape sequences for colours and movements of the cursor.
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    """``python -m arlbench`` with its output in pipes."""
+    """Runs ``python -m arlbench`` with its output in pipes."""
     command = [sys.executable, "-m", "arlbench", *words]
     env = {**os.environ, **environment}
     return subprocess.run(command, check=False, capture_output=True, env=env, timeout=120)
 
 
 def shown(*words: str, width: int = 80) -> str:
-    """What the command shows in a terminal of this width."""
+    """The output of the command in a terminal of this width."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     env = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}

@@ -1,4 +1,4 @@
-"""``--wrap``: environments in wrappers from the command line, and what is kept of it."""
+"""``--wrap``: wrapped environments from the command line, and how they are stored."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def arlbench(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture(scope="module")
 def single() -> np.ndarray:
-    """Returns ``[2, 3]`` of the training that both commands do, by hand."""
+    """Returns ``[2, 3]`` of the training that both commands do, computed in Python."""
     dqn = DQN(
         {"learning_starts": 64},
         make_env_from_spec(SPEC),
@@ -78,7 +78,7 @@ def test_a_run_keeps_its_wrappers_and_reports_returns_of_the_task(
     with (run / "evaluations.csv").open() as file:
         returns = [float(row["episode_return"]) for row in csv.DictReader(file)]
     np.testing.assert_array_equal(np.float32(returns).reshape(2, 3), single)
-    # A reward for each step until the limit, not a hundredth of it.
+    # The full reward for each step until the limit, not a hundredth of it.
     assert np.all((single >= 8) & (single <= 20))
 
 
@@ -128,10 +128,10 @@ def test_a_setting_is_given_once() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("frame_stak", "There is no wrapper 'frame_stak'. Did you mean 'frame_stack'?"),
+        ("frame_stak", "Unknown wrapper 'frame_stak'. Did you mean 'frame_stack'?"),
         ("frame_stack:n_frame=3", "Did you mean 'n_frames'?"),
         ("frame_stack:n_frames=0", "n_frames must be a positive whole number"),
-        ("one_hot", "Only whole numbers can be one-hot vectors, and the observation is Box"),
+        ("one_hot", "Only whole numbers can be one-hot vectors, but the observation is Box"),
         ("sticky_action:probability=2", "probability must lie in [0, 1], not 2."),
     ],
     ids=["name", "setting", "value", "environment", "range"],

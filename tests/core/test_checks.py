@@ -1,4 +1,4 @@
-"""Checks at the edge."""
+"""Checks of arguments."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def test_an_unknown_name_is_told_with_the_nearest() -> None:
 def test_where_none_is_near_all_are_told() -> None:
     with pytest.raises(ConfigurationError, match=r"^Unknown part 'xyz'. Known: params, loss.$"):
         known_names(["xyz"], ["params", "loss"], "part")
-    with pytest.raises(ConfigurationError, match=r"^Unknown option 'xyz'. There are none.$"):
+    with pytest.raises(ConfigurationError, match=r"^Unknown option 'xyz'. None are known.$"):
         known_names(["xyz"], [], "option")

@@ -1,4 +1,4 @@
-"""Files: whole or as they were, whatever happens while they are written."""
+"""Files are either complete or unchanged, whatever happens while they are written."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_file_and_then_its_folder_are_synced(tmp_path: Path, monkeypatch) ->
 
     monkeypatch.setattr(files.os, "fsync", remember)
     files.write(tmp_path / "a", "content")
-    # Before its name is there, and when it is.
+    # Before the name exists, and after.
     assert synced == [("file", [".a.part"]), ("folder", ["a"])]
 
 

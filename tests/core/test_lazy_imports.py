@@ -1,4 +1,4 @@
-"""Imports that cost nothing until their first use."""
+"""Imports that do not run until they are first used."""
 
 from __future__ import annotations
 

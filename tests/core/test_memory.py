@@ -1,4 +1,4 @@
-"""Memory worked out before a run starts."""
+"""Memory that is computed before a run starts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_error_names_every_size_and_the_cure_for_the_largest():
     with pytest.raises(MemoryLimitError) as raised:
         memory.check({"buffer": 3 * MIB // 2, "metrics": 6 * 2**30}, 1.5, CURES)
     assert str(raised.value) == (
-        "This run would take 6.00 GiB (buffer 1.5 MiB, metrics 6.00 GiB), over the limit of "
+        "This run would need 6.00 GiB (buffer 1.5 MiB, metrics 6.00 GiB), more than the limit of "
         "1.5 GiB; track less, or raise memory_limit_gib."
     )
     assert isinstance(raised.value, (ArlbenchError, MemoryError))

@@ -1,4 +1,4 @@
-"""What a network reads of observations of every kind."""
+"""The input of a network for observations of every kind."""
 
 from __future__ import annotations
 
@@ -138,12 +138,12 @@ def test_without_a_mask_all_actions_are_legal():
 
 
 def test_a_mask_alone_leaves_nothing_to_read():
-    with pytest.raises(UnknownEnvironmentError, match="nothing but an action mask"):
+    with pytest.raises(UnknownEnvironmentError, match="only of an action mask"):
         encode(masked(), {"action_mask": jnp.ones((1, 2), bool)})
 
 
 def test_a_grid_of_categories_is_read_cell_by_cell():
-    # Two cells a row and two rows; a tile of two kinds and a colour of three in each cell.
+    # Two rows of two cells; each cell has one of two tiles and one of three colours.
     space = spaces.MultiDiscrete(np.broadcast_to([2, 3], (2, 2, 2)), dtype=np.uint8)
     obs = jnp.array([[[[0, 0], [1, 2]], [[1, 0], [0, 1]]]], jnp.uint8)
     cells = [[1, 0, 1, 0, 0], [0, 1, 0, 0, 1], [0, 1, 1, 0, 0], [1, 0, 0, 1, 0]]

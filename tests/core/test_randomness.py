@@ -15,7 +15,7 @@ from arlbench.errors import ConfigurationError
 
 
 def draw_pairs(key):
-    """Two leaves, so that a tree of draws is tested."""
+    """Draws two leaves, so that a tree of draws is tested."""
     first, second = jax.random.split(key)
     return {
         "bits": jax.random.bits(first, (BLOCK, 2)),
@@ -47,7 +47,7 @@ def key_data(key):
 
 def test_the_same_key_purpose_and_counter_give_the_same_draw():
     first = randomness.stream_key(jax.random.key(3), Stream.SAMPLE, 7)
-    jax.random.uniform(first)  # no draw in between changes it
+    jax.random.uniform(first)  # draws in between do not change it
     second = jax.jit(lambda c: randomness.stream_key(jax.random.key(3), Stream.SAMPLE, c))(7)
     assert key_data(first) == key_data(second)
 
@@ -79,7 +79,7 @@ def test_the_current_block_is_the_counters_own_wherever_one_begins(start):
 def test_a_block_is_drawn_once():
     block = randomness.no_block(jax.random.key(5), draw_pairs)
     block = current_block(block, jax.random.key(5), 3)
-    # Another key shows whether it is drawn again.
+    # Another key shows whether the block is drawn again.
     kept = current_block(block, jax.random.key(6), BLOCK - 1)
     assert_trees_equal(kept, block)
     assert not np.array_equal(

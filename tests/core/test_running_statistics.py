@@ -1,4 +1,4 @@
-"""Running statistics against NumPy's over everything at once."""
+"""Running statistics compared with NumPy's statistics over all data at once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ N_FEATURES = 2
 update = jax.jit(running_statistics.update)
 normalize = jax.jit(running_statistics.normalize)
 
-# A few lengths, each a program of its own, in any order and number.
+# Few different lengths, because each needs its own program, in any order and number.
 splits = st.lists(st.sampled_from([1, 2, 3, 8, 25]), min_size=1, max_size=10)
 
 
 def statistics_of(data: np.ndarray, split: list[int]) -> running_statistics.RunningStatisticsState:
-    """The state after data was taken in, in batches of these lengths."""
+    """The state after adding data in batches of these lengths."""
     assert sum(split) == len(data)
     state = running_statistics.init_state(data.shape[1:])
     for batch in np.split(data, np.cumsum(split)[:-1]):
@@ -38,7 +38,7 @@ def test_mean_and_deviation_are_numpys_over_any_split_into_batches(split, seed, 
     exact = data.astype(np.float64)
     assert state.count == len(data)
     np.testing.assert_allclose(state.mean, exact.mean(axis=0), rtol=1e-5, atol=1e-4)
-    # An offset of a thousand deviations costs a sum of squares all its digits.
+    # With an offset of a thousand deviations, a sum of squares would lose all its digits.
     np.testing.assert_allclose(state.std, np.maximum(exact.std(axis=0), 1e-4), rtol=2e-3, atol=2e-4)
     np.testing.assert_allclose(
         state.summed_variance, exact.var(axis=0) * len(data), rtol=4e-3, atol=1e-3
@@ -71,7 +71,7 @@ def test_a_constant_feature_stays_at_zero(value, n_envs):
 
 def test_a_small_change_of_a_constant_feature_is_not_blown_up():
     state = statistics_of(np.full((8, 1), 2.0, np.float32), [8])
-    # The smallest deviation that is divided by is 1e-4.
+    # The smallest possible divisor is 1e-4.
     np.testing.assert_allclose(normalize(state, jnp.array([[2.0001]])), [[1.0]], rtol=0.01)
 
 

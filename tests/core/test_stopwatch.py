@@ -10,7 +10,7 @@ from arlbench.core.stopwatch import CompilationClock, process_clock
 
 
 def n_listeners() -> int:
-    """How many functions JAX tells of the time that something took."""
+    """The number of listeners to JAX's reports of durations."""
     return len(monitoring.get_event_duration_listeners())
 
 
@@ -19,7 +19,7 @@ def n_listeners() -> int:
     [
         ([], 0.0),
         ([(5.0, 2.0)], 2.0),
-        # Two apart: [3, 5] and [6, 7].
+        # Two separate intervals: [3, 5] and [6, 7].
         ([(5.0, 2.0), (7.0, 1.0)], 3.0),
         # [3, 4] and [4, 5] lie within [2, 6], which is reported last.
         ([(4.0, 1.0), (5.0, 1.0), (6.0, 4.0)], 4.0),

@@ -1,4 +1,4 @@
-"""What words mean."""
+"""Values of texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each example runs to its end, draws its figure and prints what it found."""
+"""Each example runs to its end, draws its figure and prints its results."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
-# What a job of the example with Hydra leaves.
+# The files that a job of the Hydra example leaves.
 CURVE = "evaluation.csv"
 
-# What each of them prints, in these words.
+# Text that each of them prints.
 FACTS = {
     "random_search": [
         r"The best 5 of 5 trials:",
@@ -42,7 +42,7 @@ FACTS = {
 
 @pytest.fixture
 def examples(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Imports a module of the scripts, which are no package."""
+    """Imports a module of the scripts, which do not form a package."""
     monkeypatch.syspath_prepend(str(EXAMPLES))
     return importlib.import_module
 
@@ -75,7 +75,7 @@ def test_an_example_prints_what_it_found_and_draws_it(script: str, tmp_path: Pat
     height, width, _ = (picture := matplotlib.image.imread(figure)).shape
     assert width >= 1000
     assert height >= 600
-    # Something is drawn on it, in more colours than one.
+    # It has something drawn, in more than one colour.
     assert picture[..., :3].std(axis=(0, 1)).min() > 0.01
 
 
@@ -110,11 +110,11 @@ def test_the_schedule_reacts_to_returns_and_to_gradients(examples) -> None:
     before = {"target_epsilon": 0.2, "learning_rate": 3e-4}
     assert script.reactive([]) == before
     assert script.reactive([step(199, 1), step(199, 2), step(199, 3)]) == before
-    # Once the threshold is passed it stays so, also when returns fall again.
+    # Once the threshold is passed, this does not change when returns fall again.
     assert script.reactive([step(200, 1), step(9, 2)])["target_epsilon"] == 0.02
     level = [step(9, 1.0), step(9, 1.05), step(9, 0.97)]
     assert script.reactive(level)["learning_rate"] == 3e-3
-    # A spike lasts for one step, and the next one waits for three steps without.
+    # A spike lasts for one step, and the next one comes after at least three steps without one.
     spiked = [*level, step(9, 1.0, rate=3e-3), step(9, 1.0), step(9, 1.0)]
     assert script.reactive(spiked)["learning_rate"] == 3e-4
     assert script.reactive([*spiked, step(9, 1.0)])["learning_rate"] == 3e-3

@@ -1,4 +1,4 @@
-"""Trained agents come back from runs and checkpoints as they were."""
+"""Trained agents are loaded from runs and checkpoints unchanged."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def trained(settings: RunSettings, path: Path, stop: Any = lambda progress: Fals
 
 
 def stop_at(index: int, n_evaluations: int) -> Any:
-    """Stops when a seed has been evaluated so often."""
+    """Stops when a seed has been evaluated this often."""
 
     def stop(progress: ExperimentProgress) -> bool:
         members = {member.seed_index: p for member, p in progress.population.members.items()}
@@ -116,7 +116,7 @@ def test_an_agent_comes_back_with_what_standardises_its_observations(
     assert same_bits(loaded.train_state.params, state.runner_state.train_state.params)
     assert same_bits(loaded.normalizer_state, state.runner_state.normalizer_state)
     assert same_bits(loaded.rng, jax.random.key(6))
-    # With the statistics of nothing it would act in another way.
+    # With empty statistics it would act differently.
     fresh = algorithm.init(jax.random.key(6), capacity=1).runner_state.normalizer_state
     play = make_player(algorithm, 64)
     assert not np.array_equal(
@@ -128,7 +128,7 @@ def test_an_agent_comes_back_with_what_standardises_its_observations(
 def test_a_checkpoint_plays_like_the_run_that_it_came_from(ended: Path) -> None:
     of_run = find_agents(ended)
     assert described(of_run) == [("seed 5", "final parameters")]
-    assert of_run.notes == ("Left out, because it has not ended: seed 6.",)
+    assert of_run.notes == ("Left out, because training has not ended: seed 6.",)
     folder = ended / "checkpoints" / "seed-5"
     names = {
         folder / "checkpoint-000001": "checkpoint-000001",
@@ -170,7 +170,7 @@ def test_a_seed_that_was_stopped_is_its_checkpoint_not_its_parameters(stopped: P
     assert (stopped / "params-seed-6.npz").exists()
     stored = find_agents(stopped)
     assert described(stored) == [("seed 5", "final parameters")]
-    assert stored.notes == ("Left out, because it has not ended: seed 6.",)
+    assert stored.notes == ("Left out, because training has not ended: seed 6.",)
     of_seed = find_agents(stopped, run_seed=6)
     assert described(of_seed) == [("seed 6", "checkpoint-000001, after 208 of 400 steps")]
 
@@ -260,13 +260,13 @@ def without_params(path: Path) -> Path:
 
 
 FAULTS: dict[Any, tuple[type[ArlbenchError], str]] = {
-    no_folder: (RunFolderError, "There is no folder .*nothing; give the folder"),
-    a_file: (RunFolderError, "There is no folder .*give the folder"),
-    a_sweep: (RunFolderError, "is a sweep, which keeps returns and no agents; train"),
-    (lambda path: path): (RunFolderError, "no run and no checkpoint in"),
+    no_folder: (RunFolderError, "nothing is not an existing folder; give the folder"),
+    a_file: (RunFolderError, "is not an existing folder; give the folder"),
+    a_sweep: (RunFolderError, "is a sweep, which keeps returns but not agents; train"),
+    (lambda path: path): (RunFolderError, "neither a run nor a checkpoint"),
     not_begun: (
         RunFolderError,
-        "no finished seed and no checkpoint in .* yet; continue with: arlbench train",
+        "has neither a finished seed nor a checkpoint yet; continue with: arlbench train",
     ),
     without_statistics: (RunFolderError, r"normalizer-seed-0\.npz is missing"),
     of_another_network: (RunFolderError, "belongs to another network"),
@@ -274,7 +274,7 @@ FAULTS: dict[Any, tuple[type[ArlbenchError], str]] = {
     damaged_settings: (RunFolderError, r"settings\.json is damaged"),
     made_by_hand: (CheckpointError, r"made by hand \(Walk\).*Checkpointer\.load"),
     of_something_else: (CheckpointError, "not a checkpoint of an algorithm"),
-    without_params: (CheckpointError, "holds no params, without which"),
+    without_params: (CheckpointError, "lacks params, without which"),
 }
 
 
@@ -293,7 +293,7 @@ def test_a_seed_that_is_not_there_is_named_with_those_that_are(
     with pytest.raises(ConfigurationError, match="is not a run; leave --run-seed out"):
         find_agents(stopped / "checkpoints", run_seed=5)
     run = trained(settings, tmp_path, in_the_middle_of(0))
-    with pytest.raises(RunFolderError, match="nothing of seed 6 in"):
+    with pytest.raises(RunFolderError, match="has no checkpoint of seed 6"):
         find_agents(run, run_seed=6)
 
 
@@ -303,7 +303,9 @@ def test_if_nothing_is_left_the_way_to_continue_is_named(
     run = Path(shutil.copytree(stopped, tmp_path / "run"))
     shutil.rmtree(run / "checkpoints")
     (run / "params-seed-5.npz").unlink()
-    with pytest.raises(RunFolderError, match=r"no finished seed and no checkpoint .* --resume"):
+    with pytest.raises(
+        RunFolderError, match=r"neither a finished seed nor a checkpoint .* --resume"
+    ):
         find_agents(run)
 
 

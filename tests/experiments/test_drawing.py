@@ -1,4 +1,4 @@
-"""Drawing: inside the space, evenly spread, repeatable, and never one configuration twice."""
+"""Drawing: inside the space, evenly spread, repeatable, and without repetitions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_sobol_is_more_even_than_chance() -> None:
         gammas = [config["gamma"] for config in propose(sampler, {}, 128)]
         return float(np.diff(np.sort(gammas)).max())
 
-    # A Sobol sequence has one point in each of 128 equal parts; chance leaves gaps.
+    # A Sobol sequence has one point in each of 128 equal parts; random points leave gaps.
     assert largest_gap("sobol") <= 2 * 0.2 / 128
     assert largest_gap("random") > 2 * 0.2 / 128
 
@@ -91,13 +91,13 @@ def test_inactive_values_do_not_make_another_configuration() -> None:
     configs = propose("random", words, 4)
     assert len({tuple(config.items()) for config in configs}) == 4
     assert {config["tau"] for config in configs if config["use_target_network"]} == {0.1, 0.2, 0.3}
-    with pytest.raises(ConfigurationError, match=r"Only 4 different .* 5 are wanted"):
+    with pytest.raises(ConfigurationError, match=r"Only 4 different .* instead of 5"):
         propose("sobol", words, 5)
 
 
 @pytest.mark.parametrize(
     ("n_configs", "seed", "named"),
-    [(0, 0, "n_configs must be"), (200_000, 0, "take fewer"), (1, -1, "sampler's seed")],
+    [(0, 0, "n_configs must be"), (200_000, 0, "too many"), (1, -1, "sampler's seed")],
 )
 def test_impossible_requests_are_refused(n_configs, seed, named) -> None:
     with pytest.raises(ConfigurationError, match=named):

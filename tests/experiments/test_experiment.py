@@ -1,4 +1,4 @@
-"""An experiment: checked once, complete, identified by its problem, and able to grow."""
+"""An experiment is checked once, complete, identified by its problem, and can grow."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def test_members_are_every_configuration_with_every_seed() -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"configs": ()}, "at least one of its configs"),
-        ({"seeds": ()}, "at least one of its seeds"),
-        ({"seeds": (1, 1)}, "seeds twice"),
+        ({"configs": ()}, "configs of an experiment must not be empty"),
+        ({"seeds": ()}, "seeds of an experiment must not be empty"),
+        ({"seeds": (1, 1)}, "given twice"),
         ({"seeds": (-1,)}, "Seeds must be whole numbers"),
         ({"n_total_timesteps": 0}, "n_total_timesteps must be a positive whole number"),
         ({"n_eval_steps": 1.5}, "n_eval_steps must be"),
@@ -95,5 +95,5 @@ def test_versions_that_changed_are_a_sentence() -> None:
     now = {"jax": "2", "numpy": "1"}
     assert changed_versions({"jax": "2", "numpy": "1"}, now) == ""
     assert changed_versions({"jax": "1", "gone": "3"}, now) == (
-        "Begun with jax 1 (now 2), gone 3 (now absent): results may differ."
+        "Started with jax 1 (now 2), gone 3 (now absent): results may differ."
     )

@@ -1,4 +1,4 @@
-"""The folder of a sweep: whole whenever it is read, growing, refused if it does not fit."""
+"""The folder of a sweep: always complete when read, growing, refused if it does not fit."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_what_has_ended_is_written_though_nothing_follows(tmp_path) -> None:
         while not read_rows(tmp_path).num_rows and time.monotonic() < deadline:
             time.sleep(0.01)
         assert read_rows(tmp_path).num_rows == 3
-        # On disk a moment before it is taken off the list.
+        # It is on disk a moment before it is removed from the list.
         store.flush()
         assert (0, 0) not in store.missing()
 
@@ -262,7 +262,7 @@ def test_a_damaged_design_is_named(content, tmp_path) -> None:
 
 
 def test_what_is_not_a_sweep_is_left_alone(tmp_path) -> None:
-    with pytest.raises(StorageError, match="no sweep in"):
+    with pytest.raises(StorageError, match="not the folder of a sweep"):
         read_rows(tmp_path)
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(StorageError, match="holds something that is not a sweep"):

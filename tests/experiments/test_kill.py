@@ -1,4 +1,4 @@
-"""Writers that are killed, and two of them at once."""
+"""Writers that are killed, and two writers at the same time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts: read only if they are whole, belong here and are understood."""
+"""Parts are read only if they are intact, belong to the experiment and have a known format."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_damaged_part_is_named_and_trained_again_when_deleted(damage, tmp_path
     whole = read_rows(tmp_path)
     part = parts_of(tmp_path)[1]
     content = bytearray(part.read_bytes())
-    # A flipped bit in the first page, where only its checksum can tell.
+    # A flipped bit in the first page, which only the checksum can detect.
     content[20] ^= 1
     damaged = {"cut": content[:-100], "bit": content, "empty": b"", "text": b"no parquet at all"}
     part.write_bytes(damaged[damage])

@@ -18,7 +18,7 @@ from drawn_framework import GOAL, place_of, write_run
 
 FORWARD, STAY = 1, 0
 
-#: Return and length of an episode that goes forward, by the place where it begins.
+#: Return and length of an episode that goes forward, by its first place.
 FORWARD_FROM = {0: (6.0, 3), 1: (5.0, 2), 2: (3.0, 1)}
 
 FRAME_STACK = (("frame_stack", {"n_frames": 2}),)
@@ -32,7 +32,7 @@ def agent_of(path: Path, n_envs: int | None = None, index: int = 0) -> tuple[Any
 
 
 def watched(path: Path, seed: int = 0, n_episodes: int = 1, max_steps: int = 99) -> Any:
-    """Episodes, and for each the places that were drawn."""
+    """Episodes, and the places that were drawn in each."""
     algorithm, runner_state = agent_of(path, n_envs=1)
     frames: list[np.ndarray] = []
     episodes, places = [], []
@@ -56,7 +56,7 @@ def test_agents_earn_what_their_actions_earn(run: Path) -> None:
     assert seen == set(FORWARD_FROM.values())
     algorithm, stay = agent_of(run, index=1)
     outcomes = make_player(algorithm, 40)(stay, 0)
-    # Five steps in the same place until the time is up.
+    # Five steps in the same place until the time limit.
     assert set(outcomes.returns.tolist()) == {5.0, 10.0, 15.0}
     assert set(outcomes.lengths.tolist()) == {5}
 
@@ -74,7 +74,7 @@ def test_episodes_are_a_function_of_their_seed_and_of_the_agents_own_key(run: Pa
 def test_every_agent_and_seed_plays_in_one_program(run: Path, count_compilations) -> None:
     algorithm, forward = agent_of(run)
     stay = load_agent(algorithm, find_agents(run).agents[1])
-    play = make_player(algorithm, 6)
+    play = make_player(algorithm, 40)
     play(forward, 0)
     with count_compilations() as counter:
         play(stay, 0)
@@ -82,6 +82,7 @@ def test_every_agent_and_seed_plays_in_one_program(run: Path, count_compilations
     assert counter.names == []
 
 
+@pytest.mark.thorough
 def test_an_agent_that_explores_always_acts_at_random(run: Path) -> None:
     stored = find_agents(run)
     algorithm = stored.make_algorithm(epsilon=1.0)
@@ -92,7 +93,7 @@ def test_an_agent_that_explores_always_acts_at_random(run: Path) -> None:
 
 def test_every_state_of_an_episode_is_drawn_the_last_one_too(run: Path) -> None:
     episodes, places = watched(run, seed=3, n_episodes=12)
-    assert len({of_one[0] for of_one in places}) == 3  # they begin everywhere
+    assert len({of_one[0] for of_one in places}) == 3  # they begin at every place
     for episode, of_one in zip(episodes, places, strict=True):
         assert of_one == list(range(of_one[0], GOAL + 1))
         assert (episode.episode_return, episode.length) == FORWARD_FROM[of_one[0]]

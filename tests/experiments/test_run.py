@@ -1,4 +1,4 @@
-"""Training runs: stopped, resumed, diverged, on one core and on several."""
+"""Training runs that are stopped, resumed or diverge, on one core and on several."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Stop = Callable[[ExperimentProgress], bool]
 
 
 def settings_of(**overrides: Any) -> RunSettings:
-    # In a folder's listing seed 10 comes before seed 9.
+    # Sorted by name, seed 10 comes before seed 9.
     small = {"learning_starts": 16, "hidden_size": 8, "train_freq": 2}
     return resolve(
         CARTPOLE, {**small, **overrides}, first_seed=9, n_seeds=2, n_total_timesteps=800,
@@ -50,7 +50,7 @@ def _one_core() -> Any:
 def train(
     folder: Path, stop: Stop, settings: RunSettings | None = None, saving: Saving | None = None
 ) -> tuple[RunResult, list[str]]:
-    """Trains a new run, or what is left of one; what it gave and said."""
+    """Trains a new run, or the rest of one; returns its result and its messages."""
     notices: list[str] = []
     with RunFolder(folder, settings, saving or Saving(0.0)) as run:
         result = train_run(
@@ -60,7 +60,7 @@ def train(
 
 
 def when(index: int, n_evaluations: int) -> Stop:
-    """Stops when a seed has been evaluated so often."""
+    """Stops when a seed has been evaluated this often."""
 
     def stop(progress: ExperimentProgress) -> bool:
         of_seed = {m.seed_index: p for m, p in progress.population.members.items()}.get(index)
@@ -135,7 +135,7 @@ def test_a_stopped_run_knows_where_each_seed_stood(settings: RunSettings, tmp_pa
         assert [len(returns) for returns in run.returns.values()] == [2, 1]
         timesteps, seconds = run.totals()
     assert timesteps == 1200
-    # What is written has three digits.
+    # The file has three digits.
     assert seconds.training == pytest.approx(result.seconds.training, abs=1e-3)
     assert 0 < second.seconds.training < seconds.training
 
@@ -153,7 +153,7 @@ def test_parameters_of_a_stopped_seed_are_kept_until_it_continues(
                 saved["params/out/bias"], stopped["params"]["out"]["bias"]
             )
         run.prepare()
-        # Later evaluations would make them look like those at the end.
+        # Next to later evaluations they would be mistaken for the parameters at the end.
         assert not (tmp_path / "params-seed-10.npz").exists()
         assert (tmp_path / "params-seed-9.npz").exists()
 
@@ -176,7 +176,7 @@ def test_a_resumed_run_counts_what_was_done_before(
 
 
 def test_a_seed_that_ended_is_kept_at_once(settings: RunSettings, tmp_path: Path) -> None:
-    """As if the process was killed while the second seed trains."""
+    """As if the process were killed while the second seed trains."""
 
     class Killed(BaseException):
         pass
@@ -202,7 +202,7 @@ def test_seeds_train_on_every_core(settings: RunSettings, whole: Path, tmp_path:
         with pytest.MonkeyPatch.context() as patched:
             for limit in ("_WORTH_A_PROCESS", "_WORTH_A_MESSAGE"):
                 patched.setattr(f"arlbench.population.cores.{limit}", 1.0)
-            # Both are under way at once: neither ends before the other begins.
+            # Both train at the same time: neither ends before the other starts.
             train(
                 tmp_path,
                 lambda progress: processes.append(len(progress.population.members)),  # type: ignore[func-returns-value]

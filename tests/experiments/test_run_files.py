@@ -29,7 +29,7 @@ def settings_of(*seeds: int, n_evaluations: int) -> RunSettings:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[RunWriter]:
-    """That of a run with seeds 9, 10 and 11 and two evaluations each."""
+    """The writer of a run with seeds 9, 10 and 11 and two evaluations each."""
     writer = RunWriter(tmp_path / "run", settings_of(9, 10, 11, n_evaluations=2))
     yield writer
     writer.close()
@@ -123,7 +123,7 @@ def test_a_seed_has_ended_when_all_of_its_evaluations_are_there(folder: RunWrite
     assert ended() == []
     returns = {9: np.zeros((2, 3)), 10: np.zeros((2, 3)), 11: np.zeros((1, 3))}
     folder.write_evaluations(returns, np.array([50, 100]))
-    for seed in (9, 11):  # 10 was evaluated, but its parameters are not there
+    for seed in (9, 11):  # seed 10 was evaluated, but its parameters are missing
         folder.write_part(seed, "params", {"w": np.zeros(1)})
     assert ended() == [9]
     folder.write_summary({"status": "interrupted"})
@@ -139,7 +139,7 @@ def test_files_that_say_nothing_are_named(name: str, content: str, folder: RunWr
     folder.write_evaluations({9: np.zeros((2, 1))}, np.array([50, 100]))
     (folder.path / name).write_text(content)
     if name == "evaluations.csv" and "evaluation" not in content:
-        # A table without rows of episodes: no evaluation was made.
+        # A table without rows: nothing was evaluated.
         assert folder.ended_seeds(folder.settings, "params") == []
         return
     with pytest.raises(RunFolderError, match=f"{name} is damaged"):

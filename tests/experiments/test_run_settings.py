@@ -1,4 +1,4 @@
-"""Settings of a run: every default filled in, overrides last."""
+"""Settings of a run: all defaults filled in, with overrides taking precedence."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_settings_of_a_newer_version_are_refused() -> None:
 
 
 def test_lengths_follow_the_rule_of_the_format_that_a_run_was_begun_with() -> None:
-    # 4 environments and 7 steps of each: 72 iterations of 28 steps are 2,016, 24 an interval.
+    # 4 environments and 7 steps of each: 72 iterations of 28 steps are 2,016; 24 in each interval.
     settings = resolve(
         EnvSpec("gymnax", "CartPole-v1", 4), {"train_freq": 7, "learning_starts": 128},
         n_total_timesteps=2_000, n_eval_steps=3,

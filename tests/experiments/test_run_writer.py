@@ -1,4 +1,4 @@
-"""The folder of a run: never written over, every file whole, one writer at a time."""
+"""The folder of a run: never overwritten, complete files, one writer at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def settings() -> RunSettings:
 
 
 class RunWriterAt:
-    """A writer that is closed in the end."""
+    """A writer that is closed at the end."""
 
     def __init__(self, path: Path, settings: RunSettings | None = None) -> None:
         self._writer = RunWriter(path, settings)
@@ -40,7 +40,7 @@ def test_an_empty_folder_is_used_and_a_full_one_refused(
 ) -> None:
     RunWriter(tmp_path, settings).close()
     assert {path.name for path in tmp_path.iterdir()} == {"settings.json", "run.lock"}
-    with pytest.raises(RunFolderError, match="already holds something; choose another --out"):
+    with pytest.raises(RunFolderError, match="is not empty; choose another --out"):
         RunWriter(tmp_path, settings)
     with RunWriterAt(tmp_path) as again:
         assert again.settings == settings
@@ -56,14 +56,16 @@ def test_one_process_writes_at_a_time(settings: RunSettings, tmp_path: Path) -> 
 
 
 def test_a_folder_without_a_run_is_not_opened(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match=r"no run in .* it has no settings\.json"):
+    with pytest.raises(
+        RunFolderError, match=r"not the folder of a run, because settings\.json is missing"
+    ):
         RunWriter(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_writer_left_is_removed(settings: RunSettings, tmp_path: Path) -> None:
     RunWriter(tmp_path, settings).close()
-    # As this version and version 1 name what is being written.
+    # The temporary names of this version and of version 1.
     for name in (".evaluations.csv.part", "summary.json.part"):
         (tmp_path / name).write_text("half")
     RunWriter(tmp_path).close()

@@ -1,4 +1,4 @@
-"""Training what is missing: told as it goes, kept whatever happens."""
+"""Training what is missing: with progress, and results that are kept whatever happens."""
 
 from __future__ import annotations
 

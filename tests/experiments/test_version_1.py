@@ -22,17 +22,17 @@ LENGTHS = ("config", "seed", "evaluation", "timesteps", "status", "diverged_at")
 
 
 def table_of(name: str) -> list[dict]:
-    """The whole table of a sweep, as that version has it."""
+    """The whole table of a sweep in that version."""
     return expected(name)["table"]
 
 
 def rows_of(folder: Path) -> list[dict]:
-    """The rows in a folder, as this version reads them, in those columns."""
+    """The rows in a folder, read by this version, in the columns of that version."""
     return read_rows(folder).select(list(table_of("sweep_finished")[0])).to_pylist()
 
 
 def asked_today(experiment: Experiment, **changes) -> Experiment:
-    """The same experiment, as the command line of today would describe it."""
+    """The same experiment, as the present command line describes it."""
     fields = {"configs": experiment.configs, "seeds": experiment.seeds, **changes}
     return Experiment(experiment.problem, **fields)
 
@@ -54,7 +54,7 @@ def test_the_old_rule_rounded_intervals_up(
     config = {"train_freq": train_freq}
     enlarged = enlarged_timesteps(problem, config)
     assert enlarged == expected_total
-    # By today's rule such a training is divided into equal intervals of whole iterations.
+    # By the present rule, such a training is divided into equal intervals of whole iterations.
     plan = problem.make_algorithm(config).plan(Lengths(enlarged, n_evaluations, 4, total))
     assert plan.total_timesteps == enlarged
     np.testing.assert_array_equal(np.diff(plan.evaluate_after), plan.evaluate_after[0])
@@ -98,6 +98,7 @@ def test_a_finished_sweep_has_nothing_to_train(tmp_path: Path) -> None:
     assert rows_of(folder) == table_of("sweep_finished")
 
 
+@pytest.mark.thorough
 def test_an_interrupted_sweep_is_finished_by_the_rule_of_its_version(tmp_path: Path) -> None:
     folder = copy_of("sweep_interrupted", tmp_path)
     design = (folder / "design.json").read_bytes()
@@ -111,7 +112,7 @@ def test_an_interrupted_sweep_is_finished_by_the_rule_of_its_version(tmp_path: P
     if same_rounding():
         assert rows == whole
     assert (folder / "design.json").read_bytes() == design
-    # Parts of both formats are in it now.
+    # Now the folder has parts of both formats.
     with SweepFolder(folder, experiment) as store:
         assert store.missing() == []
 

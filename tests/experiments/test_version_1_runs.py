@@ -1,6 +1,6 @@
-"""Runs that version 0.2 began are evaluated, played, resumed and continued, to the bit.
+"""Runs that version 0.2 began are evaluated, played, resumed and continued, bit for bit.
 
-``tests/fixtures/README.md`` says what they are; ``expected`` what that version made of them.
+``tests/fixtures/README.md`` describes them; ``expected`` has the results of that version.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def evaluated(capfd: pytest.CaptureFixture[str], path: Path, *words: str) -> dic
 
 
 def require_parameters_of(folder: Path, sha256: dict[str, str]) -> None:
-    """Those of each seed are those that version 1 came to."""
+    """The returns of each seed equal those of version 1."""
     assert {path.stem for path in folder.glob("params-seed-*.npz")} == sha256.keys()
     for name, checksum in sha256.items():
         with np.load(folder / f"{name}.npz") as stored:
@@ -63,7 +63,7 @@ def require_returns(ours: dict[str, list[float]], theirs: dict[str, list[float]]
 
 
 def require_whole(folder: Path, came_to: Any) -> None:
-    """The run has ended like one of version 1 that was never stopped."""
+    """Asserts that the run ended like one of version 1 that was never stopped."""
     lines = (folder / "evaluations.csv").read_text().splitlines()
     ours, theirs = (
         [line.rsplit(",", 1) for line in of] for of in (lines, came_to["evaluations_csv"])
@@ -107,10 +107,10 @@ def test_it_is_played(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None
 def test_one_that_was_stopped_ends_by_the_old_rule_of_lengths(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    # 2,000 steps were asked for, and 2,016 are three intervals of 24 iterations of 28.
+    # 2,000 steps were requested, and 2,016 are three intervals of 24 iterations of 28 steps.
     run = copy_of("run_interrupted", tmp_path)
     assert arlbench("train", "--resume", run) == 0
-    assert "begins at its first step" not in capfd.readouterr().err
+    assert "starts from its first step" not in capfd.readouterr().err
     require_whole(run, expected("run_interrupted"))
     # The chain of version 1 stays; the second seed continued from a copy of its last link.
     info = checkpoints.read_manifest(run / "checkpoints/seed-1/checkpoint-000001").info["info"]
@@ -128,7 +128,7 @@ def test_one_is_stopped_again_and_its_seconds_add_up(tmp_path: Path) -> None:
         result = train_run(folder, on_progress=lambda _: True, on_notice=print, resumed=True)
     assert result.status == "interrupted"
     assert result.timesteps >= 2016 + 896
-    # What version 1 had counted until its checkpoint is a part of it.
+    # This includes what version 1 had counted until its checkpoint.
     elapsed = checkpoints.read_manifest(run / "checkpoints/checkpoint-000001").info["info"]
     assert result.seconds.training > elapsed["elapsed"]["training"] > 0
     assert arlbench("train", "--resume", run, "--quiet") == 0

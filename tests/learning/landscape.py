@@ -1,4 +1,4 @@
-"""Training the rows of a published measurement, with its settings, on every core."""
+"""Trains the rows of a published measurement, with its settings, on every core."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from arlbench.population import train_population
 
 
 class Measurement(NamedTuple):
-    """A published measurement: its rows in a file, and what it kept fixed.
+    """A published measurement: its rows in a file, and its fixed settings.
 
     Attributes:
         rows: The file of its configurations and results.
-        problem: What was trained, besides the package's defaults.
+        problem: The problem that was trained, as far as it differs from the package's defaults.
     """
 
     rows: Path
@@ -55,7 +55,7 @@ _HYPERPARAMETERS = _INTEGERS | _FLAGS | {
 
 
 class Row(NamedTuple):
-    """A configuration and what was published of it; NaN if no deviation was."""
+    """A configuration and its published results; NaN if the deviation was not published."""
 
     run_id: int
     hpo_config: dict[str, float | int | bool]
@@ -64,7 +64,7 @@ class Row(NamedTuple):
 
 
 def read_rows(measurement: Measurement) -> list[Row]:
-    """The rows of the sample in the order of the file; an empty cell is inactive."""
+    """The rows of the sample in the order of the file; empty cells are inactive."""
     steps = measurement.problem.n_total_timesteps
     with measurement.rows.open(newline="") as file:
         return [

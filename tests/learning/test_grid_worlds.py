@@ -1,4 +1,4 @@
-"""A grid world held against what was published of it (make learn; minutes)."""
+"""A grid world compared with published results (make learn; minutes)."""
 
 from __future__ import annotations
 

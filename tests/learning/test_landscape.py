@@ -1,10 +1,10 @@
-"""Learning held against a published measurement (make learn; minutes).
+"""Learning compared with a published measurement (make learn; minutes).
 
-The sample: all 256 published configurations sorted by return, every 17th from the first;
-the last of them is row 51, the best.
+The sample is every 17th of the 256 published configurations sorted by return, from the first;
+the last one is row 51, the best.
 
-The published data themselves rank-correlate at 0.83 between a mean
-of 3 seeds and the mean of 7 others.
+In the published data themselves, the rank correlation between the mean of 3 seeds and the mean
+of the 7 others is 0.83.
 """
 
 from __future__ import annotations

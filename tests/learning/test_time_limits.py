@@ -1,7 +1,7 @@
-"""What time limits are to a learner, held against a published measurement (make learn; minutes).
+"""The effect of time limits on learning, compared with published results (make learn; minutes).
 
-The published runs stored an episode that a time limit cut off as one that had ended. In
-MountainCar most episodes are cut off, so that decides what is learnt.
+The published runs stored episodes that a time limit cut off as if they had ended. In MountainCar
+most episodes are cut off, so this decides what is learnt.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ pytestmark = pytest.mark.learning
 
 
 def ending_at_limits(problem: Problem) -> Problem:
-    """The same problem, trained with time limits as ends."""
+    """The same problem, trained with time limits as terminations."""
     return problem.replace(env_spec=problem.env_spec.wrapped("end_at_time_limit", {}))
 
 
 def test_with_time_limits_as_ends_configurations_rank_as_published() -> None:
     rows, problem = read_rows(MOUNTAIN_CAR), MOUNTAIN_CAR.problem
     ends = ending_at_limits(problem)
-    # Both play the same episodes when they are evaluated.
+    # Both are evaluated in the same episodes.
     assert ends.evaluation_spec == problem.evaluation_spec
     assert dataclasses.replace(ends.env_spec, wrappers=()) == problem.env_spec
     ours = [train_all(way, rows, range(N_SEEDS)) for way in (ends, problem)]
@@ -41,13 +41,13 @@ def test_with_time_limits_as_ends_configurations_rank_as_published() -> None:
 
 
 def rank_correlation(rows: list[Row], returns: np.ndarray) -> float:
-    """Spearman's, of the means over seeds with the published ones."""
+    """The Spearman correlation between the means over seeds and the published means."""
     published = [row.published_mean for row in rows]
     return float(spearmanr(returns.mean(axis=1), published).statistic)
 
 
 def write_table(rows: list[Row], ours: list[np.ndarray], correlations: list[float]) -> None:
-    """Prints the table, and keeps it with the other results."""
+    """Prints the table, and stores it with the other results."""
     problem = MOUNTAIN_CAR.problem
     lines = [
         "# MountainCar-v0, six published configurations",

@@ -65,6 +65,7 @@ def test_the_default_space_has_two_programs():
     assert result.interrupted
 
 
+@pytest.mark.thorough
 def test_members_with_other_batch_sizes_are_single_runs_too():
     configs = [{**config, "buffer_batch_size": size} for config in CONFIGS[:2] for size in (5, 7)]
     result = train(configs, [3], keep_params=True)

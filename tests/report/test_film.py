@@ -1,4 +1,4 @@
-"""Films: the expected frames with the expected pixels, small, whole, and nothing written over."""
+"""Films have the expected frames and pixels, are small and complete, and never overwrite files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLOURS = np.array([[250, 120, 0], [0, 10, 255], [255, 255, 255], [7, 7, 7]], np
 
 
 def corridor(*lengths: int) -> Reel:
-    """Episodes of frames of 2 by 4 pixels, in each of which one column is lit."""
+    """Episodes of frames with 2 by 4 pixels, each with one bright column."""
     reel = Reel()
     for length in lengths:
         for index in range(length):
@@ -33,7 +33,7 @@ def corridor(*lengths: int) -> Reel:
 
 
 def noise(n_frames: int, height: int = 30, width: int = 50) -> Reel:
-    """Frames of thousands of colours."""
+    """Frames with thousands of colours."""
     rng, reel = np.random.default_rng(0), Reel()
     for _ in range(n_frames):
         reel.add(rng.integers(0, 256, (height, width, 3), np.uint8))
@@ -41,7 +41,7 @@ def noise(n_frames: int, height: int = 30, width: int = 50) -> Reel:
 
 
 def frames_of(path: Path) -> tuple[list[np.ndarray], list[int]]:
-    """Every picture of a GIF, and how long it stays, in milliseconds."""
+    """All pictures of a GIF, and how long each is shown, in milliseconds."""
     frames, durations = [], []
     with Image.open(path) as image:
         for index in range(image.n_frames):
@@ -64,11 +64,11 @@ def test_a_gif_has_every_frame_with_its_colours(tmp_path: Path) -> None:
     frames, durations = frames_of(tmp_path / "a.gif")
     assert len(frames) == 7
     for frame, kept in zip(frames, reel, strict=True):
-        # 400 pixels hold 4 of them 100 times.
+        # 400 pixels are 4 pixels, enlarged 100 times.
         assert frame.shape == (200, 400, 3)
         np.testing.assert_array_equal(frame[50::100, 50::100], kept)
         np.testing.assert_array_equal(frame[:100, :100], np.broadcast_to(kept[0, 0], (100, 100, 3)))
-    # The last picture of an episode stays.
+    # The last picture of an episode is shown longer.
     assert durations == [100, 100, 100, 1100, 100, 100, 1100]
 
 
@@ -82,7 +82,7 @@ def test_a_gif_of_many_colours_takes_few_that_come_near(tmp_path: Path) -> None:
         np.abs(frame[::8, ::8].astype(int) - kept).mean()
         for frame, kept in zip(frames, reel, strict=True)
     ]
-    # 64 colours are 4 levels of each of three, which are 16 away on the average.
+    # 64 colours are 4 levels of each of three channels, which are 16 away on average.
     assert max(differences) < 20
 
 
@@ -129,7 +129,7 @@ def test_an_mp4_has_every_frame_and_holds_the_last(tmp_path: Path) -> None:
 
 def test_an_mp4_of_odd_sides_gets_another_line(tmp_path: Path) -> None:
     film.write(tmp_path / "a.mp4", noise(2, 399, 201), "mp4", fps=5)
-    # A frame, another one, and five more times the last.
+    # A frame, another one, and the last one five more times.
     assert len(video(tmp_path / "a.mp4", 400, 202)) == 2 + 5
 
 
@@ -181,10 +181,10 @@ def test_short_episodes_are_shown_slowly(lengths: Any, fps: int) -> None:
 @pytest.mark.parametrize(
     ("frame", "complaint"),
     [
-        (np.zeros((4, 4, 3)), r"drew float64\[4, 4, 3\], which is no picture"),
-        (np.zeros((4, 4), np.uint8), "no picture"),
-        (np.zeros((4, 4, 4), np.uint8), "no picture"),
-        (np.zeros((0, 4, 3), np.uint8), "no picture"),
+        (np.zeros((4, 4, 3)), r"drew float64\[4, 4, 3\], which is not a picture"),
+        (np.zeros((4, 4), np.uint8), "not a picture"),
+        (np.zeros((4, 4, 4), np.uint8), "not a picture"),
+        (np.zeros((0, 4, 3), np.uint8), "not a picture"),
         (np.zeros((2, 5, 3), np.uint8), r"different sizes, \[2, 4, 3\] and \[2, 5, 3\]"),
     ],
 )
@@ -211,7 +211,7 @@ def test_a_film_replaces_a_film_and_nothing_else(tmp_path: Path) -> None:
         assert path.read_bytes() != before
         Image.new("RGB", (2, 2)).save(path, "GIF")
         foreign = path.read_bytes()
-        with pytest.raises(RenderingError, match=f"a.{name} is there already and is no film"):
+        with pytest.raises(RenderingError, match=f"a.{name} exists already and is not a film"):
             film.write(path, corridor(2), name, fps=5)
         assert path.read_bytes() == foreign
     assert {path.name for path in tmp_path.iterdir()} == {"a.gif", "a.mp4", "a.png"}
@@ -232,9 +232,9 @@ def test_a_film_that_cannot_be_written_leaves_the_one_before(
     monkeypatch.setitem(film.FORMATS, name, half)
     with pytest.raises(RenderingError, match=r"No space left on device\).*make room"):
         film.write(path, corridor(3), name, fps=5)
-    # As where ffmpeg ends without a word.
+    # As if ffmpeg had ended without a message.
     monkeypatch.setitem(film.FORMATS, name, lambda part, reel, fps: part.write_bytes(before[:20]))
-    with pytest.raises(RenderingError, match="what was written is not whole"):
+    with pytest.raises(RenderingError, match="the written file is incomplete"):
         film.write(path, corridor(3), name, fps=5)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
@@ -277,10 +277,10 @@ def test_the_format_is_what_was_asked_for_or_the_files(name: Any, out: Any, chos
 @pytest.mark.parametrize(
     ("name", "out", "complaint"),
     [
-        ("git", None, r"format 'git'. Did you mean 'gif'.*Known: gif, mp4, png"),
+        ("git", None, r"format 'git' for a film. Did you mean 'gif'.*Known: gif, mp4, png"),
         ("", None, "format ''"),
         (None, "a.avi", "format 'avi'"),
-        ("mp4", "a.gif", r"a\.gif ends in \.gif, and the format is mp4; leave one"),
+        ("mp4", "a.gif", r"a\.gif ends in \.gif, but the format is mp4; leave one"),
     ],
 )
 def test_impossible_formats_are_named(name: Any, out: Any, complaint: str) -> None:

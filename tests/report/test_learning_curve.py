@@ -1,4 +1,4 @@
-"""Curves drawn from the rows of a storage, and from nothing else."""
+"""Curves are drawn only from the rows of a storage."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from arlbench.report import learning_curve
 
 @pytest.fixture
 def rows_of(tmp_path: Path):
-    """Makes the rows of a run with seeds from 0, from the returns of each, evaluation by
-    evaluation; there are evaluations after 1,000, 2,000 and 3,000 steps."""
+    """Makes the rows of a run with seeds from 0 on, from the returns of each seed's evaluations,
+    which are after 1,000, 2,000 and 3,000 steps."""
 
     def make(*of_seeds: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
         settings = resolve(

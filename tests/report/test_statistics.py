@@ -1,4 +1,4 @@
-"""Intervals over seeds, from a table of Student's t."""
+"""Intervals over seeds, checked with a table of Student's t."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from arlbench.report.statistics import mean_interval, spread, spread_name
 
 
 def test_an_interval_by_hand() -> None:
-    # Mean 2, standard deviation 1, three samples; t of 2 degrees at 97.5 % is 4.302653.
+    # Mean 2, standard deviation 1, three samples; t for 2 degrees at 97.5 % is 4.302653.
     mean, low, high = mean_interval(np.array([1.0, 2.0, 3.0]))
     half = 4.302653 / np.sqrt(3)
     np.testing.assert_allclose([mean, low, high], [2.0, 2.0 - half, 2.0 + half], rtol=1e-6)

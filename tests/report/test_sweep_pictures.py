@@ -1,4 +1,4 @@
-"""The pictures of a sweep: drawn from rows alone, whatever has ended."""
+"""The pictures of a sweep are drawn only from rows, however many trainings have ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from proposing import propose
 
 
 def results(members=None, **settings) -> SweepResults:
-    """What has ended of a sweep that was never on disk."""
+    """The results of a sweep that was never on disk."""
     experiment = make_experiment(**settings)
     ended = [result_of(experiment, *member) for member in members or experiment.members]
     found = results_of(table_of(experiment, ended))
@@ -48,7 +48,7 @@ def test_a_panel_for_each_hyperparameter_that_varies() -> None:
     texts = texts_of(figure)
     assert texts >= found.varied.keys()
     assert len(found.varied) == 19
-    # The fake return depends on the learning rate alone.
+    # The fake return depends only on the learning rate.
     assert figure.axes[0].get_title(loc="left") == "learning_rate"
     assert figure.axes[0].get_xscale() == "log"
     by_name = {panel.get_title(loc="left"): panel for panel in figure.axes}

@@ -50,7 +50,7 @@ def test_what_is_inactive_does_not_count(tmp_path) -> None:
     fill(tmp_path, make_experiment(configs=configs))
     varied = results_of(read_rows(tmp_path)).varied
     assert varied["tau"].counts.tolist() == [False, True, True]
-    # Without priorities nothing reads alpha, whatever it is.
+    # Without priorities alpha has no effect.
     assert "buffer_alpha" not in varied
 
 
@@ -64,7 +64,7 @@ def test_the_best_comes_first_and_the_diverged_last(tmp_path) -> None:
     assert np.isnan(ranks[3].mean)
     best = ranks[0]
     seeds = finals[best.config]
-    # Of three seeds the range.
+    # For three seeds, the range.
     expected = (np.mean(seeds), min(seeds), max(seeds))
     assert (best.mean, best.low, best.high) == pytest.approx(expected, rel=1e-5)
 

@@ -1,4 +1,4 @@
-"""Trends: exact where they are known, nothing from chance."""
+"""Trends are exact in known cases, and do not appear by chance."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_strips_explain_what_they_tell_apart() -> None:
     assert explained_share(hyperparameter(flags, "choice"), flags + 0.0) == pytest.approx(1.0)
     assert explained_share(hyperparameter(flags, "choice"), RNG.normal(size=N)) < 0.05
     names = np.array([f"word {i}" for i in range(N)], object)
-    # Every value once: nothing can be foretold, and nothing is divided by zero.
+    # Every value once: nothing can be predicted, and nothing is divided by zero.
     assert explained_share(hyperparameter(names, "choice"), UNIFORM) == 0.0
 
 
@@ -80,7 +80,7 @@ def test_a_few_values_are_a_strip_and_small_ones_logarithmic() -> None:
     assert not is_strip(hyperparameter(UNIFORM))
     # A small sweep over a range: six values, none of them twice.
     assert not is_strip(hyperparameter(UNIFORM[:6]))
-    # What is not active has a default, which is no value that was tried.
+    # Inactive hyperparameters have a default, which is not a value that was tried.
     active = np.array([True] * 6 + [False] * 6)
     assert not is_strip(hyperparameter(np.append(UNIFORM[:6], [1.0] * 6), counts=active))
     assert is_log(hyperparameter(10 ** (-7 + 4 * UNIFORM)))

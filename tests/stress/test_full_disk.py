@@ -1,4 +1,4 @@
-"""A disk that is full: one sentence, and what was saved before stays."""
+"""A full disk gives one sentence, and everything saved before stays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     path.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={N_BYTES}", "tmpfs", str(path)]
     if shutil.which("mount") is None:
-        pytest.skip("there is no mount")
+        pytest.skip("the command mount is missing")
     mounted = subprocess.run(command, check=False, capture_output=True, text=True)
     if mounted.returncode:
         pytest.skip(f"mounting is not permitted: {mounted.stderr.strip()}")
@@ -38,13 +38,13 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path, leave: int = 0) -> Path:
-    """Fills the disk with a file, but for some bytes."""
+    """Fills the disk with a file, except for some bytes."""
     filler, system = disk / "filler", os.statvfs(disk)
     filler.write_bytes(bytes(system.f_bavail * system.f_frsize - leave))
     return filler
 
 
-# From nothing at all to all but the last few of the 40 KB that a checkpoint takes.
+# From 0 bytes to almost all of the 40 KB that a checkpoint needs.
 @pytest.mark.parametrize("leave", [0, 4096, 8192, 16384, 32768])
 @pytest.mark.parametrize("background", [False, True])
 def test_saving_is_one_error_and_the_checkpoint_before_it_stays(
@@ -74,21 +74,21 @@ def test_saving_is_one_error_and_the_checkpoint_before_it_stays(
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """A run with all the room it likes."""
+    """A run with enough room."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
     assert command.finish(*command.WORDS, "--out", folder)[0] == 0
     return folder
 
 
 def complaints(said: str) -> list[str]:
-    """Sentences about faults; there must be no more than that."""
+    """The sentences about faults; asserts that the output has nothing else."""
     assert "Traceback" not in said
     assert "Exception" not in said
     return [line for line in said.splitlines() if line.startswith(("note:", "error:"))]
 
 
 def test_a_run_goes_on_where_its_checkpoints_find_no_room(disk: Path, whole: Path) -> None:
-    # 50,000 rows of 45 bytes and a tree fit once; the second finds no room beside it.
+    # 50,000 rows of 45 bytes and a tree fit once; a second checkpoint does not fit next to them.
     folder = disk / "run"
     status, said = command.finish(*command.WORDS, "--out", folder, "--checkpoint-every", "0.2")
     assert status == 0, said
@@ -120,7 +120,7 @@ def test_a_run_whose_results_find_no_room_ends_with_one_sentence(disk: Path, who
     status, said = command.finish("--resume", folder, "--checkpoint-every", "0", "--keep", "1")
     assert status == 0, said
     assert command.outcome(folder) == command.outcome(whole)
-    print(f"\nended with: {errors[0]}\nand went on from one of {n_checkpoints} checkpoints")
+    print(f"\nended with: {errors[0]}\nand continued from one of {n_checkpoints} checkpoints")
 
 
 def test_a_run_that_finds_no_room_to_begin_ends_with_one_sentence(disk: Path) -> None:

@@ -14,10 +14,10 @@ import command
 
 N_KILLS = 30
 
-#: No run is killed more often, so that some of it is trained in every process.
+#: Runs are killed at most this often, so that every process trains a part.
 MOST_KILLS_OF_A_RUN = 5
 
-#: Seconds within which a kill falls, from the start of the process or its first checkpoint.
+#: A kill comes within this many seconds of the start of the process or its first checkpoint.
 FROM_START, FROM_CHECKPOINT = 6.0, 3.0
 
 OPTIONS = ["--checkpoint-every", "0.1"]

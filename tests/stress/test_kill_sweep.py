@@ -44,7 +44,7 @@ def test_the_command_killed_while_it_trains(tmp_path: Path) -> None:
     for _ in range(4):
         n_parts = len(list((killed / "parts").glob("part-*")))
         process = subprocess.Popen([*SWEEP, "--out", str(killed)], env=os.environ)
-        # Until something new is kept; then a moment that is different each time.
+        # Waits until something new is kept, and then for a random time.
         deadline = time.monotonic() + 120
         while len(list((killed / "parts").glob("part-*"))) == n_parts:
             assert process.poll() is None, "it was done before it was killed"

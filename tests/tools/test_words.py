@@ -1,4 +1,4 @@
-"""The check of words reads prose, and no code."""
+"""The check of words reads prose, but not code."""
 
 from __future__ import annotations
 
@@ -40,6 +40,17 @@ def test_words_across_the_lines_of_a_comment_are_found(words: Any, tmp_path: Pat
 
 def test_code_and_longer_words_are_not_prose(words: Any, tmp_path: Path) -> None:
     page, module = tmp_path / "page.md", tmp_path / "module.py"
-    page.write_text("```\nthis is " + "no prose\n```\n`go " + "on` amends what is none of it\n")
-    module.write_text("anew = 1\nbeside = [anew]  # besides, amend is none\n")
+    page.write_text("```\nthis is " + "no prose\n```\n`go " + "on` amends what is not prose\n")
+    module.write_text("anew = 1\nbeside = [anew]  # besides, amend or bygone ones\n")
     assert words.main([str(page), str(module)]) == 0
+
+
+def test_every_refused_phrase_is_found_across_lines_and_in_capitals(
+    words: Any, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.md"
+    for phrase, cure in words.REFUSED.items():
+        page.write_text(f"One, {phrase.capitalize()} two.\n\n{phrase.replace(' ', chr(10))}\n")
+        assert list(words.complaints(page)) == [
+            f"{page}:{line}: '{phrase}': write {cure}" for line in (1, 3)
+        ]

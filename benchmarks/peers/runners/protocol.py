@@ -1,6 +1,6 @@
-"""What every runner shares: a job on standard input, one line of JSON as the answer.
+"""Shared by all runners: a job on standard input, one line of JSON as the answer.
 
-It runs in the environment of each peer, so it imports the standard library only.
+It runs in the environment of each peer, so it imports only the standard library.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-#: Compilations that take longer than this, in seconds, are programs; the rest is small change.
+#: Compilations that take more seconds than this count as programs; all others are negligible.
 LONG_COMPILATION = 0.2
 
-#: No further training is timed in a process after this many seconds of them.
+#: After this many seconds of trainings in a process, no further one is timed.
 _ENOUGH_SECONDS = 10.0
 
 
 def read_job() -> dict[str, Any]:
-    """The job that the driver has written to standard input."""
+    """Reads the job that the driver has written to standard input."""
     return json.load(sys.stdin)
 
 
@@ -34,7 +34,7 @@ def answer(packages: Iterable[str], **result: Any) -> None:
 
 
 def _peak_memory() -> int:
-    """MiB of this process and of the processes that it has started, each at its peak."""
+    """Peak memory in MiB of this process plus that of the processes it has started."""
     # Linux counts in KiB.
     kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for children in Path("/proc/self/task").glob("*/children"):
@@ -52,7 +52,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def several(call: Callable[[], float], n: int) -> list[float]:
-    """What ``n`` calls measured, or fewer where they are long."""
+    """The measurements of ``n`` calls, or of fewer if they are long."""
     values: list[float] = []
     while len(values) < n and sum(values) < _ENOUGH_SECONDS:
         values.append(call())
@@ -66,14 +66,14 @@ def answer_single(
     training: Callable[[], float],
     outcome: Callable[[], tuple[Any, float]],
 ) -> None:
-    """Times one training after another in a process, and prints what came of it.
+    """Times one training after another in a process, and prints the results.
 
     Args:
-        packages: Whose versions are told.
+        packages: The packages whose versions are printed.
         job: The job.
-        compilations: Begun before anything was compiled.
-        training: Trains with the next seed and says for how many seconds.
-        outcome: The work that the last training did, and its mean return.
+        compilations: A counter that was started before anything was compiled.
+        training: Trains with the next seed, and returns the seconds.
+        outcome: Returns the work of the last training, and its mean return.
     """
     first = training()
     compiled = len(compilations)
@@ -95,12 +95,12 @@ def answer_sweep(
     job: dict[str, Any],
     train: Callable[[dict[str, Any]], tuple[Any, float]],
 ) -> None:
-    """Trains the configurations in turn, and prints what came of them.
+    """Trains the configurations in turn, and prints the results.
 
     Args:
-        packages: Whose versions are told.
+        packages: The packages whose versions are printed.
         job: The job.
-        train: Trains a configuration; the work that it did, and its mean return.
+        train: Trains a configuration, and returns its work and its mean return.
     """
     compilations = Compilations()
     each: list[float] = []
@@ -117,7 +117,7 @@ def answer_sweep(
 
 
 def warm_up_steps(job: dict[str, Any]) -> int:
-    """Environment steps of a training that only warms a process up, learning included."""
+    """Environment steps of a training that only warms a process up, enough for some learning."""
     learning_starts = job["configs"][0].get("learning_starts", 0)
     return min(job["timesteps"], learning_starts + 1_000)
 
@@ -128,13 +128,13 @@ def idle_iterations(job: dict[str, Any], config: dict[str, Any]) -> int:
 
 
 def iterations(job: dict[str, Any], config: dict[str, Any]) -> int:
-    """Iterations of a training: whole ones, equally many before every evaluation."""
+    """Whole iterations of a training, with the same number before every evaluation."""
     width = job["n_envs"] * int(config["train_freq"])
     return job["evaluations"] * math.ceil(job["timesteps"] / (width * job["evaluations"]))
 
 
 class Compilations:
-    """Counts what JAX compiles from here on, and what it finds in its persistent cache."""
+    """Counts what JAX compiles from now on, and what it finds in its persistent cache."""
 
     def __init__(self) -> None:
         import jax

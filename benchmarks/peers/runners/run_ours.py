@@ -12,7 +12,7 @@ def nas_config(job):
 
 
 def work(job, state, config):
-    """What was done, read from the state that the training returned."""
+    """The work done, read from the state that the training returned."""
     runner_state = state.runner_state
     return {
         "environment_steps": int(runner_state.global_step) * job["n_envs"],
@@ -25,7 +25,7 @@ def work(job, state, config):
 
 
 def layers(params):
-    """Widths of the network, from its kernels in their order."""
+    """Widths of the network's layers, read from its kernels."""
     import jax
 
     shapes = [leaf.shape[-2:] for leaf in jax.tree.leaves(params) if leaf.ndim >= 2]
@@ -33,7 +33,7 @@ def layers(params):
 
 
 def single(job):
-    """One training that compiles, then more of the same compiled program."""
+    """One training that compiles, then further ones with the same compiled program."""
     import jax
 
     from arlbench import DQN, make_env
@@ -62,7 +62,7 @@ def single(job):
 
 
 def sweep(job):
-    """Every configuration with every seed, in one call."""
+    """Trains every configuration with every seed, in one call."""
     from arlbench import EnvSpec, Problem
     from arlbench.population import train_population
 
@@ -105,7 +105,7 @@ def sweep(job):
 
 
 def work_of_member(job, member):
-    """What was done, read from all that a member left."""
+    """The work done, read from the results of a member."""
     config = job["configs"][member.config_index]
     return {
         "environment_steps": int(member.parts["global_step"]) * job["n_envs"],
@@ -118,7 +118,7 @@ def work_of_member(job, member):
 
 
 def configurations(job):
-    """Those of the job, or as many as it asks for from the default space."""
+    """The job's configurations, or the requested number from the default space."""
     if not job.get("default_space"):
         return job["configs"]
     from arlbench import DQN
@@ -128,7 +128,7 @@ def configurations(job):
 
 
 def devices(job):
-    """What JAX would run on."""
+    """The devices that JAX would use."""
     import jax
 
     device = jax.devices()[0]
@@ -142,7 +142,7 @@ def main():
     if cores := job.get("cores"):
         from arlbench.population import use_cores
 
-        # First of all, so that the workers start while this process imports.
+        # This comes first, so that the workers start while this process imports.
         use_cores(None if cores == "all" else cores)
     {"single": single, "sweep": sweep, "devices": devices}[job["kind"]](job)
 

@@ -1,4 +1,4 @@
-"""arlbench 0.1.3, as its users call it."""
+"""Runs arlbench 0.1.3 as its users call it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def lengths(job):
 
 
 def work(job, state, config):
-    """What was done, read from the state that the training returned."""
+    """The work done, read from the state that the training returned."""
     runner_state = state[0]
     params = runner_state.train_state.params["params"]
     kernels = [layer["kernel"].shape for layer in params.values()]
@@ -48,11 +48,11 @@ def work(job, state, config):
 
 
 def single(job):
-    """One training that compiles, then more of the same compiled program.
+    """One training that compiles, then further ones with the same compiled program.
 
-    ``train`` compiles anew at every call, and for every state of ``init`` again, because
-    each carries an optimiser of its own. So a call is compiled once from outside, and later
-    states take the place of the first one, leaf for leaf: the best that a user can do.
+    ``train`` compiles again at every call and for every state of ``init``, because each state has
+    its own optimiser. So a call is compiled once from outside, and later states replace the first
+    one leaf by leaf, which is the best that a user can do.
     """
     compilations = protocol.Compilations()
     config = job["configs"][0]
@@ -79,7 +79,7 @@ def single(job):
 
 
 def sweep(job):
-    """Every configuration in turn, in one process."""
+    """Trains every configuration in turn, in one process."""
 
     def train(config):
         agent = make_agent(job, config, seed=job["seed"])

@@ -1,8 +1,8 @@
-"""rejax, its whole training compiled as its README does it.
+"""Runs rejax, with the whole training compiled as in its README.
 
-It has no prioritised replay (uniform is measured in its place, which is cheaper) and
-learns after every vector step; where the others take several, it gets as many more
-environments, which leaves the numbers of environment and gradient steps the same.
+It lacks prioritised replay (uniform replay is measured instead, which is cheaper) and learns after
+every vector step. If the others take several vector steps before they learn, it gets as many times
+more environments, so that the numbers of environment and gradient steps are the same.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def make_algorithm(job, config):
         if job["hidden_size"] != 64  # the default
         else {"activation": job["activation"]},
         num_envs=width,
-        # It learns where the steps before this iteration exceed this number.
+        # It learns if the steps before this iteration exceed this number.
         fill_buffer=width * protocol.idle_iterations(job, config) - 1,
         buffer_size=config["buffer_size"],
         batch_size=config["buffer_batch_size"],
@@ -57,7 +57,7 @@ def make_algorithm(job, config):
 
 
 def work(job, state, config):
-    """What was done, read from the state that the training returned."""
+    """The work done, read from the state that the training returned."""
     kernels = [x.shape for x in jax.tree.leaves(state.q_ts.params) if x.ndim == 2]
     return {
         "environment_steps": int(state.global_step),
@@ -72,7 +72,7 @@ def work(job, state, config):
 
 
 def single(job):
-    """One training that compiles, then more of the same compiled program."""
+    """One training that compiles, then further ones with the same compiled program."""
     compilations = protocol.Compilations()
     config = job["configs"][0]
     train = jax.jit(make_algorithm(job, config).train)
@@ -81,7 +81,7 @@ def single(job):
 
     def training():
         nonlocal last
-        last = None  # the old state's memory is free before the next one's is taken
+        last = None  # free the old state's memory before the next one is allocated
 
         def call():
             nonlocal last
@@ -96,7 +96,7 @@ def single(job):
 
 
 def sweep(job):
-    """Every configuration in turn, in one process."""
+    """Trains every configuration in turn, in one process."""
 
     def train(config):
         algorithm = make_algorithm(job, config)

@@ -1,4 +1,4 @@
-"""stable-baselines3 on one thread of the CPU."""
+"""Runs stable-baselines3 on one CPU thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""sbx: stable-baselines3 with its networks in JAX."""
+"""Runs sbx: stable-baselines3 with its networks in JAX."""
 
 from __future__ import annotations
 

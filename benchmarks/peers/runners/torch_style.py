@@ -1,7 +1,7 @@
-"""stable-baselines3 and sbx share their interface, so they share this runner.
+"""Runs stable-baselines3 and sbx, which have the same interface.
 
-What is not in them: prioritised replay (uniform is measured in its place, which is
-cheaper), and bootstrapping without a target network (a copy at every step stands in).
+They lack prioritised replay (uniform replay is measured instead, which is cheaper), and
+bootstrapping without a target network (a copy at every step is used instead).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 
-# Two threads hand the microseconds of a small network to and fro: slower, when tried.
+# Two threads were slower when tried, because kernels of a small network take only microseconds.
 torch.set_num_threads(1)
 
 
@@ -41,7 +41,7 @@ def make_model(job, config, algorithm, policy_kwargs, seed):
 
 
 def learn(job, model):
-    """A whole training and its evaluation; the mean return."""
+    """Runs a whole training and its evaluation, and returns the mean return."""
     model.learn(job["timesteps"])
     mean, _ = evaluate_policy(model, model.get_env(), n_eval_episodes=job["episodes"])
     return float(mean)
@@ -60,7 +60,7 @@ def work(job, model, config, n_updates, network):
 
 
 def single(job, packages, make, network):
-    """A short training warms up (and compiles, in sbx), a whole one is timed."""
+    """A short training warms the process up (and compiles, in sbx), then a whole one is timed."""
     config = job["configs"][0]
     model = make(job, config, seed=0)
     first = protocol.seconds(lambda: model.learn(protocol.warm_up_steps(job)))
@@ -79,7 +79,7 @@ def single(job, packages, make, network):
 
 
 def sweep(job, packages, make, network):
-    """Every configuration in turn, in one process."""
+    """Trains every configuration in turn, in one process."""
     done, each, returns = [], [], []
 
     def train(config):

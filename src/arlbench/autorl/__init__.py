@@ -26,7 +26,7 @@ __all__ = [
     "register_state_feature",
 ]
 
-# Imported at their first use: a run that only saves needs neither gymnasium nor pandas.
+# Imported when first used: a run that only saves needs neither gymnasium nor pandas.
 __getattr__ = public_names(
     __name__,
     {

@@ -1,4 +1,4 @@
-"""Hyperparameters as actions of gymnasium."""
+"""Hyperparameters as gymnasium actions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from arlbench.errors import ConfigurationError
 
 
 class Choice(spaces.Space):
-    """One of several values, as itself and not as its number."""
+    """One of several values, represented by the value itself and not by its index."""
 
     def __init__(self, values: Sequence[Any], seed: int | None = None) -> None:
         super().__init__(None, None, seed)
@@ -28,7 +28,7 @@ class Choice(spaces.Space):
         return self.values[int(self.np_random.integers(len(self.values)))]
 
     def contains(self, x: Any) -> bool:
-        # Python takes 1 for True.
+        # In Python, 1 equals True.
         return any(type(_plain(x)) is type(value) and _plain(x) == value for value in self.values)
 
     @property
@@ -54,9 +54,9 @@ class LogBox(spaces.Box):
 
 
 class HyperparameterSpace(spaces.Dict):
-    """Changes of hyperparameters, by name; those that an action leaves out stay as they are.
+    """Changes of hyperparameters, by name; those that an action leaves out keep their values.
 
-    Ranges are those in which to search; ``step`` takes every value that is possible.
+    The ranges are suggestions for searching; ``step`` accepts every possible value.
     """
 
     def __init__(self, config_space: ConfigurationSpace, seed: int | None = None) -> None:
@@ -64,7 +64,7 @@ class HyperparameterSpace(spaces.Dict):
         super().__init__({name: _space_of(config_space[name]) for name in config_space}, seed=seed)
 
     def sample(self, mask: Any = None, probability: Any = None) -> dict[str, Any]:
-        """Every hyperparameter that is active, at random."""
+        """A random value for every active hyperparameter."""
         values = {name: space.sample() for name, space in self.spaces.items()}
         return {k: v for k, v in values.items() if k not in inactive(self.config_space, values)}
 
@@ -84,7 +84,7 @@ def _space_of(hyperparameter: Any) -> spaces.Space:
 
 
 def _holds(space: spaces.Space, value: Any) -> bool:
-    """Whether a plain value lies in the space of a hyperparameter."""
+    """Whether a plain value is in the space of a hyperparameter."""
     if isinstance(space, Choice):
         return space.contains(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -93,14 +93,14 @@ def _holds(space: spaces.Space, value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A Python value, if it is one of NumPy or JAX without dimensions."""
+    """The value as a Python value, if it is a scalar of NumPy or JAX."""
     return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def inactive(config_space: ConfigurationSpace, values: Mapping[str, Any]) -> list[str]:
     """Names of hyperparameters that have no effect at these values, in order.
 
-    Conditions on what is not among the values are left out.
+    Conditions on hyperparameters without a value here are ignored.
     """
     conditions: Sequence[Any] = config_space.conditions
     return sorted(
@@ -116,16 +116,16 @@ def changes(
     current: Mapping[str, Any],
     architecture: Collection[str] = (),
 ) -> dict[str, Any]:
-    """The values that an action gives; those that are inactive under the others are ignored.
+    """The values that an action gives, without those that the other values make inactive.
 
     Args:
         action: A configuration, or a mapping of some hyperparameters.
         config_space: The hyperparameters.
-        current: Values of all hyperparameters before it.
-        architecture: Names of architecture choices, which no action can change.
+        current: Values of all hyperparameters before the action.
+        architecture: Names of architecture choices, which actions cannot change.
 
     Raises:
-        ConfigurationError: If a name is unknown, or one of an architecture choice.
+        ConfigurationError: If a name is unknown, or belongs to an architecture choice.
     """
     if not isinstance(action, Mapping):
         raise ConfigurationError(

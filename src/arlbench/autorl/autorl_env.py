@@ -1,4 +1,4 @@
-"""Configuring a learner while it learns, as an environment of gymnasium."""
+"""Configures a learner while it learns, as a gymnasium environment."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from arlbench.core.algorithms.measured import train_measured
 from arlbench.core.checks import known_names, seed_in_range
 from arlbench.errors import ConfigurationError, MemoryLimitError
 
-# What a checkpoint holds besides the learner's state.
+# What a checkpoint contains besides the learner's state.
 _INFO = "autorl"
 
 
 class AutoRLEnv(gymnasium.Env):
     """An environment whose actions are configurations of a learner.
 
-    Each step trains the same learner further under the configuration that it is given.
-    Hyperparameters that do not shape the program change without a compilation.
+    Each step trains the same learner further with the configuration that it is given.
+    Hyperparameters that do not shape the program change without compiling anything.
 
     Args:
         config: Settings by name; see :class:`AutoRLConfig` for all of them.
 
     Attributes:
         action_space: Hyperparameters by name, in the ranges in which to search them.
-        observation_space: ``steps``, and the state features that were asked for.
+        observation_space: ``steps``, and the requested state features.
         config_space: The hyperparameters as ConfigSpace describes them.
 
     Raises:
         ConfigurationError: If a setting is unknown or impossible.
-        UnknownEnvironmentError: If the environment cannot be learnt in.
+        UnknownEnvironmentError: If the algorithm cannot learn in the environment.
         MissingExtraError: If an objective needs a package that is not installed.
     """
 
@@ -74,12 +74,12 @@ class AutoRLEnv(gymnasium.Env):
 
     @property
     def objectives(self) -> list[str]:
-        """What a step returns, by name."""
+        """The names of the objectives that a step returns."""
         return list(self._settings.objectives)
 
     @property
     def hpo_config(self) -> dict[str, Any]:
-        """Every hyperparameter's present value."""
+        """The current value of every hyperparameter."""
         return dict(self._algorithm.hpo_config)
 
     @property
@@ -90,14 +90,14 @@ class AutoRLEnv(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Begins a schedule with a new learner and default hyperparameters.
+        """Starts a schedule with a new learner and default hyperparameters.
 
         Args:
-            seed: What the run's random key is made of; the settings' ``seed`` if None.
-            options: There are none.
+            seed: The seed of the run's random key; None takes ``seed`` of the settings.
+            options: Not used.
 
         Returns:
-            Nothing yet: ``({}, {})``.
+            An empty observation and info, ``({}, {})``.
         """
         known_names(options or {}, [], "option")
         seed = None if seed is None else seed_in_range(seed)
@@ -115,33 +115,33 @@ class AutoRLEnv(gymnasium.Env):
         n_eval_episodes: int | None = None,
         seed: int | None = None,
     ) -> tuple[dict[str, np.ndarray], dict[str, float], bool, bool, dict[str, Any]]:
-        """Trains the learner further under another configuration.
+        """Trains the learner further with another configuration.
 
         Args:
             action: A configuration, or a mapping of the hyperparameters to change; the
-                others stay as they are. An inactive one is ignored and has its default.
-            checkpoint_path: Continue from this checkpoint. One that holds all of a run
-                brings its hyperparameters and its place in the schedule, unless that is
-                the end of this schedule.
-            n_total_timesteps: Budget of this step in environment steps, instead of the
-                settings'. It ends in the iteration in which the sum of the budgets so far
-                is reached; what earlier steps overshot, it has less.
-            n_eval_steps: Evaluations, the same.
-            n_eval_episodes: Episodes of each evaluation, the same.
-            seed: A new key for the run, made of this; otherwise it keeps its key.
+                others keep their values. Inactive ones are ignored and have their defaults.
+            checkpoint_path: Continue from this checkpoint. A checkpoint of a whole run
+                includes its hyperparameters and its place in the schedule, which is used
+                unless it is the end of this schedule.
+            n_total_timesteps: Budget of this step in environment steps; None takes that of the
+                settings. The step ends in the iteration in which the sum of the budgets so far
+                is reached. If earlier steps exceeded their budgets, this step is shorter.
+            n_eval_steps: Number of evaluations; None takes that of the settings.
+            n_eval_episodes: Episodes of each evaluation; None takes that of the settings.
+            seed: Seed of a new random key for the run; None keeps the present key.
 
         Returns:
             ``(obs, objectives, terminated, truncated, info)``. ``terminated`` is always
-            False; ``truncated`` after the last step of the schedule, or when learning
-            has become non-finite. ``info`` holds ``train_info_df`` (``steps`` of this step,
-            ``returns``), ``train_seconds``, ``compile_seconds``, ``inactive``, the names of
-            hyperparameters that had no effect in this step, and, if there is one,
-            ``checkpoint`` or ``diverged_at``, in environment steps of the run.
+            False; ``truncated`` is True after the last step of the schedule, or when learning
+            has become non-finite. ``info`` holds ``train_info_df`` (``steps`` within this
+            step, ``returns``), ``train_seconds``, ``compile_seconds``, ``inactive`` (the names
+            of hyperparameters that had no effect in this step) and, if they exist,
+            ``checkpoint`` and ``diverged_at``, in environment steps of the run.
 
         Raises:
-            ConfigurationError: If there is no step to take, or if the action is unknown or
+            ConfigurationError: If no step can follow, or if the action is unknown or
                 impossible.
-            CheckpointError: If the checkpoint is damaged, or of another environment,
+            CheckpointError: If the checkpoint is damaged, or belongs to another environment,
                 network or algorithm.
         """
         schedule, current = begun(self._schedule), self.hpo_config
@@ -169,7 +169,7 @@ class AutoRLEnv(gymnasium.Env):
         )
 
     def eval(self, num_eval_episodes: int = 10) -> np.ndarray:
-        """Undiscounted returns of whole episodes of the present learner, ``[num_eval_episodes]``.
+        """Undiscounted returns of whole episodes of the current learner, ``[num_eval_episodes]``.
 
         Raises:
             ConfigurationError: If no step has been taken.
@@ -177,8 +177,8 @@ class AutoRLEnv(gymnasium.Env):
         schedule = begun(self._schedule)
         if schedule.state is None:
             raise ConfigurationError(
-                "There is no learner before the first step, nor after one that diverged; call "
-                "step() or reset()."
+                "The environment has no learner before the first step, or after one that diverged; "
+                "call step() or reset()."
             )
         return np.asarray(self._algorithm.evaluate(schedule.state[0], num_eval_episodes))
 
@@ -188,28 +188,28 @@ class AutoRLEnv(gymnasium.Env):
         try:
             yield
         except (ConfigurationError, MemoryLimitError) as error:
-            # Refused before anything was taken over.
+            # It was refused before the memory of the state was reused.
             self._algorithm.update_hpo_config(before)
             if isinstance(error, MemoryLimitError) and ALL in self._settings.checkpoint:
                 raise MemoryLimitError(
-                    f"{error} Records are kept because checkpoint has '{ALL}'; '{STATE}' saves "
-                    "everything else."
+                    f"{error} Records are kept because checkpoint contains '{ALL}'; '{STATE}' "
+                    "saves everything else."
                 ) from None
             raise
         except BaseException:
-            # A training that was interrupted has taken over the state that was here.
+            # The interrupted training has already reused the memory of the state.
             self._schedule = None
             raise
 
     def _reseeded(self, schedule: Schedule, seed: int) -> Schedule:
-        """The schedule with another key, which a learner that there is takes too."""
+        """The schedule with another key, also for its learner if it has one."""
         state = schedule.state
         if state is not None:
             state = self._algorithm.restore({"rng": jax.random.key(seed)}, state)
         return dataclasses.replace(schedule, seed=seed, state=state)
 
     def _lengths(self, *given: Any) -> Lengths:
-        """Lengths of a step: those that are given, else those of the settings."""
+        """Lengths of a step: the given ones, or else those of the settings."""
         usual = [getattr(self._settings, name) for name in Lengths._fields[: len(given)]]
         pairs = zip(given, usual, strict=True)
         total, n_eval_steps, n_eval_episodes = (
@@ -236,9 +236,9 @@ class AutoRLEnv(gymnasium.Env):
     def _placed(
         self, schedule: Schedule, loaded: LoadedCheckpoint, saved: Mapping[str, Any]
     ) -> Schedule:
-        """The schedule at the place of a learner that comes with its count of steps."""
+        """The schedule at the place of a loaded learner with its number of steps."""
         done = int(loaded.state[0].global_step) * self._settings.n_envs
-        # Before budgets were met to within an iteration, what was done was the budget.
+        # In older versions, which rounded up to whole intervals, the budget was the steps done.
         budget = saved.get("budget", saved.get("timesteps", done))
         place = dataclasses.replace(schedule, timesteps=done, budget=budget)
         if not saved or saved["config_step"] >= self._settings.n_steps:
@@ -247,7 +247,7 @@ class AutoRLEnv(gymnasium.Env):
         return dataclasses.replace(place, config_step=saved["config_step"], last_returns=returns)
 
     def _train(self, schedule: Schedule, lengths: Lengths) -> tuple[StepResult, Any, Any]:
-        """The step's result, the training's and the learner's new state."""
+        """The result of the step, the result of the training, and the learner's new state."""
         state = schedule.state
         if state is None:
             state = self._algorithm.init(jax.random.key(schedule.seed))
@@ -307,10 +307,10 @@ class AutoRLEnv(gymnasium.Env):
 
 
 def _require_no_file(folder: Path) -> None:
-    """Raises if checkpoints could not be written because a file is in their way."""
+    """Raises if checkpoints cannot be written because their path is a file."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir():
         raise ConfigurationError(
-            f"Checkpoints are to be written to {folder}, and {existing} is a file; set "
-            "checkpoint_dir or checkpoint_name otherwise."
+            f"Checkpoints cannot be written to {folder}, because {existing} is a file; set "
+            "another checkpoint_dir or checkpoint_name."
         )

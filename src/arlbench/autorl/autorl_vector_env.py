@@ -1,4 +1,4 @@
-"""Configuring many learners at once, as a vector environment of gymnasium."""
+"""Configures many learners at once, as a gymnasium vector environment."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from arlbench.population.training import train_population
 class AutoRLVectorEnv(VectorEnv):
     """Many learners, each with its own configuration and seed, stepped as one population.
 
-    On the CPU they are spread over all cores (:func:`arlbench.population.use_cores`), on
-    accelerators they are batched. All are in the same step of their schedules. A learner
+    On the CPU they are spread over all cores (:func:`arlbench.population.use_cores`); on
+    accelerators they are batched. All are at the same step of their schedules. A learner
     that diverges is truncated and waits for the next ``reset``.
 
     Args:
@@ -37,15 +37,15 @@ class AutoRLVectorEnv(VectorEnv):
         config: Settings as for :class:`AutoRLEnv`, for all of them.
 
     Attributes:
-        single_action_space: Of one learner; ``action_space`` is a tuple of them.
-        single_observation_space: Of one learner; with a first axis of ``num_envs`` in
-            ``observation_space``.
+        single_action_space: The space of one learner; ``action_space`` is a tuple of these.
+        single_observation_space: The space of one learner; ``observation_space`` has an
+            additional first axis of length ``num_envs``.
         config_space: The hyperparameters as ConfigSpace describes them.
 
     Raises:
-        ConfigurationError: If a setting is unknown or impossible, or one that only
-            a single learner can have: checkpoints, and objectives that need a meter.
-        UnknownEnvironmentError: If the environment cannot be learnt in.
+        ConfigurationError: If a setting is unknown or impossible, or is only possible for
+            a single learner: checkpoints, and objectives that need a meter.
+        UnknownEnvironmentError: If the algorithm cannot learn in the environment.
     """
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
@@ -66,8 +66,8 @@ class AutoRLVectorEnv(VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         of_one = self._learner.cost(self._settings.n_total_timesteps)
         start_workers_for(of_one * self._settings.n_steps * self.num_envs, self.num_envs)
-        # For the whole schedule of default hyperparameters, so that no step needs another
-        # program.
+        # Large enough for the whole schedule with default hyperparameters, so that later steps
+        # need no other program.
         self._init_options = self._learner.init_options(
             self._settings.n_steps * self._settings.n_total_timesteps
         )
@@ -82,7 +82,7 @@ class AutoRLVectorEnv(VectorEnv):
 
     @property
     def hpo_configs(self) -> list[dict[str, Any]]:
-        """Every hyperparameter's present value, of each learner."""
+        """The current value of every hyperparameter, for each learner."""
         return [dict(config) for config in self._hpo_configs]
 
     def reset(  # type: ignore[override]
@@ -91,14 +91,15 @@ class AutoRLVectorEnv(VectorEnv):
         seed: int | Sequence[int] | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Begins schedules with new learners and default hyperparameters.
+        """Starts schedules with new learners and default hyperparameters.
 
         Args:
-            seed: Of each learner; a single one is counted up from; the settings' if None.
-            options: There are none.
+            seed: A seed for each learner, or the first of consecutive seeds; None takes the
+                seed of the settings as the first.
+            options: Not used.
 
         Returns:
-            Nothing yet: ``({}, {})``.
+            An empty observation and info, ``({}, {})``.
         """
         known_names(options or {}, [], "option")
         seeds = self._seeds(self._settings.seed if seed is None else seed)
@@ -114,24 +115,24 @@ class AutoRLVectorEnv(VectorEnv):
     ) -> tuple[
         dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray, np.ndarray, dict[str, Any]
     ]:
-        """Trains every learner further under its own configuration.
+        """Trains every learner further with its own configuration.
 
         Args:
-            actions: For each learner a configuration or a mapping of the hyperparameters
+            actions: For each learner, a configuration or a mapping of the hyperparameters
                 to change.
-            n_total_timesteps: Budget of each learner in environment steps, instead of the
-                settings'; see :meth:`AutoRLEnv.step`.
+            n_total_timesteps: Budget of each learner in environment steps; None takes that of
+                the settings. See :meth:`AutoRLEnv.step`.
 
         Returns:
             ``(obs, objectives, terminated, truncated, info)``: observations and objectives
-            by name with a first axis of ``num_envs``; of a learner that has diverged
-            earlier the last ones again, and NaN. ``info`` holds ``train_info_df``, a list
-            of frames, ``inactive``, for each learner the names of the hyperparameters that
-            had no effect, ``train_seconds`` and ``compile_seconds``, added up over the
-            ``n_processes``, and ``wall_seconds``.
+            by name with a first axis of length ``num_envs``. A learner that has diverged
+            earlier has its last observation again and NaN as objectives. ``info`` holds
+            ``train_info_df`` (a list of frames), ``inactive`` (for each learner, the names of
+            hyperparameters that had no effect), ``train_seconds`` and ``compile_seconds``,
+            which are summed over ``n_processes``, and ``wall_seconds``.
 
         Raises:
-            ConfigurationError: If there is no step to take, or if an action is unknown or
+            ConfigurationError: If no step can follow, or if an action is unknown or
                 impossible.
         """
         schedules = self._open_schedules()
@@ -173,12 +174,12 @@ class AutoRLVectorEnv(VectorEnv):
     def _refuse_what_only_one_can_have(self) -> None:
         if self._settings.checkpoint:
             raise ConfigurationError(
-                "AutoRLVectorEnv writes no checkpoints; leave out 'checkpoint', or use AutoRLEnv."
+                "AutoRLVectorEnv cannot write checkpoints; leave it out, or use AutoRLEnv."
             )
         for objective in self._setup.objectives:
             if objective.meter is not None:
                 raise ConfigurationError(
-                    f"'{objective.name}' is measured of a whole process, which here trains many "
+                    f"'{objective.name}' is measured for a whole process, which here trains many "
                     "learners; leave it out, or use AutoRLEnv."
                 )
 
@@ -188,7 +189,9 @@ class AutoRLVectorEnv(VectorEnv):
             return [seed_in_range(first + i) for i in range(self.num_envs)]
         seeds = [seed_in_range(one) for one in seed]
         if len(seeds) != self.num_envs:
-            raise ConfigurationError(f"There are {len(seeds)} seeds for {self.num_envs} learners.")
+            raise ConfigurationError(
+                f"{len(seeds)} seeds were given for {self.num_envs} learners; give one for each."
+            )
         return seeds
 
     def _open_schedules(self) -> list[Schedule]:
@@ -234,14 +237,14 @@ class AutoRLVectorEnv(VectorEnv):
             members=[MemberId(i, 0) for i, schedule in enumerate(schedules) if not schedule.over],
             state=PopulationState(parts),
             init_options=self._init_options,
-            # A program for the configurations of one step would be of no use in the next,
-            # which may bring others.
+            # A program for the configurations of one step would be useless in the next step,
+            # which may have others.
             share_programs=False,
             keep_state=True,
         )
 
     def _observe(self, results: Sequence[StepResult | None]) -> dict[str, np.ndarray]:
-        """Observations with a first axis of learners; the earlier one if there is no result."""
+        """Observations with a first axis of learners; without a result, the previous one."""
         schedules = begun(self._schedules)
         self._observed = [
             observation(self._setup.features, result, self._settings, schedules[i].config_step)
@@ -252,7 +255,7 @@ class AutoRLVectorEnv(VectorEnv):
         return {name: np.stack([o[name] for o in self._observed]) for name in self._observed[0]}
 
     def _judge(self, results: Sequence[StepResult | None]) -> dict[str, np.ndarray]:
-        """Objectives with a first axis of learners; NaN if there is no result."""
+        """Objectives with a first axis of learners; NaN for learners without a result."""
         direction = self._settings.optimize_objectives
         nothing = dict.fromkeys(self._settings.objectives, np.nan)
         values = [

@@ -15,19 +15,19 @@ from arlbench.errors import ConfigurationError
 
 _DIRECTIONS = ("upper", "lower")
 
-# What old configurations say otherwise.
+# Settings of old configurations that are spelled differently here.
 _RENAMED = {
-    "grad_obs": "Gradients are told by state_features: give state_features=['grad_info'].",
+    "grad_obs": "Gradients are a state feature: give state_features=['grad_info'].",
     "hp_config": "Hyperparameters are what step() takes; run_arlbench takes both.",
     "hpo_config": "Hyperparameters are what step() takes; run_arlbench takes both.",
 }
 
-# Returns a value as the setting of this name holds it, or raises a ConfigurationError.
+# Returns the value for the setting of this name, or raises a ConfigurationError.
 _Check = Callable[[str, Any], Any]
 
 
 def _setting(check: _Check, default: Any) -> Any:
-    """A field and the check of its values."""
+    """A field with the check of its values."""
     metadata = {"check": check}
     if callable(default):
         return dataclasses.field(default_factory=default, metadata=metadata)
@@ -59,7 +59,7 @@ def _names(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
         raise ConfigurationError(f"{name} must be a list of names, not {value!r}.")
     if len(set(value)) < len(value):
-        raise ConfigurationError(f"{name} names something twice: {', '.join(value)}.")
+        raise ConfigurationError(f"{name} contains a name twice: {', '.join(value)}.")
     return tuple(value)
 
 
@@ -83,7 +83,7 @@ def _direction(name: str, value: Any) -> str:
 
 
 def _wrappers(name: str, value: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """Pairs of a name and its settings; what those are, the environment's spec checks."""
+    """Pairs of a name and settings; the environment's spec checks the settings themselves."""
     if not isinstance(value, list | tuple):
         raise ConfigurationError(f"{name} must be a list of pairs, not {value!r}.")
     for entry in value:
@@ -98,40 +98,40 @@ def _wrappers(name: str, value: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
 
 @dataclasses.dataclass(frozen=True)
 class AutoRLConfig:
-    """What is trained, for how long, and what is told of it.
+    """What to train, for how long, and what a step returns.
 
     Attributes:
-        seed: What a run's random key is made of.
+        seed: The seed of a run's random key.
         env_framework: The library of the environment.
         env_name: Its name there.
         env_kwargs: Settings for the library.
-        eval_env_kwargs: The same where it is evaluated.
+        eval_env_kwargs: The same for the environment of evaluations.
         n_envs: Copies that step together.
-        algorithm: What learns.
-        cnn_policy: Learn from images.
+        algorithm: The name of the algorithm.
+        cnn_policy: Read observations with a convolutional network.
         deterministic_eval: Evaluate greedily.
-        nas_config: Architecture choices; the rest take their defaults.
-        checkpoint: Parts to save after each step; empty saves none. ``["all"]`` saves
-            everything and has steps and losses recorded, ``["state"]`` what an exact
-            continuation needs; ``"loss"`` and ``"trajectories"`` are recorded if they are
-            named.
+        nas_config: Architecture choices; the others have their defaults.
+        checkpoint: Parts to save after each step; empty saves nothing. ``["all"]`` records
+            steps and losses, and saves them and everything else; ``["state"]`` saves what an
+            exact continuation needs; ``"loss"`` and ``"trajectories"`` are recorded if they
+            are named.
         checkpoint_name: The folder of the checkpoints, in ``checkpoint_dir``.
-        checkpoint_dir: Where that folder is.
-        objectives: What a step returns, by name; see :mod:`arlbench.autorl.objectives`.
+        checkpoint_dir: The parent of that folder.
+        objectives: Names of the objectives; see :mod:`arlbench.autorl.objectives`.
         optimize_objectives: Whether all of them are to be maximised, ``"upper"``, or
             minimised, ``"lower"``.
-        state_features: What a step tells of the learner besides its place in the
-            schedule; see :mod:`arlbench.autorl.state_features`.
-        n_steps: Configurations in a schedule.
+        state_features: Names of what an observation tells about the learner, besides its place
+            in the schedule; see :mod:`arlbench.autorl.state_features`.
+        n_steps: Number of configurations in a schedule.
         n_total_timesteps: Environment steps of *each* step of the schedule.
         n_eval_steps: Evaluations in each step.
         n_eval_episodes: Episodes of each evaluation.
-        schedule_timesteps: Environment steps, counted from the run's beginning, over
-            which the exploration schedule runs; None takes those of a step, so that
-            later steps explore with ``target_epsilon``. For one fall of epsilon over
-            the whole schedule give ``n_steps * n_total_timesteps``.
-        wrappers: Names and settings of wrappers around the environment, the first
-            innermost; evaluations leave out those that are for training only.
+        schedule_timesteps: Length of the exploration schedule in environment steps from the
+            start of the run. None takes the length of one step, so that later steps explore
+            with ``target_epsilon``. To let epsilon fall over the whole schedule, give
+            ``n_steps * n_total_timesteps``.
+        wrappers: Names and settings of wrappers around the environment, the first one
+            innermost; evaluations leave out those that are meant for training only.
     """
 
     seed: int = _setting(_seed, 42)
@@ -160,13 +160,15 @@ class AutoRLConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             if "check" not in field.metadata:
-                raise TypeError(f"The setting {field.name} has no check; declare it as others are.")
+                raise TypeError(
+                    f"The setting {field.name} has no check; declare it like the others."
+                )
             value = field.metadata["check"](field.name, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
 
     @classmethod
     def of(cls, given: Mapping[str, Any] | AutoRLConfig | None) -> AutoRLConfig:
-        """The settings that a mapping gives, and defaults for the rest.
+        """The settings from a mapping, with defaults for the others.
 
         Raises:
             ConfigurationError: If a name is unknown or a value impossible.
@@ -185,21 +187,21 @@ class AutoRLConfig:
 
     @property
     def env_spec(self) -> EnvSpec:
-        """Where it learns."""
+        """The environment of the training."""
         return self._spec(self.env_kwargs)
 
     @property
     def eval_env_spec(self) -> EnvSpec:
-        """Where it is evaluated."""
+        """The environment of evaluations."""
         return evaluation_spec(self._spec(self.eval_env_kwargs))
 
     @property
     def problem(self) -> Problem:
-        """What each step trains; the hyperparameters are those of its action.
+        """What each step trains; its hyperparameters come from the action.
 
         Raises:
-            ConfigurationError: If there is no such algorithm, if it lacks what a setting
-                asks for, or if an architecture choice is impossible.
+            ConfigurationError: If the algorithm does not exist or lacks the option for a
+                setting, or if an architecture choice is impossible.
         """
         problem = Problem(
             self.env_spec,
@@ -214,9 +216,9 @@ class AutoRLConfig:
         return problem.replace(options=self._options(problem.algorithm_class.option_names()))
 
     def _options(self, known: Sequence[str]) -> dict[str, Any]:
-        """Options of the algorithm that settings of the same name ask for."""
+        """Options of the algorithm, from settings with the same names."""
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        # That observations are images, the environment's spec passes on.
+        # The environment's spec passes cnn_policy on.
         for name in ("cnn_policy", "deterministic_eval"):
             value = getattr(self, name)
             if value != defaults[name] and name not in known:
@@ -238,7 +240,7 @@ class AutoRLConfig:
 
 
 def _plain(value: Any) -> Any:
-    """Containers of other libraries as dicts and lists."""
+    """Converts containers of other libraries to dicts and lists."""
     if isinstance(value, Mapping):
         return {str(name): _plain(part) for name, part in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):

@@ -1,4 +1,4 @@
-"""What a step of a schedule is judged by: pure functions of its result.
+"""Objectives of a step of a schedule: pure functions of its result.
 
 A new one takes three lines::
 
@@ -27,8 +27,8 @@ from arlbench.errors import ConfigurationError, MissingExtraError
 
 Value = Callable[[StepResult], float]
 
-#: Made again for each step and entered around its training; what it yields is called
-#: afterwards for the number that ``StepResult.measured`` then holds.
+#: Makes a context for each training. The context yields a function, which is called after the
+#: training and returns the number for ``StepResult.measured``.
 Meter = Callable[[], contextlib.AbstractContextManager[Callable[[], float]]]
 
 
@@ -37,12 +37,12 @@ class Objective:
     """Something to optimise.
 
     Attributes:
-        name: What it is called.
-        value: Its value for a step.
-        maximise: Whether more of it is better.
-        meter: Measures during the training, if the result alone does not tell.
+        name: Its name.
+        value: Computes its value for a step.
+        maximise: Whether higher is better.
+        meter: Measures during the training, if the result alone is not enough.
         package: A package that it needs.
-        extra: This package's extra that installs it.
+        extra: The extra of arlbench that installs this package.
     """
 
     name: str
@@ -59,12 +59,12 @@ _objectives: dict[str, Objective] = {}
 def register_objective(
     name: str, *, maximise: bool = True, **further: Any
 ) -> Callable[[Value], Value]:
-    """Makes a function an objective, to be named in a configuration.
+    """Makes a function an objective that configurations can name.
 
     Args:
-        name: What it is called.
-        maximise: Whether more of it is better. ``optimize_objectives`` turns its sign
-            if the other direction is wanted.
+        name: Its name.
+        maximise: Whether higher is better. It is negated if ``optimize_objectives`` asks for
+            the other direction.
         **further: Other fields of :class:`Objective`.
 
     Raises:
@@ -73,7 +73,9 @@ def register_objective(
 
     def register(value: Value) -> Value:
         if name in _objectives and not same_function(_objectives[name].value, value):
-            raise ConfigurationError(f"An objective named '{name}' is registered already.")
+            raise ConfigurationError(
+                f"An objective named '{name}' is already registered; choose another name."
+            )
         _objectives[name] = Objective(name, value, maximise, **further)
         return value
 
@@ -129,8 +131,8 @@ def reward_std(result: StepResult) -> float:
 def reward_auc(result: StepResult) -> float:
     """Area under the learning curve of the step, divided by the step's length.
 
-    Each evaluation stands for the interval before it. A step that had no training of its
-    own, because earlier ones had used up its budget, has the mean of its evaluations.
+    Each evaluation stands for the interval before it. If a step did not train at all, because
+    earlier ones had used up its budget, the value is the mean of its evaluations.
     """
     intervals = np.diff(result.timesteps, prepend=0)
     if (intervals == intervals[0]).all():
@@ -146,9 +148,9 @@ def runtime(result: StepResult) -> float:
 
 @contextlib.contextmanager
 def _carbon_meter() -> Iterator[Callable[[], float]]:
-    """Measures kilograms of CO2 equivalents, without asking the network anything."""
+    """Measures kilograms of CO2 equivalents, without using the network."""
     codecarbon = importlib.import_module("codecarbon")
-    # Before its own log_level takes effect it would announce itself.
+    # codecarbon prints a message before its own log_level takes effect.
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
     tracker = codecarbon.OfflineEmissionsTracker(
         country_iso_code=os.environ.get("CODECARBON_COUNTRY_ISO_CODE", "DEU"),
@@ -168,9 +170,9 @@ def _carbon_meter() -> Iterator[Callable[[], float]]:
     "emissions", maximise=False, meter=_carbon_meter, package="codecarbon", extra="emissions"
 )
 def emissions(result: StepResult) -> float:
-    """Kilograms of CO2 equivalents of the training, by codecarbon.
+    """Kilograms of CO2 equivalents of the training, measured by codecarbon.
 
-    Electricity is taken to come from the country in ``CODECARBON_COUNTRY_ISO_CODE``, such
-    as ``FRA``; Germany if it is not set.
+    The electricity is assumed to come from the country in ``CODECARBON_COUNTRY_ISO_CODE``,
+    such as ``FRA``, or from Germany if this is not set.
     """
     return result.measured["emissions"]

@@ -1,4 +1,4 @@
-"""What registries of users' functions share."""
+"""Shared by the registries of users' functions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 
 def same_function(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
-    """Whether it is one function, perhaps defined again, as by a notebook's cell."""
+    """Whether both are the same function, perhaps defined again, for example by a notebook cell."""
     return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
 
 
 @contextlib.contextmanager
 def blamed_on(what: str) -> Iterator[None]:
-    """Notes in an error whose it is."""
+    """Adds a note to an error that says which function raised it."""
     try:
         yield
     except Exception as error:

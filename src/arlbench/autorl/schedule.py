@@ -11,17 +11,17 @@ from arlbench.errors import ConfigurationError
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """Where a schedule stands between two steps.
+    """The state of a schedule between two steps.
 
     Attributes:
-        seed: What the run's random key is made of.
-        config_step: Steps done.
-        timesteps: Environment steps done.
-        budget: The sum of the budgets of the steps so far. Steps end with whole
-            iterations, so what was done may be more; the next step has less then.
+        seed: The seed of the run's random key.
+        config_step: Number of steps done.
+        timesteps: Number of environment steps done.
+        budget: The sum of the budgets of the steps so far. Steps end with whole iterations, so
+            ``timesteps`` may be larger; then the next step is shorter.
         last_returns: Mean return of the last evaluation of each step, ``[config_step]``.
         state: The learner's state; None before the first step.
-        over: Why no further step can follow; empty while one can.
+        over: Why no further step can follow; empty if one can.
     """
 
     seed: int
@@ -38,13 +38,14 @@ class Schedule:
             raise ConfigurationError(f"{self.over}; call reset() first.")
 
     def after(self, result: StepResult, state: Any, budget: int, n_steps: int) -> Schedule:
-        """Where it stands one step later.
+        """The state of the schedule one step later.
 
         Args:
-            result: Of the step. One that diverged ends the schedule, without its remains.
+            result: The result of the step. If it diverged, the schedule ends, and the state is
+                dropped.
             state: The learner's state.
-            budget: The environment steps that the step was given.
-            n_steps: Steps of the whole schedule.
+            budget: The budget of the step in environment steps.
+            n_steps: Number of steps in the whole schedule.
         """
         config_step, over = self.config_step + 1, ""
         if result.diverged_at is not None:
@@ -67,9 +68,10 @@ Begun = TypeVar("Begun")
 
 
 def begun(schedule: Begun | None) -> Begun:
-    """The schedule, or several, if ``reset`` has begun them."""
+    """Returns the schedule, or several, after checking that ``reset`` has started them."""
     if schedule is None:
         raise ConfigurationError(
-            "step() before reset(): no schedule has begun, or a step was interrupted; call reset()."
+            "step() before reset(): no schedule has started, or a step was interrupted; call "
+            "reset()."
         )
     return schedule

@@ -1,4 +1,4 @@
-"""What settings stand for, found once for environments of one learner and of many."""
+"""Finds what the settings name, for environments of one learner and of many."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from arlbench.errors import ConfigurationError
 
 
 class Setup(NamedTuple):
-    """Settings, and what they name.
+    """The settings, and what they name.
 
     Attributes:
         settings: Every setting.
-        objectives: What a step is judged by.
-        features: What a step tells of the learner.
-        problem: What a step trains.
+        objectives: The objectives of a step.
+        features: The state features of a step.
+        problem: The problem that a step trains.
     """
 
     settings: AutoRLConfig
@@ -31,7 +31,7 @@ class Setup(NamedTuple):
 
     @classmethod
     def of(cls, config: Mapping[str, Any] | AutoRLConfig | None) -> Setup:
-        """What these settings stand for.
+        """Finds what these settings name.
 
         Raises:
             ConfigurationError: If a setting is unknown or impossible.
@@ -48,9 +48,9 @@ class Setup(NamedTuple):
         """The learner, with default hyperparameters.
 
         Raises:
-            ConfigurationError: If a setting is impossible, or a state feature needs what the
-                algorithm does not tell.
-            UnknownEnvironmentError: If it cannot learn in the environment.
+            ConfigurationError: If a setting is impossible, or a state feature needs statistics
+                that the algorithm does not report.
+            UnknownEnvironmentError: If the algorithm cannot learn in the environment.
         """
         algorithm = self.problem.make_algorithm()
         known = algorithm.structure.statistics
@@ -59,7 +59,7 @@ class Setup(NamedTuple):
             if missing:
                 raise ConfigurationError(
                     f"The state feature '{feature.name}' needs the {missing[0]} of each update, "
-                    f"which {algorithm.name} does not tell; leave the feature out."
+                    f"which {algorithm.name} does not report; leave the feature out."
                 )
         return algorithm
 
@@ -67,7 +67,7 @@ class Setup(NamedTuple):
 def _tracking(
     problem: Problem, settings: AutoRLConfig, features: tuple[StateFeature, ...]
 ) -> dict[str, bool]:
-    """Options of the algorithm that keep what features and checkpoints need."""
+    """Options of the algorithm that record what features and checkpoints need."""
     cls = problem.algorithm_class
     options = [option for part, option in cls.tracked_parts.items() if part in settings.checkpoint]
     if ALL in settings.checkpoint:

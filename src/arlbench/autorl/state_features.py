@@ -1,4 +1,4 @@
-"""What a step of a schedule tells of the learner: pure functions of its result.
+"""Features of the learner after a step of a schedule: pure functions of the step's result.
 
 A new one takes three lines::
 
@@ -31,9 +31,9 @@ class StateFeature:
     """A part of an observation.
 
     Attributes:
-        name: What it is called.
-        value: Its value after a step, of the shape below.
-        shape: Its shape, or how that follows from the settings.
+        name: Its name.
+        value: Computes its value after a step, with the shape below.
+        shape: Its shape, or a function that computes the shape from the settings.
         low: Its lower bound.
         high: Its upper bound.
         statistics: Whether it needs ``StepResult.statistics``, or which of them it needs.
@@ -48,24 +48,24 @@ class StateFeature:
 
     @property
     def statistics_needed(self) -> tuple[str, ...]:
-        """The statistics that it is known to need."""
+        """The names of the statistics that it needs, as far as they are known."""
         return () if isinstance(self.statistics, bool) else tuple(self.statistics)
 
     def space(self, config: AutoRLConfig) -> spaces.Box:
-        """Where its values lie."""
+        """The space of its values."""
         return spaces.Box(self.low, self.high, self._shape(config), np.float32)
 
     def of(self, result: StepResult, config: AutoRLConfig) -> np.ndarray:
-        """Its value after a step, float32; what is not finite because of a divergence is 0."""
+        """Its value after a step, float32; 0 for values that a divergence made non-finite."""
         with blamed_on(f"the state feature '{self.name}'"):
             value = np.nan_to_num(np.asarray(self.value(result), np.float32), posinf=0, neginf=0)
         shape = self._shape(config)
         if value.size > np.prod(shape, dtype=int):
             raise ConfigurationError(
-                f"The state feature '{self.name}' gave the shape {value.shape}, and was registered "
-                f"with {shape}."
+                f"The state feature '{self.name}' returned the shape {value.shape}, but was "
+                f"registered with {shape}; make them equal."
             )
-        # What is shorter is filled up, such as a history that has just begun.
+        # Shorter values, such as a history that has just begun, are filled up.
         filled = np.zeros(shape, np.float32)
         filled.reshape(-1)[: value.size] = value.reshape(-1)
         return np.clip(filled, self.low, self.high)
@@ -78,10 +78,10 @@ _features: dict[str, StateFeature] = {}
 
 
 def register_state_feature(name: str, **further: Any) -> Callable[[Value], Value]:
-    """Makes a function a state feature, to be named in a configuration.
+    """Makes a function a state feature that configurations can name.
 
     Args:
-        name: What it is called.
+        name: Its name.
         **further: Other fields of :class:`StateFeature`, such as ``shape=(2,)``.
 
     Raises:
@@ -91,7 +91,9 @@ def register_state_feature(name: str, **further: Any) -> Callable[[Value], Value
     def register(value: Value) -> Value:
         taken = name in _features and not same_function(_features[name].value, value)
         if taken or name == STEPS:
-            raise ConfigurationError(f"A state feature named '{name}' is registered already.")
+            raise ConfigurationError(
+                f"A state feature named '{name}' is already registered; choose another name."
+            )
         _features[name] = StateFeature(name, value, **further)
         return value
 
@@ -109,12 +111,12 @@ def find_state_features(names: Iterable[str]) -> tuple[StateFeature, ...]:
     return tuple(_features[name] for name in names)
 
 
-#: What every observation holds: ``[configuration steps, environment steps]`` so far.
+#: In every observation: ``[configuration steps, environment steps]`` so far.
 STEPS = "steps"
 
 
 def observation_space(features: Iterable[StateFeature], config: AutoRLConfig) -> spaces.Dict:
-    """Where observations of steps lie."""
+    """The space of the observations of steps."""
     steps = spaces.Box(0, np.iinfo(np.int64).max, (2,), np.int64)
     return spaces.Dict({STEPS: steps, **{f.name: f.space(config) for f in features}})
 
@@ -129,30 +131,30 @@ def observation(
 
 @register_state_feature("grad_info", shape=(2,), low=0.0, statistics=("grad_norm", "grad_variance"))
 def grad_info(result: StepResult) -> list[float]:
-    """Means over the step's updates of the gradient's norm and of its entries' variance."""
+    """Means of the gradient's norm and of the variance of its entries, over the step's updates."""
     statistics = result.statistics
     return [statistics["grad_norm"].mean, statistics["grad_variance"].mean]
 
 
 @register_state_feature("loss_info", shape=(2,), statistics=("loss",))
 def loss_info(result: StepResult) -> list[float]:
-    """Mean and standard deviation over the step's updates of the loss."""
+    """Mean and standard deviation of the loss over the step's updates."""
     return list(result.statistics["loss"])
 
 
 @register_state_feature("td_error_info", shape=(2,), low=0.0, statistics=("td_error",))
 def td_error_info(result: StepResult) -> list[float]:
-    """The same of the batch's mean absolute TD error."""
+    """Mean and standard deviation of the batch's mean absolute TD error over the step's updates."""
     return list(result.statistics["td_error"])
 
 
 @register_state_feature("q_value_info", shape=(2,), statistics=("q_value",))
 def q_value_info(result: StepResult) -> list[float]:
-    """The same of the batch's mean value of the actions taken."""
+    """Mean and standard deviation of the batch's mean value of the actions taken."""
     return list(result.statistics["q_value"])
 
 
 @register_state_feature("return_history", shape=lambda config: (config.n_steps,))
 def return_history(result: StepResult) -> list[float]:
-    """Mean return of the last evaluation of each step so far, then 0, ``[n_steps]``."""
+    """Mean return of the last evaluation of each step so far, then zeros, ``[n_steps]``."""
     return [*result.earlier, float(result.curve[-1])]

@@ -1,4 +1,4 @@
-"""What objectives and state features are computed from."""
+"""The result of a step, from which objectives and state features are computed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from arlbench.core.algorithms.harness.progress import UpdateStatistic
 
 
 class StepResult(NamedTuple):
-    """A step of a schedule, finished.
+    """The result of a step of a schedule.
 
     Attributes:
         returns: Undiscounted returns, float32 ``[n_eval_steps, n_eval_episodes]``; NaN
@@ -20,11 +20,11 @@ class StepResult(NamedTuple):
         timesteps: Environment steps of the step at each evaluation, int64
             ``[n_eval_steps]``; all 0 if earlier steps had used up its budget.
         began_at: Environment steps of the run before the step.
-        train_seconds: Time of the training and its evaluations, compilation apart.
-        compile_seconds: Time spent on compilation.
-        statistics: Of the step's updates, by name; empty if no feature needs them.
-        measured: What objectives' meters read, by the objective's name.
-        earlier: Mean return of the last evaluation of each step before, ``[config_step]``.
+        train_seconds: Time of the training and its evaluations, without compilation.
+        compile_seconds: Time of compilation.
+        statistics: Statistics of the step's updates, by name; empty if no feature needs them.
+        measured: Values from the objectives' meters, by the objective's name.
+        earlier: Mean return of the last evaluation of each earlier step, ``[config_step]``.
         diverged_at: Environment steps of the step after which learning was found to be
             non-finite; None if it was not.
     """
@@ -41,7 +41,7 @@ class StepResult(NamedTuple):
 
     @property
     def ended_at(self) -> int:
-        """Environment steps of the run up to the step's end."""
+        """Environment steps of the run at the end of the step."""
         done = self.timesteps[-1] if self.diverged_at is None else self.diverged_at
         return self.began_at + int(done)
 
@@ -51,5 +51,5 @@ class StepResult(NamedTuple):
         return self.returns.mean(axis=1)
 
     def frame(self) -> pd.DataFrame:
-        """The learning curve: ``steps`` of this step and mean ``returns``, a row an evaluation."""
+        """The learning curve, one row for each evaluation: ``steps`` in this step, ``returns``."""
         return pd.DataFrame({"steps": self.timesteps, "returns": self.curve})

@@ -1,4 +1,4 @@
-"""Reading ``ENV`` and ``KEY=VALUE`` words."""
+"""Reads arguments of the forms ``ENV`` and ``KEY=VALUE``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from arlbench.errors import ConfigurationError
 def split_words(
     words: Iterable[str], default_env: str, parse: Callable[[str], Any] = parse_value
 ) -> tuple[str, dict[str, Any]]:
-    """The environment's name, and what is said of each hyperparameter, read by ``parse``.
+    """The environment's name, and the text for each hyperparameter, read by ``parse``.
 
     Raises:
-        ConfigurationError: If there are two names, or a key is empty or given twice.
+        ConfigurationError: If two names are given, or a key is empty or given twice.
     """
     names = []
     overrides: dict[str, Any] = {}
@@ -44,7 +44,7 @@ def parse_env_kwargs(text: str) -> dict[str, Any]:
     """Settings of the environment from a JSON object.
 
     Raises:
-        ConfigurationError: If it is not one.
+        ConfigurationError: If the text is not a JSON object.
     """
     try:
         settings = json.loads(text)
@@ -59,11 +59,11 @@ def parse_env_kwargs(text: str) -> dict[str, Any]:
     return settings
 
 
-#: What learns.
+#: The algorithm.
 ALGORITHM = typer.Option(
     None,
     metavar="NAME",
-    help="What learns, if it is not the default: a name, or MODULE:CLASS for one of your own.",
+    help="The algorithm, if not the default: a name, or MODULE:CLASS for your own.",
     show_default=False,
 )
 
@@ -78,17 +78,17 @@ FRAMEWORK = typer.Option(
 WRAP = typer.Option(
     None,
     metavar="NAME[:KEY=VALUE,...]",
-    help="A wrapper of the environment, such as frame_stack:n_frames=4; once for each, the "
-    "innermost first.",
+    help="A wrapper of the environment, such as frame_stack:n_frames=4. Repeat the option for "
+    "more, the innermost first.",
 )
 
 
 def network_option(default: bool | None, shown: str | bool = True) -> Any:
-    """The kind of network, with a default and how help shows it."""
+    """The option that chooses the kind of network, with its default and how the help shows it."""
     return typer.Option(
         default,
         "--cnn-policy/--mlp-policy",
-        help="Read observations by a convolutional network, or by a plain one.",
+        help="Read observations with a convolutional network, or with a plain one.",
         show_default=shown,
     )
 
@@ -97,7 +97,7 @@ def parse_wrappers(texts: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
     """Wrappers from ``NAME`` or ``NAME:KEY=VALUE,KEY=VALUE``, as an ``EnvSpec`` takes them.
 
     Raises:
-        ConfigurationError: If one is of another form, or gives a setting twice.
+        ConfigurationError: If one has another form, or gives a setting twice.
     """
     return [_parse_wrapper(text) for text in texts]
 
@@ -119,12 +119,12 @@ def _parse_wrapper(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def refuse_with_resume(context: typer.Context, allowed: Collection[str]) -> None:
-    """Raises if a resumed run is given settings that were decided when it began."""
+    """Raises if settings that were fixed when a run began are given to resume it."""
     given = [name for name in context.params if name not in allowed and _was_given(context, name)]
     if given:
         raise ConfigurationError(
             f"--resume continues with the settings that the run began with, so {given[0]!r} cannot "
-            "be given; begin a new run to change it."
+            "be given; start a new run to change it."
         )
 
 

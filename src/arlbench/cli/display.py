@@ -1,4 +1,4 @@
-"""What ``arlbench train`` shows a person."""
+"""The output of ``arlbench train`` for people."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 _console = Console(stderr=True, highlight=False)
 
-#: Times a second that the progress bar is drawn.
+#: How often per second the progress bar is drawn.
 _REFRESH = 4
 
-# Of the time that seeds took one by one, what they take together if they train side by side.
+# If seeds train at the same time, they take less than this fraction of the sum of their times.
 _TOGETHER = 0.9
 
 
 def header(run: RunFolder) -> None:
-    """What is about to be trained, and what differs from the defaults."""
+    """Prints what is about to be trained, and what differs from the defaults."""
     problem, seeds = run.settings.problem, run.settings.seeds
     span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}-{seeds[-1]}"
     _console.print(
@@ -46,13 +46,13 @@ def header(run: RunFolder) -> None:
     }
     if changed:
         words = " ".join(f"{name}={value}" for name, value in changed.items())
-        _console.print(f"[dim]other than the defaults: {words}[/]")
+        _console.print(f"[dim]different from the defaults: {words}[/]")
     _console.print(f"[dim]network: {run.algorithm.describe_agent()}[/]", soft_wrap=True)
     _console.print(f"[dim]folder: {run.path}[/]", soft_wrap=True)
 
 
 def bar_of_training(shown: bool) -> Progress:
-    """A bar with the speed and a last word; its tasks have fields of these names."""
+    """A bar with the fields ``speed`` and ``latest``, which each of its tasks sets."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -69,9 +69,9 @@ def bar_of_training(shown: bool) -> Progress:
 def progress_bar(
     seeds: Sequence[int], shown: bool
 ) -> Iterator[Callable[[ExperimentProgress], None]]:
-    """A live bar over all seeds, or one for each while they train side by side.
+    """A live bar over all seeds, or one bar for each while they train at the same time.
 
-    Yields the function that moves it.
+    Yields the function that updates it.
     """
     progress = bar_of_training(shown)
     bars = SeedBars(seeds, progress)
@@ -80,11 +80,11 @@ def progress_bar(
 
 
 class SeedBars:
-    """One bar for the run while its seeds train one after another, then one for each.
+    """One bar for the run while its seeds train one after another, otherwise one for each.
 
     Args:
-        seeds: Those of the run.
-        progress: Where the bars are drawn.
+        seeds: The seeds of the run.
+        progress: Draws the bars.
     """
 
     def __init__(self, seeds: Sequence[int], progress: Progress) -> None:
@@ -95,7 +95,7 @@ class SeedBars:
         self._speeds: dict[TaskID, Speed] = {}
 
     def show(self, experiment: ExperimentProgress) -> None:
-        """Moves the bars."""
+        """Updates the bars."""
         members = {m.seed_index: p for m, p in experiment.population.members.items()}
         under_way = [i for i, p in members.items() if p.timesteps < p.total_timesteps]
         if self._of_seed or len(under_way) > 1:
@@ -144,27 +144,45 @@ class SeedBars:
             description=description,
             completed=done,
             total=total,
-            speed=self._speeds.setdefault(task, Speed()).text(done),
+            speed=self._speeds.setdefault(task, Speed()).text(done, total),
             latest=f"return {returns[-1].mean():.1f}" if len(returns) else "",
         )
 
 
 class Speed:
-    """Environment steps per second over the last few calls."""
+    """Measures environment steps per second over the last few calls; at the end, over all."""
 
     _WINDOW = 12
 
     def __init__(self) -> None:
+        # Seconds and steps of the first call, of the call that reached the end, of the last calls.
+        self._first: tuple[float, int] | None = None
+        self._end: tuple[float, int] | None = None
         self._seen: list[tuple[float, int]] = []
 
-    def text(self, timesteps: int) -> str:
-        self._seen = [*self._seen[-self._WINDOW :], (time.perf_counter(), timesteps)]
-        (begin, before), (now, after) = self._seen[0], self._seen[-1]
-        return f"{(after - before) / (now - begin):,.0f} steps/s" if now > begin else ""
+    def text(self, timesteps: int, total: int) -> str:
+        """The speed for people; empty if no progress was seen.
+
+        Args:
+            timesteps: Number of timesteps done.
+            total: Number of timesteps in total.
+        """
+        now = (time.perf_counter(), timesteps)
+        self._first = self._first or now
+        self._seen = [*self._seen[-self._WINDOW :], now]
+        if timesteps < total:
+            return _per_second(self._seen[0], now)
+        self._end = self._end or now
+        return _per_second(self._first, self._end)
+
+
+def _per_second(begin: tuple[float, int], end: tuple[float, int]) -> str:
+    seconds, timesteps = end[0] - begin[0], end[1] - begin[1]
+    return f"{timesteps / seconds:,.0f} steps/s" if seconds > 0 and timesteps > 0 else ""
 
 
 def closing_table(result: RunResult, start_up: float, folder: Path) -> None:
-    """Return over seeds, and where the time went."""
+    """Prints the return over seeds, and how the time was spent."""
     training, compiling = result.seconds
     per_second = result.timesteps / max(training, 1e-9)
     rows = [
@@ -174,7 +192,7 @@ def closing_table(result: RunResult, start_up: float, folder: Path) -> None:
         ("training", f"{training:.1f} s ({per_second:,.0f} steps/s with evaluations)"),
     ]
     if result.wall_seconds < _TOGETHER * sum(result.seconds_now):
-        clock = f"{result.wall_seconds:.1f} s by the clock, both being added up over seeds"
+        clock = f"{result.wall_seconds:.1f} s by the clock; the times above are sums over seeds"
         rows.append(("together", clock))
     rows.append(("saved in", str(folder)))
     for line in tables.lines(rows):
@@ -194,10 +212,10 @@ def return_text(final: np.ndarray) -> str:
 
 
 def interrupted(folder: Path) -> None:
-    """Says that the run was stopped, and how it continues."""
+    """Says that the run was stopped, and how to continue it."""
     _console.print(f"stopped; continue with: arlbench train --resume {folder}", soft_wrap=True)
 
 
 def notice(sentence: str) -> None:
-    """One sentence about something that the user did not ask for."""
+    """Prints one sentence about something that the user did not ask for."""
     _console.print(f"note: {sentence}", style="yellow", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""``arlbench envs``: what can be trained."""
+"""``arlbench envs``: lists the environments that can be trained."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from arlbench.errors import UnknownEnvironmentError
 if TYPE_CHECKING:
     from arlbench.core.environments import EnvListing
 
-# Columns of a table for people; the last one takes what room is left.
+# Columns of a table for people; the last one takes the remaining width.
 _HEADER = ("environment", "framework", "actions", "limit", "needs", "observation")
 _NUMBERS = (2, 3)
 _NEEDS = 4
 
-# Less room than this is not enough for an observation.
+# The smallest width for an observation.
 _LEAST_FOR_OBSERVATION = 8
 
 
 class _Listed(NamedTuple):
-    """An environment, and what stands between it and a training.
+    """An environment, and what is needed before it can be trained.
 
     Attributes:
-        env: What is known of it.
-        extra: What is to be installed for it; None if nothing.
+        env: Its description.
+        extra: The extra that must be installed for it; None if none is needed.
         reason: Why it cannot be trained; None if it can.
     """
 
@@ -42,13 +42,17 @@ class _Listed(NamedTuple):
 
 def envs(
     pattern: str = typer.Argument(
-        None, metavar="[PATTERN]", help="Only names with this part, or like 'MiniGrid-*-5x5'."
+        None,
+        metavar="[PATTERN]",
+        help="Only names that contain this, or that match 'MiniGrid-*-5x5'.",
     ),
-    every: bool = typer.Option(False, "--all", help="Also list what cannot be trained, and why."),
+    every: bool = typer.Option(
+        False, "--all", help="Also list environments that cannot be trained, and why."
+    ),
     algorithm: str = ALGORITHM,
     as_json: bool = typer.Option(False, "--json", help="Print everything as JSON only."),
 ) -> None:
-    """List the environments that can be trained, also those whose library is not installed.
+    """List the environments that can be trained, including those whose library is not installed.
 
     If the output is not a terminal, each is one line of cells separated by tabs: name, framework,
     observation, actions, time limit, what to install, why it cannot be trained.
@@ -89,7 +93,7 @@ def _listed(algorithm: str) -> list[_Listed]:
 
 
 def _matches(name: str, pattern: str | None) -> bool:
-    """Whether a name has a part, or is like a pattern with ``*`` and ``?``; in any case."""
+    """Whether a name contains a part or matches a pattern with ``*`` and ``?``, ignoring case."""
     if not pattern:
         return True
     name, pattern = name.casefold(), pattern.casefold()
@@ -98,7 +102,7 @@ def _matches(name: str, pattern: str | None) -> bool:
 
 
 def table(listed: Sequence[_Listed], width: int) -> list[str]:
-    """The lines of a table for people; names are whole, observations take the rest."""
+    """The lines of a table for people; names are whole, observations get the remaining width."""
     whole = [_HEADER, *(_cells(entry) for entry in listed)]
     needed = any(entry.extra for entry in listed)
     fixed = [row[:_NEEDS] + (row[_NEEDS:-1] if needed else ()) for row in whole]

@@ -1,4 +1,4 @@
-"""``arlbench evaluate``: what trained agents earn."""
+"""``arlbench evaluate``: measures the returns of trained agents."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from arlbench.report.statistics import MeanInterval
 
 
-# Returns from here on are shown without decimals that nobody needs.
+# Returns of this size or more are shown without decimals.
 _LARGE = 100_000
 
 
 class _Asked(NamedTuple):
-    """How the episodes are to be played."""
+    """How to play the episodes."""
 
     n_episodes: int
     seed: int
@@ -29,15 +29,15 @@ class _Asked(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What some agents earned in some episodes.
+    """The results of some agents in some episodes.
 
     Attributes:
-        name: Of the agent, or ``all``.
-        origin: What was loaded; empty for all.
-        spread: Mean return, and its 95 % interval or the range of fewer than four samples.
+        name: The agent's name, or ``all``.
+        origin: What was loaded; empty for ``all``.
+        spread: Mean return and its 95 % interval, or the range of fewer than four samples.
         over: What the samples are, ``episodes`` or ``seeds``.
-        n_samples: How many there are.
-        outcomes: Of every episode.
+        n_samples: The number of samples.
+        outcomes: The outcomes of every episode.
     """
 
     name: str
@@ -55,7 +55,9 @@ def evaluate(
     episodes: int = typer.Option(100, help="Episodes of each agent."),
     seed: int = typer.Option(0, help="The seed of the episodes."),
     run_seed: int = typer.Option(
-        None, help="Only the run's agent of this seed; by default those of all.", show_default=False
+        None,
+        help="Only the run's agent of this seed; by default the agents of all seeds.",
+        show_default=False,
     ),
     epsilon: float = typer.Option(0.0, help="Probability of a random action."),
     as_json: bool = typer.Option(False, "--json", help="Print everything as JSON only."),
@@ -91,7 +93,7 @@ def _checked(episodes: int, seed: int, epsilon: float) -> _Asked:
 
 
 def _play(stored: StoredAgents, asked: _Asked) -> list[EpisodeOutcomes]:
-    """Plays the episodes of every agent in a thread, so that Ctrl-C is heard."""
+    """Plays the episodes of every agent in a thread, so that Ctrl-C works at any time."""
     import jax
     import numpy as np
 
@@ -100,7 +102,7 @@ def _play(stored: StoredAgents, asked: _Asked) -> list[EpisodeOutcomes]:
     from arlbench.experiments.playing import make_player
 
     algorithm = stored.make_algorithm(epsilon=asked.epsilon)
-    # All of them before the first plays: a file may be damaged.
+    # All are loaded before the first one plays, because a file may be damaged.
     states = [load_agent(algorithm, agent) for agent in stored.agents]
     play = make_player(algorithm, asked.n_episodes, greedy=asked.epsilon == 0)
     work = StoppableWork(
@@ -109,13 +111,13 @@ def _play(stored: StoredAgents, asked: _Asked) -> list[EpisodeOutcomes]:
     work.start()
     outcomes = work.finish()
     if outcomes is None:
-        # Something is still playing and cannot be stopped; there is nothing to keep.
+        # The thread is still playing and cannot be stopped; nothing needs to be kept.
         os._exit(128 + work.signal)
     return outcomes
 
 
 def _rows(stored: StoredAgents, outcomes: list[EpisodeOutcomes]) -> list[Row]:
-    """One for each agent, and one for all if there are several."""
+    """One row for each agent, and one for all of them if there are several."""
     import jax
     import numpy as np
 
@@ -145,7 +147,7 @@ def _print(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) -> N
         f"{asked.n_episodes} episodes each, {policy}, seed {asked.seed}"
     )
     console.print(f"{run}: {_origins(rows)}", soft_wrap=True, markup=False)
-    # In a terminal, what does not fit is left out, from the right.
+    # In a terminal, the rightmost columns are left out if they do not fit.
     cells = _table(rows)
     n_columns = tables.fitting(cells, console.width) if console.is_terminal else None
     title, *lines = tables.lines([row[:n_columns] for row in cells], range(1, len(cells[0])))
@@ -156,7 +158,7 @@ def _print(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) -> N
 
 
 def _origins(rows: list[Row]) -> str:
-    """What was loaded."""
+    """What was loaded, in words."""
     agents = [row for row in rows if row.origin]
     names = ", ".join(row.name.removeprefix("seed ") for row in agents)
     if len(agents) > 1:
@@ -192,7 +194,7 @@ def _short(value: float) -> str:
 
 
 def _name_of_spreads(rows: list[Row]) -> str:
-    """What the two ends in all of the rows are."""
+    """The name of the two values in the rows: an interval or a range."""
     from arlbench.report.statistics import spread_name
 
     names = {spread_name(row.n_samples, row.over) for row in rows}
@@ -205,17 +207,17 @@ def _explanation(rows: list[Row]) -> str:
     few = 1 < rows[-1].n_samples < LEAST_FOR_INTERVAL
     if len(rows) == 1:
         what = "range" if few else "interval"
-        return f"The {what} is over episodes: it is this agent's, not that of its algorithm."
+        return f"The {what} is over episodes of this agent; it says nothing about other seeds."
     if few:
         return (
-            "95 % intervals are over episodes in the row of a seed; the last row has the range of "
-            "the seeds' means."
+            "In the row of a seed, the 95 % interval is over episodes; the last row has the range "
+            "of the seeds' means."
         )
-    return "Intervals are over episodes in the row of a seed, and over seeds in the last one."
+    return "In the row of a seed, the interval is over episodes; in the last row, over seeds."
 
 
 def _cap_note(rows: list[Row]) -> str:
-    """A sentence about episodes that would not end; empty if all did."""
+    """A sentence about episodes that were cut off; empty if all of them ended."""
     from arlbench.core.algorithms.harness.evaluation import EPISODE_STEP_CAP
 
     n_cut = int((rows[-1].outcomes.lengths >= EPISODE_STEP_CAP).sum())
@@ -263,5 +265,5 @@ def _row_as_json(row: Row) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    """JSON knows neither NaN nor infinity."""
+    """None instead of NaN and infinity, which JSON does not have."""
     return value if math.isfinite(value) else None

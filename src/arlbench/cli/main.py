@@ -21,7 +21,7 @@ from arlbench.cli.sweep import sweep
 from arlbench.cli.train import train
 from arlbench.errors import ArlbenchError
 
-# What stands for characters that some encodings lack.
+# Replacements for characters that some encodings lack.
 _PLAIN = {"±": "+/-", "…": "...", "\N{EN DASH}": "-", "━": "-", "╸": "-", "╺": "-", "•": "*"}
 
 app = typer.Typer(
@@ -55,10 +55,10 @@ def main(
 
 
 def run() -> None:
-    """Runs the command line; a user's mistake is one sentence, not a traceback."""
+    """Runs the command line; a user's mistake gives one sentence, not a traceback."""
     _prepare_streams()
     warnings.formatwarning = _in_one_line  # type: ignore[assignment]
-    # Modules of a user's own lie in the working directory.
+    # Users keep their own modules in the working directory.
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.append(os.getcwd())
     try:
@@ -66,19 +66,17 @@ def run() -> None:
     except ArlbenchError as error:
         _fail(str(error))
     except TyperException as error:
-        _fail(
-            f"{error.format_message().rstrip('.')}. 'arlbench COMMAND --help' lists what there is."
-        )
+        _fail(f"{error.format_message().rstrip('.')}. 'arlbench COMMAND --help' lists the options.")
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _in_one_line(message: Warning | str, *_: Any) -> str:
-    """A warning without the place in the program that gave it."""
+    """A warning without its place in the program."""
     return f"warning: {message}\n"
 
 
 def _prepare_streams() -> None:
-    """Lets what an encoding lacks be written in other characters, instead of failing."""
+    """Replaces characters that an encoding lacks, instead of failing."""
     codecs.register_error("plain", _in_plain_characters)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

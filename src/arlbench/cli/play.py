@@ -1,4 +1,4 @@
-"""``arlbench play``: a film of a trained agent."""
+"""``arlbench play``: makes a film of a trained agent."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from arlbench.experiments.playing import WatchedEpisode
     from arlbench.report.film import Reel
 
-# A GIF counts in hundredths of a second, and no viewer shows a frame for only one of them.
+# GIF files count time in hundredths of a second, and viewers do not show frames that fast.
 _MAX_FPS = 50
 
 
 class _Asked(NamedTuple):
-    """What is to be seen."""
+    """What to show."""
 
     n_episodes: int
     max_steps: int
@@ -35,16 +35,20 @@ def play(
     ),
     episodes: int = typer.Option(1, help="How many episodes."),
     film_format: str = typer.Option(
-        None, "--format", help="gif, mp4 or png (a sheet of stills); by default gif, or as OUT."
+        None,
+        "--format",
+        help="gif, mp4 or png (a sheet of stills); by default that of OUT, or gif.",
     ),
     seed: int = typer.Option(0, help="The seed of the episodes."),
     run_seed: int = typer.Option(
-        None, help="The run's agent of this seed; by default its first.", show_default=False
+        None, help="The run's agent of this seed; by default the first seed.", show_default=False
     ),
-    out: Path = typer.Option(None, help="The film's file; by default play.gif in the run."),
-    max_steps: int = typer.Option(500, help="Cut an episode off after so many steps."),
+    out: Path = typer.Option(
+        None, help="The film's file; by default play.gif in the run's folder."
+    ),
+    max_steps: int = typer.Option(500, help="Cut an episode off after this many steps."),
     fps: int = typer.Option(
-        None, help="Frames per second; by default slower for short episodes.", show_default=False
+        None, help="Frames per second; by default fewer for short episodes.", show_default=False
     ),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the results as JSON only."),

@@ -1,4 +1,4 @@
-"""Work in a thread of its own, so that Ctrl-C is heard while something compiles."""
+"""Runs work in a thread of its own, so that Ctrl-C works while something compiles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
-#: How long work may take to notice that it was asked to stop, in seconds.
+#: How long the work may take to notice a request to stop, in seconds.
 GRACE_SECONDS = 0.8
 
 #: How long it may then take to save what it has.
@@ -20,12 +20,12 @@ _POLL_SECONDS = 0.05
 
 
 class StoppableWork(Generic[Result]):
-    """Runs a function until it is done, or until the user does not want to wait.
+    """Runs a function until it is done, or until the user stops it.
 
     Attributes:
         stop: Set when the work should save what it has and return.
-        noticed: Set by the work when it has noticed, and saves.
-        signal: The number of the signal that asked for it, 0 before.
+        noticed: Set by the work when it has noticed the request and begins to save.
+        signal: The number of the signal that requested the stop; 0 before.
     """
 
     def __init__(self, work: Callable[[], Result]) -> None:
@@ -38,7 +38,7 @@ class StoppableWork(Generic[Result]):
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Begins the work; Ctrl-C and a polite kill now ask it to stop."""
+        """Starts the work; from now on Ctrl-C and SIGTERM ask it to stop."""
         signal.signal(signal.SIGINT, self._ask_to_stop)
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         self._thread.start()
@@ -47,7 +47,7 @@ class StoppableWork(Generic[Result]):
         """Waits for the result; None if the work did not stop in time.
 
         Raises:
-            BaseException: What the work raised.
+            BaseException: Whatever the work raised.
         """
         while self._thread.is_alive() and not self.stop.is_set():
             self._thread.join(_POLL_SECONDS)
@@ -65,7 +65,7 @@ class StoppableWork(Generic[Result]):
             self._error.append(error)
 
     def wants_to_stop(self) -> bool:
-        """For the work to call now and then: whether it should save and return."""
+        """Whether the work should save and return; the work calls this now and then."""
         if self.stop.is_set():
             self.noticed.set()
         return self.stop.is_set()

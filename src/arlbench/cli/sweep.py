@@ -1,4 +1,4 @@
-"""``arlbench sweep``: train many configurations and keep the results of each."""
+"""``arlbench sweep``: trains many configurations and keeps the results of each."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ DEFAULT_ENV = "CartPole-v1"
 _DEFAULT_N_CONFIGS = 64
 
 _ONLY_NAMED = typer.Option(
-    False, "--only-named", help="Leave what is not named at tuned values, or defaults."
+    False, "--only-named", help="Search only the named hyperparameters; the rest keep tuned values."
 )
 
 _DEFAULTS = typer.Option(
-    False, "--defaults", help="With --only-named: at the space's defaults, not tuned values."
+    False, "--defaults", help="With --only-named: the rest keep the space's defaults instead."
 )
 
 
 class _Chosen(NamedTuple):
-    """How the configurations are to be found."""
+    """How to generate the configurations."""
 
     sampler: str
     file: Path | None
@@ -58,7 +58,7 @@ class _Chosen(NamedTuple):
 
 
 class _Job(NamedTuple):
-    """What is to be trained, and how to talk about it."""
+    """What to train, and how much to print."""
 
     storage: SweepFolder
     memory_limit: float
@@ -74,12 +74,12 @@ def sweep(
     words: list[str] = typer.Argument(
         None,
         metavar="[ENV] [KEY=VALUE ...]",
-        help="An environment, and where to search: KEY=VALUE, KEY=LOW..HIGH or KEY=a,b,c.",
+        help="An environment, and what to search: KEY=VALUE, KEY=LOW..HIGH or KEY=a,b,c.",
     ),
     sampler: str = typer.Option(DEFAULT_TUNER, help=f"One of {', '.join(tuner_names())}."),
-    file: Path = typer.Option(None, help="Configurations: YAML, JSON or CSV, for sampler file."),
+    file: Path = typer.Option(None, help="Configurations in YAML, JSON or CSV, for sampler file."),
     n_configs: int = typer.Option(
-        None, help="How many configurations: 64, or all of the file.", show_default=False
+        None, help="How many configurations; by default 64, or all of the file.", show_default=False
     ),
     seeds: int = typer.Option(3, help="How many seeds to train each configuration with."),
     seed: int = typer.Option(0, help="The first seed."),
@@ -96,9 +96,9 @@ def sweep(
     only_named: bool = _ONLY_NAMED,
     defaults: bool = _DEFAULTS,
     out: Path = typer.Option(
-        None, help="The sweep's folder; a sweep in it is continued. By default a new one."
+        None, help="The sweep's folder; if it holds a sweep, this continues. By default a new one."
     ),
-    memory_limit: float = typer.Option(4.0, help="Refuse trainings that would take more, in GiB."),
+    memory_limit: float = typer.Option(4.0, help="Refuse trainings that would need more, in GiB."),
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON only."),
 ) -> None:
@@ -128,7 +128,7 @@ def sweep(
 
 
 def _start_workers() -> None:
-    """Lets other processes import what they need, while this one does."""
+    """Starts other processes, which import what they need while this process does so too."""
     from arlbench.population import use_cores
 
     use_cores()
@@ -141,7 +141,7 @@ def _experiment(
     seeds: tuple[int, int],
     settings: dict[str, Any],
 ) -> tuple[Experiment, Tuner]:
-    """What to train, and what has proposed it."""
+    """The experiment, and the tuner that proposed its configurations."""
     from arlbench.experiments.experiment import Experiment, seed_range
 
     problem = _problem(chosen, env, settings)
@@ -157,7 +157,7 @@ def _experiment(
 
 
 def _problem(chosen: _Chosen, env: dict[str, Any], settings: dict[str, Any]) -> Problem:
-    """What is to be trained; with ``--only-named`` it fixes every hyperparameter."""
+    """The problem to train; with ``--only-named`` it fixes every hyperparameter."""
     from arlbench.core.environments import EnvSpec, find_framework
     from arlbench.core.problem import Problem
     from arlbench.experiments.presets import Tuned, tuned_for
@@ -175,7 +175,7 @@ def _problem(chosen: _Chosen, env: dict[str, Any], settings: dict[str, Any]) -> 
 
 
 def _announce(tuner: Tuner, chosen: _Chosen, as_json: bool) -> None:
-    """Says where it searches, and what of the words or the file was left out."""
+    """Says what is searched, and which parts of the arguments or the file are ignored."""
     from arlbench.cli import display, sweep_display
 
     if tuner.searched and not as_json:
@@ -185,7 +185,7 @@ def _announce(tuner: Tuner, chosen: _Chosen, as_json: bool) -> None:
 
 
 def _trials(chosen: _Chosen, words: dict[str, str], problem: Problem) -> tuple[Tuner, list[Trial]]:
-    """What proposes, and what it proposes."""
+    """The tuner, and the trials that it proposes."""
     from arlbench.experiments.tuners import tuner_class
 
     kind = tuner_class(chosen.sampler)
@@ -197,8 +197,8 @@ def _trials(chosen: _Chosen, words: dict[str, str], problem: Problem) -> tuple[T
         )
     if chosen.n_configs is not None and not kind.takes_count:
         raise ConfigurationError(
-            f"The sampler {chosen.sampler} has as many configurations as its lists give; leave "
-            "--n-configs out."
+            f"The sampler {chosen.sampler} always makes every combination of the listed values; "
+            "leave --n-configs out."
         )
     tuner = kind(problem, words, seed=chosen.sampler_seed, file=chosen.file)
     n_all = _DEFAULT_N_CONFIGS if tuner.n_trials is None else tuner.n_trials
@@ -206,7 +206,7 @@ def _trials(chosen: _Chosen, words: dict[str, str], problem: Problem) -> tuple[T
 
 
 def _open(experiment: Experiment, out: Path | None, memory_limit: float) -> SweepFolder:
-    """The folder, once it is known that the sweep can be trained."""
+    """Opens the folder, after a check that the sweep can be trained."""
     from arlbench.core.files import next_folder
     from arlbench.experiments.folder import SweepFolder
     from arlbench.experiments.training import check
@@ -230,7 +230,7 @@ def _run(job: _Job) -> None:
         display.notice(f"The sweep in {storage.path} is finished; nothing is left to train.")
     outcome, work = _train(job)
     if outcome is None or outcome.status == "interrupted":
-        # Even if the work continues in its thread, what has ended is kept.
+        # Finished trainings are kept, even if the thread is still working.
         storage.flush()
         if not job.quiet:
             kept = n_members - len(storage.missing())
@@ -248,7 +248,7 @@ def command_to_continue(argv: list[str], folder: Path) -> str:
 
 
 def _train(job: _Job) -> tuple[ExperimentOutcome | None, StoppableWork[ExperimentOutcome]]:
-    """Trains in a thread and shows progress; no outcome if it did not stop."""
+    """Trains in a thread and shows progress; the outcome is None if the thread did not stop."""
     from arlbench.cli import display, sweep_display
     from arlbench.cli.stopping import StoppableWork
     from arlbench.experiments.training import train_missing
@@ -264,7 +264,7 @@ def _train(job: _Job) -> tuple[ExperimentOutcome | None, StoppableWork[Experimen
             )
         )
         work.start()
-        # Drawing needs slow imports; they happen here while the other thread compiles.
+        # Drawing needs slow imports, which run here while the other thread compiles.
         from arlbench.report import sweep_pictures  # noqa: F401
 
         outcome = work.finish()
@@ -285,7 +285,7 @@ def _close(job: _Job, outcome: ExperimentOutcome) -> None:
     except OSError as error:
         raise StorageError(
             f"The pictures cannot be written to {folder} ({error.strerror}); make room and give "
-            "the command again. All results are whole."
+            "the command again. All results have been kept."
         ) from error
     if job.talkative:
         sweep_display.closing_table(results, outcome, pictures)
@@ -294,7 +294,7 @@ def _close(job: _Job, outcome: ExperimentOutcome) -> None:
 
 
 def _draw(results: SweepResults, folder: Path) -> list[Path]:
-    """Writes the pictures into a folder; their paths."""
+    """Writes the pictures to a folder and returns their paths."""
     from arlbench.core import files
     from arlbench.report import sweep_pictures
 
@@ -338,6 +338,6 @@ def _number(value: float) -> float | None:
 
 def _leave(code: int, at_once: bool) -> NoReturn:
     if at_once:
-        # Something is still compiling and cannot be stopped; nothing of it needs keeping.
+        # The thread is still compiling and cannot be stopped; it has nothing to keep.
         os._exit(code)
     raise typer.Exit(code)

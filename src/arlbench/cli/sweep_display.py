@@ -1,4 +1,4 @@
-"""What ``arlbench sweep`` shows a person."""
+"""The output of ``arlbench sweep`` for people."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ _N_SHOWN = 5
 
 
 def search(searched: Sequence[str], words: Mapping[str, str], only_named: bool) -> None:
-    """Where the sweep searches, and what becomes of what was not named."""
+    """Prints what the sweep searches, and what happens to hyperparameters that were not named."""
     named = [name for name in searched if name in words]
     n_others = len(searched) - len(named)
     if only_named:
-        text = f"{listing(named)}; all else stays at tuned values or defaults"
+        text = f"{listing(named)}; all others keep tuned values or defaults"
     elif not named:
-        text = f"all {n_others} hyperparameters; --only-named searches only what is named"
+        text = f"all {n_others} hyperparameters; --only-named searches only the ones you name"
     elif n_others:
         others = [*named, count(n_others, "other")]
-        text = f"{listing(others)} not named; --only-named leaves those alone"
+        text = f"{listing(others)} (not named); --only-named fixes those"
     else:
         text = listing(named)
     _console.print(f"searching {text}", markup=False)
 
 
 def listing(names: Sequence[str]) -> str:
-    """The names as people write them: ``a, b and c``."""
+    """The names in a sentence: ``a, b and c``."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
 def header(experiment: Experiment, n_missing: int, folder: Path) -> None:
-    """What is about to be trained."""
+    """Prints what is about to be trained."""
     problem = experiment.problem
     env_spec = problem.env_spec
     _console.print(
@@ -65,7 +65,7 @@ def header(experiment: Experiment, n_missing: int, folder: Path) -> None:
 
 @contextlib.contextmanager
 def progress_bar(shown: bool) -> Iterator[Callable[[ExperimentProgress], None]]:
-    """A live bar over all trainings; yields the function that moves it."""
+    """A live bar over all trainings; yields the function that updates it."""
     progress = bar_of_training(shown)
     task = progress.add_task("compiling", total=None, speed="", latest="")
     speed = Speed()
@@ -80,7 +80,7 @@ def progress_bar(shown: bool) -> Iterator[Callable[[ExperimentProgress], None]]:
             total=population.total_timesteps,
             completed=population.timesteps,
             description=f"{done} compiling" if population.compiling else f"{done} trainings",
-            speed=speed.text(population.timesteps),
+            speed=speed.text(population.timesteps, population.total_timesteps),
             latest=latest,
         )
 
@@ -89,21 +89,21 @@ def progress_bar(shown: bool) -> Iterator[Callable[[ExperimentProgress], None]]:
 
 
 def closing_table(results: SweepResults, outcome: ExperimentOutcome, pictures: list[Path]) -> None:
-    """The best configurations, a column each, and how long it took."""
+    """Prints the best configurations, one column each, and how long it took."""
     title, *lines = best_table(results, _console.width)
     _console.print(title, style="bold", markup=False, soft_wrap=True)
     for line in lines:
         _console.print(line, markup=False, soft_wrap=True)
     if len(results.configs) > _N_SHOWN:
         _console.print(
-            f"[dim]The best of {len(results.configs)} are also the luckiest: train them with new "
-            "seeds to know their return.[/]",
+            f"[dim]The best of {len(results.configs)} are partly lucky: train them with new seeds "
+            "to know their true return.[/]",
             soft_wrap=True,
         )
     if outcome.members_trained:
         _console.print(
             f"{count(outcome.members_trained, 'training')} in {outcome.wall_seconds:.1f} s; "
-            f"compilation {outcome.compile_seconds:.1f} s, added up over processes"
+            f"compilation {outcome.compile_seconds:.1f} s, summed over processes"
         )
     if pictures:
         names = " and ".join(picture.name for picture in pictures)
@@ -111,11 +111,11 @@ def closing_table(results: SweepResults, outcome: ExperimentOutcome, pictures: l
 
 
 def best_table(results: SweepResults, width: int) -> list[str]:
-    """Lines with the best configurations, a column each: return, spread, and what varied.
+    """Lines with the best configurations, one column each: return, spread, and what varied.
 
     Args:
-        results: What has ended.
-        width: Characters of a line; fewer configurations are shown if it is narrow.
+        results: The trainings that have ended.
+        width: Characters in a line; fewer configurations are shown if it is narrow.
     """
     shown = [rank for rank in ranking(results)[:_N_SHOWN] if not math.isnan(rank.mean)]
     rows = [

@@ -16,11 +16,11 @@ def widths(rows: Iterable[Sequence[str]]) -> list[int]:
 
 
 def lines(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
-    """The rows with their cells under each other, two spaces apart.
+    """The rows with aligned cells, two spaces apart.
 
     Args:
-        rows: All of one length.
-        right: Columns of numbers, which end under each other.
+        rows: All of the same length.
+        right: Columns of numbers, which are aligned on the right.
     """
     of_column = widths(rows)
     return [
@@ -33,7 +33,7 @@ def lines(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[st
 
 
 def fitting(rows: Sequence[Sequence[str]], width: int) -> int:
-    """How many columns, from the left, fit into a width; two at least."""
+    """How many columns, from the left, fit into a width; at least two."""
     used, n = 0, 0
     for of_column in widths(rows):
         used += of_column + (len(GAP) if n else 0)
@@ -44,7 +44,7 @@ def fitting(rows: Sequence[Sequence[str]], width: int) -> int:
 
 
 def shortened(text: str, width: int) -> str:
-    """The text if it fits, else as many of its words as do, and dots."""
+    """The text if it fits, otherwise as many of its words as fit, and dots."""
     if len(text) <= width:
         return text
     words, kept = text.split(" "), ""

@@ -1,4 +1,4 @@
-"""``arlbench train``: train over seeds and keep the results."""
+"""``arlbench train``: trains several seeds and keeps the results."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 DEFAULT_ENV = "CartPole-v1"
 
-# What may be given with --resume; all else was decided when the run began.
+# Options that may be given with --resume; all others were fixed when the run began.
 _WITH_RESUME = {"resume", "checkpoint_every", "keep", "quiet", "as_json"}
 
-# Environment steps of all seeds below which another process would hardly begin before the
-# work is done, on this one.
+# With fewer environment steps over all seeds, another process would hardly have started before
+# this one has done the work.
 _WORTH_PROCESSES = 200_000
 
 
 class _Job(NamedTuple):
-    """What is to be trained, and how to talk about it."""
+    """What to train, and how much to print."""
 
     run: RunFolder
     resumed: bool
@@ -49,7 +49,7 @@ class _Job(NamedTuple):
         return not (self.quiet or self.as_json)
 
     def notice(self, sentence: str) -> None:
-        """Tells the user something that went otherwise than planned."""
+        """Tells the user about something that did not go as planned."""
         from arlbench.cli import display
 
         if not self.quiet:
@@ -64,7 +64,7 @@ def train(
     timesteps: float = typer.Option(100_000, help="Environment steps of each seed, such as 1e5."),
     seeds: int = typer.Option(3, help="How many seeds to train."),
     seed: int = typer.Option(0, help="The first seed."),
-    out: Path = typer.Option(None, help="The run's folder; by default the next in runs/."),
+    out: Path = typer.Option(None, help="The run's folder; by default a new one in runs/."),
     n_envs: int = typer.Option(8, help="Environments that step together."),
     evaluations: int = typer.Option(20, help="Evaluations of each seed."),
     eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
@@ -74,9 +74,9 @@ def train(
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "tuned, or plain"),
     defaults: bool = typer.Option(
-        False, "--defaults", help="Begin with the space's defaults, not with tuned values."
+        False, "--defaults", help="Start from the space's defaults, not from tuned values."
     ),
-    memory_limit: float = typer.Option(4.0, help="Refuse trainings that would take more, in GiB."),
+    memory_limit: float = typer.Option(4.0, help="Refuse trainings that would need more, in GiB."),
     resume: Path = typer.Option(
         None, metavar="RUN", help="Continue the run in this folder, as if it had not stopped."
     ),
@@ -114,7 +114,7 @@ def train(
 
 
 def _start_workers(timesteps: float, n_seeds: int) -> None:
-    """Lets other processes import what they need, while this one does."""
+    """Starts other processes, which import what they need while this process does so too."""
     from arlbench.population import workers
 
     if timesteps >= _WORTH_PROCESSES and n_seeds > 1:
@@ -158,7 +158,7 @@ def _reopen(path: Path, saving: Saving) -> RunFolder:
 
 
 def _run(job: _Job, started: float) -> None:
-    """Trains what is left of a run, and reports the results."""
+    """Trains the rest of a run, and reports the results."""
     from arlbench.cli import display
 
     run = job.run
@@ -180,13 +180,13 @@ def _run(job: _Job, started: float) -> None:
 
 def _leave(code: int, at_once: bool) -> NoReturn:
     if at_once:
-        # Something is still compiling and cannot be stopped; nothing of it needs saving.
+        # The thread is still compiling and cannot be stopped; it has nothing to save.
         os._exit(code)
     raise typer.Exit(code)
 
 
 def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork[RunResult]]:
-    """Trains in a thread, shows progress, draws the curve; no result if it did not stop."""
+    """Trains in a thread, shows progress, draws the curve; None if the thread did not stop."""
     from arlbench.cli import display
     from arlbench.cli.stopping import StoppableWork
     from arlbench.experiments.run import train_run
@@ -203,7 +203,7 @@ def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork[R
             )
         )
         work.start()
-        # Drawing needs slow imports; they happen here while the other thread compiles.
+        # Drawing needs slow imports, which run here while the other thread compiles.
         from arlbench.report import learning_curve  # noqa: F401
 
         result = work.finish()

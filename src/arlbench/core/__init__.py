@@ -1,1 +1,1 @@
-"""The learning algorithms and what they stand on."""
+"""The learning algorithms and everything they are built on."""

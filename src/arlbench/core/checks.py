@@ -1,4 +1,4 @@
-"""Checks at the edge that every room needs."""
+"""Checks of arguments that all parts of the package need."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from arlbench.errors import ConfigurationError, did_you_mean
 # Counters in compiled programs have 32 bits.
 _INT32_MAX = 2**31 - 1
 
-#: Seeds are the 32 bits that a random key is made of.
+#: A random key is made from a seed of 32 bits.
 SEED_LIMIT = 2**32
 
 
 def positive_whole(name: str, value: Any) -> int:
-    """The value as an int; ``1e5`` is welcome, 0.5 is not."""
+    """The value as an int; ``1e5`` is accepted, 0.5 is not."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and value.is_integer():
@@ -48,10 +48,10 @@ def seed_in_range(seed: Any) -> int:
 
 
 def known_names(names: Iterable[str], known: Iterable[str], kind: str) -> None:
-    """Raises where a name is not known, with the nearest that is."""
+    """Raises if a name is unknown, with the most similar known name."""
     known = list(known)
     for name in names:
         if name not in known:
-            all_known = f"Known: {', '.join(known)}." if known else "There are none."
+            all_known = f"Known: {', '.join(known)}." if known else "None are known."
             hint = did_you_mean(name, known) or f" {all_known}"
             raise ConfigurationError(f"Unknown {kind} '{name}'.{hint}")

@@ -1,8 +1,8 @@
-"""Files that are whole or absent, whenever their writer is killed.
+"""Files that are always complete or absent, even if their writer is killed.
 
-A file is written aside, synced and renamed into place, and its folder is synced. A name that
-begins with a dot and ends in ``.part`` or ``.old`` is being written or removed, or was when
-its writer was killed; the next writer removes it.
+A file is written under a temporary name, synced and then renamed, and its folder is synced. A
+name that begins with a dot and ends in ``.part`` or ``.old`` is being written or removed. If its
+writer is killed, it stays, and the next writer removes it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ASIDE = re.compile(r"\..*\.(part|old)")
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Writes a file; it is whole afterwards, or what was at ``path`` before is.
+    """Writes a complete file; if this fails, ``path`` stays as it was.
 
     Raises:
         OSError: If it cannot be written.
@@ -31,7 +31,7 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def write_with(path: Path, write_to: Callable[[BinaryIO], object]) -> None:
-    """The same, with a function that writes the content to an open file.
+    """Writes a complete file, with a function that writes the content to an open file.
 
     Raises:
         OSError: If it cannot be written.
@@ -51,12 +51,12 @@ def write_with(path: Path, write_to: Callable[[BinaryIO], object]) -> None:
 
 
 def aside(path: Path, ending: str = "part") -> Path:
-    """Where a file or folder is while it is written (``part``) or removed (``old``)."""
+    """The path of a file or folder while it is written (``part``) or removed (``old``)."""
     return path.with_name(f".{path.name}.{ending}")
 
 
 def is_aside(path: Path) -> bool:
-    """Whether a name is one that :func:`aside` gives."""
+    """Whether :func:`aside` makes names like this one."""
     return _ASIDE.fullmatch(path.name) is not None
 
 
@@ -70,7 +70,7 @@ def sync(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Removes a file or a folder with all that is in it, if it exists."""
+    """Removes a file, or a folder with its contents, if it exists."""
     if path.is_dir():
         shutil.rmtree(path)
     else:
@@ -78,7 +78,7 @@ def remove(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what a killed writer left in a folder, if that exists."""
+    """Removes what a killed writer left in a folder, if the folder exists."""
     if folder.is_dir():
         for entry in list(folder.iterdir()):
             if is_aside(entry):

@@ -1,4 +1,4 @@
-"""Putting off imports that a library makes but a training run never uses."""
+"""Postpones imports that a library makes but a training run never uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class _DeferringFinder(importlib.abc.MetaPathFinder):
-    """Finds the named modules as usual, but has them run at their first use only."""
+    """Finds the named modules as usual, but runs them only when they are first used."""
 
     def __init__(self, names: frozenset[str]) -> None:
         self._names = names
@@ -35,10 +35,10 @@ class _DeferringFinder(importlib.abc.MetaPathFinder):
 
 @contextlib.contextmanager
 def deferred(*names: str) -> Iterator[None]:
-    """Within the context, importing one of the modules ``names`` costs nothing yet.
+    """Within the context, importing one of the modules ``names`` does not run it yet.
 
-    A deferred module runs when one of its attributes is first read, so code that does
-    use it finds it complete.
+    A deferred module runs when one of its attributes is first read, so code that uses it
+    finds it complete.
     """
     finder = _DeferringFinder(frozenset(names))
     sys.meta_path.insert(0, finder)
@@ -49,11 +49,11 @@ def deferred(*names: str) -> Iterator[None]:
 
 
 def public_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A ``__getattr__`` that imports a package's public names at their first use.
+    """Makes a ``__getattr__`` that imports a package's public names when they are first used.
 
     Args:
-        package: Whose it is.
-        homes: The module of each name.
+        package: The name of the package.
+        homes: The module of each public name.
     """
 
     def find(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""How much memory a run will take, computed before it starts."""
+"""Computes how much memory a run will need, before it starts."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def tree_bytes(tree: Any) -> int:
 
 
 def check(parts: Mapping[str, int], limit_gib: float, cures: Mapping[str, str]) -> None:
-    """Raises where the parts together pass the limit.
+    """Raises if the parts together exceed the limit.
 
     Args:
-        parts: Bytes by what they are for.
+        parts: Bytes, by what they are needed for.
         limit_gib: The limit in GiB.
         cures: What to change, for parts that can be made smaller.
 
     Raises:
-        MemoryLimitError: Naming every part's size, and the cure for the largest.
+        MemoryLimitError: If they do. It names every part's size, and the cure for the largest.
     """
     total = sum(parts.values())
     if total <= limit_gib * GIB:
@@ -35,7 +35,7 @@ def check(parts: Mapping[str, int], limit_gib: float, cures: Mapping[str, str]) 
     sizes = ", ".join(f"{name} {_text(size)}" for name, size in parts.items() if size)
     largest = max(parts, key=lambda name: parts[name])
     raise MemoryLimitError(
-        f"This run would take {_text(total)} ({sizes}), over the limit of {limit_gib:g} GiB; "
+        f"This run would need {_text(total)} ({sizes}), more than the limit of {limit_gib:g} GiB; "
         f"{cures[largest]}, or raise memory_limit_gib."
     )
 

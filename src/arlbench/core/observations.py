@@ -1,4 +1,4 @@
-"""From observations as environments give them to what a network reads."""
+"""Converts observations of environments to the input of a network."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from gymnasium import spaces
 
 from arlbench.errors import UnknownEnvironmentError
 
-#: The entry of a ``Dict`` observation that says which actions are legal; no feature.
+#: The entry of a ``Dict`` observation that says which actions are legal; it is not a feature.
 ACTION_MASK = "action_mask"
 
-#: Sides of what counts as a grid of cells; what is larger is a picture.
+#: Allowed sides of a grid of cells; anything larger is a picture.
 GRID_SIDES = range(3, 36)
 
 
 class Grid(NamedTuple):
-    """Where a grid of cells lies in flat features.
+    """The place of a grid of cells in flat features.
 
     Attributes:
-        shape: Height, width and features a cell.
-        offset: Features before it.
+        shape: Height, width and number of features of a cell.
+        offset: Number of features before the grid.
     """
 
     shape: tuple[int, int, int]
@@ -39,9 +39,9 @@ def encode(space: spaces.Space, obs: Any, images: bool = False) -> jax.Array:
     """Observations as float32 features.
 
     Args:
-        space: The space of one observation. Categories become one-hot vectors, the
-            parts of a composed space are joined in its order; an action mask is left out.
-        obs: A batch, leaves ``[B, ...]``.
+        space: The space of one observation. Categories become one-hot vectors. The parts of a
+            composed space are joined in their order, without an action mask.
+        obs: A batch, with leaves ``[B, ...]``.
         images: Keep the shape of a box instead of flattening it.
 
     Returns:
@@ -54,19 +54,19 @@ def encode(space: spaces.Space, obs: Any, images: bool = False) -> jax.Array:
         return jnp.asarray(obs).astype(jnp.float32)
     if images:
         raise UnknownEnvironmentError(
-            "A convolutional network needs images, and these observations are "
+            "A convolutional network needs images, but these observations are "
             f"{type(space).__name__}; set cnn_policy=False."
         )
     parts = [_flat(part, x) for part, x in _parts(space, obs)]
     if not parts:
         raise UnknownEnvironmentError(
-            "Observations consist of nothing but an action mask; a network needs more to read."
+            "The observations consist only of an action mask; a network needs other entries too."
         )
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
 
 
 def action_mask(space: spaces.Space, obs: Any) -> jax.Array | None:
-    """Which actions are legal, bool ``[B, num_actions]``; None where all always are."""
+    """Which actions are legal, bool ``[B, num_actions]``; None if all are always legal."""
     if not has_action_mask(space):
         return None
     return jnp.asarray(obs[ACTION_MASK]).astype(bool)
@@ -78,10 +78,10 @@ def has_action_mask(space: spaces.Space) -> bool:
 
 
 def find_grid(space: spaces.Space) -> Grid | None:
-    """The one grid of cells among the observation's features, None without or with several.
+    """The only grid of cells among the observation's features; None for none or several.
 
-    A grid is a box or categories of the shape ``[height, width]`` or
-    ``[height, width, channels]`` with sides in ``GRID_SIDES``.
+    A grid is a box or a space of categories with the shape ``[height, width]`` or
+    ``[height, width, channels]`` and sides in ``GRID_SIDES``.
     """
     grids, offset = [], 0
     for part, _ in _parts(space):
@@ -95,7 +95,7 @@ def find_grid(space: spaces.Space) -> Grid | None:
 
 
 def _parts(space: spaces.Space, obs: Any = None) -> Iterator[tuple[spaces.Space, Any]]:
-    """The spaces that a space is composed of, with their observations."""
+    """The parts of a composed space, with their observations."""
     if isinstance(space, spaces.Dict):
         for key, part in space.items():
             if key != ACTION_MASK:
@@ -108,7 +108,7 @@ def _parts(space: spaces.Space, obs: Any = None) -> Iterator[tuple[spaces.Space,
 
 
 def _flat(space: spaces.Space, obs: Any) -> jax.Array:
-    """Features ``[B, features]`` of a space that is not composed."""
+    """The features ``[B, features]`` of a space that is not composed."""
     if isinstance(space, spaces.Box | spaces.MultiBinary):
         return jnp.asarray(obs).astype(jnp.float32).reshape(obs.shape[0], -1)
     if isinstance(space, spaces.Discrete):
@@ -116,14 +116,14 @@ def _flat(space: spaces.Space, obs: Any) -> jax.Array:
     if isinstance(space, spaces.MultiDiscrete):
         return _one_hots(space, jnp.asarray(obs))
     raise UnknownEnvironmentError(
-        f"Observations of the kind {type(space).__name__} cannot be fed to a network; wrap the "
+        f"A network cannot read observations of the kind {type(space).__name__}; wrap the "
         "environment so that it gives a Box, a Discrete or a combination of them."
     )
 
 
 def _one_hots(space: spaces.MultiDiscrete, obs: jax.Array) -> jax.Array:
-    """A one-hot vector for each variable, one after another."""
-    # Variables with the same categories are compared at once, as the cells of a grid are.
+    """The one-hot vectors of all variables, joined."""
+    # Variables with the same categories, such as the cells of a grid, are compared at once.
     n_columns = space.shape[-1] if _same_in_every_cell(space) else space.nvec.size
     n_columns = 1 if np.all(space.nvec == space.nvec.flat[0]) else n_columns
     counts = space.nvec.reshape(-1, n_columns)[0]
@@ -137,7 +137,7 @@ def _one_hots(space: spaces.MultiDiscrete, obs: jax.Array) -> jax.Array:
 
 
 def _same_in_every_cell(space: spaces.Space) -> bool:
-    """Whether the variables along the last axis have the same categories everywhere."""
+    """Whether the variables along the last axis have the same categories in every cell."""
     if not isinstance(space, spaces.MultiDiscrete):
         return True
     rows = space.nvec.reshape(-1, space.shape[-1])
@@ -145,7 +145,7 @@ def _same_in_every_cell(space: spaces.Space) -> bool:
 
 
 def _size(space: spaces.Space) -> int:
-    """Features of a space that is not composed; 0 where a network cannot read it."""
+    """The number of features of a space that is not composed; 0 if a network cannot read it."""
     if isinstance(space, spaces.Discrete):
         return int(space.n)
     if isinstance(space, spaces.MultiDiscrete):

@@ -1,7 +1,7 @@
-"""What is to be trained, as one value that can be written down, compared and sent.
+"""A problem describes a training as one value that can be stored, compared and sent.
 
-Runs, sweeps, populations, AutoRLEnv and checkpoints hold one; a configuration is what
-they add to it.
+Runs, sweeps, populations, AutoRLEnv and checkpoints each hold one, to which they add
+configurations.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from arlbench.errors import ConfigurationError
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """What is to be trained.
+    """The description of a training.
 
     Attributes:
-        env_spec: Where to learn.
-        eval_env_spec: Where to evaluate; None takes ``env_spec`` without the wrappers that
-            only help learning.
-        algorithm: The name of what learns.
+        env_spec: The environment of the training.
+        eval_env_spec: The environment of evaluations; None takes ``env_spec`` without the
+            wrappers that are meant for training only.
+        algorithm: The name of the algorithm.
         options: Options of its class, such as ``deterministic_eval``; JSON values only.
-        hpo_config: Hyperparameters that are fixed; JSON values only.
-        nas_config: Architecture choices that are fixed.
+        hpo_config: Fixed hyperparameters; JSON values only.
+        nas_config: Fixed architecture choices.
         n_total_timesteps: Environment steps of a training.
-        n_eval_steps: Evaluations of a training.
+        n_eval_steps: Number of evaluations in a training.
         n_eval_episodes: Episodes of each evaluation.
         schedule_timesteps: Environment steps over which exploration schedules run; None
             takes those of the training.
@@ -56,7 +56,7 @@ class Problem:
     schedule_timesteps: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks what was given and copies it.
+        """Checks the fields and copies them.
 
         Raises:
             ConfigurationError: If an option, hyperparameter or length is impossible.
@@ -80,35 +80,35 @@ class Problem:
 
     @property
     def algorithm_class(self) -> type[Algorithm]:
-        """The class of what learns."""
+        """The class of the algorithm."""
         return algorithm_class(self.algorithm)
 
     @property
     def evaluation_spec(self) -> EnvSpec:
-        """Where it is evaluated."""
+        """The environment of evaluations."""
         return self.eval_env_spec or evaluation_spec(self.env_spec)
 
     @property
     def lengths(self) -> Lengths:
-        """How long a training is."""
+        """The lengths of a training."""
         return Lengths.checked(
             self.n_total_timesteps, self.n_eval_steps, self.n_eval_episodes, self.schedule_timesteps
         )
 
     @property
     def declarations(self) -> Declarations:
-        """Every hyperparameter and architecture choice."""
+        """The declarations of all hyperparameters and architecture choices."""
         cls = self.algorithm_class
         return {**cls.hyperparameters(), **cls.architecture_choices()}
 
     def resolve(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The whole configuration: given values, then those that are fixed, then defaults.
+        """The complete configuration: given values, then fixed ones, then defaults.
 
-        Inactive hyperparameters have their defaults, so configurations that are equal in
-        what is active are equal.
+        Inactive hyperparameters have their defaults, so two configurations with the same active
+        values are equal.
 
         Args:
-            config: Hyperparameters and architecture choices; None values are left out.
+            config: Hyperparameters and architecture choices; None values are ignored.
 
         Raises:
             ConfigurationError: If a name is unknown or a value impossible.
@@ -121,15 +121,15 @@ class Problem:
         """The algorithm, bound to environments of its own, or to values that all can share.
 
         Args:
-            config: Hyperparameters and architecture choices besides those that are fixed.
-            **options: Options of its class that go before those of the problem.
+            config: Hyperparameters and architecture choices besides the fixed ones.
+            **options: Options of its class, which take precedence over those of the problem.
 
         Raises:
             ArlbenchError: If an environment or the algorithm cannot be made.
         """
         hpo_config, nas_config = self._sorted(config or {})
         cls = self.algorithm_class
-        # What an environment keeps as images is for a convolutional network.
+        # If an environment keeps images, a convolutional network is meant to read them.
         images = {"cnn_policy": True} if self.env_spec.cnn_policy else {}
         of_env = {name: value for name, value in images.items() if name in cls.option_names()}
         return cls(
@@ -140,7 +140,7 @@ class Problem:
         )
 
     def replace(self, **changes: Any) -> Problem:
-        """The problem with other fields."""
+        """The problem with some fields replaced."""
         return dataclasses.replace(self, **changes)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -161,8 +161,8 @@ class Problem:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """A checksum of what results depend on, the same before and after a hyperparameter
-        or an option is added: what has its default is left out."""
+        """A checksum of everything that results depend on. Defaults are left out, so it stays the
+        same when a hyperparameter or an option is added."""
         fixed = self.resolve()
         content = {
             **self.to_mapping(),
@@ -204,7 +204,7 @@ class Problem:
 
 
 def _plain(what: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as JSON has them."""
+    """The values as JSON values."""
     plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
     for name, value in plain.items():
         try:

@@ -1,4 +1,4 @@
-"""Other people's functions under a user's settings of JAX."""
+"""Runs functions of other libraries independently of a user's settings of JAX."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ R = TypeVar("R")
 
 
 def leniently(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, with JAX as it is by default, whatever the user has set.
+    """The function, run with JAX's default settings, whatever the user has set.
 
-    Ranks and types promote by themselves, and numbers have 32 bits: a user who is strict with
-    the own code, or computes in double precision, cannot fix that of a library.
+    By default, ranks and types are promoted implicitly, and numbers have 32 bits. Users who choose
+    strict promotion or double precision for their own code cannot change the code of a library.
     """
 
     @functools.wraps(function)

@@ -1,11 +1,11 @@
 """Random numbers that are counted, not consumed.
 
-Every draw is derived from the run's key, the purpose of the draw and a counter. So a
-result does not depend on how a run is cut into calls, and an evaluation in between
-takes nothing from the training.
+Every draw is derived from the run's key, the purpose of the draw and a counter. So results
+do not depend on how a run is split into calls, and an evaluation in between does not change
+the training.
 
-Draws of many steps are made at once, in blocks: on a CPU, hashing a few words at a time
-costs more than the hash.
+The draws of many steps are made at once, in blocks, because on a CPU the overhead of a small
+draw is larger than the hash itself.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Block(NamedTuple):
     """The draws of ``BLOCK`` consecutive values of a counter.
 
     Attributes:
-        number: Which values: ``number * BLOCK`` and those after it, int32 ``[]``; -1
-            where nothing was drawn yet.
-        draws: Leaves ``[BLOCK, ...]``.
+        number: The block has the values from ``number * BLOCK`` on, int32 ``[]``; -1 if nothing
+            has been drawn yet.
+        draws: A tree of draws with leaves ``[BLOCK, ...]``.
     """
 
     number: jax.Array
@@ -56,11 +56,11 @@ class Block(NamedTuple):
 
 
 def no_block(rng: chex.PRNGKey, draw: Callable[[chex.PRNGKey], Any]) -> Block:
-    """Room for a block, with nothing drawn yet.
+    """An empty block, in which nothing has been drawn yet.
 
     Args:
-        rng: A key of the kind that will be drawn with.
-        draw: Takes a key to a tree of draws, leaves ``[BLOCK, ...]``.
+        rng: A key of the kind that will be used for drawing.
+        draw: Maps a key to a tree of draws with leaves ``[BLOCK, ...]``.
     """
 
     def room(shape: Any) -> jax.Array:
@@ -125,5 +125,5 @@ def typed_key(rng: chex.PRNGKey) -> chex.PRNGKey:
         with contextlib.suppress(TypeError, ValueError):  # the wrong number of words
             return jax.random.wrap_key_data(rng)
     raise ConfigurationError(
-        f"Expected one random key, as jax.random.key(0) or jax.random.PRNGKey(0), not {rng!r}."
+        f"Give one random key, such as jax.random.key(0) or jax.random.PRNGKey(0), not {rng!r}."
     )

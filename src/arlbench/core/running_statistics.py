@@ -1,4 +1,4 @@
-"""Mean and variance of everything seen so far, and inputs standardised by them."""
+"""Running mean and variance of vectors, and inputs that are standardised with them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import jax.numpy as jnp
 #: Standardised inputs are clipped to this many standard deviations.
 CLIP = 10.0
 
-# Below these a feature counts as constant; its deviations are not blown up. The second
-# is relative to the mean, whose rounding would pass for a deviation.
+# With smaller deviations than these, a feature counts as constant and is not scaled up. The
+# second limit is relative to the mean, because rounding of the mean looks like a deviation.
 _MIN_STD = 1e-4
 _MIN_RELATIVE_STD = 1e-5
 
@@ -34,7 +34,7 @@ class RunningStatisticsState(NamedTuple):
 
 
 def init_state(shape: tuple[int, ...]) -> RunningStatisticsState:
-    """Statistics of nothing, for vectors of this shape."""
+    """Statistics before any vector of this shape has been seen."""
     zeros = jnp.zeros(shape, jnp.float32)
     return RunningStatisticsState(
         jnp.zeros((), jnp.int32), zeros, jnp.zeros_like(zeros), jnp.ones_like(zeros)
@@ -42,10 +42,10 @@ def init_state(shape: tuple[int, ...]) -> RunningStatisticsState:
 
 
 def update(state: RunningStatisticsState, batch: jax.Array) -> RunningStatisticsState:
-    """Takes in a batch ``[B, *features]``.
+    """Adds a batch ``[B, *features]``.
 
-    Batches are merged as Chan, Golub & LeVeque (1983) merge samples, which stays exact
-    where sums of squares would cancel.
+    Batches are merged as in Chan, Golub & LeVeque (1983), which stays accurate when sums of
+    squares would cancel.
     """
     chex.assert_equal_shape([state.mean, batch[0]])
     n_new = batch.shape[0]

@@ -1,4 +1,4 @@
-"""Shapes of arrays of which some lengths may be anything, as ``jax.ShapeDtypeStruct`` has none."""
+"""Shapes of arrays with some arbitrary lengths, which ``jax.ShapeDtypeStruct`` does not allow."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class ArrayTemplate:
-    """What an array must be to fit; a leaf of a tree, like the array.
+    """The required shape and type of an array; a leaf of a tree, like the array.
 
     Attributes:
-        shape: Its lengths, with None for any length.
-        dtype: Its type, also that of random keys.
+        shape: The lengths, with None for any length.
+        dtype: The dtype, which may be that of random keys.
     """
 
     shape: tuple[int | None, ...]
@@ -26,7 +26,7 @@ class ArrayTemplate:
             object.__setattr__(self, "dtype", np.dtype(self.dtype))
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether arrays of this shape fit; their type is not looked at."""
+        """Whether arrays of this shape fit; their dtype is not checked."""
         same_rank = len(shape) == len(self.shape)
         return same_rank and all(
             wanted in {None, length} for wanted, length in zip(self.shape, shape, strict=True)
@@ -37,5 +37,5 @@ class ArrayTemplate:
 
 
 def any_number(leaf: Any) -> ArrayTemplate:
-    """Any number of what ``leaf`` (an array or its shape) is one of, along a new first axis."""
+    """The template for any number of ``leaf`` (an array or its shape), along a new first axis."""
     return ArrayTemplate((None, *leaf.shape), leaf.dtype)

@@ -1,4 +1,4 @@
-"""Where the time of a run goes."""
+"""Measures how the time of a run is spent."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _COMPILATION_PREFIX = "/jax/core/compile/"
 
 
 class CompilationClock:
-    """Measures how long JAX traces and compiles, from its own reports.
+    """Measures how long JAX traces and compiles, from JAX's own reports.
 
-    Reports overlap, because tracing one function traces others; what counts is the time
-    that at least one of them covers. A clock listens until it is closed, as it is at the
-    end of a ``with`` block.
+    Reports overlap, because tracing one function traces others. The clock counts the time that
+    is covered by at least one of them. It listens until it is closed, for example at the end of
+    a ``with`` block.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class CompilationClock:
         self.close()
 
     def close(self) -> None:
-        """Stops listening, for good; what was measured stays. Closing again does nothing."""
+        """Stops listening for ever; the measured time is kept. Closing again does nothing."""
         if self._is_open:
             jax.monitoring.unregister_event_duration_listener(self._listen)
             self._is_open = False
@@ -47,7 +47,7 @@ class CompilationClock:
             self.add(time.perf_counter(), duration_secs)
 
     def add(self, end: float, duration: float) -> None:
-        """Takes in a report that ended now; a later report may contain earlier ones."""
+        """Adds a report that ends now; a later report may include earlier ones."""
         begin = end - duration
         while self._intervals and self._intervals[-1][0] >= begin:
             self._intervals.pop()
@@ -63,5 +63,5 @@ class CompilationClock:
 
 @functools.cache
 def process_clock() -> CompilationClock:
-    """One clock that is never closed; a span of time is the difference of two readings."""
+    """A shared clock that is never closed; intervals are differences of two readings."""
     return CompilationClock()

@@ -1,4 +1,4 @@
-"""What a word on the command line or a cell of a file means."""
+"""Parses values on the command line and in the cells of a file."""
 
 from __future__ import annotations
 

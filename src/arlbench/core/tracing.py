@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,5 +35,6 @@ def subjaxprs(equation: JaxprEqn) -> Iterator[Jaxpr]:
 def is_cheap(function: Callable[..., Any], *arguments: Any) -> bool:
     """Whether a function computes few numbers and has no loops of unknown length."""
     traced = list(equations(jax.make_jaxpr(function)(*arguments).jaxpr))
-    size = sum(x.aval.size for equation in traced for x in equation.outvars)
-    return size <= _CHEAP and not any(e.primitive.name in WAITING for e in traced)
+    values: list[Any] = [variable.aval for equation in traced for variable in equation.outvars]
+    size = sum(math.prod(value.shape) for value in values)
+    return size <= _CHEAP and not any(equation.primitive.name in WAITING for equation in traced)

@@ -1,4 +1,4 @@
-"""Experiments: a problem, configurations and seeds, and a storage.
+"""An experiment is a problem, configurations and seeds, and a storage.
 
-Runs and sweeps are both that.
+Runs and sweeps are experiments.
 """

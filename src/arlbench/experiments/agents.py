@@ -1,4 +1,4 @@
-"""Trained agents, found in the folder of a run or in a checkpoint."""
+"""Finds trained agents in the folder of a run or in a checkpoint."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from arlbench.errors import CheckpointError, ConfigurationError, RunFolderError
 from arlbench.experiments.run_files import RunFiles
 from arlbench.experiments.run_settings import RunSettings
 
-#: Reads parts of an agent's state; takes their shapes by name and returns those that exist.
+#: Reads parts of an agent's state: takes shapes by name, and returns the parts that exist.
 ReadParts = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
-# The option of an algorithm's class that makes some actions of an evaluation random.
+# The option of an algorithm's class for random actions in evaluations.
 _RANDOM_ACTIONS = "eval_eps"
 
 _SEED_FOLDER = re.compile(r"seed-(\d+)")
@@ -33,8 +33,8 @@ class StoredAgent(NamedTuple):
 
     Attributes:
         name: The training's seed in words, or the checkpoint's name.
-        origin: Which part of its training it is, such as ``final parameters``.
-        read: Reads what acting needs.
+        origin: From which point of its training it is, such as ``final parameters``.
+        read: Reads the parts that acting needs.
     """
 
     name: str
@@ -44,10 +44,10 @@ class StoredAgent(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class StoredAgents:
-    """Trained agents on disk that differ in nothing but what they have learnt.
+    """Trained agents on disk that differ only in what they have learnt.
 
     Attributes:
-        film: Where a film of them is kept unless told otherwise, its ending left out.
+        film: The default path of a film of them, without its file extension.
         problem: What they were trained for, with every hyperparameter fixed.
         agents: At least one.
         notes: Sentences about what is missing or has changed.
@@ -60,18 +60,18 @@ class StoredAgents:
 
     @property
     def env_spec(self) -> EnvSpec:
-        """Where they act, which is where they were evaluated."""
+        """The environment in which they act, which is the one in which they were evaluated."""
         return self.problem.evaluation_spec
 
     def make_algorithm(self, n_envs: int | None = None, epsilon: float = 0.0) -> Algorithm:
         """The algorithm, bound to a newly made environment.
 
         Args:
-            n_envs: Copies of it; None takes as many as trained.
-            epsilon: Probability of a random action if it does not act greedily.
+            n_envs: Copies of the environment; None takes as many as the training had.
+            epsilon: Probability of a random action if the agent does not act greedily.
 
         Raises:
-            ConfigurationError: If the algorithm takes no random actions.
+            ConfigurationError: If the algorithm cannot take random actions.
             ArlbenchError: If the environment or the algorithm cannot be made.
         """
         spec = dataclasses.replace(self.env_spec, n_envs=n_envs or self.env_spec.n_envs)
@@ -80,60 +80,62 @@ class StoredAgents:
         if _RANDOM_ACTIONS not in cls.option_names():
             if epsilon:
                 raise ConfigurationError(
-                    f"{cls.title} takes no random actions in evaluations; leave epsilon out."
+                    f"{cls.title} cannot take random actions in evaluations; leave epsilon out."
                 )
             options = {}
         return self.problem.replace(env_spec=spec, eval_env_spec=spec).make_algorithm(**options)
 
 
 def find_agents(path: Path, run_seed: int | None = None) -> StoredAgents:
-    """The agents in a run's folder, or of a checkpoint.
+    """The agents in a run's folder or in a checkpoint.
 
     Args:
-        path: A folder that ``arlbench train`` has made, a checkpoint, or a folder of
-            several, of which the newest is taken, of each seed if it has folders of seeds.
-        run_seed: Of a run the one with this seed; None takes all seeds that have ended,
-            or if there are none the newest checkpoint of each.
+        path: A folder that ``arlbench train`` has made, a checkpoint, or a folder of several
+            checkpoints. The newest is taken, or the newest of each seed if seeds have folders.
+        run_seed: The seed of one agent of a run. None takes all seeds that have ended, or, if
+            none has ended, the newest checkpoint of each seed.
 
     Raises:
-        RunFolderError: If there is no agent, or the folder is damaged.
+        RunFolderError: If the folder has no agent or is damaged.
         CheckpointError: If the checkpoint is damaged, or cannot act.
-        ConfigurationError: If the run has no such seed.
+        ConfigurationError: If the run does not have this seed.
     """
     if not path.is_dir():
         raise RunFolderError(
-            f"There is no folder {path}; give the folder that a training printed, or a checkpoint."
+            f"{path} is not an existing folder; give the folder that a training printed, or a "
+            "checkpoint."
         )
     if (path / "settings.json").exists():
         return _in_run(RunFiles(path), run_seed)
     if (path / "design.json").exists():
         raise RunFolderError(
-            f"{path} is a sweep, which keeps returns and no agents; train a configuration of it "
-            "with arlbench train."
+            f"{path} is a sweep, which keeps returns but not agents; train one of its "
+            "configurations with arlbench train."
         )
     found = _checkpoints_in(path)
     if not found:
         raise RunFolderError(
-            f"There is no run and no checkpoint in {path}; give the folder that a training "
+            f"{path} has neither a run nor a checkpoint; give the folder that a training "
             "printed, or a checkpoint."
         )
     if run_seed is not None:
         raise ConfigurationError(
-            f"{path} holds checkpoints and is not a run; leave --run-seed out, or give the run."
+            f"{path} has checkpoints but is not a run; leave --run-seed out, or give the folder of "
+            "the run."
         )
     return _of_checkpoints(path, found)
 
 
 def load_agent(algorithm: Algorithm, agent: StoredAgent) -> Any:
-    """The runner state of an agent: all that acting needs, and the key of its training.
+    """The runner state of an agent: everything that acting needs, and the key of its training.
 
     Args:
-        algorithm: What ``make_algorithm`` of its collection has made.
-        agent: What to read.
+        algorithm: Made by ``make_algorithm`` of the agent's collection.
+        agent: The agent to read.
 
     Raises:
         RunFolderError: If a file is damaged or does not fit.
-        CheckpointError: The same of a checkpoint.
+        CheckpointError: If a checkpoint is damaged or does not fit.
     """
     template = algorithm.checkpoint_template()
     needed = (*algorithm.acting_parts, "rng")
@@ -158,7 +160,7 @@ def _in_run(files: RunFiles, run_seed: int | None) -> StoredAgents:
     missing = [str(seed) for seed in wanted if seed not in ended]
     notes = [note] if (note := settings.versions_note()) else []
     if ended and run_seed is None and missing:
-        notes.append(f"Left out, because it has not ended: seed {', '.join(missing)}.")
+        notes.append(f"Left out, because training has not ended: seed {', '.join(missing)}.")
     return StoredAgents(files.path / "play", settings.problem, tuple(agents), tuple(notes))
 
 
@@ -174,7 +176,7 @@ def _at_end(files: RunFiles, seed: int) -> StoredAgent:
 def _at_checkpoints(
     files: RunFiles, settings: RunSettings, wanted: tuple[int, ...]
 ) -> list[StoredAgent]:
-    """The newest checkpoints of a run, of those seeds that are wanted and have one."""
+    """The newest checkpoint of each requested seed of a run that has one."""
     newest = {seed: files.newest_checkpoint(settings, seed) for seed in wanted}
     found = {seed: path for seed, path in newest.items() if path is not None}
     if found:
@@ -183,14 +185,18 @@ def _at_checkpoints(
             for seed, path in found.items()
         ]
     everything = wanted == settings.seeds
-    what = "no finished seed and no checkpoint" if everything else f"nothing of seed {wanted[0]}"
+    what = (
+        "neither a finished seed nor a checkpoint"
+        if everything
+        else f"no checkpoint of seed {wanted[0]}"
+    )
     raise RunFolderError(
-        f"There is {what} in {files.path} yet; continue with: arlbench train --resume {files.path}"
+        f"{files.path} has {what} yet; continue with: arlbench train --resume {files.path}"
     )
 
 
 def _checkpoints_in(path: Path) -> dict[str, tuple[Path, str]]:
-    """A checkpoint by name with a note: this folder, or the newest in it or its seeds' folders."""
+    """Checkpoints by name, with a note: this folder, or the newest in it or in seeds' folders."""
     if checkpoints.is_checkpoint(path):
         return {path.name: (path, "")}
     if (found := checkpoints.newest_in(path)) is not None:
@@ -215,11 +221,11 @@ def _of_checkpoints(path: Path, found: Mapping[str, tuple[Path, str]]) -> Stored
 
 
 def _problem_of(path: Path, saved: Mapping[str, Any]) -> Problem:
-    """What the writer of a checkpoint trained."""
+    """The problem that the writer of a checkpoint trained."""
     if "framework" not in saved["env_spec"]:
         raise CheckpointError(
             f"{path} was saved in an environment made by hand ({saved['env_spec'].get('name')}), "
-            "which cannot be made again from here; load it in Python with Checkpointer.load."
+            "which cannot be made again from its name; load it in Python with Checkpointer.load."
         )
     problem = Problem(EnvSpec(**saved["env_spec"]), algorithm=saved["algorithm"])
     config = {**saved["hpo_config"], **saved["nas_config"]}
@@ -234,7 +240,7 @@ def _stored(path: Path, name: str, info: Mapping[str, Any]) -> StoredAgent:
         for part in template:
             if part not in parts and part != "rng":
                 raise CheckpointError(
-                    f"{path} holds no {part}, without which its agent cannot act; save it with "
+                    f"{path} lacks {part}, without which its agent cannot act; save it with "
                     "names='all'."
                 )
         return parts

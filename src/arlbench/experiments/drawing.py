@@ -1,4 +1,4 @@
-"""What tuners that draw from the space have in common: points in a cube become configurations."""
+"""The base of tuners that draw from the space: it turns points in a cube into configurations."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from arlbench.experiments.tuner import Trial, Tuner, check_count
 
 Config = dict[str, Any]
 
-# If few values are left, many points give the same configuration.
+# If only few values are left, many points give the same configuration.
 _DOUBLINGS = 6
 
 
 class Drawing(Tuner):
-    """Different configurations from the published space, narrowed by words."""
+    """Distinct configurations from the published space, narrowed by the user's arguments."""
 
     _n_asked = 0
 
@@ -49,17 +49,17 @@ class Drawing(Tuner):
             if len(configs) == n:
                 return configs
         raise ConfigurationError(
-            f"Only {len(configs)} different configurations were found, and {n} are wanted; lower "
+            f"Only {len(configs)} different configurations were found instead of {n}; lower "
             "n_configs, widen the space, or take the sampler grid."
         )
 
 
 def value_at(dimension: Choices | Range, u: float) -> Any:
-    """The value at ``u`` in [0, 1): equal parts of [0, 1) for equally likely values."""
+    """The value at ``u`` in [0, 1), which is divided equally among equally likely values."""
     if isinstance(dimension, Choices):
         return dimension.values[int(u * len(dimension.values))]
     if isinstance(dimension.low, int) and isinstance(dimension.high, int):
-        # Half a step beyond both ends, so that they are as likely as their neighbours.
+        # Extended by half a step at both ends, so that the ends are as likely as other values.
         whole = round(_between(dimension.low - 0.5, dimension.high + 0.5, u, dimension.log))
         return min(max(whole, dimension.low), dimension.high)
     value = _between(dimension.low, dimension.high, u, dimension.log)
@@ -67,7 +67,7 @@ def value_at(dimension: Choices | Range, u: float) -> Any:
 
 
 def distinct(configs: Iterable[Config]) -> Iterator[Config]:
-    """The configurations, each once."""
+    """The configurations without repetitions."""
     seen = set()
     for config in configs:
         key = tuple(config.values())

@@ -1,4 +1,4 @@
-"""What is trained: a problem, its configurations and its seeds."""
+"""An experiment: a problem, its configurations and its seeds."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.population.members import MemberId
 
-#: Of the files of experiments; raised when an earlier reader could not read what is written.
+#: Version of the files of experiments; raised when earlier versions cannot read a new file.
 FORMAT_VERSION = 2
 
 _MAX_SEEDS = 10_000
 
 
 def _for_the_record(default: Any) -> Any:
-    """A field in which equal experiments may differ, because no result depends on it."""
+    """A field that is ignored in comparisons of experiments, because no result depends on it."""
     return dataclasses.field(default_factory=default, compare=False)
 
 
@@ -32,15 +32,15 @@ def _for_the_record(default: Any) -> Any:
 class Experiment:
     """A problem, trained with every configuration and every seed.
 
-    The problem identifies it; configurations and seeds may be added.
+    The problem identifies the experiment; configurations and seeds may be added.
 
     Attributes:
-        problem: What is to be trained.
-        configs: Whole configurations, as ``Problem.resolve`` gives them.
-        seeds: One training of each configuration for each.
-        origin: How the configurations were found.
-        versions: The packages it was begun with; empty takes those of now.
-        format_version: Of the files that it was begun with.
+        problem: The problem to train.
+        configs: Complete configurations, as ``Problem.resolve`` returns them.
+        seeds: Each configuration is trained once with each seed.
+        origin: How the configurations were generated.
+        versions: The versions of packages at the start; if empty, the present ones are taken.
+        format_version: The version of the files at the start.
     """
 
     problem: Problem
@@ -51,20 +51,20 @@ class Experiment:
     format_version: int = _for_the_record(lambda: FORMAT_VERSION)
 
     def __post_init__(self) -> None:
-        """Checks what was given, and completes the configurations.
+        """Checks the fields, and completes the configurations.
 
         Raises:
-            ConfigurationError: If there is nothing to train, a value is impossible, or a
+            ConfigurationError: If nothing is to be trained, a value is impossible, or a
                 seed is given twice.
         """
         for field in ("configs", "seeds"):
             if not getattr(self, field):
                 raise ConfigurationError(
-                    f"An experiment needs at least one of its {field}; give some."
+                    f"The {field} of an experiment must not be empty; give at least one."
                 )
         seeds = tuple(seed_in_range(seed) for seed in self.seeds)
         if len(set(seeds)) < len(seeds):
-            raise ConfigurationError("An experiment has one of its seeds twice; keep one of them.")
+            raise ConfigurationError("A seed of the experiment is given twice; keep one of them.")
         configs = tuple(self.problem.resolve(config) for config in self.configs)
         versions = dict(self.versions) or versions_now(self.problem.env_spec)
         plain = {"seeds": seeds, "configs": configs, "versions": versions}
@@ -79,11 +79,11 @@ class Experiment:
 
     @property
     def n_members(self) -> int:
-        """How many trainings there are."""
+        """The number of trainings."""
         return len(self.configs) * len(self.seeds)
 
     def first_difference(self, other: Experiment) -> str:
-        """In what the problem differs from another's, in words; empty if they are one."""
+        """The first difference between two problems in words; empty if they are equal."""
         if self.problem.fingerprint == other.problem.fingerprint:
             return ""
         there, here = _decisive(self.problem), _decisive(other.problem)
@@ -95,9 +95,9 @@ class Experiment:
         return "their problems differ"
 
     def grown_by(self, other: Experiment) -> Experiment:
-        """The experiment with what another one of the same problem has besides.
+        """The experiment, extended by what another one with the same problem has in addition.
 
-        Indices of configurations and seeds stay; new ones follow.
+        Configurations and seeds keep their indices; new ones follow.
         """
         known = {_key(config) for config in self.configs}
         configs = [config for config in other.configs if _key(config) not in known]
@@ -113,7 +113,7 @@ class Experiment:
         )
 
     def to_json(self) -> str:
-        """The experiment as a JSON object, a configuration a line."""
+        """The experiment as a JSON object, with one line for each configuration."""
         content = {
             "format_version": self.format_version,
             "problem": self.problem.to_mapping(),
@@ -141,12 +141,12 @@ def seed_range(first: int, count: int) -> tuple[int, ...]:
     """The seeds from ``first`` on.
 
     Raises:
-        ConfigurationError: If there are none or too many, or one is not a seed.
+        ConfigurationError: If ``count`` is not positive or too large, or a seed is out of range.
     """
     if positive_whole("seeds", count) > _MAX_SEEDS:
         raise ConfigurationError(f"seeds must be at most {_MAX_SEEDS}, not {count}.")
     if not 0 <= first <= 2**32 - count:
-        raise ConfigurationError(f"Seeds must lie in 0 to 2**32 - 1; {first} is out of it.")
+        raise ConfigurationError(f"Seeds must lie in 0 to 2**32 - 1, not begin at {first}.")
     return tuple(range(first, first + count))
 
 
@@ -157,13 +157,13 @@ def versions_now(env_spec: EnvSpec) -> dict[str, str]:
 
 
 def changed_versions(begun_with: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """A sentence if packages have changed; empty if they have not."""
+    """A sentence about packages that have changed; empty if none has."""
     changed = [
         f"{name} {version} (now {now.get(name, 'absent')})"
         for name, version in begun_with.items()
         if version != now.get(name)
     ]
-    return f"Begun with {', '.join(changed)}: results may differ." if changed else ""
+    return f"Started with {', '.join(changed)}: results may differ." if changed else ""
 
 
 def _key(config: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -171,7 +171,7 @@ def _key(config: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _decisive(problem: Problem) -> dict[str, Any]:
-    """What identifies a problem, by the words that people use for it."""
+    """The values that identify a problem, by names for people."""
     content = problem.to_mapping()
     specs = {"env_spec": content["env_spec"], "eval_env_spec": problem.evaluation_spec.to_mapping()}
     fixed = differing_from_defaults(problem.resolve(), problem.declarations)

@@ -1,12 +1,13 @@
-"""The folder of a sweep: readable while it grows, and whole whenever its writer is killed.
+"""The folder of a sweep: readable while it grows, and intact even if its writer is killed.
 
 ::
 
     design.json               the problem, every configuration and seed, and versions
-    parts/part-000001.parquet the rows of members that ended since the part before
+    parts/part-000001.parquet the rows of members that ended since the previous part
     sweep.lock                held by the process that trains
 
-Every file is written aside, synced and renamed into place, see :mod:`arlbench.core.files`.
+Every file is written under a temporary name, synced and then renamed, see
+:mod:`arlbench.core.files`.
 """
 
 from __future__ import annotations
@@ -33,34 +34,34 @@ from arlbench.population.members import MemberId
 
 _DESIGN, _LOCK = "design.json", "sweep.lock"
 
-#: A part is written when so many members have ended…
+#: A part is written when this many members have ended…
 MEMBERS_A_PART = 256
 
-#: …or when so much time has passed since the first of them did, in seconds.
+#: …or when this many seconds have passed since the first of them ended.
 SECONDS_A_PART = 2.0
 
-# Long sweeps write less often, or reading them would mean opening thousands of parts:
-# at most this share of their time is lost when they are killed.
+# Long sweeps write less often, to avoid thousands of parts. If they are killed, at most this
+# fraction of their time is lost.
 _SHARE_A_PART = 0.01
 
 
 class SweepFolder(Storage):
-    """An experiment in a folder, held by one process; any number may read it meanwhile.
+    """An experiment in a folder, written by one process; others may read it at the same time.
 
     Args:
-        path: The folder. It is made if it does not exist; an experiment with the same
-            problem in it is continued, and what is new of this one is added to it.
-        experiment: What to train.
-        members_a_part: Write a part when so many members have ended.
-        seconds_a_part: Or when so much time has passed since the first of them.
+        path: The folder, which is created if it does not exist. If it holds an experiment with
+            the same problem, that one continues, extended by the new parts of this one.
+        experiment: The experiment to train.
+        members_a_part: Write a part when this many members have ended.
+        seconds_a_part: Or when this many seconds have passed since the first of them ended.
 
     Attributes:
         path: The folder.
         notes: Sentences about what was added, and about versions that have changed.
 
     Raises:
-        StorageError: If the folder cannot be written, holds something else, an experiment
-            with another problem or one of a newer version, or if another process holds it.
+        StorageError: If the folder cannot be written, holds something else, an experiment with
+            another problem or one of a newer version, or if another process writes it.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class SweepFolder(Storage):
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            # Tried again after an error: the disk may have room by now.
+            # Try again after an error: the disk may have room by now.
             self._error = None
             if not self._ended:
                 return
@@ -145,12 +146,12 @@ class SweepFolder(Storage):
             try:
                 self.flush()
             except StorageError as error:
-                # This thread has no one to tell; the next call does.
+                # Nobody catches errors of this thread; the next call reports them.
                 self._error = error
 
 
 def is_sweep(path: Path) -> bool:
-    """Whether a folder is that of a sweep."""
+    """Whether a folder belongs to a sweep."""
     return (path / _DESIGN).exists()
 
 
@@ -158,18 +159,18 @@ def read_experiment(path: Path) -> Experiment:
     """The experiment in a folder.
 
     Raises:
-        StorageError: If there is none, if it is damaged, or if a newer version wrote it.
+        StorageError: If it does not exist, is damaged, or was written by a newer version.
     """
     return _read_owner(path).experiment
 
 
 def read_rows(path: Path) -> pa.Table:
-    """All that is kept of an experiment, also while it grows, in order.
+    """All rows of an experiment in order, even while it grows.
 
     Raises:
-        StorageError: If there is none, or one of its files is damaged.
+        StorageError: If it does not exist, or one of its files is damaged.
     """
-    # Listed first: what is added to the experiment meanwhile is in parts that come later.
+    # Parts are listed first: rows that are added to the experiment meanwhile are in later parts.
     listed = parts.numbered(path)
     return parts.read_all(listed, _read_owner(path))
 
@@ -180,18 +181,19 @@ def _read_owner(path: Path) -> parts.Owner:
         return _owner_of(file, json.loads(file.read_text()))
     except FileNotFoundError:
         raise StorageError(
-            f"There is no sweep in {path}: it has no {_DESIGN}; give the folder that a sweep named."
+            f"{path} is not the folder of a sweep, because {_DESIGN} is missing; give the folder "
+            "that a sweep printed."
         ) from None
     except StorageError:
         raise
     except (ArlbenchError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(
-            f"{file} is damaged ({error}); begin the sweep in another folder."
+            f"{file} is damaged ({error}); start the sweep in another folder."
         ) from error
 
 
 def _owner_of(file: Path, content: Mapping[str, Any]) -> parts.Owner:
-    """The experiment of a ``design.json`` of any version."""
+    """The experiment in a ``design.json`` of any version."""
     is_old = "format_version" not in content
     version = int(content["schema_version" if is_old else "format_version"])
     parts.check_version(file, version)
@@ -207,7 +209,7 @@ def _owner_of(file: Path, content: Mapping[str, Any]) -> parts.Owner:
 
 
 def _continued(path: Path, asked: Experiment) -> tuple[parts.Owner, list[str]]:
-    """The experiment in the folder with what is new of the one asked for, written there."""
+    """The experiment in the folder, extended by the new parts of the requested one, and written."""
     if not is_sweep(path):
         _write_design(path, asked)
         return parts.Owner(asked), []
@@ -216,14 +218,14 @@ def _continued(path: Path, asked: Experiment) -> tuple[parts.Owner, list[str]]:
     if difference := found.first_difference(asked):
         raise StorageError(
             f"The folder {path} holds another sweep: {difference}; choose another --out, or give "
-            "the settings that it was begun with."
+            "the settings that it began with."
         )
     notes = [changed_versions(found.versions, asked.versions)]
     grown = found.grown_by(asked)
     if grown is not found:
         if found.format_version == version_1.FORMAT_VERSION:
             raise StorageError(
-                f"The sweep in {path} was begun by an older version, which counted timesteps in "
+                f"The sweep in {path} was started by an older version, which counted timesteps in "
                 "another way: it can be finished but not extended; choose another --out."
             )
         _write_design(path, grown)
@@ -232,7 +234,7 @@ def _continued(path: Path, asked: Experiment) -> tuple[parts.Owner, list[str]]:
 
 
 def _growth(before: Experiment, after: Experiment) -> str:
-    """A sentence about what was added."""
+    """A sentence about the additions."""
     added = {
         "configuration": len(after.configs) - len(before.configs),
         "seed": len(after.seeds) - len(before.seeds),
@@ -253,7 +255,7 @@ def _write_design(path: Path, experiment: Experiment) -> None:
 
 
 def _make(path: Path) -> None:
-    """Makes the folder, unless it holds something that is not a sweep."""
+    """Creates the folder, unless it holds something that is not a sweep."""
     folder = path / parts.FOLDER
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -289,5 +291,5 @@ def _hold(path: Path) -> filelock.BaseFileLock:
 def _unwritable(path: Path, error: OSError) -> StorageError:
     return StorageError(
         f"The folder {path} cannot be written ({error.strerror or error}); make room or choose "
-        "another --out. What was written before is whole."
+        "another --out. Everything written before is intact."
     )

@@ -32,14 +32,14 @@ class Owner(NamedTuple):
 
     Attributes:
         experiment: What is trained.
-        design: What parts of format version 1 name it by; empty if it never had any.
+        design: Its identity in parts of format version 1; empty if it never had such parts.
     """
 
     experiment: Experiment
     design: str = ""
 
     def owns(self, version: int, metadata: dict[bytes, bytes]) -> bool:
-        """Whether a part of a format version names this experiment."""
+        """Whether the metadata of a part, in its format version, name this experiment."""
         if version == version_1.FORMAT_VERSION:
             return metadata.get(b"design") == self.design.encode()
         return metadata.get(b"problem") == self.experiment.problem.fingerprint.encode()
@@ -61,7 +61,7 @@ def write(path: Path, experiment: Experiment, results: Sequence[MemberResult]) -
     """Writes members that have ended.
 
     Raises:
-        OSError: If it cannot be written; there is no such part then.
+        OSError: If it cannot be written; then the part does not exist.
     """
     buffer = io.BytesIO()
     pq.write_table(table_of(experiment, results), buffer, write_page_checksum=True)
@@ -69,7 +69,7 @@ def write(path: Path, experiment: Experiment, results: Sequence[MemberResult]) -
 
 
 def read_all(listed: Iterable[tuple[int, Path]], owner: Owner) -> pa.Table:
-    """The rows of parts, as :func:`numbered` lists them, in order.
+    """The rows of parts in order, as :func:`numbered` lists the parts.
 
     Raises:
         StorageError: If one is damaged or does not belong here.
@@ -80,7 +80,7 @@ def read_all(listed: Iterable[tuple[int, Path]], owner: Owner) -> pa.Table:
 
 
 def read(part: Path, owner: Owner) -> pa.Table:
-    """The rows of a part, in the columns of today.
+    """The rows of a part, with the columns of the present version.
 
     Raises:
         StorageError: If it is damaged, does not belong here, or a newer version wrote it.
@@ -89,7 +89,7 @@ def read(part: Path, owner: Owner) -> pa.Table:
         table = pq.read_table(part, page_checksum_verification=True, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise StorageError(
-            f"{part} is damaged ({_first_line(error)}); delete it: what it held is trained again "
+            f"{part} is damaged ({_first_line(error)}); delete it: its trainings are repeated "
             "when the sweep continues."
         ) from error
     metadata = table.schema.metadata or {}
@@ -103,7 +103,7 @@ def read(part: Path, owner: Owner) -> pa.Table:
 
 
 def _has_members(experiment: Experiment, table: pa.Table) -> bool:
-    """Whether every row is of a configuration and a seed of the experiment."""
+    """Whether every row has a configuration and a seed of the experiment."""
     configs, seeds = (set(table.column(key).unique().to_pylist()) for key in ("config", "seed"))
     return configs <= set(range(len(experiment.configs))) and seeds <= set(experiment.seeds)
 

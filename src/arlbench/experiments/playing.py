@@ -1,4 +1,4 @@
-"""Episodes of a trained agent: many for their numbers, a few to be watched."""
+"""Plays episodes of a trained agent: many for statistics, a few to watch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class WatchedEpisode(NamedTuple):
     Attributes:
         episode_return: Undiscounted.
         length: Steps.
-        ended: False if it was cut off because it took too long to watch.
+        ended: False if it was cut off because it was too long.
     """
 
     episode_return: float
@@ -32,15 +32,15 @@ class WatchedEpisode(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """One step of the copy that is watched.
+    """One step of the environment's copy that is watched.
 
     Attributes:
-        env_state: After it, and after a reset if the episode has ended.
-        obs: The same.
+        env_state: State after the step, and after a reset if the episode has ended.
+        obs: Observation of that state.
         reward: Scalar.
         done: Whether the episode has ended, bool scalar.
-        last_state: Where the step led, before any reset; None if that is not known.
-        last_is_known: Whether ``last_state`` is what it seems, bool scalar.
+        last_state: State after the step, before any reset; None if it is unknown.
+        last_is_known: Whether ``last_state`` is certain to be that state, bool scalar.
     """
 
     env_state: Any
@@ -54,11 +54,11 @@ class _Step(NamedTuple):
 def make_player(
     algorithm: Algorithm, n_episodes: int, greedy: bool = True
 ) -> Callable[[Any, int], EpisodeOutcomes]:
-    """Playing whole episodes in ``eval_env``, as one program for every agent of an algorithm.
+    """Makes a function that plays whole episodes in ``eval_env``; one program serves all agents.
 
     Returns:
-        A function of a runner state and a seed. Agents of different trainings play
-        independent episodes with one seed, because each has a key of its own.
+        A function of a runner state and a seed. With the same seed, agents of different
+        trainings play independent episodes, because each has its own key.
     """
 
     @jax.jit
@@ -79,19 +79,19 @@ def watch(
 ) -> Iterator[WatchedEpisode]:
     """Plays episodes greedily in the one copy of ``eval_env``, and draws every state.
 
-    They are those that ``make_player`` plays with one environment, this seed and episodes
-    of at most ``max_steps``. Environments reset themselves within the step that ends an
-    episode, so its last state is drawn only if it can be told for certain; otherwise
-    the last picture is the state before the last action. The state after the reset
+    The episodes are those that ``make_player`` plays with one environment, this seed and
+    episodes of at most ``max_steps``. Environments reset themselves within the step that ends
+    an episode, so its last state is drawn only if it is known for certain; otherwise
+    the last picture shows the state before the last action. The state after the reset
     belongs to the next episode.
 
     Args:
-        algorithm: With one environment.
+        algorithm: An algorithm with one environment.
         runner_state: The agent.
-        seed: Of the episodes.
-        n_episodes: How many.
-        max_steps: An episode that takes longer is cut off.
-        on_frame: Takes each picture, uint8 ``[height, width, 3]``.
+        seed: Seed of the episodes.
+        n_episodes: Number of episodes.
+        max_steps: Longer episodes are cut off.
+        on_frame: Called with each picture, uint8 ``[height, width, 3]``.
 
     Raises:
         RenderingError: If the environment cannot be drawn.
@@ -145,7 +145,7 @@ def _compiled_step(algorithm: Algorithm) -> Callable[..., _Step]:
 def _last_state(
     env: Environment, env_state: Any, action: jax.Array, rng: chex.PRNGKey, final_obs: Any
 ) -> tuple[Any, Any]:
-    """Where a step leads without its reset, and whether it shows what the step says it did."""
+    """The state after a step without its reset, and whether it agrees with the step's results."""
     if not isinstance(env, VectorisedEnvironment):
         return None, False
     outcome = env.step_each(env_state, action, rng)

@@ -1,4 +1,4 @@
-"""Hyperparameters with which the command line begins in environments that are known."""
+"""Tuned hyperparameters that the command line uses in some environments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
 
 
 class Tuned(NamedTuple):
-    """Choices that suit an environment, found by hand.
+    """Choices that suit an environment, tuned by hand.
 
     Attributes:
         hyperparameters: Those that differ from the defaults, and architecture choices.
@@ -20,8 +20,8 @@ class Tuned(NamedTuple):
     cnn_policy: bool = False
 
 
-# The network and the sizes are those of Young and Tian (2019), the learning rate was found
-# on Breakout and Asterix.
+# The network and the sizes are those of Young and Tian (2019); the learning rate was tuned on
+# Breakout and Asterix.
 _MINATAR = Tuned(
     {
         "activation": "relu",
@@ -38,9 +38,9 @@ _MINATAR = Tuned(
     cnn_policy=True,
 )
 
-# MiniGrid's no-ops let a value that is too high feed itself: with a discount of 0.99 most
-# of some forty configurations lost what they had learnt. Found with 4 environments, whose
-# number and budget are those of the published experiments.
+# Some actions in MiniGrid change nothing, and through them a value that is too high increases
+# itself: with a discount of 0.99, most of about forty configurations lost what they had learnt.
+# Tuned with 4 environments and the budget of the published experiments.
 _EMPTY_ROOM = Tuned(
     {
         "activation": "relu",
@@ -56,7 +56,7 @@ _EMPTY_ROOM = Tuned(
     },
 )
 
-# For the last three observations, one after another ("frame_stack").
+# For the last three observations as one ("frame_stack").
 _DOOR_AND_KEY = Tuned(
     {
         **_EMPTY_ROOM.hyperparameters,
@@ -68,7 +68,7 @@ _DOOR_AND_KEY = Tuned(
     },
 )
 
-#: Found with 8 environments that step together, unless it says otherwise.
+#: Tuned with 8 environments that step together, unless stated otherwise.
 TUNED: dict[str, Tuned] = {
     "CartPole-v1": Tuned(
         {
@@ -98,5 +98,5 @@ _UNKNOWN = Tuned({})
 
 
 def tuned_for(env_name: str, algorithm: str = DEFAULT_ALGORITHM) -> Tuned:
-    """The choices for an environment; none if it is not known, or for another algorithm."""
+    """The choices for an environment; empty for unknown environments and other algorithms."""
     return TUNED.get(env_name, _UNKNOWN) if algorithm == DEFAULT_ALGORITHM else _UNKNOWN

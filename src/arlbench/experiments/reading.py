@@ -1,4 +1,4 @@
-"""Rows of configurations from files of several formats."""
+"""Reads rows of configurations from files in several formats."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Row = Mapping[str, Any]
 
 _SEPARATORS = ",;\t"
 
-# What tables write where there is no value.
+# How tables write a missing value.
 _NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>"})
 
-# A number with a decimal comma, as in tables whose cells are separated by semicolons.
+# A number with a decimal comma, as in some tables with semicolons between cells.
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a file, with None where there is no value.
+    """The rows of a file, with None for missing values.
 
     Args:
         path: Its name ends in .yaml, .yml, .json, .csv or .tsv.
 
     Raises:
-        ConfigurationError: If it cannot be read, or holds something else.
+        ConfigurationError: If it cannot be read or has other content.
     """
     readers = {
         ".csv": _read_table,
@@ -44,7 +44,7 @@ def read_rows(path: Path) -> list[Row]:
     }
     if path.suffix.lower() not in readers:
         raise ConfigurationError(
-            f"{path} is not a file of configurations, whose name ends in .yaml, .json or .csv."
+            f"{path} is not a file of configurations; its name must end in .yaml, .json or .csv."
         )
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -56,7 +56,7 @@ def read_rows(path: Path) -> list[Row]:
     rows = readers[path.suffix.lower()](path, text)
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise ConfigurationError(
-            f"{path} must hold a list of mappings from hyperparameters to values."
+            f"{path} must contain a list of mappings from hyperparameters to values."
         )
     return [_flat(row) for row in rows]
 
@@ -74,8 +74,8 @@ def _read_table(path: Path, text: str) -> list[Row]:
     for row in reader:
         if None in row or None in row.values():
             raise ConfigurationError(
-                f"{path}, line {reader.line_num}: the number of cells is not that of the header; "
-                "fix the line, or separate cells by commas, semicolons or tabs throughout."
+                f"{path}, line {reader.line_num}: the number of cells differs from the header; "
+                "fix the line, or separate all cells by commas, by semicolons or by tabs."
             )
         rows.append({name: _cell(text, separator) for name, text in row.items()})
     return rows
@@ -95,7 +95,7 @@ def _read_json(path: Path, text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigurationError(
-            f"{path} is not JSON ({error.msg}, line {error.lineno}); fix it there."
+            f"{path} is not valid JSON ({error.msg}, line {error.lineno}); fix it there."
         ) from None
 
 
@@ -106,8 +106,8 @@ def _read_yaml(path: Path, text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
         raise ConfigurationError(
-            f"{path} is not YAML ({getattr(error, 'problem', None) or 'unreadable'}{place}); fix "
-            "it there."
+            f"{path} is not valid YAML ({getattr(error, 'problem', None) or 'unreadable'}{place}); "
+            "fix it there."
         ) from None
     if not isinstance(rows, list):
         return rows
@@ -115,7 +115,7 @@ def _read_yaml(path: Path, text: str) -> Any:
 
 
 def _with_numbers(row: Mapping[Any, Any]) -> dict[Any, Any]:
-    # YAML 1.1 takes 1e-3 for text, because it has no point.
+    # YAML 1.1 reads 1e-3 as text, because it lacks a decimal point.
     return {name: _with_number(value) for name, value in row.items()}
 
 
@@ -126,7 +126,7 @@ def _with_number(value: Any) -> Any:
 
 
 def _flat(row: Row) -> Row:
-    """The row with mappings within it as names with a point, and None for what is not a number."""
+    """The row with nested mappings as dotted names, and None for NaN."""
     flat: dict[Any, Any] = {}
     for name, value in row.items():
         if isinstance(value, Mapping):

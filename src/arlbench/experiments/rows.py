@@ -1,7 +1,7 @@
 """The rows of a member's results, which :mod:`arlbench.experiments.table` describes.
 
-They are made without the library of tables, which takes longer to import than a short
-training takes.
+They are made without the library for tables, because importing it takes longer than a short
+training.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from arlbench.population import MemberResult
 
 
 def rows_of(experiment: Experiment, result: MemberResult) -> list[dict[str, Any]]:
-    """One row an evaluation, also for those that a diverged member did not reach."""
+    """One row for each evaluation, including those that a diverged member did not reach."""
     config: Mapping[str, Any] = experiment.configs[result.config_index]
     of_all = {
         "config": result.config_index,
@@ -34,7 +34,7 @@ def rows_of(experiment: Experiment, result: MemberResult) -> list[dict[str, Any]
 
 
 def _of_episodes(returns: np.ndarray) -> dict[str, Any]:
-    """What is kept of one evaluation ``[n_eval_episodes]``; nothing if it has a NaN."""
+    """The cells for one evaluation ``[n_eval_episodes]``; empty if it has a NaN."""
     if np.isnan(returns).any():
         return {}
     return {

@@ -1,4 +1,4 @@
-"""Training the seeds of a run, each saved as it goes."""
+"""Trains the seeds of a run; each saves itself as it goes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class RunResult(NamedTuple):
     Attributes:
         status: How it ended.
         final_returns: The mean return of each seed's last evaluation, if it had one.
-        timesteps: Environment steps trained, over all seeds.
-        seconds: Time that it took, added up over seeds, also before it was interrupted.
-        seconds_now: The part of it that this call took.
-        wall_seconds: From the beginning of this call to its last result.
+        timesteps: Environment steps trained, summed over seeds.
+        seconds: Time taken, summed over seeds, including earlier calls.
+        seconds_now: The part of this time that belongs to this call.
+        wall_seconds: Time from the start of this call to its last result.
     """
 
     status: Status
@@ -42,21 +42,21 @@ def train_run(
     on_notice: Callable[[str], None],
     resumed: bool = False,
 ) -> RunResult:
-    """Trains every seed of a run, or what is left of it, on every core.
+    """Trains every seed of a run, or the rest of it, on every core.
 
     Args:
-        run: What to train, and where to keep the results.
-        on_progress: Called between segments; if it returns True, each seed saves where it
-            stands and stops.
-        on_notice: Takes sentences for the user.
+        run: The run to train, which keeps the results.
+        on_progress: Called between segments; if it returns True, each seed saves its state and
+            stops.
+        on_notice: Called with sentences for the user.
         resumed: Whether seeds continue from their newest checkpoints in the folder.
 
     Raises:
         DivergenceError: If learning became non-finite in a seed. The others stop; seeds
             that have ended are kept.
-        CheckpointError: If there is a checkpoint from which to continue and it cannot be read.
+        CheckpointError: If a checkpoint from which to continue exists but cannot be read.
         EnvironmentFaultError: If an environment that steps in Python fails; every seed has
-            saved where it stood.
+            saved its state.
     """
     for note in run.prepare() if resumed else ():
         on_notice(note)
@@ -67,7 +67,7 @@ def train_run(
             memory_limit_gib=run.settings.memory_limit_gib,
             on_progress=lambda progress: run.divergence() is not None or on_progress(progress),
             on_notice=on_notice,
-            # A seed is the single run on every kind of device, bit for bit.
+            # On every kind of device, a seed equals the single run, bit for bit.
             train=functools.partial(train_population, placement="sequential"),
         )
     except EnvironmentFaultError:
@@ -91,5 +91,5 @@ def _how_to_continue(run: RunFolder) -> str:
     """What to do after an environment has failed."""
     resume = f"once the environment is fixed, 'arlbench train --resume {run.path}' continues"
     if any(run.newest_checkpoint(run.settings, seed) for seed in run.settings.seeds):
-        return f"What was trained is saved in {run.path}: {resume} from there."
-    return f"Too little was trained to be saved: {resume} from the first step."
+        return f"The training so far is saved in {run.path}: {resume} from there."
+    return f"The training was too short to be saved: {resume} from the first step."

@@ -1,17 +1,17 @@
-"""The files of a run: what was asked for and the results, readable without this package.
+"""The files of a run: its settings and results, readable without this package.
 
 =========================  ==========================================================
 ``settings.json``          every setting, resolved, and the versions of all packages
 ``evaluations.csv``        one row per seed, evaluation and episode
-``summary.json``           return over seeds, and where the time went
+``summary.json``           return over seeds, and how the time was spent
 ``params-seed-N.npz``      final parameters of seed N, an array per leaf
 ``normalizer-seed-N.npz``  statistics of its observations, if they are normalised
 ``learning_curve.png``     return against environment steps
-``checkpoints/seed-N/``    where seed N continues, see :mod:`arlbench.core.checkpoints`
+``checkpoints/seed-N/``    checkpoints of seed N, see :mod:`arlbench.core.checkpoints`
 =========================  ==========================================================
 
-There is such an ``.npz`` file for each part of a state that acting needs. Those of a seed
-that was stopped hold its parameters of that point until it has ended.
+Each part of a state that acting needs has such an ``.npz`` file. If a seed was stopped, they
+hold its parameters at that point until it has ended.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ SETTINGS, EVALUATIONS, SUMMARY = "settings.json", "evaluations.csv", "summary.js
 
 EVALUATION_COLUMNS = ("seed", "evaluation", "timesteps", "episode", "episode_return")
 
-# What reading a file of another kind ends with.
+# Errors from reading a file of another kind.
 _NO_ARRAYS = (OSError, ValueError, LookupError, AttributeError, TypeError, EOFError,
               zipfile.BadZipFile)  # fmt: skip
 
 
 class RunFiles:
-    """What a run has written so far, for reading, also while another process trains in it.
+    """Reads what a run has written so far, even while another process trains it.
 
     Attributes:
         path: The run's folder.
@@ -62,14 +62,14 @@ class RunFiles:
         """The newest checkpoint of a seed; None if it has none.
 
         Raises:
-            CheckpointError: If there was one and it is gone.
+            CheckpointError: If a checkpoint is recorded but missing.
         """
         if (found := checkpoints.newest_in(self.checkpoints_of(seed))) is not None:
             return found[0]
         return version_1_runs.newest_checkpoint(self.checkpoints, settings.seeds, seed)
 
     def read_settings(self) -> RunSettings:
-        """What the run was asked to do.
+        """The settings of the run.
 
         Raises:
             RunFolderError: If the file is damaged, or a newer version has written it.
@@ -80,7 +80,7 @@ class RunFiles:
         except ConfigurationError as error:
             raise RunFolderError(f"{path} cannot be used: {str(error).rstrip('.')}.") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunFolderError(f"{path} is damaged ({error}); begin a new run.") from error
+            raise RunFolderError(f"{path} is damaged ({error}); start a new run.") from error
 
     def read_summary(self) -> dict[str, Any] | None:
         """The closing numbers, or None if nothing has ended yet.
@@ -121,14 +121,14 @@ class RunFiles:
             ) from error
 
     def ended_seeds(self, settings: RunSettings, part: str) -> list[int]:
-        """The seeds whose agents are those at their end, in the order of the seeds.
+        """The seeds whose training has ended and whose agents are kept, in the order of the seeds.
 
         Args:
-            settings: Of the run.
-            part: The part of an agent that is written last, the first of ``acting_parts``.
+            settings: Settings of the run.
+            part: The part of an agent that is written last, which is the first of ``acting_parts``.
 
         Raises:
-            RunFolderError: If a file that says so is damaged.
+            RunFolderError: If a file that is needed for this is damaged.
         """
         kept = [seed for seed in settings.seeds if self.part_file(seed, part).is_file()]
         if not kept or (self.read_summary() or {}).get("status") == "finished":
@@ -138,15 +138,15 @@ class RunFiles:
         return [seed for seed in kept if len(evaluations.get(seed, ())) >= n_evaluations]
 
     def part_files(self, seed: int) -> list[Path]:
-        """The parts of one seed's final state that are kept."""
+        """The files of one seed's final state."""
         return list(self.path.glob(f"*-seed-{seed}.npz"))
 
     def part_file(self, seed: int, name: str) -> Path:
-        """Where a part of the final state of one seed is kept."""
+        """The path of one part of a seed's final state."""
         return self.path / f"{name.removesuffix('_state')}-seed-{seed}.npz"
 
     def read_part(self, seed: int, name: str, like: Any) -> Any:
-        """A part of one seed's final state, in the structure of a tree of arrays or shapes.
+        """One part of a seed's final state, in the structure of a given tree of arrays or shapes.
 
         Raises:
             RunFolderError: If the file is missing, damaged, or belongs to another network.
@@ -161,7 +161,7 @@ class RunFiles:
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
-    """The leaves of a tree, named by their path in it."""
+    """The leaves of a tree by name; the name of a leaf is its path."""
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
         for path, leaf in jax.tree.leaves_with_path(tree)

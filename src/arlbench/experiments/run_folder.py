@@ -1,4 +1,4 @@
-"""The folder of a run as a storage: what training asks of it, and what it keeps."""
+"""The folder of a run, as a storage for training."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 class Saving(NamedTuple):
-    """When the seeds of a run save where they stand.
+    """When the seeds of a run save their state.
 
     Attributes:
-        every_seconds: Time between two checkpoints; 0 saves only when stopped.
+        every_seconds: Seconds between two checkpoints; 0 saves only when stopped.
         keep: Checkpoints to keep of each seed.
     """
 
@@ -40,10 +40,10 @@ class Saving(NamedTuple):
 
     @classmethod
     def checked(cls, every_seconds: float, keep: int) -> Saving:
-        """The same from what a user gave.
+        """Makes the value from a user's settings, after checking them.
 
         Raises:
-            ConfigurationError: If it is impossible.
+            ConfigurationError: If a setting is impossible.
         """
         if not every_seconds >= 0:
             raise ConfigurationError(
@@ -53,13 +53,13 @@ class Saving(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """Where the training of a seed stands.
+    """The progress of a seed's training.
 
     Attributes:
         status: Whether it has ended, and how.
-        returns: Of its evaluations so far, float32 ``[n_done, n_eval_episodes]``.
+        returns: Returns of its evaluations so far, float32 ``[n_done, n_eval_episodes]``.
         timesteps: Environment steps done.
-        seconds: Time that it took, as far as it was kept.
+        seconds: Time taken, as far as it was saved.
         diverged_at: Environment steps after which learning was found to be non-finite.
         divergence: The same in a sentence.
     """
@@ -73,15 +73,15 @@ class Standing(NamedTuple):
 
 
 class RunFolder(RunWriter, Storage):
-    """A run: one configuration with some seeds, each of which saves where it stands.
+    """A run: one configuration with some seeds, each of which saves its state.
 
     Args:
-        path: The folder, which may exist if it is empty.
-        settings: What to train; None takes those of the run in the folder.
-        saving: When the seeds save where they stand.
+        path: The folder. If it exists already, it must be empty or hold the run to continue.
+        settings: What to train; None takes the settings of the run in the folder.
+        saving: When the seeds save their state.
 
     Raises:
-        RunFolderError: If it cannot be used, or another process works on it.
+        RunFolderError: If the folder cannot be used, or another process works on it.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class RunFolder(RunWriter, Storage):
         self.experiment = self.settings.experiment
         self._saving = saving or Saving()
 
-    # What is known of the run.
+    # What the run is, and how far it has come.
 
     @functools.cached_property
     def algorithm(self) -> Algorithm:
-        """What trains, bound to environments of its own."""
+        """The algorithm, bound to environments of its own."""
         return self.settings.make_algorithm()
 
     @functools.cached_property
@@ -106,7 +106,7 @@ class RunFolder(RunWriter, Storage):
 
     @functools.cached_property
     def standings(self) -> dict[int, Standing]:
-        """Where each seed stands."""
+        """The progress of each seed."""
         ended = self.ended_seeds(self.settings, self.algorithm.acting_parts[0])
         returns = self.read_evaluations()
         seconds = (self.read_summary() or {}).get("seconds_by_seed", {})
@@ -130,19 +130,19 @@ class RunFolder(RunWriter, Storage):
         status = (self.read_summary() or {}).get("status")
         if status == "diverged":
             raise RunFolderError(
-                f"The run in {self.path} ended because learning became non-finite, and would do so "
-                "again; begin a new one with a lower learning rate."
+                f"The run in {self.path} ended because learning became non-finite, which would "
+                "happen again; start a new one with a lower learning rate."
             )
         return status == "finished"
 
-    # What training asks of a storage.
+    # The interface of a storage.
 
     def missing(self) -> list[MemberId]:
         """The seeds that have not ended, in order."""
         return [MemberId(0, self.settings.seeds.index(seed)) for seed in self._unfinished()]
 
     def saving(self) -> dict[MemberId, MemberSaving]:
-        """Each seed saves itself in a folder of its own."""
+        """Each seed saves itself in its own folder."""
         folders = map(self.checkpoints_of, self._unfinished())
         return {
             member: MemberSaving(folder, *self._saving)
@@ -150,15 +150,15 @@ class RunFolder(RunWriter, Storage):
         }
 
     def keep_parts(self) -> tuple[str, ...]:
-        """What acting needs."""
+        """The parts that acting needs."""
         return self.algorithm.acting_parts
 
     def init_options(self) -> Mapping[str, Any]:
-        """As much room as one training needs."""
+        """Allocates as much as one training needs."""
         return self.algorithm.init_options(self.settings.lengths.n_total_timesteps)
 
     def on_progress(self, progress: PopulationProgress) -> None:
-        """Writes evaluations as they come."""
+        """Writes evaluations as they are made."""
         seeds = self.settings.seeds
         grown = [
             self._take(seeds[member.seed_index], of_seed)
@@ -168,7 +168,7 @@ class RunFolder(RunWriter, Storage):
             self._write_returns()
 
     def add(self, result: MemberResult) -> None:
-        """Keeps a seed that has ended; what acting needs of it too, unless it has diverged."""
+        """Keeps the results of a seed that has ended, and its agent unless it has diverged."""
         seed = self.settings.seeds[result.seed_index]
         reached = ~np.isnan(result.returns).all(axis=1)
         diverged = result.diverged_at is not None
@@ -186,7 +186,7 @@ class RunFolder(RunWriter, Storage):
             self.write_summary(self.summarise("training"))
 
     def rows(self) -> pa.Table:
-        """Every evaluation so far, those of seeds that have not ended included."""
+        """Every evaluation so far, including those of seeds that have not ended."""
         # Imported here, because training needs it only for other kinds of storage.
         from arlbench.experiments.table import table_of  # noqa: PLC0415
 
@@ -197,15 +197,15 @@ class RunFolder(RunWriter, Storage):
         return [row for result in self._results() for row in rows_of(self.experiment, result)]
 
     def flush(self) -> None:
-        """Everything is written when it comes."""
+        """Does nothing, because everything is written immediately."""
 
-    # Continuing, and what stays of seeds that were stopped.
+    # Continuing, and keeping the agents of seeds that were stopped.
 
     def prepare(self) -> tuple[str, ...]:
-        """Finds where each seed stood, before anything is changed.
+        """Finds the progress of each seed, before anything is changed.
 
         Returns:
-            Sentences about what is not as it was.
+            Sentences about what has changed since then.
 
         Raises:
             CheckpointError: If a checkpoint is damaged, or does not belong to this run.
@@ -215,14 +215,17 @@ class RunFolder(RunWriter, Storage):
         for seed in unfinished:
             self._read_standing(seed)
         if not any(standing.timesteps for standing in self.standings.values()):
-            notes = (*notes, "There is no checkpoint yet: the run begins at its first step.")
+            notes = (
+                *notes,
+                "The run has not saved a checkpoint yet: it starts from its first step.",
+            )
         for seed in unfinished:
-            # Together with later evaluations they could be taken for those at the end.
+            # Next to later evaluations, these could be mistaken for the parameters at the end.
             self.remove_parts(seed)
         return notes
 
     def settle(self) -> None:
-        """Keeps of seeds that were stopped what acting needs, as their checkpoints hold it."""
+        """Keeps the agents of seeds that were stopped, as they are in their checkpoints."""
         template = self.algorithm.checkpoint_template()
         wanted = {name: template[name] for name in self.algorithm.acting_parts}
         for seed in self._unfinished():
@@ -255,22 +258,22 @@ class RunFolder(RunWriter, Storage):
 
     @property
     def final_returns(self) -> dict[int, float]:
-        """The mean return of each seed's last evaluation, for seeds that had one."""
+        """The mean return of each seed's last evaluation, for seeds that were evaluated."""
         return {seed: float(r[-1].mean()) for seed, r in self.returns.items() if len(r)}
 
     @property
     def returns(self) -> dict[int, np.ndarray]:
-        """For each seed the returns so far, ``[n_evaluations, n_eval_episodes]``."""
+        """The returns of each seed so far, ``[n_evaluations, n_eval_episodes]``."""
         return {seed: standing.returns for seed, standing in self.standings.items()}
 
     def totals(self) -> tuple[int, Seconds]:
-        """Environment steps trained and the time that it took, added up over seeds."""
+        """Environment steps trained and the time taken, summed over seeds."""
         standings = list(self.standings.values())
         seconds = sum((standing.seconds for standing in standings), Seconds())
         return sum(standing.timesteps for standing in standings), seconds
 
     def divergence(self) -> tuple[str, int] | None:
-        """A sentence about a seed that has diverged, and when; None if none has."""
+        """A sentence about a seed that has diverged, and its step; None if none has."""
         for standing in self.standings.values():
             if standing.diverged_at is not None:
                 return standing.divergence, standing.diverged_at
@@ -280,7 +283,7 @@ class RunFolder(RunWriter, Storage):
         return [seed for seed, s in self.standings.items() if s.status == "unfinished"]
 
     def _take(self, seed: int, progress: MemberProgress) -> bool:
-        """Takes in where a seed stands; whether it has been evaluated since."""
+        """Updates the progress of a seed, and returns whether it has been evaluated since."""
         before = self.standings[seed]
         if before.status != "unfinished":
             return False
@@ -290,7 +293,7 @@ class RunFolder(RunWriter, Storage):
         return grown
 
     def _read_standing(self, seed: int) -> None:
-        """Finds where a seed's newest checkpoint stands, if there is one."""
+        """Reads the progress of a seed from its newest checkpoint, if it has one."""
         folder = self.checkpoints_of(seed)
         if checkpoints.newest_in(folder) is not None:
             (training, seconds), _ = read_position(folder, self.algorithm)
@@ -299,7 +302,7 @@ class RunFolder(RunWriter, Storage):
             )
 
     def _move_version_1(self) -> tuple[str, ...]:
-        """Gives the seed in which a run of version 1 stood a checkpoint of its own."""
+        """For a run of version 1, gives the unfinished seed a checkpoint of its own."""
         for seed in self._unfinished():
             own, newest = self.checkpoints_of(seed), self.newest_checkpoint(self.settings, seed)
             if newest is not None and newest.parent != own:
@@ -330,7 +333,7 @@ class RunFolder(RunWriter, Storage):
         self.write_evaluations(self.returns, self.evaluation_timesteps)
 
     def _write_parts(self, seed: int, parts: Mapping[str, Any]) -> None:
-        # The first one last: it is of no use without the others.
+        # The first part is written last, because it is useless without the others.
         for name in reversed(self.algorithm.acting_parts):
             if name in parts:
                 self.write_part(seed, name, parts[name])

@@ -24,17 +24,17 @@ from arlbench.experiments.experiment import (
 )
 from arlbench.experiments.presets import Tuned, tuned_for
 
-# What of the file is not of the problem.
+# Settings in the file that do not belong to the problem.
 _OF_THE_RUN = ("format_version", "seeds", "memory_limit_gib", "versions")
 
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
-    """What a run trains, on what, and for how long.
+    """What a run trains, in which environment, and for how long.
 
     Attributes:
-        experiment: One configuration, all of which the problem fixes, with some seeds.
-        memory_limit_gib: Refuse trainings that would take more.
+        experiment: One configuration, which the problem fixes completely, with some seeds.
+        memory_limit_gib: Refuse trainings that would need more.
     """
 
     experiment: Experiment
@@ -42,17 +42,17 @@ class RunSettings:
 
     @property
     def problem(self) -> Problem:
-        """What is to be trained, with every hyperparameter fixed."""
+        """The problem, with every hyperparameter fixed."""
         return self.experiment.problem
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """One training for each."""
+        """The seeds; each is one training."""
         return self.experiment.seeds
 
     @property
     def lengths(self) -> Lengths:
-        """How long the training of a seed is, by the rule of the format it was begun with."""
+        """The lengths of a seed's training, by the rule of the format with which it began."""
         problem, timesteps = version_1.lengths(self.experiment)
         return (problem.replace(n_total_timesteps=timesteps[0]) if timesteps else problem).lengths
 
@@ -61,7 +61,7 @@ class RunSettings:
         return self.problem.make_algorithm(memory_limit_gib=self.memory_limit_gib)
 
     def versions_note(self) -> str:
-        """A sentence if the run was begun with other packages; empty if it was not."""
+        """A sentence if the run began with other versions of packages; empty if it did not."""
         return changed_versions(self.experiment.versions, versions_now(self.problem.env_spec))
 
     def to_json(self) -> str:
@@ -125,17 +125,17 @@ def resolve(
     Args:
         env_spec: The environment.
         overrides: Hyperparameters and architecture choices by name.
-        algorithm: The name of what learns.
-        first_seed: Seeds are counted from here.
-        n_seeds: How many.
+        algorithm: The name of the algorithm.
+        first_seed: The first seed; the others follow it.
+        n_seeds: Number of seeds.
         n_total_timesteps: Environment steps of each training.
         n_eval_steps: Evaluations of each training.
         n_eval_episodes: Episodes of each evaluation.
-        memory_limit_gib: Refuse trainings that would take more.
-        tuned: Begin with the choices in ``TUNED``, which the default algorithm has for
+        memory_limit_gib: Refuse trainings that would need more.
+        tuned: Start from the choices in ``TUNED``, which exist for the default algorithm in
             some environments.
-        cnn_policy: Whether a convolutional network reads the observations; if it is None,
-            what is tuned decides, and then ``env_spec``.
+        cnn_policy: Whether a convolutional network reads the observations; if it is None, the
+            tuned choice decides, and otherwise ``env_spec``.
 
     Raises:
         ArlbenchError: If a name is unknown or a value impossible, if the environment
@@ -162,5 +162,5 @@ def resolve(
 
 def _with_all_fixed(problem: Problem, config: Mapping[str, Any]) -> Problem:
     """The problem with a value for every hyperparameter and architecture choice."""
-    # It knows which is which.
+    # The problem knows which names are hyperparameters and which are architecture choices.
     return problem.replace(hpo_config=problem.resolve(config), nas_config={})

@@ -1,4 +1,4 @@
-"""The folder of a run, held by one process; each file in it is whole or absent."""
+"""Writes the folder of a run, for one process at a time; each file is complete or absent."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ from arlbench.experiments.run_settings import RunSettings
 
 _LOCK = "run.lock"
 
-# A result goes before a checkpoint if there is no room for both: what another process is
-# writing may have taken the room, and is removed if it fails. So often it is tried again.
+# If the disk has no room for both, a result is more important than a checkpoint. Another process
+# may be using the room for a checkpoint, which it removes if it fails, so try this many times.
 _ATTEMPTS, _WAIT_FOR_ROOM_SECONDS = 10, 0.2
 
 
 class RunWriter(RunFiles):
-    """Writes the files of one run; whoever else wants to is refused.
+    """Writes the files of one run; all other processes are refused.
 
     Args:
-        path: The folder, which may exist if it is empty.
-        settings: What to train; None takes those of the run in the folder.
+        path: The folder. If it exists already, it must be empty, or hold the run to continue.
+        settings: What to train; None takes the settings of the run in the folder.
 
     Attributes:
-        settings: What it trains.
+        settings: What the run trains.
 
     Raises:
-        RunFolderError: If it cannot be used, or another process works on it.
+        RunFolderError: If the folder cannot be used, or another process works on it.
     """
 
     def __init__(self, path: Path, settings: RunSettings | None = None) -> None:
@@ -64,14 +64,14 @@ class RunWriter(RunFiles):
             raise
 
     def close(self) -> None:
-        """Lets others work on it."""
+        """Lets other processes work on the folder."""
         self._lock.release()
 
     def write_evaluations(self, returns: Mapping[int, np.ndarray], timesteps: np.ndarray) -> None:
         """Writes all returns so far.
 
         Args:
-            returns: For each seed ``[n_evaluations, n_eval_episodes]``.
+            returns: Returns of each seed, ``[n_evaluations, n_eval_episodes]``.
             timesteps: Environment steps at each evaluation, ``[n_eval_steps]``.
         """
         text = io.StringIO(newline="")
@@ -86,7 +86,7 @@ class RunWriter(RunFiles):
         self._write(EVALUATIONS, text.getvalue())
 
     def write_part(self, seed: int, name: str, tree: Any) -> None:
-        """Writes a part of one seed's state, leaves named by their path in the tree."""
+        """Writes a part of one seed's state, with leaves named by their paths in the tree."""
         leaves = {path: np.asarray(leaf) for path, leaf in named_leaves(tree).items()}
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **leaves)
@@ -114,8 +114,8 @@ class RunWriter(RunFiles):
     def _require_run(self) -> None:
         if not (self.path / SETTINGS).is_file():
             raise RunFolderError(
-                f"There is no run in {self.path}: it has no settings.json. Give --resume the "
-                "folder that a training printed."
+                f"{self.path} is not the folder of a run, because settings.json is missing. Give "
+                "--resume the folder that a training printed."
             )
 
     def _make(self) -> None:
@@ -126,7 +126,7 @@ class RunWriter(RunFiles):
             raise _unwritable(self.path, error) from error
         if occupied:
             raise RunFolderError(
-                f"The folder {self.path} already holds something; choose another --out, remove it, "
+                f"The folder {self.path} is not empty; choose another --out, remove it, "
                 f"or continue its run with --resume {self.path}."
             )
 

@@ -1,7 +1,7 @@
-"""Where to search: for each hyperparameter one value, several, or a range.
+"""The space to search: for each hyperparameter one value, several values, or a range.
 
-What is named is narrowed or fixed by the text of a word, ``VALUE``, ``LOW..HIGH`` or
-``a,b,c``; what is not named keeps its published range or its default.
+The user may narrow or fix a hyperparameter with a text ``VALUE``, ``LOW..HIGH`` or ``a,b,c``;
+all others keep their published ranges or their defaults.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LIST = ","
 
 
 class Choices(NamedTuple):
-    """Separate values, each as likely as the others.
+    """Separate values, all equally likely.
 
     Attributes:
         values: At least two, all different.
@@ -30,12 +30,12 @@ class Choices(NamedTuple):
 
 
 class Range(NamedTuple):
-    """Every value between two, both included.
+    """All values between two values, both included.
 
     Attributes:
-        low: The least; an int if only whole numbers count.
-        high: The greatest, of the same type.
-        log: Whether each order of magnitude is as likely as the others.
+        low: The lowest value; an int if only integers are allowed.
+        high: The highest value, of the same type.
+        log: Whether values are equally likely on a logarithmic scale.
     """
 
     low: int | float
@@ -44,12 +44,12 @@ class Range(NamedTuple):
 
 
 class SearchSpace(NamedTuple):
-    """What a search varies, and what it leaves alone.
+    """What a search varies, and what it keeps fixed.
 
     Attributes:
-        varied: Where to search, by name.
-        fixed: Values by name; names in neither have their default.
-        note: A sentence about what was named and is ignored; empty if nothing is.
+        varied: The choices and ranges to search, by name.
+        fixed: Values by name; names that are in neither mapping have their defaults.
+        note: A sentence about names that are ignored; empty if none is.
     """
 
     varied: Mapping[str, Choices | Range]
@@ -58,7 +58,7 @@ class SearchSpace(NamedTuple):
 
 
 def parse_dimension(name: str, text: str, declarations: Declarations) -> Any | Choices | Range:
-    """What the text of a word says about a hyperparameter: one value, several, or a range.
+    """Parses the user's text for a hyperparameter: one value, several values, or a range.
 
     Raises:
         ConfigurationError: If the name is unknown, or the text contradicts itself or the
@@ -74,12 +74,13 @@ def parse_dimension(name: str, text: str, declarations: Declarations) -> Any | C
 
 
 def search_space(problem: Problem, words: Mapping[str, str]) -> SearchSpace:
-    """The published space, narrowed and fixed by words; architecture varies only if named.
+    """The published space, narrowed by the user's texts; architecture varies only if it is named.
 
-    What the problem fixes varies only if it is named. What can never be active is ignored.
+    Hyperparameters that the problem fixes vary only if they are named. Hyperparameters that can
+    never be active are ignored.
 
     Raises:
-        ConfigurationError: If a word is impossible, or nothing is left to search.
+        ConfigurationError: If a text is impossible, or nothing is left to search.
     """
     declarations = problem.declarations
     named = {name: parse_dimension(name, text, declarations) for name, text in words.items()}
@@ -102,11 +103,11 @@ def search_space(problem: Problem, words: Mapping[str, str]) -> SearchSpace:
 
 
 def listed_values(problem: Problem, words: Mapping[str, str]) -> dict[str, tuple[Any, ...]]:
-    """Every value of what is named in words, of which something must have several.
+    """All values of each named hyperparameter, of which at least one must have several.
 
     Raises:
-        ConfigurationError: If a word is impossible, a range has no end of values, or
-            nothing has several.
+        ConfigurationError: If a text is impossible, a range has infinitely many values, or no
+            hyperparameter has several values.
     """
     declarations = problem.declarations
     named = {name: parse_dimension(name, text, declarations) for name, text in words.items()}
@@ -119,9 +120,9 @@ def listed_values(problem: Problem, words: Mapping[str, str]) -> dict[str, tuple
 
 
 def _example(declarations: Declarations, between: str) -> str:
-    """How to write several values of some hyperparameter, as the end of a clause."""
+    """An example of how to write several values, as the end of a sentence."""
     ranged = [h for h in declarations.values() if not h.choices]
-    # One that is searched by orders of magnitude, if there is one, shows most.
+    # A hyperparameter on a logarithmic scale, if one exists, is the best example.
     for hyperparameter in sorted(ranged, key=lambda h: not h.log):
         low, high = hyperparameter.low, hyperparameter.high
         return f" as in {hyperparameter.name}={low:g}{between}{high:g}"
@@ -134,9 +135,9 @@ def _separate(dimensions: Mapping[str, Any]) -> SearchSpace:
 
 
 def _published(declarations: Declarations) -> dict[str, Choices | Range]:
-    """Every dimension, by name after what it depends on, in whatever order they are declared.
+    """All dimensions, sorted by name but after those they depend on, however they are declared.
 
-    The order decides which number of a sequence a dimension gets, so it never changes.
+    The order decides which number of a sequence a dimension gets, so it must never change.
     """
     names = sorted(declarations, key=lambda name: (_depth(name, declarations), name))
     return {name: _dimension(declarations[name]) for name in names}
@@ -168,7 +169,7 @@ def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
         raise ConfigurationError(f"'{name}={text}' is not a range; write {name}=LOW..HIGH.")
     if hyperparameter.choices:
         raise ConfigurationError(
-            f"{name} takes separate values, so it has no range {text}; list them as in "
+            f"{name} takes separate values, so it cannot have the range {text}; list them as in "
             f"{name}={_listing(hyperparameter.choices)}."
         )
     low, high = (hyperparameter.check(parse_value(end)) for end in ends)
@@ -205,7 +206,7 @@ def _listed(name: str, dimension: Any) -> tuple[Any, ...]:
     low, high = dimension.low, dimension.high
     if isinstance(low, float) or isinstance(high, float):
         raise ConfigurationError(
-            f"A grid needs separate values, and {name}={low:g}..{high:g} has no end of them; list "
+            f"A grid needs separate values, but {name}={low:g}..{high:g} has infinitely many; list "
             f"some as in {name}={low:g},{high:g}."
         )
     return tuple(range(low, high + 1))

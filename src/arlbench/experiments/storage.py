@@ -1,4 +1,4 @@
-"""What keeps the results of an experiment."""
+"""The interface of storages, which keep the results of an experiment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Storage(abc.ABC):
     """Keeps each member of an experiment when it ends; one process at a time writes.
 
     Attributes:
-        experiment: What is trained, with all that earlier calls added to it.
+        experiment: The experiment, with everything that earlier calls added to it.
     """
 
     experiment: Experiment
@@ -31,7 +31,7 @@ class Storage(abc.ABC):
 
     @abc.abstractmethod
     def add(self, result: MemberResult) -> None:
-        """Takes a member that has ended; it is kept soon, at the latest by :meth:`flush`.
+        """Takes a member that has ended, and keeps it soon, at the latest in :meth:`flush`.
 
         Raises:
             StorageError: If it cannot be written, now or since the last call.
@@ -39,28 +39,28 @@ class Storage(abc.ABC):
 
     @abc.abstractmethod
     def rows(self) -> pa.Table:
-        """All that is kept, as :mod:`arlbench.experiments.table` describes it, in order.
+        """All rows in order, as :mod:`arlbench.experiments.table` describes them.
 
         Raises:
-            StorageError: If something that was kept is damaged.
+            StorageError: If a file is damaged.
         """
 
     @abc.abstractmethod
     def flush(self) -> None:
-        """Keeps all that has ended.
+        """Keeps all members that have ended.
 
         Raises:
-            StorageError: If it cannot be written; what was kept before is whole.
+            StorageError: If it cannot be written; everything that was kept before is intact.
         """
 
     @abc.abstractmethod
     def close(self) -> None:
-        """The same, and lets another process write."""
+        """Keeps all members that have ended, and lets another process write."""
 
-    # What a storage may want besides results.
+    # What a storage may request besides results.
 
     def saving(self) -> Mapping[MemberId, MemberSaving]:
-        """Which members save where they stand, and where."""
+        """Which members save their state, and in which folders."""
         return {}
 
     def keep_parts(self) -> tuple[str, ...]:
@@ -68,11 +68,11 @@ class Storage(abc.ABC):
         return ()
 
     def init_options(self) -> Mapping[str, Any] | None:
-        """Options of ``Algorithm.init`` to ask for; None takes what the members need."""
+        """Options for ``Algorithm.init``; None takes what the members need."""
         return None
 
     def on_progress(self, progress: PopulationProgress) -> None:  # noqa: B027
-        """Told several times a second where the members stand."""
+        """Called several times per second with the progress of the members."""
 
     def __enter__(self) -> Self:
         return self

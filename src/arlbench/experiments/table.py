@@ -5,12 +5,12 @@
 ``seed``            int64             the member's seed
 ``evaluation``      int64             number of the evaluation, from 1
 ``timesteps``       int64             environment steps trained before it
-``return_mean``     float64           mean over its episodes; null if it was not reached
+``return_mean``     float64           mean over its episodes; null after divergence
 ``return_std``      float64           standard deviation over its episodes (``ddof=0``)
 ``episode_returns`` list of float32   return of each episode
-``status``          string            of the whole training: finished or diverged
+``status``          string            result of the whole training: finished or diverged
 ``diverged_at``     int64             environment steps at which divergence was noticed
-``train_seconds``   float64           wall-clock, shared with members that train alongside
+``train_seconds``   float64           wall-clock time, while other members may train too
 the configuration   by its type       a column for each hyperparameter, by its name
 ==================  ================  =====================================================
 
@@ -33,7 +33,7 @@ from arlbench.experiments.experiment import FORMAT_VERSION, Experiment
 from arlbench.experiments.rows import rows_of
 from arlbench.population import MemberResult
 
-#: What identifies a row, and the order of a table.
+#: These columns identify a row, and sort a table.
 KEYS = ("config", "seed", "evaluation")
 
 #: The columns besides those of the configuration.
@@ -73,9 +73,9 @@ def table_of(experiment: Experiment, results: Sequence[MemberResult]) -> pa.Tabl
 
 
 def conformed(table: pa.Table, experiment: Experiment) -> pa.Table:
-    """The rows of an earlier version in the columns of today.
+    """The rows of an earlier version, with the columns of the present version.
 
-    A hyperparameter that did not exist then stands for its default.
+    A hyperparameter that did not exist then has its default.
     """
     schema, declarations = schema_of(experiment), experiment.problem.declarations
     columns = [
@@ -88,9 +88,9 @@ def conformed(table: pa.Table, experiment: Experiment) -> pa.Table:
 
 
 def in_order(table: pa.Table, experiment: Experiment) -> pa.Table:
-    """The rows by configuration, seed and evaluation, however they came.
+    """The rows sorted by configuration, seed and evaluation.
 
-    Seeds come in the order of the experiment, those that were added later at the end.
+    Seeds have the order of the experiment; seeds that were added later come last.
     """
     place = {seed: index for index, seed in enumerate(experiment.seeds)}
     config, seed, evaluation = (table.column(key).to_numpy() for key in KEYS)

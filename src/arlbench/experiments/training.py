@@ -1,4 +1,4 @@
-"""Training what is missing of an experiment, kept as it ends."""
+"""Trains the missing members of an experiment, and keeps each one when it ends."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from arlbench.population import (
 
 
 class Best(NamedTuple):
-    """The best configuration so far, of those that ended with every seed.
+    """The best configuration so far, of those whose seeds have all ended.
 
     Attributes:
         config: Its index.
-        mean_return: Over its seeds, of the last evaluation.
+        mean_return: Mean return of the last evaluation, over its seeds.
     """
 
     config: int
@@ -33,13 +33,13 @@ class Best(NamedTuple):
 
 
 class ExperimentProgress(NamedTuple):
-    """Where an experiment stands.
+    """The progress of an experiment.
 
     Attributes:
-        members_done: Members that have ended, also in earlier calls.
-        members_total: Of the whole experiment.
-        population: What the present call does.
-        best: None if no configuration has ended with every seed, or if there is only one.
+        members_done: Members that have ended, including earlier calls.
+        members_total: Members of the whole experiment.
+        population: Progress of the present call.
+        best: None if no configuration has ended with every seed, or if only one exists.
     """
 
     members_done: int
@@ -49,13 +49,13 @@ class ExperimentProgress(NamedTuple):
 
 
 class ExperimentOutcome(NamedTuple):
-    """What one call did.
+    """The result of one call.
 
     Attributes:
         status: Whether anything is left to train.
         members_trained: Members that ended in this call.
-        compile_seconds: Time that compilation took, added up over processes.
-        wall_seconds: From the first compilation to the last result.
+        compile_seconds: Time of compilation, summed over processes.
+        wall_seconds: Time from the first compilation to the last result.
     """
 
     status: Literal["finished", "interrupted"]
@@ -65,10 +65,10 @@ class ExperimentOutcome(NamedTuple):
 
 
 def check(experiment: Experiment, memory_limit_gib: float) -> None:
-    """Makes the environment and every algorithm, before anything is written.
+    """Makes the environment and every algorithm as a check, before anything is written.
 
     Raises:
-        ArlbenchError: If there is no such environment, the algorithm cannot learn in it,
+        ArlbenchError: If the environment does not exist, the algorithm cannot learn in it,
             no configuration would learn anything, or a training does not fit in memory.
     """
     problem, timesteps = version_1.lengths(experiment)
@@ -82,7 +82,7 @@ def check(experiment: Experiment, memory_limit_gib: float) -> None:
 
 
 def _require_learning(algorithms: Sequence[Algorithm], totals: Sequence[int]) -> None:
-    """Raises if no configuration learns anything; some may be too short."""
+    """Raises if no configuration would learn anything; some may be too short to learn."""
     errors = []
     for algorithm, total in zip(algorithms, totals, strict=True):
         try:
@@ -103,17 +103,17 @@ def train_missing(
     on_notice: Callable[[str], None] | None = None,
     train: Callable[..., PopulationResult] = train_population,
 ) -> ExperimentOutcome:
-    """Trains all that is missing in a storage, which keeps each member when it ends.
+    """Trains all missing members of a storage, which keeps each one when it ends.
 
     Args:
-        storage: Knows the experiment and what it has of it.
-        memory_limit_gib: For each member; as many train at a time as there are cores.
+        storage: Holds the experiment and its results so far.
+        memory_limit_gib: Limit for each member; one member trains on each core at a time.
         on_progress: Called now and then; training stops if it returns True.
-        on_notice: Takes sentences for the user.
-        train: What trains them.
+        on_notice: Called with sentences for the user.
+        train: The function that trains them.
 
     Raises:
-        StorageError: If a result cannot be kept; what was kept before is whole.
+        StorageError: If a result cannot be kept; everything that was kept before is intact.
     """
     experiment, missing = storage.experiment, storage.missing()
     if not missing:
@@ -159,12 +159,12 @@ def train_missing(
 
 
 class _Standing:
-    """Mean final returns of the configurations, as their seeds end."""
+    """Mean final returns of the configurations, updated as their seeds end."""
 
     def __init__(self, storage: Storage) -> None:
         experiment = storage.experiment
         index_of_seed = {seed: index for index, seed in enumerate(experiment.seeds)}
-        # NaN if a member has not ended, or diverged: such a configuration is not the best.
+        # NaN if a member has not ended or has diverged: its configuration is never the best.
         self._final = np.full((len(experiment.configs), len(experiment.seeds)), np.nan)
         if len(experiment.configs) == 1:
             return
@@ -175,12 +175,12 @@ class _Standing:
                 self._final[row["config"], index_of_seed[row["seed"]]] = row["return_mean"]
 
     def add(self, result: MemberResult) -> None:
-        """Takes in a member that has ended."""
+        """Records a member that has ended."""
         self._final[result.id] = result.returns[-1].mean(dtype=np.float64)
 
     @property
     def best(self) -> Best | None:
-        """None if no configuration has ended with every seed, or if there is only one."""
+        """None if no configuration has ended with every seed, or if only one exists."""
         if len(self._final) == 1:
             return None
         means = self._final.mean(axis=1)

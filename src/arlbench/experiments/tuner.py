@@ -1,4 +1,4 @@
-"""What a method of search is: it proposes trials, and may learn from their results."""
+"""The interface of search methods, which propose trials and may learn from their results."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.population import MemberResult
 
-#: More than this is a slip of the hand.
+#: A larger number is taken for a typing mistake.
 MAX_TRIALS = 100_000
 
 
 class Trial(NamedTuple):
-    """What a tuner proposes to train.
+    """A training that a tuner proposes.
 
     Attributes:
-        config: A whole configuration, as ``Problem.resolve`` gives it.
+        config: A complete configuration, as ``Problem.resolve`` returns it.
     """
 
     config: Mapping[str, Any]
 
 
 class Tuner(abc.ABC):
-    """A method of search. A file with one subclass in ``experiments/tuners`` adds it.
+    """A search method. To add one, put a file with one subclass into ``experiments/tuners``.
 
     Attributes:
         reads_file: Whether it takes its configurations from a file.
         takes_count: Whether a user may say how many trials to propose.
-        problem: What is to be trained; its declarations say what there is to search.
-        words: What the user says of each hyperparameter: ``VALUE``, ``LOW..HIGH`` or
-            ``a,b,c`` by name.
-        seed: Of its random numbers.
-        file: Where it reads configurations; None if it does not.
-        note: A sentence for the user about what was left out; empty if nothing was.
-        searched: Names of the hyperparameters that it varies, known once it was asked;
+        problem: The problem to train; its declarations define what can be searched.
+        words: The user's text for each hyperparameter, by name: ``VALUE``, ``LOW..HIGH`` or
+            ``a,b,c``.
+        seed: Seed of its random numbers.
+        file: The file from which it reads configurations; None if it does not read one.
+        note: A sentence for the user about what is ignored; empty if nothing is.
+        searched: Names of the hyperparameters that it varies, known after the first ``ask``;
             empty if it does not search a space.
     """
 
@@ -53,10 +53,10 @@ class Tuner(abc.ABC):
         seed: int = 0,
         file: Path | None = None,
     ) -> None:
-        """Begins a search.
+        """Starts a search.
 
         Raises:
-            ConfigurationError: If a word, the seed or the file is impossible.
+            ConfigurationError: If a text, the seed or the file is impossible.
         """
         if not 0 <= seed < SEED_LIMIT:
             raise ConfigurationError(
@@ -71,32 +71,32 @@ class Tuner(abc.ABC):
 
     @property
     def n_trials(self) -> int | None:
-        """How many trials it has in all; None if that is for the user to say."""
+        """The total number of trials; None if the user has to choose it."""
         return None
 
     @abc.abstractmethod
     def ask(self, n: int) -> list[Trial]:
         """The next ``n`` trials, all different.
 
-        The first ones are the same however many are asked for, and at once or in turn.
+        The first trials are always the same, however many are requested in one or more calls.
 
         Raises:
-            ConfigurationError: If there are fewer.
+            ConfigurationError: If fewer exist.
         """
 
     def tell(self, results: Sequence[MemberResult]) -> None:  # noqa: B027
-        """Takes the results of trials, whose ``config_index`` counts those asked for.
+        """Receives the results of trials; ``config_index`` counts the requested trials.
 
-        Unless a tuner learns, it ignores them.
+        Tuners that do not learn ignore them.
         """
 
 
 def check_count(n: int) -> int:
-    """The number of trials, if it is not a slip of the hand.
+    """The number of trials, after checking that it is not a typing mistake.
 
     Raises:
-        ConfigurationError: If it is.
+        ConfigurationError: If it is too large.
     """
     if n > MAX_TRIALS:
-        raise ConfigurationError(f"{n} configurations are more than {MAX_TRIALS}; take fewer.")
+        raise ConfigurationError(f"{n} configurations are too many; the limit is {MAX_TRIALS}.")
     return n

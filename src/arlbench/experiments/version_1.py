@@ -1,7 +1,7 @@
-"""Reading what version 0.2 of this package wrote, format version 1.
+"""Reads files that version 0.2 of this package wrote, in format version 1.
 
-It trained whole intervals between evaluations: the total was rounded up to a multiple of
-``n_eval_steps`` intervals. What it began is finished by that rule.
+That version trained whole intervals between evaluations: the total was rounded up to a
+multiple of ``n_eval_steps`` intervals. Work that it began is finished by that rule.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from arlbench.experiments.experiment import Experiment
 #: The format that this module reads.
 FORMAT_VERSION = 1
 
-# What identified the design of a sweep.
+# The fields that identified the design of a sweep.
 _DECISIVE = ("env_spec", "configs", "seeds", "n_total_timesteps", "n_eval_steps",
              "n_eval_episodes", "eval_env_spec")  # fmt: skip
 
 
 def enlarged_timesteps(problem: Problem, config: Mapping[str, Any]) -> int:
-    """The environment steps that a training was rounded up to.
+    """The number of environment steps after rounding up.
 
-    With so many, and the schedule of the number that was asked for, the rule of today trains
-    the same iterations and evaluates after the same ones.
+    With this number, and the schedule of the requested number, the present rule trains the same
+    iterations and evaluates after the same ones.
     """
     per_iteration = int(problem.make_algorithm(config).steps_per_iteration)
     n_evaluations = problem.n_eval_steps
@@ -36,10 +36,10 @@ def enlarged_timesteps(problem: Problem, config: Mapping[str, Any]) -> int:
 
 
 def lengths(experiment: Experiment) -> tuple[Problem, list[int] | None]:
-    """What to train, and the environment steps of each configuration if they differ.
+    """The problem to train, and the environment steps of each configuration if they differ.
 
     Args:
-        experiment: Of any format.
+        experiment: An experiment of any format.
     """
     problem = experiment.problem
     if experiment.format_version > FORMAT_VERSION:
@@ -73,6 +73,6 @@ def experiment_of_design(content: Mapping[str, Any]) -> Experiment:
 
 
 def design_fingerprint(content: Mapping[str, Any]) -> str:
-    """What the parts of a sweep name their design by."""
+    """The identity of the design in the parts of a sweep."""
     decisive = {name: content[name] for name in _DECISIVE}
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

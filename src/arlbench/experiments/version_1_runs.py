@@ -1,7 +1,7 @@
-"""Runs that version 0.2 of this package began, format version 1.
+"""Reads runs that version 0.2 of this package began, in format version 1.
 
-Their seeds trained one after another, and one chain of checkpoints told where the run
-stood: in the middle of one seed, with all before it ended.
+Their seeds trained one after another, and one chain of checkpoints held the progress of the
+run: in the middle of one seed, with all earlier seeds finished.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from arlbench.population.saving import Position, write_position
 
 
 def newest_checkpoint(chain: Path, seeds: Sequence[int], seed: int) -> Path | None:
-    """The newest checkpoint of the chain if it is of this seed.
+    """The newest checkpoint of the chain if it belongs to this seed.
 
     Args:
         chain: The folder of the run's checkpoints.
-        seeds: Those of the run.
+        seeds: The seeds of the run.
         seed: One of them.
 
     Raises:
-        CheckpointError: If there was a checkpoint and it is gone or damaged.
+        CheckpointError: If a checkpoint is recorded but missing or damaged.
     """
     found = checkpoints.newest_in(chain)
     if found is None:
@@ -45,17 +45,17 @@ def move_checkpoint(
     n_eval_episodes: int,
     algorithm: Algorithm,
 ) -> tuple[str, ...]:
-    """Writes where the chain stood as the first checkpoint of the seed's own folder.
+    """Writes the state of the chain as the first checkpoint in the seed's own folder.
 
     Args:
-        checkpoint: One of the chain, in the middle of this seed.
-        to: The folder of the seed's own checkpoints, which has none.
-        seed: Whose it is.
+        checkpoint: A checkpoint of the chain, in the middle of this seed.
+        to: The folder of the seed's own checkpoints, which is empty.
+        seed: The seed.
         n_eval_episodes: Episodes of each of its evaluations.
-        algorithm: What is training.
+        algorithm: The algorithm that trains.
 
     Returns:
-        Sentences about what is not as it was.
+        Sentences about what has changed since then.
 
     Raises:
         CheckpointError: If it is damaged, does not belong to this run, or cannot be written.
@@ -65,7 +65,7 @@ def move_checkpoint(
     except CheckpointError as error:
         raise CheckpointError(
             f"{error} Nothing was changed; remove that checkpoint's folder to continue from the "
-            "one before it, or begin a new run."
+            "one before it, or start a new run."
         ) from error
     info = loaded.info
     returns = loaded.extra.get(str(seed), np.zeros((0, n_eval_episodes), np.float32))
@@ -75,6 +75,6 @@ def move_checkpoint(
 
 
 def remove_leftovers(path: Path) -> None:
-    """Removes files that a killed writer of that version was writing."""
+    """Removes unfinished files that a killed process of that version left."""
     for leftover in path.glob("*.part"):
         files.remove(leftover)

@@ -1,1 +1,1 @@
-"""Plots and tables, made from the files of a run."""
+"""Plots and tables, made from the results of runs and sweeps."""

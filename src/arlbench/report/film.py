@@ -15,27 +15,28 @@ from PIL.PngImagePlugin import PngInfo
 
 from arlbench.errors import ConfigurationError, MissingExtraError, RenderingError, did_you_mean
 
-#: The longest side of a picture, in pixels; smaller ones are enlarged by a whole factor.
+#: The longest side of a picture, in pixels; small pictures are enlarged by an integer factor.
 MAX_SIDE = 400
 
-#: More than these would be a film that nobody watches and no memory holds.
+#: The largest number of frames; a longer film would not fit into memory, and nobody would watch it.
 MAX_FRAMES = 5_000
 
-#: Seconds for which the last picture of an episode stays.
+#: Seconds for which the last picture of an episode is shown.
 HOLD_SECONDS = 1.0
 
-# Every film has this text in it, by which it is known before it is written over.
+# Every film contains this text, which must be found before a file is overwritten.
 _MARK = "film of arlbench play"
 
-# Multiples of a hundredth of a second, as a GIF counts; an episode should take so long at most.
+# Frame rates for which a frame lasts whole hundredths of a second, as GIF needs, and the longest
+# duration of an episode in seconds, if the rates allow it.
 _SPEEDS = (5, 10, 20, 50)
 _SECONDS_AN_EPISODE = 12.0
 
-# Colours of a GIF: all of them where there are no more, otherwise so few that it stays small.
+# Colours of a GIF: all of them if they are at most this many, otherwise few, for a small file.
 _MAX_COLOURS = 256
 _FEW_COLOURS = 64
 
-# Pictures that colours are chosen from.
+# The number of pictures from which colours are chosen.
 _SAMPLED_FRAMES = 16
 
 _SHEET_COLUMNS = 4
@@ -52,16 +53,16 @@ class Reel:
         self._begins = [0]
 
     def add(self, frame: np.ndarray) -> None:
-        """Takes in the next frame, uint8 ``[height, width, 3]``.
+        """Adds the next frame, uint8 ``[height, width, 3]``.
 
         Raises:
-            RenderingError: If it is no picture, of another size than those before, or one
-                too many.
+            RenderingError: If it is not a picture, has another size than earlier frames, or
+                exceeds the number of frames.
         """
         frame = np.asarray(frame)
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
             raise RenderingError(
-                f"The environment drew {frame.dtype}{list(frame.shape)}, which is no picture "
+                f"The environment drew {frame.dtype}{list(frame.shape)}, which is not a picture "
                 "uint8[height, width, 3]."
             )
         if len(self) == MAX_FRAMES:
@@ -74,19 +75,19 @@ class Reel:
         if frame.shape != self._shape:
             raise RenderingError(
                 f"The environment drew pictures of different sizes, {list(self._shape)} and "
-                f"{list(frame.shape)}, which no film can have."
+                f"{list(frame.shape)}, but all pictures of a film need the same size."
             )
         self._frames.append(zlib.compress(frame.tobytes(), level=1))
 
     def end_episode(self) -> None:
-        """The next frame belongs to another episode."""
+        """Ends the episode; the next frame belongs to another one."""
         self._begins.append(len(self))
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """A frame as it is kept: reduced if it was large, not enlarged."""
+        """A frame as it is stored: reduced if it was large, not enlarged."""
         content = zlib.decompress(self._frames[index])
         return np.frombuffer(content, np.uint8).reshape(self._shape)
 
@@ -102,37 +103,37 @@ class Reel:
 
     @property
     def enlargement(self) -> int:
-        """By how much its pictures are enlarged in a film."""
+        """The factor by which pictures are enlarged in a film."""
         return max(1, MAX_SIDE // max(self._shape[:2]))
 
 
 def choose_format(name: str | None, out: Path | None) -> str:
-    """The format of a film from what a user said, ``gif`` where that is nothing.
+    """The format of a film from the user's choice and file name; by default ``gif``.
 
     Raises:
-        ConfigurationError: If there is no such format, or the file is named otherwise.
+        ConfigurationError: If the format does not exist, or contradicts the file's name.
     """
     ending = out.suffix.lower().removeprefix(".") if out is not None else ""
     chosen = name if name is not None else ending or "gif"
     if chosen not in FORMATS:
         raise ConfigurationError(
-            f"There is no film of the format {chosen!r}.{did_you_mean(chosen, FORMATS)} "
+            f"Unknown format {chosen!r} for a film.{did_you_mean(chosen, FORMATS)} "
             f"Known: {', '.join(FORMATS)}."
         )
     if ending and ending != chosen:
         raise ConfigurationError(
-            f"{out} ends in .{ending}, and the format is {chosen}; leave one of the two out."
+            f"{out} ends in .{ending}, but the format is {chosen}; leave one of the two out."
         )
     return chosen
 
 
 def check_writable(path: Path, film_format: str) -> None:
-    """Raises where a film could not be written, before any time is spent on it.
+    """Raises if a film cannot be written, before any time is spent on it.
 
     Raises:
-        RenderingError: If the folder is not there or cannot be written, or if there is
-            something else than a film.
-        MissingExtraError: If a package is missing for the format.
+        RenderingError: If the folder does not exist or cannot be written, or if the path is
+            something other than a film.
+        MissingExtraError: If the format needs a package that is missing.
     """
     if film_format == "mp4":
         _ffmpeg()
@@ -145,35 +146,35 @@ def check_writable(path: Path, film_format: str) -> None:
         raise _unwritable(path, error) from error
     if foreign:
         raise RenderingError(
-            f"{path} is there already and is no film of this command; choose another --out."
+            f"{path} exists already and is not a film of this command; choose another --out."
         )
 
 
 def frames_per_second(reel: Reel) -> int:
-    """So many that the longest episode can be watched to its end, slowly if it is short."""
+    """High enough to watch the longest episode to its end; low if that episode is short."""
     longest = max(len(episode) for episode in reel.episodes)
     return next((fps for fps in _SPEEDS if longest <= fps * _SECONDS_AN_EPISODE), _SPEEDS[-1])
 
 
 def write(path: Path, reel: Reel, film_format: str, fps: int) -> None:
-    """Writes a film; at ``path`` there is a whole one afterwards, or what was there before.
+    """Writes a film; if this fails, ``path`` stays as it was.
 
     Args:
         path: The file.
         reel: At least one frame.
         film_format: One of ``FORMATS``.
-        fps: Frames per second; a sheet of stills has none.
+        fps: Frames per second; not used for a sheet of stills.
 
     Raises:
         RenderingError: If it cannot be written.
-        MissingExtraError: If a package is missing for the format.
+        MissingExtraError: If the format needs a package that is missing.
     """
     check_writable(path, film_format)
     temporary = _part(path)
     try:
         FORMATS[film_format](temporary, reel, fps)
         if not _is_film(temporary):
-            raise OSError("what was written is not whole")
+            raise OSError("the written file is incomplete")
         temporary.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -211,7 +212,7 @@ def _write_mp4(path: Path, reel: Reel, fps: int) -> None:
         "-metadata", f"comment={_MARK}", "-f", "mp4", str(path),
     ]  # fmt: skip
     last = {episode[-1] for episode in reel.episodes}
-    # imageio_ffmpeg itself would fork this process, which may hang where JAX has threads.
+    # imageio_ffmpeg itself would fork this process, which may hang because JAX has threads.
     with (
         contextlib.suppress(BrokenPipeError),
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process,
@@ -225,7 +226,7 @@ def _write_mp4(path: Path, reel: Reel, fps: int) -> None:
 
 
 def _write_sheet(path: Path, reel: Reel, fps: int) -> None:
-    """Evenly spaced stills; each episode begins a new row."""
+    """Writes evenly spaced stills; each episode begins a new row."""
     rows = [row for episode in reel.episodes for row in _rows_of_stills(reel, episode)]
     height, width = (side * reel.enlargement for side in reel[0].shape[:2])
     cell = np.array([height + _SHEET_MARGIN, width + _SHEET_MARGIN])
@@ -242,14 +243,14 @@ def _write_sheet(path: Path, reel: Reel, fps: int) -> None:
 
 
 def _rows_of_stills(reel: Reel, episode: range) -> list[np.ndarray]:
-    """The indices of an episode's stills, its first and last frame among them."""
+    """The indices of an episode's stills, including its first and last frame."""
     n_rows = max(1, _SHEET_ROWS // len(reel.episodes))
     evenly = np.linspace(episode[0], episode[-1], n_rows * _SHEET_COLUMNS)
     chosen = np.unique(evenly.round().astype(int))
     return np.split(chosen, range(_SHEET_COLUMNS, len(chosen), _SHEET_COLUMNS))
 
 
-#: What writes a film of each format.
+#: The writer for each format.
 FORMATS: dict[str, Callable[[Path, Reel, int], None]] = {
     "gif": _write_gif,
     "mp4": _write_mp4,
@@ -258,7 +259,7 @@ FORMATS: dict[str, Callable[[Path, Reel, int], None]] = {
 
 
 def _part(path: Path) -> Path:
-    """Where a film is while it is written."""
+    """The path of a film while it is written."""
     return path.with_name(f".{path.name}.part")
 
 
@@ -267,7 +268,7 @@ def _is_film(path: Path) -> bool:
 
 
 def _indexed(reel: Reel) -> tuple[bytes, Iterator[np.ndarray]]:
-    """A palette for all frames, and the frames as indices into it, uint8 ``[H, W]``."""
+    """Makes a palette for all frames, and the frames as indices into it, uint8 ``[H, W]``."""
     is_used = np.zeros(2**24, bool)
     for frame in reel:
         is_used[_packed(frame)] = True
@@ -282,7 +283,7 @@ def _indexed(reel: Reel) -> tuple[bytes, Iterator[np.ndarray]]:
 
 
 def _few_colours(reel: Reel) -> np.ndarray:
-    """Colours that come near to those of some of the frames, rare ones included, ``[n, 3]``."""
+    """Colours close to those of some of the frames, including rare ones, ``[n, 3]``."""
     chosen = np.linspace(0, len(reel) - 1, _SAMPLED_FRAMES).round().astype(int)
     sample = Image.fromarray(np.concatenate([reel[index] for index in chosen]))
     few = sample.quantize(_FEW_COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=1)
@@ -296,7 +297,7 @@ def _packed(frame: np.ndarray) -> np.ndarray:
 
 
 def _reduced(frame: np.ndarray) -> np.ndarray:
-    """The frame with no side longer than ``MAX_SIDE``."""
+    """The frame, reduced until both sides are at most ``MAX_SIDE``."""
     height, width = frame.shape[:2]
     scale = MAX_SIDE / max(height, width)
     if scale >= 1:
@@ -310,7 +311,7 @@ def _enlarged(frame: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
-    """The frame with even sides, as videos need them; an odd one gets its last line twice."""
+    """The frame with even sides, which videos need; an odd side gets its last line twice."""
     height, width = frame.shape[:2]
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 

@@ -24,10 +24,10 @@ Row = Mapping[str, Any]
 
 
 def curves_of(rows: Iterable[Row]) -> dict[int, dict[int, float]]:
-    """For each seed the mean return by environment steps.
+    """For each seed, the mean return by environment steps.
 
     Args:
-        rows: Of one configuration.
+        rows: The rows of one configuration.
     """
     curves: dict[int, dict[int, float]] = {}
     for row in rows:
@@ -40,8 +40,8 @@ def draw(rows: Iterable[Row], title: str, n_eval_episodes: int) -> bytes | None:
     """The curve of each seed and their mean, as a PNG file; None if nothing was evaluated.
 
     Args:
-        rows: Of one configuration.
-        title: What was trained, and where.
+        rows: The rows of one configuration.
+        title: The algorithm and the environment.
         n_eval_episodes: Episodes of each evaluation.
     """
     curves = curves_of(rows)
@@ -74,7 +74,7 @@ def _draw_curves(axes: Any, curves: dict[int, dict[int, float]]) -> None:
     if not several:
         axes.legend(frameon=False)
         return
-    # A run that was stopped has seeds of different lengths; the mean is over all of them.
+    # The seeds of a stopped run have different lengths; the mean is drawn as far as all of them.
     common = sorted(set.intersection(*(set(curve) for curve in curves.values())))
     if not common:
         return
@@ -88,7 +88,7 @@ def _draw_curves(axes: Any, curves: dict[int, dict[int, float]]) -> None:
 
 
 def _fit_to_returns(axes: Any, curves: dict[int, dict[int, float]]) -> None:
-    """Scales to the returns themselves; an interval of few seeds may reach far beyond."""
+    """Scales the axis to the returns; the interval of few seeds may reach far beyond them."""
     returns = [value for curve in curves.values() for value in curve.values()]
     low, high = min(returns), max(returns)
     margin = 0.06 * (high - low or 1.0)

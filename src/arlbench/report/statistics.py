@@ -1,4 +1,4 @@
-"""Means over seeds, with an honest interval or, of a few seeds, their range."""
+"""Means over seeds, with a confidence interval or, for few seeds, their range."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 
 _CONFIDENCE = 0.95
 
-#: The interval of fewer samples is so wide that it helps nobody; their range is shown.
+#: With fewer samples an interval would be too wide to be useful, so their range is shown.
 LEAST_FOR_INTERVAL = 4
 
 
@@ -17,7 +17,7 @@ class MeanInterval(NamedTuple):
     """A mean and its 95 % confidence interval.
 
     Attributes:
-        mean: ``[...]``.
+        mean: The mean, ``[...]``.
         low: Lower end; NaN if there is only one sample.
         high: Upper end.
     """
@@ -30,8 +30,8 @@ class MeanInterval(NamedTuple):
 def mean_interval(samples: np.ndarray) -> MeanInterval:
     """Student's t interval of the mean over the first axis, ``[n, ...]``.
 
-    The samples are seeds if it is about an algorithm: episodes of one agent are not
-    independent evidence of how the algorithm learns, only of what this agent earns.
+    To judge an algorithm, the samples must be seeds: episodes of one agent are independent
+    evidence about this agent's return, but not about how the algorithm learns.
     """
     n = samples.shape[0]
     mean = samples.mean(axis=0)
@@ -53,5 +53,5 @@ def spread(samples: np.ndarray) -> MeanInterval:
 
 
 def spread_name(n: int, noun: str = "seeds") -> str:
-    """What the two ends of the spread of ``n`` samples are, in words."""
+    """The name of the spread of ``n`` samples: an interval or a range."""
     return f"range of {noun}" if 1 < n < LEAST_FOR_INTERVAL else "95 % interval"

@@ -1,4 +1,4 @@
-"""Two pictures of a sweep: what each hyperparameter does, and how the best ones learn."""
+"""Two pictures of a sweep: the effect of each hyperparameter, and how the best ones learn."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SUBTLE = "#57606a"
 _HIGHLIGHTS = ("#1f6feb", "#d9480f", "#2b8a3e")
 _N_BEST = len(_HIGHLIGHTS)
 
-# The t-interval of a few seeds is wider than the picture; they are drawn themselves.
+# The t-interval of a few seeds is wider than the picture, so the seeds themselves are drawn.
 _LEAST_FOR_BAND = 5
 
 
@@ -44,7 +44,7 @@ def draw(results: SweepResults) -> dict[str, bytes]:
     """The pictures as PNG files, by name: ``landscape`` and ``curves``.
 
     Returns:
-        Nothing if no training reached an evaluation, and only the curves if nothing varies
+        An empty mapping if no training reached an evaluation; only the curves if nothing varies
         or no configuration has ended with every seed.
     """
     if np.isnan(results.returns).all():
@@ -62,13 +62,13 @@ def _png(figure: Figure) -> bytes:
 
 
 def draw_landscape(results: SweepResults) -> Figure:
-    """Final return against each hyperparameter that varies, a panel each."""
+    """Final return against each hyperparameter that varies, one panel for each."""
     panels_of = _most_telling_first(results)
     n_columns = min(len(panels_of), max(2, math.ceil(math.sqrt(len(panels_of) * 1.2))))
     n_rows = math.ceil(len(panels_of) / n_columns)
     size = max(5.6, 2.7 * n_columns), max(3.6, 0.6 + 2.35 * n_rows)
     figure = Figure(figsize=size, dpi=150, layout="constrained")
-    # The title's lines have a place of their own above the panels.
+    # Space for the lines of the title, above the panels.
     figure.get_layout_engine().set(rect=(0, 0, 1, 1 - 0.62 / size[1]))  # type: ignore[union-attr, call-arg]
     panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
     mean = results.final.mean(axis=1)
@@ -113,7 +113,7 @@ def _draw_panel(
 
 
 def _positions(panel: Any, hyperparameter: Hyperparameter) -> np.ndarray:
-    """Where on its axis each configuration lies, ``[n_configs]``; sets the axis up."""
+    """Sets up the axis, and returns the position of each configuration on it, ``[n_configs]``."""
     values = hyperparameter.values
     if is_strip(hyperparameter):
         options = options_of(hyperparameter)
@@ -133,7 +133,7 @@ def _positions(panel: Any, hyperparameter: Hyperparameter) -> np.ndarray:
 
 
 def _draw_trend(panel: Any, hyperparameter: Hyperparameter, mean: np.ndarray) -> None:
-    """The local average; for separate values the average of each."""
+    """Draws the local average, or for separate values the average of each value."""
     trend = local_average(hyperparameter, mean)
     if trend is None:
         return
@@ -203,7 +203,7 @@ def draw_curves(results: SweepResults) -> Figure:
 
 
 def _most_telling_first(results: SweepResults) -> dict[str, Hyperparameter]:
-    """The hyperparameters that vary, by how much of the return each explains."""
+    """The hyperparameters that vary, sorted by how much of the return each explains."""
     mean = results.final.mean(axis=1)
     explained = {name: explained_share(h, mean) for name, h in results.varied.items()}
     names = sorted(results.varied, key=lambda name: -explained[name])
@@ -211,14 +211,14 @@ def _most_telling_first(results: SweepResults) -> dict[str, Hyperparameter]:
 
 
 def _best(results: SweepResults) -> list[Rank]:
-    """The best few; fewer of few."""
+    """The best few configurations."""
     n_best = min(_N_BEST, max(1, len(results.configs) // 4))
     return [rank for rank in ranking(results)[:n_best] if not math.isnan(rank.mean)]
 
 
 def _spread(n: int) -> np.ndarray:
     """Sideways offsets that keep points apart, the same each time."""
-    golden = (math.sqrt(5) - 1) / 2  # its multiples never bunch
+    golden = (math.sqrt(5) - 1) / 2  # its multiples are spread evenly
     return ((np.arange(1, n + 1) * golden) % 1 - 0.5) * 0.5
 
 

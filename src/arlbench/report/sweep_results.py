@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from arlbench.report.statistics import spread
 
-# The columns of every table that say how trainings ended.
+# The columns with results, which every table has.
 _COLUMNS = frozenset({"config", "seed", "evaluation", "timesteps", "return_mean", "status"})
 
 
@@ -19,7 +19,7 @@ class Hyperparameter(NamedTuple):
     """A hyperparameter that differs between configurations.
 
     Attributes:
-        values: Of each configuration, ``[n_configs]``.
+        values: The value in each configuration, ``[n_configs]``.
         scale: ``linear``, ``log`` or ``choice``.
         counts: Whether it has an effect, bool ``[n_configs]``.
     """
@@ -30,17 +30,17 @@ class Hyperparameter(NamedTuple):
 
 
 class SweepResults(NamedTuple):
-    """Everything that has ended, configurations in the order of the experiment.
+    """All trainings that have ended, with configurations in the order of the experiment.
 
     Attributes:
-        algorithm: What learnt, its name for people.
-        environment: Where, the same.
+        algorithm: The algorithm's name for people.
+        environment: The environment's name for people.
         configs: Index of each configuration in the experiment, ``[n_configs]``.
-        seeds: Those that any training has ended with, ``[n_seeds]``.
+        seeds: The seeds of trainings that have ended, ``[n_seeds]``.
         timesteps: Environment steps before each evaluation, ``[n_configs, n_evaluations]``.
         returns: Mean return of each evaluation, ``[n_configs, n_seeds, n_evaluations]``; NaN
             if a training has not ended or did not reach it.
-        diverged: bool ``[n_configs, n_seeds]``.
+            diverged: Whether a training diverged, bool ``[n_configs, n_seeds]``.
         varied: The hyperparameters that differ, by name.
     """
 
@@ -67,8 +67,8 @@ class Rank(NamedTuple):
         config: Its index in the experiment.
         mean: Return over seeds at the last evaluation; NaN if a seed is missing or
             diverged.
-        low: Lower end of the 95 % interval, or of the range of fewer than four seeds; NaN if
-            there is only one.
+        low: Lower end of the 95 % interval, or of the range of fewer than four seeds; NaN for a
+            single seed.
         high: Upper end.
     """
 
@@ -80,14 +80,14 @@ class Rank(NamedTuple):
 
 
 def results_of(table: pa.Table) -> SweepResults | None:
-    """The results in the rows of a storage; None if there are none yet.
+    """The results in the rows of a storage; None if no training has ended.
 
     Args:
         table: A row for each training and evaluation: ``config``, ``seed``, ``evaluation``
-            (from 1), ``timesteps``, ``return_mean`` (null if it was not reached), ``status``
-            and a column for each hyperparameter. Metadata of the table are ``algorithm``
-            and ``environment``; those of a hyperparameter's column ``role``, ``scale`` and
-            ``counts_if``, a JSON object of the values that others must have.
+            (from 1), ``timesteps``, ``return_mean`` (null after divergence), ``status``
+            and a column for each hyperparameter. The metadata of the table are ``algorithm``
+            and ``environment``. Those of a hyperparameter's column are ``role``, ``scale`` and
+            ``counts_if``, a JSON object of the values that other hyperparameters must have.
     """
     if not table.num_rows:
         return None
@@ -131,8 +131,8 @@ def ranking(results: SweepResults) -> list[Rank]:
 def _varied(
     schema: pa.Schema, columns: Mapping[str, np.ndarray], row: np.ndarray
 ) -> dict[str, Hyperparameter]:
-    """The hyperparameters with more than one value among those that count."""
-    # The first row of each configuration, which all agree in its hyperparameters.
+    """The hyperparameters with more than one value, counting only values that have an effect."""
+    # The first row of each configuration; all of its rows have the same hyperparameters.
     _, first = np.unique(row, return_index=True)
     varied = {}
     for field in schema:

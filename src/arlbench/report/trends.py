@@ -1,4 +1,4 @@
-"""What one hyperparameter explains of the returns of a sweep."""
+"""Computes how much of the returns of a sweep one hyperparameter explains."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import numpy as np
 
 from arlbench.report.sweep_results import Hyperparameter
 
-#: With fewer configurations an average says nothing that the points do not.
+#: With fewer configurations, an average adds nothing to the points.
 LEAST_FOR_TREND = 16
 
-# Fewer different values than this lie side by side.
+# Fewer different values than this are drawn as separate columns.
 _FEW = 7
 
-# Standard deviation of the kernel, as a share of the axis, for one point; it falls with
-# the fifth root of their number, as is best for a smooth curve (Silverman 1986).
+# Standard deviation of the kernel for one point, as a fraction of the axis; it decreases with
+# the fifth root of the number of points, which is optimal for a smooth curve (Silverman 1986).
 _BANDWIDTH = 0.35
 
-# Points at which a local average is drawn, and the most that it is made of.
+# The number of points at which a local average is drawn, and of points from which it is computed.
 _N_DRAWN, _MOST = 60, 2000
 
 
 def is_strip(hyperparameter: Hyperparameter) -> bool:
-    """Whether its values lie in no order, or are few and were chosen, not drawn from a range."""
+    """Whether its values have no order, or are few and were chosen, not drawn from a range."""
     if hyperparameter.scale == "choice":
         return True
     values = hyperparameter.values[hyperparameter.counts].tolist()
     different = set(values)
-    # What is drawn hardly repeats and has many digits, however few configurations there are.
+    # Values drawn from a range rarely repeat and have many digits, even for few configurations.
     are_chosen = 2 * len(different) <= len(values) or all(map(_is_round, different))
     return len(different) < _FEW and are_chosen
 
@@ -38,7 +38,7 @@ def _is_round(value: float) -> bool:
 
 
 def is_log(hyperparameter: Hyperparameter) -> bool:
-    """Searched by orders of magnitude, or evidently chosen so."""
+    """Whether it was searched on a logarithmic scale, or its values were evidently chosen so."""
     values = hyperparameter.values[hyperparameter.counts].astype(float)
     if values.min() <= 0:
         return False
@@ -46,7 +46,7 @@ def is_log(hyperparameter: Hyperparameter) -> bool:
 
 
 def options_of(hyperparameter: Hyperparameter) -> list[Any]:
-    """Its different values in order."""
+    """Its distinct values in order."""
     return sorted(set(hyperparameter.values.tolist()))
 
 
@@ -56,12 +56,12 @@ def local_average(
     """The average return near each value, by a Gaussian kernel (Nadaraya 1964; Watson 1964).
 
     Args:
-        hyperparameter: Of each configuration, ``[n_configs]``.
-        returns: ``[n_configs]``, NaN where there is none.
+        hyperparameter: Its values in each configuration, ``[n_configs]``.
+        returns: Returns ``[n_configs]``, NaN if one is missing.
 
     Returns:
-        Values and averages, ``[n_points]`` each; for separate values the places
-        0, 1, … of those that occur. None where there are too few configurations.
+        Values and averages, ``[n_points]`` each; for separate values the positions 0, 1, … of
+        those that occur. None if there are too few configurations.
     """
     x, y = _points(hyperparameter, returns)
     if len(x) < LEAST_FOR_TREND:
@@ -75,9 +75,9 @@ def local_average(
 
 
 def explained_share(hyperparameter: Hyperparameter, returns: np.ndarray) -> float:
-    """How much of the variance of the returns its local average foretells.
+    """How much of the variance of the returns its local average predicts.
 
-    Each return is foretold from all others, so what only chance explains counts as 0.
+    Each return is predicted from all others, so effects of chance count as 0.
     """
     x, y = _points(hyperparameter, returns)
     if len(x) < LEAST_FOR_TREND or np.ptp(y) == 0:
@@ -85,14 +85,14 @@ def explained_share(hyperparameter: Hyperparameter, returns: np.ndarray) -> floa
     distance = x[:, None] - x
     weights = (distance == 0) * 1.0 if is_strip(hyperparameter) else _kernel(distance, x)
     np.fill_diagonal(weights, 0.0)
-    # A trace of all others, for a value that occurs once.
+    # A tiny weight for all others, for values that occur only once.
     weights += 1e-9 * (1 - np.eye(len(x)))
     foretold = weights @ y / weights.sum(axis=1)
     return max(0.0, float(1 - ((y - foretold) ** 2).sum() / ((y - y.mean()) ** 2).sum()))
 
 
 def _points(hyperparameter: Hyperparameter, returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the configurations that count lie on the axis, and their returns."""
+    """The positions on the axis and the returns of the configurations that count."""
     shown = hyperparameter.counts & ~np.isnan(returns)
     shown &= np.arange(len(returns)) % (1 + len(returns) // _MOST) == 0
     values = hyperparameter.values[shown]

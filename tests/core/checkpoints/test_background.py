@@ -1,4 +1,4 @@
-"""One job after another, and an error that is told once."""
+"""One job after another, and an error that is raised once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_job_waits_for_the_one_before() -> None:
     writer.submit(first)
     threading.Timer(0.05, may_end.set).start()
     writer.submit(lambda: order.append("second"))
-    # Submitting waited, so the first has ended whether or not the second has.
+    # Submitting waited for the first job, so it has ended; the second may still run.
     assert order[0] == "first"
     writer.wait()
     assert order == ["first", "second"]

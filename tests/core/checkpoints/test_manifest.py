@@ -1,4 +1,4 @@
-"""What a checkpoint is, in JSON that betrays every change."""
+"""The description of a checkpoint, as JSON in which every change is detected."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILES = {"params.npz": FileRecord(3, "ab"), "buffer.npz": FileRecord(5, "cd")}
 
 
 def signed(content: Any) -> str:
-    """A manifest of any content, with the checksum that fits it."""
+    """A manifest with any content and a matching checksum."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     checksum = hashlib.sha256(text.encode()).hexdigest()
     return json.dumps({"content": content, "sha256": checksum})
@@ -51,7 +51,7 @@ def test_info_comes_back_as_json_has_it() -> None:
 
 def test_a_file_is_known_by_size_and_checksum(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
-    # The example of FIPS 180-4.
+    # The example in FIPS 180-4.
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert record_of(tmp_path / "file") == FileRecord(3, expected)
 
@@ -86,5 +86,5 @@ def test_other_json_is_refused_in_one_sentence(kind: str) -> None:
 def test_a_changed_value_is_noticed() -> None:
     text = Manifest(FILES, {"timesteps": 128}, {}).to_json()
     assert text.count("128") == 1
-    with pytest.raises(CheckpointError, match="its checksum does not fit its content"):
+    with pytest.raises(CheckpointError, match="its checksum does not match its content"):
         Manifest.from_json(text.replace("128", "129"), PATH)

@@ -1,4 +1,4 @@
-"""Arrays of actions of every kind of space, and random ones."""
+"""Arrays of actions for every kind of space, and random actions."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ def test_a_key_decides_the_actions_of_a_finite_set_as_it_always_has() -> None:
     ids=str,
 )
 def test_where_nothing_is_uniform_there_are_no_random_actions(space: Any) -> None:
-    with pytest.raises(ConfigurationError, match="no uniform distribution over the actions"):
+    with pytest.raises(ConfigurationError, match="do not have a uniform distribution"):
         uniform_actions(space, N, KEY)

@@ -1,4 +1,4 @@
-"""The list of environments says what the libraries offer."""
+"""The list of environments agrees with the libraries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_list_is_that_of_the_library(framework: str) -> None:
 
 
 def test_no_name_is_listed_twice() -> None:
-    """But where it can be compiled as well as stepped in Python."""
+    """Except for names that exist both compiled and in Python."""
     on_host = {name for name, entry in registered_frameworks().items() if entry.on_host}
     compiled = [entry.name for entry in list_environments() if entry.framework not in on_host]
     assert len(set(compiled)) == len(compiled)

@@ -1,7 +1,7 @@
-"""Every adapter gives what its library gives, in the shapes and words of this package.
+"""Every adapter returns the same as its library, in the shapes and terms of this package.
 
-Beside each environment its library plays with the same actions and keys, by its own public
-functions; the two must agree in every step.
+Each environment is compared with its library, which plays with the same actions and keys through
+its own public functions. Both must agree in every step.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ QUICK = {
 }
 
 
-#: What trains quickly too.
+#: These also train quickly.
 QUICKLY_TRAINED = {"CartPole-v1", "Breakout-MinAtar"}
 
 
 def shared(cases: list[Case], quick: set[str] = QUICK) -> list[Any]:
-    """The cases, those that take long marked."""
+    """The cases; slow ones are marked."""
     return [
         pytest.param(case, marks=() if case.name in quick else pytest.mark.thorough)
         for case in cases
@@ -47,12 +47,12 @@ def shared(cases: list[Case], quick: set[str] = QUICK) -> list[Any]:
 
 
 class Played(NamedTuple):
-    """A case played by the adapter and by its library; arrays of NumPy."""
+    """A case played by the adapter and by its library, as NumPy arrays."""
 
     case: Case
     env: Any
-    obs: Any  # where each step was taken
-    timesteps: Any  # what it gave
+    obs: Any  # the observations before each step
+    timesteps: Any  # the results of each step
     seen: Seen
     beginnings: Any
     again: Callable[[int], Any]  # plays with another seed
@@ -90,7 +90,7 @@ def played(request: pytest.FixtureRequest) -> Played:
 
 
 def leaves_of(space: spaces.Space, obs: Any) -> Iterator[tuple[spaces.Space, Any]]:
-    """The parts that a space is composed of, with the observations of each."""
+    """The parts of a composed space, with the observations of each."""
     if isinstance(space, spaces.Dict):
         assert obs.keys() == space.spaces.keys()
         for key, part in space.items():
@@ -100,7 +100,7 @@ def leaves_of(space: spaces.Space, obs: Any) -> Iterator[tuple[spaces.Space, Any
 
 
 def same(left: Any, right: Any, where: Any = ...) -> None:
-    """Asserts that two trees are equal in some rows, but for the rounding of other programs."""
+    """Asserts that two trees are equal in some rows, up to the rounding of different programs."""
     assert jax.tree.structure(left) == jax.tree.structure(right)
     for x, y in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
         assert x.dtype == y.dtype
@@ -109,13 +109,13 @@ def same(left: Any, right: Any, where: Any = ...) -> None:
 
 
 def differ(left: Any, right: Any) -> Any:
-    """Where two trees of ``[n_steps, n_envs, ...]`` differ at all, bool ``[n_steps, n_envs]``."""
+    """Whether two trees of ``[n_steps, n_envs, ...]`` differ, bool ``[n_steps, n_envs]``."""
     pairs = zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True)
     return np.any([(x != y).reshape(*x.shape[:2], -1).any(axis=-1) for x, y in pairs], axis=0)
 
 
 def types_of(tree: Any) -> Any:
-    """All that a compiled program depends on."""
+    """Everything that a compiled program depends on."""
     leaves, structure = jax.tree.flatten(tree)
     return structure, [(x.shape, x.dtype, x.weak_type) for x in leaves]
 
@@ -171,7 +171,7 @@ def test_after_an_end_comes_a_new_beginning(played: Played) -> None:
     next_obs, _, done, info = played.timesteps
     same(next_obs, played.beginnings, done)
     same(next_obs, info["final_observation"], ~done)
-    # What was last seen is not what comes next.
+    # The final observation differs from the next one.
     assert np.mean(differ(next_obs, info["final_observation"])[done]) > 0.9
 
 
@@ -196,7 +196,7 @@ class Trained(NamedTuple):
 
     played: Played
     dqn: DQN
-    start: Any  # the state that the adapter began with
+    start: Any  # the adapter's first state
     state: Any
     result: Any
 
@@ -240,7 +240,7 @@ def keys_of_training(n_steps: int) -> Any:
 
 @pytest.mark.parametrize("played", shared(TRAINED, QUICKLY_TRAINED), indirect=True, ids=str)
 def test_what_training_stores_is_what_the_library_does(trained: Trained) -> None:
-    """Also where an episode ends: nothing is stored that is not a step of the task."""
+    """At the end of an episode too, only steps of the task are stored."""
     case, path = trained.played.case, jax.tree.map(np.asarray, trained.result.trajectories)
     keys = keys_of_training(case.n_steps)
     found = trained.played.follow(trained.start, jnp.asarray(path.action), keys)
@@ -258,7 +258,7 @@ def test_what_training_stores_is_what_the_library_does(trained: Trained) -> None
     same(stored.next_obs, seen.obs)
     np.testing.assert_allclose(stored.reward, seen.reward, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(stored.terminated, seen.terminated)
-    # Each step begins where the one before led, or anew.
+    # Each step begins with the observation of the previous one, or with a new episode.
     now, before = (jax.tree.map(lambda x, s=s: x[s], stored) for s in (slice(1, None), slice(-1)))
     same(now.obs, before.next_obs, ~path.done[:-1])
     same(now.obs, jax.tree.map(lambda x: x[:-1], beginnings), path.done[:-1])

@@ -1,4 +1,4 @@
-"""Environments made by calls as in arlbench 0.1.3."""
+"""Environments made with the calls of arlbench 0.1.3."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def spec_of(
     cnn_policy: bool = False,
     seed: int | None = None,
 ) -> EnvSpec:
-    """What ``make_env`` does with the same parameters."""
+    """The same parameters as in ``make_env``."""
     return EnvSpec(framework, name, n_envs, env_kwargs or {}, cnn_policy, seed)
 
 
 CALLS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
-    "published order": (("gymnax", "CartPole-v1", False, 3, 5, SETTINGS), {}),
+    "order of arlbench": (("gymnax", "CartPole-v1", False, 3, 5, SETTINGS), {}),
     "order and names": (("gymnax", "CartPole-v1", False, 3), {"env_kwargs": SETTINGS, "seed": 5}),
     "half of it": (
         ("gymnax", "CartPole-v1", False), {"n_envs": 3, "env_kwargs": SETTINGS, "seed": 5}
@@ -72,7 +72,7 @@ def test_what_is_given_twice_or_too_much_is_told() -> None:
         make_env("gymnax", "CartPole-v1", False, 3, n_envs=4)
     with pytest.raises(ConfigurationError, match="name is given twice"):
         make_env("gymnax", name="CartPole-v1", env_name="CartPole-v1")  # type: ignore[call-arg]
-    with pytest.raises(ConfigurationError, match=r"7 arguments.*published order has six"):
+    with pytest.raises(ConfigurationError, match=r"7 arguments.*order of arlbench 0.1.3 has six"):
         make_env("gymnax", "CartPole-v1", False, 3, 0, {}, 1)  # type: ignore[call-arg]
 
 
@@ -84,7 +84,7 @@ def test_a_key_samples_an_action_of_a_library_s_environment() -> None:
     assert actions.dtype == jnp.int32
     assert set(actions.tolist()) == {0, 1, 2}
     assert space.sample(keys[3]) == actions[3] == space.sample(rng=keys[3])
-    # Raw keys as well, and gymnasium's own way of masks.
+    # Raw keys too, and gymnasium's own masks.
     assert int(space.sample(jax.random.PRNGKey(1))) in {0, 1, 2}
     assert space.sample() in {0, 1, 2}
     assert space.sample(np.array([0, 1, 0], np.int8)) == 1

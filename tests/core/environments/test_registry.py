@@ -1,4 +1,4 @@
-"""Environments are found by framework and name, and what is not found is explained."""
+"""Environments are found by framework and name; otherwise the error explains why not."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from probes import OneStep
 
 @pytest.fixture(autouse=True)
 def restored_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone after it."""
+    """Removes what a test registers."""
     monkeypatch.setattr(registry, "_frameworks", dict(registry._frameworks))
 
 
 def provide_adapter(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A module that has an adapter's two functions."""
+    """A module with an adapter's two functions."""
     adapter = types.ModuleType(name)
     adapter.make = lambda spec: OneStep(spec.n_envs)  # type: ignore[attr-defined]
     adapter.list_environments = lambda: [EnvListing("probes", "one")]  # type: ignore[attr-defined]
@@ -58,7 +58,7 @@ def test_a_registered_framework_makes_and_lists_its_environments(
 
 
 def test_a_framework_is_registered_once() -> None:
-    with pytest.raises(ConfigurationError, match="'gymnax' is registered already"):
+    with pytest.raises(ConfigurationError, match="'gymnax' is already registered"):
         register_framework("gymnax", "anything")
 
 
@@ -158,7 +158,7 @@ def test_what_is_installed_is_known_without_importing_it(monkeypatch: pytest.Mon
     assert missing_extra(snake) is missing_extra(pole) is None
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert missing_extra(snake) == "jumanji"
-    # The list is whole all the same.
+    # The list is complete nevertheless.
     assert "Snake-v1" in {listing.name for listing in list_environments()}
 
 

@@ -1,4 +1,4 @@
-"""A spec is a value: it can be written down, compared and made into an environment again."""
+"""A spec is a value: it can be stored and compared, and an environment can be made from it."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_later_change_of_settings_changes_nothing() -> None:
     ["flatten", ["flatten"], [("flatten",)], [("flatten", None)], [(1, {})], {"flatten": {}}, 3],
 )
 def test_wrappers_are_pairs_of_a_name_and_settings(wrappers: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"list of pairs.*\('frame_stack'.*is none"):
+    with pytest.raises(ConfigurationError, match=r"list of pairs.*\('frame_stack'.*, not "):
         EnvSpec("gymnax", "CartPole-v1", wrappers=wrappers)
 
 

@@ -1,4 +1,4 @@
-"""Copies of an environment written for one: they step together and reset themselves."""
+"""Copies of an environment written for one episode step together and reset themselves."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_copy_that_ended_begins_anew_and_keeps_where_it_ended() -> None:
     first, second, third = play(TwoSteps(n_envs=2), jnp.zeros((3, 2), jnp.int32))
     np.testing.assert_array_equal(first[0], [[HIGH], [HIGH]])
     np.testing.assert_array_equal(first[2], [False, False])
-    # The second step ends it: the next observation is that of a new beginning.
+    # The second step ends it: the next observation is the first one of a new episode.
     np.testing.assert_array_equal(second[0], [[LOW], [LOW]])
     np.testing.assert_array_equal(second[1], [1.0, 1.0])
     np.testing.assert_array_equal(second[2], [True, True])
@@ -48,7 +48,7 @@ def test_a_copy_that_ended_begins_anew_and_keeps_where_it_ended() -> None:
 
 
 def test_one_copy_ends_while_another_goes_on() -> None:
-    # Action 0 runs out of time in LOW; action 1 goes on to HIGH.
+    # Action 0 runs out of time in LOW; action 1 continues to HIGH.
     (obs, _, done, info), *_ = play(FinalObservation(n_envs=2), jnp.array([[0, 1]]))
     np.testing.assert_array_equal(obs, [[LOW], [HIGH]])
     np.testing.assert_array_equal(done, [True, False])
@@ -95,7 +95,7 @@ def test_random_actions_are_uniform_over_the_space() -> None:
 
 
 class ByHand(OneStep):
-    """Says nothing of what makes two of it equal."""
+    """Does not define when two of its instances are equal."""
 
     identity = VectorisedEnvironment.identity
 

@@ -1,4 +1,4 @@
-"""Files of configurations: the published table as it is, and every way to be wrong."""
+"""Files of configurations: the published table as it is, and all kinds of errors."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_lists_of_mappings_work_in_yaml_and_json(suffix, tmp_path) -> None:
     if suffix == "json":
         path.write_text(json.dumps([{"gamma": 0.9}, {"learning_rate": 1e-3, "tau": None}]))
     else:
-        # Without a point, YAML 1.1 takes the rate for text.
+        # Without a decimal point, YAML 1.1 reads the rate as text.
         path.write_text("- gamma: 0.9\n- {learning_rate: 1e-3, tau: null}\n")
     assert read(path).configs == [complete({"gamma": 0.9}), complete({"learning_rate": 1e-3})]
 
@@ -98,7 +98,7 @@ def test_a_published_table_of_results_works_as_it_is(tmp_path) -> None:
         complete({"learning_rate": 0.01, "buffer_batch_size": 128, "use_target_network": False}),
     ]
     assert note == (
-        f"Columns of {path} that are not hyperparameters were left out: one without a name, "
+        f"Columns of {path} that are not hyperparameters were ignored: one without a name, "
         "run_id, budget, performance, seed. Of 5 rows 3 repeat a configuration and were merged."
     )
 
@@ -153,7 +153,7 @@ FAULTS = {
     "unknown column": ("a.csv", "gamma,learning_rte\n0.9,1\n", "'learning_rte'.*'learning_rate'"),
     "column unlike any": ("a.csv", "gamma,notes\n0.9,x\n", "'notes'.*Known: buffer_size"),
     "unknown key": ("a.json", '[{"gama": 0.9}]', "'gama'.*'gamma'"),
-    "key that is no text": ("a.yaml", "- {1: 2}\n", "column '1'"),
+    "key that is not text": ("a.yaml", "- {1: 2}\n", "column '1'"),
     "column with a prefix": ("a.csv", "hp_config.gama,x\n1,2\n", "'hp_config.gama'.*'gamma'"),
     "one in two columns": ("a.csv", "hp_config.gamma,gamma\n1,1\n", "two columns for 'gamma'"),
     "a flag of two": ("a.csv", "use_target_network\n2\n", "configuration 0: use_target_network"),
@@ -162,15 +162,15 @@ FAULTS = {
     "too few cells": ("a.csv", "gamma,tau\n0.9\n", "line 2: the number of cells"),
     "too many cells": ("a.csv", "gamma\n0.9,1\n", "line 2: the number of cells"),
     "a column twice": ("a.csv", "gamma,gamma\n0.9,0.8\n", "two columns called 'gamma'"),
-    "nothing": ("a.csv", "", "no configurations"),
-    "a header alone": ("a.csv", "gamma\n", "no configurations"),
-    "an empty list": ("a.json", "[]", "no configurations"),
+    "nothing": ("a.csv", "", "not contain any configurations"),
+    "a header alone": ("a.csv", "gamma\n", "not contain any configurations"),
+    "an empty list": ("a.json", "[]", "not contain any configurations"),
     "empty yaml": ("a.yaml", "", "list of mappings"),
     "a mapping": ("a.json", '{"gamma": 0.9}', "list of mappings"),
     "a list of numbers": ("a.yaml", "[1, 2]", "list of mappings"),
     "a list as a value": ("a.yaml", "- gamma: [0.9, 0.8]\n", "configuration 0: gamma"),
-    "not json": ("a.json", "[{]", "is not JSON"),
-    "not yaml": ("a.yaml", "- {gamma: 0.9\n- [", "is not YAML .*line"),
+    "not json": ("a.json", "[{]", "is not valid JSON"),
+    "not yaml": ("a.yaml", "- {gamma: 0.9\n- [", "is not valid YAML .*line"),
     "another kind of file": ("a.txt", "gamma\n0.9\n", r"in \.yaml, \.json or \.csv"),
 }  # fmt: skip
 

@@ -27,7 +27,7 @@ def test_a_grid_has_what_is_equal_once() -> None:
 
 
 def test_a_grid_too_large_is_refused_before_it_is_made() -> None:
-    with pytest.raises(ConfigurationError, match="take fewer"):
+    with pytest.raises(ConfigurationError, match="too many"):
         propose("grid", {"buffer_size": "1..1000000", "learning_starts": "1..10000"})
 
 

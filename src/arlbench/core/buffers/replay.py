@@ -215,13 +215,13 @@ def set_priorities(
 
 
 def with_wide_tree(state: PrioritisedTrajectoryBufferState) -> PrioritisedTrajectoryBufferState:
-    """The buffer with sums of blocks in place of the binary tree, for accelerators.
+    """The buffer with a wide tree in place of the binary one, for accelerators.
 
     Only a program's own iterations see it so: it is not of flashbax's type any more.
     """
     tree = state.sum_tree_state
-    blocks = wide_tree.build(sum_tree.leaves(tree.nodes))
-    return state.replace(sum_tree_state=tree.replace(nodes=blocks))
+    nodes = wide_tree.build(sum_tree.leaves(tree.nodes))
+    return state.replace(sum_tree_state=tree.replace(nodes=nodes))
 
 
 def with_binary_tree(state: PrioritisedTrajectoryBufferState) -> PrioritisedTrajectoryBufferState:

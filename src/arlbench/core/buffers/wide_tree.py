@@ -31,7 +31,8 @@ class WideTree(NamedTuple):
 
 def build(leaf_values: jax.Array) -> WideTree:
     """The tree over leaves ``[capacity]``, a power of two."""
-    values, levels = leaf_values, []
+    values: jax.Array = leaf_values
+    levels: list[jax.Array] = []
     while not levels or values.shape[0] > 1:
         depth = values.shape[0].bit_length() - 1
         rows = values.reshape(-1, 1 << min(depth, _MOST_CHILDREN_LOG2))

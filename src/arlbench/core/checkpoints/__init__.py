@@ -1,4 +1,4 @@
-"""Trees of arrays in folders that are whole or absent. Knows no algorithm."""
+"""Trees of arrays in folders that are complete or absent. Independent of algorithms."""
 
 from arlbench.core.checkpoints.background import BackgroundWriter
 from arlbench.core.checkpoints.folder import (

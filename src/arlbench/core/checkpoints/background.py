@@ -1,4 +1,4 @@
-"""Writing beside the training, one thing after another."""
+"""Writes in the background while a training runs, one job after another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class BackgroundWriter:
-    """Runs jobs in one thread, at most one of them waiting for its end."""
+    """Runs jobs in one thread, one at a time."""
 
     def __init__(self) -> None:
         self._executor = concurrent.futures.ThreadPoolExecutor(1, "arlbench-writer")
@@ -19,25 +19,25 @@ class BackgroundWriter:
         return self._job is not None and not self._job.done()
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Starts a job, after the one before.
+        """Starts a job after the previous one has ended.
 
         Raises:
-            Exception: What the job before raised.
+            Exception: Whatever the previous job raised.
         """
         self.wait()
         self._job = self._executor.submit(job)
 
     def wait(self) -> None:
-        """Waits for the job that is running.
+        """Waits for the running job.
 
         Raises:
-            Exception: What it raised; once.
+            Exception: Whatever it raised; each exception is raised once.
         """
         job, self._job = self._job, None
         if job is not None:
             job.result()
 
     def raise_if_failed(self) -> None:
-        """Raises what a job raised that has ended; returns at once in any case."""
+        """Raises the exception of a job that has ended, without waiting."""
         if not self.busy:
             self.wait()

@@ -1,16 +1,16 @@
-"""Checkpoints on disk: written aside, synced, renamed into place, and pointed at.
+"""Checkpoints on disk: written under a temporary name, synced, renamed and pointed at.
 
 ::
 
     checkpoints/
-      newest                  the name of the newest whole checkpoint
+      newest                  the name of the newest complete checkpoint
       checkpoint-000007/
-        manifest.json         what it is, and size and checksum of every other file
-        params.npz            a tree of arrays; a file for each part
+        manifest.json         a description, and size and checksum of every other file
+        params.npz            a tree of arrays; one file for each part
         …
 
-A folder whose name begins with a dot is being written or removed. Whoever is killed
-then leaves it behind; the next writer removes it.
+A folder whose name begins with a dot is being written or removed. If its writer is killed, the
+folder stays, and the next writer removes it.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _NAME = re.compile(r"checkpoint-(\d{6,})")
 
 
 def write_checkpoint(path: Path, parts: Mapping[str, Any], info: Mapping[str, Any]) -> None:
-    """Writes a checkpoint; at ``path`` there is a whole one afterwards, or nothing.
+    """Writes a checkpoint; afterwards ``path`` is a complete one, or does not exist.
 
     Args:
-        path: The checkpoint's folder, which must not be there yet.
+        path: The checkpoint's folder, which must not exist yet.
         parts: Trees of arrays by name.
         info: JSON values.
 
     Raises:
-        CheckpointError: If it cannot be written; nothing of it is left then.
+        CheckpointError: If it cannot be written; then nothing is left of it.
     """
     aside = files.aside(path)
     try:
@@ -64,21 +64,21 @@ def write_checkpoint(path: Path, parts: Mapping[str, Any], info: Mapping[str, An
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether the folder is one checkpoint, rather than a folder of several."""
+    """Whether the folder is a single checkpoint, not a folder of several."""
     return (path / _MANIFEST).exists()
 
 
 def read_manifest(path: Path) -> Manifest:
-    """What a checkpoint is.
+    """The manifest of a checkpoint.
 
     Raises:
-        CheckpointError: If there is none, or if it is damaged or of a newer format.
+        CheckpointError: If it does not exist, is damaged or has a newer format.
     """
     file = path / _MANIFEST
     try:
         text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} holds no checkpoint that can be read ({error}).") from error
+        raise CheckpointError(f"{path} is not a readable checkpoint ({error}).") from error
     return Manifest.from_json(text, file)
 
 
@@ -87,11 +87,11 @@ def read_checkpoint(path: Path, likes: Mapping[str, Any]) -> tuple[dict[str, Any
 
     Args:
         path: The checkpoint's folder.
-        likes: For each part to read a tree of arrays or shapes; see ``read_tree``. None
-            reads it as it is, as NumPy arrays by name.
+        likes: For each part to read, a tree of arrays or shapes; see ``read_tree``. None reads
+            the part as it is, as NumPy arrays by name.
 
     Returns:
-        The parts that were saved of those asked for, and the manifest.
+        The requested parts, as far as they were saved, and the manifest.
 
     Raises:
         CheckpointError: If a file is missing or damaged, or a leaf does not fit.
@@ -111,8 +111,8 @@ class CheckpointFolder:
     """A folder of numbered checkpoints, with one writer at a time.
 
     Args:
-        path: Where; it is made when the first checkpoint is written.
-        keep: How many to keep; older ones are removed. None keeps all.
+        path: The folder; it is created when the first checkpoint is written.
+        keep: How many checkpoints to keep; older ones are removed. None keeps all.
     """
 
     def __init__(self, path: Path, keep: int | None = None) -> None:
@@ -120,7 +120,7 @@ class CheckpointFolder:
         self._keep = keep
 
     def next_path(self) -> Path:
-        """Where the next checkpoint belongs."""
+        """The path of the next checkpoint."""
         numbers = [number for number, _ in _numbered(self.path)]
         return self.path / f"checkpoint-{max(numbers, default=0) + 1:06d}"
 
@@ -128,21 +128,21 @@ class CheckpointFolder:
         """Writes a checkpoint at ``next_path``, points at it, and removes old ones.
 
         Raises:
-            CheckpointError: If it cannot be written; those before are untouched.
+            CheckpointError: If it cannot be written; earlier checkpoints are untouched.
         """
         write_checkpoint(path, parts, info)
         self._point_at(path)
         self._remove_old()
 
     def tidy(self) -> None:
-        """Removes what a killed writer has left behind."""
+        """Removes what a killed writer left behind."""
         files.remove_leftovers(self.path)
 
     def _point_at(self, path: Path) -> None:
         try:
             files.write(self.path / _POINTER, path.name + "\n")
         except OSError as error:
-            # Whole, but nothing points at it: gone, as if it had not been written.
+            # It is complete, but nothing points at it: remove it, as if it had not been written.
             with contextlib.suppress(OSError):
                 _move_away(path)
             raise _unwritable(path, error) from error
@@ -151,27 +151,27 @@ class CheckpointFolder:
         if self._keep is None:
             return
         for _, path in _numbered(self.path)[: -self._keep]:
-            # One too many does no harm; the next writer tries again.
+            # One checkpoint too many does no harm; the next writer tries again.
             with contextlib.suppress(OSError):
                 _move_away(path)
 
 
 def newest_in(path: Path) -> tuple[Path, str] | None:
-    """The newest whole checkpoint of a folder, or None where there never was one.
+    """The newest complete checkpoint of a folder, or None if there never was one.
 
-    Every one was renamed into place when it was whole, so it is the one of the largest
-    number, also where a writer was killed before it could point at it.
+    Checkpoints get their names when they are complete, so the newest one has the largest
+    number, even if a writer was killed before it could point at it.
 
     Returns:
-        Its path, and a sentence where the pointer does not name it.
+        Its path, and a sentence if the pointer does not name it.
 
     Raises:
-        CheckpointError: If there was one and it is gone.
+        CheckpointError: If a checkpoint is recorded but missing.
     """
     numbered, pointer = _numbered(path), path / _POINTER
     if not numbered:
         if pointer.exists():
-            raise CheckpointError(f"The checkpoint that {pointer} names is gone.")
+            raise CheckpointError(f"The checkpoint that {pointer} names is missing.")
         return None
     newest = numbered[-1][1]
     try:
@@ -200,10 +200,10 @@ def _verify(file: Path, manifest: Manifest) -> None:
         raise CheckpointError(f"{file} cannot be read ({error.strerror}).") from error
     if found.size != expected.size:
         raise CheckpointError(
-            f"{file} is damaged: it has {found.size} bytes and was written with {expected.size}."
+            f"{file} is damaged: it has {found.size} bytes, but {expected.size} were written."
         )
     if found != expected:
-        raise CheckpointError(f"{file} is damaged: its checksum is not the one it was saved with.")
+        raise CheckpointError(f"{file} is damaged: its checksum differs from when it was saved.")
 
 
 def _unwritable(path: Path, error: OSError) -> CheckpointError:
@@ -213,7 +213,7 @@ def _unwritable(path: Path, error: OSError) -> CheckpointError:
 
 
 def _move_away(path: Path) -> None:
-    """Removes a folder; one that is half removed does not look like a checkpoint."""
+    """Removes a folder, in a way that it never looks like a checkpoint while half removed."""
     aside = files.aside(path, "old")
     files.remove(aside)
     path.rename(aside)

@@ -1,4 +1,4 @@
-"""What a checkpoint is, and which bytes belong to it."""
+"""The manifest of a checkpoint: what it is, and which files belong to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from arlbench.errors import CheckpointError, ConfigurationError
 
-#: Raised when a reader of today could not read what is written.
+#: Raised when present versions could not read what is written.
 FORMAT_VERSION = 1
 
 _FORMAT = "arlbench checkpoint"
@@ -36,9 +36,9 @@ class Manifest:
 
     Attributes:
         files: Every file of the checkpoint by its name.
-        info: What the writer wants a reader to know, JSON values.
-        versions: The packages it was written with.
-        format_version: Of the folder's layout.
+        info: Information from the writer for readers, JSON values.
+        versions: The versions of the packages it was written with.
+        format_version: Version of the folder's layout.
     """
 
     files: Mapping[str, FileRecord]
@@ -50,7 +50,7 @@ class Manifest:
         """The manifest, followed by its own checksum.
 
         Raises:
-            ConfigurationError: If ``info`` is no JSON.
+            ConfigurationError: If ``info`` is not JSON.
         """
         content = as_json({"format": _FORMAT, **dataclasses.asdict(self)})
         return json.dumps({"content": content, "sha256": _checksum(content)}, indent=1) + "\n"
@@ -60,16 +60,18 @@ class Manifest:
         """The inverse of :meth:`to_json`; ``path`` is for errors.
 
         Raises:
-            CheckpointError: If it is damaged, something else, or of a newer format.
+            CheckpointError: If it is damaged, is something else, or has a newer format.
         """
         try:
             document = json.loads(text)
             content = document["content"]
             whole = document["sha256"] == _checksum(content)
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise CheckpointError(f"{path} is damaged, or no manifest of a checkpoint.") from None
+            raise CheckpointError(
+                f"{path} is damaged, or is not the manifest of a checkpoint."
+            ) from None
         if not whole:
-            raise CheckpointError(f"{path} is damaged: its checksum does not fit its content.")
+            raise CheckpointError(f"{path} is damaged: its checksum does not match its content.")
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise CheckpointError(f"{path} is not the manifest of an {_FORMAT}.")
         if content["format_version"] > FORMAT_VERSION:
@@ -87,7 +89,7 @@ class Manifest:
 
 
 def as_json(value: Any) -> Any:
-    """The value as it comes back from a JSON file: names are texts, tuples are lists.
+    """The value as a JSON file would return it: names are strings, tuples are lists.
 
     Raises:
         ConfigurationError: If it cannot be written as JSON.
@@ -95,18 +97,20 @@ def as_json(value: Any) -> Any:
     try:
         return json.loads(json.dumps(value, default=_plain))
     except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigurationError(f"What is saved beside a state must be JSON: {error}.") from None
+        raise ConfigurationError(
+            f"Values that are saved together with a state must be JSON: {error}."
+        ) from None
 
 
 def _plain(value: Any) -> Any:
-    """A number of NumPy as one of Python."""
+    """A NumPy number as a Python number."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"a {type(value).__name__} is none")
 
 
 def package_versions() -> dict[str, str]:
-    """The versions of what a result depends on."""
+    """The versions of the packages that a result depends on."""
     return dict(_versions())
 
 

@@ -1,8 +1,8 @@
-"""One tree of arrays in one file, NumPy's ``npz``: named arrays, and nothing executable.
+"""One tree of arrays in one file, in NumPy's ``npz`` format: named arrays, nothing executable.
 
-Each leaf is an array named by its path in the tree. What ``npz`` has no type for is kept
-as its bits, and ``__types__`` says what it was: random keys as their data with the name
-of their generator, small floats such as bfloat16 as plain bytes.
+Each leaf is an array named by its path in the tree. Types that ``npz`` lacks are stored as
+bits, and ``__types__`` records them: random keys are stored as their data with the name of
+their generator, small floats such as bfloat16 as plain bytes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from arlbench.errors import CheckpointError
 _TYPES = "__types__"
 _KEY = "key:"
 
-# What NumPy's ``dtype.isbuiltin`` says of types that a package has added to it.
+# The value of NumPy's ``dtype.isbuiltin`` for types that another package has added.
 _OF_A_PACKAGE = 2
 
 
-# What reading a file of another kind ends with.
+# Errors from reading a file of another kind.
 _NO_TREE = (
     OSError,
     ValueError,
@@ -38,7 +38,7 @@ _NO_TREE = (
 
 
 class HostKey(NamedTuple):
-    """A random key as NumPy sees it.
+    """A random key in NumPy.
 
     Attributes:
         data: The words, ``[..., n_words]``.
@@ -50,15 +50,15 @@ class HostKey(NamedTuple):
 
 
 def on_host(tree: Any) -> Any:
-    """A copy in ordinary memory, which a training that goes on cannot overwrite."""
+    """A copy in ordinary memory, which a training that continues cannot overwrite."""
     return jax.tree.map(_copy, tree, is_leaf=_is_host_key)
 
 
 def on_device(tree: Any) -> Any:
     """The inverse of :func:`on_host`, in new memory of the default device."""
     leaves, treedef = jax.tree.flatten(tree, is_leaf=_is_host_key)
-    # Memory of its own: training takes it over, and NumPy's cannot be taken over. All at once,
-    # because each call takes longer than what it copies.
+    # In new memory, because training reuses it, and NumPy's memory cannot be reused. All leaves in
+    # one call, because a call takes longer than copying.
     arrays = jax.device_put([x.data if _is_host_key(x) else x for x in leaves], may_alias=False)
     made = [
         jax.random.wrap_key_data(array, impl=leaf.generator) if _is_host_key(leaf) else array
@@ -68,18 +68,20 @@ def on_device(tree: Any) -> Any:
 
 
 def write_tree(path: Path, tree: Any) -> None:
-    """Writes a tree of arrays, numbers and random keys; the file must not be there yet."""
+    """Writes a tree of arrays, numbers and random keys; the file must not exist yet."""
     arrays: dict[str, np.ndarray] = {}
     types: dict[str, str] = {}
     for name, leaf in _named_leaves(tree):
         if name in arrays or name == _TYPES:
-            raise CheckpointError(f"Two leaves of a tree would both be called {name}; rename one.")
+            raise CheckpointError(f"Two leaves of a tree would have the name {name}; rename one.")
         if not name.isprintable():
-            raise CheckpointError(f"A leaf is called {name!r}, which no file can hold; rename it.")
+            raise CheckpointError(
+                f"A leaf has the name {name!r}, which cannot be stored in a file; rename it."
+            )
         arrays[name], kind = _encode(name, leaf)
         if kind is not None:
             types[name] = kind
-    # Not numpy.savez, which has arguments of its own that a leaf may be called like.
+    # Not numpy.savez, because a leaf may have the name of one of its own arguments.
     with zipfile.ZipFile(path, "x") as file:
         for name, array in {_TYPES: np.array(json.dumps(types)), **arrays}.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as member:
@@ -94,12 +96,12 @@ def read_leaves(path: Path) -> dict[str, Any]:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            # By the full name in the archive: a leaf may itself be called "a.npy".
+            # By the full name in the archive, because a leaf itself may have a name like "a.npy".
             arrays = {name: file[f"{name}.npy"] for name in file.files}
         types = json.loads(str(arrays.pop(_TYPES)))
         return {name: _decode(array, types.get(name)) for name, array in arrays.items()}
     except _NO_TREE as error:
-        raise CheckpointError(f"{path} holds no tree of arrays ({error}).") from error
+        raise CheckpointError(f"{path} does not contain a tree of arrays ({error}).") from error
 
 
 def read_tree(path: Path, like: Any, what: str) -> Any:
@@ -107,21 +109,21 @@ def read_tree(path: Path, like: Any, what: str) -> Any:
 
     Args:
         path: The file.
-        like: A tree of arrays, ``jax.ShapeDtypeStruct``, or ``ArrayTemplate`` where lengths
-            may be anything.
-        what: What the tree is called in an error.
+        like: A tree of arrays, ``jax.ShapeDtypeStruct``, or ``ArrayTemplate`` for leaves with
+            arbitrary lengths.
+        what: The name of the tree in an error.
 
     Returns:
-        The tree, its leaves in new memory of the default device.
+        The tree, with its leaves in new memory of the default device.
 
     Raises:
-        CheckpointError: Naming the leaf that is missing, unexpected, or of another
-            shape or type, with what was found and what was wanted.
+        CheckpointError: If a leaf is missing, unexpected, or has another shape or type. The
+            message names the leaf, what was found and what was expected.
     """
     stored = read_leaves(path)
     expected = _named_leaves(like)
     for name in sorted(stored.keys() ^ {name for name, _ in expected}):
-        fault = "is not part of it here" if name in stored else "is missing in the checkpoint"
+        fault = "does not exist here" if name in stored else "is missing in the checkpoint"
         raise CheckpointError(
             f"{what}: the leaf {name} {fault}; it was saved from another network, environment "
             "or setting."
@@ -164,7 +166,9 @@ def _encode(name: str, leaf: Any) -> tuple[np.ndarray, str | None]:
         return leaf.data, _KEY + leaf.generator
     array = np.asarray(leaf)
     if array.dtype.hasobject:
-        raise CheckpointError(f"The leaf {name} cannot be saved: it is no array of numbers.")
+        raise CheckpointError(
+            f"The leaf {name} cannot be saved, because it is not an array of numbers."
+        )
     if array.dtype.isbuiltin == _OF_A_PACKAGE:
         return array.view(f"V{array.dtype.itemsize}"), array.dtype.name
     return array, None

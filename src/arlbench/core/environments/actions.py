@@ -1,4 +1,4 @@
-"""Arrays of actions: their type, and random ones."""
+"""Arrays of actions: their dtype, and random actions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from arlbench.errors import ConfigurationError
 
 
 def action_dtype(space: spaces.Space) -> np.dtype:
-    """The dtype of actions in an array of JAX: int32 for Discrete, else the space's own."""
+    """The dtype of actions in a JAX array: int32 for Discrete, otherwise the space's own dtype."""
     is_index = isinstance(space, spaces.Discrete)
     return np.dtype(jax.dtypes.canonicalize_dtype(np.int32 if is_index else space.dtype))
 
@@ -26,12 +26,12 @@ def uniform_actions(space: spaces.Space, n_envs: int, rng: chex.PRNGKey) -> jax.
     """Uniformly random actions.
 
     Args:
-        space: Of one action.
-        n_envs: How many to draw.
-        rng: Decides them.
+        space: The space of one action.
+        n_envs: The number of actions to draw.
+        rng: A random key.
 
     Returns:
-        ``[n_envs, *space.shape]``, of the dtype that :func:`action_dtype` gives.
+        Actions ``[n_envs, *space.shape]``, with the dtype from :func:`action_dtype`.
 
     Raises:
         ConfigurationError: If the space has no uniform distribution.
@@ -49,8 +49,8 @@ def uniform_actions(space: spaces.Space, n_envs: int, rng: chex.PRNGKey) -> jax.
         low, high = jnp.asarray(space.low), jnp.asarray(space.high)
         return jax.random.uniform(rng, shape, dtype, low, high)
     raise ConfigurationError(
-        f"There is no uniform distribution over the actions {space}; choose the actions "
-        "yourself, or give the environment a Box of real numbers with finite bounds."
+        f"The actions {space} do not have a uniform distribution; choose the actions yourself, "
+        "or give the environment a Box of real numbers with finite bounds."
     )
 
 

@@ -1,10 +1,9 @@
-"""What the libraries offer, written down, so that a list needs none of them.
+"""Tables of the environments of all libraries, so that listing them needs no library.
 
-There is one table for each framework. A framework of which an older Python installs an older
-release has another one for that Python, such as ``navix-python3.11.csv``.
+Each framework has one table. If an older Python installs an older release of a framework, that
+Python has its own table, such as ``navix-python3.11.csv``.
 
-``make catalogue`` writes the tables again from the libraries that are installed; a test
-compares them.
+``make catalogue`` writes the tables again from the installed libraries; a test compares them.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 @functools.cache
 def read(framework: str) -> tuple[EnvListing, ...]:
-    """Every environment in the table of a framework; none if it has no table."""
+    """All environments in the table of a framework; empty if the table does not exist."""
     file = table(framework)
     if not file.is_file():
         return ()
@@ -32,14 +31,14 @@ def read(framework: str) -> tuple[EnvListing, ...]:
 
 
 def table(framework: str) -> Traversable:
-    """The file of the table that holds on this Python, whether or not it exists."""
+    """The path of the table for this Python, whether or not it exists."""
     folder = _folder()
     for_this_python = folder / f"{framework}-{_PYTHON}.csv"
     return for_this_python if for_this_python.is_file() else folder / f"{framework}.csv"
 
 
 def write(listings: Iterable[EnvListing]) -> str:
-    """A table as CSV; what is None is empty."""
+    """A table as CSV; None becomes an empty cell."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(EnvListing._fields)

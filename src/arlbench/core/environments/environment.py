@@ -1,4 +1,4 @@
-"""The interface every environment has, wherever it comes from."""
+"""The interface of all environments, whatever library they come from."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Environment(abc.ABC):
     """``n_envs`` copies of one environment that step together and reset themselves.
 
     Subclasses are values: two environments that behave the same should compare equal,
-    because compiled programs are shared between equal environments. Those made from an
-    :class:`EnvSpec` compare by it; others are equal only to themselves.
+    because equal environments share compiled programs. Environments made from an
+    :class:`EnvSpec` are compared by their specs; others are equal only to themselves.
 
     Attributes:
-        kind: ``"traceable"`` where ``step`` can be compiled, ``"host"`` where it runs
-            in Python. Then a state is no value: the environment itself is in this process.
+        kind: ``"traceable"`` if ``step`` can be compiled, ``"host"`` if it runs in Python.
+            On the host a state is only a reference: the environment itself is in this process.
         env_name: The name, for people.
         n_envs: The number of copies, the first axis of everything below.
-        spec: What makes this environment again, or None for one made by hand.
-        max_episode_steps: The time limit of an episode, or None where there is none.
-        evaluated_in_place: Whether a reset takes the environment away from whoever steps it,
-            because there is only one of it. It can be on the host only.
+        spec: Describes how to make this environment again; None if it was made by hand.
+        max_episode_steps: The time limit of an episode; None without a time limit.
+        evaluated_in_place: Whether a reset takes the environment away from others that step
+            it, because only one instance exists. Only possible on the host.
     """
 
     kind: ClassVar[Literal["traceable", "host"]] = "traceable"
@@ -53,7 +53,7 @@ class Environment(abc.ABC):
 
     @abc.abstractmethod
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
-        """Begins an episode in every copy.
+        """Starts an episode in every copy.
 
         Returns:
             ``(env_state, obs)``, both with a first axis of ``n_envs``.
@@ -61,26 +61,26 @@ class Environment(abc.ABC):
 
     @abc.abstractmethod
     def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
-        """Steps every copy; one whose episode ended begins the next at once.
+        """Steps every copy; if the episode of a copy ends, the next one starts at once.
 
         Args:
-            env_state: What ``reset`` or ``step`` returned.
+            env_state: A state that ``reset`` or ``step`` returned.
             action: Actions, ``[n_envs, *action_space.shape]``.
             rng: One key for all copies.
 
         Returns:
-            ``(env_state, (obs, reward, done, info))``. ``obs`` is where the next action
-            is taken, after a reset if there was one. ``info`` holds ``terminated`` (the
-            task ended), ``truncated`` (only the time did), both bool ``[n_envs]``, and
-            ``final_observation``, where this step led, before any reset.
+            ``(env_state, (obs, reward, done, info))``. ``obs`` is the observation for the next
+            action, after a reset if the episode ended. ``info`` holds ``terminated`` (the
+            task ended) and ``truncated`` (the episode was cut off), both bool ``[n_envs]``,
+            and ``final_observation``, the observation after this step, before any reset.
         """
 
     def is_present(self, env_state: Any) -> bool:
-        """Whether ``step`` can go on from this state; a value can be gone on from for ever."""
+        """Whether ``step`` can continue from this state; always True unless it is on the host."""
         return True
 
     def release(self, env_state: Any) -> None:  # noqa: B027 (few have anything to do)
-        """Says that nobody will go on from this state; only the host has anything to free."""
+        """Says that this state will not be used any more, so that the host can free it."""
 
     def render(self, env_state: Any) -> np.ndarray:
         """A picture of the first copy by the library's own renderer, uint8 ``[height, width, 3]``.
@@ -89,7 +89,7 @@ class Environment(abc.ABC):
             RenderingError: If the library cannot draw this environment.
         """
         raise RenderingError(
-            f"{self.env_name} cannot be drawn: its library has no renderer for it."
+            f"{self.env_name} cannot be drawn, because its library has no renderer for it."
         )
 
     @property
@@ -106,16 +106,17 @@ class Environment(abc.ABC):
         """Uniformly random actions.
 
         Returns:
-            ``[n_envs, *action_space.shape]``; int32 for Discrete, else of the space's dtype.
+            Actions ``[n_envs, *action_space.shape]``; int32 for Discrete, otherwise with the
+            space's dtype.
 
-        Raises:
-            ConfigurationError: If the action space has no uniform distribution, as one
-                without bounds.
+            Raises:
+                ConfigurationError: If the action space has no uniform distribution, for example
+                    because it has no bounds.
         """
         return uniform_actions(self.action_space, self.n_envs, rng)
 
     def identity(self) -> Any:
-        """A hashable value that equal environments share."""
+        """A hashable value that is the same for equal environments."""
         return self.spec if self.spec is not None else id(self)
 
     def __eq__(self, other: object) -> bool:

@@ -1,7 +1,8 @@
-"""Errors of environments that step in Python, told by themselves instead of by JAX.
+"""Raises errors of environments that step in Python directly, instead of JAX's errors about them.
 
-A program that calls the host and meets an error there ends with an error of JAX's own, in
-whose text ours is one of many lines. Whoever waits for a program gets ours in its place.
+If a program calls the host and an error is raised there, JAX raises an error of its own, in whose
+text the original error is one of many lines. Code that waits for a program gets the original
+error instead.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from arlbench.errors import ArlbenchError, EnvironmentFaultError
 
 T = TypeVar("T")
 
-# Errors of programs that nobody waits for are forgotten.
+# The latest errors. Only few are kept, because some programs are never waited for.
 _recent: collections.deque[ArlbenchError] = collections.deque(maxlen=16)
 
-# Whose frames are not the user's: this package, JAX, gymnasium, and Python's own library.
+# Code that is not the user's: this package, JAX, gymnasium, and Python's own library.
 _FOREIGN = tuple(
     str(path) + "/"
     for path in (
@@ -41,13 +42,13 @@ def _is_worth_a_log(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], ArlbenchError))
 
 
-# On accelerators JAX logs what a callback raises with all its frames, before it passes it on.
+# On accelerators, JAX logs the error of a callback with all its frames before passing it on.
 logging.getLogger("jax._src.callback").addFilter(_is_worth_a_log)
 
 
 @contextlib.contextmanager
 def remembered() -> Iterator[None]:
-    """Keeps an error of this package that is raised within, for :func:`surfacing`."""
+    """Keeps errors of this package that are raised within the context, for :func:`surfacing`."""
     try:
         yield
     except ArlbenchError as error:
@@ -57,7 +58,7 @@ def remembered() -> Iterator[None]:
 
 @contextlib.contextmanager
 def surfacing() -> Iterator[None]:
-    """Raises what was raised on the host within a program, in place of JAX's error about it."""
+    """Raises the error from the host instead of JAX's error about it."""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
@@ -68,13 +69,13 @@ def surfacing() -> Iterator[None]:
 
 
 def answered(call: Callable[[], T]) -> T:
-    """What a call of compiled programs gives, waited for so that their errors are raised here."""
+    """Waits for the result of a call of compiled programs, so that their errors are raised here."""
     with surfacing():
         return cast(T, jax.block_until_ready(call()))
 
 
 def _remembered_in(text: str) -> ArlbenchError | None:
-    """The newest error that a text tells of."""
+    """The newest kept error that a text mentions."""
     for error in reversed(_recent.copy()):
         if str(error).partition("\n")[0] in text:
             _recent.remove(error)
@@ -83,12 +84,12 @@ def _remembered_in(text: str) -> ArlbenchError | None:
 
 
 def raised_by(name: str, when: str, error: BaseException) -> EnvironmentFaultError:
-    """The error for one that an environment has raised, with the user's own frames.
+    """The error to report for an environment's own error, with the user's own frames.
 
     Args:
-        name: The environment's.
-        when: Such as ``"at step 3 (copy 0)"``.
-        error: What it raised.
+        name: The environment's name.
+        when: When it happened, such as ``"at step 3 (copy 0)"``.
+        error: The environment's error.
     """
     said = " ".join(str(error).split())
     kind = type(error).__name__
@@ -99,9 +100,9 @@ def raised_by(name: str, when: str, error: BaseException) -> EnvironmentFaultErr
 
 
 def own_frames(error: BaseException) -> list[str]:
-    """The lines of a traceback that are the user's, ending where the error was raised.
+    """The user's lines of a traceback, up to the line that raised the error.
 
-    If there are none the last line of all stands for them.
+    If the user has none, the last line of the traceback is taken.
     """
     frames = user_frames(error) or traceback.extract_tb(error.__traceback__)[-1:]
     return [text.rstrip("\n") for text in traceback.format_list(frames)]
@@ -125,6 +126,6 @@ def _is_foreign(filename: str) -> bool:
     if filename.startswith("<frozen"):
         return True
     resolved = str(Path(filename).resolve())
-    # Packages of others lie within Python's library too, and an environment may be one.
+    # Installed packages are in a folder of Python's library, and an environment may be in one.
     is_standard = resolved.startswith(_STANDARD) and "site-packages" not in resolved
     return is_standard or resolved.startswith(_FOREIGN)

@@ -1,4 +1,4 @@
-"""What a list of environments says of each."""
+"""Entries in a list of environments."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ class EnvListing(NamedTuple):
         framework: The library that provides it.
         name: Its name there.
         observation: Its observation, for people.
-        n_actions: The number of actions; None where they are not a finite set that is counted,
-            or nothing is known of them.
-        time_limit: Steps until an episode is cut off, None where it never is.
-        unusable: Why it cannot be used, whatever the algorithm; None where it can.
-        extra: This package's extra that it needs where its library is not enough.
-        action_kind: The class of its action space, such as ``"Discrete"`` or ``"Box"``; None
-            where nothing is known of it.
+        n_actions: The number of actions; None if they are not a finite set, or are unknown.
+        time_limit: Steps until an episode is cut off; None if it never is.
+        unusable: Why it cannot be used with any algorithm; None if it can.
+        extra: The extra of arlbench that it needs in addition to its library; None if none.
+        action_kind: The class of its action space, such as ``"Discrete"`` or ``"Box"``; None if
+            it is unknown.
     """
 
     framework: str

@@ -1,4 +1,4 @@
-"""Calls and spaces in the manner of arlbench 0.1.3."""
+"""Calls and spaces that are compatible with arlbench 0.1.3."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from arlbench.errors import ConfigurationError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Published names of parameters, and their order after the first two.
+# The parameter names of arlbench 0.1.3, and their order after the first two.
 _NAMES = {"env_framework": "framework", "env_name": "name"}
 _ORDER = ("cnn_policy", "n_envs", "seed", "env_kwargs")
 _N_LEADING = len(_NAMES)
 
 
 def published_calls(make: Callable[P, R]) -> Callable[P, R]:
-    """Lets a maker of environments be called by the published names and in the published order.
+    """Lets a function be called with the parameter names and the order of arlbench 0.1.3.
 
-    A number of copies is never a bool, so one in the third place is ``cnn_policy``.
+    The number of copies is never a bool, so a bool as the third argument is ``cnn_policy``.
     """
 
     @functools.wraps(make)
@@ -34,8 +34,8 @@ def published_calls(make: Callable[P, R]) -> Callable[P, R]:
             args, rest = args[:_N_LEADING], args[_N_LEADING:]
             if len(rest) > len(_ORDER):
                 raise ConfigurationError(
-                    f"There are {_N_LEADING + len(rest)} arguments, and the published order has "
-                    f"six: env_framework, env_name, {', '.join(_ORDER)}."
+                    f"{_N_LEADING + len(rest)} arguments were given, but the order of arlbench "
+                    f"0.1.3 has six: env_framework, env_name, {', '.join(_ORDER)}."
                 )
             given += zip(_ORDER, rest, strict=False)
         by_name: dict[str, Any] = {}
@@ -50,13 +50,13 @@ def published_calls(make: Callable[P, R]) -> Callable[P, R]:
 
 
 class Discrete(spaces.Discrete):
-    """A finite set of actions, from which a random key of JAX samples too.
+    """A finite set of actions that can also be sampled with a JAX random key.
 
-    So ``sample(key)`` is traceable; without a key it is gymnasium's.
+    ``sample(key)`` is traceable; without a key, it samples like gymnasium.
     """
 
     def sample(self, mask: Any = None, *further: Any, rng: Any = None, **named: Any) -> Any:
-        """One action of this key, int32 ``[]``; without a key as gymnasium does it."""
+        """One action from this key, int32 ``[]``; without a key, like gymnasium."""
         key = mask if isinstance(mask, jax.Array) else rng
         if key is None:
             return super().sample(mask, *further, **named)
@@ -64,7 +64,7 @@ class Discrete(spaces.Discrete):
 
     @classmethod
     def of(cls, space: spaces.Space) -> spaces.Space:
-        """The same space, sampled by keys too if it is Discrete."""
+        """The same space; if it is Discrete, it can be sampled with keys too."""
         if type(space) is not spaces.Discrete:
             return space
         return cls(int(space.n), start=int(space.start))

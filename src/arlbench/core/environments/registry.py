@@ -1,4 +1,4 @@
-"""Looking environments up by framework and name; a framework is imported when used."""
+"""Finds environments by framework and name; a framework is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from arlbench.errors import (
 
 
 class Adapter(Protocol):
-    """What the module of a framework offers."""
+    """The functions in the module of a framework."""
 
     def make(self, spec: EnvSpec) -> Environment: ...
 
@@ -34,12 +34,12 @@ class Adapter(Protocol):
 
 
 class Framework(NamedTuple):
-    """Where a framework's adapter is, and what to install for it.
+    """The module of a framework's adapter, and what to install for it.
 
     Attributes:
-        module: The adapter's.
-        package: What it needs, as it is imported.
-        extra: This package's extra that installs it; None where it is always there.
+        module: The adapter's module.
+        package: The import name of the package that it needs.
+        extra: The extra of arlbench that installs it; None if it is always installed.
         on_host: Whether its environments step in Python.
     """
 
@@ -64,7 +64,7 @@ _LIBRARIES: dict[str, Framework] = {
     ),
 }
 
-# What the extras of single environments install, as it is imported.
+# The import names of what the extras for single environments install.
 _PACKAGES_OF_EXTRAS = {"box2d": "Box2D"}
 
 _frameworks = dict(_LIBRARIES)
@@ -77,31 +77,33 @@ def register_framework(
     extra: str | None = None,
     on_host: bool = False,
 ) -> None:
-    """Makes a framework known by the name of a module that has an :class:`Adapter`'s functions.
+    """Registers a framework, whose module has the functions of :class:`Adapter`.
 
     Args:
-        name: What :func:`make_env` will know it by.
-        module: The adapter's module, imported at the first use.
-        package: The distribution that the adapter needs; named when it is missing.
-        extra: This package's extra that installs it, if there is one.
-        on_host: Whether its environments step in Python; where a name is in several
-            frameworks, a compiled one is found first.
+        name: The framework's name for :func:`make_env`.
+        module: The adapter's module, imported when first used.
+        package: The distribution that the adapter needs; errors name it if it is missing.
+        extra: The extra of arlbench that installs it, if one exists.
+        on_host: Whether its environments step in Python. If a name is in several frameworks,
+            a compiled one is found first.
 
     Raises:
         ConfigurationError: If the name is taken.
     """
     if name in _frameworks:
-        raise ConfigurationError(f"A framework named '{name}' is registered already.")
+        raise ConfigurationError(
+            f"A framework named '{name}' is already registered; choose another name."
+        )
     _frameworks[name] = Framework(module, package or name, extra, on_host)
 
 
 def registered_frameworks() -> dict[str, Framework]:
-    """Every framework by name, for another process to adopt."""
+    """All frameworks by name, for :func:`adopt_frameworks` in another process."""
     return dict(_frameworks)
 
 
 def adopt_frameworks(frameworks: Mapping[str, Framework]) -> None:
-    """Makes frameworks known that another process has registered."""
+    """Registers the frameworks of another process."""
     for name, framework in frameworks.items():
         _frameworks.setdefault(name, framework)
 
@@ -118,24 +120,24 @@ def make_env(
     """Makes an environment.
 
     Calls as in arlbench 0.1.3 work too: ``env_framework`` and ``env_name`` by keyword, and the
-    order ``(env_framework, env_name, cnn_policy, n_envs, seed, env_kwargs)``, which a bool in
-    the third place tells apart.
+    order ``(env_framework, env_name, cnn_policy, n_envs, seed, env_kwargs)``, which is recognised
+    by a bool as the third argument.
 
     Args:
         framework: The library that provides it, such as ``"gymnax"``.
         name: Its name there. With ``"gymnasium"`` also a class, a function that makes an
-            environment, or an environment that was made already.
+            environment, or an existing environment.
         n_envs: How many copies step together.
         env_kwargs: Settings for the library.
         cnn_policy: Whether observations are kept as images for a convolutional network.
-        seed: Only for environments that live on the host.
+        seed: Only for environments on the host.
 
     Raises:
-        UnknownEnvironmentError: If there is no such environment, or it cannot be used.
+        UnknownEnvironmentError: If the environment does not exist or cannot be used.
         ConfigurationError: If the framework or a setting is unknown or impossible.
         MissingExtraError: If the framework is not installed.
-        EnvironmentFaultError: If it steps in Python, and its first reset or step is not what
-            it should be.
+        EnvironmentFaultError: If it steps in Python, and its first reset or step returns wrong
+            values.
     """
     kwargs = {} if env_kwargs is None else env_kwargs
     if isinstance(name, str):
@@ -143,14 +145,14 @@ def make_env(
     make_own = getattr(_adapter(framework), "make_own", None)
     if make_own is None:
         raise ConfigurationError(
-            f"The framework '{framework}' knows environments by their names, and "
-            f"{type(name).__name__} is not one; use 'gymnasium' for an environment of your own."
+            f"The framework '{framework}' needs the name of an environment, not a "
+            f"{type(name).__name__}; use 'gymnasium' for an environment of your own."
         )
     return make_own(name, EnvSpec(framework, "", n_envs, kwargs, cnn_policy, seed))
 
 
 def make_env_from_spec(spec: EnvSpec) -> Environment:
-    """Makes the environment that ``spec`` describes, wrappers included; see :func:`make_env`."""
+    """Makes the environment that ``spec`` describes, with its wrappers; see :func:`make_env`."""
     if not spec.wrappers:
         return _adapter(spec.framework).make(spec)
     env = make_env_from_spec(dataclasses.replace(spec, wrappers=()))
@@ -158,20 +160,20 @@ def make_env_from_spec(spec: EnvSpec) -> Environment:
 
 
 def evaluation_spec(spec: EnvSpec) -> EnvSpec:
-    """The spec of the environment in which what was learnt in that of ``spec`` is evaluated.
+    """The spec of the environment for evaluations of an agent that learns in ``spec``.
 
-    Wrappers that only help learning, by other rewards, are left out, so that returns
-    are those of the task itself.
+    Wrappers that are meant for training only are left out, so that returns are those of the task
+    itself.
 
     Raises:
-        ConfigurationError: If there is no wrapper of such a name.
+        ConfigurationError: If a wrapper does not exist.
     """
     kept = [entry for entry in spec.wrappers if not wrapper_class(entry[0]).training_only]
     return dataclasses.replace(spec, wrappers=kept)
 
 
 def packed_environment(spec: EnvSpec) -> bytes | None:
-    """What another process needs to make an environment besides its spec; None if nothing.
+    """The bytes that another process needs to make an environment, besides its spec; None if none.
 
     Raises:
         UnknownEnvironmentError: If it cannot be sent; the message names the cure.
@@ -181,24 +183,24 @@ def packed_environment(spec: EnvSpec) -> bytes | None:
 
 
 def adopt_environment(framework: str, name: str, content: bytes) -> None:
-    """Makes an environment known that another process has packed."""
+    """Registers an environment that another process has packed."""
     cast(Any, _adapter(framework)).adopt(name, content)
 
 
 def meaning_of(spec: EnvSpec) -> Hashable:
-    """What the name of an environment stands for at present, as a value to compare."""
+    """What the name of an environment refers to at present, as a value to compare."""
     meaning = getattr(_adapter(spec.framework), "meaning", None)
     return None if meaning is None else meaning(spec)
 
 
 def list_environments() -> list[EnvListing]:
-    """Every environment of every framework, also of those that are not installed."""
+    """All environments of all frameworks, including those that are not installed."""
     listed = ([*catalogue.read(name)] or live_listings([name]) for name in _frameworks)
     return [listing for listings in listed for listing in listings]
 
 
 def live_listings(frameworks: Iterable[str] | None = None) -> list[EnvListing]:
-    """What the libraries themselves offer, where they are installed; all of them by default."""
+    """The environments of installed libraries, from the libraries themselves; by default of all."""
     listings: list[EnvListing] = []
     for name in _frameworks if frameworks is None else frameworks:
         with contextlib.suppress(MissingExtraError):
@@ -207,9 +209,9 @@ def live_listings(frameworks: Iterable[str] | None = None) -> list[EnvListing]:
 
 
 def missing_extra(listing: EnvListing) -> str | None:
-    """This package's extra to install before an environment can be made; nothing is imported."""
+    """The extra of arlbench that must be installed to make an environment; this imports nothing."""
     entry = _frameworks[listing.framework]
-    # A distribution may have another name than its module; then the adapter knows better.
+    # A distribution and its module may have different names, which the adapter knows.
     if listing.framework in _LIBRARIES and importlib.util.find_spec(entry.package) is None:
         return entry.extra
     package = _PACKAGES_OF_EXTRAS.get(listing.extra or "")
@@ -218,7 +220,7 @@ def missing_extra(listing: EnvListing) -> str | None:
 
 
 def library_version(framework: str) -> dict[str, str]:
-    """The version of a framework's distribution by its name; empty where that is not known."""
+    """The name and version of a framework's distribution; empty if it is unknown."""
     if framework not in _frameworks:
         return {}
     package = _frameworks[framework].package
@@ -231,12 +233,12 @@ def library_version(framework: str) -> dict[str, str]:
 def find_framework(name: str) -> str:
     """The framework that has an environment of this name.
 
-    Where it exists both compiled and in Python, the compiled one is found. A name that
-    begins with a module, as in ``"my_package:MyTask-v0"``, is one of gymnasium's.
+    If the name exists both compiled and in Python, the compiled one is found. A name that begins
+    with a module, as in ``"my_package:MyTask-v0"``, belongs to gymnasium.
 
     Raises:
-        UnknownEnvironmentError: If there is none.
-        ConfigurationError: If there are several.
+        UnknownEnvironmentError: If no framework has it.
+        ConfigurationError: If several frameworks have it.
     """
     if ":" in name:
         return "gymnasium"
@@ -252,8 +254,7 @@ def find_framework(name: str) -> str:
     if not found:
         suggestion = did_you_mean(name, [listing.name for listing in listings])
         raise UnknownEnvironmentError(
-            f"There is no environment named '{name}'."
-            + (suggestion or " 'arlbench envs' lists them.")
+            f"Unknown environment '{name}'." + (suggestion or " 'arlbench envs' lists them.")
         )
     return found[0]
 
@@ -261,7 +262,7 @@ def find_framework(name: str) -> str:
 def _adapter(framework: str) -> Adapter:
     if framework not in _frameworks:
         raise ConfigurationError(
-            f"There is no environment framework '{framework}'."
+            f"Unknown environment framework '{framework}'."
             f"{did_you_mean(framework, _frameworks)} Known: {', '.join(_frameworks)}."
         )
     entry = _frameworks[framework]

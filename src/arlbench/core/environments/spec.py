@@ -13,10 +13,10 @@ from arlbench.errors import ConfigurationError
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EnvSpec:
-    """What is needed to make an environment again, in another process or another year.
+    """Everything that is needed to make an environment again, in another process or later.
 
-    Two specs are equal when they serialise equally, and environments made from equal
-    specs are equal too, so they share their compiled programs.
+    Two specs are equal if their serialised forms are equal. Environments made from equal specs
+    are equal too, so they share their compiled programs.
 
     Attributes:
         framework: The library that provides the environment, such as ``"gymnax"``.
@@ -24,9 +24,9 @@ class EnvSpec:
         n_envs: How many of them step together.
         env_kwargs: Settings for the library; JSON values only.
         cnn_policy: Whether observations are kept as images.
-        seed: Only for environments that live on the host; traceable ones take keys.
-        wrappers: What it is wrapped in, the innermost first: pairs of a name and
-            settings, such as ``(("frame_stack", {"n_frames": 4}),)``; JSON values only.
+        seed: Only for environments on the host; traceable ones take keys.
+        wrappers: Its wrappers, the innermost first: pairs of a name and settings, such as
+            ``(("frame_stack", {"n_frames": 4}),)``; JSON values only.
     """
 
     framework: str
@@ -52,10 +52,10 @@ class EnvSpec:
         object.__setattr__(self, "wrappers", _entries(self.wrappers))
         _require_json("environment", self.env_kwargs)
         content = dataclasses.asdict(self)
-        # Without any, the text is that of the times before there were wrappers.
+        # Without wrappers, the text equals that of versions before wrappers existed.
         if not content["wrappers"]:
             del content["wrappers"]
-        # Kept, so that a later change of env_kwargs cannot change what this spec equals.
+        # Stored, so that a later change of env_kwargs cannot change what this spec equals.
         object.__setattr__(self, "_json", json.dumps(content, sort_keys=True))
 
     def to_json(self) -> str:
@@ -91,14 +91,14 @@ def _entries(wrappers: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
         if not is_pair or not isinstance(entry[0], str) or not isinstance(entry[1], Mapping):
             raise ConfigurationError(
                 "wrappers must be a list of pairs of a name and its settings, such as "
-                f"('frame_stack', {{'n_frames': 4}}); {entry!r} is none."
+                f"('frame_stack', {{'n_frames': 4}}), not {entry!r}."
             )
         _require_json(f"'{entry[0]}'", entry[1])
     return tuple((name, dict(settings)) for name, settings in entries)
 
 
 def _require_json(what: str, settings: Mapping[str, Any]) -> None:
-    """Raises where settings cannot be written to a file."""
+    """Raises if settings cannot be written to a file."""
     for key, value in settings.items():
         try:
             json.dumps(value, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Your own environment, from two functions of a single episode."""
+"""Makes an environment from two functions for a single episode."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from arlbench.core.tracing import is_cheap
 
 
 class SingleStep(NamedTuple):
-    """What one step of one environment returns.
+    """The result of one step of one environment.
 
     Attributes:
         env_state: Any pytree of arrays.
-        obs: Where the step led, also when the episode ended there.
+        obs: The observation after the step, even if the episode ended there.
         reward: Scalar.
-        terminated: Bool scalar, the task itself ended.
-        truncated: Bool scalar, the episode was cut off, by a time limit say. Where both
-            are true the task has ended.
+        terminated: Bool scalar, whether the task itself ended.
+        truncated: Bool scalar, whether the episode was cut off, for example by a time limit. If
+            both are true, the task has ended.
     """
 
     env_state: Any
@@ -36,10 +36,10 @@ class SingleStep(NamedTuple):
 
 
 class Episodes(NamedTuple):
-    """The episodes under way.
+    """The running episodes.
 
     Attributes:
-        env_state: What ``reset_one`` and ``step_one`` pass on, leaves ``[n_envs, ...]``.
+        env_state: States of ``reset_one`` and ``step_one``, leaves ``[n_envs, ...]``.
         episode_return: Rewards so far, undiscounted, float32 ``[n_envs]``.
         episode_length: Steps so far, int32 ``[n_envs]``.
     """
@@ -50,11 +50,11 @@ class Episodes(NamedTuple):
 
     @classmethod
     def begun(cls, env_state: Any, n_envs: int) -> Episodes:
-        """Nothing has been earned in any of them."""
+        """New episodes, with returns and lengths of 0."""
         return cls(env_state, jnp.zeros(n_envs, jnp.float32), jnp.zeros(n_envs, jnp.int32))
 
     def info(self, step: SingleStep) -> dict[str, Any]:
-        """What is told of a step of every copy, leaves ``[n_envs, ...]``."""
+        """The info of a step of every copy, leaves ``[n_envs, ...]``."""
         return {
             "terminated": step.terminated,
             "truncated": step.truncated,
@@ -65,7 +65,7 @@ class Episodes(NamedTuple):
 
     @classmethod
     def after(cls, env_state: Any, info: dict[str, Any]) -> Episodes:
-        """The episodes after a step; those that ended are followed by new ones."""
+        """The episodes after a step; new ones replace those that ended."""
         done = info["terminated"] | info["truncated"]
         return cls(
             env_state,
@@ -77,17 +77,17 @@ class Episodes(NamedTuple):
 class VectorisedEnvironment(Environment):
     """Makes ``n_envs`` self-resetting copies of an environment written for one.
 
-    A copy is reset when its episode ends and at no other time, so an expensive
-    ``reset_one`` costs only as much as episodes begin.
+    A copy is reset only when its episode ends, so the cost of an expensive ``reset_one`` is
+    paid only once for each episode.
     """
 
     @abc.abstractmethod
     def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
-        """Begins one episode; returns ``(env_state, obs)``."""
+        """Starts one episode; returns ``(env_state, obs)``."""
 
     @abc.abstractmethod
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
-        """Steps one environment, which need not reset itself."""
+        """Steps one environment; this function must not reset it."""
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         env_state, obs = jax.vmap(self.reset_one)(jax.random.split(rng, self.n_envs))
@@ -101,16 +101,16 @@ class VectorisedEnvironment(Environment):
         return Episodes.after(after, info), (obs, step.reward, done, info)
 
     def step_each(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
-        """What :meth:`step` does before it resets any copy.
+        """The part of :meth:`step` before copies are reset.
 
         Returns:
-            Everything with a first axis of ``n_envs``; the state as ``step_one`` gives it.
+            Everything with a first axis of ``n_envs``; the state as ``step_one`` returns it.
         """
         keys = jax.random.split(rng, self.n_envs)
         return strongly_typed(jax.vmap(self._step_one)(env_state.env_state, action, keys))
 
     def render_one(self, env_state: Any) -> np.ndarray:
-        """A picture of one environment, uint8 ``[height, width, 3]``; by default there is none."""
+        """A picture of one environment, uint8 ``[height, width, 3]``; by default an error."""
         return super().render(env_state)
 
     def render(self, env_state: Any) -> np.ndarray:
@@ -121,7 +121,7 @@ class VectorisedEnvironment(Environment):
         outcome = self.step_one(env_state, action, step_key)
         terminated = jnp.asarray(outcome.terminated, bool)
         return SingleStep(
-            # A step may compute in another precision than the state is kept in.
+            # A step may compute with another precision than that of the stored state.
             jax.tree.map(_cast, outcome.env_state, env_state),
             outcome.obs,
             jnp.asarray(outcome.reward, jnp.float32),
@@ -130,14 +130,14 @@ class VectorisedEnvironment(Environment):
         )
 
     def _reset_ended(self, done: jax.Array, rng: chex.PRNGKey, current: Any) -> Any:
-        """Resets the copies whose episode ended, one after another; mostly there is none."""
+        """Resets the copies whose episode ended, one after another; usually none has."""
         if not lockstep.may_wait() and self._is_reset_cheap:
             return self._select_fresh(done, rng, current)
 
         def reset_next(_: Any, carry: tuple[jax.Array, Any]) -> tuple[jax.Array, Any]:
             waiting, current = carry
             copy = jnp.argmax(waiting)
-            # The same as a row of split(rng, n_envs), without the others.
+            # The same as one row of split(rng, n_envs), without computing the others.
             fresh = self.reset_one(_reset_key(rng, copy))
             current = jax.tree.map(
                 lambda rows, row: rows.at[copy].set(_cast(row, rows)), current, fresh
@@ -168,7 +168,7 @@ def _reset_key(rng: chex.PRNGKey, copy: chex.Numeric) -> chex.PRNGKey:
 
 
 def strongly_typed(tree: Any) -> Any:
-    """The tree without weak types, which would make a second call trace again."""
+    """The tree without weak types, because they would make a second call trace again."""
     return jax.tree.map(lambda x: _cast(x, jnp.asarray(x)), tree)
 
 

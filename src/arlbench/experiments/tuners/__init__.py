@@ -1,4 +1,4 @@
-"""The tuners: one file each, whose name is the tuner's.
+"""The tuners: one file each, which has the tuner's name.
 
 To add one, put a file here with one subclass of :class:`arlbench.experiments.tuner.Tuner`.
 """
@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from arlbench.experiments.tuner import Tuner
 
-#: What searches unless something else is asked for.
+#: The tuner that is used if none is named.
 DEFAULT_TUNER = "sobol"
 
 
 def tuner_names() -> list[str]:
-    """Every tuner by name; none is imported for it, and neither is JAX."""
+    """The names of all tuners; this imports neither the tuners nor JAX."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def tuner_class(name: str) -> type[Tuner]:
-    """The tuner of a name.
+    """The tuner with a given name.
 
     Raises:
-        ConfigurationError: If there is none.
+        ConfigurationError: If it does not exist.
     """
     from arlbench.core.checks import known_names
     from arlbench.experiments.tuner import Tuner

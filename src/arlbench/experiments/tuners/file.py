@@ -14,10 +14,10 @@ from arlbench.experiments.reading import Row, read_rows
 from arlbench.experiments.space import Choices, Range, parse_dimension
 from arlbench.experiments.tuner import Trial, Tuner
 
-# What published tables put before the names of hyperparameters and architecture choices.
+# Prefixes of hyperparameters and architecture choices in published tables.
 _PREFIX = re.compile(r"(hp|hpo|nas)_config\.")
 
-# Columns that say how a configuration ended, or which it was; pandas' index has no name.
+# Columns that identify a configuration or hold its results; pandas' index has an empty name.
 _RESULT = re.compile(
     r"|index|level_\d+|Unnamed: ?\d+"
     r"|run_id|config|config_id|budget|performance|seed|n_seeds"
@@ -26,11 +26,11 @@ _RESULT = re.compile(
 
 
 class File(Tuner):
-    """Configurations in the order of a file; empty cells and missing names have defaults.
+    """Configurations in the order of a file; empty cells and missing names stand for defaults.
 
-    Words give values for hyperparameters that the file does not have. The name of the file
-    ends in .yaml, .yml, .json, .csv or .tsv. A configuration that comes again, perhaps with
-    another seed or budget, counts once.
+    The user's arguments give values for hyperparameters that the file does not have. The name
+    of the file ends in .yaml, .yml, .json, .csv or .tsv. Repeated configurations, perhaps with
+    another seed or budget, count once.
     """
 
     reads_file = True
@@ -40,11 +40,13 @@ class File(Tuner):
     ) -> None:
         super().__init__(problem, words, seed=seed, file=file)
         if file is None:
-            raise ConfigurationError("There is no file to read configurations from; give one.")
+            raise ConfigurationError("The sampler file needs a file of configurations; give one.")
         self._path = file
         rows = read_rows(file)
         if not rows:
-            raise ConfigurationError(f"{file} holds no configurations; add at least one.")
+            raise ConfigurationError(
+                f"{file} does not contain any configurations; add at least one."
+            )
         columns = dict.fromkeys(name for row in rows for name in row)
         kept = _check_columns(file, columns, problem)
         fixed = {k: self._fixed_value(k, text, kept.values()) for k, text in self.words.items()}
@@ -62,17 +64,17 @@ class File(Tuner):
         begin, end = self._n_asked, self._n_asked + positive_whole("n_configs", n)
         if end > self.n_trials:
             raise ConfigurationError(
-                f"{self._path} holds {self.n_trials} different configurations, fewer than {end}; "
-                "lower n_configs."
+                f"{self._path} contains {self.n_trials} different configurations, fewer than "
+                f"{end}; lower n_configs."
             )
         self._n_asked = end
         return [Trial(config) for config in self._configs[begin:end]]
 
     def _notes(self, n_rows: int, left_out: Sequence[Any]) -> Iterable[str]:
-        """Sentences about what of the file was not used."""
+        """Sentences about the parts of the file that were not used."""
         if left_out:
             names = ", ".join(str(name) or "one without a name" for name in left_out)
-            yield (f"Columns of {self._path} that are not hyperparameters were left out: {names}.")
+            yield (f"Columns of {self._path} that are not hyperparameters were ignored: {names}.")
         n_merged = n_rows - len(self._configs)
         if n_merged:
             repeat = (
@@ -86,8 +88,8 @@ class File(Tuner):
         value = parse_dimension(name, text, self.problem.declarations)
         if isinstance(value, (Choices, Range)):
             raise ConfigurationError(
-                f"'{name}={text}' has several values, and with a file of configurations a word can "
-                f"only fix one; write {name}=VALUE."
+                f"'{name}={text}' has several values, but with a file of configurations an "
+                f"argument can only fix one value; write {name}=VALUE."
             )
         if name in columns:
             raise ConfigurationError(
@@ -103,15 +105,15 @@ class File(Tuner):
             raise ConfigurationError(f"{self._path}, configuration {index}: {error}") from None
 
     def _as_flag(self, name: str, value: Any) -> Any:
-        """True or False for a 1 or 0 of a flag, which tables of numbers have."""
+        """True or False instead of the 1 or 0 that numeric tables contain for a flag."""
         is_flag = self.problem.declarations[name].type is bool
         return bool(value) if is_flag and value in (0, 1) else value
 
 
 def _check_columns(path: Path, columns: Iterable[Any], problem: Problem) -> dict[Any, str]:
-    """The hyperparameters in a file's columns, each by what it is called there.
+    """The hyperparameters in a file's columns, by the names of the columns.
 
-    In a table that marks hyperparameters by a prefix, all else is results.
+    In a table that marks hyperparameters by a prefix, all other columns are results.
 
     Raises:
         ConfigurationError: If a column is neither a hyperparameter nor a result.

@@ -1,4 +1,4 @@
-"""Every combination of the listed values; what is not named has its default."""
+"""Every combination of the listed values; other hyperparameters have their defaults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from arlbench.experiments.tuner import Trial, Tuner, check_count
 
 
 class Grid(Tuner):
-    """Every combination, the last word varying fastest."""
+    """Every combination; the last argument varies fastest."""
 
     takes_count = False
 

@@ -1,4 +1,4 @@
-"""Independent and uniform over the space."""
+"""Independent samples, uniform over the space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evenly spread over the space: a scrambled Sobol sequence (Sobol 1967; Owen 1998)."""
+"""Samples spread evenly over the space: a scrambled Sobol sequence (Sobol 1967; Owen 1998)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from arlbench.experiments.drawing import Drawing
 
 
 class Sobol(Drawing):
-    """The points of Sobol's sequence, scrambled by the seed."""
+    """The points of a Sobol sequence, scrambled by the seed."""
 
     def points(self, log2_n: int, n_dimensions: int) -> np.ndarray:
         from scipy.stats import qmc  # slow to import

@@ -1,4 +1,4 @@
-"""What adapters share: names and settings are checked in one way, with one sentence."""
+"""All adapters check names and settings in the same way, with one sentence."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def with_settings(**settings: Any) -> EnvSpec:
 
 
 class Game(AdaptedEnvironment):
-    """Nothing that is ever played."""
+    """An environment that is never played."""
 
     reset_one = step_one = None  # type: ignore[assignment]
 

@@ -1,6 +1,6 @@
-"""Craftax: what is offered, spaces, settings; its steps beside the library's in test_conformance.
+"""Craftax: names, spaces and settings; test_conformance compares its steps with the library's.
 
-Its programs take long to compile, so few are compiled here.
+Its programs take long to compile, so only few are compiled here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def test_all_four_can_be_trained() -> None:
 
 @pytest.mark.parametrize(("name", "highest"), [(CLASSIC, 1.0), ("Craftax-Symbolic-v1", np.inf)])
 def test_spaces_hold_what_a_strong_player_sees(name: str, highest: float) -> None:
-    """In the full game, unlike what the library says, strength and potions go beyond 1."""
+    """In the full game, strength and potions exceed 1, unlike the library's bounds."""
     space = make_env("craftax", name).observation_space
     assert space == spaces.Box(0.0, highest, space.shape, np.float32)
 
@@ -103,7 +103,7 @@ def test_pictures_are_drawn_in_silence_and_leave_no_file(
     env = make_env("craftax", CLASSIC, env_kwargs=SMALL)
     state, _ = jax.jit(env.reset, compiler_options=QUICKLY_COMPILED)(jax.random.key(0))
     picture = env.render(state)
-    # Nine rows, two of them the inventory, and nine columns of 32 pixels.
+    # Nine rows, of which two are the inventory, and nine columns of 32 pixels.
     assert (picture.shape, picture.dtype) == ((288, 288, 3), np.uint8)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
     # The last row of the inventory is empty.

@@ -1,4 +1,4 @@
-"""Environments of gymnasium: which can be trained, and what is wrong with the others."""
+"""Environments of gymnasium: which can be trained, and why others cannot."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_an_environment_gives_lies_in_its_space(name: str) -> None:
 
 
 def contains(space: spaces.Space, obs: Any) -> bool:
-    """As the space itself says, but that a category may have any type."""
+    """Like the space's own check, except that a category may have any dtype."""
     if isinstance(space, spaces.Tuple):
         return all(map(contains, space, obs))
     return space.contains(int(obs) if isinstance(space, spaces.Discrete) else obs)

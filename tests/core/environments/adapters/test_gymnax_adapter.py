@@ -40,12 +40,12 @@ PLAYED = [
 
 
 def assert_step_is_as_promised(env: Environment, state: Any, obs: Any, outcome: Any) -> None:
-    """Shapes and dtypes of one step; what is carried on keeps its type."""
+    """Shapes and dtypes of one step; the state keeps its types."""
     next_state, (next_obs, reward, done, info) = outcome
     n, space = env.n_envs, env.observation_space
     for x in (obs, next_obs, info["final_observation"]):
         assert x.shape == (n, *space.shape)  # type: ignore[misc]
-        # A Discrete space speaks of int64, which JAX has not by default; any integer will do.
+        # A Discrete space has int64, which JAX lacks by default; any integer type is accepted.
         exact = isinstance(space, spaces.Box)
         assert x.dtype == space.dtype if exact else jnp.issubdtype(x.dtype, jnp.integer)
     assert (reward.shape, reward.dtype) == ((n,), jnp.float32)
@@ -119,12 +119,12 @@ def test_a_fallen_pole_is_termination_not_truncation() -> None:
 def test_the_final_observation_is_where_the_step_led_before_any_reset(limit: int) -> None:
     ends = 0
     for obs, (next_obs, _, done, info) in play_cart_pole(12, limit):
-        # The position moves on by 0.02 seconds of the velocity, and the angle likewise.
+        # The position changes by 0.02 seconds times the velocity, and the angle in the same way.
         expected = obs[:, [0, 2]] + 0.02 * obs[:, [1, 3]]
         final = info["final_observation"]
         np.testing.assert_allclose(final[:, [0, 2]], expected, rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(next_obs[~done], final[~done])
-        # An episode begins within 0.05 of the middle; a push has long left that.
+        # An episode begins within 0.05 of the middle; by now the cart has left this range.
         assert np.all(np.abs(next_obs[done]) <= 0.05)
         assert np.all(np.abs(final[done]).max(axis=1, initial=0.0) > 0.05)
         ends += done.sum()
@@ -169,7 +169,7 @@ def test_continuous_actions_are_those_of_the_library(name: str) -> None:
     key = jax.random.key(0)
     state, _ = env.reset(key)
     steps = [env.step(state, jnp.full((1, *ours.shape), x), key) for x in (ours.low, ours.high)]
-    # What is done matters.
+    # The actions matter.
     assert not np.array_equal(*(outcome[1][0] for outcome in steps))
 
 
@@ -200,7 +200,7 @@ def test_a_thousand_equal_environments_cost_the_memory_of_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = make_env("gymnax", "CartPole-v1", n_envs=2, env_kwargs={"max_steps_in_episode": 77})
-    # gymnax keeps whatever it makes for ever, so it must not be asked again.
+    # gymnax keeps everything that it makes for ever, so it must not be called again.
     monkeypatch.setattr("gymnax.make", lambda *_, **__: pytest.fail("made once more"))
     again = make_env("gymnax", "CartPole-v1", n_envs=3, env_kwargs={"max_steps_in_episode": 77})
     assert (made.n_envs, again.n_envs) == (2, 3)

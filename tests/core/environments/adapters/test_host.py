@@ -37,7 +37,7 @@ def actions_of(key: Any) -> Any:
 
 
 def play(env: Any, key: Any = KEY) -> Any:
-    """Random steps as one program: the first observations, and what each step gave."""
+    """Random steps as one program: the first observations, and the result of each step."""
 
     @jax.jit
     def played(key: Any) -> Any:
@@ -136,15 +136,17 @@ def test_a_state_has_one_future(env: Any, way: str) -> None:
     after, _ = env.step(start, action, KEY)
     assert env.is_present(after)
     assert not env.is_present(start)
-    with pytest.raises(StaleEnvironmentError, match="Go on from what the last step returned"):
+    with pytest.raises(
+        StaleEnvironmentError, match="Continue from the state that the last step returned"
+    ):
         env.step(start, action, KEY)
-    # The others go on.
+    # The others continue.
     assert env.is_present(env.step(after, action, KEY)[0])
 
 
 def test_what_is_released_is_used_again() -> None:
     env = make_env_from_spec(stairs(N_ENVS, breaks_after=10**6))
-    # One was made to find out about it.
+    # One was made for the trial.
     before = len(INSTANCES) - 1
     for _ in range(4):
         env_state, _ = env.reset(KEY)
@@ -165,7 +167,7 @@ def test_an_error_of_the_environment_is_told_with_its_place(
     with pytest.raises(EnvironmentFaultError) as raised:
         take_steps(make_env("gymnasium", Broken, N_ENVS), 4)
     said = str(raised.value).splitlines()
-    # The first copy had one step before, when it was tried out.
+    # The first copy had one earlier step, in the trial.
     assert said[0].endswith("Broken raised ValueError at step 2 (copy 0): a step is broken")
     assert [line for line in said if line.startswith("  File")] == [said[1]]
     assert f'{__file__}", line' in said[1]
@@ -204,7 +206,7 @@ def test_the_copy_that_is_wrong_is_named() -> None:
     numbers = itertools.count()
 
     class Third(giving()):
-        """The third copy that is made goes wrong, after one that was made to try it out."""
+        """The third copy is faulty; the first one was made for the trial."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -218,7 +220,7 @@ def test_the_copy_that_is_wrong_is_named() -> None:
     state, _ = env.reset(KEY)
     state, _ = env.step(state, jnp.zeros(5, jnp.int32), KEY)
     with pytest.raises(
-        EnvironmentFaultError, match=r"of inf, .* at step 2 \(copy 3\); give finite"
+        EnvironmentFaultError, match=r"of inf, .* at step 2 \(copy 3\); return finite"
     ):
         env.step(state, jnp.zeros(5, jnp.int32), KEY)
 
@@ -262,7 +264,7 @@ def test_actions_have_the_type_that_the_space_itself_draws(space: spaces.Space) 
 
 def test_a_broken_program_of_the_users_own_still_names_the_fault() -> None:
     env = make_env("gymnasium", with_reward(np.nan, 1))
-    # One step was tried in the first copy.
+    # The trial took one step in the first copy.
     with pytest.raises(jax.errors.JaxRuntimeError, match="gave a reward of nan at step 1"):
         jax.jit(lambda: env.step(env.reset(KEY)[0], jnp.zeros(1, jnp.int32), KEY)[1])()
 
@@ -275,7 +277,7 @@ def test_observations_have_the_types_of_their_spaces() -> None:
     for name, value in {"counts": [2, 4], "bytes": [[9, 9], [9, 9]], "far": [7]}.items():
         assert obs[name].tolist() == [value] * 2
         assert obs[name].dtype == env.observation_space[name].dtype
-    # Actions that an environment counts from 5 are counted from 0.
+    # If an environment counts actions from 5, they are still counted from 0 here.
     _, (_, reward, _, _) = env.step(env_state, jnp.array([0, 1]), KEY)
     assert reward.tolist() == [5.0, 6.0]
 
@@ -298,7 +300,7 @@ def test_wrappers_pass_on_what_becomes_of_a_state(env: Any) -> None:
 
 
 def test_a_step_costs_no_copy_of_its_buffers() -> None:
-    """What is called in place is given the memory itself, which is ten times faster."""
+    """The function that is called gets the memory itself, which is ten times faster."""
     seen: list[Any] = []
     shape = jax.ShapeDtypeStruct((4,), jnp.int32)
 

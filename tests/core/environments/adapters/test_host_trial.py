@@ -20,7 +20,7 @@ PARTS = spaces.Dict({"a": spaces.Box(0, 1, (2,), np.float32), "b": spaces.Discre
 
 
 def fault_of(cls: Any, **env_kwargs: Any) -> str:
-    """The sentence with which a class is refused."""
+    """The sentence in the error for a class."""
     with pytest.raises(EnvironmentFaultError) as raised:
         make_env("gymnasium", cls, env_kwargs=env_kwargs)
     return str(raised.value)
@@ -30,7 +30,10 @@ def fault_of(cls: Any, **env_kwargs: Any) -> str:
     ("returned", "message"),
     [
         (lambda: OBS, "returned a single ndarray from reset, not the two (observation, info) at"),
-        (lambda: [0.1, 0.2], "returned 0.2 as the info of reset, and not a mapping at its first"),
+        (
+            lambda: [0.1, 0.2],
+            "returned 0.2 as the info of reset, which must be a mapping at its first",
+        ),
         (lambda: (OBS, {}, 1), "returned 3 values from reset, not the two"),
         (lambda: None, "returned nothing from reset"),
     ],
@@ -45,7 +48,10 @@ def test_a_reset_gives_two_values(returned: Any, message: str) -> None:
         ((OBS, 1.0, False, {}), "returned 4 values from step, not the five"),
         ((OBS, 1.0, False, False, {}, 1), "returned 6 values from step"),
         (None, "returned nothing from step"),
-        ((OBS, 1.0, False, {}, False), "returned False as the info of step, and not a mapping"),
+        (
+            (OBS, 1.0, False, {}, False),
+            "returned False as the info of step, which must be a mapping",
+        ),
         ((OBS, 1.0, None, False, {}), "gave terminated = None, a NoneType at its first step"),
         ((OBS, 1.0, False, "no", {}), "gave truncated = 'no', a str at its first step"),
         ((OBS, 1.0, np.zeros(2, bool), False, {}), "gave terminated = [False, False]"),
@@ -64,7 +70,7 @@ def test_a_step_gives_five_values(returned: Any, message: str) -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"max_episode_steps": 5}])
 def test_the_old_interface_is_named_also_below_a_time_limit(settings: Any) -> None:
-    """A wrapper of gymnasium would stumble over it first."""
+    """Without the trial, a wrapper of gymnasium would fail first."""
     said = fault_of(giving(step=lambda _: (OBS, 1.0, False, {})), **settings)
     assert "returned 4 values from step, not the five" in said
     assert "'terminated' (the task ended)" in said
@@ -80,7 +86,7 @@ def test_the_old_interface_is_named_also_below_a_time_limit(settings: Any) -> No
         ("abc", None, "gave an observation of 'abc'"),
         (None, None, "gave an observation of None"),
         (np.full(3, np.nan), None, "an observation of nan, which Box(-1.0, 1.0, (3,), float32)"),
-        (np.full(3, 1e39), None, "give finite numbers of at most 3.4e+38"),
+        (np.full(3, 1e39), None, "return finite numbers of at most 3.4e+38"),
         (np.array([0.25, 0.5, 0.99]), BYTES, "of 0.25, which Box(0, 255, (3,), uint8) cannot hold"),
         (np.array([1, 300, 2]), BYTES, "of 300, which Box(0, 255, (3,), uint8) cannot hold"),
         (np.array([1, -1, 2]), BYTES, "of -1, which"),
@@ -132,7 +138,7 @@ def test_a_reset_takes_what_gymnasium_gives_it(missing: tuple[str, ...]) -> None
                 return OBS, {}
 
     said = fault_of(Old)
-    assert f"does not take {' and '.join(map(repr, missing))}, which" in said
+    assert f"does not accept {' and '.join(map(repr, missing))} at" in said
     assert "def reset(self, *, seed=None, options=None)" in said
 
 
@@ -164,7 +170,7 @@ def test_the_same_seed_should_begin_the_same_episode() -> None:
     def begin() -> Any:
         return np.full(3, next(numbers), np.float32), {}
 
-    with pytest.warns(RuntimeWarning, match=r"two different episodes from one seed.*np_random"):
+    with pytest.warns(RuntimeWarning, match=r"two different episodes from the same.*np_random"):
         make_env("gymnasium", giving(reset=begin))
 
 

@@ -1,4 +1,4 @@
-"""Environments behind numbers: found, refused, given to others and closed."""
+"""Environments known by numbers: found, refused, passed on and closed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_an_episode_that_ends_is_followed_by_the_one_of_the_seed() -> None:
 
 def test_where_an_episode_ended_is_kept_though_its_array_is_used_again() -> None:
     class Sharing(host_probes.Stairs):
-        """Gives the one array that it computes in."""
+        """Returns the same array every time, and computes in it."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -65,7 +65,9 @@ def test_an_instance_has_one_present() -> None:
     assert instances.present(number, 1) is instance
     for wrong in ((number, 0), (number, 2), (number + 1, 1)):
         assert not instances.is_present(*wrong)
-        with pytest.raises(StaleEnvironmentError, match="Go on from what the last step returned"):
+        with pytest.raises(
+            StaleEnvironmentError, match="Continue from the state that the last step returned"
+        ):
             instances.present(*wrong)
 
 

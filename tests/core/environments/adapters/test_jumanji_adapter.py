@@ -1,4 +1,4 @@
-"""Jumanji: what is offered, spaces and settings; its steps are in test_conformance."""
+"""Jumanji: names, spaces and settings; test_conformance compares its steps with the library's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ LISTINGS = {listing.name: listing for listing in list_environments()}
 USABLE = [name for name, listing in LISTINGS.items() if listing.unusable is None]
 SINGLE = [name for name in USABLE if LISTINGS[name].n_actions is not None]
 DOWNLOADED = "Sokoban-v0"
-ONE_EACH = "each agent in it has a reward of its own"
+#: They take more than a second to trace.
+SLOW = {
+    "BinPack-v2",
+    "MMST-v0",
+    "RobotWarehouse-v0",
+    "RubiksCube-partly-scrambled-v0",
+    "RubiksCube-v0",
+}
+ONE_EACH = "each of its agents has its own reward"
 
 
 @pytest.mark.thorough
@@ -46,7 +54,7 @@ def test_what_is_listed_is_what_is_made(name: str) -> None:
     env = make_env("jumanji", name, n_envs=2)
     assert (env.action_space.n, env.max_episode_steps) == LISTINGS[name][3:5]
     state, obs = jax.eval_shape(env.reset, jax.random.key(0))
-    # In the order of the library, not of the alphabet.
+    # In the order of the library, not in alphabetical order.
     assert list(env.observation_space.spaces) != sorted(obs)
     mask = obs["action_mask"]
     assert (mask.shape, mask.dtype) == ((2, env.action_space.n), bool)
@@ -67,7 +75,13 @@ def test_what_cannot_be_used_is_refused_with_the_reason(
 
 
 @pytest.mark.filterwarnings("ignore:scatter inputs have incompatible types")
-@pytest.mark.parametrize("name", sorted(set(USABLE) - set(SINGLE)))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.thorough if name in SLOW else ())
+        for name in sorted(set(USABLE) - set(SINGLE))
+    ],
+)
 def test_an_action_may_consist_of_several_choices(name: str) -> None:
     env, key = make_env("jumanji", name, n_envs=2), jax.random.key(0)
     assert isinstance(env.action_space, spaces.MultiDiscrete)
@@ -123,7 +137,7 @@ def test_bounds_that_the_library_gets_wrong_are_right() -> None:
 
 
 def test_asking_how_an_episode_ended_costs_nothing() -> None:
-    """The step without a time limit is merged with that which has one."""
+    """The compiler merges the step without a time limit with the step that has one."""
     env, library = make_env("jumanji", "Snake-v1"), registration.make("Snake-v1")
     key = jax.eval_shape(lambda: jax.random.key(0))
     state, _ = jax.eval_shape(env.reset_one, key)

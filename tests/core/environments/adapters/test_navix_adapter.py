@@ -1,4 +1,4 @@
-"""Navix: what is offered, views, settings; its steps beside the library's in test_conformance."""
+"""Navix: names, views and settings; test_conformance compares its steps with the library's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from arlbench.core.promotion import leniently
 from arlbench.errors import ConfigurationError, UnknownEnvironmentError
 from library_play import QUICKLY_COMPILED
 
-#: Version 4 has environments that 0.7 has not, other time limits, and goals in every corridor.
+#: Version 4 has more environments than 0.7, other time limits, and goals in every corridor.
 IS_VERSION_4 = int(library_version("navix")["navix"].partition(".")[0]) >= 4
 
 LISTINGS = {listing.name: listing for listing in list_environments()}
@@ -43,7 +43,7 @@ def test_all_can_be_trained_but_those_without_a_reward() -> None:
 
 def test_time_limits_are_those_of_the_library() -> None:
     limits = {LISTINGS[f"Navix-Empty-{n}x{n}-v0"].time_limit for n in (5, 6, 8, 16)}
-    # Four steps a cell since version 4.
+    # Four steps for each cell since version 4.
     assert limits == ({100, 144, 256, 1024} if IS_VERSION_4 else {100})
 
 
@@ -72,7 +72,7 @@ def test_other_rooms_have_steps_of_the_type_of_a_reset(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def seen() -> dict[str, np.ndarray]:
-    """Views of a room with a key and a door, as the library gives them to random players."""
+    """The library's views of a room with a key and a door, from random actions."""
     env = navix.make(DOORS, max_steps=60)
 
     def play(key: Any) -> Any:
@@ -108,13 +108,13 @@ def test_a_view_may_be_a_picture(view: str, shape: tuple[int, ...]) -> None:
 
 
 def test_the_bounds_of_symbols_are_reached(seen: dict[str, np.ndarray]) -> None:
-    """In each channel, so that no one-hot vector is longer than it need be."""
+    """This holds in each channel, so that one-hot vectors are not longer than necessary."""
     for view, colours in {"symbolic": 5, "symbolic_first_person": 5}.items():
         space = make_env("navix", DOORS, env_kwargs={"observation_fn": view}).observation_space
         tags, highest_colour, states = seen[view].reshape(-1, 3).max(axis=0)
         assert highest_colour == colours == space.nvec[0, 0, 1] - 1
         assert states == space.nvec[0, 0, 2] - 1
-        # The highest tag is the player's; seen by itself, it is lava's, which is not here.
+        # The player has the highest tag. In its own view that is lava, which does not occur here.
         assert tags == space.nvec[0, 0, 0] - (1 if view == "symbolic" else 2)
 
 
@@ -164,7 +164,7 @@ def test_a_step_does_not_cost_a_reset() -> None:
 def test_the_picture_of_the_grid_is_not_carried_along() -> None:
     state, _ = jax.eval_shape(make_env("navix", "Navix-Empty-16x16-v0").reset, jax.random.key(0))
     size = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
-    # The grid is a kilobyte; the library carries a picture of 48 along with it.
+    # The grid has one kilobyte; the library's state also has a picture of 48 kilobytes.
     assert size < 2_000
 
 
@@ -177,7 +177,7 @@ def test_settings_change_limit_and_view() -> None:
 
 @pytest.mark.parametrize("spelling", ["penalty_coeff", "penality_coeff"])
 def test_late_goals_are_worth_less_by_either_spelling(spelling: str) -> None:
-    """The old one was navix's own before version 4, so files have it."""
+    """navix used the old spelling before version 4, so files may have it."""
     env = make_env("navix", ROOM, env_kwargs={spelling: 0.5, "max_steps": 10})
     ahead, right = 2, 1
     state, rewards = jax.jit(env.reset)(jax.random.key(0))[0], []
@@ -201,7 +201,10 @@ def test_late_goals_are_worth_less_by_either_spelling(spelling: str) -> None:
         ({"max_steps": 0}, "max_steps of Navix.* at least 1, not 0"),
         ({"penalty_coeff": "high"}, "penalty_coeff of Navix.* must be a number, not 'high'"),
         ({"penality_coeff": "high"}, "penalty_coeff of Navix.* must be a number, not 'high'"),
-        ({"penality_coeff": 0.1, "penalty_coeff": 0.1}, "has one setting .*; give the first"),
+        (
+            {"penality_coeff": 0.1, "penalty_coeff": 0.1},
+            "are one setting of .*; give only the first",
+        ),
     ],
 )
 def test_wrong_settings_are_refused_with_the_reason(settings: Any, message: str) -> None:

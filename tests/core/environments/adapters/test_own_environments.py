@@ -1,4 +1,4 @@
-"""Classes, functions and environments in place of names."""
+"""Classes, functions and environments instead of names."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_one_that_was_made_already_trains_and_is_evaluated() -> None:
     state, result = dqn.train(*small_state(dqn), 64, 2, 3)
     assert Counting.made == 1
     np.testing.assert_array_equal(result.eval_rewards, np.full((2, 3), 4.0))
-    # Every evaluation begins new episodes in it, and what is stored shows no trace of them.
+    # Every evaluation starts new episodes in it, which never appear in what is stored.
     stored = state.buffer_state.experience.transition
     before = np.asarray(stored.obs)[0, :64, 0]
     after = np.asarray(stored.next_obs)[0, :64, 0]
@@ -107,7 +107,7 @@ def test_anything_else_is_refused(own: Any) -> None:
 
 
 def test_other_frameworks_know_names_only() -> None:
-    with pytest.raises(ConfigurationError, match="'gymnax' knows environments by their names"):
+    with pytest.raises(ConfigurationError, match="'gymnax' needs the name of an environment"):
         make_env("gymnax", Counting)
 
 
@@ -144,7 +144,7 @@ def test_the_nearest_class_of_a_module_is_proposed() -> None:
 
 def test_an_error_of_a_later_copy_names_it() -> None:
     class Two(Counting):
-        """Of which there may be two."""
+        """An environment of which at most two instances may exist."""
 
         made = 0
 
@@ -171,7 +171,7 @@ def trained(n_envs: int, env_kwargs: Any, wrapped: bool = False, n_eval_steps: i
 
 @pytest.mark.parametrize("wrapped", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_exactly_one_instance_may_be_made(wrapped: bool) -> None:
-    """A port, a licence: evaluations play in it too."""
+    """An environment with a port or a licence: evaluations use the same instance."""
     amount = 30.0 + wrapped
     _, result = trained(1, {"evaluate_in_place": True, "amount": amount}, wrapped)
     assert Counting.made == 1
@@ -179,15 +179,21 @@ def test_exactly_one_instance_may_be_made(wrapped: bool) -> None:
 
 
 def test_without_that_evaluations_have_instances_of_their_own() -> None:
-    trained(1, {"amount": 7.0})
+    dqn = small_dqn(make_env("gymnasium", Counting, 1, {"amount": 7.0}))
+    runner_state, _ = small_state(dqn)
+    assert Counting.made == 1
+    dqn.evaluate(runner_state, 3)
     assert Counting.made == 2
 
 
 def test_copies_have_settings_of_their_own() -> None:
-    state, _ = trained(2, {**PORTS, "evaluate_in_place": True})
+    env = make_env("gymnasium", Counting, 2, {**PORTS, "evaluate_in_place": True})
+    env_state, obs = env.reset(KEY)
     assert Counting.ports == [5, 6]
-    shown = np.asarray(state.buffer_state.experience.transition.obs)[0, :64, 2]
-    np.testing.assert_allclose(shown.reshape(-1, 2), [[0.5, 0.6]] * 32, rtol=1e-6)
+    for _ in range(6):  # an episode has four steps
+        np.testing.assert_allclose(obs[:, 2], [0.5, 0.6], rtol=1e-6)
+        env_state, (obs, *_) = env.step(env_state, jnp.zeros(2, jnp.int32), KEY)
+    assert Counting.ports == [5, 6]
 
 
 def test_copies_with_settings_of_their_own_are_a_spec() -> None:
@@ -201,7 +207,10 @@ def test_copies_with_settings_of_their_own_are_a_spec() -> None:
     ("settings", "message"),
     [
         ({"per_copy": {"port": [5]}}, "has 1 values of 'port' for 2 copies; give one for each"),
-        ({"per_copy": {"port": 5}}, r'must map settings to lists of one value a copy, such as {"p'),
+        (
+            {"per_copy": {"port": 5}},
+            r'must map settings to lists with one value for each copy, such as {"p',
+        ),
         ({"per_copy": [5, 6]}, "must map settings to lists"),
         ({**PORTS, "port": 4}, "'port' .* is given both for all copies and in per_copy"),
         ({"evaluate_in_place": 1}, "evaluate_in_place of own_probes:Counting must be true or f"),

@@ -1,4 +1,4 @@
-"""XLand-MiniGrid: what is offered, settings and refusals; its steps are in test_conformance."""
+"""XLand-MiniGrid: names, settings and errors; test_conformance compares its steps."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_the_library_draws_32_pixels_a_cell() -> None:
     state, _ = jax.jit(env.reset)(jax.random.key(0))
     picture = env.render(state)
     assert (picture.shape, picture.dtype) == ((160, 160, 3), np.uint8)
-    # A wall is of one colour; the goal is green, whether it is in view or not.
+    # Walls have one colour; the goal is green, whether it is in view or not.
     assert len(np.unique(picture[:32, :32].reshape(-1, 3), axis=0)) == 1
     red, green, _ = np.moveaxis(picture.astype(int), -1, 0)
     assert (green - red > 150).any()

@@ -71,7 +71,7 @@ def test_a_replay_buffer_keeps_the_dtype() -> None:
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_numbers_that_do_not_fit_are_refused(dtype: str) -> None:
-    # Some are below zero for the one, some are above 127 for the other.
+    # Some are below zero, which uint8 lacks; some are above 127, which int8 lacks.
     env = Walk() if dtype == "uint8" else whole()
     with pytest.raises(ConfigurationError, match=f"{dtype} holds whole numbers from"):
         CastObservation(env, dtype)
@@ -79,7 +79,7 @@ def test_numbers_that_do_not_fit_are_refused(dtype: str) -> None:
 
 def test_unbounded_numbers_do_not_fit_into_whole_ones() -> None:
     space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
-    with pytest.raises(ConfigurationError, match="choose a dtype that holds them all"):
+    with pytest.raises(ConfigurationError, match="choose a dtype that holds all of its values"):
         CastObservation(Shown(space, None), "int32")
 
 

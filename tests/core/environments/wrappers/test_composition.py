@@ -27,7 +27,7 @@ from playing import END, GO_ON, Counter, Echo, play, require_steady_types
 from probe_framework import walk
 from probes import CAPACITY, SMALL, Walk, same_bits, small_dqn, small_state
 
-#: One of every kind that has a state of its own, and a reward that is for training only.
+#: One of every kind with its own state, and a reward wrapper that is for training only.
 WRAPPERS: list[tuple[str, dict[str, Any]]] = [
     ("sticky_action", {"probability": 0.3}),
     ("time_limit", {"max_episode_steps": 5}),
@@ -53,7 +53,7 @@ def test_a_limit_and_a_stack_go_together_in_both_orders(n_envs: int) -> None:
     actions[1, -1] = END
     first, steps = play(inside, actions)
     assert same_bits((first, steps), play(outside, actions))
-    # The last copy ends after 2 steps, is cut off after 3 more, and then goes on.
+    # The last copy ends after 2 steps, is cut off after 3 more, and then continues.
     ends = [tuple(step.info["final_observation"][-1]) for step in steps]
     assert ends == [(0, 1), (1, 2), (0, 1), (1, 2), (2, 3), (0, 1), (1, 2)]
     begins = [tuple(step.obs[-1]) for step in steps]
@@ -66,7 +66,7 @@ def test_a_limit_and_sticky_actions_go_together_in_both_orders() -> None:
         StickyAction(TimeLimit(Echo(1), 2), 1.0),
     ):
         _, steps = play(env, [[1], [2], [3], [4], [5]])
-        # Repeated until the time is up, and no longer.
+        # Repeated until the time limit, but not longer.
         assert [step.reward[0] for step in steps] == [1, 1, 3, 3, 5]
 
 
@@ -90,7 +90,7 @@ def test_a_buffer_of_stacks_holds_frames_in_their_order() -> None:
     state, result = dqn.train(*small_state(dqn), **LENGTH)
     assert np.all(np.isfinite(result.eval_rewards))
     stored = jax.tree.map(lambda x: x[0, :200], state.buffer_state.experience.transition)
-    # The walk observes two numbers; the newest two frames are the next one's oldest.
+    # The walk observes two numbers; the newest two frames are the oldest two of the next stack.
     np.testing.assert_array_equal(stored.next_obs[:, :4], stored.obs[:, 2:])
     begins = np.all(stored.obs[:, :2] == stored.obs[:, 4:], axis=1)
     # No episode is longer than 5 steps.
@@ -133,7 +133,7 @@ def test_a_member_of_a_population_is_the_single_run_and_returns_are_those_of_the
     dqn = small_dqn(env, settings={"eval_env": eval_env})
     _, result = dqn.train(*small_state(dqn, seed=5), **LENGTH)
     assert same_bits(population.returns[0, 1], np.asarray(result.eval_rewards))
-    # A step of the walk earns at most 1, and an episode has at most 5; rewards are a hundredfold.
+    # A step of the walk earns at most 1, and an episode has at most 5 steps; rewards are times 100.
     assert np.all(np.abs(population.returns) <= 5)
     scaled = dqn.env.step(dqn.env.reset(jax.random.key(0))[0], np.zeros(4), jax.random.key(0))
     assert np.all(np.abs(scaled[1][1]) > 50)

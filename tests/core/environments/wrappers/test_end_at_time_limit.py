@@ -1,4 +1,4 @@
-"""Time limits as ends: what a learner is told of them, and nothing else."""
+"""Time limits as terminations: only what the learner sees changes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_limit_around_it_is_only_a_limit() -> None:
 
 
 def test_it_is_no_part_of_the_task() -> None:
-    """An evaluation plays the episodes of the environment without it."""
+    """An evaluation plays in the environment without the wrapper."""
     spec = EnvSpec("gymnax", "MountainCar-v0", 2, wrappers=[("end_at_time_limit", {})])
     problem = Problem(spec)
     assert (
@@ -76,7 +76,7 @@ def test_it_is_no_part_of_the_task() -> None:
     algorithm: Any = problem.make_algorithm()
     assert isinstance(algorithm.env, EndAtTimeLimit)
     assert not isinstance(algorithm.eval_env, EndAtTimeLimit)
-    # Episodes are the same ones with it.
+    # With the wrapper, episodes are the same.
     assert make_env_from_spec(spec).max_episode_steps == 200
 
 
@@ -87,8 +87,7 @@ def test_on_the_host_what_is_stored_says_that_the_task_has_ended() -> None:
         rows = state.buffer_state.experience.transition
         return np.asarray(rows.next_obs)[0, :192, 0], np.asarray(rows.terminated)[0, :192]
 
-    step_number, plain = stored(stairs())
-    np.testing.assert_array_equal(plain, step_number == TOP)
+    # Without the wrapper only the top ends an episode: test_on_the_host.py.
     step_number, ended = stored(stairs().wrapped("end_at_time_limit", {}))
     assert ended[step_number == TOP].all()
     assert ended[step_number < TOP].any()

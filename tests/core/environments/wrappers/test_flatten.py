@@ -1,4 +1,4 @@
-"""Observations become one vector, and networks read the same of it."""
+"""Observations become one vector, and networks read the same features from it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_vector_stays_as_it_is() -> None:
     [
         (spaces.Discrete(3), lambda n: n % 3, [0, 1, 0]),
         (spaces.MultiDiscrete([2, 3]), lambda n: jnp.stack([n % 2, n % 3]), [0, 1, 0, 1, 0]),
-        # The order of a Dict is that of its names: kind, pair, picture.
+        # A Dict is sorted by name: kind, pair, picture.
         (MIXED, show_mixed, [0, 1, 0, 0, 1, 0, 1, 0, 0.5, 10, 11, 12, 13, 14, 15]),
     ],
     ids=["category", "categories", "composed"],

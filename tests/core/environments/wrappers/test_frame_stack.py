@@ -1,4 +1,4 @@
-"""A stack holds the last frames of its own episode and of no other."""
+"""A stack holds the last frames of its own episode only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_stack_begins_with_the_first_frame_and_ends_with_the_last() -> None:
     first, steps = play(env, [[GO_ON, GO_ON], [GO_ON, END], [GO_ON, GO_ON]])
     np.testing.assert_array_equal(first, [[0, 0, 0], [0, 0, 0]])
     np.testing.assert_array_equal(steps[0].obs, [[0, 0, 1], [0, 0, 1]])
-    # The second copy's episode ends: the next one knows nothing of its frames.
+    # The second copy's episode ends: the next stack has none of its frames.
     np.testing.assert_array_equal(steps[1].obs, [[0, 1, 2], [0, 0, 0]])
     np.testing.assert_array_equal(steps[1].info["final_observation"], [[0, 1, 2], [0, 1, 2]])
     np.testing.assert_array_equal(steps[2].obs, [[1, 2, 3], [0, 0, 1]])
@@ -51,7 +51,7 @@ def test_a_stack_of_one_frame_is_the_frame() -> None:
 
 
 def shown(shape: tuple[int, ...]) -> Any:
-    """An environment of bytes of this shape, all of them the number of steps."""
+    """An environment of bytes with this shape, all equal to the number of steps."""
     space = spaces.Box(0, 9, shape, np.uint8)
     return Shown(space, lambda n: jnp.full(shape, n, jnp.uint8))
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_stacked_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"numbers.*the observation is Text"):
         FrameStack(Shown(spaces.Text(3), None), 2)
     deep = shown((1, 1, 1, 1))
-    with pytest.raises(ConfigurationError, match="numbers of up to three axes"):
+    with pytest.raises(ConfigurationError, match="numbers with up to three axes"):
         FrameStack(deep, 2)
     space = spaces.Dict({"deep": spaces.MultiDiscrete(np.ones((1, 1, 1, 2))), "number": NUMBER})
     with pytest.raises(ConfigurationError, match=r"entry 'deep' is MultiDiscrete of shape.*key"):

@@ -68,14 +68,14 @@ def test_the_vectors_of_channels_stand_one_after_another() -> None:
 @pytest.mark.parametrize("low", [INT32.min, 0, 3])
 def test_numbers_without_bounds_need_their_number_of_categories(low: int) -> None:
     env = board(low, INT32.max)
-    with pytest.raises(ConfigurationError, match=r"have no bounds .*; give n_categories"):
+    with pytest.raises(ConfigurationError, match=r"do not have bounds .*; give n_categories"):
         OneHotObservation(env)
     one_hot = OneHotObservation(env, n_categories=18)
     assert one_hot.observation_space.shape == (2, 2, 18)
     _, steps = play(one_hot, [[GO_ON, GO_ON]] * 18)
     assert steps[4].obs[0, 0, 0].argmax() == 5
     np.testing.assert_array_equal(steps[4].obs[0, 1, 1], np.eye(18)[0])
-    # Beyond the last category there is none.
+    # A number beyond the last category becomes zeros.
     np.testing.assert_array_equal(steps[17].obs[0, 0, 0], np.zeros(18))
 
 
@@ -96,7 +96,7 @@ def test_fractions_have_to_be_cast_first() -> None:
     with pytest.raises(ConfigurationError, match=r"Only whole numbers.*cast it first"):
         OneHotObservation(Counter())
     env = OneHotObservation(CastObservation(Counter(n_envs=1), "int8"))
-    # The counter is declared to lie between -10 and 10.
+    # The counter is declared to be between -10 and 10.
     _, steps = play(env, [[GO_ON]])
     np.testing.assert_array_equal(steps[0].obs, np.eye(21)[None, None, 11])
 

@@ -81,11 +81,11 @@ def test_no_wrappers_leave_an_environment_alone() -> None:
 
 
 class ByHand(Wrapper):
-    """Has no name."""
+    """A wrapper without a name."""
 
 
 class MyStack(FrameStack):
-    """Behaves in another way than what it is made of."""
+    """Behaves differently from its base class."""
 
 
 def test_a_wrapper_without_a_name_leaves_no_spec() -> None:
@@ -101,12 +101,12 @@ def test_a_wrapper_without_a_name_leaves_no_spec() -> None:
     [
         (
             ("frame_stak", {}),
-            r"no wrapper 'frame_stak'\. Did you mean 'frame_stack'.*Known: flatten",
+            r"Unknown wrapper 'frame_stak'\. Did you mean 'frame_stack'.*Known: flatten",
         ),
-        (("qqq", {}), r"no wrapper 'qqq'\. Known: flatten, frame_stack"),
+        (("qqq", {}), r"Unknown wrapper 'qqq'\. Known: flatten, frame_stack"),
         (("frame_stack", {"frames": 4}), r"setting of frame_stack: 'frames'.*mean 'n_frames'"),
         (("frame_stack", {}), r"'frame_stack' needs the setting 'n_frames'"),
-        (("flatten", {"key": "x"}), r"'flatten' has no settings"),
+        (("flatten", {"key": "x"}), r"'flatten' does not have settings"),
         (("time_limit", {"env": 1, "max_episode_steps": 1}), r"setting of time_limit: 'env'"),
         (("time_limit", {"max_episode_steps": 0}), r"max_episode_steps must be a positive"),
     ],

@@ -1,4 +1,4 @@
-"""Learners get other rewards, and returns stay those of the task."""
+"""Learners get other rewards, but returns stay those of the task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from probes import same_bits
 
 ACTIONS = [[GO_ON], [GO_ON], [END], [GO_ON]]
 
-#: What the environment earns in them: 2, 4 and 6, then 2 in the next episode.
+#: The rewards of the environment: 2, 4 and 6, then 2 in the next episode.
 RETURNS = [2, 6, 12, 2]
 
 

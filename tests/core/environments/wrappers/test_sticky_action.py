@@ -1,4 +1,4 @@
-"""Now and then the previous action is done again, but never that of another episode."""
+"""Sometimes the previous action is repeated, but never that of another episode."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from probes import Walk, same_bits
 
 
 def done_actions(env: Any, actions: Any, seed: int = 0) -> np.ndarray:
-    """The actions that ``Echo`` was given, ``[n_steps, n_envs]``."""
+    """The actions that ``Echo`` received, ``[n_steps, n_envs]``."""
     return np.stack([step.reward for step in play(env, actions, seed)[1]]).astype(int)
 
 
 def numbered(n_steps: int, n_envs: int) -> np.ndarray:
-    """Actions that differ from step to step and end nothing, counted from 1."""
+    """Actions that differ from step to step and do not end episodes, counted from 1."""
     numbers = np.array([n for n in range(1, 1000) if n % 100 != 99])[:n_steps]
     return np.tile(numbers[:, None], (1, n_envs))
 
@@ -31,7 +31,7 @@ def test_actions_are_repeated_as_often_as_the_probability_says(probability: floa
     actions = numbered(n_steps, n_envs)
     done = done_actions(StickyAction(Echo(n_envs), probability), actions)
     is_repeated = done != actions
-    # What is repeated is what was done before, which may itself have been a repetition.
+    # The repeated action is the one that was done before, which may itself be a repetition.
     np.testing.assert_array_equal(done[1:][is_repeated[1:]], done[:-1][is_repeated[1:]])
     n_draws = (n_steps - 1) * n_envs
     bound = 5 * np.sqrt(probability * (1 - probability) / n_draws)
@@ -44,7 +44,7 @@ def test_actions_are_repeated_as_often_as_the_probability_says(probability: floa
 
 
 def test_the_first_action_of_an_episode_is_always_done() -> None:
-    # Action 99 ends the episode; nothing else than first actions gets through after that.
+    # Action 99 ends the episode; after that only first actions are done.
     actions = [[99, 5], [7, 6], [8, 99], [99, 4]]
     done = done_actions(StickyAction(Echo(2), 1.0), actions)
     np.testing.assert_array_equal(done, [[99, 5], [7, 5], [7, 5], [7, 5]])
@@ -70,8 +70,8 @@ def test_random_actions_stay_uniform() -> None:
     env = StickyAction(Echo(n_envs=500), 0.5)
     drawn = [env.sample_actions(jax.random.key(i)) for i in range(20)]
     done = done_actions(env, drawn)
-    # A uniform number of a thousand has a deviation of 289; neighbours are equal half of the
-    # time, which makes the sum of a row up to three times as uncertain in variance.
+    # A uniform number out of a thousand has a standard deviation of 289. Neighbours are equal half
+    # of the time, so the variance of a row's sum is up to three times as large.
     assert abs(done.mean() - 499.5) < 5 * 289 * np.sqrt(3 / done.size)
 
 
@@ -80,7 +80,7 @@ def test_two_of_them_draw_apart() -> None:
     actions = numbered(n_steps, n_envs)
     once = done_actions(StickyAction(Echo(n_envs), 0.5), actions) == actions
     twice = done_actions(StickyAction(StickyAction(Echo(n_envs), 0.5), 0.5), actions) == actions
-    # Alone half of the actions get through, and a quarter of them if the draws are apart.
+    # With one wrapper half of the actions are done, with two a quarter if their draws differ.
     assert abs(once[1:].mean() - 0.5) < 0.03
     assert abs(twice[1:].mean() - 0.25) < 0.03
 

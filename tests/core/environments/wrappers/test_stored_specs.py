@@ -1,4 +1,4 @@
-"""Specs in files: those of the times before wrappers stay readable, those with them come back."""
+"""Specs in files: those from before wrappers existed stay readable, those with wrappers too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from probes import small_dqn, small_state
 PLAIN = EnvSpec("gymnax", "CartPole-v1", 4)
 WRAPPED = PLAIN.wrapped("time_limit", {"max_episode_steps": 9}).wrapped("clip_reward", {})
 
-#: What files held before there were wrappers.
+#: The contents of files before wrappers existed.
 FIELDS = {"framework", "name", "n_envs", "env_kwargs", "cnn_policy", "seed"}
 
 

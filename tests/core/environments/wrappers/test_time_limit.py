@@ -1,4 +1,4 @@
-"""A time limit cuts off the episodes that are too long, and touches no other."""
+"""A time limit cuts off episodes that are too long, and does not change others."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_before_its_time_is_up_nothing_changes(n_envs: int) -> None:
 
 
 def test_copies_that_are_not_cut_off_go_on_as_they_would() -> None:
-    # Copy 0 alone is cut off: its episodes never end otherwise, the others' at once.
+    # Only copy 0 is cut off: its episodes never end otherwise, those of the others end at once.
     class Both(Walk):
         def step_one(self, env_state: Any, action: jax.Array, rng: Any) -> Any:
             step = super().step_one(env_state, action, rng)
@@ -121,7 +121,7 @@ def test_copies_are_reset_only_when_some_are_cut_off() -> None:
     inner = CountedResets(Counter(n_envs=3))
     play(TimeLimit(inner, 4), np.zeros((10, 3)))
     jax.effects_barrier()
-    # Once in the beginning, and after 4 and 8 steps.
+    # Once at the start, and after 4 and 8 steps.
     assert inner.n_resets == 3
 
 

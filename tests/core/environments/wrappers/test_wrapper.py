@@ -1,4 +1,4 @@
-"""A wrapper is an environment: it passes everything through but what it changes."""
+"""A wrapper is an environment: it passes everything through except what it changes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from arlbench.core.environments import Environment, make_env
 from arlbench.core.environments.wrappers import Wrapper
@@ -85,6 +86,7 @@ def test_a_wrapped_environment_has_no_spec_because_its_own_would_lose_the_wrappe
     assert Wrapper(env) == Wrapper(make_env("gymnax", "CartPole-v1"))
 
 
+@pytest.mark.thorough
 def test_an_agent_learns_in_a_wrapped_environment_and_shares_the_program(
     count_compilations: Any,
 ) -> None:
@@ -96,7 +98,7 @@ def test_an_agent_learns_in_a_wrapped_environment_and_shares_the_program(
     assert counter.names == []
     assert same_bits(first, second)
     plain, _ = small_dqn().train(*small_state(small_dqn()), 80, 1, 2)
-    # What was seen before the first update does not depend on the factor; the rewards do.
+    # Observations before the first update do not depend on the factor, but the rewards do.
     rewards = [
         np.asarray(s.buffer_state.experience.transition.reward[0, :16]) for s in (first, plain)
     ]

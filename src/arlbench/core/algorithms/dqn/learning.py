@@ -263,10 +263,10 @@ class Structure(Learning):
     def span(self) -> int:
         return SPAN if self.known is None else max(1, SPAN // max(self.known[:2]))
 
-    def for_accelerator(self, hps: Sequence[TracedHyperparameters], is_gpu: bool) -> Structure:
+    def for_accelerator(self, hps: Sequence[TracedHyperparameters], kernels: bool) -> Structure:
         train_freq = max(int(hp.train_freq) for hp in hps)
         gradient_steps = max(int(hp.gradient_steps) for hp in hps)
-        fits = is_gpu and all(
+        fits = kernels and all(
             fused.fits(self.agent.network, size, self.agent.n_features) for size in self.batch_sizes
         )
         return dataclasses.replace(

@@ -20,20 +20,21 @@ PRECISION_VARIABLE = "ARLBENCH_PRECISION"
 
 # As JAX calls them.
 _PRECISIONS = {"float32": "float32", "tf32": "tensorfloat32"}
+_EXACT = {"float32", "highest"}
 
-#: Options of the compiler for programs of many members on an accelerator (NVIDIA H100, 1,024
-#: members: a quarter faster with all three). Merged products are copied together first; a loop
-#: without two copies of its body copies what it still reads; and without the analysis of
-#: regions all leaves of the replay buffer's tree are copied, twice an iteration.
+# What JAX calls the platform of a GPU of NVIDIA.
+_GPUS = ("gpu", "cuda")
+
+#: Options of the compiler for programs of many members on an accelerator. Merged products are
+#: copied together first; a loop without two copies of its body copies what it still reads; and
+#: without the analysis of regions all leaves of the replay buffer's tree are copied, twice an
+#: iteration. To try out kernels for each small product takes longer to compile than it saves.
 COMPILER_OPTIONS = {
+    "xla_gpu_autotune_level": 0,
     "xla_gpu_dot_merger_threshold_mb": 0,
     "xla_gpu_enable_while_loop_unrolling": "WHILE_LOOP_UNROLLING_DOUBLE_BUFFER",
     "xla_gpu_copy_insertion_use_region_analysis": True,
 }
-
-
-#: What JAX calls the platform of a GPU of NVIDIA.
-GPUS = ("gpu", "cuda")
 
 
 class Backend(NamedTuple):
@@ -44,10 +45,13 @@ class Backend(NamedTuple):
             that costs nothing. An accelerator is given its work in advance; there it is
             cheaper to do too much.
         precision: Of matrix products, as JAX calls it; None leaves it to JAX.
+        kernels: Whether an algorithm's own kernels for a GPU may be used. They multiply in
+            TF32; in float32 they are slower than what the compiler makes.
     """
 
     waits: bool
     precision: str | None
+    kernels: bool = False
 
     @contextlib.contextmanager
     def tracing(self) -> Iterator[None]:
@@ -62,8 +66,11 @@ def backend_of(device: Any) -> Backend:
     Raises:
         ConfigurationError: If the environment variable for the precision is set wrongly.
     """
-    waits = bool(device.platform == "cpu")
-    return Backend(waits, None if waits else _precision())
+    if device.platform == "cpu":
+        return Backend(waits=True, precision=None)
+    precision = _precision()
+    exact = {precision, jax.config.jax_default_matmul_precision} & _EXACT  # type: ignore[attr-defined]
+    return Backend(False, precision, kernels=device.platform in _GPUS and not exact)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from arlbench.core.algorithms.harness import programs, recording, segments
-from arlbench.core.algorithms.harness.backend import COMPILER_OPTIONS, GPUS, Backend, backend_of
+from arlbench.core.algorithms.harness.backend import COMPILER_OPTIONS, Backend, backend_of
 from arlbench.core.algorithms.harness.progress import UpdateStatistic
 from arlbench.core.algorithms.harness.recording import Recorder
 from arlbench.core.algorithms.harness.structure import (
@@ -73,8 +73,8 @@ class Batch:
         self._backend = backend_of(devices[0])
         if not self._backend.waits:
             known = [algorithm.hp for algorithm in algorithms]
-            is_gpu = devices[0].platform in GPUS
-            self._structure = self._structure.for_accelerator(known, is_gpu)
+            kernels = self._backend.kernels
+            self._structure = self._structure.for_accelerator(known, kernels)
         hps = [algorithm.hp for algorithm in self._algorithms]
         self._hp = jax.tree.map(lambda *values: jnp.asarray(np.stack(values)), *hps)
         self._schedule = self._padded(schedule_timesteps, np.float32)
@@ -102,13 +102,17 @@ class Batch:
         play = (agent, n_episodes, mesh, self._backend, self._hp, state)
         return [
             lambda: self._segment.lower(*run, self._recorder, n).compile(),
-            lambda: _evaluate.lower(*play).compile(),
+            lambda: self._evaluation.lower(*play).compile(),
             lambda: _prepare.lower(self._structure.preparation, mesh, self._hp, state).compile(),
         ]
 
     @property
     def _segment(self) -> Any:
         return _segment_on_cpu if self._backend.waits else _segment_on_accelerator
+
+    @property
+    def _evaluation(self) -> Any:
+        return _evaluate_on_cpu if self._backend.waits else _evaluate_on_accelerator
 
     def init(self, seeds: Sequence[int], init_options: Mapping[str, Any]) -> State:
         """States at step 0; each member's key is made of its seed."""
@@ -144,7 +148,9 @@ class Batch:
     def evaluate(self, state: State, n_episodes: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns ``[M, n_episodes]``, and whether what was learnt is finite, ``[M]``."""
         agent = self._structure.agent
-        returns, finite = _evaluate(agent, n_episodes, self._mesh, self._backend, self._hp, state)
+        returns, finite = self._evaluation(
+            agent, n_episodes, self._mesh, self._backend, self._hp, state
+        )
         return np.asarray(returns), np.asarray(finite)
 
     def statistics(self, index: int) -> Mapping[str, UpdateStatistic] | None:
@@ -238,7 +244,6 @@ _segment_on_cpu = _compiled(_segment)
 _segment_on_accelerator = _compiled(_segment, compiler_options=COMPILER_OPTIONS)
 
 
-@functools.partial(jax.jit, static_argnames=("agent", "n_episodes", "mesh", "backend"))
 def _evaluate(
     agent: Acting, n_episodes: int, mesh: Mesh, backend: Backend, hp: Any, state: State
 ) -> tuple[jax.Array, jax.Array]:
@@ -249,6 +254,11 @@ def _evaluate(
 
     with backend.tracing():
         return _over_members(one, mesh)(hp, state)
+
+
+_evaluated = functools.partial(jax.jit, static_argnames=("agent", "n_episodes", "mesh", "backend"))
+_evaluate_on_cpu = _evaluated(_evaluate)
+_evaluate_on_accelerator = _evaluated(_evaluate, compiler_options=COMPILER_OPTIONS)
 
 
 def _over_members(one: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:

@@ -184,12 +184,12 @@ class Learning(abc.ABC):
         """
         return SPAN
 
-    def for_accelerator(self, hps: Sequence[Any], is_gpu: bool) -> Learning:
+    def for_accelerator(self, hps: Sequence[Any], kernels: bool) -> Learning:
         """The same for an accelerator, and for members whose ``hp`` have these values, ``[M]``.
 
         Programs that do not wait make as many turns of each loop as the structure knows to
-        be enough; see :func:`arlbench.core.lockstep.repeat`. On a GPU it may have kernels of
-        its own. It may stay as it is.
+        be enough; see :func:`arlbench.core.lockstep.repeat`. If ``kernels``, it may use kernels
+        of its own. It may stay as it is.
         """
         return self
 

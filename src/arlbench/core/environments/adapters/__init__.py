@@ -1,1 +1,1 @@
-"""One adapter for each framework, and what only adapters share."""
+"""One adapter for each framework, and code that only adapters share."""

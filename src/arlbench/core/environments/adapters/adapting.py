@@ -1,4 +1,4 @@
-"""What the adapters of environment libraries share: one class, and checks of names and settings."""
+"""Shared by the adapters of environment libraries: a base class, and checks of their settings."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ R = TypeVar("R")
 
 
 class Interface(NamedTuple):
-    """What an agent has to know of an environment.
+    """What an agent has to know about an environment.
 
     Attributes:
         action_space: The space of one copy's action.
         observation_space: The space of one copy's observation.
-        time_limit: Steps until an episode is cut off, None where it never is.
+        time_limit: Steps until an episode is cut off; None if it never is.
     """
 
     action_space: spaces.Space
@@ -46,7 +46,7 @@ class Interface(NamedTuple):
 
 
 class LibraryEnvironment(Environment):
-    """``n_envs`` copies of a library's environment, whose interface was found out."""
+    """``n_envs`` copies of a library's environment with a known interface."""
 
     def __init__(self, spec: EnvSpec, interface: Interface) -> None:
         super().__init__(spec.name, spec.n_envs, spec, interface.time_limit)
@@ -63,17 +63,18 @@ class LibraryEnvironment(Environment):
 
 
 class AdaptedEnvironment(LibraryEnvironment, VectorisedEnvironment):
-    """Copies that take their randomness from keys."""
+    """Copies that take all randomness from random keys."""
 
     def __init__(self, spec: EnvSpec, interface: Interface) -> None:
-        # Randomness comes from the keys alone, so a seed would only make equal specs differ.
+        # Randomness comes only from keys, so a seed would only make equal specs differ.
         super().__init__(dataclasses.replace(spec, seed=None), interface)
 
 
 def in_library(function: Callable[P, R]) -> Callable[P, R]:
-    """A reset or a step of a library, whatever the user has set, as a tree of arrays.
+    """Runs a library's reset or step with JAX's default settings, and returns a tree of arrays.
 
-    A number of Python that is left in the tree would have 64 bits if the user's numbers have.
+    Python numbers in the tree are converted, because they would otherwise have 64 bits if the
+    user has chosen double precision.
     """
 
     @leniently
@@ -85,7 +86,7 @@ def in_library(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def without_copies(spec: EnvSpec) -> EnvSpec:
-    """What of ``spec`` makes the library's part of an environment; the key of its cache."""
+    """The part of ``spec`` that defines the library's object; it is the key of the cache."""
     return EnvSpec(spec.framework, spec.name, env_kwargs=spec.env_kwargs)
 
 
@@ -99,21 +100,21 @@ def check_name(spec: EnvSpec, known: Iterable[str]) -> None:
 
 
 def unusable(name: str, reason: str) -> UnknownEnvironmentError:
-    """The error for an environment that exists and cannot be used."""
+    """The error for an environment that exists but cannot be used."""
     return UnknownEnvironmentError(
         f"{name} cannot be used: {reason}. Choose another environment; 'arlbench envs' lists them."
     )
 
 
 def check_settings(spec: EnvSpec, known: Mapping[str, Any]) -> None:
-    """Checks the names of settings, and the kinds of those that are numbers by default.
+    """Checks the names of settings, and the types of those whose default is a number.
 
     Args:
-        spec: The settings and whose they are.
+        spec: The environment with its settings.
         known: The default of each setting.
 
     Raises:
-        ConfigurationError: If a setting is unknown or of another kind than its default.
+        ConfigurationError: If a setting is unknown or has another type than its default.
     """
     for key, value in spec.env_kwargs.items():
         if key not in known:
@@ -127,7 +128,7 @@ def check_settings(spec: EnvSpec, known: Mapping[str, Any]) -> None:
 
 
 def check_at_least_one(spec: EnvSpec, *keys: str) -> None:
-    """Raises a ConfigurationError where one of these settings is given and no positive count."""
+    """Raises a ConfigurationError if one of these settings is given but not a positive count."""
     for key in keys:
         value = spec.env_kwargs.get(key, 1)
         if not _is_whole(value) or value < 1:
@@ -138,7 +139,7 @@ def check_at_least_one(spec: EnvSpec, *keys: str) -> None:
 
 @contextlib.contextmanager
 def refusals(spec: EnvSpec) -> Iterator[None]:
-    """Turns whatever a library raises within into a ConfigurationError of one sentence."""
+    """Turns any error that a library raises within the context into a ConfigurationError."""
     try:
         yield
     except ArlbenchError:
@@ -151,14 +152,14 @@ def refusals(spec: EnvSpec) -> Iterator[None]:
 
 
 def try_out(env: VectorisedEnvironment) -> None:
-    """Traces a reset and a step, where a setting that makes no sense comes to light."""
+    """Traces a reset and a step, which fails if a setting makes no sense."""
     key = jax.random.key(0)
     env_state, _ = jax.eval_shape(env.reset_one, key)
     jax.eval_shape(env.step_one, env_state, action_shapes(env.action_space), key)
 
 
 def listing(spec: EnvSpec, interface: Interface) -> EnvListing:
-    """The line of a list for an environment that can be used."""
+    """The entry of a list for an environment that can be used."""
     actions = interface.action_space
     return EnvListing(
         spec.framework,
@@ -171,7 +172,7 @@ def listing(spec: EnvSpec, interface: Interface) -> EnvListing:
 
 
 def describe(space: spaces.Space) -> str:
-    """A space for people."""
+    """A description of a space for people."""
     if isinstance(space, spaces.Dict):
         return ", ".join(f"{key} {describe(part)}" for key, part in space.items())
     if isinstance(space, spaces.Tuple):
@@ -182,7 +183,7 @@ def describe(space: spaces.Space) -> str:
 
 
 def new_figure(width: float, height: float, **settings: Any) -> tuple[Any, Any]:
-    """A figure that no window and no list of figures holds, and its axes; sizes in inches."""
+    """A figure without a window, which no global list keeps, and its axes; sizes in inches."""
     from matplotlib.figure import Figure  # noqa: PLC0415 (for pictures only)
 
     figure = Figure((width, height), **settings)
@@ -190,7 +191,7 @@ def new_figure(width: float, height: float, **settings: Any) -> tuple[Any, Any]:
 
 
 def as_picture(figure: Any) -> np.ndarray:
-    """What is drawn on a figure, uint8 ``[height, width, 3]``."""
+    """The picture on a figure, uint8 ``[height, width, 3]``."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
 
     canvas = FigureCanvasAgg(figure)
@@ -199,12 +200,12 @@ def as_picture(figure: Any) -> np.ndarray:
 
 
 def enlarged(picture: np.ndarray, factor: int) -> np.ndarray:
-    """The picture ``[height, width, 3]`` with squares of ``factor`` pixels for each."""
+    """The picture ``[height, width, 3]``, with both sides enlarged by ``factor``."""
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def _wrong_kind(value: Any, default: Any) -> str | None:
-    """What ``value`` must be to stand for ``default``, None where it is that."""
+    """The required type in words if ``value`` has another type than ``default``; otherwise None."""
     if isinstance(default, bool):
         return None if isinstance(value, bool) else "true or false"
     if isinstance(default, numbers.Integral):

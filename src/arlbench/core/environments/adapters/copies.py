@@ -1,4 +1,4 @@
-"""Settings of an environment on the host that say how its copies are made."""
+"""Settings of an environment on the host that control how its copies are made."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import ConfigurationError
 
-#: A setting that maps settings of the environment to lists, of one value a copy.
+#: A setting that maps settings of the environment to lists with one value for each copy.
 PER_COPY = "per_copy"
 
-#: A setting: whether evaluations play in the instances that train.
+#: A setting: whether evaluations use the instances that train.
 EVALUATE_IN_PLACE = "evaluate_in_place"
 
 
@@ -19,9 +19,10 @@ class Copies(NamedTuple):
     """How the copies of an environment are made.
 
     Attributes:
-        settings: Those of the environment that all copies share.
-        per_copy: Values of others, one a copy.
-        evaluate_in_place: Whether there are never more instances than copies.
+        settings: Settings of the environment that all copies share.
+        per_copy: Other settings, with one value for each copy.
+        evaluate_in_place: Whether evaluations use the instances that train, so that never more
+            instances than copies exist.
     """
 
     settings: Mapping[str, Any]
@@ -30,10 +31,10 @@ class Copies(NamedTuple):
 
     @classmethod
     def of(cls, spec: EnvSpec) -> Copies:
-        """What the settings of a spec say.
+        """Reads the settings of a spec.
 
         Raises:
-            ConfigurationError: If they are impossible.
+            ConfigurationError: If a setting is impossible.
         """
         settings = dict(spec.env_kwargs)
         in_place = settings.pop(EVALUATE_IN_PLACE, False)
@@ -54,8 +55,8 @@ def _check_per_copy(spec: EnvSpec, settings: Mapping[str, Any], per_copy: Any) -
     is_mapping = isinstance(per_copy, Mapping)
     if not is_mapping or not all(isinstance(values, list | tuple) for values in per_copy.values()):
         raise ConfigurationError(
-            f"{PER_COPY} of {spec.name} must map settings to lists of one value a copy, such as "
-            f'{{"port": [5000, 5001]}}, not {per_copy!r}.'
+            f"{PER_COPY} of {spec.name} must map settings to lists with one value for each copy, "
+            f'such as {{"port": [5000, 5001]}}, not {per_copy!r}.'
         )
     for name, values in per_copy.items():
         if name in settings:

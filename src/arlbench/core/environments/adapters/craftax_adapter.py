@@ -35,7 +35,7 @@ from arlbench.core.environments.vectorised import SingleStep
 from arlbench.core.promotion import leniently
 from arlbench.errors import ConfigurationError
 
-# Pixels a block in pictures, the size in which the library's textures were painted.
+# Pixels for each block in pictures, which is the original size of the library's textures.
 _BLOCK_SIZE = 16
 
 _TIME_LIMIT = "max_timesteps"
@@ -46,7 +46,7 @@ _SMALLEST_MAP = 16
 
 
 class _Variant(NamedTuple):
-    """What the library does not say of an environment.
+    """Facts about an environment that the library does not declare.
 
     Attributes:
         renderer: The module that draws it.
@@ -63,7 +63,7 @@ _FULL = "craftax.craftax.renderer"
 _VARIANTS = {
     "Craftax-Classic-Symbolic-v1": _Variant(_CLASSIC, 1.0),
     "Craftax-Classic-Pixels-v1": _Variant(_CLASSIC, 1.0),
-    # The library says 1, but players grow stronger: an enchantment is 2, mana up to 2.1.
+    # The library declares 1, but players become stronger: an enchantment is 2, mana up to 2.1.
     "Craftax-Symbolic-v1": _Variant(_FULL, np.inf),
     "Craftax-Pixels-v1": _Variant(_FULL, 1.0),
 }
@@ -92,7 +92,7 @@ class CraftaxEnvironment(AdaptedEnvironment):
     @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         obs, after, reward, done, _ = self._env.step_env(rng, env_state, action, self._params)
-        # The library's end is death, victory or the time limit; at time 0 it is not the limit.
+        # The library's end is death, victory or the time limit. At time 0 it cannot be the limit.
         terminated = self._env.is_terminal(after.replace(timestep=0), self._params)
         return SingleStep(after, obs, reward, terminated, done & ~terminated)
 
@@ -106,7 +106,7 @@ def make(spec: EnvSpec) -> Environment:
     """Makes the environment that ``spec`` describes.
 
     Raises:
-        UnknownEnvironmentError: If there is no such environment.
+        UnknownEnvironmentError: If the environment does not exist.
         ConfigurationError: If a setting is unknown or refused.
     """
     check_name(spec, _VARIANTS)
@@ -114,7 +114,7 @@ def make(spec: EnvSpec) -> Environment:
 
 
 def list_environments() -> list[EnvListing]:
-    """Every environment of Craftax."""
+    """All environments of Craftax."""
     specs = [EnvSpec("craftax", name) for name in _VARIANTS]
     return [listing(spec, _task(spec).interface) for spec in specs]
 
@@ -152,7 +152,7 @@ def _numbers(settings: Any) -> dict[str, Any]:
 
 
 def _map_size(spec: EnvSpec) -> dict[str, tuple[int, int]]:
-    """Height and width of the map, where they are set."""
+    """Height and width of the map, if they are set."""
     if _MAP_SIZE not in spec.env_kwargs:
         return {}
     size = spec.env_kwargs[_MAP_SIZE]
@@ -170,14 +170,14 @@ def _map_size(spec: EnvSpec) -> dict[str, tuple[int, int]]:
 
 @functools.lru_cache(maxsize=2)
 def _draw(renderer: str) -> Callable[[Any], jax.Array]:
-    """A compiled function that draws a state, float ``[height, width, 3]`` up to 255."""
+    """A compiled function that draws a state, as floats ``[height, width, 3]`` up to 255."""
     with _textures_as_needed(renderer):
         module: Any = importlib.import_module(renderer)
         return jax.jit(module.make_craftax_pixel_renderer(_BLOCK_SIZE))
 
 
 class _Textures:
-    """Textures of one size by their names, made when the first is asked for."""
+    """Textures of one size by name, made when the first one is used."""
 
     def __init__(self, renderer: str, size: int) -> None:
         self._renderer, self._size = renderer, size
@@ -188,13 +188,13 @@ class _Textures:
     @functools.cached_property
     def _all(self) -> dict[str, jax.Array]:
         module: Any = importlib.import_module(self._renderer)
-        # They are asked for while a program is traced, and are nonetheless plain values.
+        # They are requested while a program is traced, but must be plain values.
         with jax.ensure_compile_time_eval():
             return module.load_all_textures_given_size(self._size)
 
 
 class _Sizes:
-    """Textures by their size in pixels."""
+    """Textures by size in pixels."""
 
     def __init__(self, renderer: str) -> None:
         self._renderer = renderer
@@ -205,10 +205,10 @@ class _Sizes:
 
 @contextlib.contextmanager
 def _textures_as_needed(renderer: str) -> Iterator[None]:
-    """Within the context, what is made draws with textures that do not exist yet.
+    """Objects that are made within the context create their textures only when they draw.
 
-    On its own the library makes those of three sizes, hundreds of megabytes, for a minute,
-    keeps them in a file beside its code, and prints what it does.
+    By itself the library spends a minute making textures of three sizes, hundreds of megabytes,
+    stores them in a file next to its code, and prints messages.
     """
     module: Any = importlib.import_module(renderer)
     original = module.load_all_textures

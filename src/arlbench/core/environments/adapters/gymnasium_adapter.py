@@ -36,16 +36,16 @@ from arlbench.errors import ConfigurationError, MissingExtraError, UnknownEnviro
 
 _TIME_LIMIT = "max_episode_steps"
 
-# Whose pictures pygame draws, and whose steps Box2D computes.
+# Families whose pictures pygame draws, and whose steps Box2D computes.
 _EXTRAS = {
     "gymnasium.envs.classic_control": "classic-control",
     "gymnasium.envs.toy_text": "classic-control",
     "gymnasium.envs.box2d": "box2d",
 }
 
-_IN_JAX = "it computes with JAX, which cannot be called from within a program of JAX"
+_IN_JAX = "it computes with JAX, which cannot be called from within a JAX program"
 
-# Its packages are not in any extra, so those of this family are listed without being made.
+# No extra installs its packages, so environments of this family are listed without making them.
 _MUJOCO = "gymnasium.envs.mujoco"
 
 # Families that cannot be used.
@@ -56,11 +56,11 @@ _UNUSABLE = {
 
 
 class Found(NamedTuple):
-    """What was found out about an environment by making it once.
+    """Facts about an environment, found by making it once.
 
     Attributes:
         interface: What an agent has to know.
-        declared: What it says of itself.
+        declared: What the environment declares.
     """
 
     interface: Interface
@@ -68,13 +68,13 @@ class Found(NamedTuple):
 
 
 class GymnasiumEnvironment(HostEnvironment):
-    """``n_envs`` copies of an environment of gymnasium."""
+    """``n_envs`` copies of a gymnasium environment."""
 
     def __init__(self, spec: EnvSpec, recipe: Recipe, found: Found) -> None:
-        """Copies that a recipe makes, whatever its name stands for later.
+        """Copies made by a recipe, even if its name refers to something else later.
 
         Raises:
-            ConfigurationError: As :class:`HostEnvironment` does.
+            ConfigurationError: As in :class:`HostEnvironment`.
         """
         copies = Copies.of(spec)
         super().__init__(spec, *found, evaluated_in_place=copies.evaluate_in_place)
@@ -99,10 +99,10 @@ class GymnasiumEnvironment(HostEnvironment):
 
 
 def _picture(env: gymnasium.Env) -> np.ndarray:
-    """A picture of an environment that was not made to be drawn.
+    """A picture of an environment that was made without a render mode.
 
-    Some do more in every step where they were: three quarters of the time of a lander are
-    sparks that nobody sees.
+    With a render mode, some environments do more in every step: LunarLander would spend three
+    quarters of its time on sparks that nobody sees.
     """
     bare = env.unwrapped
     mode, bare.render_mode = bare.render_mode, "rgb_array"
@@ -126,14 +126,14 @@ class _FromZero(gymnasium.ActionWrapper):
 def make(spec: EnvSpec) -> Environment:
     """Makes the environment that ``spec`` describes.
 
-    A name may begin with a module, as in ``"my_package:MyTask-v0"``, which registers it, or
-    ``"my_package:MyTask"``, which has a class or function of that name.
+    A name may begin with a module. In ``"my_package:MyTask-v0"`` the module registers the
+    environment; in ``"my_package:MyTask"`` the module has a class or function of that name.
 
     Raises:
-        UnknownEnvironmentError: If there is no such environment, or it cannot be used.
+        UnknownEnvironmentError: If the environment does not exist or cannot be used.
         MissingExtraError: If a package that it needs is not installed.
         ConfigurationError: If a setting is unknown or refused.
-        EnvironmentFaultError: If its first reset or step is not what it should be.
+        EnvironmentFaultError: If its first reset or step returns wrong values.
     """
     return _of_recipe(spec, _recipe(spec))
 
@@ -143,18 +143,19 @@ def make_own(own: Any, spec: EnvSpec) -> Environment:
 
     Args:
         own: A class, a function that makes an environment, or an environment.
-        spec: All but the name, in whose place it is given.
+        spec: Everything except the name.
 
-    Returns:
-        The environment. If ``own`` can be found by its module and name, it is as if it was
-        made by ``"module:name"``. Otherwise it has no spec, so it stays in this process and
-        cannot be made again from files. One that was made already has a single copy, in
-        which it is evaluated too.
+        Returns:
+            The environment. If ``own`` can be found by its module and name, the environment
+            equals the one made from ``"module:name"``. Otherwise it does not have a spec, so it
+            stays in this process and cannot be made again from files. If ``own`` is an
+            environment, the result has a single copy, which evaluations use too.
 
-    Raises:
-        ConfigurationError: If it is none of these, or there are to be copies of the one.
+        Raises:
+            ConfigurationError: If ``own`` is something else, or if several copies of an existing
+                environment are requested.
         UnknownEnvironmentError: If it cannot be used.
-        EnvironmentFaultError: If its first reset or step is not what it should be.
+        EnvironmentFaultError: If its first reset or step returns wrong values.
     """
     if isinstance(own, gymnasium.Env):
         return _the_one(own, spec)
@@ -177,8 +178,8 @@ def _the_one(own: gymnasium.Env, spec: EnvSpec) -> Environment:
     name = str(own.spec.id) if own.spec else type(own.unwrapped).__name__
     if spec.n_envs != 1 or spec.env_kwargs:
         raise ConfigurationError(
-            f"This {name} is a single environment that was made already, so n_envs must be 1 and "
-            "env_kwargs empty; give its class or a function that makes it for more."
+            f"This {name} is a single existing environment, so n_envs must be 1 and env_kwargs "
+            "empty; for more copies, give its class or a function that makes it."
         )
     in_place = dataclasses.replace(spec, name=name, env_kwargs={EVALUATE_IN_PLACE: True})
     env = _of_recipe(in_place, TheOne(name, own))
@@ -193,7 +194,7 @@ def _of_recipe(spec: EnvSpec, recipe: Recipe) -> GymnasiumEnvironment:
 
 
 def _settings(recipe: Recipe, copies: Copies, copy: int) -> EnvSpec:
-    """The spec of one copy alone, with settings for the library only."""
+    """The spec of a single copy, with only the library's settings."""
     return EnvSpec("gymnasium", recipe.name, env_kwargs=copies.settings_of(copy))
 
 
@@ -208,12 +209,12 @@ def adopt(name: str, content: bytes) -> None:
 
 
 def meaning(spec: EnvSpec) -> Hashable:
-    """What a name stands for at present."""
+    """What a name refers to at present."""
     return _recipe(spec)
 
 
 def list_environments() -> list[EnvListing]:
-    """The newest version of all that gymnasium brings, with the reason where it cannot be used."""
+    """The newest version of each of gymnasium's environments, with the reason if it is unusable."""
     newest: dict[str, RegisteredEnv] = {}
     for registered in gymnasium.registry.values():
         if recipes.family(registered) in {*_EXTRAS, *_UNUSABLE, _MUJOCO}:
@@ -236,7 +237,7 @@ def _describe(registered: RegisteredEnv) -> EnvListing:
 
 @functools.lru_cache(maxsize=256)
 def _found(recipe: Recipe, spec: EnvSpec) -> Found:
-    """What is found out by making one copy, which then waits to be used."""
+    """The facts found by making one copy, which is kept for later use."""
     check_at_least_one(spec, _TIME_LIMIT)
     env = _made(recipe, spec)
     try:
@@ -262,7 +263,7 @@ def _found_of(spec: EnvSpec, env: gymnasium.Env) -> Found:
 
 
 def _time_limit(env: gymnasium.Env) -> int | None:
-    """The smallest of the time limits around an environment."""
+    """The smallest of the time limits that wrap an environment."""
     limits = []
     while isinstance(env, gymnasium.Wrapper):
         if isinstance(env, gymnasium.wrappers.TimeLimit):
@@ -272,13 +273,13 @@ def _time_limit(env: gymnasium.Env) -> int | None:
 
 
 def _made(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
-    """A first copy; an error of the user's own says where it is, any other that of settings."""
+    """Makes a first copy. An error in the user's code names its place; others blame settings."""
     try:
         return _make(recipe, spec)
     except MissingExtraError:
         raise
     except Exception as error:
-        # gymnasium raises some again, with a longer message.
+        # gymnasium raises some errors again, with a longer message.
         first = error.__cause__ or error
         if user_frames(first):
             raise raised_by(spec.name, "when it was made", first) from None
@@ -287,7 +288,7 @@ def _made(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
 
 
 def _actions(spec: EnvSpec, space: spaces.Space) -> spaces.Space:
-    """The space of actions as arrays of JAX; where they are a finite set they count from 0."""
+    """The space of actions as JAX arrays; a finite set of actions counts from 0."""
     if isinstance(space, spaces.Discrete):
         return spaces.Discrete(int(space.n))
     if isinstance(space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary):
@@ -296,17 +297,17 @@ def _actions(spec: EnvSpec, space: spaces.Space) -> spaces.Space:
 
 
 def _recipe(spec: EnvSpec) -> Recipe:
-    """What a name stands for.
+    """The recipe that a name refers to.
 
     Raises:
-        UnknownEnvironmentError: If there is nothing of that name, or it cannot be used.
+        UnknownEnvironmentError: If the name does not exist, or cannot be used.
         MissingExtraError: If a package that it needs is not installed.
     """
     registered = gymnasium.registry.get(spec.name)
     if registered and (reason := _UNUSABLE.get(recipes.family(registered))):
         raise unusable(spec.name, reason)
     try:
-        # What the user's own modules have to say is not hidden.
+        # Messages from the user's own modules are not hidden.
         with contextlib.nullcontext() if ":" in spec.name else quiet_pygame():
             return recipes.find(spec.name)
     except DependencyNotInstalled as error:
@@ -316,7 +317,7 @@ def _recipe(spec: EnvSpec) -> Recipe:
 
 def _make(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
     try:
-        # Their libraries ask others for names that these are about to drop.
+        # Their libraries use deprecated names of other libraries.
         with quiet_pygame():
             env = recipe.make(spec.env_kwargs)
     except DependencyNotInstalled as error:

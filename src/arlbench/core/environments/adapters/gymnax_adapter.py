@@ -34,7 +34,7 @@ from arlbench.core.environments.vectorised import SingleStep
 from arlbench.core.lazy_imports import deferred
 from arlbench.core.promotion import leniently
 
-# gymnax imports plotting libraries for its visualisers; they cost more than JAX does.
+# gymnax imports plotting libraries for its visualisers, which take longer than importing JAX.
 with deferred("seaborn", "matplotlib.pyplot", "matplotlib.animation", "scipy.stats"):
     import gymnax
     from gymnax.environments.spaces import gymnax_space_to_gym_space
@@ -47,7 +47,7 @@ _NEEDS_DOWNLOAD = {
 
 
 class _Task(NamedTuple):
-    """gymnax's part of an environment: an object without state, and its settings."""
+    """The gymnax part of an environment: an object without state, and its settings."""
 
     env: Any
     params: Any
@@ -80,7 +80,7 @@ class GymnaxEnvironment(AdaptedEnvironment):
         return SingleStep(env_state, obs, reward, terminated, truncated)
 
     def render_one(self, env_state: Any) -> np.ndarray:
-        # Both take seconds to import.
+        # Importing either of these takes seconds.
         from gymnax.visualize import vis_gym  # noqa: PLC0415
         from gymnax.visualize.visualizer import Visualizer  # noqa: PLC0415
 
@@ -103,7 +103,7 @@ def make(spec: EnvSpec) -> Environment:
     """Makes the environment that ``spec`` describes.
 
     Raises:
-        UnknownEnvironmentError: If gymnax has no such environment, or it needs a download.
+        UnknownEnvironmentError: If the environment does not exist in gymnax, or needs a download.
         ConfigurationError: If a setting is unknown or refused.
     """
     check_name(spec, gymnax.registered_envs)
@@ -112,7 +112,7 @@ def make(spec: EnvSpec) -> Environment:
     return GymnaxEnvironment(spec, _task(without_copies(spec)))
 
 
-# gymnax compiles methods for each object that it makes, and JAX forgets none of them.
+# gymnax compiles methods for each object that it makes, and JAX keeps all of them.
 @functools.lru_cache(maxsize=256)
 @leniently
 def _task(spec: EnvSpec) -> _Task:
@@ -126,7 +126,7 @@ def _task(spec: EnvSpec) -> _Task:
 
 
 def list_environments() -> list[EnvListing]:
-    """Every gymnax environment, with the reason where it cannot be used."""
+    """All gymnax environments, with the reason if one cannot be used."""
     return [_describe(name) for name in gymnax.registered_envs]
 
 
@@ -170,13 +170,13 @@ def _make_with_settings(spec: EnvSpec) -> tuple[Any, Any]:
 
 
 def _try_out(env: Any, params: Any, rng: chex.PRNGKey) -> Any:
-    """A reset and a step, where a setting that makes no sense comes to light."""
+    """Traces a reset and a step, which fails if a setting makes no sense."""
     _, env_state = env.reset(rng, params)
     return env.step(rng, env_state, env.action_space(params).sample(rng), params)
 
 
 def _as_returned(space: spaces.Space, env: Any, params: Any) -> spaces.Space:
-    """The space with the shape and dtype that observations really have."""
+    """The space with the actual shape and dtype of observations."""
     obs, _ = jax.eval_shape(lambda key: env.reset(key, params), jax.random.key(0))
     if isinstance(space, spaces.Box) and (space.dtype != obs.dtype or space.shape != obs.shape):
         low, high = float(space.low.min()), float(space.high.max())

@@ -32,22 +32,22 @@ from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import Episodes, SingleStep
 from arlbench.errors import ArlbenchError, ConfigurationError
 
-# So that those to learn in and those to be evaluated in are kept, and as many again.
+# This keeps the copies for training and for evaluations, and the same number again.
 _MAX_COPIES = MAX_INSTANCES // 4
 
-#: Takes arrays to fill, and arrays to read.
+#: A function of arrays to fill, and arrays to read.
 Fill = Callable[..., None]
 
 
 class Handles(NamedTuple):
-    """Where the copies are to be found.
+    """References to the copies.
 
-    The environments themselves are in this process, and each has one present: a state from
-    which a step was taken cannot be stepped again.
+    The environments themselves are in this process and have only a current state: once a step
+    was taken from a state, it cannot be stepped again.
 
     Attributes:
         instance: Numbers of the copies' instances, int32 ``[n_envs]``.
-        clock: Steps and resets of each instance until now, int32 ``[n_envs]``.
+        clock: Steps and resets of each instance so far, int32 ``[n_envs]``.
     """
 
     instance: jax.Array
@@ -55,7 +55,7 @@ class Handles(NamedTuple):
 
 
 class _Begun(NamedTuple):
-    """What a reset on the host gives; leaves ``[n_envs, ...]``."""
+    """The result of a reset on the host; leaves ``[n_envs, ...]``."""
 
     instance: Any
     clock: Any
@@ -63,7 +63,7 @@ class _Begun(NamedTuple):
 
 
 class _Stepped(NamedTuple):
-    """What a step on the host gives; leaves ``[n_envs, ...]``."""
+    """The result of a step on the host; leaves ``[n_envs, ...]``."""
 
     obs: Any
     final_observation: Any
@@ -73,11 +73,11 @@ class _Stepped(NamedTuple):
 
 
 class Declared(NamedTuple):
-    """What an environment says of itself, with the types that it has.
+    """What an environment declares, with its original dtypes.
 
     Attributes:
         observation_space: The space of one copy's observation.
-        action_dtype: The type of actions, as its space draws them.
+        action_dtype: The dtype of actions that its space samples.
     """
 
     observation_space: spaces.Space
@@ -87,9 +87,9 @@ class Declared(NamedTuple):
 class HostEnvironment(LibraryEnvironment):
     """``n_envs`` copies of an environment with gymnasium's interface.
 
-    Every episode begins from a seed of its own, which comes from the step's key. So what
-    happens is a function of keys and actions alone, as it is if everything is compiled,
-    as long as the environment keeps to gymnasium's rule that a seed decides its episode.
+    Every episode begins with its own seed, which is derived from the step's key. So results
+    depend only on keys and actions, as in a compiled environment, if the environment follows
+    gymnasium's rule that a seed determines its episode.
     """
 
     kind = "host"
@@ -101,18 +101,18 @@ class HostEnvironment(LibraryEnvironment):
         declared: Declared,
         evaluated_in_place: bool = False,
     ) -> None:
-        """An environment whose spec is ``spec``.
+        """Makes the environment with this spec.
 
         Args:
-            spec: Of the environment.
+            spec: The spec of the environment.
             interface: What an agent has to know.
-            declared: What its instances say of themselves.
-            evaluated_in_place: Whether there are never more than ``n_envs`` instances: a
-                reset takes them from whoever has them.
+            declared: What its instances declare.
+            evaluated_in_place: Whether never more than ``n_envs`` instances exist. Then a
+                reset takes over instances that are in use.
 
         Raises:
-            ConfigurationError: If its seed is not a whole number from 0 to 2**32 - 1, or
-                there would be more copies than are kept.
+            ConfigurationError: If its seed is not a whole number from 0 to 2**32 - 1, or if
+                ``n_envs`` is larger than the number of copies that can be kept.
         """
         if spec.n_envs > _MAX_COPIES:
             raise ConfigurationError(
@@ -129,11 +129,11 @@ class HostEnvironment(LibraryEnvironment):
 
     @abc.abstractmethod
     def make_instance(self, copy: int) -> gymnasium.Env:
-        """A copy; if actions are a finite set they count from 0."""
+        """Makes a copy. A finite set of actions counts from 0."""
 
     @abc.abstractmethod
     def instance_kind(self, copy: int) -> Hashable:
-        """What instances share that can stand for each other as this copy."""
+        """A value that is equal for instances that can replace each other as this copy."""
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         begun = faults.answered(lambda: self._call_reset(self._seeds(rng)))
@@ -170,13 +170,13 @@ class HostEnvironment(LibraryEnvironment):
         return super().render(env_state) if picture is None else picture
 
     def draw(self, env: gymnasium.Env) -> np.ndarray | None:
-        """A picture of a copy, uint8 ``[height, width, 3]``; by default there is none."""
+        """A picture of a copy, uint8 ``[height, width, 3]``; None, the default, if it has none."""
         return None
 
     def _seeds(self, rng: chex.PRNGKey) -> jax.Array:
         return jax.random.bits(rng, (self.n_envs,), jnp.uint32) + self._seed
 
-    # Made once: JAX compiles what is called outside of a program once for each function.
+    # Made once, because outside of a program JAX compiles once for each function object.
     @functools.cached_property
     def _call_reset(self) -> Callable[..., Any]:
         numbers = self._array(jnp.int32)
@@ -232,7 +232,7 @@ class HostEnvironment(LibraryEnvironment):
         staged = self._rows.staged(final_rows)
         copies = list(map(INSTANCES.present, instance.tolist(), clock.tolist()))
         actions = action.astype(self._action_dtype)
-        # An environment may keep its action, and the array is not its own.
+        # A copy, because an environment may keep its action, but the array belongs to JAX.
         each = actions if self._is_index else map(np.array, actions)
         i, begun = 0, []
         try:
@@ -253,7 +253,7 @@ class HostEnvironment(LibraryEnvironment):
     def _write_begun(
         self, rows: list[np.ndarray], staged: list[np.ndarray], begun: list[tuple[int, Any]]
     ) -> None:
-        """Writes the first observations of episodes over the last ones of those before."""
+        """Replaces the last observations of ended episodes by the first ones of the next."""
         if not begun:
             return
         fresh = [array.copy() for array in staged]
@@ -264,7 +264,7 @@ class HostEnvironment(LibraryEnvironment):
     def _fault(
         self, error: Exception, copy: int, when: str, copies: Sequence[Instance] = ()
     ) -> Exception:
-        """What to raise for an error that a copy met."""
+        """The exception to raise for an error in a copy."""
         if isinstance(error, ArlbenchError):
             return error
         if isinstance(error, MisfitError) and error.copy is not None:
@@ -285,10 +285,10 @@ def _fill_release(_: Any, instance: np.ndarray, clock: np.ndarray) -> None:
 
 
 def _called(fill: Fill, shapes: Any) -> Callable[..., Any]:
-    """A traceable function that has ``fill`` called on the host, once for each execution.
+    """A traceable function that calls ``fill`` on the host, once for each execution.
 
-    Calls follow each other as their arguments and results do, for they are not ordered
-    otherwise: that would cost a token, and ten times the time.
+    Calls are ordered only by their arguments and results. JAX's ordered callbacks use a token
+    instead, and take ten times as long.
     """
 
     def with_buffers(_: Any, out: Any, *given: Any) -> None:
@@ -305,7 +305,7 @@ def _called(fill: Fill, shapes: Any) -> Callable[..., Any]:
 
     @jax.custom_batching.custom_vmap
     def call(*args: jax.Array) -> Any:
-        # On an accelerator buffers are in its memory, where Python cannot write.
+        # On an accelerator, buffers are in its own memory, where Python cannot write.
         if jax.default_backend() == "cpu":
             return in_place(*args)
         return io_callback(with_copies, shapes, *args)

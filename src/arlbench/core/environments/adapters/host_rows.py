@@ -1,4 +1,4 @@
-"""Observations written into the rows of arrays, each checked against its space."""
+"""Writes observations into the rows of arrays, and checks each against its space."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from gymnasium import spaces
 from arlbench.core.environments.adapters import host_spaces
 from arlbench.core.environments.adapters.host_values import MisfitError, shown
 
-# Kinds of types: flags, whole numbers with and without a sign, floats.
+# Kinds of dtypes: flags, signed and unsigned integers, floats.
 _NUMBERS = "biuf"
 
-# What 64 bits hold for certain.
+# Numbers up to this size certainly fit into 64 bits.
 _FAR = 2**62
 
-_FLOAT_CURE = "give finite numbers of at most 3.4e+38 in size, such as by clipping them"
-_SPACE_CURE = "give values of that space, or change the space"
+_FLOAT_CURE = "return finite numbers of at most 3.4e+38 in size, for example by clipping them"
+_SPACE_CURE = "return values of that space, or change the space"
 
 
 class Rows:
     """Writes observations of a space into arrays ``[n_envs, ...]``, one for each of its parts.
 
-    An observation that has the type and shape of its space is only copied; anything else is
-    taken if it is the same numbers in another form, and refused if it is not. Numbers of 64
-    bits are first kept as they are, and narrowed for all copies at once.
+    An observation with the dtype and shape of its space is only copied. Anything else is accepted
+    if it has the same numbers in another form, and refused otherwise. Numbers of 64 bits are first
+    stored as they are, and then converted to 32 bits for all copies at once.
 
     Args:
-        space: Of one observation, with types as the environment has them.
+        space: The space of one observation, with the environment's own dtypes.
     """
 
     def __init__(self, space: spaces.Space) -> None:
@@ -39,7 +39,7 @@ class Rows:
         self._is_composed = isinstance(space, spaces.Dict | spaces.Tuple)
 
     def staged(self, rows: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Where to write: the rows themselves, or arrays of the types of the environment."""
+        """The arrays to write to: the rows themselves, or arrays with the environment's dtypes."""
         pairs = zip(self._columns, rows, strict=True)
         return [
             row if column.is_kept else np.empty(row.shape, column.declared) for column, row in pairs
@@ -49,7 +49,7 @@ class Rows:
         """Writes the observation of copy ``i``.
 
         Raises:
-            MisfitError: If it is not one of the space.
+            MisfitError: If it does not fit the space.
         """
         if not self._is_composed:
             self._columns[0].write(staged[0], i, obs)
@@ -59,10 +59,10 @@ class Rows:
             column.write(array, i, value)
 
     def finish(self, staged: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> None:
-        """Narrows what was written, and checks the values of all copies.
+        """Converts the written values to 32 bits, and checks the values of all copies.
 
         Raises:
-            MisfitError: If the type of a row cannot hold a value, or a network not read it.
+            MisfitError: If the dtype of a row cannot hold a value, or a network cannot read it.
         """
         for column, array, row in zip(self._columns, staged, rows, strict=True):
             if array is not row:
@@ -71,10 +71,10 @@ class Rows:
             column.check(array, row)
 
     def of_one(self, obs: Any) -> list[np.ndarray]:
-        """Arrays of their own with one observation, ``[1, ...]``.
+        """New arrays with a single observation, ``[1, ...]``.
 
         Raises:
-            MisfitError: If it is not one of the space.
+            MisfitError: If it does not fit the space.
         """
         rows = [column.empty(1) for column in self._columns]
         staged = self.staged(rows)
@@ -87,8 +87,8 @@ class _Column:
     """One array of the observations.
 
     Attributes:
-        declared: The type that the environment has for it.
-        is_kept: Whether the array has the same.
+        declared: The environment's own dtype.
+        is_kept: Whether the array has the same dtype.
     """
 
     def __init__(self, space: spaces.Space, name: str) -> None:
@@ -115,7 +115,7 @@ class _Column:
         array[i] = value if fits else self._fitted(value)
 
     def check(self, array: np.ndarray, row: np.ndarray) -> None:
-        """Raises if any row holds what it cannot."""
+        """Raises if any row has a value that does not fit."""
         if self._bounds is not None:
             good = (array >= self._bounds[0]) & (array <= self._bounds[1])
             cure = _SPACE_CURE
@@ -132,7 +132,7 @@ class _Column:
             raise MisfitError(self._gave(array[first]), cure, copy=int(first[0]))
 
     def _fitted(self, value: Any) -> np.ndarray:
-        """The same numbers as an array of this type and shape."""
+        """The same numbers as an array of this dtype and shape."""
         try:
             array = np.asarray(value)
         except ValueError:  # lists of unequal length
@@ -148,7 +148,7 @@ class _Column:
         with np.errstate(over="ignore", invalid="ignore"):
             cast = array.astype(self.declared)
         lost = cast != array
-        # A float may be rounded; what it cannot hold at all is found when all are checked.
+        # A float may be rounded; values outside its range are found when all rows are checked.
         if self.declared.kind != "f" and lost.any():
             raise MisfitError(self._gave(array[lost].flat[0]), _SPACE_CURE)
         return cast
@@ -159,14 +159,14 @@ class _Column:
 
 
 def _is_small(row: np.ndarray) -> bool:
-    """Whether all numbers are finite, and their squares too; the fastest way to ask."""
+    """Whether all numbers and their squares are finite, which is the fastest check."""
     flat = row.reshape(-1)
     with np.errstate(over="ignore"):
         return math.isfinite(flat.dot(flat))
 
 
 def described(space: spaces.Space) -> str:
-    """A space as it stands in a sentence."""
+    """A space in a sentence."""
     if isinstance(space, spaces.MultiDiscrete):
         return f"MultiDiscrete of shape {space.shape}"
     text = " ".join(str(space).split())
@@ -174,7 +174,7 @@ def described(space: spaces.Space) -> str:
 
 
 def _parts(space: spaces.Space, name: str = "an observation") -> Iterator[tuple[str, spaces.Space]]:
-    """The spaces that are not composed, in the order of ``jax.tree.leaves``, with names."""
+    """The parts that are not composed, with names, in the order of ``jax.tree.leaves``."""
     if isinstance(space, spaces.Dict):
         for key in sorted(space.spaces):
             yield from _parts(space[key], f"the entry {key!r} of an observation")
@@ -189,7 +189,7 @@ def _values(space: spaces.Space, obs: Any) -> Iterator[Any]:
     """The arrays and numbers of one observation, in the same order.
 
     Raises:
-        MisfitError: If it is not composed as its space is.
+        MisfitError: If it is not composed like its space.
     """
     if isinstance(space, spaces.Dict):
         if not isinstance(obs, Mapping) or obs.keys() != space.spaces.keys():

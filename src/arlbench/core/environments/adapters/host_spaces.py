@@ -1,4 +1,4 @@
-"""Spaces of environments on the host, as arrays of the types that JAX computes with."""
+"""Spaces of environments on the host, with the dtypes of JAX."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _NARROWER = {"float64": np.float32, "int64": np.int32, "uint64": np.uint32}
 
 
 class TooWideError(TypeError):
-    """A space of whole numbers that 32 bits do not hold; its message names the cure."""
+    """A space of integers that do not fit into 32 bits; the message names the cure."""
 
 
 def narrowed(space: spaces.Space) -> spaces.Space:
     """The space with numbers of at most 32 bits.
 
     Raises:
-        TooWideError: If 32 bits do not hold its whole numbers.
+        TooWideError: If its integers do not fit into 32 bits.
         TypeError: If its values are not arrays of a fixed shape.
     """
     if isinstance(space, spaces.Dict):
@@ -39,7 +39,7 @@ def narrowed(space: spaces.Space) -> spaces.Space:
 
 
 def categories(space: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    """The first and the last category of each variable, of its shape; None for numbers."""
+    """The first and last category of each variable, with the space's shape; None for numbers."""
     if isinstance(space, spaces.MultiBinary):
         return np.zeros(space.shape, np.int64), np.ones(space.shape, np.int64)
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
@@ -50,7 +50,7 @@ def categories(space: Any) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def shapes(space: spaces.Space, n_envs: int) -> Any:
-    """Shapes and types of ``n_envs`` observations of a narrowed space."""
+    """Shapes and dtypes of ``n_envs`` observations of a narrowed space."""
     if isinstance(space, spaces.Dict):
         return {key: shapes(part, n_envs) for key, part in space.items()}
     if isinstance(space, spaces.Tuple):
@@ -63,7 +63,7 @@ def _narrowed_box(space: spaces.Box) -> spaces.Box:
     dtype = _narrow(space.dtype)
     if np.issubdtype(dtype, np.integer):
         _require_narrow(space, space.low, space.high, dtype)
-    # Bounds that 32 bits cannot hold are infinite in them.
+    # Bounds that do not fit into 32 bits become infinite.
     with np.errstate(over="ignore"):
         low, high = space.low.astype(dtype), space.high.astype(dtype)
     return spaces.Box(low, high, space.shape, cast(Any, dtype))
@@ -76,9 +76,9 @@ def _require_narrow(
     low, high = int(lows.min()), int(highs.max())
     if low < limits.min or high > limits.max:
         raise TooWideError(
-            f"its whole numbers go from {low} to {high} ({space}), and here they have 32 bits, "
-            f"from {limits.min} to {limits.max}; give it a space of floats (np.float32), smaller "
-            "bounds, or a wrapper that does"
+            f"its whole numbers go from {low} to {high} ({space}), but here they have 32 bits, "
+            f"from {limits.min} to {limits.max}; give it a space of floats (np.float32) or smaller "
+            "bounds, or use a wrapper that does"
         )
 
 

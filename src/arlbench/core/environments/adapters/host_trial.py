@@ -1,4 +1,4 @@
-"""A reset, a step and another reset, before anything is compiled for an environment."""
+"""Tries a reset, a step and another reset, before anything is compiled for an environment."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ T = TypeVar("T")
 
 
 def try_out(name: str, env: gymnasium.Env) -> None:
-    """Checks that a reset and a step give what they should.
+    """Checks what a reset and a step return.
 
     Warns if the same seed does not begin the same episode.
 
     Args:
-        name: The environment's, for people.
-        env: A copy, which stands at the beginning of an episode afterwards.
+        name: The environment's name for people.
+        env: A copy, which is at the start of an episode afterwards.
 
     Raises:
-        EnvironmentFaultError: If they do not, or raise an error.
+        EnvironmentFaultError: If they return wrong values, or raise an error.
     """
     rows = Rows(env.observation_space)
 
@@ -60,7 +60,7 @@ def try_out(name: str, env: gymnasium.Env) -> None:
     again, _ = _tried(name, "at its second reset", reset, lambda: _check_reset(bare))
     if not all(map(np.array_equal, first, again)):
         warnings.warn(
-            f"{name} began two different episodes from one seed, so no run of it can be "
+            f"{name} began two different episodes from the same seed, so runs cannot be "
             "reproduced; begin its reset with super().reset(seed=seed) and draw all randomness "
             "from self.np_random.",
             RuntimeWarning,
@@ -69,18 +69,18 @@ def try_out(name: str, env: gymnasium.Env) -> None:
 
 
 def misfit(name: str, when: str, error: MisfitError) -> EnvironmentFaultError:
-    """The error for what an environment gave."""
+    """The error for wrong values from an environment."""
     return EnvironmentFaultError(f"{name} {error.what} {when}; {error.cure}.")
 
 
 def _tried(name: str, when: str, call: Callable[[], T], explain: Callable[[], object]) -> T:
-    """What a call returns; ``explain`` finds out what is wrong if it raises an error."""
+    """The result of a call; if it raises an error, ``explain`` finds the reason."""
     try:
         return call()
     except MisfitError as error:
         raise misfit(name, when, error) from None
     except (TypeError, ValueError) as error:
-        # A wrapper of gymnasium may have stumbled over what the environment gave it.
+        # A wrapper of gymnasium may have failed because of wrong values from the environment.
         raise _explained(name, when, error, explain) from None
     except Exception as error:
         raise raised_by(name, when, error) from None
@@ -93,13 +93,13 @@ def _explained(
         explain()
     except MisfitError as found:
         return misfit(name, when, found)
-    except Exception:  # the same error, most likely
+    except Exception:  # most likely the same error
         pass
     return raised_by(name, when, error)
 
 
 def _check_reset(bare: gymnasium.Env) -> None:
-    """Raises if ``reset`` does not take what gymnasium gives it, or returns something else."""
+    """Raises if ``reset`` does not accept gymnasium's arguments, or returns wrong values."""
     parameters = inspect.signature(bare.reset).parameters.values()
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
     missing = {"seed", "options"} - {p.name for p in parameters}
@@ -109,12 +109,12 @@ def _check_reset(bare: gymnasium.Env) -> None:
             "write 'def reset(self, *, seed=None, options=None)' and begin it with "
             "super().reset(seed=seed)"
         )
-        raise MisfitError(f"has a reset that does not take {names}, which it was given", cure)
+        raise MisfitError(f"has a reset that does not accept {names}", cure)
     first_observation(bare.reset(seed=_SEED))
 
 
 def _action(space: spaces.Space, obs: Any) -> Any:
-    """Some action, a legal one if the observation says which are."""
+    """Any action, but a legal one if the observation has a mask."""
     drawn = copy.deepcopy(space)
     drawn.seed(_SEED)
     mask = obs.get(ACTION_MASK) if isinstance(obs, Mapping) else None

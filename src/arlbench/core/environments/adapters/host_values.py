@@ -1,4 +1,4 @@
-"""What an environment on the host returns, taken apart and checked."""
+"""Takes apart and checks what an environment on the host returns."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _STEP = "observation, reward, terminated, truncated, info"
 
 
 class MisfitError(Exception):
-    """What an environment gave does not fit.
+    """A value from an environment does not fit.
 
     Attributes:
-        what: What it did, such as ``"gave a reward of nan"``.
+        what: What the environment did, such as ``"gave a reward of nan"``.
         cure: What to do about it, as a part of a sentence.
-        copy: The copy that gave it; None if that is known from where it is raised.
+        copy: The number of the copy; None if the caller knows it.
     """
 
     def __init__(self, what: str, cure: str, copy: int | None = None) -> None:
@@ -31,10 +31,10 @@ class MisfitError(Exception):
 
 
 def first_observation(returned: Any) -> Any:
-    """The observation of what ``reset`` returned.
+    """The observation in the result of ``reset``.
 
     Raises:
-        MisfitError: If that is not an observation and a mapping.
+        MisfitError: If the result is not an observation and a mapping.
     """
     if type(returned) is tuple and len(returned) == 2 and type(returned[1]) is dict:
         return returned[0]
@@ -46,24 +46,26 @@ def first_observation(returned: Any) -> Any:
 
 
 def parts_of_step(returned: Any) -> tuple[Any, Any, Any, Any]:
-    """Observation, reward and the two flags of what ``step`` returned, as it gave them.
+    """Observation, reward and the two flags in the result of ``step``, unchanged.
 
     Raises:
-        MisfitError: If that is not these and a mapping.
+        MisfitError: If the result is not these four and a mapping.
     """
     if not isinstance(returned, tuple | list) or len(returned) != 5:
         what = f"returned {_amount(returned)} from step, not the five ({_STEP})"
-        cure = "an old 'done' is 'terminated' (the task ended) and 'truncated' (the time did) now"
+        cure = (
+            "return 'terminated' (the task ended) and 'truncated' (a time limit) instead of 'done'"
+        )
         raise MisfitError(what, cure)
     _require_info("step", returned[4], "observation, reward, terminated, truncated")
     return returned[0], returned[1], returned[2], returned[3]
 
 
 def reward_of(reward: Any) -> float:
-    """A reward as a finite number of at most 32 bits.
+    """A reward as a finite number that fits into 32 bits.
 
     Raises:
-        MisfitError: If it is not one.
+        MisfitError: If it is something else.
     """
     number = _single(reward)
     if isinstance(number, bool | int | float | np.number | np.bool_):
@@ -95,13 +97,13 @@ def flag_of(name: str, flag: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value as it stands in a sentence."""
+    """A value in a sentence."""
     text = " ".join(repr(value.tolist() if isinstance(value, np.ndarray) else value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _single(value: Any) -> Any:
-    """The one element of an array that has only one; anything else as it is."""
+    """The element of an array with only one element; anything else unchanged."""
     is_array = hasattr(value, "shape") and hasattr(value, "item")
     return value.item() if is_array and np.size(value) == 1 else value
 
@@ -114,5 +116,5 @@ def _amount(returned: Any) -> str:
 
 def _require_info(method: str, info: Any, before: str) -> None:
     if not isinstance(info, Mapping) and info is not None:
-        what = f"returned {shown(info)} as the info of {method}, and not a mapping"
+        what = f"returned {shown(info)} as the info of {method}, which must be a mapping"
         raise MisfitError(what, f"return {before} and then a dict, such as {{}}")

@@ -1,4 +1,4 @@
-"""Environments that live in this process, behind numbers that a compiled program can carry."""
+"""Environments in this process, known by numbers that a compiled program can store."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from arlbench.core.environments.adapters.host_values import (
 )
 from arlbench.errors import StaleEnvironmentError
 
-#: More are not kept; those that were used longest ago are closed.
+#: At most this many are kept; those that were used longest ago are closed.
 MAX_INSTANCES = 1024
 
-# Numbers begin anywhere, so that a state of another process is not taken for one of this.
+# Numbers start at a random value, so that states of other processes are not mistaken for ours.
 _FIRST_NUMBERS = 2**30
 
 
 class HostStep(NamedTuple):
-    """What a step of one environment gave.
+    """The result of a step of one environment.
 
     Attributes:
-        final_observation: Where it led, before any reset.
+        final_observation: The observation after the step, before any reset.
         reward: A number.
         terminated: Whether the task ended.
-        truncated: Whether only the time did.
-        first_observation: Of the next episode; None where this one goes on.
+        truncated: Whether the episode was cut off, for example by a time limit.
+        first_observation: The first one of the next episode; None if this one continues.
     """
 
     final_observation: Any
@@ -46,14 +46,14 @@ class HostStep(NamedTuple):
 
 
 class Instance:
-    """One environment, which begins the next episode by itself.
+    """One environment, which starts the next episode by itself.
 
     Attributes:
         env: The environment.
-        kind: What instances share that can stand for each other.
-        clock: Steps and resets so far. Whoever knows it knows the instance's present.
+        kind: Equal for instances that can replace each other.
+        clock: Steps and resets so far, which identify the instance's current state.
         n_steps: Steps since the last call of :meth:`reset`.
-        free: Whether nobody needs its episode.
+        free: Whether its episode is not needed any more.
     """
 
     def __init__(self, env: gymnasium.Env, kind: Hashable) -> None:
@@ -64,20 +64,20 @@ class Instance:
         self.free = False
 
     def reset(self, seed: int) -> Any:
-        """Begins an episode; returns its first observation.
+        """Starts an episode, and returns its first observation.
 
         Raises:
-            MisfitError: If the environment returns something else.
+            MisfitError: If the environment returns wrong values.
         """
         self.clock += 1
         self.n_steps = 0
         return first_observation(self.env.reset(seed=seed))
 
     def step(self, action: Any, seed: int) -> HostStep:
-        """One step, and if the episode ends the beginning of the next from ``seed``.
+        """Takes one step; if the episode ends, starts the next one with ``seed``.
 
         Raises:
-            MisfitError: If the environment returns something else.
+            MisfitError: If the environment returns wrong values.
         """
         self.clock += 1
         self.n_steps += 1
@@ -94,14 +94,14 @@ class Instance:
             truncated = flag_of("truncated", truncated)
         first = None
         if terminated or truncated:
-            # An environment may give its own array, and write into it when it is reset.
+            # An environment may return its own array, and overwrite it when it is reset.
             obs = copy.deepcopy(obs)
             first = first_observation(self.env.reset(seed=seed))
         return HostStep(obs, reward, terminated, truncated and not terminated, first)
 
 
 class Instances:
-    """Instances by their numbers. What was used longest ago makes room for new ones."""
+    """Instances by number. New ones replace those that were used longest ago."""
 
     def __init__(self, limit: int = MAX_INSTANCES) -> None:
         self._limit = limit
@@ -121,10 +121,10 @@ class Instances:
         """A free instance of this kind, or a new one, and its number.
 
         Args:
-            kind: What it must be.
-            make: Makes a new one.
-            own: If there may be no more instances than there are, the numbers of those that
-                are not to be taken: any other one is taken from whoever has it.
+            kind: The required kind.
+            make: Makes a new instance.
+            own: If no further instances may be made, the numbers of those that must not be
+                taken; all others may be taken even if they are in use.
         """
         with self._lock:
             number = self._found(kind, own)
@@ -136,7 +136,7 @@ class Instances:
             return number, instance
 
     def keep(self, kind: Hashable, env: gymnasium.Env) -> None:
-        """Keeps an environment that was made for something else, as a free instance."""
+        """Keeps an environment that was made for another purpose, as a free instance."""
         with self._lock:
             self._by_number[self._add(env, kind)].free = True
 
@@ -156,33 +156,33 @@ class Instances:
         return number
 
     def present(self, number: int, clock: int) -> Instance:
-        """The instance of this number, which must be where the clock says.
+        """The instance of this number, whose clock must have this value.
 
         Raises:
-            StaleEnvironmentError: If it has gone on, or is no longer there.
+            StaleEnvironmentError: If it was stepped further, or does not exist any more.
         """
         with self._lock:
             if not self.is_present(number, clock):
                 raise StaleEnvironmentError(
-                    "This state of an environment on the host is not its present one: it was "
-                    "stepped from there already, or closed. Go on from what the last step "
-                    "returned, or reset it."
+                    "This state of an environment on the host is not its current one: it was "
+                    "stepped from there already, or closed. Continue from the state that the "
+                    "last step returned, or reset it."
                 )
             self._by_number.move_to_end(number)
             return self._by_number[number]
 
     def is_present(self, number: int, clock: int) -> bool:
-        """Whether the instance is there, and where the clock says."""
+        """Whether the instance exists, and its clock has this value."""
         instance = self._by_number.get(number)
         return instance is not None and not instance.free and instance.clock == clock
 
     def release(self, numbers: Iterable[int]) -> None:
-        """Lets others have these instances."""
+        """Marks these instances as free."""
         with self._lock:
             for number in numbers:
                 if number in self._by_number:
                     self._by_number[number].free = True
 
 
-#: Those of this process.
+#: The instances of this process.
 INSTANCES = Instances()

@@ -41,17 +41,17 @@ from arlbench.core.promotion import leniently
 
 _TIME_LIMIT = "time_limit"
 
-# More steps than an int32 counts in any run.
+# More steps than any run can count in int32.
 _NEVER = int(np.iinfo(np.int32).max)
 
-# An entry of observations; the library's bounds leave out the last step, or are infinite.
+# An entry of observations. The library's bounds exclude the last step, or are infinite.
 _STEP_COUNT = "step_count"
 
-# Entries of observations that may be lower than the library says: in no city yet.
+# An entry of observations that may be lower than the library declares: not in any city yet.
 _LOWEST = {TSP: {"position": -1}}
 
 _DOWNLOAD = "it downloads its levels when it is made"
-_REWARDS = "each agent in it has a reward of its own"
+_REWARDS = "each of its agents has its own reward"
 
 _UNUSABLE = {
     "Connector-v3": _REWARDS,
@@ -60,7 +60,7 @@ _UNUSABLE = {
     "Sokoban-v0": _DOWNLOAD,
 }
 
-# In inches of a hundred pixels; the library draws on twice as many.
+# In inches of a hundred pixels; the library uses twice this size.
 _PICTURE_SIZE = (5.0, 5.0)
 
 
@@ -69,9 +69,9 @@ class _Task(NamedTuple):
 
     Attributes:
         env: The environment.
-        untimed: The same with a time limit that is never reached; where there is no time
-            limit, the environment itself.
-        interface: What an agent sees of it.
+        untimed: The same with a time limit that is never reached; without a time limit, the
+            environment itself.
+        interface: What an agent has to know about it.
     """
 
     env: Any
@@ -80,7 +80,7 @@ class _Task(NamedTuple):
 
 
 class JumanjiEnvironment(AdaptedEnvironment):
-    """``n_envs`` copies of a jumanji environment; observations with fields become dicts."""
+    """``n_envs`` copies of a jumanji environment, with named tuples of observations as dicts."""
 
     def __init__(self, spec: EnvSpec, task: _Task) -> None:
         super().__init__(spec, task.interface)
@@ -94,8 +94,8 @@ class JumanjiEnvironment(AdaptedEnvironment):
     @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         after, timestep = self._env.step(env_state, action)
-        # The library calls most time limits terminations. What ended without a limit has ended
-        # by itself; the compiler merges the two steps, which differ in one comparison.
+        # The library reports most time limits as terminations. An episode that also ends without a
+        # limit has terminated. The compiler merges the two steps, which differ in one comparison.
         _, untimed = self._untimed.step(env_state, action)
         terminated = untimed.last() & (timestep.discount == 0.0)
         truncated = timestep.last() & ~terminated
@@ -114,8 +114,8 @@ def make(spec: EnvSpec) -> Environment:
     """Makes the environment that ``spec`` describes.
 
     Raises:
-        UnknownEnvironmentError: If there is no such environment, if it needs a download, or
-            if each agent in it has a reward of its own.
+        UnknownEnvironmentError: If the environment does not exist, needs a download, or has
+            several agents with their own rewards.
         ConfigurationError: If a setting is unknown or refused.
     """
     check_name(spec, _names())
@@ -125,7 +125,7 @@ def make(spec: EnvSpec) -> Environment:
 
 
 def list_environments() -> list[EnvListing]:
-    """Every environment of jumanji, with the reason where it cannot be used."""
+    """All environments of jumanji, with the reason if one cannot be used."""
     return [_describe(name) for name in _names()]
 
 
@@ -175,7 +175,7 @@ def _describe(name: str) -> EnvListing:
 
 
 def _as_dict(value: Any) -> Any:
-    """Named fields as the entries of a dict."""
+    """The fields of named tuples as the entries of a dict."""
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return {key: _as_dict(part) for key, part in value._asdict().items()}
     if dataclasses.is_dataclass(value):
@@ -202,7 +202,7 @@ def _space_of(spec: specs.Spec) -> spaces.Space:
     parts = {
         key: _space_of(part) for key, part in vars(spec).items() if isinstance(part, specs.Spec)
     }
-    # Dict sorts any dict but an ordered one.
+    # Dict sorts the keys of any dict except an ordered one.
     return spaces.Dict(collections.OrderedDict(parts))
 
 
@@ -227,7 +227,7 @@ def _unbounded(shape: tuple[int, ...], dtype: np.dtype) -> spaces.Box:
 
 
 def _off_screen(viewer: Any) -> Any:
-    """The viewer, drawing on new figures that no window holds."""
+    """The viewer, drawing on new figures without windows."""
     viewer._get_fig_ax = lambda *_, **__: new_figure(*_PICTURE_SIZE, layout="constrained")
     viewer._display = as_picture
     return viewer

@@ -35,7 +35,7 @@ from arlbench.core.promotion import leniently
 from arlbench.errors import ConfigurationError, did_you_mean
 
 with warnings.catch_warnings():
-    # navix imports agents, and they a library that asks JAX for names it is about to drop.
+    # navix imports agents, which import a library that uses deprecated names of JAX.
     warnings.simplefilter("ignore", DeprecationWarning)
     import navix
 from navix import observations
@@ -43,7 +43,7 @@ from navix.entities import EntityIds
 from navix.rendering.cache import RenderingCache
 from navix.rendering.registry import PALETTE
 
-# The library draws 8 pixels a cell.
+# The library draws 8 pixels for each cell.
 _ENLARGEMENT = 4
 
 _N_TAGS = int(EntityIds.PLAYER) + 1
@@ -51,7 +51,7 @@ _N_COLOURS = len(PALETTE.as_string())
 _N_DIRECTIONS = 4
 _N_DOOR_STATES = 3  # open, closed, locked
 
-# What the first person sees beyond the edge of the grid.
+# The symbol in the first-person view for cells outside the grid.
 _OUTSIDE = 100
 
 
@@ -63,7 +63,7 @@ def _symbols(shape: tuple[int, ...]) -> spaces.MultiDiscrete:
 
 
 def _symbols_around(shape: tuple[int, ...]) -> spaces.MultiDiscrete:
-    # The player is not drawn, and its number is the highest.
+    # The player is not drawn, and it has the highest number.
     return spaces.MultiDiscrete(
         np.broadcast_to([_N_TAGS - 1, _N_COLOURS, _N_DOOR_STATES], shape), dtype=np.uint8
     )
@@ -78,7 +78,7 @@ def _tags_around(shape: tuple[int, ...]) -> spaces.MultiDiscrete:
 
 
 def _from_minus_one(shape: tuple[int, ...], highest: int) -> spaces.MultiDiscrete:
-    """Categories of which -1 is a wall."""
+    """Categories that start at -1, which is a wall."""
     start = np.full(shape, -1, np.int32)
     return spaces.MultiDiscrete(np.full(shape, highest + 2, np.int32), np.int32, start=start)
 
@@ -88,13 +88,13 @@ def _picture(shape: tuple[int, ...]) -> spaces.Box:
 
 
 class _View(NamedTuple):
-    """A function of the state that gives the observation, and the space of its values."""
+    """A function that computes the observation of a state, and the space of its values."""
 
     function: Callable[[Any], jax.Array]
     space: Callable[[tuple[int, ...]], spaces.Space]
 
 
-# The spaces that navix itself declares have the shapes, but not the values.
+# The spaces that navix itself declares have the right shapes, but not the right values.
 _VIEWS = {
     "symbolic": _View(observations.symbolic, _symbols),
     "symbolic_first_person": _View(observations.symbolic_first_person, _symbols_around),
@@ -104,20 +104,20 @@ _VIEWS = {
     "rgb_first_person": _View(observations.rgb_first_person, _picture),
 }
 
-# Settings by name, each with a value of its kind. Time limits are the library's, if none is given.
+# Settings by name, each with a value of its type. Without max_steps, the library's limit holds.
 _SETTINGS = {"max_steps": 100, "observation_fn": "symbolic", "penalty_coeff": 0.0}
 
-# How navix spelled it before version 4, and what it is called in the version that is installed.
+# The spelling in navix before version 4, and the name in the installed version.
 _MISSPELLED = "penality_coeff"
 _HAS_BOTH_SPELLINGS = "penalty_coeff" in getattr(navix.Environment, "__dataclass_fields__", {})
 _PENALTY = "penalty_coeff" if _HAS_BOTH_SPELLINGS else _MISSPELLED
 
 # Classes of environments that cannot be used, by name.
-_UNUSABLE = {"Playground": "nothing that happens in it is ever rewarded"}
+_UNUSABLE = {"Playground": "it never gives a reward"}
 if not _HAS_BOTH_SPELLINGS:
     _UNUSABLE["KeyCorridor"] = (
-        "its goal is a ball, which in this version of navix can be neither reached nor picked up, "
-        "so there is never a reward"
+        "its goal is a ball, which cannot be reached or picked up in this version of navix, so it "
+        "never gives a reward"
     )
 
 
@@ -129,7 +129,7 @@ class _Task(NamedTuple):
 
 
 class NavixEnvironment(AdaptedEnvironment):
-    """``n_envs`` copies of a navix environment; a state is its timestep without pictures."""
+    """``n_envs`` copies of a navix environment; a state is a navix timestep without pictures."""
 
     def __init__(self, spec: EnvSpec, task: _Task) -> None:
         super().__init__(spec, task.interface)
@@ -142,8 +142,9 @@ class NavixEnvironment(AdaptedEnvironment):
 
     @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
-        # A step after the end of an episode would only reset it. The base class has done that,
-        # and a constant lets the compiler drop the reset, which batching would always run.
+        # In navix, a step after the end of an episode only resets it. The base class has already
+        # done that. This constant lets the compiler drop navix's reset, which batching would always
+        # run.
         under_way = env_state.replace(step_type=navix.StepType.TRANSITION)
         timestep = self._env.step(_with_pictures(under_way), action)
         return SingleStep(
@@ -161,7 +162,7 @@ class NavixEnvironment(AdaptedEnvironment):
 
 
 def _without_pictures(timestep: Any) -> Any:
-    """Without the picture of the empty grid, which is most of a state, and the last view."""
+    """The timestep without the picture of the empty grid, most of its size, and the last view."""
     return timestep.replace(state=timestep.state.replace(cache=None), observation=None)
 
 
@@ -174,7 +175,7 @@ def make(spec: EnvSpec) -> Environment:
     """Makes the environment that ``spec`` describes.
 
     Raises:
-        UnknownEnvironmentError: If there is no such environment, or it has no reward.
+        UnknownEnvironmentError: If the environment does not exist, or never gives a reward.
         ConfigurationError: If a setting is unknown or refused.
     """
     check_name(spec, navix.registry())
@@ -185,7 +186,7 @@ def make(spec: EnvSpec) -> Environment:
 
 
 def list_environments() -> list[EnvListing]:
-    """Every environment of navix, with the reason where it cannot be used."""
+    """All environments of navix, with the reason if one cannot be used."""
     return [_describe(name) for name in navix.registry()]
 
 
@@ -209,14 +210,14 @@ def _task(spec: EnvSpec) -> _Task:
 
 
 def _spelled(spec: EnvSpec) -> EnvSpec:
-    """The spec with the name of every setting as navix has spelled it since version 4."""
+    """The spec with all settings spelled as in navix since version 4."""
     settings = dict(spec.env_kwargs)
     if _MISSPELLED not in settings:
         return spec
     penalty = settings.pop(_MISSPELLED)
     if "penalty_coeff" in settings:
         raise ConfigurationError(
-            f"{spec.name} has one setting for penalty_coeff and {_MISSPELLED}; give the first."
+            f"penalty_coeff and {_MISSPELLED} are one setting of {spec.name}; give only the first."
         )
     return dataclasses.replace(spec, env_kwargs={**settings, "penalty_coeff": penalty})
 
@@ -225,7 +226,7 @@ def _view(spec: EnvSpec, name: Any) -> _View:
     if not isinstance(name, str) or name not in _VIEWS:
         raise ConfigurationError(
             f"{spec.name} has no observation_fn {name!r}.{did_you_mean(name, _VIEWS)} "
-            f"It has: {', '.join(_VIEWS)}."
+            f"Known: {', '.join(_VIEWS)}."
         )
     return _VIEWS[name]
 

@@ -1,4 +1,4 @@
-"""Pictures that gymnasium draws with pygame, without its windows, greetings and sounds."""
+"""Pictures that gymnasium draws with pygame, without pygame's windows, greetings and sounds."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _QUIET_PYGAME = {
 
 
 def drawn_by_pygame(name: str, extra: str, draw: Callable[[], R]) -> R:
-    """What ``draw`` returns.
+    """Calls ``draw`` and returns its result.
 
     Args:
-        name: The environment's, for people.
-        extra: This package's extra that installs pygame.
-        draw: May import pygame.
+        name: The environment's name for people.
+        extra: The extra of arlbench that installs pygame.
+        draw: A function that may import pygame.
 
     Raises:
         RenderingError: If pygame is missing.
@@ -44,12 +44,12 @@ def drawn_by_pygame(name: str, extra: str, draw: Callable[[], R]) -> R:
 
 @contextlib.contextmanager
 def quiet_pygame() -> Iterator[None]:
-    """Within the context pygame neither greets nor looks for a screen and loudspeakers."""
+    """Within the context, pygame does not print a greeting, and needs no screen or loudspeakers."""
     before = {name: os.environ.get(name) for name in _QUIET_PYGAME}
     os.environ.update(_QUIET_PYGAME)
     try:
         with warnings.catch_warnings():
-            # pygame asks setuptools for names that it is about to drop.
+            # pygame uses deprecated names of setuptools.
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -1,7 +1,7 @@
-"""How instances of an environment of gymnasium are made: what a name stands for at present.
+"""A recipe makes instances of a gymnasium environment: it is what a name refers to at present.
 
-A name may be registered again, by a notebook's cell that runs twice or a module that is
-reloaded. So all that is kept of an environment is kept for its recipe, not for its name.
+A name may be registered again, for example by a notebook cell that runs twice or a module that
+is reloaded. So everything that is kept for an environment belongs to its recipe, not its name.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from gymnasium.envs.registration import load_env_creator
 from arlbench.core.environments.faults import place_of
 from arlbench.errors import UnknownEnvironmentError, did_you_mean
 
-# Known here though no module of this process has them: another process has sent them.
+# Recipes that another process has sent, and that no module of this process contains.
 _sent: dict[str, Recipe] = {}
 
 
 class Recipe:
-    """What makes instances; two recipes are equal if they make the same.
+    """Makes instances; two recipes are equal if they make the same environment.
 
     Args:
-        name: What it is known by.
-        entry: As gymnasium registers environments.
-        creator: What the entry's entry point stands for at present, a class or a function.
+        name: The name of the environment.
+        entry: Its entry in gymnasium's registry.
+        creator: The class or function that the entry point refers to at present.
 
     Attributes:
-        family: The package that it is in, as its first three names, such as
+        family: The package that contains it, as its first three names, such as
             ``"gymnasium.envs.box2d"``.
     """
 
@@ -42,13 +42,13 @@ class Recipe:
         self.name = name
         self.creator = creator
         self.family = family(entry)
-        # Apart from the registry's, whose settings may be changed in place.
+        # A copy, because the settings in the registry may be changed in place.
         self.entry = copy.copy(entry)
         self.entry.entry_point = creator
         self.entry.kwargs = dict(entry.kwargs)
 
     def make(self, env_kwargs: Mapping[str, Any]) -> gymnasium.Env:
-        """An instance."""
+        """Makes an instance."""
         return gymnasium.make(self.entry, disable_env_checker=True, **env_kwargs)
 
     def __eq__(self, other: object) -> bool:
@@ -64,10 +64,10 @@ class Recipe:
 
 
 class TheOne(Recipe):
-    """The recipe of an environment that was made already: itself."""
+    """The recipe of an existing environment: the environment itself."""
 
     def __init__(self, name: str, env: gymnasium.Env) -> None:
-        """Takes the environment as it is."""
+        """Stores the environment."""
         super().__init__(name, of_creator(name, type(env.unwrapped)), type(env.unwrapped))
         self._env = env
 
@@ -79,17 +79,17 @@ class TheOne(Recipe):
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Whether two values are equal, as far as they can tell."""
+    """Whether two values are equal; False if that cannot be decided."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
     try:
         return one is other or bool(one == other)
-    except Exception:  # arrays, say, have no single answer
+    except Exception:  # comparing arrays, for example, does not give a single bool
         return False
 
 
 def family(entry: Entry) -> str:
-    """The package that an environment is in, as its first three names."""
+    """The package that contains an environment, as its first three names."""
     point = entry.entry_point
     if isinstance(point, str):
         module = point.partition(":")[0]
@@ -99,12 +99,13 @@ def family(entry: Entry) -> str:
 
 
 def find(name: str) -> Recipe:
-    """The recipe of a name, whose module is imported if it names one.
+    """The recipe for a name; if the name begins with a module, it is imported.
 
-    After the module it may name what that has registered, or a class or function in it.
+    After the module comes the name of an environment that it registers, or of a class or
+    function in it.
 
     Raises:
-        UnknownEnvironmentError: If there is none, or a module cannot be imported.
+        UnknownEnvironmentError: If the name is unknown, or the module cannot be imported.
     """
     if name in _sent:
         return _sent[name]
@@ -121,7 +122,7 @@ def find(name: str) -> Recipe:
 
 
 def is_found_at(own: Callable[..., Any], name: str) -> bool:
-    """Whether a class or function is what is found under a name."""
+    """Whether a name refers to this class or function."""
     try:
         return find(name).creator == own
     except UnknownEnvironmentError:
@@ -129,19 +130,19 @@ def is_found_at(own: Callable[..., Any], name: str) -> bool:
 
 
 def of_creator(name: str, creator: Callable[..., Any]) -> Entry:
-    """An entry for what is not registered."""
-    # gymnasium allows fewer signs than Python has in names.
+    """An entry for a class or function that is not registered."""
+    # gymnasium allows fewer characters in names than Python does.
     plain = "".join(sign if sign.isalnum() or sign in ".:_" else "_" for sign in name)
     return Entry(id=plain, entry_point=creator)
 
 
 def adopt(name: str, recipe: Recipe) -> None:
-    """Makes a recipe known that another process has sent."""
+    """Registers a recipe that another process has sent."""
     _sent[name] = recipe
 
 
 def attribute(module: ModuleType, qualified_name: str) -> Any:
-    """What a module has under a name, which may have dots; None if nothing."""
+    """The attribute of a module with a name, which may be dotted; None if it does not exist."""
     try:
         return functools.reduce(getattr, qualified_name.split("."), module)
     except AttributeError:
@@ -186,7 +187,7 @@ def _broken(what: str, error: Exception) -> UnknownEnvironmentError:
 
 
 def _is_within(module_name: str, missing: str | None) -> bool:
-    """Whether a module that is missing is the one that was named, or a package around it."""
+    """Whether the missing module is the requested one, or a package that contains it."""
     return missing is not None and f"{module_name}.".startswith(f"{missing}.")
 
 

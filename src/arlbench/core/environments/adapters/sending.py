@@ -12,14 +12,14 @@ from arlbench.core.environments.adapters import recipes
 from arlbench.core.environments.adapters.recipes import Recipe
 from arlbench.errors import UnknownEnvironmentError
 
-# What was adopted, by name.
+# The adopted bytes, by name.
 _adopted: dict[str, bytes] = {}
 
 _MAIN = "__main__"
 
 
 def pack(recipe: Recipe) -> bytes | None:
-    """What another process needs to have a recipe besides its name; None if nothing.
+    """The bytes that another process needs for a recipe, besides its name; None if none.
 
     Raises:
         UnknownEnvironmentError: If it cannot be sent; the message names the cure.
@@ -32,17 +32,17 @@ def pack(recipe: Recipe) -> bytes | None:
 
 
 def adopt(name: str, content: bytes) -> None:
-    """Takes what :func:`pack` gave in another process."""
+    """Registers a recipe from bytes that :func:`pack` made in another process."""
     if _adopted.get(name) != content:
         recipes.adopt(name, cloudpickle.loads(content))
         _adopted[name] = content
 
 
-# Kept, so that equal recipes are equal bytes, and are adopted once.
+# Cached, so that equal recipes give equal bytes and are adopted once.
 @functools.lru_cache(maxsize=64)
 def _pickled(recipe: Recipe) -> bytes:
     module = sys.modules.get(getattr(recipe.creator, "__module__", ""))
-    # Only what other processes can import is sent by its name. A program itself never is.
+    # Modules that other processes can import are sent by name, but never the main program.
     by_value = module is not None and not _can_be_imported(module.__name__)
     by_value = by_value and module is not None and module.__name__ != _MAIN
     try:
@@ -62,7 +62,7 @@ def _pickled(recipe: Recipe) -> bytes:
 
 
 def _can_be_imported(module: str) -> bool:
-    """Whether a new process finds a module of this name, whatever this one has loaded."""
+    """Whether a new process would find a module of this name, whatever this process has loaded."""
     path: Any = None
     parts = module.split(".")
     for i in range(len(parts)):

@@ -33,16 +33,16 @@ from arlbench.core.environments.vectorised import SingleStep
 from arlbench.core.promotion import leniently
 from arlbench.errors import ConfigurationError
 
-# A field that can only be filled by a value that is no JSON.
+# A field whose values cannot be JSON.
 _RULES = "ruleset"
 
-# Changes nothing but the kind of picture.
+# This setting only changes the kind of picture.
 _PICTURE = "render_mode"
 
-# The library asks for an odd number from here on, and does not check it.
+# The library needs an odd number of at least this, but does not check it.
 _SMALLEST_VIEW = 3
 
-_NEEDS_RULES = "its goal is set by a ruleset, and there is none by default"
+_NEEDS_RULES = "its goal is set by a ruleset, and none is set by default"
 
 
 class _Task(NamedTuple):
@@ -81,7 +81,7 @@ def make(spec: EnvSpec) -> Environment:
     """Makes the environment that ``spec`` describes.
 
     Raises:
-        UnknownEnvironmentError: If there is no such environment, or it has no goal.
+        UnknownEnvironmentError: If the environment does not exist or does not have a goal.
         ConfigurationError: If a setting is unknown or refused.
     """
     check_name(spec, registration.registered_environments())
@@ -92,7 +92,7 @@ def make(spec: EnvSpec) -> Environment:
 
 
 def list_environments() -> list[EnvListing]:
-    """Every environment of XLand-MiniGrid, with the reason where it cannot be used."""
+    """All environments of XLand-MiniGrid, with the reason if one cannot be used."""
     return [_describe(name) for name in registration.registered_environments()]
 
 
@@ -119,7 +119,7 @@ def _check_view(spec: EnvSpec) -> None:
     if size < _SMALLEST_VIEW or size % 2 == 0:
         raise ConfigurationError(
             f"view_size of {spec.name} must be an odd number of at least {_SMALLEST_VIEW}, "
-            f"so that the agent stands in the middle, not {size}."
+            f"so that the agent is in the middle, not {size}."
         )
 
 

@@ -16,10 +16,10 @@ from arlbench.errors import ConfigurationError
 
 
 class CastObservation(ObservationWrapper):
-    """Observations in another dtype, such as bytes, of which a replay buffer holds more.
+    """Observations in another dtype, such as bytes, which need less memory in a replay buffer.
 
-    Numbers are rounded towards zero if whole ones are wanted. Categories become numbers: a
-    network then reads each as one number, and not as a one-hot vector.
+    With an integer dtype, numbers are rounded towards zero. Categories become numbers: a network
+    then reads each as one number, not as a one-hot vector.
     """
 
     spec_name = "cast_observation"
@@ -28,13 +28,14 @@ class CastObservation(ObservationWrapper):
         """Wraps ``env``.
 
         Args:
-            env: What to wrap; what is cast must be boxes, ``Discrete`` or ``MultiDiscrete``.
-            dtype: Numbers, as a name such as ``"uint8"`` or anything that NumPy knows.
-            key: The entry of ``Dict`` observations to cast; None casts all of them but an
+            env: The environment; observations to cast must be boxes, ``Discrete`` or
+                ``MultiDiscrete``.
+            dtype: The name of a dtype of numbers, such as ``"uint8"``, or a NumPy dtype.
+            key: The entry of ``Dict`` observations to cast; None casts all entries except an
                 action mask.
 
-        Raises:
-            ConfigurationError: If there is no such dtype, or the observations do not fit.
+            Raises:
+                ConfigurationError: If the dtype does not exist, or the observations do not fit.
         """
         self._dtype, self._key = _checked(dtype), key
         space = change_space(env.observation_space, key, self._cast_space)
@@ -53,15 +54,15 @@ class CastObservation(ObservationWrapper):
             if not (np.all(low >= limits.min) and np.all(high <= limits.max)):
                 raise ConfigurationError(
                     f"{self._dtype.name} holds whole numbers from {limits.min} to {limits.max}, "
-                    f"and {name} is {space}; choose a dtype that holds them all."
+                    f"but {name} is {space}; choose a dtype that holds all of its values."
                 )
-        # Bounds that a smaller float cannot hold are infinite in it.
+        # Bounds that a smaller float cannot hold become infinite.
         with np.errstate(over="ignore"):
             return box(low.astype(self._dtype), high.astype(self._dtype))
 
 
 def _bounds(space: spaces.Space, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The smallest and the largest number of each variable, of the space's shape."""
+    """The smallest and the largest number of each variable, with the space's shape."""
     if isinstance(space, spaces.Box):
         return space.low, space.high
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
@@ -69,7 +70,7 @@ def _bounds(space: spaces.Space, name: str) -> tuple[np.ndarray, np.ndarray]:
         first = np.asarray(space.start, np.int64)
         return first, np.asarray(first + np.asarray(counts, np.int64) - 1)
     raise ConfigurationError(
-        f"Only numbers and categories can be cast, and {name} is {describe(space)}; name another "
+        f"Only numbers and categories can be cast, but {name} is {describe(space)}; name another "
         "entry with key."
     )
 
@@ -79,7 +80,7 @@ def _checked(dtype: Any) -> np.dtype:
         wanted = np.dtype(dtype)
     except TypeError:
         raise ConfigurationError(
-            f"There is no dtype {dtype!r}; choose one such as 'float32' or 'uint8'."
+            f"Unknown dtype {dtype!r}; choose one such as 'float32' or 'uint8'."
         ) from None
     if not np.issubdtype(wanted, np.number) or jax.dtypes.canonicalize_dtype(wanted) != wanted:
         raise ConfigurationError(

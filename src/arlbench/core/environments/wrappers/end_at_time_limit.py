@@ -1,4 +1,4 @@
-"""Time limits as ends of the task."""
+"""Time limits as terminations."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from arlbench.core.environments.wrappers.wrapper import Wrapper
 class EndAtTimeLimit(Wrapper):
     """Reports that the task has ended whenever an episode is cut off.
 
-    A learner then does not bootstrap from where the episode was cut off, as in the published
-    measurements. That is another task than the one in which the limit is only a limit of
-    what is seen, and seldom the one that is meant. Only truncations by what is wrapped
-    count, so put it outside of ``TimeLimit``.
+    A learner then does not bootstrap from the last observation of such an episode, as in the
+    published measurements. This changes the task: the time limit becomes a part of it, which is
+    rarely intended. The wrapper only applies to truncations of the environment inside it, so put
+    it around ``TimeLimit``.
     """
 
     spec_name = "end_at_time_limit"

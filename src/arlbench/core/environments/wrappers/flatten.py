@@ -17,10 +17,10 @@ from arlbench.core.observations import ACTION_MASK, encode, has_action_mask
 class FlattenObservation(ObservationWrapper):
     """Observations as one vector ``[features]``.
 
-    A box keeps its numbers and their dtype. Of anything else the vector is what a network
-    reads: categories are one-hot vectors, the parts of composed observations are joined in
-    their order, all float32. An action mask stays apart: such observations become a
-    ``Dict`` of ``"observation"``, the vector, and ``"action_mask"``.
+    A box keeps its numbers and their dtype. All other observations become the vector that a
+    network reads, in float32: categories are one-hot vectors, and the parts of composed
+    observations are joined in their order. An action mask stays separate: such observations
+    become a ``Dict`` of ``"observation"``, the vector, and ``"action_mask"``.
     """
 
     spec_name = "flatten"
@@ -29,7 +29,7 @@ class FlattenObservation(ObservationWrapper):
         """Wraps ``env``.
 
         Raises:
-            UnknownEnvironmentError: If an observation has a part that is no numbers.
+            UnknownEnvironmentError: If a part of an observation does not consist of numbers.
         """
         self._inner_space = env.observation_space
         super().__init__(env, self._flat_space())

@@ -16,16 +16,16 @@ from arlbench.core.environments.wrappers.parts import box, change_space, change_
 from arlbench.core.environments.wrappers.wrapper import Wrapper, select
 from arlbench.errors import ConfigurationError
 
-# The axis, after that of the copies, along which frames of each rank are stacked.
+# The axis along which frames of each rank are stacked, not counting the axis of the copies.
 _AXIS = {0: 1, 1: 1, 2: 1, 3: 3}
 
 
 class Stacked(NamedTuple):
-    """A state with the frames seen last.
+    """A state with the last frames.
 
     Attributes:
-        env_state: Of what is wrapped.
-        stack: What was observed last, leaves ``[n_envs, ...]``.
+        env_state: The state of the wrapped environment.
+        stack: The last observations, leaves ``[n_envs, ...]``.
     """
 
     env_state: Any
@@ -39,9 +39,9 @@ class FrameStack(Wrapper):
     become ``[n, H, W]``, channels first; with channels they keep these last, ``[H, W, C]``
     becomes ``[H, W, C * n]``.
 
-    Categories stay categories. An episode begins with its first frame ``n_frames`` times.
-    ``final_observation`` is the stack that ends with the last frame of the episode that has
-    ended.
+    Categories stay categories. At the start of an episode, the stack has its first frame
+    ``n_frames`` times. ``final_observation`` is the stack with the last frame of the episode that
+    has ended.
     """
 
     spec_name = "frame_stack"
@@ -50,13 +50,13 @@ class FrameStack(Wrapper):
         """Wraps ``env``.
 
         Args:
-            env: What to wrap; what is stacked must be boxes or categories.
-            n_frames: Frames in a stack.
-            key: The entry of ``Dict`` observations to stack; None stacks all of them but
-                an action mask.
+            env: The environment; observations to stack must be boxes or categories.
+            n_frames: Number of frames in a stack.
+            key: The entry of ``Dict`` observations to stack; None stacks all entries except an
+                action mask.
 
-        Raises:
-            ConfigurationError: If it is not positive, or the observations do not fit.
+            Raises:
+                ConfigurationError: If ``n_frames`` is not positive, or the observations do not fit.
         """
         self._n_frames, self._key = positive_whole("n_frames", n_frames), key
         super().__init__(env, n_frames=self._n_frames, key=key)
@@ -89,7 +89,7 @@ class FrameStack(Wrapper):
         return change_values(self.env.observation_space, self._key, change, *trees)
 
     def _fill(self, frame: jax.Array) -> jax.Array:
-        """The stack ``[n_envs, ...]`` of a first frame."""
+        """The stack ``[n_envs, ...]`` for a first frame."""
         block, axis = _block(frame)
         return jnp.concatenate([block] * self._n_frames, axis)
 
@@ -97,7 +97,7 @@ class FrameStack(Wrapper):
         is_known = isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete)
         if not is_known or len(space.shape or ()) not in _AXIS:
             raise ConfigurationError(
-                "Only numbers of up to three axes can be stacked, and "
+                "Only numbers with up to three axes can be stacked, but "
                 f"{name} is {describe(space)}; name another entry with key."
             )
         if isinstance(space, spaces.Box):
@@ -113,13 +113,13 @@ class FrameStack(Wrapper):
 
 
 def _push(_: spaces.Space, stack: jax.Array, frame: jax.Array) -> jax.Array:
-    """The stack without its oldest frame, and with a new one."""
+    """The stack with a new frame instead of the oldest one."""
     block, axis = _block(frame)
     kept = jax.lax.slice_in_dim(stack, block.shape[axis], None, axis=axis)
     return jnp.concatenate([kept, block], axis)
 
 
 def _block(frame: Any) -> tuple[Any, int]:
-    """A frame ``[n_envs, ...]`` as its part of a stack, and the axis of that."""
+    """A frame ``[n_envs, ...]`` in the shape of its part of a stack, and the stack's axis."""
     rank = frame.ndim - 1
     return (frame[:, None] if rank in {0, 2} else frame), _AXIS[rank]

@@ -15,7 +15,7 @@ from arlbench.core.environments.wrappers.parts import change_space, change_value
 from arlbench.core.environments.wrappers.wrapper import ObservationWrapper
 from arlbench.errors import ConfigurationError
 
-# More categories than anyone means: what is left of a box without bounds.
+# More categories than anybody would want, which happens with a box without bounds.
 _MOST = 4096
 
 _PICTURE_RANK = 3
@@ -25,9 +25,9 @@ class OneHotObservation(ObservationWrapper):
     """Whole numbers as one-hot vectors, float32, along a new last axis.
 
     A board ``[H, W]`` becomes ``[H, W, n]``; pictures keep three axes, ``[H, W, C]``
-    becomes ``[H, W, C * n]``. Categories are those of the space, in a box from its lowest
-    bound to its highest, and as many for every number of it. A number beyond them becomes
-    zeros.
+    becomes ``[H, W, C * n]``. Categories are those of the space. In a box they go from its lowest
+    bound to its highest, and all numbers have the same categories. A number outside of them
+    becomes zeros.
     """
 
     spec_name = "one_hot"
@@ -38,12 +38,12 @@ class OneHotObservation(ObservationWrapper):
         """Wraps ``env``.
 
         Args:
-            env: What to wrap; what is changed must be ``Discrete``, ``MultiDiscrete`` or
-                boxes of whole numbers.
-            n_categories: How many there are; needed for boxes without bounds, whose numbers
-                count from 0 then.
-            key: The entry of ``Dict`` observations to change; None changes all of them but
-                an action mask.
+            env: The environment; observations to change must be ``Discrete``, ``MultiDiscrete``
+                or boxes of integers.
+            n_categories: The number of categories; required for boxes without bounds, whose
+                numbers then count from 0.
+            key: The entry of ``Dict`` observations to change; None changes all entries except an
+                action mask.
 
         Raises:
             ConfigurationError: If ``n_categories`` is missing or not positive, or the
@@ -59,7 +59,7 @@ class OneHotObservation(ObservationWrapper):
 
     def _one_hot(self, space: spaces.Space, values: jax.Array) -> jax.Array:
         first, n = self._categories(space, "the observation")
-        # Bytes would wrap around below zero.
+        # Unsigned bytes would wrap around below zero.
         categories = jnp.asarray(values).astype(jnp.int32) - first[None]
         vectors = jax.nn.one_hot(categories, n, dtype=jnp.float32)
         return vectors.reshape(len(values), *_shape(space, n))
@@ -69,18 +69,18 @@ class OneHotObservation(ObservationWrapper):
         return spaces.Box(0.0, 1.0, _shape(space, n), np.float32)
 
     def _categories(self, space: spaces.Space, name: str) -> tuple[np.ndarray, int]:
-        """The first category of each number, of the space's shape, and how many there are."""
+        """The first category of each number, with the space's shape, and their number."""
         first, n = _categories_of(space, name)
         n = n if self._n_categories is None else self._n_categories
         if n is None:
             raise ConfigurationError(
-                f"The whole numbers of {name} have no bounds ({space}); give n_categories."
+                f"The whole numbers of {name} do not have bounds ({space}); give n_categories."
             )
         return np.broadcast_to(np.asarray(first, np.int32), space.shape or ()), n
 
 
 def _categories_of(space: spaces.Space, name: str) -> tuple[Any, int | None]:
-    """The first category and how many there are; None where there are no bounds."""
+    """The first category and the number of categories; None without bounds."""
     if isinstance(space, spaces.Discrete):
         return int(space.start), int(space.n)
     if isinstance(space, spaces.MultiDiscrete):
@@ -92,7 +92,7 @@ def _categories_of(space: spaces.Space, name: str) -> tuple[Any, int | None]:
         is_bounded_below = low > np.iinfo(space.dtype).min
         return (low if is_bounded_below else 0), None
     raise ConfigurationError(
-        f"Only whole numbers can be one-hot vectors, and {name} is {describe(space)}; cast it "
+        f"Only whole numbers can be one-hot vectors, but {name} is {describe(space)}; cast it "
         "first, or name another entry with key."
     )
 

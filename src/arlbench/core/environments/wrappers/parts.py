@@ -1,4 +1,4 @@
-"""Changing parts of composed observations."""
+"""Changes parts of composed observations."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from arlbench.core.checks import known_names
 from arlbench.core.observations import ACTION_MASK
 from arlbench.errors import ConfigurationError
 
-#: Makes a space of a space that is not composed, whose name in messages comes second.
+#: Makes a new space from a space that is not composed, and its name for messages.
 ChangeSpace = Callable[[spaces.Space, str], spaces.Space]
 
 
 def box(low: np.ndarray, high: np.ndarray) -> spaces.Box:
-    """The box between two arrays, of their shape and dtype."""
+    """The box between two arrays, with their shape and dtype."""
     return spaces.Box(low, high, dtype=low.dtype.type)
 
 
 def describe(space: spaces.Space) -> str:
     """The space in a few words."""
-    # Its own words for it are a line for each variable.
+    # Its own text has one line for each variable.
     is_long = isinstance(space, spaces.MultiDiscrete)
     return f"MultiDiscrete of shape {space.shape}" if is_long else str(space)
 
@@ -32,17 +32,17 @@ def change_space(space: spaces.Space, key: str | None, change: ChangeSpace) -> s
     """The space with some of its parts changed.
 
     Args:
-        space: Of one observation.
-        key: The entry of a ``Dict`` to change; None changes all parts but action masks.
-        change: What to do with a part that is not composed itself.
+        space: The space of one observation.
+        key: The entry of a ``Dict`` to change; None changes all parts except action masks.
+        change: Changes a part that is not composed itself.
 
-    Raises:
-        ConfigurationError: If there is no such entry.
+        Raises:
+            ConfigurationError: If the entry does not exist.
     """
     if key is not None:
         if not isinstance(space, spaces.Dict):
             raise ConfigurationError(
-                f"key names an entry of Dict observations, and these are a {type(space).__name__}; "
+                f"key names an entry of Dict observations, but these are a {type(space).__name__}; "
                 "leave it out."
             )
         known_names([key], space, "entry of the observations")
@@ -72,11 +72,11 @@ def change_values(
     """Observations with the same parts changed.
 
     Args:
-        space: Of one observation, not changed.
-        key: As for :func:`change_space`.
-        change: Takes the space of a part and its values in each tree.
-        trees: Observations of the same structure. Parts that are left alone are those
-            of the last one.
+        space: The original space of one observation.
+        key: As in :func:`change_space`.
+        change: A function of the space of a part and its values in each tree.
+        trees: Observations with the same structure. Parts that are not changed come from the
+            last one.
     """
     if isinstance(space, spaces.Dict):
         return {

@@ -1,4 +1,4 @@
-"""Wrappers by the names that specs know them by."""
+"""Wrappers by the names that specs use for them."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ _wrappers: dict[str, type[Wrapper]] = {
 
 
 def known() -> dict[str, type[Wrapper]]:
-    """Every wrapper by its name."""
+    """All wrappers by name."""
     return dict(_wrappers)
 
 
 def wrapper_class(name: str) -> type[Wrapper]:
-    """The class of this name.
+    """The wrapper class with this name.
 
     Raises:
-        ConfigurationError: If there is none.
+        ConfigurationError: If it does not exist.
     """
     if name not in _wrappers:
         raise ConfigurationError(
-            f"There is no wrapper '{name}'.{did_you_mean(name, _wrappers)} "
+            f"Unknown wrapper '{name}'.{did_you_mean(name, _wrappers)} "
             f"Known: {', '.join(_wrappers)}."
         )
     return _wrappers[name]
@@ -60,7 +60,7 @@ def wrap(env: Environment, wrappers: Iterable[tuple[str, Mapping[str, Any]]]) ->
     """The environment in wrappers, the first of them innermost.
 
     Args:
-        env: What to wrap.
+        env: The environment to wrap.
         wrappers: Names and settings, such as ``[("frame_stack", {"n_frames": 4})]``.
 
     Raises:
@@ -77,7 +77,7 @@ def _check_settings(name: str, cls: type[Wrapper], settings: Mapping[str, Any]) 
     # The first parameter is the environment.
     parameters = list(inspect.signature(cls).parameters.values())[1:]
     if settings and not parameters:
-        raise ConfigurationError(f"The wrapper '{name}' has no settings; leave them out.")
+        raise ConfigurationError(f"The wrapper '{name}' does not have settings; leave them out.")
     known_names(settings, [parameter.name for parameter in parameters], f"setting of {name}:")
     for parameter in parameters:
         if parameter.default is parameter.empty and parameter.name not in settings:

@@ -1,8 +1,8 @@
 """Rewards that are easier to learn from.
 
-Only what the learner is given changes. ``episode_return`` in ``info`` stays the return of
-the environment, and evaluations are made without these wrappers wherever they are made
-from a spec; give the algorithm an ``eval_env`` of its own where you wrap by hand.
+Only the rewards for the learner change. ``episode_return`` in ``info`` stays the return of the
+environment, and evaluations in environments made from a spec leave these wrappers out. If you
+wrap by hand, give the algorithm its own ``eval_env``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from arlbench.errors import ConfigurationError
 
 
 class ClipReward(Wrapper):
-    """Rewards below ``low`` become ``low``, those above ``high`` become ``high``."""
+    """Rewards below ``low`` become ``low``, and rewards above ``high`` become ``high``."""
 
     spec_name = "clip_reward"
     training_only = True
@@ -34,7 +34,7 @@ class ClipReward(Wrapper):
         self._low, self._high = finite("low", low), finite("high", high)
         if self._low >= self._high:
             raise ConfigurationError(
-                f"Rewards are clipped to low and high, and low ({low}) must be below high ({high})."
+                f"Rewards are clipped to low and high, so low ({low}) must be below high ({high})."
             )
         super().__init__(env, low=self._low, high=self._high)
 
@@ -44,7 +44,7 @@ class ClipReward(Wrapper):
 
 
 class ScaleReward(Wrapper):
-    """Rewards times ``scale``."""
+    """Rewards multiplied by ``scale``."""
 
     spec_name = "scale_reward"
     training_only = True
@@ -57,7 +57,9 @@ class ScaleReward(Wrapper):
         """
         self._scale = finite("scale", scale)
         if self._scale <= 0:
-            raise ConfigurationError(f"scale must be above 0, not {scale}; or the task is another.")
+            raise ConfigurationError(
+                f"scale must be above 0, not {scale}, because otherwise the task would change."
+            )
         super().__init__(env, scale=self._scale)
 
     def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:

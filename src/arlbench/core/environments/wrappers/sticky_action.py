@@ -1,4 +1,4 @@
-"""Actions that are now and then repeated."""
+"""Actions that are sometimes repeated."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from arlbench.errors import ConfigurationError
 
 
 class Sticky(NamedTuple):
-    """A state with the action done last.
+    """A state with the last action.
 
     Attributes:
-        env_state: Of what is wrapped.
-        action: What was done in the last step, ``[n_envs, ...]``.
-        has_begun: Whether there was a step in this episode, bool ``[n_envs]``.
+        env_state: The state of the wrapped environment.
+        action: The actions of the last step, ``[n_envs, ...]``.
+        has_begun: Whether this episode already had a step, bool ``[n_envs]``.
     """
 
     env_state: Any
@@ -29,11 +29,11 @@ class Sticky(NamedTuple):
 
 
 class StickyAction(Wrapper):
-    """Does the previous action again with some probability, whatever the new one is.
+    """Repeats the previous action with some probability, whatever the new one is.
 
-    Machado et al. (2018), "Revisiting the Arcade Learning Environment", make
-    environments stochastic by it, with probability 0.25. The first action of an episode
-    is always done. Where some actions are illegal the one that is repeated may be.
+    Machado et al. (2018), "Revisiting the Arcade Learning Environment", make environments
+    stochastic in this way, with probability 0.25. The first action of an episode is always
+    done. If some actions are illegal, a repeated action may be illegal.
     """
 
     spec_name = "sticky_action"

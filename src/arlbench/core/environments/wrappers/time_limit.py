@@ -15,10 +15,10 @@ from arlbench.errors import ConfigurationError
 
 
 class Timed(NamedTuple):
-    """A state with a clock.
+    """A state with a counter of steps.
 
     Attributes:
-        env_state: Of what is wrapped.
+        env_state: The state of the wrapped environment.
         n_steps: Steps of the episode so far, int32 ``[n_envs]``.
     """
 
@@ -29,11 +29,11 @@ class Timed(NamedTuple):
 class TimeLimit(Wrapper):
     """Cuts episodes off after ``max_episode_steps`` steps, unless they end before.
 
-    That is a truncation: the task has not ended, so learners bootstrap from the final
-    observation. A limit that the environment has itself stays in force.
+    This is a truncation: the task has not ended, so learners bootstrap from the final
+    observation. The environment's own time limit stays in force.
 
-    Where a copy is cut off, all are reset, and the others keep what they had. So where a
-    reset is slow, prefer a setting of the environment.
+    If one copy is cut off, the reset is computed for all copies, and the others ignore it. So if
+    a reset is slow, prefer a setting of the environment.
     """
 
     spec_name = "time_limit"
@@ -48,8 +48,8 @@ class TimeLimit(Wrapper):
         super().__init__(env, max_episode_steps=self._limit)
         if env.kind != "traceable":
             raise ConfigurationError(
-                f"{env.env_name} runs on the host, where single copies cannot be reset; give it "
-                "a time limit by its own settings."
+                f"{env.env_name} runs on the host, where single copies cannot be reset; set a time "
+                "limit with its own settings."
             )
         self.max_episode_steps = min(self._limit, env.max_episode_steps or self._limit)
 
@@ -73,10 +73,10 @@ class TimeLimit(Wrapper):
         """New episodes for the copies that were cut off."""
 
         def reset(turn: jax.Array, current: Any) -> Any:
-            # A compiler moves what is the same in every turn out of the loop, and then it
-            # would be done at every step.
+            # The compiler moves computations that are the same in every turn out of the loop,
+            # and would then run them at every step.
             key = self.own_key(jax.random.fold_in(rng, turn))
             return select(cut_off, self.env.reset(key), current)
 
-        # One turn or none: of a cond both branches would be computed under vmap.
+        # A loop of one turn or none, because under vmap both branches of a cond are computed.
         return jax.lax.fori_loop(0, jnp.any(cut_off).astype(jnp.int32), reset, current)

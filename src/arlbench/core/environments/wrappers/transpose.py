@@ -20,7 +20,7 @@ _PICTURE_RANK = 3
 class TransposeObservation(ObservationWrapper):
     """Pictures ``[height, width, channels]`` as ``[channels, height, width]``.
 
-    That is how ``CNNQ`` reads them; most environments of gymnasium have the channels last.
+    ``CNNQ`` reads them in this form; most gymnasium environments have the channels last.
     """
 
     spec_name = "transpose"
@@ -29,9 +29,9 @@ class TransposeObservation(ObservationWrapper):
         """Wraps ``env``.
 
         Args:
-            env: What to wrap; what is changed must be boxes of three axes.
-            key: The entry of ``Dict`` observations to change; None changes all of them but
-                an action mask.
+            env: The environment; observations to change must be boxes with three axes.
+            key: The entry of ``Dict`` observations to change; None changes all entries except an
+                action mask.
 
         Raises:
             ConfigurationError: If the observations are not pictures.
@@ -49,7 +49,7 @@ class TransposeObservation(ObservationWrapper):
 def _first(space: spaces.Space, name: str) -> spaces.Space:
     if not isinstance(space, spaces.Box) or len(space.shape) != _PICTURE_RANK:
         raise ConfigurationError(
-            f"Only pictures (height, width, channels) can be transposed, and {name} is "
+            f"Only pictures (height, width, channels) can be transposed, but {name} is "
             f"{describe(space)}; name another entry with key."
         )
     return box(np.moveaxis(space.low, -1, 0), np.moveaxis(space.high, -1, 0))

@@ -1,4 +1,4 @@
-"""The bases of everything that changes an environment from outside."""
+"""The base classes of wrappers."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from arlbench.core.environments.environment import Environment, Timestep
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import ConfigurationError
 
-# Environments make keys of a step's key by counting up from 0, wrappers by counting down from
-# here.
+# Environments derive keys from a step's key with numbers that count up from 0; wrappers count
+# down from this number.
 _LAST_NUMBER = 2**32 - 1
 
 
 class Wrapper(Environment):
     """Passes everything through; subclasses override what they change.
 
-    Two wrappers are equal when they are of one class, wrap equal environments and were
-    given equal ``settings``. A copy that ends its episode is reset by what is wrapped: a
-    wrapper with a state of its own has to begin that anew where ``done``.
+    Two wrappers are equal if they have the same class, wrap equal environments and have equal
+    ``settings``. When a copy ends its episode, the wrapped environment resets it. A wrapper with
+    its own state has to reset this state for the copies that are ``done``.
 
     Attributes:
-        spec_name: What an ``EnvSpec`` calls this very class; the environments of a class
-            without a name of its own have no spec.
-        training_only: Whether this helps learning and is no part of the task;
-            ``evaluation_spec`` leaves it out.
-        env: What is wrapped.
-        settings: Names and values, in the order of the names.
+        spec_name: The name of exactly this class in an ``EnvSpec``; environments of a class
+            without its own name do not have a spec.
+        training_only: Whether the wrapper is meant for training only and is not a part of the
+            task; ``evaluation_spec`` leaves it out.
+        env: The wrapped environment.
+        settings: Names and values, sorted by name.
     """
 
     spec_name: ClassVar[str | None] = None
     training_only: ClassVar[bool] = False
 
     def __init__(self, env: Environment, **settings: Any) -> None:
-        """Wraps ``env``; ``settings`` are hashable values that set this wrapper apart."""
+        """Wraps ``env``; ``settings`` are hashable values that distinguish this wrapper."""
         if not isinstance(env, Environment):
             raise ConfigurationError(
-                f"{type(self).__name__} wraps an Environment, as make_env returns, not a "
+                f"{type(self).__name__} wraps an Environment, such as make_env returns, not a "
                 f"{type(env).__name__}."
             )
         spec = _spec_of(type(self), env, settings)
@@ -68,7 +68,7 @@ class Wrapper(Environment):
         return self.env.step(env_state, action, rng)
 
     def inner_state(self, env_state: Any) -> Any:
-        """The state of what is wrapped; other than ``env_state`` where a wrapper has its own."""
+        """The state of the wrapped environment; wrappers with their own state override this."""
         return env_state
 
     def is_present(self, env_state: Any) -> bool:
@@ -92,25 +92,25 @@ class Wrapper(Environment):
         return (self.env, self.settings)
 
     def own_key(self, rng: chex.PRNGKey) -> chex.PRNGKey:
-        """A key apart from all that what is wrapped, or another wrapper, makes of ``rng``.
+        """A key that differs from all that other wrappers or the environment derive from ``rng``.
 
-        What is wrapped gets ``rng`` itself, so its random numbers are those that it would
-        have alone.
+        The wrapped environment gets ``rng`` itself, so it has the same random numbers as without
+        the wrapper.
         """
         return jax.random.fold_in(rng, np.uint32(_LAST_NUMBER - self._n_inside))
 
 
 class ObservationWrapper(Wrapper):
-    """Shows other observations, each a function of the one it is made of."""
+    """Replaces each observation by a function of it."""
 
     def __init__(self, env: Environment, space: spaces.Space, **settings: Any) -> None:
-        """Wraps ``env`` so that its observations are of ``space``."""
+        """Wraps ``env``; the new observations are in ``space``."""
         super().__init__(env, **settings)
         self._observation_space = space
 
     @abc.abstractmethod
     def change(self, obs: Any) -> Any:
-        """The observations to show for some, leaves ``[n_envs, ...]``."""
+        """The new observations for given ones, leaves ``[n_envs, ...]``."""
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         env_state, obs = self.env.reset(rng)
@@ -127,7 +127,7 @@ class ObservationWrapper(Wrapper):
 
 
 def select(mask: jax.Array, if_true: Any, if_false: Any) -> Any:
-    """For each copy one tree or the other; ``mask`` is bool ``[n_envs]``."""
+    """Takes one of two trees for each copy; ``mask`` is bool ``[n_envs]``."""
 
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(jnp.expand_dims(mask, range(1, new.ndim)), new, old)
@@ -136,6 +136,6 @@ def select(mask: jax.Array, if_true: Any, if_false: Any) -> Any:
 
 
 def _spec_of(cls: type[Wrapper], env: Environment, settings: Mapping[str, Any]) -> EnvSpec | None:
-    # A subclass behaves in another way, so it does not inherit the name.
+    # A subclass behaves differently, so it does not inherit the name.
     name = vars(cls).get("spec_name")
     return None if name is None or env.spec is None else env.spec.wrapped(name, settings)
