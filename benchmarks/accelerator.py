@@ -229,13 +229,13 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--as-accelerator",
         action="store_true",
-        help="give a CPU the programs that accelerators get, to try them where there is none",
+        help="give a CPU the programs that accelerators get, to try them without one",
     )
     parser.add_argument("--write", type=Path, metavar="FILE", help="write every row")
     arguments = parser.parse_args()
     asked = arguments.only.split(",")
     if unknown := set(asked) - LIMITS.keys():
-        parser.error(f"There is no part {', '.join(sorted(unknown))}.")
+        parser.error(f"Unknown parts: {', '.join(sorted(unknown))}.")
     arguments.only = [part for part in LIMITS if part in asked]
     return arguments
 

@@ -182,7 +182,7 @@ class _Batch:
         }
 
     def profile(self) -> Row | None:
-        """Counts of an iteration; None where no accelerator was profiled."""
+        """Counts for one iteration; None if no accelerator was profiled."""
         return accelerator_profile.profile(lambda: self._advance(PROFILED), PROFILED)
 
     def _seconds(self, n: int) -> float:
@@ -258,7 +258,7 @@ def planning(part: Part) -> Iterator[Row]:
         raise BeginsError
 
     Rounds.train = begin  # type: ignore[method-assign]
-    # What would be compiled in the meantime is no part of the planning.
+    # Compilation in the meantime does not count as planning.
     Rounds.compilations = lambda self: []  # type: ignore[method-assign]
     for call in ("first", "second"):
         since, processor = time.perf_counter(), time.process_time()

@@ -21,19 +21,20 @@ from arlbench.core.tracing import WAITING, equations, subjaxprs
 from probes import CAPACITY
 
 ACCELERATOR = Backend(waits=False, precision=None)
+WITH_KERNELS = Backend(waits=False, precision="tensorfloat32", kernels=True)
+CPU = Backend(waits=True, precision=None)
 
 
 @contextlib.contextmanager
-def programs_of_accelerators(enabled: bool = True) -> Iterator[None]:
-    """Within it, batches are made as for an accelerator, if ``enabled``."""
-    changed = mock.patch.object(batching, "backend_of", return_value=ACCELERATOR)
-    with changed if enabled else contextlib.nullcontext():
+def programs_for(backend: Backend) -> Iterator[None]:
+    """Within it, batches get the programs of this backend, whatever the device is."""
+    with mock.patch.object(batching, "backend_of", return_value=backend):
         yield
 
 
-def batch_of(algorithms: Sequence[Batchable], accelerated: bool = True) -> Batch:
+def batch_of(algorithms: Sequence[Batchable], backend: Backend = ACCELERATOR) -> Batch:
     """A batch on one device whose exploration schedules have 1,000 steps."""
-    with programs_of_accelerators(accelerated):
+    with programs_for(backend):
         return Batch(algorithms, [1_000] * len(algorithms), jax.local_devices()[:1])
 
 

@@ -22,7 +22,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Imports a module of the scripts, which are no package."""
+    """Imports a module of the scripts, which are not a package."""
     for folder in (BENCHMARKS / "landscape", BENCHMARKS):
         monkeypatch.syspath_prepend(str(folder))
     return importlib.import_module

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from accelerated import programs_of_accelerators
+from accelerated import ACCELERATOR, programs_for
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
 from arlbench.population import train_population
@@ -32,13 +32,13 @@ def test_thousands_of_members_are_planned_in_two_seconds(monkeypatch):
         raise BeginsError
 
     monkeypatch.setattr(Rounds, "train", begin)
-    # What is compiled in the meantime is no part of the planning.
+    # Compilation in the meantime does not count as planning.
     monkeypatch.setattr(Rounds, "compilations", lambda rounds: [])
     problem = Problem(EnvSpec("gymnax", "CartPole-v1", n_envs=8), hpo_config={"buffer_size": 1_000})
     rates = np.geomspace(1e-4, 1e-2, N_MEMBERS)
     configs = [{"learning_rate": float(rate)} for rate in rates]
     seconds = []
-    with programs_of_accelerators():
+    with programs_for(ACCELERATOR):
         for _ in range(3):
             since = time.process_time()
             with pytest.raises(BeginsError):

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 from accelerated import (
+    ACCELERATOR,
+    CPU,
+    WITH_KERNELS,
     batch_of,
     evaluation_program,
     training_program,
@@ -19,6 +22,7 @@ from accelerated import (
 )
 from arlbench import DQN
 from arlbench.core.algorithms.dqn.state import DQNState
+from arlbench.core.algorithms.harness.backend import Backend
 from arlbench.core.algorithms.harness.batching import Batch
 from arlbench.core.environments import Environment, EnvSpec, SingleStep, make_env_from_spec
 from probes import CAPACITY, SMALL, Walk, as_numpy, small_dqn
@@ -34,7 +38,7 @@ GYMNAX = [
 ]
 
 #: What libraries bring into an iteration: their own loops and branches, and one loop over the
-#: copies that begin an episode where that is too much to be done for all of them at each step.
+#: copies that begin an episode if that is too much to be done for all of them at each step.
 BROUGHT = {
     "gymnax/Asterix-MinAtar": {"while": 1},
     "gymnax/Seaquest-MinAtar": {"while": 1},
@@ -55,6 +59,9 @@ CONFIGS: list[dict[str, Any]] = [
 ]
 
 DIVERGING = 4
+
+#: Programs of accelerators, and those of a CPU.
+BOTH = (ACCELERATOR, CPU)
 
 #: What is done does not depend on what is learnt.
 RANDOM = {"initial_epsilon": 1.0, "target_epsilon": 1.0}
@@ -96,7 +103,7 @@ def test_loops_of_unknown_length_and_branches_would_be_noticed():
     planted = batch_in(Waiting())
     assert within_a_span(training_program(planted)) == {"while": 1}
     assert within_a_span(evaluation_program(planted)) == {"while": 1}
-    on_cpu = batch_of([small_dqn(**UPDATE_A_STEP)] * 3, accelerated=False)
+    on_cpu = batch_of([small_dqn(**UPDATE_A_STEP)] * 3, CPU)
     of_cpu = waiting(training_program(on_cpu).jaxpr.jaxpr)
     assert of_cpu["while"] > 1
     assert of_cpu["cond"] > 0
@@ -121,12 +128,19 @@ def test_programs_lower_for_a_gpu_without_one(is_prioritised):
         assert "callback" not in text
 
 
+def test_programs_with_kernels_of_their_own_lower_too():
+    dqn = small_dqn(hidden_size=16, **UPDATE_A_STEP)
+    program = training_program(batch_of([dqn] * 3, WITH_KERNELS))
+    assert within_a_span(program) == {}
+    assert "dqn_gradient" in program.lower(lowering_platforms=("cuda",)).as_text()
+
+
 def trained(
-    configs: list[dict[str, Any]], n_iterations: Any, accelerated: bool, **settings: Any
+    configs: list[dict[str, Any]], n_iterations: Any, backend: Backend, **settings: Any
 ) -> list[DQNState]:
-    """Each member's state after so many iterations, with programs of either kind."""
+    """Each member's state after these iterations, with programs of either kind."""
     agents = [small_dqn(**{**config, **settings}) for config in configs]
-    batch = batch_of(agents, accelerated)
+    batch = batch_of(agents, backend)
     state = batch.prepare(batch.init(range(len(agents)), {"capacity": CAPACITY}))
     # In two parts, of which neither is a whole number of spans.
     for part in (n_iterations // 3, n_iterations - n_iterations // 3):
@@ -191,7 +205,7 @@ def assert_seen_alike(one: DQNState, other: DQNState, rtol: float, atol: float) 
 
 def test_members_are_those_of_the_cpu_s_program():
     n = iterations(n_updates=200)
-    ours, theirs = (trained(CONFIGS, n, accelerated) for accelerated in (True, False))
+    ours, theirs = (trained(CONFIGS, n, backend) for backend in BOTH)
     updates = [int(state.runner_state.train_state.step) for state in ours]
     assert 190 < min(updates) <= max(updates) < 260
     assert_members_agree(ours, theirs, rtol=1e-3, atol=1e-5)
@@ -201,7 +215,7 @@ def test_members_are_those_of_the_cpu_s_program():
 def test_prioritised_members_are_those_of_the_cpu_s_program():
     """The trees of both round differently, so that a draw at a boundary may be another row."""
     n, settings = iterations(n_updates=200), {"buffer_prio_sampling": True, **RANDOM}
-    ours, theirs = (trained(CONFIGS, n, accelerated, **settings) for accelerated in (True, False))
+    ours, theirs = (trained(CONFIGS, n, backend, **settings) for backend in BOTH)
     assert_members_agree(ours, theirs, rtol=1e-2, atol=1e-3)
     for one, other in zip(ours[:DIVERGING], theirs[:DIVERGING], strict=True):
         trees = [state.buffer_state.sum_tree_state for state in (one, other)]
@@ -214,7 +228,7 @@ def test_prioritised_members_are_those_of_the_cpu_s_program():
 @pytest.mark.parametrize("is_prioritised", [False, True], ids=["uniform", "prioritised"])
 def test_members_that_act_at_random_are_those_of_the_cpu_s_program_for_long(is_prioritised):
     n, settings = iterations(n_updates=2_000), {"buffer_prio_sampling": is_prioritised, **RANDOM}
-    ours, theirs = (trained(CONFIGS, n, accelerated, **settings) for accelerated in (True, False))
+    ours, theirs = (trained(CONFIGS, n, backend, **settings) for backend in BOTH)
     assert int(ours[0].runner_state.train_state.step) > 1_900
     if not is_prioritised:
         assert_members_agree(ours, theirs, rtol=1e-3, atol=1e-3)
@@ -236,8 +250,8 @@ def test_members_that_act_learn_as_much_as_with_the_cpu_s_program():
     env = make_env_from_spec(EnvSpec("gymnax", "CartPole-v1", n_envs=4))
     dqn = DQN(config, env, nas_config={"hidden_size": 16})
     finals = []
-    for accelerated in (True, False):
-        batch = batch_of([dqn] * 64, accelerated)
+    for backend in BOTH:
+        batch = batch_of([dqn] * 64, backend)
         state = batch.prepare(batch.init(range(64), {"capacity": 4_096}))
         state = batch.advance(state, np.full(64, 2_000, np.int32))
         returns, finite = batch.evaluate(state, 10)
@@ -254,6 +268,6 @@ def test_what_is_known_of_members_is_the_most_that_any_of_them_needs():
     hps = [small_dqn(train_freq=n, gradient_steps=m).hp for n, m in ((3, 1), (2, 7))]
     structure = small_dqn().structure.for_accelerator(hps, kernels=False)
     assert structure.known[:2] == (3, 7)
-    # So many turns of the longest loop that a span is about as long as others.
+    # A span makes about as many turns of the longest loop as other spans.
     assert structure.span == 32 // 7
     assert dataclasses.replace(structure, known=None) == small_dqn().structure
