@@ -19,7 +19,7 @@ from arlbench.core.problem import Problem
 from arlbench.population import PopulationState, train_population
 from arlbench.population import batched as chunks
 from probe_framework import walk
-from probes import CAPACITY, SMALL, as_numpy, small_dqn, small_state
+from probes import CAPACITY, SMALL, as_numpy, same_bits, small_dqn, small_state
 
 # They differ in every loop: iterations, vector steps, updates, and when learning begins.
 CONFIGS = [
@@ -129,6 +129,18 @@ def test_a_batch_that_continues_has_room_for_all_it_stores():
     single_ones = train([config], placement="sequential", state=states, **longer)
     for result in (batched_ones, single_ones):
         assert result.members[0].parts["buffer"].priority.shape == (240 + 480,)
+
+
+def test_kept_parameters_are_those_of_the_kept_states_whenever_a_member_ends():
+    lengths = {"n_total_timesteps": [240, 120, 240, 480]}
+    with_params = train(placement="batched", keep_params=True, **lengths)
+    with_states = train(placement="batched", keep_state=True, **lengths)
+    for one, other in zip(with_params.members, with_states.members, strict=True):
+        assert one.parts is None
+        assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(one.params))
+        assert same_bits(one.params, other.parts["params"])
+    firsts = [as_numpy(member.params)[0].tolist() for member in with_params.members]
+    assert len({tuple(np.ravel(first)) for first in firsts}) == len(CONFIGS)
 
 
 def test_a_batch_can_be_stopped():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -26,8 +27,11 @@ class Device(NamedTuple):
 
 
 @pytest.fixture(autouse=True)
-def nothing_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Neither by the variable nor in JAX, whatever the tests are run with."""
     monkeypatch.delenv(PRECISION_VARIABLE, raising=False)
+    with jax.default_matmul_precision(None):
+        yield
 
 
 def precision_of_a_product() -> str:
@@ -37,7 +41,7 @@ def precision_of_a_product() -> str:
     return str(product.params["precision"])
 
 
-@pytest.mark.parametrize("platform", ["gpu", "cuda", "tpu"])
+@pytest.mark.parametrize(("platform", "is_gpu"), [("gpu", True), ("cuda", True), ("tpu", False)])
 @pytest.mark.parametrize(
     ("asked", "precision"),
     [
@@ -48,12 +52,14 @@ def precision_of_a_product() -> str:
     ],
 )
 def test_accelerators_do_not_wait_and_multiply_as_was_asked(
-    platform, asked, precision, monkeypatch, caplog
+    platform, is_gpu, asked, precision, monkeypatch, caplog
 ):
     if asked is not None:
         monkeypatch.setenv(PRECISION_VARIABLE, asked)
     with caplog.at_level(logging.INFO, logger="arlbench"):
-        assert backend_of(Device(platform)) == Backend(waits=False, precision=precision)
+        backend = backend_of(Device(platform))
+    # Own kernels are for GPUs, and multiply in TF32.
+    assert backend == Backend(False, precision, kernels=is_gpu and precision == "tensorfloat32")
     assert caplog.messages == [f"matrix products in {(asked or 'float32').lower()}"]
 
 
@@ -99,6 +105,7 @@ def test_what_is_traced_for_an_accelerator_is_as_the_backend_says_and_nothing_af
 
 def test_programs_of_the_default_device_are_precise_only_on_an_accelerator(monkeypatch):
     before = precision_of_a_product()
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     with precise():
         assert precision_of_a_product() == before
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
