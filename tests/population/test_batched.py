@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from accelerated import ACCELERATOR, programs_for
 from arlbench.core.algorithms.dqn.state import DQNState
 from arlbench.core.algorithms.harness import batching, segments
 from arlbench.core.algorithms.harness.recording import Recorder
@@ -147,6 +148,22 @@ def test_a_batch_can_be_stopped():
     result = train(placement="batched", on_progress=lambda progress: progress.timesteps > 0)
     assert result.interrupted
     assert result.members == ()
+
+
+@pytest.mark.thorough
+def test_batches_of_one_shape_are_compiled_once_and_their_times_add_up(
+    monkeypatch, count_compilations
+):
+    monkeypatch.setattr(chunks, "_member_bytes", lambda _: chunks._MEMORY_IF_UNKNOWN / 5.5)
+    # Three at a time fit: six members of one structure and six of another make four batches.
+    configs = [{**SMALL, "buffer_batch_size": size, "gamma": gamma}
+               for size in (4, 5) for gamma in (0.9, 0.95, 0.99)]  # fmt: skip
+    with programs_for(ACCELERATOR), count_compilations() as compilations:
+        result = train(configs, seeds=[3, 5], placement="batched")
+    assert result.n_groups == 2
+    assert compilations.names.count("jit(_segment)") == 2
+    assert compilations.names.count("jit(_evaluate)") == 1
+    assert result.compile_seconds + result.train_seconds <= result.wall_seconds
 
 
 @pytest.mark.parametrize("is_prioritised", [False, True])
