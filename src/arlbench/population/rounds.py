@@ -105,7 +105,7 @@ class Rounds:
         self._runners: Any = None
 
     def compilations(self) -> list[Callable[[], Any]]:
-        """Functions that have its programs compiled; none where a member does not begin anew."""
+        """Functions that have its programs compiled; none if a member continues from a state."""
         tasks = [member.task for member in self._members]
         if any(member.begun is not None for member in self._members):
             return []
