@@ -186,11 +186,16 @@ class Table:
     def markdown(self) -> str:
         """One line a measurement, its profile included."""
         shown: list[Row] = []
+        done: float | None = None
         for row in self.rows:
             if "profile" in row:
                 shown[-1] = {**shown[-1], **(row["profile"] or {})}
-            elif "device" not in row:
-                shown.append({**row, "note": _note(row)})
+            elif "done" in row:
+                done = row["done"]
+            elif "device" in row:
+                done = None
+            else:
+                shown.append({**row, "note": _note(row, done)})
         header = ["part", *COLUMNS]
         return reporting.markdown_table(header, [[_title(row), *_cells(row)] for row in shown])
 
@@ -204,9 +209,12 @@ def _cells(row: Row) -> list[str]:
     return ["" if value is None else write(value) for value, write in found]
 
 
-def _note(row: Row) -> str:
+def _note(row: Row, done: float | None) -> str:
+    """What there is to say of a row, and how much was done of what failed."""
     diverged = row.get("diverged") or 0
     notes = [f"{diverged} diverged"] if diverged else []
+    if "error" in row and done is not None:
+        notes.append(f"{done:.0%} done")
     return "; ".join([*notes, *(row[key] for key in ("error", "skipped") if key in row)])
 
 
@@ -229,13 +237,13 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--as-accelerator",
         action="store_true",
-        help="give a CPU the programs that accelerators get, to try them where there is none",
+        help="give a CPU the programs that accelerators get, to try them without one",
     )
     parser.add_argument("--write", type=Path, metavar="FILE", help="write every row")
     arguments = parser.parse_args()
     asked = arguments.only.split(",")
     if unknown := set(asked) - LIMITS.keys():
-        parser.error(f"There is no part {', '.join(sorted(unknown))}.")
+        parser.error(f"Unknown parts: {', '.join(sorted(unknown))}.")
     arguments.only = [part for part in LIMITS if part in asked]
     return arguments
 

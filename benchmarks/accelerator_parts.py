@@ -26,7 +26,7 @@ from arlbench.core.algorithms.harness import batching
 from arlbench.core.algorithms.harness.backend import Backend
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
-from arlbench.population import PopulationResult, train_population
+from arlbench.population import PopulationProgress, PopulationResult, train_population
 from arlbench.population.rounds import Rounds
 
 Row = dict[str, Any]
@@ -47,6 +47,9 @@ CAPACITY, LEARNING_RATES = 16_384, (1e-4, 1e-2)
 
 #: Iterations of a profile, and those that a first timing makes.
 PROFILED, FIRST = 64, 256
+
+#: Between two reports of how far a population is.
+PROGRESS_SECONDS = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,7 +185,7 @@ class _Batch:
         }
 
     def profile(self) -> Row | None:
-        """Counts of an iteration; None where no accelerator was profiled."""
+        """Counts for one iteration; None if no accelerator was profiled."""
         return accelerator_profile.profile(lambda: self._advance(PROFILED), PROFILED)
 
     def _seconds(self, n: int) -> float:
@@ -258,7 +261,7 @@ def planning(part: Part) -> Iterator[Row]:
         raise BeginsError
 
     Rounds.train = begin  # type: ignore[method-assign]
-    # What would be compiled in the meantime is no part of the planning.
+    # Compilation in the meantime does not count as planning.
     Rounds.compilations = lambda self: []  # type: ignore[method-assign]
     for call in ("first", "second"):
         since, processor = time.perf_counter(), time.process_time()
@@ -287,7 +290,7 @@ def landscape(part: Part) -> Iterator[Row]:
         nas_config={name: fixed.pop(name) for name in ("activation", "hidden_size")},
     )
     members = [{**fixed, **rows.configs[i]} for i in chosen]
-    result = train(trained, members, list(range(scale.n_seeds)))
+    result = train(trained, members, list(range(scale.n_seeds)), on_progress=tell_progress())
     final = np.nan_to_num(result.returns[:, :, -1].mean(axis=(1, 2)))
     yield {
         "members": final.size * scale.n_seeds,
@@ -296,6 +299,20 @@ def landscape(part: Part) -> Iterator[Row]:
         "spearman": float(spearmanr(rows.returns[list(chosen)], final).statistic),
         "mean_difference": float((final - rows.returns[list(chosen)]).mean()),
     }
+
+
+def tell_progress() -> Callable[[PopulationProgress], None]:
+    """Shows every few seconds how far a population is, in case that it is stopped."""
+    since = last = time.time()
+
+    def tell(progress: PopulationProgress) -> None:
+        nonlocal last
+        if time.time() - last > PROGRESS_SECONDS:
+            last = time.time()
+            share = progress.timesteps / progress.total_timesteps
+            show({"done": share, "seconds": last - since, "groups_done": progress.groups_done})
+
+    return tell
 
 
 def rejax(part: Part) -> Iterator[Row]:
