@@ -10,6 +10,7 @@ import numpy as np
 from arlbench.core.algorithms.algorithm import Algorithm, UpdateStatistic
 from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.core.problem import Problem
+from arlbench.population.handover import Handover
 from arlbench.population.saving import MemberSaving
 
 MemberStatus = Literal["finished", "diverged"]
@@ -58,6 +59,7 @@ class MemberTask(NamedTuple):
         parts: What an earlier training left, from which it continues; None begins.
         keeping: What the result holds of the final state.
         saving: Where it saves itself; None does not.
+        handover: States in folders, from which it continues and where it leaves its last.
         attempts: How many processes have died while training it.
     """
 
@@ -75,6 +77,7 @@ class MemberTask(NamedTuple):
     parts: Mapping[str, Any] | None
     keeping: Keeping
     saving: MemberSaving | None
+    handover: Handover = Handover()
     attempts: int = 0
 
     def make_algorithm(self) -> Algorithm:
@@ -165,7 +168,7 @@ class PopulationResult(NamedTuple):
 
     Attributes:
         returns: float32 ``[n_configs, n_seeds, n_eval_steps, n_eval_episodes]``; NaN for
-            evaluations that a member did not reach.
+            evaluations that a member did not reach, or was not to have.
         status: ``"finished"``, ``"diverged"`` or, for members that were not trained or
             not to the end, ``"missing"``; ``[n_configs, n_seeds]``.
         members: Every member that ended, in order.

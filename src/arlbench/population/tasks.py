@@ -10,6 +10,7 @@ from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.core.checks import known_names
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
+from arlbench.population.handover import Handover
 from arlbench.population.members import Keeping, MemberId, MemberTask
 from arlbench.population.placement import choose_placement
 from arlbench.population.saving import MemberSaving
@@ -60,6 +61,7 @@ class Request(NamedTuple):
         init_options: Options of ``Algorithm.init`` that were asked for.
         keeping: What results hold of the final states.
         saving: Where members save themselves.
+        handovers: States in folders, from which members continue and which they leave.
         share_programs: Whether to make programs for all configurations of the call.
     """
 
@@ -72,6 +74,7 @@ class Request(NamedTuple):
     init_options: Mapping[str, Any] | None
     keeping: Keeping
     saving: Mapping[MemberId, MemberSaving]
+    handovers: Mapping[MemberId, Handover]
     share_programs: bool = True
 
 
@@ -117,6 +120,7 @@ def plan(configs: Sequence[Trained], request: Request) -> Population:
             parts=request.parts.get(MemberId(i, j)),
             keeping=request.keeping,
             saving=request.saving.get(MemberId(i, j)),
+            handover=request.handovers.get(MemberId(i, j), Handover()),
         )
         for i, of_one in enumerate(configs)
         for j, seed in enumerate(of_one.seeds)

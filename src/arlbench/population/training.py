@@ -15,6 +15,7 @@ from arlbench.population import arguments
 from arlbench.population import tasks as planning
 from arlbench.population.batched import train_batched
 from arlbench.population.cores import train_on_cores
+from arlbench.population.handover import Handover
 from arlbench.population.members import Keeping, MemberId, PopulationResult
 from arlbench.population.placement import Placement
 from arlbench.population.saving import MemberSaving
@@ -28,6 +29,7 @@ def train_population(
     seeds: Sequence[int] | Sequence[Sequence[int]],
     *,
     n_total_timesteps: int | float | Sequence[int | float] | None = None,
+    n_eval_steps: int | Sequence[int] | None = None,
     timesteps_before: int | Sequence[int] | None = None,
     members: Collection[tuple[int, int]] | None = None,
     state: PopulationState | None = None,
@@ -39,6 +41,7 @@ def train_population(
     keep_state: bool = False,
     keep_parts: Collection[str] = (),
     saving: Mapping[MemberId, MemberSaving] | None = None,
+    handovers: Mapping[MemberId, Handover] | None = None,
     on_member: OnMember | None = None,
     on_progress: OnProgress | None = None,
     on_notice: OnNotice | None = None,
@@ -59,6 +62,7 @@ def train_population(
             equal length, for each of them.
         n_total_timesteps: Environment steps, for all or one a configuration; None takes
             the problem's.
+        n_eval_steps: Evaluations, the same.
         timesteps_before: Budgets of earlier parts of the same runs, for all or one a
             configuration; see ``Algorithm.train``.
         members: Which (configuration, seed) pairs of indices to train; None trains all.
@@ -78,6 +82,9 @@ def train_population(
         keep_parts: Names of further parts of a checkpoint that results hold.
         saving: Members that save themselves, in the process that trains them, and continue
             from the newest checkpoint that is there, as if they had not been interrupted.
+        handovers: Members that continue from a state in a folder, or leave theirs in one,
+            read and written by the process that trains them. ``init_options`` must ask for
+            the room that the longest training from a state needs.
         on_member: Called with each member that ends, in the order in which they do,
             possibly in another thread, one call at a time.
         on_progress: Called several times a second, in the same way; training stops
@@ -98,7 +105,8 @@ def train_population(
     checked_seeds = arguments.seeds_of_each(seeds, len(plain))
     shape = (len(plain), len(checked_seeds[0]))
     savings = arguments.savings(saving)
-    arguments.member_ids([*({} if state is None else state.parts), *savings], *shape)
+    given = {MemberId(*member): one for member, one in (handovers or {}).items()}
+    arguments.member_ids([*({} if state is None else state.parts), *savings, *given], *shape)
     request = planning.Request(
         problem=problem,
         options={"memory_limit_gib": memory_limit_gib},
@@ -109,12 +117,13 @@ def train_population(
         init_options=init_options,
         keeping=Keeping(keep_params, keep_state, tuple(keep_parts)),
         saving=savings,
+        handovers=given,
         share_programs=share_programs,
     )
     each = zip(
         plain,
         checked_seeds,
-        arguments.lengths_of_each(n_total_timesteps, len(plain), problem),
+        arguments.lengths_of_each(n_total_timesteps, n_eval_steps, len(plain), problem),
         arguments.timesteps_before_of_each(timesteps_before, len(plain)),
         strict=True,
     )
@@ -147,12 +156,13 @@ def _in_order(
     wall_seconds: float,
 ) -> PopulationResult:
     problem = request.problem
-    evaluations = (problem.n_eval_steps, problem.n_eval_episodes)
+    each = (task.lengths.n_eval_steps for task in population.tasks)
+    evaluations = (max(each, default=problem.n_eval_steps), problem.n_eval_episodes)
     returns = np.full((*shape, *evaluations), np.nan, np.float32)
     status = np.full(shape, "missing", dtype="<U8")
     results = [tracker.results[member] for member in sorted(tracker.results)]
     for result in results:
-        returns[result.id] = result.returns
+        returns[result.id][: len(result.returns)] = result.returns
         status[result.id] = result.status
     return PopulationResult(
         returns=returns,
