@@ -33,10 +33,12 @@ MAY_IMPORT = {
     "autorl": {"population", "core", "errors"},
     "population": {"core", "errors"},
     "experiments": {"population", "core", "errors"},
+    # Studies: tuners that learn from results.
+    "tuning": {"experiments", "population", "core", "errors"},
     # Reports read rows, so they can be made without anything that trains.
     "report": {"errors"},
     "__main__": {"cli"},
-    "cli": {".", "report", "experiments", "population", "core", "errors"},
+    "cli": {".", "report", "tuning", "experiments", "population", "core", "errors"},
 }
 
 # The same within core. The modules that lie directly in it are tools for the rest.

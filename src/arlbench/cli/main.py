@@ -19,6 +19,7 @@ from arlbench.cli.evaluate import evaluate
 from arlbench.cli.play import play
 from arlbench.cli.sweep import sweep
 from arlbench.cli.train import train
+from arlbench.cli.tune import tune
 from arlbench.errors import ArlbenchError
 
 # What stands for characters that some encodings lack.
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(sweep)
+app.command()(tune)
 app.command()(evaluate)
 app.command()(play)
 app.command()(envs)

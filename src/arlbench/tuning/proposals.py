@@ -1,0 +1,61 @@
+"""Where methods that decide how long to train take new configurations from."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+from arlbench.core.checks import known_names
+from arlbench.errors import ConfigurationError
+from arlbench.tuning.sampling import Sampler
+from arlbench.tuning.space import Config, Space
+from arlbench.tuning.trials import Result
+
+#: Kinds of proposals, by what a setting calls them.
+KINDS = ("random", "sobol")
+
+
+class Proposals(abc.ABC):
+    """New configurations, which may follow from results.
+
+    Attributes:
+        learns: Whether results matter.
+    """
+
+    learns: bool = False
+
+    @abc.abstractmethod
+    def propose(self, n: int) -> list[Config]:
+        """The next configurations, up to ``n``; fewer if there are no more."""
+
+    def learn(self, results: Sequence[Result]) -> None:  # noqa: B027
+        """Takes the results of trials."""
+
+
+class Sampled(Proposals):
+    """Those of a sampler of sweeps, which learn from nothing.
+
+    Args:
+        name: The sampler.
+        space: Where to search.
+        seed: Of the sampler.
+    """
+
+    def __init__(self, name: str, space: Space, seed: int) -> None:
+        self._sampler = Sampler(name, space, seed)
+
+    def propose(self, n: int) -> list[Config]:
+        return self._sampler.propose(n)
+
+
+def make_proposals(kind: str, space: Space, seed: int) -> Proposals:
+    """Proposals of a kind.
+
+    Raises:
+        ConfigurationError: If there is no such kind.
+        MissingExtraError: If it needs a package that is not installed.
+    """
+    if not isinstance(kind, str):
+        raise ConfigurationError(f"proposals must be one of {', '.join(KINDS)}, not {kind!r}.")
+    known_names([kind], KINDS, "kind of proposals")
+    return Sampled(kind, space, seed)
