@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from arlbench.tuning.halving import Bracket, Rung, fidelities
-from arlbench.tuning.proposals import make_proposals
+from arlbench.tuning.proposal_kinds import make_proposals
 from arlbench.tuning.space import Space
 from arlbench.tuning.trials import Result, Trial
 from arlbench.tuning.tuner import Tuner
@@ -43,6 +43,7 @@ class Bracketing(Tuner):
         self._eta = eta
         self._levels = fidelities(space.problem, eta, min_evaluations)
         self._proposals = make_proposals(proposals, space, seed)
+        self.note = self._proposals.note
         self._exhausted = False
         self._n_brackets = 0
         self._open: dict[int, Bracket] = {}

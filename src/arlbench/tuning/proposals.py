@@ -5,14 +5,9 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 
-from arlbench.core.checks import known_names
-from arlbench.errors import ConfigurationError
 from arlbench.tuning.sampling import Sampler
 from arlbench.tuning.space import Config, Space
 from arlbench.tuning.trials import Result
-
-#: Kinds of proposals, by what a setting calls them.
-KINDS = ("random", "sobol")
 
 
 class Proposals(abc.ABC):
@@ -20,9 +15,11 @@ class Proposals(abc.ABC):
 
     Attributes:
         learns: Whether results matter.
+        note: A sentence for the user; empty if nothing needs to be said.
     """
 
     learns: bool = False
+    note: str = ""
 
     @abc.abstractmethod
     def propose(self, n: int) -> list[Config]:
@@ -46,16 +43,3 @@ class Sampled(Proposals):
 
     def propose(self, n: int) -> list[Config]:
         return self._sampler.propose(n)
-
-
-def make_proposals(kind: str, space: Space, seed: int) -> Proposals:
-    """Proposals of a kind.
-
-    Raises:
-        ConfigurationError: If there is no such kind.
-        MissingExtraError: If it needs a package that is not installed.
-    """
-    if not isinstance(kind, str):
-        raise ConfigurationError(f"proposals must be one of {', '.join(KINDS)}, not {kind!r}.")
-    known_names([kind], KINDS, "kind of proposals")
-    return Sampled(kind, space, seed)

@@ -54,8 +54,10 @@ class Space:
                 "The space is empty: every hyperparameter that has an effect is fixed; give one "
                 "of them a range."
             )
-        self.varied, self.fixed, self.note = dict(found.varied), dict(found.fixed), found.note
-        self.conditions = _conditions(self.varied, problem.declarations)
+        self.conditions = _conditions(found.varied, problem.declarations)
+        names = sorted(found.varied, key=self._depth)
+        self.varied = {name: found.varied[name] for name in names}
+        self.fixed, self.note = dict(found.fixed), found.note
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,12 +72,20 @@ class Space:
         """The varied hyperparameters that have an effect in a whole configuration."""
         return tuple(name for name in self.varied if self._is_active(name, config))
 
+    def _depth(self, name: str) -> int:
+        condition = self.conditions.get(name)
+        return 0 if condition is None else 1 + self._depth(condition.name)
+
     def _is_active(self, name: str, config: Mapping[str, Any]) -> bool:
         condition = self.conditions.get(name)
         if condition is None:
             return True
         parent, value = condition
         return config[parent] == value and self._is_active(parent, config)
+
+    def contains(self, name: str, value: Any) -> bool:
+        """Whether a hyperparameter is varied, and a value within where it is searched."""
+        return name in self.varied and _contains(self.varied[name], value)
 
     def complete(self, config: Mapping[str, Any]) -> Config:
         """The whole configuration, inactive hyperparameters at their defaults.

@@ -106,7 +106,7 @@ def tune(
     path = files.next_folder(Path("runs"), f"{problem.env_spec.name}-study")
     with StudyFolder(path if folder is None else Path(folder), settings, budget) as opened:
         callbacks = Callbacks(on_progress, on_notice)
-        for note in (*([space.note] if space.note else []), *opened.notes):
+        for note in filter(None, (space.note, made.note, *opened.notes)):
             callbacks.notice(note)
         states = states_of(opened.path, state_limit_gib) if cls.continues else None
         loop = Loop(opened, asking, shared, states, budget, callbacks, memory_limit_gib, train)

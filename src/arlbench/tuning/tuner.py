@@ -38,6 +38,7 @@ class Tuner(abc.ABC):
         space: Where to search.
         seed: Of its random numbers.
         rng: Random numbers from that seed.
+        note: A sentence for the user; empty if nothing needs to be said.
     """
 
     asynchronous: ClassVar[bool] = False
@@ -49,6 +50,7 @@ class Tuner(abc.ABC):
         self.space = space
         self.seed = seed
         self.rng = np.random.default_rng(seed)
+        self.note = ""
 
     @abc.abstractmethod
     def ask(self, n: int) -> Sequence[Trial]:

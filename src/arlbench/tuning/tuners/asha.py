@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from arlbench.tuning.halving import best_of, fidelities
-from arlbench.tuning.proposals import make_proposals
+from arlbench.tuning.proposal_kinds import make_proposals
 from arlbench.tuning.space import Space
 from arlbench.tuning.trials import Result, Trial
 from arlbench.tuning.tuner import Tuner
@@ -40,6 +40,7 @@ class Asha(Tuner):
         self._eta = eta
         self._levels = fidelities(space.problem, eta, min_evaluations)
         self._proposals = make_proposals(proposals, space, seed)
+        self.note = self._proposals.note
         self._rungs: list[list[Result]] = [[] for _ in self._levels]
         self._promoted: set[int] = set()
 
