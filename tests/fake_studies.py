@@ -62,6 +62,7 @@ class FakePopulation:
 
     Attributes:
         calls: The configurations of each call.
+        lengths: Environment steps of the configurations of each call.
         n_members: That have ended.
     """
 
@@ -88,14 +89,15 @@ class FakePopulation:
         n_eval_steps: Sequence[int],
         handovers: Any,
         on_member: Callable[[MemberResult], None],
-        on_progress: Callable[[PopulationProgress], bool | None],
+        on_progress: Callable[[PopulationProgress], bool | None] | None,
         **_: Any,
     ) -> Interrupted:
+        progress = on_progress or (lambda _: False)
         self.calls.append(list(configs))
         self.lengths.append(list(n_total_timesteps))
         members = [(i, j) for i in range(len(configs)) for j in range(len(seeds))]
         for done, (i, j) in enumerate(members[:: self._order]):
-            if self.n_members == self._stop_after or on_progress(
+            if self.n_members == self._stop_after or progress(
                 PopulationProgress(done, len(members), 0, 1, 0, 1, False, {})
             ):
                 return Interrupted(True)

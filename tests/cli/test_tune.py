@@ -134,3 +134,16 @@ def test_a_person_sees_where_it_stands(tmp_path, capsys) -> None:
     assert "random tunes DQN on CartPole-v1" in shown
     assert "best trials" in shown
     assert "saved in" in shown
+
+
+def test_the_best_is_trained_again_on_fresh_seeds(finished, capsys) -> None:
+    assert arlbench("tune", "--replay", finished, "--seeds", "2", "--seed", "300", "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert set(printed["final_returns"]) == {"300", "301"}
+    assert load(finished).replays[-1].seeds == (300, 301)
+    assert arlbench("tune", "--replay", finished, "--seeds", "2", "--seed", "300") == 0
+    shown = capsys.readouterr().err
+    assert "trained again: final return" in shown
+    # The seeds of tuning would say nothing new.
+    assert arlbench("tune", "--replay", finished, "--seed", "1", "--quiet") == 2
+    assert "not tuned with" in capsys.readouterr().err

@@ -13,8 +13,11 @@ import pytest
 from arlbench.core.checkpoints import read_checkpoint, read_manifest
 from arlbench.core.problem import Problem
 from arlbench.population import cores, use_cores, workers
-from arlbench.tuning import Space, Trial, Tuner, tune
+from arlbench.tuning import Space, Trial, Tuner, load, tune
+from arlbench.tuning.again import train_again
 from arlbench.tuning.programs import corners, shared_by_all
+from arlbench.tuning.replaying import schedule_of_study
+from arlbench.tuning.training import Hearing, Training
 from probe_framework import walk
 from probes import SMALL
 
@@ -143,3 +146,57 @@ def test_programs_serve_every_batch_size_and_the_largest_buffer() -> None:
     assert shared.problem.options["batch_sizes"] == [4, 8]
     assert shared.init_options["capacity"] >= 700
     assert shared.problem.schedule_timesteps == 800
+
+
+def test_an_exact_copy_of_a_member_trains_as_it_does(tmp_path) -> None:
+    exact = {"n_members": 4, "n_steps": 2, "perturb": 0.0, "resample": 0.0}
+    outcome = run(tmp_path, "pbt", tuner_settings=exact)
+    second = outcome.results[4:]
+    (copy,) = (r for r in second if r.trial.continues != r.trial.info["member"])
+    (own,) = (r for r in second if r.trial.continues == copy.trial.continues and r is not copy)
+    assert copy.trial.config == own.trial.config
+    np.testing.assert_array_equal(copy.returns, own.returns)
+    assert arrays(tmp_path, copy.number, 0) == arrays(tmp_path, own.number, 0)
+
+
+@pytest.mark.parametrize("exploit", ["state", "network"])
+def test_a_population_evolves_through_choices_and_conditions(tmp_path, exploit) -> None:
+    words = {
+        **WORDS, "use_target_network": "true,false", "normalize_observations": "true,false",
+        "buffer_size": "50..300", "target_update_interval": "1..20",
+    }  # fmt: skip
+    settings: dict[str, Any] = {"n_members": 8, "n_steps": 3, "resample": 0.9, "quantile": 0.5}
+    settings["exploit"] = exploit
+    outcome = run(tmp_path, "pbt", words=words, tuner_settings=settings, seeds=(3,))
+    assert outcome.status == "finished"
+    assert len(outcome.results) == 24
+    changed = [
+        (r.trial.config, outcome.results[r.trial.continues].trial.config)
+        for r in outcome.results[8:]
+        if r.trial.continues is not None
+    ]
+    for name in ("buffer_prio_sampling", "use_target_network", "normalize_observations"):
+        assert any(now[name] != before[name] for now, before in changed), name
+    assert all(np.isfinite(result.returns).all() for result in outcome.results)
+
+
+def test_a_schedule_trained_again_with_its_own_seeds_gives_the_same(tmp_path) -> None:
+    """The bits of an exploit's copy are those of its lineage."""
+    settings = {"n_members": 4, "n_steps": 4}
+    outcome = run(tmp_path, "pbt", tuner_settings=settings)
+
+    study = load(tmp_path)
+    space = Space(PROBLEM, WORDS)
+    last = outcome.results[-4:]
+    schedules = {r.number: schedule_of_study(study, space, r.number) for r in last}
+    assert any(len(schedule) > 1 for schedule in schedules.values())
+    shared = shared_by_all(space, 800, 4.0)
+    again: dict[int, Any] = {}
+    train_again(
+        schedules,
+        (3, 5),
+        lambda states: Training(study.settings, shared, states),
+        Hearing(lambda result: again.update({result.number: result})),
+    )
+    for result in last:
+        np.testing.assert_array_equal(again[result.number].returns[:, -1], result.returns[:, -1])

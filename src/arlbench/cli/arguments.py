@@ -118,12 +118,14 @@ def _parse_wrapper(text: str) -> tuple[str, dict[str, Any]]:
     return name, settings
 
 
-def refuse_with_resume(context: typer.Context, allowed: Collection[str]) -> None:
-    """Raises if a resumed run is given settings that were decided when it began."""
+def refuse_with_resume(
+    context: typer.Context, allowed: Collection[str], option: str = "--resume"
+) -> None:
+    """Raises if what is resumed is given settings that were decided when it began."""
     given = [name for name in context.params if name not in allowed and _was_given(context, name)]
     if given:
         raise ConfigurationError(
-            f"--resume continues with the settings that the run began with, so {given[0]!r} cannot "
+            f"{option} continues with the settings that the run began with, so {given[0]!r} cannot "
             "be given; begin a new run to change it."
         )
 

@@ -38,6 +38,8 @@ _WITH_RESUME = (
     "resume", "more", "n_trials", "test_seeds", "state_limit", "memory_limit", "quiet", "as_json"
 )  # fmt: skip
 
+_WITH_REPLAY = ("replay", "seeds", "seed", "memory_limit", "quiet", "as_json")
+
 _SET = typer.Option(
     None, "--set", metavar="KEY=VALUE", help="A setting of the tuner, such as eta=3; one each."
 )
@@ -67,7 +69,7 @@ _TUNER = typer.Option(
 )
 _N_TRIALS = typer.Option(
     None,
-    help=f"Trials at most: {_DEFAULT_TRIALS} unless there is another limit.",
+    help=f"Trials at most: {_DEFAULT_TRIALS}, unless there is another limit or the tuner ends.",
     show_default=False,
 )
 _MAX_STEPS = typer.Option(None, help="Begin no trial beyond so many environment steps in all.")
@@ -91,6 +93,9 @@ _OUT = typer.Option(
     None, help="The study's folder; the same study in it is continued. By default a new one."
 )
 _RESUME = typer.Option(None, help="Continue the study in this folder, as it was begun.")
+_REPLAY = typer.Option(
+    None, help="Train the best schedule of the study in this folder again, on --seeds others."
+)
 _MORE = typer.Option(0, help="With --resume: trials beyond those it was to have.")
 _STATE_LIMIT = typer.Option(20.0, help="GiB that states of trials may take on disk.")
 _MEMORY_LIMIT = typer.Option(4.0, help="Refuse trainings that would take more, in GiB.")
@@ -125,6 +130,7 @@ def tune(
     defaults: bool = _DEFAULTS,
     out: Path = _OUT,
     resume: Path = _RESUME,
+    replay: Path = _REPLAY,
     more: int = _MORE,
     state_limit: float = _STATE_LIMIT,
     memory_limit: float = _MEMORY_LIMIT,
@@ -137,6 +143,10 @@ def tune(
         raise ConfigurationError(f"--test-seeds must be 0 or more, not {test_seeds}.")
     if resume is None and more:
         raise ConfigurationError("--more extends a study that exists; give --resume FOLDER too.")
+    if replay is not None:
+        refuse_with_resume(context, _WITH_REPLAY, "--replay")
+        _replay(replay, (seed, seeds), memory_limit, quiet, as_json)
+        return
     limits = {"state_limit_gib": state_limit, "memory_limit_gib": memory_limit}
     job = _Job(resume, test_seeds, limits, quiet, as_json)
     if resume is not None:
@@ -167,19 +177,27 @@ def _arguments(given: Mapping[str, Any], env_name: str, ranges: dict[str, str]) 
     tuner_settings = _tuner_settings(given["settings"] or [])
     _start_workers()
     problem = searched_problem(env, of_problem, given["only_named"], not given["defaults"])
-    unlimited = given["max_steps"] is None and given["max_seconds"] is None
-    n_trials = _DEFAULT_TRIALS if given["n_trials"] is None and unlimited else given["n_trials"]
     same = ("tuner", "parallel", "tuner_seed", "objective", "minimise", "restart")
     return {
         **{name: given[name] for name in same},
         "problem": problem,
         "words": ranges,
         "tuner_settings": tuner_settings,
-        "n_trials": n_trials,
+        "n_trials": _n_trials(given),
         "n_timesteps": given["max_steps"],
         "seconds": given["max_seconds"],
         "seeds": _seeds(given["seed"], given["seeds"]),
     }
+
+
+def _n_trials(given: Mapping[str, Any]) -> int | None:
+    """The limit that was given, or one if nothing else would end the study."""
+    from arlbench.tuning.tuners import tuner_class
+
+    limits = (given["n_trials"], given["max_steps"], given["max_seconds"])
+    if any(limit is not None for limit in limits) or tuner_class(given["tuner"]).ends:
+        return limits[0]
+    return _DEFAULT_TRIALS
 
 
 def _seeds(first: int, count: int) -> tuple[int, ...]:
@@ -246,6 +264,38 @@ def _run(job: _Job, arguments: dict[str, Any]) -> None:
         tune_display.closing(outcome)
     if job.as_json:
         typer.echo(json.dumps(summarise(outcome)))
+
+
+def _replay(
+    folder: Path, seeds: tuple[int, int], memory_limit: float, quiet: bool, as_json: bool
+) -> None:
+    """Trains the best schedule of a study again."""
+    from arlbench.cli import display, tune_display
+    from arlbench.cli.stopping import StoppableWork
+    from arlbench.tuning.replaying import replay
+    from arlbench.tuning.study import FIRST_TEST_SEED
+
+    _start_workers()
+    fresh = _seeds(seeds[0] or FIRST_TEST_SEED, seeds[1])
+    with tune_display.replay_bar(shown=not (quiet or as_json)) as show:
+        work = StoppableWork(
+            lambda: replay(
+                folder,
+                fresh,
+                memory_limit_gib=memory_limit,
+                on_progress=lambda progress: show(progress) or work.wants_to_stop(),
+                on_notice=None if quiet else display.notice,
+            )
+        )
+        work.start()
+        retrained = work.finish()
+    if retrained is None:
+        _leave(128 + work.signal, at_once=True)
+    if not (quiet or as_json):
+        tune_display.replayed(retrained)
+    if as_json:
+        returns = dict(zip(map(str, fresh), retrained.returns[:, -1].tolist(), strict=True))
+        typer.echo(json.dumps({"number": retrained.number, "final_returns": returns}))
 
 
 def _work(

@@ -12,11 +12,13 @@ import numpy as np
 from rich.console import Console
 
 from arlbench.cli import tables
-from arlbench.cli.display import Speed, bar_of_training
+from arlbench.cli.display import Speed, bar_of_training, return_text
 from arlbench.cli.sweep_display import count, value_text
 from arlbench.tuning.tuners import name_of, short_name
 
 if TYPE_CHECKING:
+    from arlbench.population import PopulationProgress
+    from arlbench.tuning.journal import Retrained
     from arlbench.tuning.loop import StudyOutcome, StudyProgress
     from arlbench.tuning.reading import LoadedStudy
     from arlbench.tuning.trials import Result
@@ -60,6 +62,32 @@ def progress_bar(shown: bool) -> Iterator[Callable[[StudyProgress], None]]:
 
     with progress:
         yield show
+
+
+@contextlib.contextmanager
+def replay_bar(shown: bool) -> Iterator[Callable[[PopulationProgress], None]]:
+    """A live bar over a schedule that is trained again; yields the function that moves it."""
+    progress = bar_of_training(shown)
+    task = progress.add_task("compiling", total=None, speed="", latest="")
+    speed = Speed()
+
+    def show(population: PopulationProgress) -> None:
+        progress.update(
+            task,
+            total=population.total_timesteps,
+            completed=population.timesteps,
+            description="replay",
+            speed=speed.text(population.timesteps),
+        )
+
+    with progress:
+        yield show
+
+
+def replayed(retrained: Retrained) -> None:
+    """The returns of a schedule that was trained again."""
+    text = return_text(retrained.returns[:, -1])
+    _console.print(f"trial {retrained.number}, trained again: final return {text}")
 
 
 def _trials_done(study: StudyProgress) -> float:

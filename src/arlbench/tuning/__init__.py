@@ -20,12 +20,13 @@ from arlbench.core.lazy_imports import public_names
 
 if TYPE_CHECKING:
     from arlbench.tuning.reading import load
+    from arlbench.tuning.replaying import replay
     from arlbench.tuning.space import Space
     from arlbench.tuning.study import resume, tune
     from arlbench.tuning.trials import Result, Trial
     from arlbench.tuning.tuner import Tuner
 
-__all__ = ["Result", "Space", "Trial", "Tuner", "load", "resume", "tune"]
+__all__ = ["Result", "Space", "Trial", "Tuner", "load", "replay", "resume", "tune"]
 
 __getattr__ = public_names(
     __name__,
@@ -35,6 +36,7 @@ __getattr__ = public_names(
         "Trial": "arlbench.tuning.trials",
         "Tuner": "arlbench.tuning.tuner",
         "load": "arlbench.tuning.reading",
+        "replay": "arlbench.tuning.replaying",
         "resume": "arlbench.tuning.study",
         "tune": "arlbench.tuning.study",
     },

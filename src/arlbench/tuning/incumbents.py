@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from arlbench.tuning.trials import Result
@@ -37,6 +37,11 @@ def incumbents(results: Iterable[Result]) -> list[Result]:
 def _is_better(result: Result, than: Result) -> bool:
     here, there = result.trial.fidelity or 0, than.trial.fidelity or 0
     return here > there or (here == there and result.score > than.score)
+
+
+def comparable(results: Sequence[Result]) -> list[Result]:
+    """Those incumbents that ended as late as the last one."""
+    return [r for r in results if r.trial.fidelity == results[-1].trial.fidelity]
 
 
 def schedule_of(result: Result, results: Mapping[int, Result]) -> list[Segment]:

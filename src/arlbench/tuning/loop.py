@@ -13,7 +13,7 @@ from arlbench.population import PopulationProgress, PopulationResult
 from arlbench.tuning.again import train_again
 from arlbench.tuning.asking import Asking
 from arlbench.tuning.folder import Budget, StudyFolder
-from arlbench.tuning.incumbents import incumbents, schedule_of
+from arlbench.tuning.incumbents import comparable, incumbents, schedule_of
 from arlbench.tuning.journal import Asked, Retrained, Told
 from arlbench.tuning.programs import Shared
 from arlbench.tuning.states import States
@@ -267,7 +267,7 @@ class Loop:
         wanted = tuple(seeds)
         schedules = {
             result.number: schedule_of(result, self._told)
-            for result in incumbents(self._told.values())
+            for result in comparable(incumbents(self._told.values()))
             if result.number not in self._tests or self._tests[result.number].seeds != wanted
         }
 

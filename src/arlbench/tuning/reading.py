@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+#: What schedules that were trained again have given, in a study's folder.
+REPLAYS = "replays.jsonl"
+
+
 @dataclasses.dataclass(frozen=True)
 class LoadedStudy:
     """What the folder of a study holds.
@@ -33,6 +37,7 @@ class LoadedStudy:
         told: Numbers in the order of telling.
         tests: What the seeds of the test gave, by the number of the trial.
         seconds: Of work.
+        replays: Schedules that were trained again, in order.
     """
 
     settings: StudySettings
@@ -42,6 +47,7 @@ class LoadedStudy:
     told: tuple[int, ...]
     tests: Mapping[int, Retrained]
     seconds: float
+    replays: tuple[Retrained, ...]
 
     @property
     def incumbents(self) -> list[Result]:
@@ -108,4 +114,5 @@ def load(folder: str | Path) -> LoadedStudy:
         elif isinstance(event, Told):
             told += event.numbers
             seconds = event.seconds
-    return LoadedStudy(settings, budget, asked, results, tuple(told), tests, seconds)
+    replays = tuple(e for e in events_in(path / REPLAYS) if isinstance(e, Retrained))
+    return LoadedStudy(settings, budget, asked, results, tuple(told), tests, seconds, replays)

@@ -34,6 +34,7 @@ class Tuner(abc.ABC):
             order in which it was asked for them.
         parallel: Trials in flight unless the study says otherwise.
         continues: Whether its trials may continue others, whose states are kept for it.
+        ends: Whether it has an end of its own, so that nothing else needs to end a study.
         version: Raised whenever it would propose something else.
         space: Where to search.
         seed: Of its random numbers.
@@ -44,6 +45,7 @@ class Tuner(abc.ABC):
     asynchronous: ClassVar[bool] = False
     parallel: ClassVar[int] = 8
     continues: ClassVar[bool] = False
+    ends: ClassVar[bool] = False
     version: ClassVar[int] = 1
 
     def __init__(self, space: Space, *, seed: int = 0) -> None:

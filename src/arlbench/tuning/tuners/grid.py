@@ -9,3 +9,4 @@ class Grid(Sampling):
     """The configurations of ``arlbench sweep --sampler grid``, in the same order."""
 
     sampler = "grid"
+    ends = True
