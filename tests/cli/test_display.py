@@ -88,6 +88,26 @@ def test_seeds_side_by_side_have_a_bar_each(progress: Progress) -> None:
     ]
 
 
+def test_the_speed_of_a_seed_that_ended_is_its_average(
+    progress: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200 steps in the first second, 800 in three more; then it only waits for the other."""
+    seconds = iter([10.0, 10.0, 11.0, 11.0, 14.0, 14.0, *np.arange(15.0, 35.0, 0.5)])
+    monkeypatch.setattr(display.time, "perf_counter", lambda: next(seconds))
+    bars = SeedBars(SEEDS, progress)
+    told = []
+    for ended, other in [(0, 10), (200, 20), (TOTAL, 30), *((TOTAL, 30 + i) for i in range(20))]:
+        bars.show(experiment({0: stands(ended), 1: stands(other)}))
+        told.append([task.fields["speed"] for task in progress.tasks if task.visible])
+    assert told[:3] == [["", ""], ["200 steps/s", "10 steps/s"], ["250 steps/s", "5 steps/s"]]
+    assert told[-1] == ["250 steps/s", "1 steps/s"]
+
+
+def test_a_seed_that_had_ended_when_it_was_first_seen_has_no_speed() -> None:
+    speed = display.Speed()
+    assert [speed.text(TOTAL, TOTAL) for _ in range(3)] == ["", "", ""]
+
+
 @pytest.mark.parametrize("wall_seconds", [21.0, 11.0])
 def test_the_closing_table_tells_seconds_by_the_clock_if_seeds_trained_side_by_side(
     wall_seconds: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Any

@@ -144,23 +144,41 @@ class SeedBars:
             description=description,
             completed=done,
             total=total,
-            speed=self._speeds.setdefault(task, Speed()).text(done),
+            speed=self._speeds.setdefault(task, Speed()).text(done, total),
             latest=f"return {returns[-1].mean():.1f}" if len(returns) else "",
         )
 
 
 class Speed:
-    """Environment steps per second over the last few calls."""
+    """Environment steps per second over the last few calls; at the end, over all of them."""
 
     _WINDOW = 12
 
     def __init__(self) -> None:
+        # Seconds and steps: in the first call, in the one that reached the end, in the last few.
+        self._first: tuple[float, int] | None = None
+        self._end: tuple[float, int] | None = None
         self._seen: list[tuple[float, int]] = []
 
-    def text(self, timesteps: int) -> str:
-        self._seen = [*self._seen[-self._WINDOW :], (time.perf_counter(), timesteps)]
-        (begin, before), (now, after) = self._seen[0], self._seen[-1]
-        return f"{(after - before) / (now - begin):,.0f} steps/s" if now > begin else ""
+    def text(self, timesteps: int, total: int) -> str:
+        """The speed for people; empty if nothing was seen to move.
+
+        Args:
+            timesteps: How many were taken.
+            total: How many there are to take.
+        """
+        now = (time.perf_counter(), timesteps)
+        self._first = self._first or now
+        self._seen = [*self._seen[-self._WINDOW :], now]
+        if timesteps < total:
+            return _per_second(self._seen[0], now)
+        self._end = self._end or now
+        return _per_second(self._first, self._end)
+
+
+def _per_second(begin: tuple[float, int], end: tuple[float, int]) -> str:
+    seconds, timesteps = end[0] - begin[0], end[1] - begin[1]
+    return f"{timesteps / seconds:,.0f} steps/s" if seconds > 0 and timesteps > 0 else ""
 
 
 def closing_table(result: RunResult, start_up: float, folder: Path) -> None:

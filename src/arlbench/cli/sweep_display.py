@@ -80,7 +80,7 @@ def progress_bar(shown: bool) -> Iterator[Callable[[ExperimentProgress], None]]:
             total=population.total_timesteps,
             completed=population.timesteps,
             description=f"{done} compiling" if population.compiling else f"{done} trainings",
-            speed=speed.text(population.timesteps),
+            speed=speed.text(population.timesteps, population.total_timesteps),
             latest=latest,
         )
 
