@@ -72,8 +72,8 @@ _N_TRIALS = typer.Option(
     help=f"Trials at most: {_DEFAULT_TRIALS}, unless there is another limit or the tuner ends.",
     show_default=False,
 )
-_MAX_STEPS = typer.Option(None, help="Begin no trial beyond so many environment steps in all.")
-_MAX_SECONDS = typer.Option(None, help="Begin no trial beyond so many seconds of work.")
+_MAX_STEPS = typer.Option(None, help="Begin no trial beyond this many environment steps in all.")
+_MAX_SECONDS = typer.Option(None, help="Begin no trial beyond this many seconds of work.")
 _PARALLEL = typer.Option(
     None, help="Trials in flight; proposals depend on it.", show_default="what suits the tuner"
 )

@@ -56,7 +56,8 @@ def progress_bar(shown: bool) -> Iterator[Callable[[StudyProgress], None]]:
             total=population.total_timesteps if study.testing else study.trials_total,
             completed=population.timesteps if study.testing else _trials_done(study),
             description=_description(study),
-            speed="" if study.testing else speed.text(study.timesteps),
+            # A round of trials that has ended is not the end.
+            speed="" if study.testing else speed.text(study.timesteps, study.timesteps + 1),
             latest=_latest(study),
         )
 
@@ -77,7 +78,7 @@ def replay_bar(shown: bool) -> Iterator[Callable[[PopulationProgress], None]]:
             total=population.total_timesteps,
             completed=population.timesteps,
             description="replay",
-            speed=speed.text(population.timesteps),
+            speed=speed.text(population.timesteps, population.total_timesteps),
         )
 
     with progress:

@@ -2,7 +2,7 @@
 
 A study asks its tuner for trials, trains those in flight as one population, and tells the
 results. All of that is written down in the order in which it happens, so a study is
-continued by doing it again: the tuner is made anew from its seed, asked and told what the
+continued by doing it again: the tuner is made again from its seed, asked and told what the
 journal says, and its answers are compared with those of the first time.
 
 Who calls whom::

@@ -164,7 +164,7 @@ def perturbed(
 ) -> Config:
     """A configuration near another one, within the space, with the same architecture.
 
-    Each active hyperparameter is drawn anew with probability ``resample``, else numbers are
+    Each active hyperparameter is drawn again with probability ``resample``, else numbers are
     multiplied by one of the factors (or are the next choice up or down) and what is not a
     number stays. What becomes active is drawn.
     """

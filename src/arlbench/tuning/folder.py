@@ -33,7 +33,7 @@ class Budget:
     """When a study is finished: at the first of these that is reached.
 
     Attributes:
-        trials: How many; None is no limit.
+        trials: How many; None does not limit it.
         timesteps: Environment steps of training, over all trials and seeds.
         seconds: Of work, pauses not counted.
     """

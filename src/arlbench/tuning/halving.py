@@ -63,7 +63,7 @@ def hyperband_brackets(levels: Sequence[int], eta: int) -> list[list[Rung]]:
 
     Args:
         levels: Fidelities in rising order.
-        eta: One in so many trials of a rung gets into the next.
+        eta: One in ``eta`` trials of a rung gets into the next.
     """
     n_levels = len(levels)
     brackets = []

@@ -194,7 +194,7 @@ class Journal:
             begin = os.fstat(self._file.fileno()).st_size
             if self._file.write(line) != len(line):
                 self._file.truncate(begin)
-                raise OSError(0, "there is no room for a line")
+                raise OSError(0, "a line did not fit")
             os.fsync(self._file.fileno())
         except OSError as error:
             raise _unwritable(self.path, error) from error

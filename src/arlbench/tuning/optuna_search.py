@@ -161,7 +161,7 @@ class OptunaProposals(Proposals):
             self._studies[fidelity].tell(trial, result.score)
             return
         if trial is not None and asked_for is not None:
-            # It is no longer under way there, and has no result of that fidelity.
+            # It has ended there, without a result of that fidelity.
             failed = self._optuna.trial.TrialState.FAIL
             self._studies[asked_for].tell(trial, state=failed)
         self._study(fidelity).add_trial(self._completed(result))

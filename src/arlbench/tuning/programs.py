@@ -38,7 +38,7 @@ def shared_by_all(space: Space, horizon: int, memory_limit_gib: float) -> Shared
         memory_limit_gib: For each member.
 
     Raises:
-        ArlbenchError: If there is no such environment, the algorithm cannot learn in it, no
+        ArlbenchError: If the environment does not exist, the algorithm cannot learn in it, no
             configuration would learn anything, or a training does not fit in memory.
     """
     problem = space.problem.replace(schedule_timesteps=horizon)

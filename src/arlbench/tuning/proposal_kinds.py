@@ -16,7 +16,7 @@ def make_proposals(kind: str, space: Space, seed: int) -> Proposals:
     """Proposals of a kind.
 
     Raises:
-        ConfigurationError: If there is no such kind.
+        ConfigurationError: If it is unknown.
         MissingExtraError: If it needs a package that is not installed.
     """
     if not isinstance(kind, str):

@@ -23,7 +23,7 @@ class Proposals(abc.ABC):
 
     @abc.abstractmethod
     def propose(self, n: int) -> list[Config]:
-        """The next configurations, up to ``n``; fewer if there are no more."""
+        """The next configurations, up to ``n``; fewer if these are all."""
 
     def learn(self, results: Sequence[Result]) -> None:  # noqa: B027
         """Takes the results of trials."""

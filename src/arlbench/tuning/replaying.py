@@ -46,7 +46,7 @@ def replay(
         What came back; None if it was stopped.
 
     Raises:
-        ArlbenchError: If there is no such study or trial, or a seed is one of its tuning.
+        ArlbenchError: If the study or the trial does not exist, or a seed is one of its tuning.
     """
     study = load(folder)
     fresh = tuple(seed_in_range(seed) for seed in seeds)

@@ -29,7 +29,7 @@ class Sampler:
         self._exhausted = False
 
     def propose(self, n: int) -> list[Config]:
-        """The next ``n`` configurations that differ in effect; fewer if there are no more."""
+        """The next ``n`` configurations that differ in effect; fewer if these are all."""
         while len(self._ahead) < n and not self._exhausted:
             self._look_ahead(n - len(self._ahead))
         taken, self._ahead = self._ahead[:n], self._ahead[n:]

@@ -126,7 +126,7 @@ class Training:
             return _Begin()
         raise StorageError(
             f"Trial {trial.number} continues trial {trial.continues} under other hyperparameters, "
-            "and the state of that one is no longer kept; begin a study in another folder, with a "
+            "and the state of that one was given up; begin a study in another folder, with a "
             "larger --state-limit."
         )
 

@@ -18,7 +18,7 @@ class Asha(Tuner):
     Args:
         space: Where to search.
         seed: Of its random numbers.
-        eta: One in so many trials of a rung gets into the next, so many times as long.
+        eta: One in ``eta`` trials of a rung gets into the next, ``eta`` times as long.
         min_evaluations: Of the shortest trials.
         proposals: Where new configurations come from.
     """

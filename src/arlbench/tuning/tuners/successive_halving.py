@@ -15,7 +15,7 @@ class SuccessiveHalving(Bracketing):
         space: Where to search.
         seed: Of its random numbers.
         n_configs: Of a bracket; None takes as many as leave one trial of the largest fidelity.
-        eta: One in so many trials of a rung gets into the next, so many times as long.
+        eta: One in ``eta`` trials of a rung gets into the next, ``eta`` times as long.
         min_evaluations: Of the shortest trials.
         proposals: Where new configurations come from.
     """
