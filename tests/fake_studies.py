@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
 from arlbench.population import MemberResult, PopulationProgress
+from arlbench.population.handover import Handover
 from arlbench.tuning import Result, Space, Trial, Tuner, tune
 from arlbench.tuning.loop import StudyOutcome
 from arlbench.tuning.tuner import make_tuner
@@ -76,7 +77,6 @@ class FakePopulation:
         self.lengths: list[list[int]] = []
         self.n_members = 0
         self._stop_after, self._order, self._kill = stop_after, order, kill
-        self._mutex = threading.Lock()
 
     def __call__(
         self,
@@ -90,28 +90,48 @@ class FakePopulation:
         handovers: Any,
         on_member: Callable[[MemberResult], None],
         on_progress: Callable[[PopulationProgress], bool | None] | None,
+        feed: Any = None,
         **_: Any,
     ) -> Interrupted:
         progress = on_progress or (lambda _: False)
         self.calls.append(list(configs))
         self.lengths.append(list(n_total_timesteps))
-        members = [(i, j) for i in range(len(configs)) for j in range(len(seeds))]
-        for done, (i, j) in enumerate(members[:: self._order]):
-            if self.n_members == self._stop_after or progress(
-                PopulationProgress(done, len(members), 0, 1, 0, 1, False, {})
-            ):
+        columns = [configs, n_total_timesteps, timesteps_before, n_eval_steps]
+        trained = list(zip(*columns, strict=True))
+        handed = dict(handovers)
+        waiting = [(i, j) for i in range(len(configs)) for j in range(len(seeds))]
+        waiting = waiting[:: self._order]
+        for done in itertools.count():
+            if not waiting:
+                return Interrupted(False)
+            at = PopulationProgress(done, done + len(waiting), 0, 1, 0, 1, False, {})
+            if self.n_members == self._stop_after or progress(at):
                 return Interrupted(True)
+            i, j = waiting.pop(0)
             if self._kill is not None:
                 self._kill(self.n_members)
-            if (handover := handovers.get((i, j))) is not None:
-                for begin in filter(None, (handover.begin, handover.network)):
-                    assert (begin / "state").exists()
+            self._hand_over(handed.get((i, j)))
+            self.n_members += 1
+            config, *length = trained[i]
+            on_member(_member(problem, config, (i, j), seeds[j], *length))
+            for joined in () if feed is None else feed():
+                i = len(trained)
+                trained.append(
+                    (joined.config, joined.n_total_timesteps, joined.timesteps_before,
+                     joined.n_eval_steps)
+                )  # fmt: skip
+                handed |= {(i, j): handover for j, handover in enumerate(joined.handovers)}
+                waiting += [(i, j) for j in range(len(seeds))]
+        raise AssertionError
+
+    def _hand_over(self, handover: Handover | None) -> None:
+        """Looks for the states with which a member begins, and leaves its own."""
+        if handover is not None:
+            for begin in filter(None, (handover.begin, handover.network)):
+                assert (begin / "state").exists()
+            if handover.end is not None:
                 handover.end.mkdir(parents=True, exist_ok=True)
                 (handover.end / "state").write_text("x" * 1024)
-            at = (n_total_timesteps[i], timesteps_before[i], n_eval_steps[i])
-            self.n_members += 1
-            on_member(_member(problem, configs[i], (i, j), seeds[j], *at))
-        return Interrupted(False)
 
 
 def _member(

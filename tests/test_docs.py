@@ -123,7 +123,9 @@ def test_the_page_on_tuning_names_every_tuner_and_setting() -> None:
     from arlbench.tuning.tuner import settings_of
     from arlbench.tuning.tuners import tuner_class, tuner_names
 
-    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*)\|$", (DOCS / "tuning.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)` \| .* \| (.*)\|$", (DOCS / "tuning.md").read_text(), re.MULTILINE
+    )
     table = {name: set(re.findall(r"`(\w+)`", settings)) for name, settings in rows}
     for name in tuner_names():
         assert table[name] == set(settings_of(tuner_class(name)))

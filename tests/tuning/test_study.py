@@ -17,7 +17,7 @@ from arlbench.errors import ConfigurationError, StorageError
 from arlbench.experiments.tuners import tuner_class as sampler
 from arlbench.tuning import Result, Trial, Tuner, load, resume
 from arlbench.tuning.incumbents import incumbents, schedule_of
-from arlbench.tuning.journal import FILE
+from arlbench.tuning.journal import FILE, Asked, events_in
 from arlbench.tuning.objectives import register_objective
 from fake_studies import FIXED, WORDS, FakePopulation, numbers, quality, study
 
@@ -116,8 +116,13 @@ def test_synchronous_tuners_are_told_in_the_order_of_asking(tmp_path) -> None:
 
 
 def test_asynchronous_tuners_are_told_in_the_order_of_arrival(tmp_path) -> None:
-    study(tmp_path / "study", Arriving, FakePopulation(order=-1))
-    assert load(tmp_path / "study").told == (3, 2, 1, 0, 7, 6, 5, 4)
+    population = FakePopulation(order=-1)
+    study(tmp_path / "study", Arriving, population, test_seeds=())
+    assert load(tmp_path / "study").told == (3, 2, 1, 0, 4, 5, 6, 7)
+    # One after another joins, so none waits for the others.
+    assert len(population.calls) == 1
+    asked = [len(e.trials) for e in events_in(tmp_path / "study" / FILE) if isinstance(e, Asked)]
+    assert asked == [4, 1, 1, 1, 1]
 
 
 def test_proposals_depend_on_how_many_are_in_flight_which_is_recorded(tmp_path) -> None:

@@ -15,6 +15,7 @@ from arlbench.population import arguments
 from arlbench.population import tasks as planning
 from arlbench.population.batched import train_batched
 from arlbench.population.cores import train_on_cores
+from arlbench.population.feeding import Feed, Feeder
 from arlbench.population.handover import Handover
 from arlbench.population.members import Keeping, MemberId, PopulationResult
 from arlbench.population.placement import Placement
@@ -42,6 +43,7 @@ def train_population(
     keep_parts: Collection[str] = (),
     saving: Mapping[MemberId, MemberSaving] | None = None,
     handovers: Mapping[MemberId, Handover] | None = None,
+    feed: Feed | None = None,
     on_member: OnMember | None = None,
     on_progress: OnProgress | None = None,
     on_notice: OnNotice | None = None,
@@ -85,6 +87,8 @@ def train_population(
         handovers: Members that continue from a state in a folder, or leave theirs in one,
             read and written by the process that trains them. ``init_options`` must ask for
             the room that the longest training from a state needs.
+        feed: Asked after each member that ends for configurations that join, with the seeds
+            of the first; their indices follow those of ``configs``.
         on_member: Called with each member that ends, in the order in which they do,
             possibly in another thread, one call at a time.
         on_progress: Called several times a second, in the same way; training stops
@@ -127,10 +131,29 @@ def train_population(
         arguments.timesteps_before_of_each(timesteps_before, len(plain)),
         strict=True,
     )
-    population = planning.plan([planning.Trained(*of_one) for of_one in each], request)
-    tracker = Tracker(population.tasks, Callbacks(on_member, on_progress, on_notice))
+    trained = [planning.Trained(*of_one) for of_one in each]
+    return _run(trained, request, Callbacks(on_member, on_progress, on_notice), feed, begin)
+
+
+def _run(
+    trained: Sequence[planning.Trained],
+    request: planning.Request,
+    callbacks: Callbacks,
+    feed: Feed | None,
+    begin: float,
+) -> PopulationResult:
+    """Trains what is asked for, and what joins."""
+    groups: planning.Groups = {}
+    population = planning.plan(trained, request, groups=groups)
+    seeds, n_configs = trained[0].seeds, len(trained)
+    feeder = None
+    if feed is not None:
+        request = request._replace(init_options=population.init_options)
+        feeder = Feeder(feed, seeds, request, groups, n_configs)
+    tracker = Tracker(population.tasks, callbacks, None if feeder is None else feeder.tasks)
     n_processes = _train(population, tracker)
     tracker.raise_if_failed()
+    shape = (n_configs if feeder is None else feeder.n_configs, len(seeds))
     return _in_order(shape, request, population, tracker, n_processes, time.perf_counter() - begin)
 
 
@@ -139,7 +162,10 @@ def _train(population: planning.Population, tracker: Tracker) -> int:
     if population.placement == "sequential":
         return train_on_cores(population.tasks, tracker)
     # On a CPU one device: batches over several have been seen to hang.
-    train_batched(population.tasks, tracker, jax.local_devices()[: 1 if _on_cpu() else None])
+    devices, tasks = jax.local_devices()[: 1 if _on_cpu() else None], list(population.tasks)
+    while tasks:
+        train_batched(tasks, tracker, devices)
+        tasks = tracker.take_joined()
     return 1
 
 
@@ -156,7 +182,8 @@ def _in_order(
     wall_seconds: float,
 ) -> PopulationResult:
     problem = request.problem
-    each = (task.lengths.n_eval_steps for task in population.tasks)
+    each = [task.lengths.n_eval_steps for task in population.tasks]
+    each += [len(result.returns) for result in tracker.results.values()]
     evaluations = (max(each, default=problem.n_eval_steps), problem.n_eval_episodes)
     returns = np.full((*shape, *evaluations), np.nan, np.float32)
     status = np.full(shape, "missing", dtype="<U8")
@@ -168,7 +195,7 @@ def _in_order(
         returns=returns,
         status=status,
         members=tuple(results),
-        interrupted=len(results) < len(population.tasks),
+        interrupted=len(results) < tracker.n_members,
         n_groups=population.n_groups,
         n_processes=n_processes,
         init_options=population.init_options,

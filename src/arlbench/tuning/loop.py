@@ -181,31 +181,45 @@ class Loop:
             return 0
         if budget.seconds is not None and self._seconds >= budget.seconds:
             return 0
-        room = self._settings.parallel
+        room = self._settings.parallel - (len(self._trials) - len(self._results))
         return room if budget.trials is None else min(room, budget.trials - len(self._trials))
 
-    def _ask(self, n: int) -> bool:
-        """Asks for trials; whether there are any."""
+    def _feed(self) -> list[Trial]:
+        """Further trials in place of those that have ended."""
+        n = self._room()
+        trials = self._ask(n) if n > 0 else []
+        self._bound_states(needed=self._left)
+        return trials
+
+    @property
+    def _left(self) -> list[Trial]:
+        """Trials that have not ended."""
+        return [trial for n, trial in self._trials.items() if n not in self._results]
+
+    def _ask(self, n: int) -> list[Trial]:
+        """Asks for trials; none ends the study if nothing is in flight."""
         trials = self._asking.ask(n, len(self._trials), self._told)
         if not trials:
-            return False
+            return []
         choice = self._asking.tuner.space.choice
         written = tuple(trial._replace(config=choice(trial.config)) for trial in trials)
         self._folder.append(Asked(n, written))
         self._trials |= {trial.number: trial for trial in trials}
-        return True
+        return trials
 
     def _finish(self, training: Training) -> bool:
         """Trains the trials in flight and tells their results; False if it was stopped."""
         pending = [trial for number, trial in self._trials.items() if number not in self._told]
-        left = [trial for trial in pending if trial.number not in self._results]
+        left = self._left
         self._bound_states(needed=left)
         self._spent_before = self._spent
-        whole = training.run(left, self._told, self._hearing(self._keep))
-        if whole and not self._asking.tuner.asynchronous and pending:
-            self._tell([trial.number for trial in pending])
-        elif self._asking.tuner.asynchronous:
+        hearing = self._hearing(self._keep)
+        if self._asking.tuner.asynchronous:
             self._tell_late(pending)
+            return training.run(left, self._told, hearing._replace(feed=self._feed))
+        whole = training.run(left, self._told, hearing)
+        if whole and pending:
+            self._tell([trial.number for trial in pending])
         return whole
 
     def _keep(self, result: Result) -> None:

@@ -15,6 +15,7 @@ from arlbench.population import (
     PopulationResult,
     train_population,
 )
+from arlbench.population.feeding import Addition
 from arlbench.population.handover import Handover
 from arlbench.tuning.asking import evaluations_within
 from arlbench.tuning.objectives import score_of
@@ -31,11 +32,13 @@ class Hearing(NamedTuple):
         on_result: Called with each trial that ends, in the order in which they do.
         on_progress: Called several times a second; training stops if it returns True.
         on_notice: Takes sentences for the user.
+        feed: Asked after each member that ends for trials that join; None lets none join.
     """
 
     on_result: Callable[[Result], None]
     on_progress: Callable[[PopulationProgress], bool | None] | None = None
     on_notice: Callable[[str], None] | None = None
+    feed: Callable[[], Sequence[Trial]] | None = None
 
 
 class _Begin(NamedTuple):
@@ -97,8 +100,16 @@ class Training:
             return True
         of_each = self._settings.seeds if seeds is None else tuple(seeds)
         begins = [self._begin(trial, results, len(of_each)) for trial in trials]
-        gathering = _Gathering(trials, begins, len(of_each), self._settings, hearing.on_result)
+        gathering = _Gathering(len(of_each), self._settings, hearing.on_result)
         pairs = list(zip(trials, begins, strict=True))
+        gathering.expect(pairs)
+
+        def feed() -> list[Addition]:
+            assert hearing.feed is not None
+            joining = [(t, self._begin(t, results, len(of_each))) for t in hearing.feed()]
+            gathering.expect(joining)
+            return [self._addition(*pair, len(of_each)) for pair in joining]
+
         outcome = self._train(
             self._shared.problem,
             [trial.config for trial in trials],
@@ -109,11 +120,21 @@ class Training:
             init_options=self._shared.init_options,
             memory_limit_gib=self._memory_limit_gib,
             handovers=self._handovers(pairs, len(of_each)),
+            feed=None if hearing.feed is None else feed,
             on_member=gathering.add,
             on_progress=hearing.on_progress,
             on_notice=hearing.on_notice,
         )
         return not outcome.interrupted
+
+    def _addition(self, trial: Trial, begin: _Begin, n_seeds: int) -> Addition:
+        return Addition(
+            trial.config,
+            _fidelity(trial) - begin.fidelity,
+            self._n_evaluations(trial, begin),
+            begin.fidelity,
+            tuple(self._handovers([(trial, begin)], n_seeds).values()),
+        )
 
     def _begin(self, trial: Trial, results: Mapping[int, Result], n_seeds: int) -> _Begin:
         if trial.continues is None or self._settings.restart:
@@ -162,19 +183,17 @@ class _Gathering:
     """Members of trials, until all of a trial have ended."""
 
     def __init__(
-        self,
-        trials: Sequence[Trial],
-        begins: Sequence[_Begin],
-        n_seeds: int,
-        settings: StudySettings,
-        on_result: Callable[[Result], None],
+        self, n_seeds: int, settings: StudySettings, on_result: Callable[[Result], None]
     ) -> None:
-        self._trials = trials
-        self._begins = begins
+        self._pairs: list[tuple[Trial, _Begin]] = []
         self._n_seeds = n_seeds
         self._settings = settings
         self._on_result = on_result
         self._members: dict[int, list[MemberResult]] = {}
+
+    def expect(self, pairs: Sequence[tuple[Trial, _Begin]]) -> None:
+        """Hears of the next trials, in the order of their indices."""
+        self._pairs += pairs
 
     def add(self, member: MemberResult) -> None:
         """Takes in a member that has ended."""
@@ -185,7 +204,7 @@ class _Gathering:
             self._on_result(self._result(member.config_index, of_trial))
 
     def _result(self, index: int, members: list[MemberResult]) -> Result:
-        trial, begin = self._trials[index], self._begins[index]
+        trial, begin = self._pairs[index]
         members.sort(key=lambda member: member.seed_index)
         returns = np.stack([member.returns.mean(axis=1, dtype=np.float64) for member in members])
         timesteps = np.asarray(members[0].timesteps, np.int64)
