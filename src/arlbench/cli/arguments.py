@@ -122,7 +122,7 @@ def refuse_with_resume(
     context: typer.Context, allowed: Collection[str], option: str = "--resume"
 ) -> None:
     """Raises if what is resumed is given settings that were decided when it began."""
-    given = [name for name in context.params if name not in allowed and _was_given(context, name)]
+    given = [name for name in context.params if name not in allowed and was_given(context, name)]
     if given:
         raise ConfigurationError(
             f"{option} continues with the settings that the run began with, so {given[0]!r} cannot "
@@ -130,6 +130,7 @@ def refuse_with_resume(
         )
 
 
-def _was_given(context: typer.Context, name: str) -> bool:
+def was_given(context: typer.Context, name: str) -> bool:
+    """Whether an option was given on the command line, not left at its default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -16,22 +15,20 @@ from arlbench.cli.arguments import (
     FRAMEWORK,
     WRAP,
     network_option,
-    parse_env_kwargs,
-    parse_wrappers,
     refuse_with_resume,
-    split_words,
 )
-from arlbench.cli.problems import searched_problem
+from arlbench.cli.tune_arguments import (
+    DEFAULT_TRIALS,
+    start_workers,
+    study_arguments,
+    with_file,
+)
 from arlbench.errors import ConfigurationError
 from arlbench.tuning.tuners import DEFAULT_TUNER, tuner_names
 
 if TYPE_CHECKING:
     from arlbench.cli.stopping import StoppableWork
     from arlbench.tuning.loop import StudyOutcome
-
-DEFAULT_ENV = "CartPole-v1"
-
-_DEFAULT_TRIALS = 32
 
 # What may be given along with --resume.
 _WITH_RESUME = (
@@ -62,14 +59,18 @@ class _Job(NamedTuple):
 _WORDS = typer.Argument(
     None,
     metavar="[ENV] [KEY=VALUE ...]",
-    help="An environment, and where to search: KEY=VALUE, KEY=LOW..HIGH or KEY=a,b,c.",
+    help="An environment or a study file, and where to search: KEY=VALUE, KEY=LOW..HIGH or "
+    "KEY=a,b,c.",
+)
+_PRESET = typer.Option(
+    None, metavar="NAME", help="The published space and settings of an environment: cartpole, ..."
 )
 _TUNER = typer.Option(
     DEFAULT_TUNER, help=f"One of {', '.join(tuner_names())}, or MODULE:CLASS of your own."
 )
 _N_TRIALS = typer.Option(
     None,
-    help=f"Trials at most: {_DEFAULT_TRIALS}, unless there is another limit or the tuner ends.",
+    help=f"Trials at most: {DEFAULT_TRIALS}, unless there is another limit or the tuner ends.",
     show_default=False,
 )
 _MAX_STEPS = typer.Option(None, help="Begin no trial beyond this many environment steps in all.")
@@ -104,6 +105,7 @@ _MEMORY_LIMIT = typer.Option(4.0, help="Refuse trainings that would take more, i
 def tune(
     context: typer.Context,
     words: list[str] = _WORDS,
+    preset: str = _PRESET,
     tuner: str = _TUNER,
     settings: list[str] = _SET,
     n_trials: int = _N_TRIALS,
@@ -139,10 +141,6 @@ def tune(
 ) -> None:
     """Tune: arlbench tune CartPole-v1 learning_rate=1e-5..1e-2 --tuner random --n-trials 32"""
     given = dict(locals())
-    if test_seeds < 0:
-        raise ConfigurationError(f"--test-seeds must be 0 or more, not {test_seeds}.")
-    if resume is None and more:
-        raise ConfigurationError("--more extends a study that exists; give --resume FOLDER too.")
     if replay is not None:
         refuse_with_resume(context, _WITH_REPLAY, "--replay")
         _replay(replay, (seed, seeds), memory_limit, quiet, as_json)
@@ -153,64 +151,12 @@ def tune(
         refuse_with_resume(context, _WITH_RESUME)
         _run(job, _begun(resume, more, n_trials))
         return
-    env_name, ranges = split_words(words or [], DEFAULT_ENV, parse=str)
-    arguments = _arguments(given, env_name, ranges)
-    _run(job._replace(folder=out or _new_folder(env_name)), arguments)
-
-
-def _arguments(given: Mapping[str, Any], env_name: str, ranges: dict[str, str]) -> dict[str, Any]:
-    """The arguments of a study, from the options of the command."""
-    env = {
-        "framework": given["framework"],
-        "name": env_name,
-        "n_envs": given["n_envs"],
-        "env_kwargs": parse_env_kwargs(given["env_kwargs"]),
-        "cnn_policy": given["cnn_policy"],
-        "wrappers": parse_wrappers(given["wrap"] or []),
-    }
-    of_problem = {
-        "n_total_timesteps": given["timesteps"],
-        "n_eval_steps": given["evaluations"],
-        "n_eval_episodes": given["eval_episodes"],
-        **({"algorithm": given["algorithm"]} if given["algorithm"] else {}),
-    }
-    tuner_settings = _tuner_settings(given["settings"] or [])
-    _start_workers()
-    problem = searched_problem(env, of_problem, given["only_named"], not given["defaults"])
-    same = ("tuner", "parallel", "tuner_seed", "objective", "minimise", "restart")
-    return {
-        **{name: given[name] for name in same},
-        "problem": problem,
-        "words": ranges,
-        "tuner_settings": tuner_settings,
-        "n_trials": _n_trials(given),
-        "n_timesteps": given["max_steps"],
-        "seconds": given["max_seconds"],
-        "seeds": _seeds(given["seed"], given["seeds"]),
-    }
-
-
-def _n_trials(given: Mapping[str, Any]) -> int | None:
-    """The limit that was given, or one if nothing else would end the study."""
-    from arlbench.tuning.tuners import tuner_class
-
-    limits = (given["n_trials"], given["max_steps"], given["max_seconds"])
-    if any(limit is not None for limit in limits) or tuner_class(given["tuner"]).ends:
-        return limits[0]
-    return _DEFAULT_TRIALS
-
-
-def _seeds(first: int, count: int) -> tuple[int, ...]:
-    from arlbench.experiments.experiment import seed_range
-
-    return seed_range(first, count)
-
-
-def _start_workers() -> None:
-    """Lets other processes import what they need, while this one does."""
-    from arlbench.population import use_cores
-
-    use_cores()
+    if more:
+        raise ConfigurationError("--more extends a study that exists; give --resume FOLDER too.")
+    given, env_name, ranges = with_file(context, given)
+    arguments = study_arguments(given, env_name, ranges)
+    folder = out or _new_folder(env_name)
+    _run(job._replace(folder=folder, n_test_seeds=given["test_seeds"]), arguments)
 
 
 def _new_folder(env_name: str) -> Path:
@@ -219,19 +165,11 @@ def _new_folder(env_name: str) -> Path:
     return next_folder(Path("runs"), f"{env_name}-study")
 
 
-def _tuner_settings(words: list[str]) -> dict[str, Any]:
-    """Settings of the tuner from ``KEY=VALUE``."""
-    for word in words:
-        if "=" not in word:
-            raise ConfigurationError(f"--set '{word}' is not of the form KEY=VALUE.")
-    return split_words(words, "")[1]
-
-
 def _begun(folder: Path, more: int, n_trials: int | None) -> dict[str, Any]:
     """The arguments of a study that was begun, and is to have more trials or others."""
     from arlbench.tuning.study import arguments_of
 
-    _start_workers()
+    start_workers()
     return arguments_of(folder, more=more, n_trials=n_trials)
 
 
@@ -247,6 +185,8 @@ def _run(job: _Job, arguments: dict[str, Any]) -> None:
     """Works on the study, and reports it."""
     from arlbench.cli import tune_display
 
+    if job.n_test_seeds < 0:
+        raise ConfigurationError(f"--test-seeds must be 0 or more, not {job.n_test_seeds}.")
     arguments = {
         **arguments,
         **job.limits,
@@ -272,11 +212,12 @@ def _replay(
     """Trains the best schedule of a study again."""
     from arlbench.cli import display, tune_display
     from arlbench.cli.stopping import StoppableWork
+    from arlbench.experiments.experiment import seed_range
     from arlbench.tuning.replaying import replay
     from arlbench.tuning.study import FIRST_TEST_SEED
 
-    _start_workers()
-    fresh = _seeds(seeds[0] or FIRST_TEST_SEED, seeds[1])
+    start_workers()
+    fresh = seed_range(seeds[0] or FIRST_TEST_SEED, seeds[1])
     with tune_display.replay_bar(shown=not (quiet or as_json)) as show:
         work = StoppableWork(
             lambda: replay(

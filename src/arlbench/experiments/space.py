@@ -1,7 +1,7 @@
 """Where to search: for each hyperparameter one value, several, or a range.
 
-What is named is narrowed or fixed by the text of a word, ``VALUE``, ``LOW..HIGH`` or
-``a,b,c``; what is not named keeps its published range or its default.
+What is named is narrowed or fixed by the text of a word, ``VALUE``, ``LOW..HIGH``,
+``LOW..HIGH:log`` or ``a,b,c``; what is not named keeps its published range or its default.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from arlbench.errors import ConfigurationError
 
 _RANGE = ".."
 _LIST = ","
+_SCALE = ":"
+_SCALES = {"log": True, "linear": False}
 
 
 class Choices(NamedTuple):
@@ -163,7 +165,13 @@ def _never_active(space: SearchSpace, declarations: Declarations) -> dict[str, C
 
 
 def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
-    name, ends = hyperparameter.name, text.split(_RANGE)
+    name = hyperparameter.name
+    within, colon, scale = text.partition(_SCALE)
+    ends = within.split(_RANGE)
+    if colon and scale not in _SCALES:
+        raise ConfigurationError(
+            f"'{name}={text}' has no scale '{scale}'; write {name}=LOW..HIGH:log, or :linear."
+        )
     if len(ends) != 2 or not all(ends) or _LIST in text:
         raise ConfigurationError(f"'{name}={text}' is not a range; write {name}=LOW..HIGH.")
     if hyperparameter.choices:
@@ -177,7 +185,13 @@ def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
             f"The range {name}={text} is empty, because {ends[0]} is not below {ends[1]}; write "
             "the lower end first."
         )
-    return Range(low, high, hyperparameter.log)
+    log = _SCALES[scale] if colon else hyperparameter.log
+    if log and low <= 0:
+        raise ConfigurationError(
+            f"The range {name}={text} has no orders of magnitude, because it begins at {ends[0]}; "
+            "begin above 0, or write :linear."
+        )
+    return Range(low, high, log)
 
 
 def _listing(values: Collection[Any]) -> str:
