@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from arlbench import __version__
 from arlbench.cli.envs import envs
 from arlbench.cli.evaluate import evaluate
+from arlbench.cli.export import export
 from arlbench.cli.play import play
 from arlbench.cli.sweep import sweep
 from arlbench.cli.train import train
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(sweep)
 app.command()(tune)
+app.command()(export)
 app.command()(evaluate)
 app.command()(play)
 app.command()(envs)

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 # What may be given along with --resume.
 _WITH_RESUME = (
-    "resume", "more", "n_trials", "test_seeds", "state_limit", "memory_limit", "quiet", "as_json"
+    "resume", "more", "n_trials", "test_seeds", "state_limit", "memory_limit", "optuna_storage",
+    "quiet", "as_json",
 )  # fmt: skip
 
 _WITH_REPLAY = ("replay", "seeds", "seed", "memory_limit", "quiet", "as_json")
@@ -47,7 +48,7 @@ class _Job(NamedTuple):
 
     folder: Path
     n_test_seeds: int
-    limits: dict[str, float]
+    limits: dict[str, Any]
     quiet: bool
     as_json: bool
 
@@ -99,6 +100,9 @@ _REPLAY = typer.Option(
 )
 _MORE = typer.Option(0, help="With --resume: trials beyond those it was to have.")
 _STATE_LIMIT = typer.Option(20.0, help="GiB that states of trials may take on disk.")
+_OPTUNA = typer.Option(
+    None, metavar="URL", help="A storage of Optuna's that follows the study: sqlite:///study.db."
+)
 _MEMORY_LIMIT = typer.Option(4.0, help="Refuse trainings that would take more, in GiB.")
 
 
@@ -136,6 +140,7 @@ def tune(
     more: int = _MORE,
     state_limit: float = _STATE_LIMIT,
     memory_limit: float = _MEMORY_LIMIT,
+    optuna_storage: str = _OPTUNA,
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON only."),
 ) -> None:
@@ -145,8 +150,7 @@ def tune(
         refuse_with_resume(context, _WITH_REPLAY, "--replay")
         _replay(replay, (seed, seeds), memory_limit, quiet, as_json)
         return
-    limits = {"state_limit_gib": state_limit, "memory_limit_gib": memory_limit}
-    job = _Job(resume, test_seeds, limits, quiet, as_json)
+    job = _Job(resume, test_seeds, _settings_of_call(given), quiet, as_json)
     if resume is not None:
         refuse_with_resume(context, _WITH_RESUME)
         _run(job, _begun(resume, more, n_trials))
@@ -157,6 +161,13 @@ def tune(
     arguments = study_arguments(given, env_name, ranges)
     folder = out or _new_folder(env_name)
     _run(job._replace(folder=folder, n_test_seeds=given["test_seeds"]), arguments)
+
+
+def _settings_of_call(given: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a study that are not part of what it is."""
+    names = {"state_limit": "state_limit_gib", "memory_limit": "memory_limit_gib"}
+    names["optuna_storage"] = "optuna_storage"
+    return {argument: given[option] for option, argument in names.items()}
 
 
 def _new_folder(env_name: str) -> Path:

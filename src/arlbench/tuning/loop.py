@@ -91,6 +91,7 @@ class Callbacks(NamedTuple):
 
     on_progress: Callable[[StudyProgress], bool | None] | None = None
     on_notice: Callable[[str], None] | None = None
+    on_result: Callable[[Result], None] | None = None
 
     def notice(self, sentence: str) -> None:
         """Passes on a sentence for the user."""
@@ -141,6 +142,9 @@ class Loop:
         for event in folder.events:
             self._do_again(event)
         self._n_before = len(self._results)
+        if callbacks.on_result is not None:
+            for result in self._results.values():
+                callbacks.on_result(result)
 
     def run(self, test_seeds: Sequence[int]) -> StudyOutcome:
         """Works until the study is finished, or stopped."""
@@ -225,6 +229,8 @@ class Loop:
     def _keep(self, result: Result) -> None:
         self._folder.append(result)
         self._results[result.number] = result
+        if self._callbacks.on_result is not None:
+            self._callbacks.on_result(result)
         if self._asking.tuner.asynchronous:
             self._tell([result.number])
 

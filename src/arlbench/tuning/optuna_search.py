@@ -116,7 +116,7 @@ class OptunaProposals(Proposals):
 
     def _propose(self) -> Config:
         fidelity = self._fidelity()
-        with self._quietly():
+        with quietly(self._optuna):
             trial = self._study(fidelity).ask()
             values = self._suggested(trial)
         config = self._space.complete(values)
@@ -148,7 +148,7 @@ class OptunaProposals(Proposals):
         return self._studies[fidelity]
 
     def learn(self, results: Sequence[Result]) -> None:
-        with self._quietly():
+        with quietly(self._optuna):
             for result in results:
                 self._learn(result)
 
@@ -179,18 +179,18 @@ class OptunaProposals(Proposals):
             value=result.score,
         )
 
-    @contextlib.contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """Without what Optuna says of experimental features and of each study it makes."""
-        logging = self._optuna.logging
-        before = logging.get_verbosity()
-        logging.set_verbosity(logging.ERROR)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", self._optuna.exceptions.ExperimentalWarning)
-                yield
-        finally:
-            logging.set_verbosity(before)
+
+@contextlib.contextmanager
+def quietly(optuna: Any) -> Iterator[None]:
+    """Without what Optuna says of experimental features and of each study it makes."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 class Tpe(OptunaProposals):

@@ -14,9 +14,11 @@ from arlbench.population import PopulationResult, train_population
 from arlbench.tuning.asking import ANSWER_SECONDS, Asking
 from arlbench.tuning.folder import Budget, StudyFolder, read_study, states_of
 from arlbench.tuning.loop import Callbacks, Loop, StudyOutcome, StudyProgress
+from arlbench.tuning.optuna_mirror import Mirror
 from arlbench.tuning.programs import shared_by_all
 from arlbench.tuning.settings import StudySettings
 from arlbench.tuning.space import Space
+from arlbench.tuning.trials import Result
 from arlbench.tuning.tuner import Tuner, make_tuner
 from arlbench.tuning.tuners import DEFAULT_TUNER, name_of, short_name, tuner_class
 
@@ -46,6 +48,8 @@ def tune(
     answer_seconds: float = ANSWER_SECONDS,
     on_progress: Callable[[StudyProgress], bool | None] | None = None,
     on_notice: Callable[[str], None] | None = None,
+    on_result: Callable[[Result], None] | None = None,
+    optuna_storage: str | None = None,
     train: Callable[..., PopulationResult] = train_population,
 ) -> StudyOutcome:
     """Searches for the best hyperparameters of a problem; continues the study in a folder.
@@ -75,6 +79,9 @@ def tune(
         on_progress: Called several times a second; the study stops if it returns True, and
             can be continued.
         on_notice: Takes sentences for the user.
+        on_result: Called with each trial that has ended, those of earlier calls first.
+        optuna_storage: The address of a storage of Optuna's that follows the study; see
+            :mod:`arlbench.tuning.optuna_mirror`.
         train: What trains populations.
 
     Returns:
@@ -105,12 +112,29 @@ def tune(
     shared = shared_by_all(space, settings.horizon, memory_limit_gib)
     path = files.next_folder(Path("runs"), f"{problem.env_spec.name}-study")
     with StudyFolder(path if folder is None else Path(folder), settings, budget) as opened:
-        callbacks = Callbacks(on_progress, on_notice)
+        on_end = _mirrored(optuna_storage, opened, on_result)
+        callbacks = Callbacks(on_progress, on_notice, on_end)
         for note in filter(None, (space.note, made.note, *opened.notes)):
             callbacks.notice(note)
         states = states_of(opened.path, state_limit_gib) if cls.continues else None
         loop = Loop(opened, asking, shared, states, budget, callbacks, memory_limit_gib, train)
         return loop.run(tests)
+
+
+def _mirrored(
+    url: str | None, folder: StudyFolder, on_result: Callable[[Result], None] | None
+) -> Callable[[Result], None] | None:
+    """Adds each trial to a storage of Optuna's as well, if there is one."""
+    if url is None:
+        return on_result
+    mirror = Mirror(url, folder.path.resolve().name, folder.settings)
+
+    def add(result: Result) -> None:
+        mirror.add(result)
+        if on_result is not None:
+            on_result(result)
+
+    return add
 
 
 def _test_seeds(test_seeds: Sequence[int], seeds: Sequence[int]) -> tuple[int, ...]:
