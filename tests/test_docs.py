@@ -119,6 +119,17 @@ def test_the_examples_on_tuning_run_in_order(
     assert {path.name for path in folder.iterdir()} >= {"study.json", "journal.jsonl"}
 
 
+def test_the_study_file_on_the_page_on_tuning_is_one(tmp_path: Path) -> None:
+    from arlbench.cli.study_files import SECTIONS, options_of_file
+
+    (text,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "tuning.md").read_text(), re.DOTALL)
+    (tmp_path / "study.yaml").write_text(text)
+    options = options_of_file(tmp_path / "study.yaml")
+    assert options["tuner"] == "hyperband"
+    assert options["words"]["buffer_epsilon"] == "1e-7..1e-3:log"
+    assert all(f"\n{section}:" in f"\n{text}" for section in SECTIONS)
+
+
 def test_the_page_on_tuning_names_every_tuner_and_setting() -> None:
     from arlbench.tuning.tuner import settings_of
     from arlbench.tuning.tuners import tuner_class, tuner_names

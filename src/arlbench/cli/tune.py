@@ -211,8 +211,12 @@ def _run(job: _Job, arguments: dict[str, Any]) -> None:
         if not job.quiet:
             tune_display.interrupted(job.folder)
         _leave(128 + work.signal, at_once=outcome is None)
+    from arlbench.cli import tune_pictures
+    from arlbench.tuning.reading import load
+
+    pictures = tune_pictures.draw(load(outcome.folder), outcome.folder)
     if job.talkative:
-        tune_display.closing(outcome)
+        tune_display.closing(outcome, pictures)
     if job.as_json:
         typer.echo(json.dumps(summarise(outcome)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from arlbench.cli import tables
 from arlbench.cli.display import Speed, bar_of_training, return_text
-from arlbench.cli.sweep_display import count, value_text
+from arlbench.cli.sweep_display import count, listing, value_text
 from arlbench.tuning.tuners import name_of, short_name
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def _latest(study: StudyProgress) -> str:
     return f"best trial {best.number}: {_mean(best):.1f} ({low:.1f} to {high:.1f})"
 
 
-def closing(outcome: StudyOutcome) -> None:
-    """The best trials, a column each, what they cost, and the gap to other seeds."""
+def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
+    """The best trials, a column each, what they cost, the gap to other seeds, and pictures."""
     from arlbench.tuning.reading import load
 
     study = load(outcome.folder)
@@ -126,6 +126,8 @@ def closing(outcome: StudyOutcome) -> None:
         _console.print(line, markup=False, soft_wrap=True)
     for line in summary(study, outcome):
         _console.print(line, markup=False, soft_wrap=True)
+    if pictures:
+        _console.print(f"drawn: {listing([picture.name for picture in pictures])}", markup=False)
 
 
 def best_table(study: LoadedStudy, width: int) -> list[str]:
