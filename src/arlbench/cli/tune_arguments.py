@@ -18,7 +18,7 @@ DEFAULT_ENV = "CartPole-v1"
 DEFAULT_TRIALS = 32
 
 # Tuners with which fewer hyperparameters of a preset are searched.
-_EVOLVING = ("pbt",)
+_EVOLVING = ("pb2", "pbt")
 
 
 def with_file(
