@@ -37,6 +37,14 @@ def finish(*words: object) -> tuple[int, str]:
     return process.returncode, said
 
 
+def shared(seconds: float) -> float:
+    """The time that this many seconds of an idle machine take on one that others use as well.
+
+    With more processes than cores each of them has to wait for its turn.
+    """
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def outcome(folder: Path) -> dict[str, Any]:
     """The results of a run, without how long it took."""
     summary = json.loads((folder / "summary.json").read_text())

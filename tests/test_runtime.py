@@ -84,6 +84,7 @@ def test_a_public_name_that_does_not_exist_is_an_attribute_error():
         "Environment",
         "Problem",
         "make_env",
+        "run_arlbench",
     }
     with pytest.raises(AttributeError, match="no attribute 'PPO'"):
         _ = arlbench.PPO

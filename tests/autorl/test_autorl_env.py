@@ -180,7 +180,7 @@ def test_features_work_in_double_precision_too() -> None:
 
 def test_divergence_ends_the_schedule(tmp_path: Path) -> None:
     env = begun_env(
-        checkpoint=["all"],
+        checkpoint=["state"],
         checkpoint_dir=str(tmp_path),
         objectives=["reward_mean", "runtime"],
         state_features=["grad_info", "return_history"],
@@ -208,7 +208,9 @@ def test_it_is_an_environment_of_gymnasium() -> None:
     env.action_space.seed(3)
     env.reset()
     for _ in range(2):
-        action = {**env.action_space.sample(), "buffer_size": 1024}
+        # Anything that the program of other tests takes as an input.
+        program = {"buffer_batch_size": 8, "buffer_prio_sampling": False, "buffer_size": 1024}
+        action = {**env.action_space.sample(), **program}
         assert env.action_space.contains(action)
         obs, *_ = env.step(action, n_eval_steps=1, n_total_timesteps=320)
         assert env.observation_space.contains(obs)
@@ -238,8 +240,10 @@ def test_any_mapping_will_do_for_settings_and_actions() -> None:
     assert env.config["nas_config"] == {"hidden_size": 8}
     assert env.objectives == ["reward_mean", "reward_auc"]
     configuration = env.config_space.get_default_configuration()
+    configuration["buffer_batch_size"] = SMALL["buffer_batch_size"]
     env.step(configuration)
-    assert env.hpo_config["buffer_batch_size"] == 16
+    assert env.hpo_config.items() >= dict(configuration).items()
+    assert env.hpo_config["learning_rate"] != SMALL["learning_rate"]
 
 
 def test_it_is_one_of_the_public_names() -> None:

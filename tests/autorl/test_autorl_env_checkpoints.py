@@ -21,7 +21,7 @@ from schedules import RATES, begun_env, curve, learnt, tiny_env
 
 
 def test_the_checkpoint_of_every_step_is_told_and_kept(tmp_path: Path) -> None:
-    env = begun_env(checkpoint=["all"], checkpoint_dir=str(tmp_path), checkpoint_name="mine")
+    env = begun_env(checkpoint=["state"], checkpoint_dir=str(tmp_path), checkpoint_name="mine")
     *_, info = env.step({})
     assert env.checkpoints == [str(tmp_path / "mine" / f"checkpoint-{i:06d}") for i in (1, 2)]
     assert info["checkpoint"] == env.checkpoints[-1]
@@ -56,7 +56,7 @@ def test_records_that_take_too_much_are_told_how_to_leave_out(tmp_path: Path) ->
 
 
 def test_a_schedule_goes_on_in_a_new_process_with_the_same_returns(tmp_path: Path) -> None:
-    env = tiny_env(checkpoint=["all"], checkpoint_dir=str(tmp_path))
+    env = tiny_env(checkpoint=["state"], checkpoint_dir=str(tmp_path))
     env.reset()
     curves = [
         curve(env.step({**SMALL, "learning_rate": rate} if i == 0 else {"learning_rate": rate})[-1])
@@ -90,7 +90,7 @@ def test_generations_of_one_step_go_on_from_each_other(tmp_path: Path) -> None:
     one_by_one, whole = [], tiny_env(n_steps=3)
     arguments: dict[str, Any] = {}
     for generation in range(3):
-        env = tiny_env(n_steps=1, checkpoint=["all"], checkpoint_dir=str(tmp_path))
+        env = tiny_env(n_steps=1, checkpoint=["state"], checkpoint_dir=str(tmp_path))
         env.reset()
         obs, _, _, truncated, info = env.step(SMALL, **arguments)
         arguments = {"checkpoint_path": info["checkpoint"]}
@@ -110,7 +110,7 @@ def test_parts_alone_do_not_advance_the_schedule(tmp_path: Path) -> None:
 
 
 def test_a_new_seed_makes_a_new_key_for_a_running_learner(tmp_path: Path) -> None:
-    env = begun_env(checkpoint=["all"], checkpoint_dir=str(tmp_path))
+    env = begun_env(checkpoint=["state"], checkpoint_dir=str(tmp_path))
     clones = []
     for seed in (None, 1, 2):
         clone = tiny_env()
@@ -151,7 +151,7 @@ def test_a_file_in_the_way_of_checkpoints_is_told_at_once(tmp_path: Path) -> Non
 def test_a_checkpoint_of_something_else_is_refused(
     other: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    env = begun_env(checkpoint=["all"], checkpoint_dir=str(tmp_path))
+    env = begun_env(checkpoint=["state"], checkpoint_dir=str(tmp_path))
     another = tiny_env(**other)
     another.reset()
     with pytest.raises((CheckpointError, ConfigurationError), match=message):

@@ -104,6 +104,7 @@ def test_a_traced_change_compiles_nothing(
     assert info["compile_seconds"] == 0
 
 
+@pytest.mark.thorough
 def test_a_batch_size_that_another_learner_had_compiles_nothing(count_compilations: Any) -> None:
     env = vector_env(2)
     env.reset()

@@ -52,6 +52,7 @@ def test_a_step_without_an_iteration_evaluates_the_present_learner() -> None:
     assert made_steps(env.step({"train_freq": 10})[-1]) == [40, 80]
 
 
+@pytest.mark.thorough
 def test_the_default_lengths_are_met_to_within_an_iteration() -> None:
     defaults = AutoRLConfig()
     env = AutoRLEnv(
@@ -85,7 +86,7 @@ def test_a_budget_of_its_own_counts_in_the_sum() -> None:
 
 
 def test_a_checkpoint_brings_the_budget_that_was_used_up(tmp_path: Path) -> None:
-    _, info = begun_with(30, checkpoint=["all"], checkpoint_dir=str(tmp_path))
+    _, info = begun_with(30, checkpoint=["state"], checkpoint_dir=str(tmp_path))
     later = tiny_env()
     later.reset()
     obs, *_, resumed = later.step({"train_freq": 10}, checkpoint_path=info["checkpoint"])
@@ -111,7 +112,7 @@ def test_generations_of_one_step_share_a_budget_too(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {}
     done = []
     for _ in range(4):
-        env = tiny_env(n_steps=1, checkpoint=["all"], checkpoint_dir=str(tmp_path))
+        env = tiny_env(n_steps=1, checkpoint=["state"], checkpoint_dir=str(tmp_path))
         env.reset()
         obs, *_, info = env.step({**SMALL, "train_freq": 30}, **arguments)
         arguments = {"checkpoint_path": info["checkpoint"]}

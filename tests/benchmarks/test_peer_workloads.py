@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from arlbench import DQN, make_env
+from arlbench.autorl.action_space import inactive
 
 PEERS = Path(__file__).resolve().parents[2] / "benchmarks" / "peers"
 
@@ -27,10 +28,15 @@ def test_shipped_configurations_are_legal_and_complete_in_number(peers) -> None:
     assert (len(sweep), len(landscape)) == (64, 32)
     # Duplicates would make a sweep cheaper than it looks.
     assert len({tuple(config.items()) for config in sweep}) == len(sweep)
-    env = make_env("gymnax", "CartPole-v1", n_envs=8)
+    env, space = make_env("gymnax", "CartPole-v1", n_envs=8), DQN.get_hpo_config_space()
     for config in sweep + landscape:
-        resolved = DQN({**workloads.BASE, **config}, env).hpo_config
-        assert resolved == {**resolved, **config}
+        given = {**workloads.BASE, **config}
+        resolved = DQN(given, env).hpo_config
+        # What is inactive is ignored; all else is what was asked for.
+        ignored = inactive(space, given)
+        active = {name: value for name, value in given.items() if name not in ignored}
+        assert resolved == {**resolved, **active}
+        assert active.keys() >= {"learning_rate", "gamma", "buffer_size", "buffer_batch_size"}
 
 
 def test_jobs_leave_no_hyperparameter_to_a_default_of_a_peer(peers) -> None:
@@ -42,6 +48,7 @@ def test_drawing_the_sweep_again_gives_what_is_shipped(peers) -> None:
     assert designs.draw_sweep() == designs.read_sweep()
 
 
+@pytest.mark.thorough
 def test_expected_work_is_what_a_training_counts(peers) -> None:
     workloads, accounting = peers("workloads"), peers("accounting")
     config = {"buffer_size": 512, "learning_starts": 100, "train_freq": 3, "gradient_steps": 2}

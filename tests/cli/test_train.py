@@ -17,6 +17,7 @@ import pytest
 
 from arlbench import DQN, make_env
 from arlbench.cli import display, main
+from command import shared
 
 SMALL = [
     "CartPole-v1", "--timesteps", "1024", "--n-envs", "4", "--evaluations", "2",
@@ -162,8 +163,8 @@ def test_a_signal_stops_within_a_second_and_saves(sent, tmp_path) -> None:
     sent_at = time.monotonic()
     process.send_signal(sent)
     _, printed = process.communicate(timeout=60)
-    # A second on an idle machine; the tests share theirs.
-    assert time.monotonic() - sent_at < 4
+    # About a second on an idle machine.
+    assert time.monotonic() - sent_at < shared(4)
     assert process.returncode == 128 + sent
     assert str(out) in printed.replace("\n", "")
     assert "Traceback" not in printed

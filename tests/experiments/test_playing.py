@@ -74,7 +74,7 @@ def test_episodes_are_a_function_of_their_seed_and_of_the_agents_own_key(run: Pa
 def test_every_agent_and_seed_plays_in_one_program(run: Path, count_compilations) -> None:
     algorithm, forward = agent_of(run)
     stay = load_agent(algorithm, find_agents(run).agents[1])
-    play = make_player(algorithm, 6)
+    play = make_player(algorithm, 40)
     play(forward, 0)
     with count_compilations() as counter:
         play(stay, 0)
@@ -82,6 +82,7 @@ def test_every_agent_and_seed_plays_in_one_program(run: Path, count_compilations
     assert counter.names == []
 
 
+@pytest.mark.thorough
 def test_an_agent_that_explores_always_acts_at_random(run: Path) -> None:
     stored = find_agents(run)
     algorithm = stored.make_algorithm(epsilon=1.0)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from arlbench.errors import ConfigurationError
+from arlbench.experiments import tuners
 from arlbench.experiments.folder import read_experiment, read_rows
 from arlbench.experiments.tuner import Tuner
 from arlbench.experiments.tuners import DEFAULT_TUNER, tuner_class, tuner_names
+from in_process import arlbench
 from proposing import make_tuner, propose
 
 TESTS = Path(__file__).parents[1]
@@ -64,6 +66,7 @@ class Halving(Tuner):
         return [Trial(self.problem.resolve({**words, "learning_rate": rate})) for rate in rates]
 """
 
+
 COMMAND = """
 import sys
 from arlbench.experiments import tuners
@@ -75,22 +78,26 @@ run()
 """
 
 
-def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """``arlbench sweep`` where one more file of a tuner exists."""
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of tuners besides the package's own, with one more file."""
+    folder = tmp_path / "tuners"
+    folder.mkdir()
     (folder / "halving.py").write_text(THROW_AWAY)
-    line = [sys.executable, "-c", COMMAND, str(folder), "sweep", *words]
-    environment = {**os.environ, "COLUMNS": "300"}
-    return subprocess.run(line, capture_output=True, text=True, check=False, env=environment)
+    monkeypatch.setattr(tuners, "__path__", [*tuners.__path__, str(folder)])
+    monkeypatch.setenv("COLUMNS", "300")
+    yield folder
+    sys.modules.pop("arlbench.experiments.tuners.halving", None)
 
 
-def test_one_file_adds_a_tuner_to_the_command_line(tmp_path) -> None:
+def test_one_file_adds_a_tuner_to_the_command_line(folder, tmp_path, capfd) -> None:
     out = tmp_path / "sweep"
-    done = command(
-        tmp_path, "CartPole-v1", "--sampler", "halving", "--n-configs", "2", "gamma=0.5",
+    status = arlbench(
+        "sweep", "CartPole-v1", "--sampler", "halving", "--n-configs", "2", "gamma=0.5",
         "--seeds", "1", "--timesteps", "2048", "--evaluations", "2", "--eval-episodes", "2",
-        "--out", str(out), "--quiet",
+        "--out", out, "--quiet",
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (status, capfd.readouterr().err) == (0, "")
     experiment = read_experiment(out)
     found = [(config["learning_rate"], config["gamma"]) for config in experiment.configs]
     assert found == [(1.0, 0.5), (0.5, 0.5)]
@@ -98,8 +105,9 @@ def test_one_file_adds_a_tuner_to_the_command_line(tmp_path) -> None:
     assert read_rows(out).num_rows == 4
 
 
-def test_help_and_errors_name_the_tuner_of_one_more_file(tmp_path) -> None:
-    assert "file, grid, halving, random, sobol" in command(tmp_path, "--help").stdout
-    mistaken = command(tmp_path, "--sampler", "halvin")
-    assert mistaken.returncode == 2
-    assert "Unknown sampler 'halvin'. Did you mean 'halving'?" in mistaken.stderr
+def test_help_and_errors_name_the_tuner_of_one_more_file(folder, capfd) -> None:
+    line = [sys.executable, "-c", COMMAND, str(folder), "sweep", "--help"]
+    helped = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert "file, grid, halving, random, sobol" in helped.stdout
+    assert arlbench("sweep", "--sampler", "halvin") == 2
+    assert "Unknown sampler 'halvin'. Did you mean 'halving'?" in capfd.readouterr().err

@@ -98,6 +98,7 @@ def test_a_finished_sweep_has_nothing_to_train(tmp_path: Path) -> None:
     assert rows_of(folder) == table_of("sweep_finished")
 
 
+@pytest.mark.thorough
 def test_an_interrupted_sweep_is_finished_by_the_rule_of_its_version(tmp_path: Path) -> None:
     folder = copy_of("sweep_interrupted", tmp_path)
     design = (folder / "design.json").read_bytes()

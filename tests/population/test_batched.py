@@ -47,7 +47,13 @@ def prioritised(configs: Any = CONFIGS) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("configs", [CONFIGS, prioritised()], ids=["uniform", "prioritised"])
+@pytest.mark.parametrize(
+    "configs",
+    [
+        pytest.param(CONFIGS, id="uniform"),
+        pytest.param(prioritised(), id="prioritised", marks=pytest.mark.thorough),
+    ],
+)
 def test_batched_members_are_the_single_ones_up_to_rounding(configs):
     alone = train(configs, placement="sequential", keep_state=True)
     together = train(configs, placement="batched", keep_state=True)
@@ -67,6 +73,7 @@ def test_batched_members_are_the_single_ones_up_to_rounding(configs):
     np.testing.assert_allclose(alone.returns, together.returns, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.thorough
 def test_a_batch_is_of_one_batch_size():
     configs = [{**config, "buffer_batch_size": size} for config in CONFIGS[:1] for size in (4, 5)]
     called = []
@@ -94,9 +101,10 @@ def test_members_that_do_not_fit_at_once_train_in_turns(monkeypatch):
 
 
 def test_a_batched_member_that_diverges_harms_no_other():
-    configs = [CONFIGS[0], {**CONFIGS[0], "learning_rate": 1e38}, CONFIGS[0]]
+    # As many as the others have in a batch, for which the program is there.
+    configs = [CONFIGS[0], {**CONFIGS[0], "learning_rate": 1e38}, CONFIGS[0], CONFIGS[1]]
     result = train(configs, placement="batched")
-    assert result.status[:, 0].tolist() == ["finished", "diverged", "finished"]
+    assert result.status[:, 0].tolist() == ["finished", "diverged", "finished", "finished"]
     np.testing.assert_array_equal(result.returns[0], result.returns[2])
     assert result.members[1].diverged_at in {120, 240}
 

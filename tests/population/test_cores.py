@@ -36,6 +36,7 @@ def test_a_members_process_may_die(population, two_processes):
     np.testing.assert_array_equal(result.returns, population.returns)
 
 
+@pytest.mark.thorough
 def test_a_member_whose_process_dies_last_is_not_lost(population, two_processes, monkeypatch):
     """The other process has nothing left to do when it happens."""
     handed_out = cores.TaskQueue.take
@@ -60,6 +61,7 @@ def test_a_member_whose_process_dies_last_is_not_lost(population, two_processes,
     np.testing.assert_array_equal(result.returns, population.returns)
 
 
+@pytest.mark.thorough
 def test_a_member_that_kills_two_processes_is_an_error(two_processes, monkeypatch):
     def killed(worker: Any, task: Any, tracker: Any) -> Any:
         worker._process.kill()

@@ -77,7 +77,8 @@ def test_a_copy_in_memory_is_saved_when_a_step_fails(
     Breaking.left = 10**9
     seen: list[int] = []
     result = train(tmp_path, on_progress=lambda p: seen.append(p.members[MEMBER].timesteps))
-    assert seen[0] > saved
+    # Told first after a segment, or after the evaluation that was due where it was saved.
+    assert seen[0] >= saved
     np.testing.assert_array_equal(result.returns, np.full((1, 1, 4, 2), 4.0))
 
 

@@ -69,6 +69,7 @@ def test_members_on_two_cores_are_the_single_runs_bit_for_bit(where: str, reques
         assert same_bits(checkpoints.on_device(member.parts), runner._asdict())
 
 
+@pytest.mark.thorough
 def test_batched_members_are_the_single_ones_up_to_rounding() -> None:
     alone, together = train(placement="sequential"), train(placement="batched")
     assert together.n_groups == 1
@@ -83,6 +84,7 @@ def test_batched_members_are_the_single_ones_up_to_rounding() -> None:
     assert steps == [42, 42, 40, 40, 42, 42]
 
 
+@pytest.mark.thorough
 def test_batched_members_that_diverge_harm_no_other() -> None:
     result = train([CONFIGS[1], {"step_size": 1e30}, CONFIGS[1]], placement="batched")
     assert result.status[:, 0].tolist() == ["finished", "diverged", "finished"]
@@ -90,7 +92,9 @@ def test_batched_members_that_diverge_harm_no_other() -> None:
     np.testing.assert_array_equal(result.returns[0], result.returns[2])
 
 
-@pytest.mark.parametrize("placement", ["sequential", "batched"])
+@pytest.mark.parametrize(
+    "placement", ["sequential", pytest.param("batched", marks=pytest.mark.thorough)]
+)
 def test_a_population_is_saved_and_continued_exactly(placement: str, tmp_path: Path) -> None:
     whole = train(n_total_timesteps=672, placement=placement)
     half = {"n_total_timesteps": 336, "n_eval_steps": 1, "schedule_timesteps": 672}
@@ -104,13 +108,17 @@ def test_a_population_is_saved_and_continued_exactly(placement: str, tmp_path: P
         require_close((one.returns[1:], one.parts), (other.returns, other.parts))
 
 
-def test_a_change_of_traced_hyperparameters_compiles_nothing(count_compilations: Any) -> None:
-    for placement in ("sequential", "batched"):
-        train(placement=placement)
-        changed = [{**config, "step_size": 0.2, "sweep_length": 5} for config in CONFIGS]
-        with count_compilations() as counter:
-            train(changed, placement=placement)
-        assert counter.names == []
+@pytest.mark.parametrize(
+    "placement", ["sequential", pytest.param("batched", marks=pytest.mark.thorough)]
+)
+def test_a_change_of_traced_hyperparameters_compiles_nothing(
+    placement: str, count_compilations: Any
+) -> None:
+    train(placement=placement)
+    changed = [{**config, "step_size": 0.2, "sweep_length": 5} for config in CONFIGS]
+    with count_compilations() as counter:
+        train(changed, placement=placement)
+    assert counter.names == []
 
 
 def test_what_it_does_not_have_is_refused() -> None:

@@ -133,6 +133,7 @@ def test_a_member_that_was_trained_to_its_end_has_its_result_again(
         np.testing.assert_array_equal(member.returns, whole.returns[0, 0])
 
 
+@pytest.mark.thorough
 def test_batched_members_continue(tmp_path: Path) -> None:
     whole = train(placement="batched")
     first = train(tmp_path, placement="batched", on_progress=at_an_evaluation)

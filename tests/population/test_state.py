@@ -56,7 +56,9 @@ def test_a_state_can_be_saved_and_loaded(population, tmp_path):
         PopulationState.load(tmp_path / "state", other)
 
 
-@pytest.mark.parametrize("placement", ["sequential", "batched"])
+@pytest.mark.parametrize(
+    "placement", ["sequential", pytest.param("batched", marks=pytest.mark.thorough)]
+)
 def test_parts_of_one_schedule_meet_the_sum_of_their_budgets(placement):
     """100 steps are 13 iterations of 8; 200 are 25, of which 12 are left."""
     one_evaluation = {"n_eval_steps": 1, "schedule_timesteps": 200, "placement": placement}

@@ -54,6 +54,7 @@ def test_only_structure_is_compiled(count_compilations):
     assert compilations.names == []
 
 
+@pytest.mark.thorough
 def test_the_default_space_has_two_programs():
     space = DQN.get_hpo_config_space(seed=0)
     configs = [dict(config) for config in space.sample_configuration(200)]
@@ -65,6 +66,7 @@ def test_the_default_space_has_two_programs():
     assert result.interrupted
 
 
+@pytest.mark.thorough
 def test_members_with_other_batch_sizes_are_single_runs_too():
     configs = [{**config, "buffer_batch_size": size} for config in CONFIGS[:2] for size in (5, 7)]
     result = train(configs, [3], keep_params=True)
@@ -74,6 +76,7 @@ def test_members_with_other_batch_sizes_are_single_runs_too():
         assert same_bits(member.params, state.runner_state.train_state.params)
 
 
+@pytest.mark.thorough
 def test_programs_are_made_for_the_batch_sizes_that_are_asked_for(count_compilations):
     settings = {"nas_config": {"hidden_size": 9}, "options": {"batch_sizes": (5, 7)}}
     small, large = ({**SMALL, "buffer_batch_size": size} for size in (5, 7))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import numpy as np
+import pytest
 
 from arlbench.core.randomness import Stream, stream_key
 from probes import Walk, small_dqn, small_state
@@ -32,6 +33,7 @@ def test_playing_compiles_once_for_all_states_and_keys(count_compilations) -> No
     assert not np.array_equal(others[0], others[1])
 
 
+@pytest.mark.thorough
 def test_a_policy_that_is_not_deterministic_explores_with_its_epsilon() -> None:
     returns = {}
     for eval_eps in (0.0, 1.0):

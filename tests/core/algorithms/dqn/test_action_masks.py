@@ -89,7 +89,7 @@ def test_exploration_takes_legal_actions_and_all_of_them_as_often() -> None:
         np.testing.assert_allclose(shares, 1 / len(actions), atol=0.055)
 
 
-@pytest.mark.parametrize("prioritised", [False, True])
+@pytest.mark.parametrize("prioritised", [pytest.param(False, marks=pytest.mark.thorough), True])
 def test_a_greedy_learner_never_acts_against_the_mask(prioritised: bool) -> None:
     state, result = train(buffer_prio_sampling=prioritised)
     assert legal(result.trajectories).all()

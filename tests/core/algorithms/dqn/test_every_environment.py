@@ -42,12 +42,7 @@ CONFIG = {
 
 
 #: The others are for `make thorough`: their compilation takes minutes in all.
-QUICK = {
-    "CartPole-v1",
-    "Breakout-MinAtar",
-    "FrozenLake-misc",
-    "Navix-Empty-5x5-v0",
-}
+QUICK = {"CartPole-v1", "Navix-Empty-5x5-v0"}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,13 @@ def learnt(state: Any) -> Any:
     return runner._replace(env_state=None), state.buffer_state
 
 
-@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "wrapped"])
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        pytest.param(False, id="bare"),
+        pytest.param(True, id="wrapped", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_run_in_parts_is_the_whole_run(wrapped: bool) -> None:
     dqn = climber(wrapped)
     whole, result = train(dqn, small_state(dqn))

@@ -41,7 +41,8 @@ PRIORITISED = [(True, True, True), (True, False, False)]
 CASES = [
     *((FinalObservation, switches) for switches in ALL),
     *((TwoSteps, switches) for switches in UNIFORM),
-    *((OneStep, switches) for switches in UNIFORM),
+    # A step less than the one before.
+    *(pytest.param(OneStep, switches, marks=pytest.mark.thorough) for switches in UNIFORM),
     *((ActionReward, switches) for switches in PRIORITISED),
     *((ObservationReward, switches) for switches in UNIFORM),
     *((TimeLimit, switches) for switches in PRIORITISED),

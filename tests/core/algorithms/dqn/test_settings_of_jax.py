@@ -18,7 +18,6 @@ import pytest
 
 SCRIPT = Path(__file__).parents[3] / "settings_of_jax.py"
 
-#: The first is quick, the others compile for long.
 ONE_OF_EACH = [
     ("gymnax", "CartPole-v1"),
     ("xland", "MiniGrid-EmptyRandom-5x5"),
@@ -49,14 +48,9 @@ def trained(framework: str, name: str, setting: str | None) -> Any:
     return json.loads(run.stdout)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize(
-    ("framework", "name"),
-    [
-        pytest.param(*case, marks=() if case[0] == "gymnax" else pytest.mark.thorough)
-        for case in ONE_OF_EACH
-    ],
-)
+@pytest.mark.parametrize(("framework", "name"), ONE_OF_EACH)
 def test_a_training_is_the_same_under_settings_of_jax(
     framework: str, name: str, setting: str
 ) -> None:

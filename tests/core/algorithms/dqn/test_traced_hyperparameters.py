@@ -60,6 +60,7 @@ def test_learning_rates_may_be_mapped_over(over: str) -> None:
         assert_close(jax.tree.map(lambda x, i=i: x[i], mapped), single)
 
 
+@pytest.mark.thorough
 def test_a_traced_batch_size_is_one_of_those_compiled() -> None:
     sizes = (3, 6)
     traced = jax.jit(lambda size: train({"buffer_batch_size": size}, batch_sizes=sizes))

@@ -37,6 +37,15 @@ PLAYED = [
     "FrozenLake-misc",
     *CONTINUOUS,
 ]
+#: One of each suite, and of each kind of action.
+QUICKLY_PLAYED = {
+    "CartPole-v1",
+    "Breakout-MinAtar",
+    "Catch-bsuite",
+    "DeepSea-bsuite",
+    "FrozenLake-misc",
+    "Pendulum-v1",
+}
 
 
 def assert_step_is_as_promised(env: Environment, state: Any, obs: Any, outcome: Any) -> None:
@@ -71,7 +80,13 @@ def test_every_environment_has_the_shapes_and_types_that_its_spaces_promise(name
     assert features.dtype == jnp.float32
 
 
-@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICKLY_PLAYED else pytest.mark.thorough)
+        for name in PLAYED
+    ],
+)
 def test_an_environment_can_be_played(name: str) -> None:
     env = make_env("gymnax", name, n_envs=2)
     state, obs = jax.jit(env.reset)(jax.random.key(0))

@@ -22,6 +22,14 @@ LISTINGS = {listing.name: listing for listing in list_environments()}
 USABLE = [name for name, listing in LISTINGS.items() if listing.unusable is None]
 SINGLE = [name for name in USABLE if LISTINGS[name].n_actions is not None]
 DOWNLOADED = "Sokoban-v0"
+#: They take more than a second to trace.
+SLOW = {
+    "BinPack-v2",
+    "MMST-v0",
+    "RobotWarehouse-v0",
+    "RubiksCube-partly-scrambled-v0",
+    "RubiksCube-v0",
+}
 ONE_EACH = "each agent in it has a reward of its own"
 
 
@@ -67,7 +75,13 @@ def test_what_cannot_be_used_is_refused_with_the_reason(
 
 
 @pytest.mark.filterwarnings("ignore:scatter inputs have incompatible types")
-@pytest.mark.parametrize("name", sorted(set(USABLE) - set(SINGLE)))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.thorough if name in SLOW else ())
+        for name in sorted(set(USABLE) - set(SINGLE))
+    ],
+)
 def test_an_action_may_consist_of_several_choices(name: str) -> None:
     env, key = make_env("jumanji", name, n_envs=2), jax.random.key(0)
     assert isinstance(env.action_space, spaces.MultiDiscrete)

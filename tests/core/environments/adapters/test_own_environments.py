@@ -179,15 +179,21 @@ def test_exactly_one_instance_may_be_made(wrapped: bool) -> None:
 
 
 def test_without_that_evaluations_have_instances_of_their_own() -> None:
-    trained(1, {"amount": 7.0})
+    dqn = small_dqn(make_env("gymnasium", Counting, 1, {"amount": 7.0}))
+    runner_state, _ = small_state(dqn)
+    assert Counting.made == 1
+    dqn.evaluate(runner_state, 3)
     assert Counting.made == 2
 
 
 def test_copies_have_settings_of_their_own() -> None:
-    state, _ = trained(2, {**PORTS, "evaluate_in_place": True})
+    env = make_env("gymnasium", Counting, 2, {**PORTS, "evaluate_in_place": True})
+    env_state, obs = env.reset(KEY)
     assert Counting.ports == [5, 6]
-    shown = np.asarray(state.buffer_state.experience.transition.obs)[0, :64, 2]
-    np.testing.assert_allclose(shown.reshape(-1, 2), [[0.5, 0.6]] * 32, rtol=1e-6)
+    for _ in range(6):  # an episode has four steps
+        np.testing.assert_allclose(obs[:, 2], [0.5, 0.6], rtol=1e-6)
+        env_state, (obs, *_) = env.step(env_state, jnp.zeros(2, jnp.int32), KEY)
+    assert Counting.ports == [5, 6]
 
 
 def test_copies_with_settings_of_their_own_are_a_spec() -> None:

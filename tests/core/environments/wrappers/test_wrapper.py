@@ -8,6 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from arlbench.core.environments import Environment, make_env
 from arlbench.core.environments.wrappers import Wrapper
@@ -85,6 +86,7 @@ def test_a_wrapped_environment_has_no_spec_because_its_own_would_lose_the_wrappe
     assert Wrapper(env) == Wrapper(make_env("gymnax", "CartPole-v1"))
 
 
+@pytest.mark.thorough
 def test_an_agent_learns_in_a_wrapped_environment_and_shares_the_program(
     count_compilations: Any,
 ) -> None:
