@@ -37,7 +37,9 @@ def second_halves(handovers: Any, **settings: Any) -> Any:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("placement", ["sequential", "batched"])
+@pytest.mark.parametrize(
+    "placement", ["sequential", pytest.param("batched", marks=pytest.mark.thorough)]
+)
 def test_two_halves_are_the_whole(tmp_path, placement) -> None:
     whole = train(CONFIGS, [3], schedule_timesteps=TIMESTEPS, keep_state=True, placement=placement)
     first = halves(tmp_path, placement=placement)
