@@ -15,8 +15,9 @@ from arlbench.population.seconds import SharedSeconds
 from probe_framework import walk
 from probes import CAPACITY, SMALL
 
-# Of 20, 8 and 4 environment steps an iteration.
-CONFIGS = [{**SMALL, "train_freq": train_freq} for train_freq in (5, 2, 1)]
+# Of 20, 8, 4 and 40 environment steps an iteration. They are four, because other tests have
+# compiled a program for as many.
+CONFIGS = [{**SMALL, "train_freq": train_freq} for train_freq in (5, 2, 1, 10)]
 
 
 def train(configs: Any, placement: Any, **lengths: Any) -> Any:
@@ -53,27 +54,29 @@ def of_each_member(iterations: list[np.ndarray]) -> set[tuple[int, ...]]:
 def test_all_members_are_evaluated_once_a_round(iterations_at_evaluations: Any) -> None:
     lengths = {"n_total_timesteps": 240, "n_eval_steps": 2}
     together = train(CONFIGS, "batched", **lengths)
-    # 240 steps are 12, 30 and 60 iterations.
-    assert of_each_member(iterations_at_evaluations) == {(6, 12), (15, 30), (30, 60)}
+    # 240 steps are 12, 30, 60 and 6 iterations.
+    assert of_each_member(iterations_at_evaluations) == {(6, 12), (15, 30), (30, 60), (3, 6)}
     alone = train(CONFIGS, "sequential", **lengths)
     np.testing.assert_allclose(together.returns, alone.returns, rtol=1e-3, atol=1e-3)
 
 
 def test_several_evaluations_at_one_iteration_are_made_once(iterations_at_evaluations: Any) -> None:
-    # 24 steps are 2, 3 and 6 iterations, with 5 evaluations each.
+    # 24 steps are 2, 3, 6 iterations and a single one, with 5 evaluations each.
     lengths = {"n_total_timesteps": 24, "n_eval_steps": 5}
     together = train(CONFIGS, "batched", **lengths)
     assert of_each_member(iterations_at_evaluations) == {
         (0, 1, 2, 2, 2),
         (1, 2, 3, 3, 3),
         (1, 2, 4, 5, 6),
+        (0, 1, 1, 1, 1),
     }
     assert [member.timesteps.tolist() for member in together.members] == [
         [0, 20, 20, 40, 40],
         [8, 8, 16, 16, 24],
         [4, 8, 16, 20, 24],
+        [0, 0, 40, 40, 40],
     ]
-    first, second, _ = together.returns[:, 0]
+    first, second, *_ = together.returns[:, 0]
     for left, right in [(first[1], first[2]), (first[3], first[4]), (second[0], second[1])]:
         np.testing.assert_array_equal(left, right)
     alone = train(CONFIGS, "sequential", **lengths)
@@ -91,10 +94,11 @@ def test_seconds_of_a_member_are_those_until_its_end(monkeypatch: pytest.MonkeyP
     diverging = {**config, "learning_rate": 1e38}
     # Rounds of 8 iterations, each of them one segment: two readings a round.
     lengths = {"n_total_timesteps": 256, "n_eval_steps": 4}
-    result = train([config, diverging, config], "batched", **lengths)
-    first, diverged, last = result.members
+    result = train([config, diverging, config, config], "batched", **lengths)
+    first, diverged, _, last = result.members
     assert diverged.diverged_at == 64
-    assert diverged.train_seconds == pytest.approx(2 / 3)
-    assert first.train_seconds == last.train_seconds == pytest.approx(2 / 3 + 3 * 2 / 2)
+    # The first round is shared by four, the three after it by three.
+    assert diverged.train_seconds == pytest.approx(2 / 4)
+    assert first.train_seconds == last.train_seconds == pytest.approx(2 / 4 + 3 * 2 / 3)
     assert "within the first 64 of 256 steps; " in diverged.divergence
     assert first.divergence == ""

@@ -31,6 +31,16 @@ from arlbench.errors import (
 N_STEPS = 12
 
 LISTED = {entry.name: entry for entry in catalogue.read("gymnasium")}
+#: Another one of those made has the same kinds of spaces.
+ALIKE = {
+    "Acrobot-v1",
+    "BipedalWalkerHardcore-v3",
+    "CliffWalkingSlippery-v1",
+    "FrozenLake8x8-v1",
+    "LunarLanderContinuous-v3",
+    "MountainCarContinuous-v0",
+    "MountainCar-v0",
+}
 MADE = [name for name, entry in LISTED.items() if not entry.unusable and entry.observation != "?"]
 
 
@@ -44,7 +54,10 @@ def test_the_list_says_what_there_is() -> None:
     assert LISTED["LunarLander-v3"].time_limit == 1000
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.thorough if name in ALIKE else ()) for name in MADE],
+)
 def test_what_an_environment_gives_lies_in_its_space(name: str) -> None:
     env = make_env("gymnasium", name, n_envs=2)
     key = jax.random.key(0)

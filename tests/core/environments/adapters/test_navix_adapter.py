@@ -175,7 +175,10 @@ def test_settings_change_limit_and_view() -> None:
     assert (env.observation_space.shape, env.observation_space.dtype) == ((5, 5), np.int32)
 
 
-@pytest.mark.parametrize("spelling", ["penalty_coeff", "penality_coeff"])
+@pytest.mark.parametrize(
+    "spelling",
+    ["penalty_coeff", pytest.param("penality_coeff", marks=pytest.mark.thorough)],
+)
 def test_late_goals_are_worth_less_by_either_spelling(spelling: str) -> None:
     """The old one was navix's own before version 4, so files have it."""
     env = make_env("navix", ROOM, env_kwargs={spelling: 0.5, "max_steps": 10})
