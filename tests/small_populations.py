@@ -36,6 +36,8 @@ _OF_THE_PROBLEM = {
 def train(configs: Any = CONFIGS, seeds: Any = SEEDS, **changed: Any) -> PopulationResult:
     """Trains them; changes are fields of the problem or arguments of the call."""
     own = {name: changed.pop(name) for name in _OF_THE_PROBLEM & changed.keys()}
+    if isinstance(own.get("n_eval_steps"), list):
+        changed["n_eval_steps"] = own.pop("n_eval_steps")
     problem = Problem(walk(), **{**LENGTH, "nas_config": NETWORK, **own})
     settings = {"init_options": {"capacity": CAPACITY}, **changed}
     return train_population(problem, configs, seeds, **settings)

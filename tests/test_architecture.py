@@ -33,10 +33,12 @@ MAY_IMPORT = {
     "autorl": {"population", "core", "errors"},
     "population": {"core", "errors"},
     "experiments": {"population", "core", "errors"},
+    # Studies: tuners that learn from results.
+    "tuning": {"experiments", "population", "core", "errors"},
     # Reports read only rows, so they do not need anything that trains.
     "report": {"errors"},
     "__main__": {"cli"},
-    "cli": {".", "report", "experiments", "population", "core", "errors"},
+    "cli": {".", "report", "tuning", "experiments", "population", "core", "errors"},
 }
 
 # The same within core. The modules directly in core are tools for all others.

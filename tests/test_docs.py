@@ -34,7 +34,8 @@ def run(page: str) -> dict[str, object]:
 
 
 def test_every_page_with_python_has_a_test_here() -> None:
-    assert PAGES.keys() == {"autorl.md", "checkpoints.md", "environments.md", "sweeps.md"}
+    pages = {"autorl.md", "checkpoints.md", "environments.md", "sweeps.md", "tuning.md"}
+    assert pages == PAGES.keys()
 
 
 @pytest.mark.thorough
@@ -102,6 +103,43 @@ def test_the_page_on_autorl_names_every_objective_and_feature() -> None:
     text = (DOCS / "autorl.md").read_text()
     for name in (*objectives._objectives, *state_features._features):
         assert f"| `{name}` |" in text
+
+
+@pytest.mark.thorough
+def test_the_examples_on_tuning_run_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # A tuner of one's own is about twenty lines.
+    assert len(PAGES["tuning.md"][0].splitlines()) <= 24
+    names = run("tuning.md")
+    assert capsys.readouterr().out == "finished 8 2000\n(8, 3)\n"
+    assert names["table"]["test_objective"].notna().any()
+    folder = tmp_path / "runs" / "climber"
+    assert {path.name for path in folder.iterdir()} >= {"study.json", "journal.jsonl"}
+
+
+def test_the_study_file_on_the_page_on_tuning_is_one(tmp_path: Path) -> None:
+    from arlbench.cli.study_files import SECTIONS, options_of_file
+
+    (text,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "tuning.md").read_text(), re.DOTALL)
+    (tmp_path / "study.yaml").write_text(text)
+    options = options_of_file(tmp_path / "study.yaml")
+    assert options["tuner"] == "hyperband"
+    assert options["words"]["buffer_epsilon"] == "1e-7..1e-3:log"
+    assert all(f"\n{section}:" in f"\n{text}" for section in SECTIONS)
+
+
+def test_the_page_on_tuning_names_every_tuner_and_setting() -> None:
+    from arlbench.tuning.tuner import settings_of
+    from arlbench.tuning.tuners import tuner_class, tuner_names
+
+    rows = re.findall(
+        r"^\| `(\w+)` \| .* \| (.*)\|$", (DOCS / "tuning.md").read_text(), re.MULTILINE
+    )
+    table = {name: set(re.findall(r"`(\w+)`", settings)) for name, settings in rows}
+    for name in tuner_names():
+        assert table[name] == set(settings_of(tuner_class(name)))
 
 
 def test_the_examples_on_environments_run_in_order(capsys: pytest.CaptureFixture[str]) -> None:

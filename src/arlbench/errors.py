@@ -49,6 +49,10 @@ class StorageError(ArlbenchError, OSError):
     """The folder of an experiment that cannot be written, read or used."""
 
 
+class TunerError(ArlbenchError, RuntimeError):
+    """A tuner that proposed what is impossible, raised an error, or did not answer."""
+
+
 class RunFolderError(StorageError):
     """The folder of a run that cannot be written, read or used."""
 

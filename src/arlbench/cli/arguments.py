@@ -118,16 +118,19 @@ def _parse_wrapper(text: str) -> tuple[str, dict[str, Any]]:
     return name, settings
 
 
-def refuse_with_resume(context: typer.Context, allowed: Collection[str]) -> None:
+def refuse_with_resume(
+    context: typer.Context, allowed: Collection[str], option: str = "--resume"
+) -> None:
     """Raises if settings that were fixed when a run began are given to resume it."""
-    given = [name for name in context.params if name not in allowed and _was_given(context, name)]
+    given = [name for name in context.params if name not in allowed and was_given(context, name)]
     if given:
         raise ConfigurationError(
-            f"--resume continues with the settings that the run began with, so {given[0]!r} cannot "
+            f"{option} continues with the settings that the run began with, so {given[0]!r} cannot "
             "be given; start a new run to change it."
         )
 
 
-def _was_given(context: typer.Context, name: str) -> bool:
+def was_given(context: typer.Context, name: str) -> bool:
+    """Whether an option was given on the command line, not left at its default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

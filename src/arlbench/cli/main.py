@@ -16,9 +16,11 @@ from typer.exceptions import TyperException
 from arlbench import __version__
 from arlbench.cli.envs import envs
 from arlbench.cli.evaluate import evaluate
+from arlbench.cli.export import export
 from arlbench.cli.play import play
 from arlbench.cli.sweep import sweep
 from arlbench.cli.train import train
+from arlbench.cli.tune import tune
 from arlbench.errors import ArlbenchError
 
 # Replacements for characters that some encodings lack.
@@ -31,6 +33,8 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(sweep)
+app.command()(tune)
+app.command()(export)
 app.command()(evaluate)
 app.command()(play)
 app.command()(envs)

@@ -21,6 +21,7 @@ from arlbench.cli.arguments import (
     parse_wrappers,
     split_words,
 )
+from arlbench.cli.problems import searched_problem
 from arlbench.errors import ConfigurationError, StorageError
 from arlbench.experiments.tuners import DEFAULT_TUNER, tuner_names
 
@@ -144,7 +145,7 @@ def _experiment(
     """The experiment, and the tuner that proposed its configurations."""
     from arlbench.experiments.experiment import Experiment, seed_range
 
-    problem = _problem(chosen, env, settings)
+    problem = searched_problem(env, settings, chosen.only_named, chosen.tuned)
     tuner, trials = _trials(chosen, words, problem)
     origin = {
         "sampler": chosen.sampler,
@@ -154,24 +155,6 @@ def _experiment(
     }
     configs = tuple(trial.config for trial in trials)
     return Experiment(problem, configs, seed_range(*seeds), origin=origin), tuner
-
-
-def _problem(chosen: _Chosen, env: dict[str, Any], settings: dict[str, Any]) -> Problem:
-    """The problem to train; with ``--only-named`` it fixes every hyperparameter."""
-    from arlbench.core.environments import EnvSpec, find_framework
-    from arlbench.core.problem import Problem
-    from arlbench.experiments.presets import Tuned, tuned_for
-
-    framework = env["framework"] or find_framework(env["name"])
-    of_algorithm = {name: settings[name] for name in ("algorithm",) if name in settings}
-    use_tuned = chosen.only_named and chosen.tuned
-    known = tuned_for(env["name"], **of_algorithm) if use_tuned else Tuned({})
-    images = known.cnn_policy if env["cnn_policy"] is None else env["cnn_policy"]
-    spec = EnvSpec(**{**env, "framework": framework, "cnn_policy": images})
-    problem = Problem(spec, **settings)
-    if not chosen.only_named:
-        return problem
-    return problem.replace(hpo_config=problem.resolve(known.hyperparameters))
 
 
 def _announce(tuner: Tuner, chosen: _Chosen, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """The space to search: for each hyperparameter one value, several values, or a range.
 
-The user may narrow or fix a hyperparameter with a text ``VALUE``, ``LOW..HIGH`` or ``a,b,c``;
+The user may narrow or fix a hyperparameter with a text ``VALUE``, ``LOW..HIGH``,
+``LOW..HIGH:log`` or ``a,b,c``;
 all others keep their published ranges or their defaults.
 """
 
@@ -17,6 +18,8 @@ from arlbench.errors import ConfigurationError
 
 _RANGE = ".."
 _LIST = ","
+_SCALE = ":"
+_SCALES = {"log": True, "linear": False}
 
 
 class Choices(NamedTuple):
@@ -164,7 +167,13 @@ def _never_active(space: SearchSpace, declarations: Declarations) -> dict[str, C
 
 
 def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
-    name, ends = hyperparameter.name, text.split(_RANGE)
+    name = hyperparameter.name
+    within, colon, scale = text.partition(_SCALE)
+    ends = within.split(_RANGE)
+    if colon and scale not in _SCALES:
+        raise ConfigurationError(
+            f"'{name}={text}' has no scale '{scale}'; write {name}=LOW..HIGH:log, or :linear."
+        )
     if len(ends) != 2 or not all(ends) or _LIST in text:
         raise ConfigurationError(f"'{name}={text}' is not a range; write {name}=LOW..HIGH.")
     if hyperparameter.choices:
@@ -178,7 +187,13 @@ def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
             f"The range {name}={text} is empty, because {ends[0]} is not below {ends[1]}; write "
             "the lower end first."
         )
-    return Range(low, high, hyperparameter.log)
+    log = _SCALES[scale] if colon else hyperparameter.log
+    if log and low <= 0:
+        raise ConfigurationError(
+            f"The range {name}={text} has no orders of magnitude, because it begins at {ends[0]}; "
+            "begin above 0, or write :linear."
+        )
+    return Range(low, high, log)
 
 
 def _listing(values: Collection[Any]) -> str:

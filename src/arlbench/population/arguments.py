@@ -64,16 +64,21 @@ def seeds_of_each(
 
 
 def lengths_of_each(
-    given: int | float | Sequence[int | float] | None, n_configs: int, problem: Problem
+    given: int | float | Sequence[int | float] | None,
+    evaluations: int | Sequence[int] | None,
+    n_configs: int,
+    problem: Problem,
 ) -> list[Lengths]:
     """The lengths of each configuration's training, ``[n_configs]``; None takes the problem's."""
     total = problem.n_total_timesteps if given is None else given
-    return [
-        Lengths.checked(
-            timesteps, problem.n_eval_steps, problem.n_eval_episodes, problem.schedule_timesteps
-        )
-        for timesteps in _one_for_each("n_total_timesteps", total, n_configs)
-    ]
+    n_eval_steps = problem.n_eval_steps if evaluations is None else evaluations
+    n_eval_episodes, horizon = problem.n_eval_episodes, problem.schedule_timesteps
+    each = zip(
+        _one_for_each("n_total_timesteps", total, n_configs),
+        _one_for_each("n_eval_steps", n_eval_steps, n_configs),
+        strict=True,
+    )
+    return [Lengths.checked(*of_one, n_eval_episodes, horizon) for of_one in each]
 
 
 def timesteps_before_of_each(given: int | Sequence[int] | None, n_configs: int) -> list[int | None]:

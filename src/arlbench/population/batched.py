@@ -36,7 +36,7 @@ def train_batched(tasks: Sequence[MemberTask], tracker: Tracker, devices: Sequen
         for chunk in _chunks(list(group), devices)
     ]
     # Loaded states take memory, so these batches are only made when they are needed.
-    if any(task.parts is not None or task.saving is not None for task in tasks):
+    if any(_may_continue(task) for task in tasks):
         for chunk in chunks:
             if not tracker.stopped.is_set():
                 Rounds(chunk, tracker, devices).train()
@@ -46,6 +46,12 @@ def train_batched(tasks: Sequence[MemberTask], tracker: Tracker, devices: Sequen
         for of_chunk in rounds:
             if not tracker.stopped.is_set():
                 of_chunk.train()
+
+
+def _may_continue(task: MemberTask) -> bool:
+    """Whether a member may continue from a state that exists."""
+    given = (task.parts, task.saving, task.handover.begin)
+    return any(one is not None for one in given)
 
 
 @contextlib.contextmanager

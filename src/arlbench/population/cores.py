@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Hashable, Sequence
@@ -11,7 +12,7 @@ import jax
 from arlbench import errors
 from arlbench.core.problem import Problem
 from arlbench.population import sending, workers
-from arlbench.population.members import MemberProgress, MemberTask
+from arlbench.population.members import MemberProgress, MemberResult, MemberTask
 from arlbench.population.messages import Answer, Failed, Notice, Report, Setup, Stop
 from arlbench.population.queueing import TaskQueue
 from arlbench.population.sequential import Ahead, Listener, train_member
@@ -38,11 +39,13 @@ def start_workers_for(work: float, n_members: int) -> None:
 
 def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
     """Trains members until all are done; returns how many processes were used."""
-    queue = TaskQueue(tasks)
+    queue = TaskQueue(tasks, tracker.fed)
     work = sum(task.cost for task in tasks)
     here_already = min(1 + workers.n_started(), round(work / _WORTH_A_MESSAGE))
     worth = max(1, round(work / _WORTH_A_PROCESS), here_already)
-    useful = min(workers.wanted_cores(), len(tasks), worth)
+    # What joins later is worth a process, too, however little there is at first.
+    most = sys.maxsize if tracker.fed else min(len(tasks), worth)
+    useful = min(workers.wanted_cores(), most)
     # Accelerators belong to this process; workers are for the CPU.
     n_helpers = useful - 1 if jax.default_backend() == "cpu" else 0
     if n_helpers and not _can_leave(tasks[0].problem, tracker):
@@ -78,9 +81,18 @@ def _can_leave(problem: Problem, tracker: Tracker) -> bool:
 
 def _train_here(queue: TaskQueue, tracker: Tracker, ahead: Ahead) -> None:
     while not tracker.stopped.is_set() and (task := queue.take("here")) is not None:
-        result = train_member(task, _listener(task, tracker), ahead)
-        if result is not None:
-            tracker.on_result(result)
+        try:
+            result = train_member(task, _listener(task, tracker), ahead)
+            if result is not None:
+                _take_in(result, queue, tracker)
+        finally:
+            queue.done()
+
+
+def _take_in(result: MemberResult, queue: TaskQueue, tracker: Tracker) -> None:
+    """Takes in a member that has ended, and those that join for it."""
+    tracker.on_result(result)
+    queue.add(tracker.take_joined())
 
 
 def _listener(task: MemberTask, tracker: Tracker) -> Listener:
@@ -126,10 +138,16 @@ def _serve_one(
         worker.close()
         _give_back(task, queue, tracker)
         return workers.replace(worker)
-    if isinstance(outcome, Failed):
-        tracker.fail(_error_from(outcome, task))
-    elif outcome is not None:
-        tracker.on_result(outcome)
+    except BaseException:
+        queue.done()
+        raise
+    try:
+        if isinstance(outcome, Failed):
+            tracker.fail(_error_from(outcome, task))
+        elif outcome is not None:
+            _take_in(outcome, queue, tracker)
+    finally:
+        queue.done()
     return worker
 
 

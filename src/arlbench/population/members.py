@@ -10,6 +10,7 @@ import numpy as np
 from arlbench.core.algorithms.algorithm import Algorithm, UpdateStatistic
 from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.core.problem import Problem
+from arlbench.population.handover import Handover
 from arlbench.population.saving import MemberSaving
 
 MemberStatus = Literal["finished", "diverged"]
@@ -58,6 +59,7 @@ class MemberTask(NamedTuple):
         parts: Parts of an earlier training's state, to continue from; None starts a new run.
         keeping: What the result keeps of the final state.
         saving: How it saves itself; None if it does not.
+        handover: States in folders, from which it continues and where it leaves its last one.
         attempts: How many processes have died while training it.
     """
 
@@ -75,6 +77,7 @@ class MemberTask(NamedTuple):
     parts: Mapping[str, Any] | None
     keeping: Keeping
     saving: MemberSaving | None
+    handover: Handover = Handover()
     attempts: int = 0
 
     def make_algorithm(self) -> Algorithm:
@@ -166,7 +169,7 @@ class PopulationResult(NamedTuple):
 
     Attributes:
         returns: float32 ``[n_configs, n_seeds, n_eval_steps, n_eval_episodes]``; NaN for
-            evaluations that a member did not reach.
+            evaluations that a member did not reach, or was not to have.
         status: ``"finished"``, ``"diverged"`` or, for members that were not trained to the
             end or not at all, ``"missing"``; ``[n_configs, n_seeds]``.
         members: Every member that ended, in order.

@@ -16,35 +16,59 @@ class TaskQueue:
     takes the group with the most work among those that no process has begun. Only if all
     groups have been begun does it help with a group of another process. Within a group the
     longest members come first, and equally long ones in their order.
+
+    Args:
+        tasks: The members that wait.
+        fed: Whether others may join; a process then waits for them as long as any member is
+            in training.
     """
 
-    def __init__(self, tasks: Iterable[MemberTask]) -> None:
+    def __init__(self, tasks: Iterable[MemberTask], fed: bool = False) -> None:
         self._waiting: dict[int, list[MemberTask]] = collections.defaultdict(list)
         # The last task of a list is taken first.
         self._work: dict[int, float] = collections.defaultdict(float)
-        for task in sorted(tasks, key=lambda task: (-task.cost, task.id), reverse=True):
-            self._waiting[task.group].append(task)
-            self._work[task.group] += task.cost
+        self._fed = fed
+        self._n_training = 0
         self._begun_by: dict[int, set[Hashable]] = collections.defaultdict(set)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self.add(tasks)
+
+    def add(self, tasks: Iterable[MemberTask]) -> None:
+        """Takes in members that wait."""
+        with self._changed:
+            for task in tasks:
+                self._waiting[task.group].append(task)
+                self._work[task.group] += task.cost
+            for waiting in self._waiting.values():
+                waiting.sort(key=lambda task: (-task.cost, task.id), reverse=True)
+            self._changed.notify_all()
 
     def take(self, who: Hashable) -> MemberTask | None:
-        """The next member for this process; None if no members are left."""
-        with self._lock:
-            groups = [group for group, tasks in self._waiting.items() if tasks]
-            if not groups:
-                return None
+        """The next member for this process; None if no members are left and none can join."""
+        with self._changed:
+            while not (groups := [group for group, tasks in self._waiting.items() if tasks]):
+                if not self._fed or not self._n_training:
+                    return None
+                self._changed.wait()
             group = max(groups, key=lambda group: self._preference(group, who))
             self._begun_by[group].add(who)
             task = self._waiting[group].pop()
             self._work[group] -= task.cost
+            self._n_training += 1
             return task
 
     def give_back(self, task: MemberTask) -> None:
         """Puts back a member whose process has died."""
-        with self._lock:
+        with self._changed:
             self._waiting[task.group].append(task)
             self._work[task.group] += task.cost
+            self.done()
+
+    def done(self) -> None:
+        """Hears that the training of a member has ended, in one way or another."""
+        with self._changed:
+            self._n_training -= 1
+            self._changed.notify_all()
 
     def _preference(self, group: int, who: Hashable) -> tuple[bool, bool, float]:
         begun_by = self._begun_by[group]

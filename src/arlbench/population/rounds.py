@@ -18,6 +18,7 @@ from arlbench.core.algorithms.harness.plan import Plan
 from arlbench.core.algorithms.harness.structure import State
 from arlbench.core.algorithms.harness.training import divergence_sentence
 from arlbench.core.algorithms.measured import Seconds, TrainingOutcome, with_missing
+from arlbench.population.handover import left
 from arlbench.population.members import MemberProgress, MemberTask
 from arlbench.population.saving import MemberCheckpoints, Position
 from arlbench.population.seconds import SharedSeconds
@@ -48,8 +49,8 @@ class _Member:
         progress = None if position is None else position.training
         self.before = Seconds() if position is None else position.seconds
         self.begun: State | None = None if progress is None else progress.state
-        if position is None and task.parts is not None:
-            self.begun = state_of(self.algorithm, task)
+        if position is None and (task.parts is not None or task.handover.begin is not None):
+            self.begun = state_of(self.algorithm, task, tracker.on_notice)
         self.plan = self._planned(progress)
         self.done = self.plan.done_iterations
         empty = np.zeros((0, task.lengths.n_eval_episodes), np.float32)
@@ -62,6 +63,11 @@ class _Member:
             return self.algorithm.plan_of(self.begun, lengths, before, progress)
         # At step 0, the budgets of earlier parts are still to be done as well.
         return self.algorithm.plan(lengths, 0 if before is None else -before)
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether anything of its last state is wanted."""
+        return self.task.keeping.anything or self.task.handover.end is not None
 
     @property
     def next_evaluation(self) -> int:
@@ -136,7 +142,9 @@ class Rounds:
         if all(member.begun is None for member in self._members):
             return self._batch.init([task.seed for task in tasks], options)
         states = [
-            state_of(member.algorithm, member.task) if member.begun is None else member.begun
+            state_of(member.algorithm, member.task, self._tracker.on_notice)
+            if member.begun is None
+            else member.begun
             for member in self._members
         ]
         for member in self._members:
@@ -193,7 +201,7 @@ class Rounds:
         done, total, eval_rewards = member.progress
         structure, hp = member.algorithm.structure, member.algorithm.hp
         outcome = TrainingOutcome(
-            state=self._kept(state, i) if member.task.keeping.anything else None,
+            state=self._kept(state, i) if member.keeps_state else None,
             result=None,
             returns=with_missing(eval_rewards, member.task.lengths),
             timesteps=member.plan.evaluate_after * member.plan.steps_per_iteration,
@@ -204,6 +212,8 @@ class Rounds:
             seconds=self._seconds.of(i),
             statistics=self._batch.statistics(i),
         )
+        if not diverged:
+            left(member.task.handover, member.algorithm, outcome.state)
         seconds = member.before + outcome.seconds
         self._tracker.on_result(member_result(member.task, member.algorithm, outcome, seconds))
 
@@ -212,8 +222,8 @@ class Rounds:
 
         Runner states of all members are copied together, because most members end together.
         """
-        keeping = self._members[i].task.keeping
-        if keeping.state or keeping.parts:
+        task = self._members[i].task
+        if task.keeping.state or task.keeping.parts or task.handover.end is not None:
             return self._batch.member(state, i)
         if self._runners is None:
             self._runners = jax.tree.map(_on_host, state[0])

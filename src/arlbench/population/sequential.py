@@ -13,6 +13,7 @@ from arlbench.core.algorithms.checkpointing import collect
 from arlbench.core.algorithms.harness.structure import State
 from arlbench.core.algorithms.measured import Seconds, TrainingOutcome, train_measured
 from arlbench.errors import EnvironmentFaultError
+from arlbench.population import handover
 from arlbench.population.members import MemberProgress, MemberResult, MemberTask
 from arlbench.population.saving import MemberCheckpoints, Position
 from arlbench.population.seconds import Stopwatch
@@ -67,7 +68,9 @@ def train_member(task: MemberTask, listener: Listener, ahead: Ahead = None) -> M
     try:
         outcome = train_measured(
             algorithm,
-            state_of(algorithm, task) if position is None else position.training.state,
+            state_of(algorithm, task, listener.on_notice)
+            if position is None
+            else position.training.state,
             task.lengths,
             timesteps_before=task.timesteps_before,
             progress=None if position is None else position.training,
@@ -80,11 +83,19 @@ def train_member(task: MemberTask, listener: Listener, ahead: Ahead = None) -> M
         saved.close()
     if outcome.stopped:
         return None
+    if outcome.diverged_at is None:
+        handover.left(task.handover, algorithm, outcome.state)
     return member_result(task, algorithm, outcome, before + watch.seconds)
 
 
-def state_of(algorithm: Algorithm, task: MemberTask) -> State:
-    """The state with which a member starts or from which it continues."""
+def state_of(algorithm: Algorithm, task: MemberTask, on_notice: Callable[[str], None]) -> State:
+    """The state with which a member starts or from which it continues.
+
+    Raises:
+        CheckpointError: If that is in a folder and cannot be read.
+    """
+    if (state := handover.received(task.handover, algorithm, on_notice)) is not None:
+        return state
     if task.parts is not None:
         return algorithm.restore(checkpoints.on_device(task.parts))
     return algorithm.init(jax.random.key(task.seed), **task.init_options)

@@ -7,9 +7,11 @@ from typing import Any, Literal, NamedTuple
 
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.harness.plan import Lengths
+from arlbench.core.algorithms.harness.structure import Learning
 from arlbench.core.checks import known_names
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
+from arlbench.population.handover import Handover
 from arlbench.population.members import Keeping, MemberId, MemberTask
 from arlbench.population.placement import choose_placement
 from arlbench.population.saving import MemberSaving
@@ -60,6 +62,7 @@ class Request(NamedTuple):
         init_options: Options of ``Algorithm.init`` that the caller asks for.
         keeping: What results keep of the final states.
         saving: How members save themselves.
+        handovers: States in folders, from which members continue and which they leave.
         share_programs: Whether to make programs for all configurations of the call.
     """
 
@@ -72,11 +75,24 @@ class Request(NamedTuple):
     init_options: Mapping[str, Any] | None
     keeping: Keeping
     saving: Mapping[MemberId, MemberSaving]
+    handovers: Mapping[MemberId, Handover]
     share_programs: bool = True
 
 
-def plan(configs: Sequence[Trained], request: Request) -> Population:
+#: The numbers of programs, by what shapes them.
+Groups = dict[Learning, int]
+
+
+def plan(
+    configs: Sequence[Trained], request: Request, first: int = 0, groups: Groups | None = None
+) -> Population:
     """Every member to train.
+
+    Args:
+        configs: What each configuration is to train.
+        request: What else was asked for.
+        first: The index of the first configuration.
+        groups: Programs that are known already; new ones are added.
 
     Raises:
         ArlbenchError: If a configuration or the environment is impossible.
@@ -100,23 +116,26 @@ def plan(configs: Sequence[Trained], request: Request) -> Population:
     init_options = problem.algorithm_class.shared_init_options(
         algorithms, totals, list(request.parts.values()), request.init_options
     )
-    groups = {structure: i for i, structure in enumerate({a.structure: None for a in algorithms})}
+    known: Groups = {} if groups is None else groups
+    for algorithm in algorithms:
+        known.setdefault(algorithm.structure, len(known))
     tasks = tuple(
         MemberTask(
-            id=MemberId(i, j),
+            id=MemberId(first + i, j),
             seed=seed,
             problem=problem,
             config=of_one.config,
             options=options[i],
             lengths=of_one.lengths,
             timesteps_before=of_one.timesteps_before,
-            group=groups[algorithms[i].structure],
+            group=known[algorithms[i].structure],
             cost=algorithms[i].cost(totals[i]),
             total_timesteps=totals[i],
             init_options=init_options,
-            parts=request.parts.get(MemberId(i, j)),
+            parts=request.parts.get(MemberId(first + i, j)),
             keeping=request.keeping,
-            saving=request.saving.get(MemberId(i, j)),
+            saving=request.saving.get(MemberId(first + i, j)),
+            handover=request.handovers.get(MemberId(first + i, j), Handover()),
         )
         for i, of_one in enumerate(configs)
         for j, seed in enumerate(of_one.seeds)

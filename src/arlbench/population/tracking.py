@@ -36,20 +36,32 @@ class Callbacks(NamedTuple):
 class Tracker:
     """Collects results and progress, and calls the caller's functions, one at a time.
 
+    Args:
+        tasks: The members.
+        callbacks: The caller's functions.
+        feed: Gives members that join, after each one that ends; None if none can.
+
     Attributes:
         results: The members that have ended.
         stopped: Set when training should stop.
     """
 
-    def __init__(self, tasks: Sequence[MemberTask], callbacks: Callbacks) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[MemberTask],
+        callbacks: Callbacks,
+        feed: Callable[[], Sequence[MemberTask]] | None = None,
+    ) -> None:
         self.results: dict[MemberId, MemberResult] = {}
         self.stopped = threading.Event()
         self._failure: BaseException | None = None
-        self._group_of = {task.id: task.group for task in tasks}
-        self._left_in_group = collections.Counter(self._group_of.values())
-        self._n_groups = len(self._left_in_group)
-        self._planned = {task.id: task.total_timesteps for task in tasks}
-        self._total_timesteps = sum(self._planned.values())
+        self._feed = feed
+        self._joined: list[MemberTask] = []
+        self._group_of: dict[MemberId, int] = {}
+        self._left_in_group: collections.Counter[int] = collections.Counter()
+        self._planned: dict[MemberId, int] = {}
+        self._total_timesteps = 0
+        self._take_in(tasks)
         self._timesteps = 0
         self._members: dict[MemberId, MemberProgress] = {}
         self._callbacks = callbacks
@@ -87,7 +99,37 @@ class Tracker:
             self._set(result.id, _final_progress(result))
             on_member = self._callbacks.on_member
             self._guard(lambda: on_member and on_member(result))
+            self._guard(self._let_join)
             self._report()
+
+    @property
+    def fed(self) -> bool:
+        """Whether members may join."""
+        return self._feed is not None
+
+    @property
+    def n_members(self) -> int:
+        """Members of which it knows."""
+        return len(self._group_of)
+
+    def take_joined(self) -> list[MemberTask]:
+        """The members that have joined since the last call."""
+        with self._lock:
+            joined, self._joined = self._joined, []
+        return joined
+
+    def _let_join(self) -> None:
+        if self._feed is not None and not self.stopped.is_set():
+            joined = self._feed()
+            self._take_in(joined)
+            self._joined += joined
+
+    def _take_in(self, tasks: Sequence[MemberTask]) -> None:
+        for task in tasks:
+            self._group_of[task.id] = task.group
+            self._left_in_group[task.group] += 1
+            self._planned[task.id] = task.total_timesteps
+            self._total_timesteps += task.total_timesteps
 
     def _set(self, member: MemberId, progress: MemberProgress) -> None:
         earlier = self._members.get(member)
@@ -131,7 +173,7 @@ class Tracker:
             timesteps=self._timesteps,
             total_timesteps=self._total_timesteps,
             groups_done=sum(left == 0 for left in self._left_in_group.values()),
-            n_groups=self._n_groups,
+            n_groups=len(self._left_in_group),
             compiling=self._timesteps == 0,
             members=dict(self._members),
         )

@@ -15,6 +15,8 @@ from arlbench.population import arguments
 from arlbench.population import tasks as planning
 from arlbench.population.batched import train_batched
 from arlbench.population.cores import train_on_cores
+from arlbench.population.feeding import Feed, Feeder
+from arlbench.population.handover import Handover
 from arlbench.population.members import Keeping, MemberId, PopulationResult
 from arlbench.population.placement import Placement
 from arlbench.population.saving import MemberSaving
@@ -28,6 +30,7 @@ def train_population(
     seeds: Sequence[int] | Sequence[Sequence[int]],
     *,
     n_total_timesteps: int | float | Sequence[int | float] | None = None,
+    n_eval_steps: int | Sequence[int] | None = None,
     timesteps_before: int | Sequence[int] | None = None,
     members: Collection[tuple[int, int]] | None = None,
     state: PopulationState | None = None,
@@ -39,6 +42,8 @@ def train_population(
     keep_state: bool = False,
     keep_parts: Collection[str] = (),
     saving: Mapping[MemberId, MemberSaving] | None = None,
+    handovers: Mapping[MemberId, Handover] | None = None,
+    feed: Feed | None = None,
     on_member: OnMember | None = None,
     on_progress: OnProgress | None = None,
     on_notice: OnNotice | None = None,
@@ -59,6 +64,7 @@ def train_population(
             equal length, for each of them.
         n_total_timesteps: Environment steps, one number for all or one for each
             configuration; None takes the problem's.
+        n_eval_steps: Evaluations, one number for all or one for each configuration.
         timesteps_before: Budgets of earlier parts of the same runs, one number for all or one
             for each configuration; see ``Algorithm.train``.
         members: Which (configuration, seed) pairs of indices to train; None trains all.
@@ -66,26 +72,31 @@ def train_population(
         placement: ``"sequential"`` trains members one after another in each process,
             ``"batched"`` many at a time in one program; ``"auto"`` batches on accelerators,
             unless an environment steps in Python.
-            init_options: Options of the algorithm's ``init``; they are raised if members need more.
-            memory_limit_gib: Refuse members that would need more memory, counted for each member;
-                the problem's own option takes precedence.
-            share_programs: Whether members that train one after another use one program if their
-                algorithm can make one for several structures. It is made for the configurations
-                of this call, so a later call with others compiles again. Set it to False if
-                such calls follow.
-            keep_params: Whether results hold the final parameters.
-            keep_state: Whether results hold everything that further training needs; see
-                :meth:`PopulationState.of`.
-            keep_parts: Names of further parts of a checkpoint that results hold.
-            saving: Members that save themselves, in the process that trains them, and continue
-                from their newest checkpoint, as if they had not been interrupted.
-            on_member: Called with each member when it ends, possibly in another thread, but never
-                with two members at the same time.
-            on_progress: Called several times a second, in the same way; training stops early if
-                it returns True. Unfinished members are then lost, except those that save
-                themselves.
-            on_notice: Receives sentences for the user, in the same way: that a checkpoint could
-                not be written, or what differs when a member continues.
+        init_options: Options of the algorithm's ``init``; they are raised if members need more.
+        memory_limit_gib: Refuse members that would need more memory, counted for each member;
+            the problem's own option takes precedence.
+        share_programs: Whether members that train one after another use one program if their
+            algorithm can make one for several structures. It is made for the configurations
+            of this call, so a later call with others compiles again. Set it to False if
+            such calls follow.
+        keep_params: Whether results hold the final parameters.
+        keep_state: Whether results hold everything that further training needs; see
+            :meth:`PopulationState.of`.
+        keep_parts: Names of further parts of a checkpoint that results hold.
+        saving: Members that save themselves, in the process that trains them, and continue
+            from their newest checkpoint, as if they had not been interrupted.
+        handovers: Members that continue from a state in a folder, or leave theirs in one,
+            read and written by the process that trains them. ``init_options`` must ask for
+            the room that the longest training from a state needs.
+        feed: Asked after each member that ends for configurations that join, with the seeds
+            of the first; their indices follow those of ``configs``.
+        on_member: Called with each member when it ends, possibly in another thread, but never
+            with two members at the same time.
+        on_progress: Called several times a second, in the same way; training stops early if
+            it returns True. Unfinished members are then lost, except those that save
+            themselves.
+        on_notice: Receives sentences for the user, in the same way: that a checkpoint could
+            not be written, or what differs when a member continues.
 
     Returns:
         All results in the order of ``configs`` and ``seeds``.
@@ -99,7 +110,8 @@ def train_population(
     checked_seeds = arguments.seeds_of_each(seeds, len(plain))
     shape = (len(plain), len(checked_seeds[0]))
     savings = arguments.savings(saving)
-    arguments.member_ids([*({} if state is None else state.parts), *savings], *shape)
+    given = {MemberId(*member): one for member, one in (handovers or {}).items()}
+    arguments.member_ids([*({} if state is None else state.parts), *savings, *given], *shape)
     request = planning.Request(
         problem=problem,
         options={"memory_limit_gib": memory_limit_gib},
@@ -110,19 +122,39 @@ def train_population(
         init_options=init_options,
         keeping=Keeping(keep_params, keep_state, tuple(keep_parts)),
         saving=savings,
+        handovers=given,
         share_programs=share_programs,
     )
     each = zip(
         plain,
         checked_seeds,
-        arguments.lengths_of_each(n_total_timesteps, len(plain), problem),
+        arguments.lengths_of_each(n_total_timesteps, n_eval_steps, len(plain), problem),
         arguments.timesteps_before_of_each(timesteps_before, len(plain)),
         strict=True,
     )
-    population = planning.plan([planning.Trained(*of_one) for of_one in each], request)
-    tracker = Tracker(population.tasks, Callbacks(on_member, on_progress, on_notice))
+    trained = [planning.Trained(*of_one) for of_one in each]
+    return _run(trained, request, Callbacks(on_member, on_progress, on_notice), feed, begin)
+
+
+def _run(
+    trained: Sequence[planning.Trained],
+    request: planning.Request,
+    callbacks: Callbacks,
+    feed: Feed | None,
+    begin: float,
+) -> PopulationResult:
+    """Trains what is asked for, and what joins."""
+    groups: planning.Groups = {}
+    population = planning.plan(trained, request, groups=groups)
+    seeds, n_configs = trained[0].seeds, len(trained)
+    feeder = None
+    if feed is not None:
+        request = request._replace(init_options=population.init_options)
+        feeder = Feeder(feed, seeds, request, groups, n_configs)
+    tracker = Tracker(population.tasks, callbacks, None if feeder is None else feeder.tasks)
     n_processes = _train(population, tracker)
     tracker.raise_if_failed()
+    shape = (n_configs if feeder is None else feeder.n_configs, len(seeds))
     return _in_order(shape, request, population, tracker, n_processes, time.perf_counter() - begin)
 
 
@@ -131,7 +163,10 @@ def _train(population: planning.Population, tracker: Tracker) -> int:
     if population.placement == "sequential":
         return train_on_cores(population.tasks, tracker)
     # On a CPU only one device, because batches over several devices have been seen to hang.
-    train_batched(population.tasks, tracker, jax.local_devices()[: 1 if _on_cpu() else None])
+    devices, tasks = jax.local_devices()[: 1 if _on_cpu() else None], list(population.tasks)
+    while tasks:
+        train_batched(tasks, tracker, devices)
+        tasks = tracker.take_joined()
     return 1
 
 
@@ -148,18 +183,20 @@ def _in_order(
     wall_seconds: float,
 ) -> PopulationResult:
     problem = request.problem
-    evaluations = (problem.n_eval_steps, problem.n_eval_episodes)
+    each = [task.lengths.n_eval_steps for task in population.tasks]
+    each += [len(result.returns) for result in tracker.results.values()]
+    evaluations = (max(each, default=problem.n_eval_steps), problem.n_eval_episodes)
     returns = np.full((*shape, *evaluations), np.nan, np.float32)
     status = np.full(shape, "missing", dtype="<U8")
     results = [tracker.results[member] for member in sorted(tracker.results)]
     for result in results:
-        returns[result.id] = result.returns
+        returns[result.id][: len(result.returns)] = result.returns
         status[result.id] = result.status
     return PopulationResult(
         returns=returns,
         status=status,
         members=tuple(results),
-        interrupted=len(results) < len(population.tasks),
+        interrupted=len(results) < tracker.n_members,
         n_groups=population.n_groups,
         n_processes=n_processes,
         init_options=population.init_options,

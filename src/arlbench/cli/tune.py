@@ -1,0 +1,319 @@
+"""``arlbench tune``: search with a method that learns from results, and keep the study."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import typer
+
+from arlbench.cli.arguments import (
+    ALGORITHM,
+    FRAMEWORK,
+    WRAP,
+    network_option,
+    refuse_with_resume,
+)
+from arlbench.cli.tune_arguments import (
+    DEFAULT_TRIALS,
+    start_workers,
+    study_arguments,
+    with_file,
+)
+from arlbench.errors import ConfigurationError
+from arlbench.tuning.tuners import DEFAULT_TUNER, tuner_names
+
+if TYPE_CHECKING:
+    from arlbench.cli.stopping import StoppableWork
+    from arlbench.tuning.loop import StudyOutcome
+
+# What may be given along with --resume.
+_WITH_RESUME = (
+    "resume", "more", "n_trials", "test_seeds", "state_limit", "memory_limit", "optuna_storage",
+    "quiet", "as_json",
+)  # fmt: skip
+
+_WITH_REPLAY = ("replay", "seeds", "seed", "memory_limit", "quiet", "as_json")
+
+_SET = typer.Option(
+    None, "--set", metavar="KEY=VALUE", help="A setting of the tuner, such as eta=3; one each."
+)
+
+
+class _Job(NamedTuple):
+    """A study, and how to talk about it."""
+
+    folder: Path
+    n_test_seeds: int
+    limits: dict[str, Any]
+    quiet: bool
+    as_json: bool
+
+    @property
+    def talkative(self) -> bool:
+        return not (self.quiet or self.as_json)
+
+
+_WORDS = typer.Argument(
+    None,
+    metavar="[ENV] [KEY=VALUE ...]",
+    help="An environment or a study file, and where to search: KEY=VALUE, KEY=LOW..HIGH or "
+    "KEY=a,b,c.",
+)
+_PRESET = typer.Option(
+    None, metavar="NAME", help="The published space and settings of an environment: cartpole, ..."
+)
+_TUNER = typer.Option(
+    DEFAULT_TUNER, help=f"One of {', '.join(tuner_names())}, or MODULE:CLASS of your own."
+)
+_N_TRIALS = typer.Option(
+    None,
+    help=f"Trials at most: {DEFAULT_TRIALS}, unless there is another limit or the tuner ends.",
+    show_default=False,
+)
+_MAX_STEPS = typer.Option(None, help="Begin no trial beyond this many environment steps in all.")
+_MAX_SECONDS = typer.Option(None, help="Begin no trial beyond this many seconds of work.")
+_PARALLEL = typer.Option(
+    None, help="Trials in flight; proposals depend on it.", show_default="what suits the tuner"
+)
+_TEST_SEEDS = typer.Option(3, help="How many other seeds to train the best with.")
+_OBJECTIVE = typer.Option("final", help="What of the returns counts: final, best or area.")
+_MINIMISE = typer.Option(False, "--minimise", help="Less of the objective is better.")
+_RESTART = typer.Option(
+    False, "--restart", help="Train promoted trials from step 0 instead of continuing them."
+)
+_ONLY_NAMED = typer.Option(
+    False, "--only-named", help="Leave what is not named at tuned values, or defaults."
+)
+_DEFAULTS = typer.Option(
+    False, "--defaults", help="With --only-named: at the space's defaults, not tuned values."
+)
+_OUT = typer.Option(
+    None, help="The study's folder; the same study in it is continued. By default a new one."
+)
+_RESUME = typer.Option(None, help="Continue the study in this folder, as it was begun.")
+_REPLAY = typer.Option(
+    None, help="Train the best schedule of the study in this folder again, on --seeds others."
+)
+_MORE = typer.Option(0, help="With --resume: trials beyond those it was to have.")
+_STATE_LIMIT = typer.Option(20.0, help="GiB that states of trials may take on disk.")
+_OPTUNA = typer.Option(
+    None, metavar="URL", help="A storage of Optuna's that follows the study: sqlite:///study.db."
+)
+_MEMORY_LIMIT = typer.Option(4.0, help="Refuse trainings that would take more, in GiB.")
+
+
+def tune(
+    context: typer.Context,
+    words: list[str] = _WORDS,
+    preset: str = _PRESET,
+    tuner: str = _TUNER,
+    settings: list[str] = _SET,
+    n_trials: int = _N_TRIALS,
+    max_steps: float = _MAX_STEPS,
+    max_seconds: float = _MAX_SECONDS,
+    parallel: int = _PARALLEL,
+    seeds: int = typer.Option(3, help="How many seeds to train each trial with."),
+    seed: int = typer.Option(0, help="The first seed."),
+    test_seeds: int = _TEST_SEEDS,
+    tuner_seed: int = typer.Option(0, help="The seed of the tuner."),
+    objective: str = _OBJECTIVE,
+    minimise: bool = _MINIMISE,
+    restart: bool = _RESTART,
+    timesteps: float = typer.Option(100_000, help="Environment steps of a whole training."),
+    n_envs: int = typer.Option(8, help="Environments that step together."),
+    evaluations: int = typer.Option(10, help="Evaluations of a whole training."),
+    eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
+    algorithm: str = ALGORITHM,
+    framework: str = FRAMEWORK,
+    env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
+    wrap: list[str] = WRAP,
+    cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
+    only_named: bool = _ONLY_NAMED,
+    defaults: bool = _DEFAULTS,
+    out: Path = _OUT,
+    resume: Path = _RESUME,
+    replay: Path = _REPLAY,
+    more: int = _MORE,
+    state_limit: float = _STATE_LIMIT,
+    memory_limit: float = _MEMORY_LIMIT,
+    optuna_storage: str = _OPTUNA,
+    quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
+    as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON only."),
+) -> None:
+    """Tune: arlbench tune CartPole-v1 learning_rate=1e-5..1e-2 --tuner random --n-trials 32"""
+    given = dict(locals())
+    if replay is not None:
+        refuse_with_resume(context, _WITH_REPLAY, "--replay")
+        _replay(replay, (seed, seeds), memory_limit, quiet, as_json)
+        return
+    job = _Job(resume, test_seeds, _settings_of_call(given), quiet, as_json)
+    if resume is not None:
+        refuse_with_resume(context, _WITH_RESUME)
+        _run(job, _begun(resume, more, n_trials))
+        return
+    if more:
+        raise ConfigurationError("--more extends a study that exists; give --resume FOLDER too.")
+    given, env_name, ranges = with_file(context, given)
+    arguments = study_arguments(given, env_name, ranges)
+    folder = out or _new_folder(env_name)
+    _run(job._replace(folder=folder, n_test_seeds=given["test_seeds"]), arguments)
+
+
+def _settings_of_call(given: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a study that are not part of what it is."""
+    names = {"state_limit": "state_limit_gib", "memory_limit": "memory_limit_gib"}
+    names["optuna_storage"] = "optuna_storage"
+    return {argument: given[option] for option, argument in names.items()}
+
+
+def _new_folder(env_name: str) -> Path:
+    from arlbench.core.files import next_folder
+
+    return next_folder(Path("runs"), f"{env_name}-study")
+
+
+def _begun(folder: Path, more: int, n_trials: int | None) -> dict[str, Any]:
+    """The arguments of a study that was begun, and is to have more trials or others."""
+    from arlbench.tuning.study import arguments_of
+
+    start_workers()
+    return arguments_of(folder, more=more, n_trials=n_trials)
+
+
+def _test_seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """Seeds of the test, beyond those of tuning."""
+    from arlbench.tuning.study import FIRST_TEST_SEED
+
+    first = max(FIRST_TEST_SEED, max(seeds) + 1)
+    return tuple(range(first, first + count))
+
+
+def _run(job: _Job, arguments: dict[str, Any]) -> None:
+    """Works on the study, and reports it."""
+    from arlbench.cli import tune_display
+
+    if job.n_test_seeds < 0:
+        raise ConfigurationError(f"--test-seeds must be 0 or more, not {job.n_test_seeds}.")
+    arguments = {
+        **arguments,
+        **job.limits,
+        "test_seeds": _test_seeds(arguments["seeds"], job.n_test_seeds),
+        "folder": job.folder,
+    }
+    if job.talkative:
+        tune_display.header(arguments)
+    outcome, work = _work(job, arguments)
+    if outcome is None or outcome.status == "interrupted":
+        if not job.quiet:
+            tune_display.interrupted(job.folder)
+        _leave(128 + work.signal, at_once=outcome is None)
+    from arlbench.cli import tune_pictures
+    from arlbench.tuning.reading import load
+
+    pictures = tune_pictures.draw(load(outcome.folder), outcome.folder)
+    if job.talkative:
+        tune_display.closing(outcome, pictures)
+    if job.as_json:
+        typer.echo(json.dumps(summarise(outcome)))
+
+
+def _replay(
+    folder: Path, seeds: tuple[int, int], memory_limit: float, quiet: bool, as_json: bool
+) -> None:
+    """Trains the best schedule of a study again."""
+    from arlbench.cli import display, tune_display
+    from arlbench.cli.stopping import StoppableWork
+    from arlbench.experiments.experiment import seed_range
+    from arlbench.tuning.replaying import replay
+    from arlbench.tuning.study import FIRST_TEST_SEED
+
+    start_workers()
+    fresh = seed_range(seeds[0] or FIRST_TEST_SEED, seeds[1])
+    with tune_display.replay_bar(shown=not (quiet or as_json)) as show:
+        work = StoppableWork(
+            lambda: replay(
+                folder,
+                fresh,
+                memory_limit_gib=memory_limit,
+                on_progress=lambda progress: show(progress) or work.wants_to_stop(),
+                on_notice=None if quiet else display.notice,
+            )
+        )
+        work.start()
+        retrained = work.finish()
+    if retrained is None:
+        _leave(128 + work.signal, at_once=True)
+    if not (quiet or as_json):
+        tune_display.replayed(retrained)
+    if as_json:
+        returns = dict(zip(map(str, fresh), retrained.returns[:, -1].tolist(), strict=True))
+        typer.echo(json.dumps({"number": retrained.number, "final_returns": returns}))
+
+
+def _work(
+    job: _Job, arguments: dict[str, Any]
+) -> tuple[StudyOutcome | None, StoppableWork[StudyOutcome]]:
+    """Works in a thread and shows progress; no outcome if it did not stop."""
+    from arlbench.cli import display, tune_display
+    from arlbench.cli.stopping import StoppableWork
+    from arlbench.tuning.study import tune as tune_study
+
+    with tune_display.progress_bar(shown=job.talkative) as show:
+        work = StoppableWork(
+            lambda: tune_study(
+                **arguments,
+                on_progress=lambda progress: show(progress) or work.wants_to_stop(),
+                on_notice=None if job.quiet else display.notice,
+            )
+        )
+        work.start()
+        outcome = work.finish()
+    return outcome, work
+
+
+def summarise(outcome: StudyOutcome) -> dict[str, Any]:
+    """A study as JSON values."""
+    from arlbench.tuning.reading import load
+
+    study = load(outcome.folder)
+    table = study.trials
+    best = study.incumbents[-1] if study.incumbents else None
+    incumbent = None
+    if best is not None:
+        row = table.loc[best.number]
+        incumbent = {
+            "number": best.number,
+            "objective": _number(row["objective"]),
+            "test_objective": _number(row["test_objective"]),
+            "fidelity": best.trial.fidelity,
+            "config": dict(best.trial.config),
+        }
+    return {
+        "folder": str(outcome.folder),
+        "status": outcome.status,
+        "n_trials": len(outcome.results),
+        "diverged": sum(result.status == "diverged" for result in outcome.results),
+        "restarted": sum(result.restarted for result in outcome.results),
+        "trained_now": outcome.trained_now,
+        "timesteps": outcome.timesteps,
+        "timesteps_restarted": outcome.timesteps_restarted(len(study.settings.seeds)),
+        "seconds": round(outcome.seconds, 3),
+        "tuner_seconds": round(outcome.tuner_seconds, 3),
+        "incumbent": incumbent,
+    }
+
+
+def _number(value: float) -> float | None:
+    """None instead of NaN, which JSON does not have."""
+    return None if math.isnan(value) else float(value)
+
+
+def _leave(code: int, at_once: bool) -> NoReturn:
+    if at_once:
+        # Something is still compiling and cannot be stopped; nothing of it needs keeping.
+        os._exit(code)
+    raise typer.Exit(code)

@@ -1,0 +1,202 @@
+"""What ``arlbench tune`` shows a person."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+
+from arlbench.cli import tables
+from arlbench.cli.display import Speed, bar_of_training, return_text
+from arlbench.cli.sweep_display import count, listing, value_text
+from arlbench.tuning.tuners import name_of, short_name
+
+if TYPE_CHECKING:
+    from arlbench.population import PopulationProgress
+    from arlbench.tuning.journal import Retrained
+    from arlbench.tuning.loop import StudyOutcome, StudyProgress
+    from arlbench.tuning.reading import LoadedStudy
+    from arlbench.tuning.trials import Result
+
+_console = Console(stderr=True, highlight=False)
+
+#: Trials in the closing table.
+_N_SHOWN = 5
+
+
+def header(arguments: Mapping[str, Any]) -> None:
+    """What is about to be tuned."""
+    problem, tuner = arguments["problem"], arguments["tuner"]
+    name = short_name(tuner if isinstance(tuner, str) else name_of(tuner))
+    spec = problem.env_spec
+    _console.print(
+        f"[bold]{name}[/] tunes [bold]{problem.algorithm_class.title}[/] on [bold]{spec.name}[/] "
+        f"({spec.framework}), {count(len(arguments['seeds']), 'seed')} a trial, "
+        f"{problem.n_total_timesteps:,} steps at most, {count(spec.n_envs, 'environment')}"
+    )
+    _console.print(f"[dim]folder: {arguments['folder']}[/]", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def progress_bar(shown: bool) -> Iterator[Callable[[StudyProgress], None]]:
+    """A live bar over the trials; yields the function that moves it."""
+    progress = bar_of_training(shown)
+    task = progress.add_task("compiling", total=None, speed="", latest="")
+    speed = Speed()
+
+    def show(study: StudyProgress) -> None:
+        population = study.population
+        progress.update(
+            task,
+            total=population.total_timesteps if study.testing else study.trials_total,
+            completed=population.timesteps if study.testing else _trials_done(study),
+            description=_description(study),
+            # A round of trials that has ended is not the end.
+            speed="" if study.testing else speed.text(study.timesteps, study.timesteps + 1),
+            latest=_latest(study),
+        )
+
+    with progress:
+        yield show
+
+
+@contextlib.contextmanager
+def replay_bar(shown: bool) -> Iterator[Callable[[PopulationProgress], None]]:
+    """A live bar over a schedule that is trained again; yields the function that moves it."""
+    progress = bar_of_training(shown)
+    task = progress.add_task("compiling", total=None, speed="", latest="")
+    speed = Speed()
+
+    def show(population: PopulationProgress) -> None:
+        progress.update(
+            task,
+            total=population.total_timesteps,
+            completed=population.timesteps,
+            description="replay",
+            speed=speed.text(population.timesteps, population.total_timesteps),
+        )
+
+    with progress:
+        yield show
+
+
+def replayed(retrained: Retrained) -> None:
+    """The returns of a schedule that was trained again."""
+    text = return_text(retrained.returns[:, -1])
+    _console.print(f"trial {retrained.number}, trained again: final return {text}")
+
+
+def _trials_done(study: StudyProgress) -> float:
+    """Trials that have ended, and what is done of those in flight."""
+    members = study.population.members.values()
+    under_way = sum(m.timesteps / max(m.total_timesteps, 1) for m in members)
+    n_members = max(study.population.members_total, 1)
+    in_call = study.in_flight * n_members / max(n_members - study.population.members_done, 1)
+    share = (under_way - study.population.members_done) / n_members
+    return study.trials_done + max(share, 0.0) * in_call
+
+
+def _description(study: StudyProgress) -> str:
+    if study.testing:
+        return "test seeds"
+    of_all = "" if study.trials_total is None else f"/{study.trials_total}"
+    position = f", {study.position}" if study.position else ""
+    return f"{study.trials_done}{of_all} trials, {study.in_flight} in flight{position}"
+
+
+def _latest(study: StudyProgress) -> str:
+    best = study.incumbent
+    if best is None:
+        return ""
+    low, high = best.returns[:, -1].min(), best.returns[:, -1].max()
+    return f"best trial {best.number}: {_mean(best):.1f} ({low:.1f} to {high:.1f})"
+
+
+def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
+    """The best trials, a column each, what they cost, the gap to other seeds, and pictures."""
+    from arlbench.tuning.reading import load
+
+    study = load(outcome.folder)
+    for line in best_table(study, _console.width):
+        _console.print(line, markup=False, soft_wrap=True)
+    for line in summary(study, outcome):
+        _console.print(line, markup=False, soft_wrap=True)
+    if pictures:
+        _console.print(f"drawn: {listing([picture.name for picture in pictures])}", markup=False)
+
+
+def best_table(study: LoadedStudy, width: int) -> list[str]:
+    """Lines with the best trials, a column each: returns, fidelity, and what was varied.
+
+    Args:
+        study: As its folder holds it.
+        width: Characters of a line; fewer trials are shown if it is narrow.
+    """
+    shown = best_trials(study)[:_N_SHOWN]
+    names = dict.fromkeys(name for result in shown for name in result.trial.config)
+    rows = [
+        ("best trials", *(f"trial {result.number}" for result in shown)),
+        ("tuning return", *(f"{_mean(result):.1f}" for result in shown)),
+        ("test return", *(_test_text(study, result) for result in shown)),
+        ("timesteps", *(f"{result.trial.fidelity:,}" for result in shown)),
+        *((name, *(_value(result, name) for result in shown)) for name in names),
+    ]
+    n_columns = tables.fitting(rows, width)
+    return tables.lines([row[:n_columns] for row in rows], range(1, n_columns))
+
+
+def best_trials(study: LoadedStudy) -> list[Result]:
+    """Trials by fidelity, then by score; the best first, without those that diverged."""
+    finite = [result for result in study.results.values() if math.isfinite(result.score)]
+    return sorted(finite, key=lambda r: (-(r.trial.fidelity or 0), -r.score, r.number))
+
+
+def summary(study: LoadedStudy, outcome: StudyOutcome) -> Iterator[str]:
+    """Sentences about the incumbent's gap, failures, and costs."""
+    best = study.incumbents[-1] if study.incumbents else None
+    if best is not None and best.number in study.tests:
+        test = study.tests[best.number]
+        tuned, tested = _mean(best), float(np.nanmean(test.returns[:, -1]))
+        yield (
+            f"trial {best.number} returns {tuned:.1f} with its tuning seeds and {tested:.1f} with "
+            f"{count(len(test.seeds), 'other seed')}: a gap of {tuned - tested:.1f}"
+        )
+    diverged = sum(result.status == "diverged" for result in outcome.results)
+    if diverged:
+        yield f"{count(diverged, 'trial')} diverged and counted as the worst"
+    whole = outcome.timesteps_restarted(len(study.settings.seeds))
+    cost = f"{count(len(outcome.results), 'trial')}, {outcome.timesteps:,} environment steps"
+    if outcome.timesteps < whole and any(r.trial.continues is not None for r in outcome.results):
+        share = outcome.timesteps / whole
+        cost += f" ({share:.0%} of {whole:,} if none had continued another)"
+    yield f"{cost} in {outcome.seconds:.1f} s; the tuner took {outcome.tuner_seconds:.1f} s of it"
+    restarted = sum(result.restarted for result in outcome.results)
+    if restarted and not study.settings.restart:
+        yield f"{count(restarted, 'trial')} began at step 0 again, because its state was given up"
+    yield f"saved in {outcome.folder}"
+
+
+def _mean(result: Result) -> float:
+    return float(result.returns[:, -1].mean())
+
+
+def _test_text(study: LoadedStudy, result: Result) -> str:
+    test = study.tests.get(result.number)
+    return "-" if test is None else f"{np.nanmean(test.returns[:, -1]):.1f}"
+
+
+def _value(result: Result, name: str) -> str:
+    config = result.trial.config
+    return value_text(config[name]) if name in config else "-"
+
+
+def interrupted(folder: Path) -> None:
+    """Says that the study was stopped, and how it continues."""
+    _console.print(
+        f"stopped; continue with: arlbench tune --resume {folder}", soft_wrap=True, markup=False
+    )

@@ -1,0 +1,141 @@
+"""The published search spaces and settings of DQN, one for each of their thirteen environments.
+
+All that is not searched has the values of the published runs, in which an episode that a time
+limit cut off counted as one that had ended. LunarLander is version 3 of its environment in place
+of version 2, by gymnasium in place of envpool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from arlbench.core.checks import known_names
+from arlbench.errors import ConfigurationError
+
+#: What the space of every domain has.
+_COMMON: dict[str, str] = {
+    "buffer_prio_sampling": "true,false",
+    "buffer_alpha": "0.01..1",
+    "buffer_beta": "0.01..1",
+    "buffer_epsilon": "1e-7..1e-3:log",
+    "initial_epsilon": "0.5..1",
+    "target_epsilon": "0.001..0.2",
+    "learning_rate": "1e-6..0.1",
+    "use_target_network": "true,false",
+}
+
+
+def _space(batch_sizes: str, rows: str, starts: str, interval: str) -> dict[str, str]:
+    return {
+        **_COMMON,
+        "buffer_batch_size": batch_sizes,
+        "buffer_size": rows,
+        "learning_starts": starts,
+        "target_update_interval": interval,
+    }
+
+
+_CLASSIC = _space("64,128,256", "1024..120000", "0..2048", "1..100")
+_MINIGRID = _space("32,64,128", "1024..1000000", "0..2048", "1..100")
+_ATARI = _space("16,32,64", "1024..1000000", "1024..32768", "1..2000")
+
+_FIXED = {
+    "gamma": "0.99",
+    "tau": "1",
+    "exploration_fraction": "0.1",
+    "normalize_observations": "false",
+    "activation": "tanh",
+    "hidden_size": "64",
+}
+
+
+class Published(NamedTuple):
+    """A published study.
+
+    Attributes:
+        environment: Its name here.
+        framework: Its library here.
+        n_envs: Environments that step together.
+        timesteps: Environment steps of a training.
+        words: Where to search, and the values of what is not searched, by hyperparameter.
+        wrappers: Of the environment, as ``--wrap`` takes them.
+        lacking: Why it does not run yet; empty if it does.
+    """
+
+    environment: str
+    framework: str | None
+    n_envs: int
+    timesteps: int
+    words: Mapping[str, str]
+    wrappers: tuple[str, ...] = ("end_at_time_limit",)
+    lacking: str = ""
+
+    @property
+    def evolving_words(self) -> dict[str, str]:
+        """The words for a population that evolves, in which fewer are searched."""
+        fixed = ("buffer_size", "use_target_network")
+        return {name: text for name, text in self.words.items() if name not in fixed}
+
+
+def _classic(name: str, n_envs: int, timesteps: int, frequency: int, steps: int) -> Published:
+    words = {**_FIXED, "train_freq": str(frequency), "gradient_steps": str(steps), **_CLASSIC}
+    return Published(name, "gymnax", n_envs, timesteps, words)
+
+
+def _minigrid(name: str, timesteps: int) -> Published:
+    words = {**_FIXED, "train_freq": "1", "gradient_steps": "1", **_MINIGRID}
+    # The network read the cells' codes as plain numbers.
+    wrappers = ("cast_observation:dtype=uint8", "end_at_time_limit")
+    return Published(name, "xland", 4, timesteps, words, wrappers)
+
+
+def _lunar_lander() -> Published:
+    words = {**_FIXED, "train_freq": "1", "gradient_steps": "1", **_CLASSIC}
+    return Published("LunarLander-v3", "gymnasium", 4, 100_000, words)
+
+
+def _atari(name: str) -> Published:
+    words = {
+        **_FIXED, "activation": "relu", "hidden_size": "512", "train_freq": "1",
+        "gradient_steps": "2", **_ATARI,
+    }  # fmt: skip
+    return Published(name, None, 8, 10_000_000, words, lacking="its environments are not built in")
+
+
+#: By a short name.
+PUBLISHED: dict[str, Published] = {
+    "cartpole": _classic("CartPole-v1", 8, 50_000, 32, 128),
+    "acrobot": _classic("Acrobot-v1", 4, 100_000, 1, 4),
+    "mountaincar": _classic("MountainCar-v0", 8, 120_000, 2, 8),
+    "lunarlander": _lunar_lander(),
+    "empty_room": _minigrid("MiniGrid-EmptyRandom-5x5", 100_000),
+    "door_key": _minigrid("MiniGrid-DoorKey-5x5", 1_000_000),
+    "four_rooms": _minigrid("MiniGrid-FourRooms", 1_000_000),
+    "unlock": _minigrid("MiniGrid-Unlock", 1_000_000),
+    "battlezone": _atari("BattleZone-v5"),
+    "doubledunk": _atari("DoubleDunk-v5"),
+    "phoenix": _atari("Phoenix-v5"),
+    "qbert": _atari("Qbert-v5"),
+    "namethisgame": _atari("NameThisGame-v5"),
+}
+
+#: The evaluation of all of them.
+EVALUATIONS, EVAL_EPISODES = 10, 128
+
+
+def published_study(name: str) -> Published:
+    """A published study by its short name.
+
+    Raises:
+        ConfigurationError: If there is none, or it does not run yet.
+    """
+    known_names([name], PUBLISHED, "preset")
+    found = PUBLISHED[name]
+    if found.lacking:
+        runnable = ", ".join(name for name, study in PUBLISHED.items() if not study.lacking)
+        raise ConfigurationError(
+            f"The preset {name} does not run yet, because {found.lacking}; those that do are "
+            f"{runnable}."
+        )
+    return found

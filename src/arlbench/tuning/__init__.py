@@ -1,0 +1,43 @@
+"""Studies: a problem, a tuner that learns from results, and a folder that keeps both.
+
+A study asks its tuner for trials, trains those in flight as one population, and tells the
+results. All of that is written down in the order in which it happens, so a study is
+continued by doing it again: the tuner is made again from its seed, asked and told what the
+journal says, and its answers are compared with those of the first time.
+
+Who calls whom::
+
+    tune -> StudyFolder (what it is, journal, states)
+         -> Asking (the tuner, its answers checked) -> Tuner.ask, Tuner.tell
+         -> Training (trials become members)         -> train_population
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from arlbench.core.lazy_imports import public_names
+
+if TYPE_CHECKING:
+    from arlbench.tuning.reading import load
+    from arlbench.tuning.replaying import replay
+    from arlbench.tuning.space import Space
+    from arlbench.tuning.study import resume, tune
+    from arlbench.tuning.trials import Result, Trial
+    from arlbench.tuning.tuner import Tuner
+
+__all__ = ["Result", "Space", "Trial", "Tuner", "load", "replay", "resume", "tune"]
+
+__getattr__ = public_names(
+    __name__,
+    {
+        "Result": "arlbench.tuning.trials",
+        "Space": "arlbench.tuning.space",
+        "Trial": "arlbench.tuning.trials",
+        "Tuner": "arlbench.tuning.tuner",
+        "load": "arlbench.tuning.reading",
+        "replay": "arlbench.tuning.replaying",
+        "resume": "arlbench.tuning.study",
+        "tune": "arlbench.tuning.study",
+    },
+)

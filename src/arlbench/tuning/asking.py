@@ -1,0 +1,179 @@
+"""A tuner, asked and told: what it answers is checked, and its errors become sentences."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from arlbench.core.checks import positive_whole
+from arlbench.errors import ArlbenchError, ConfigurationError, TunerError
+from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.tuner import Tuner
+
+#: How long a tuner may take for one answer, in seconds.
+ANSWER_SECONDS = 600.0
+
+Answer = TypeVar("Answer")
+
+
+class Asking:
+    """Asks and tells a tuner, in one thread of its own.
+
+    Args:
+        name: What to call it in sentences.
+        tuner: Whom.
+        answer_seconds: How long it may take for one answer.
+
+    Attributes:
+        tuner: Whom.
+        seconds: Time that it took so far.
+    """
+
+    def __init__(self, name: str, tuner: Tuner, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self.tuner = tuner
+        self.seconds = 0.0
+        self._name = name
+        self._limit = answer_seconds
+        self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        # One that never answers must not keep the process from ending.
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def ask(self, n: int, first_number: int, results: Mapping[int, Result]) -> list[Trial]:
+        """Up to ``n`` trials with whole configurations, numbered from ``first_number`` on.
+
+        Args:
+            n: How many.
+            first_number: Of the first of them.
+            results: Of the trials that were told, by number.
+
+        Raises:
+            TunerError: If the tuner raises an error, does not answer in time, or proposes
+                what cannot be trained.
+        """
+        answer = self._answer("ask", lambda: list(self.tuner.ask(n)))
+        if len(answer) > n:
+            raise self._error(f"was asked for {n} trials and gave {len(answer)}; give fewer.")
+        pairs = enumerate(answer, start=first_number)
+        return [self._checked(trial, number, results) for number, trial in pairs]
+
+    def tell(self, results: Sequence[Result]) -> None:
+        """Tells it the results of trials.
+
+        Raises:
+            TunerError: If it raises an error, or does not return in time.
+        """
+        self._answer("tell", lambda: self.tuner.tell(results))
+
+    @property
+    def position(self) -> str:
+        """Where the method stands, in a few words."""
+        return self.tuner.position
+
+    def _serve(self) -> None:
+        while True:
+            self._calls.get()()
+
+    def _answer(self, method: str, call: Callable[[], Answer]) -> Answer:
+        begin, answers = time.perf_counter(), queue.SimpleQueue[tuple[bool, Any]]()
+
+        def answer() -> None:
+            try:
+                answers.put((True, call()))
+            except BaseException as error:
+                answers.put((False, error))
+
+        self._calls.put(answer)
+        try:
+            succeeded, value = answers.get(timeout=self._limit)
+        except queue.Empty:
+            raise self._error(
+                f"has not returned from {method} for {self._limit:g} seconds; look for a loop "
+                "without an end in it."
+            ) from None
+        finally:
+            self.seconds += time.perf_counter() - begin
+        if succeeded:
+            return value  # type: ignore[no-any-return]
+        if isinstance(value, ArlbenchError):
+            raise value
+        raise self._error(
+            f"raised {type(value).__name__} in {method} ({value}); correct it and continue the "
+            "study."
+        ) from value
+
+    def _checked(self, trial: Any, number: int, results: Mapping[int, Result]) -> Trial:
+        if not isinstance(trial, Trial):
+            raise self._error(f"proposed a {type(trial).__name__}; propose a Trial.")
+        space = self.tuner.space
+        try:
+            config = space.require(trial.config)
+            fidelity, info = self._fidelity(trial), _as_written(trial.info)
+        except ConfigurationError as error:
+            raise self._error(f"proposed trial {number}: {str(error).rstrip('.')}.") from None
+        for parent in (trial.continues, trial.network_of):
+            self._check_parent(parent, fidelity, number, results)
+        if trial.network_of is not None and trial.continues is None:
+            raise self._error(
+                f"proposed trial {number} with the network of another and the state of none; give "
+                "continues as well."
+            )
+        return trial._replace(config=config, fidelity=fidelity, info=info, number=number)
+
+    def _fidelity(self, trial: Trial) -> int:
+        problem = self.tuner.space.problem
+        total, n_evaluations = problem.n_total_timesteps, problem.n_eval_steps
+        if trial.fidelity is None:
+            return total
+        fidelity = positive_whole("its fidelity", trial.fidelity)
+        if evaluations_within(fidelity, total, n_evaluations) < 1:
+            raise ConfigurationError(
+                f"its fidelity of {fidelity} timesteps ends before the first of {n_evaluations} "
+                f"evaluations; take {-(-total // n_evaluations)} or more, or evaluate more often"
+            )
+        if fidelity > total:
+            raise ConfigurationError(
+                f"its fidelity of {fidelity} timesteps is beyond the {total} of the problem"
+            )
+        return fidelity
+
+    def _check_parent(
+        self, parent: int | None, fidelity: int, number: int, results: Mapping[int, Result]
+    ) -> None:
+        if parent is None:
+            return
+        if parent not in results:
+            raise self._error(
+                f"proposed that trial {number} continues trial {parent}, which it was not told of; "
+                "wait for its result."
+            )
+        result = results[parent]
+        if result.status == "diverged":
+            raise self._error(
+                f"proposed that trial {number} continues trial {parent}, which diverged; leave it."
+            )
+        if not (result.trial.fidelity or 0) < fidelity:
+            raise self._error(
+                f"proposed that trial {number} ends at {fidelity} timesteps, where trial {parent} "
+                f"stands at {result.trial.fidelity} already; take a larger fidelity."
+            )
+
+    def _error(self, sentence: str) -> TunerError:
+        return TunerError(f"The tuner {self._name} {sentence}")
+
+
+def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What a tuner wants to find again, as a file gives it back."""
+    try:
+        written: dict[str, Any] = json.loads(json.dumps(dict(info), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"its info cannot be written as JSON ({error})") from None
+    return written
+
+
+def evaluations_within(fidelity: int, total: int, n_evaluations: int) -> int:
+    """Evaluations of a training of ``total`` steps that lie within its first ``fidelity``."""
+    return fidelity * n_evaluations // total

@@ -1,0 +1,100 @@
+"""What tuners that train in brackets have in common."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Collection, Sequence
+from typing import ClassVar
+
+from arlbench.tuning.halving import Bracket, Rung, fidelities
+from arlbench.tuning.proposal_kinds import make_proposals
+from arlbench.tuning.space import Space
+from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.tuner import Tuner
+
+
+class Bracketing(Tuner):
+    """Brackets of successive halving, round after round.
+
+    Those of one round fill the trials in flight together, unless proposals learn: then one
+    follows the other.
+
+    Args:
+        space: Where to search.
+        seed: Of its random numbers.
+        eta: One in ``eta`` trials of a rung gets into the next, ``eta`` times as long.
+        min_evaluations: Of the shortest trials.
+        proposals: Where new configurations come from.
+    """
+
+    parallel: ClassVar[int] = 64
+    continues: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int = 0,
+        eta: int = 3,
+        min_evaluations: int = 1,
+        proposals: str = "random",
+    ) -> None:
+        super().__init__(space, seed=seed)
+        self._eta = eta
+        self._levels = fidelities(space.problem, eta, min_evaluations)
+        self._proposals = make_proposals(proposals, space, seed)
+        self.note = self._proposals.note
+        self._exhausted = False
+        self._n_brackets = 0
+        self._open: dict[int, Bracket] = {}
+
+    @abc.abstractmethod
+    def brackets(self) -> list[list[Rung]]:
+        """The brackets of a round."""
+
+    def ask(self, n: int) -> Sequence[Trial]:
+        if not self._open and not self._exhausted:
+            self._begin_round()
+        trials: list[Trial] = []
+        for bracket in list(self._open.values()):
+            trials += self._ask_bracket(bracket, n - len(trials))
+            # Configurations that learn wait for what this bracket has to teach.
+            if len(trials) == n or (self._proposals.learns and not bracket.done):
+                break
+        self._forget_done()
+        return trials
+
+    def _begin_round(self) -> None:
+        for rungs in self.brackets():
+            self._open[self._n_brackets] = Bracket(rungs, {"bracket": self._n_brackets})
+            self._n_brackets += 1
+
+    def _ask_bracket(self, bracket: Bracket, n: int) -> list[Trial]:
+        wanted = min(bracket.wanted, n)
+        if wanted < 1 or bracket.done:
+            return []
+        if not bracket.begins:
+            return bracket.promote(wanted)
+        configs = self._proposals.propose(wanted)
+        self._exhausted = len(configs) < wanted
+        return bracket.begin(configs, wanted)
+
+    def _forget_done(self) -> None:
+        self._open = {number: b for number, b in self._open.items() if not b.done}
+
+    def tell(self, results: Sequence[Result]) -> None:
+        self._proposals.learn(results)
+        for result in results:
+            self._open[result.trial.info["bracket"]].tell(result)
+        self._forget_done()
+
+    @property
+    def continuable(self) -> Collection[int]:
+        return {number for bracket in self._open.values() for number in bracket.continuable}
+
+    @property
+    def position(self) -> str:
+        if not self._open:
+            return ""
+        number, bracket = next(iter(self._open.items()))
+        return f"bracket {number + 1}, {bracket.position}"

@@ -1,0 +1,218 @@
+"""What populations that evolve have in common: generations, copying the good, changing copies."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from arlbench.core.checks import finite, known_names, positive_whole
+from arlbench.core.problem import Problem
+from arlbench.errors import ConfigurationError
+from arlbench.experiments.drawing import value_at
+from arlbench.experiments.space import Choices, Range
+from arlbench.tuning.halving import best_of
+from arlbench.tuning.sampling import Sampler
+from arlbench.tuning.space import Config, Space
+from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.tuner import Tuner
+
+#: What a member that is replaced takes from a better one.
+EXPLOITS = ("state", "network")
+
+
+class Evolving(Tuner):
+    """A population whose worst members become changed copies of its best.
+
+    Every member trains up to the next step; then the worst of them are replaced: each takes
+    the state of one of the best (``exploit="state"``: with its buffer, its environment and
+    its random key; ``"network"``: only what acts, in a training of its own), and
+    hyperparameters that :meth:`explored` makes of that one's. Architecture choices are those
+    of the state. A member that diverged is always replaced, by a whole state.
+
+    Args:
+        space: Where to search.
+        seed: Of its random numbers.
+        n_members: Of the population.
+        n_steps: Times that it trains; None takes one for each evaluation of the problem.
+        exploit: What is taken.
+        quantile: The share that is replaced, and of which copies are made.
+    """
+
+    parallel: ClassVar[int] = 64
+    continues: ClassVar[bool] = True
+    ends: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int = 0,
+        n_members: int = 16,
+        n_steps: int | None = None,
+        exploit: str = "state",
+        quantile: float = 0.25,
+    ) -> None:
+        super().__init__(space, seed=seed)
+        self._n_members = positive_whole("n_members", n_members)
+        self._exploit = _one_of("exploit", exploit, EXPLOITS)
+        if not 0 < finite("quantile", quantile) <= 0.5:
+            raise ConfigurationError(f"quantile must lie above 0 and up to 0.5, not {quantile}.")
+        self._n_replaced = math.ceil(quantile * self._n_members)
+        if self._n_members < 2:
+            raise ConfigurationError("n_members must be 2 or more: one cannot replace another.")
+        self._levels = step_ends(space.problem, n_steps)
+        self._fresh = Sampler("random", space, seed)
+        self._waiting = [Trial(config) for config in self._fresh.propose(self._n_members)]
+        self._generation = 0
+        self._asked = 0
+        self._results: list[Result] = []
+
+    @abc.abstractmethod
+    def explored(self, source: Result) -> Config:
+        """The hyperparameters of a copy of a member."""
+
+    def ask(self, n: int) -> Sequence[Trial]:
+        if self._generation == len(self._levels):
+            return []
+        taken, self._waiting = self._waiting[:n], self._waiting[n:]
+        fidelity = self._levels[self._generation]
+        first, self._asked = self._asked, self._asked + len(taken)
+        return [
+            trial._replace(
+                fidelity=fidelity, info={"generation": self._generation, "member": first + i}
+            )
+            for i, trial in enumerate(taken)
+        ]
+
+    def tell(self, results: Sequence[Result]) -> None:
+        self._results += results
+        if self._waiting or len(self._results) < self._asked:
+            return
+        self._generation += 1
+        generation = sorted(self._results, key=lambda result: result.trial.info["member"])
+        self._results, self._asked = [], 0
+        if self._generation < len(self._levels):
+            self.learn(generation)
+            self._waiting = self._next(generation)
+
+    def learn(self, generation: Sequence[Result]) -> None:
+        """Takes the results of a whole generation, before the next is made of it."""
+
+    def _next(self, generation: Sequence[Result]) -> list[Trial]:
+        ranked = best_of(generation, len(generation))
+        best = ranked[: self._n_replaced]
+        kept = {r.number for r in ranked[: max(len(generation) - self._n_replaced, len(best))]}
+        return [
+            Trial(result.trial.config, continues=result.number)
+            if result.number in kept
+            else self._replacement(result, best)
+            for result in generation
+        ]
+
+    def _replacement(self, result: Result, best: Sequence[Result]) -> Trial:
+        if not best:
+            # All have diverged: another configuration, from step 0.
+            return Trial(self.space.draw(self.rng))
+        source = best[int(self.rng.integers(len(best)))]
+        config = self.explored(source)
+        own_state = (
+            self._exploit == "network"
+            and math.isfinite(result.score)
+            and _architecture(self.space, result) == _architecture(self.space, source)
+        )
+        if own_state:
+            return Trial(config, continues=result.number, network_of=source.number)
+        return Trial(config, continues=source.number)
+
+    @property
+    def continuable(self) -> Collection[int]:
+        waiting = [n for trial in self._waiting for n in (trial.continues, trial.network_of)]
+        return {*(n for n in waiting if n is not None), *(r.number for r in self._results)}
+
+    @property
+    def position(self) -> str:
+        return f"generation {min(self._generation + 1, len(self._levels))} of {len(self._levels)}"
+
+
+def step_ends(problem: Problem, n_steps: int | None) -> list[int]:
+    """Environment steps, counted from step 0, at which a population's steps end.
+
+    Raises:
+        ConfigurationError: If there are more steps than evaluations.
+    """
+    total, n_evaluations = problem.n_total_timesteps, problem.n_eval_steps
+    n = n_evaluations if n_steps is None else positive_whole("n_steps", n_steps)
+    if n > n_evaluations:
+        raise ConfigurationError(
+            f"n_steps is {n}, more than the {n_evaluations} evaluations of the problem, after "
+            "which members are compared; evaluate more often, or lower n_steps."
+        )
+    counts = [(2 * k * n_evaluations + n) // (2 * n) for k in range(1, n + 1)]
+    return [-(-count * total // n_evaluations) for count in counts]
+
+
+def perturbed(
+    space: Space,
+    config: Mapping[str, Any],
+    rng: np.random.Generator,
+    factors: tuple[float, float],
+    resample: float,
+) -> Config:
+    """A configuration near another one, within the space, with the same architecture.
+
+    Each active hyperparameter is drawn again with probability ``resample``, else numbers are
+    multiplied by one of the factors (or are the next choice up or down) and what is not a
+    number stays. What becomes active is drawn.
+    """
+    kept = space.problem.algorithm_class.architecture_choices()
+    was_active = set(space.active(config))
+    values: Config = {}
+    for name, where in space.varied.items():
+        condition = space.conditions.get(name)
+        if condition is not None and values.get(condition.name) != condition.value:
+            continue
+        again, up, drawn = rng.random() < resample, rng.random() < 0.5, rng.random()
+        if name in kept:
+            values[name] = config[name]
+        elif again or name not in was_active:
+            values[name] = value_at(where, drawn)
+        else:
+            values[name] = neighbour(where, config[name], factors[int(up)], up)
+    return space.complete(values)
+
+
+def neighbour(where: Choices | Range, value: Any, factor: float, up: bool) -> Any:
+    """A value next to another one: a number times a factor, or the next choice.
+
+    A factor of 1 leaves it as it is.
+    """
+    if factor == 1:
+        return value
+    if isinstance(where, Choices):
+        if not all(type(v) in {int, float} for v in where.values) or value not in where.values:
+            return value
+        ordered = sorted(where.values)
+        index = ordered.index(value) + (1 if up else -1)
+        return ordered[min(max(index, 0), len(ordered) - 1)]
+    moved = value * factor
+    if isinstance(where.low, int) and isinstance(where.high, int):
+        # A small number would be rounded to itself.
+        step = 1 if up else -1
+        moved = round(moved) if round(moved) != value else value + step
+    return min(max(moved, where.low), where.high)
+
+
+def _architecture(space: Space, result: Result) -> dict[str, Any]:
+    choices = space.problem.algorithm_class.architecture_choices()
+    return {name: result.trial.config[name] for name in choices}
+
+
+def _one_of(name: str, value: Any, known: Sequence[str]) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {value!r}.")
+    known_names([value], known, name)
+    return value

@@ -1,0 +1,175 @@
+"""Brackets of successive halving (Jamieson and Talwalkar 2016), and their arithmetic.
+
+A bracket trains many configurations for a short time, the best of them for longer, and so
+on. Its fidelities are numbers of evaluations, so every trial ends with one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from arlbench.core.checks import positive_whole
+from arlbench.core.problem import Problem
+from arlbench.errors import ConfigurationError
+from arlbench.tuning.space import Config
+from arlbench.tuning.trials import Result, Trial
+
+
+class Rung(NamedTuple):
+    """A step of a bracket.
+
+    Attributes:
+        n: Trials in it, at most.
+        fidelity: Environment steps, counted from step 0, at which they end.
+    """
+
+    n: int
+    fidelity: int
+
+
+def fidelities(problem: Problem, eta: int, min_evaluations: int) -> list[int]:
+    """The fidelities of a problem in rising order: its length, divided by ``eta`` repeatedly.
+
+    Args:
+        problem: Its evaluations are the units.
+        eta: By how much one differs from the next.
+        min_evaluations: Of the least one.
+
+    Raises:
+        ConfigurationError: If a setting is impossible, or there is one fidelity only.
+    """
+    total, n_evaluations = problem.n_total_timesteps, problem.n_eval_steps
+    least = positive_whole("min_evaluations", min_evaluations)
+    if positive_whole("eta", eta) < 2:
+        raise ConfigurationError("eta must be 2 or more.")
+    counts: list[int] = []
+    divisor = 1
+    while (count := round(n_evaluations / divisor)) >= least and count not in counts:
+        counts.append(count)
+        divisor *= eta
+    if len(counts) < 2:
+        raise ConfigurationError(
+            f"With {n_evaluations} evaluations, of which the shortest trial has {least} or more, "
+            f"all trials are equally long; evaluate more often, such as {least * eta**2} times, "
+            "or lower eta or min_evaluations."
+        )
+    return [-(-count * total // n_evaluations) for count in reversed(counts)]
+
+
+def hyperband_brackets(levels: Sequence[int], eta: int) -> list[list[Rung]]:
+    """The brackets of one round of Hyperband (Li et al. 2018), the most aggressive first.
+
+    Args:
+        levels: Fidelities in rising order.
+        eta: One in ``eta`` trials of a rung gets into the next.
+    """
+    n_levels = len(levels)
+    brackets = []
+    for s in reversed(range(n_levels)):
+        n = math.ceil(n_levels / (s + 1) * eta**s)
+        brackets.append(bracket_rungs(n, levels[n_levels - 1 - s :], eta))
+    return brackets
+
+
+def bracket_rungs(n: int, levels: Sequence[int], eta: int) -> list[Rung]:
+    """The rungs of a bracket that begins with ``n`` trials, without those that have none."""
+    rungs = [Rung(n // eta**i, fidelity) for i, fidelity in enumerate(levels)]
+    return [rung for rung in rungs if rung.n]
+
+
+def steps_of(rungs: Iterable[Rung]) -> int:
+    """Environment steps of a bracket, for each seed, if promoted trials continue."""
+    before, steps = 0, 0
+    for n, fidelity in rungs:
+        steps += n * (fidelity - before)
+        before = fidelity
+    return steps
+
+
+def steps_restarted(rungs: Iterable[Rung]) -> int:
+    """The same if every trial begins at step 0."""
+    return sum(n * fidelity for n, fidelity in rungs)
+
+
+class Bracket:
+    """A bracket under way, one rung after another.
+
+    Args:
+        rungs: Its steps.
+        info: JSON values that mark its trials.
+    """
+
+    def __init__(self, rungs: Sequence[Rung], info: dict[str, Any]) -> None:
+        self._rungs = list(rungs)
+        self._info = info
+        self._rung = 0
+        self._asked = 0
+        self._promoted: list[Result] = []
+        self._results: list[Result] = []
+        self._n_here = self._rungs[0].n
+
+    @property
+    def wanted(self) -> int:
+        """Trials of the present rung that were not asked for yet."""
+        return self._n_here - self._asked
+
+    @property
+    def begins(self) -> bool:
+        """Whether its next trials need new configurations."""
+        return self._rung == 0
+
+    @property
+    def done(self) -> bool:
+        """Whether all its trials have ended."""
+        return self._rung == len(self._rungs)
+
+    @property
+    def position(self) -> str:
+        """Where it stands, in words."""
+        return f"rung {min(self._rung + 1, len(self._rungs))} of {len(self._rungs)}"
+
+    @property
+    def continuable(self) -> Collection[int]:
+        """Trials that may still be continued."""
+        waiting = self._promoted[self._asked :] if self._rung else []
+        return [result.number for result in (*waiting, *self._results)]
+
+    def begin(self, configs: Sequence[Config], n_wanted: int) -> list[Trial]:
+        """Trials of new configurations; the rung is shorter if there are fewer than wanted."""
+        if len(configs) < n_wanted:
+            self._n_here = self._asked + len(configs)
+        self._asked += len(configs)
+        fidelity = self._rungs[0].fidelity
+        trials = [Trial(config, fidelity, info={**self._info, "rung": 0}) for config in configs]
+        self._advance()
+        return trials
+
+    def promote(self, n: int) -> list[Trial]:
+        """Up to ``n`` trials that continue the best of the rung before."""
+        chosen = self._promoted[self._asked : self._asked + n]
+        self._asked += len(chosen)
+        fidelity, info = self._rungs[self._rung].fidelity, {**self._info, "rung": self._rung}
+        return [Trial(result.trial.config, fidelity, result.number, info=info) for result in chosen]
+
+    def tell(self, result: Result) -> None:
+        """Takes the result of one of its trials."""
+        self._results.append(result)
+        self._advance()
+
+    def _advance(self) -> None:
+        """Begins the next rung once all trials of the present one have ended."""
+        while not self.done and len(self._results) == self._n_here:
+            self._rung += 1
+            n = 0 if self.done else self._rungs[self._rung].n
+            self._promoted = best_of(self._results, n)
+            self._results, self._asked, self._n_here = [], 0, len(self._promoted)
+            if not self._promoted:
+                self._rung = len(self._rungs)
+
+
+def best_of(results: Iterable[Result], n: int) -> list[Result]:
+    """The ``n`` best of some results, without those that diverged; of equals the earlier."""
+    finite = [result for result in results if math.isfinite(result.score)]
+    return sorted(finite, key=lambda result: (-result.score, result.number))[:n]

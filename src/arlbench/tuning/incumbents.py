@@ -1,0 +1,63 @@
+"""The best trial of each moment, and how its configuration is trained again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from arlbench.tuning.trials import Result
+
+
+class Segment(NamedTuple):
+    """A part of a training under one configuration.
+
+    Attributes:
+        config: Whole.
+        until: Environment steps, counted from step 0, at which it ends.
+    """
+
+    config: Mapping[str, Any]
+    until: int
+
+
+def incumbents(results: Iterable[Result]) -> list[Result]:
+    """The trials that were the best at some moment, in order; the last one is the incumbent.
+
+    A trial that ends later than all before it is one, whatever its score: scores of
+    different fidelities are not compared. One that diverged never is.
+    """
+    found: list[Result] = []
+    for result in results:
+        if math.isfinite(result.score) and (not found or _is_better(result, found[-1])):
+            found.append(result)
+    return found
+
+
+def _is_better(result: Result, than: Result) -> bool:
+    here, there = result.trial.fidelity or 0, than.trial.fidelity or 0
+    return here > there or (here == there and result.score > than.score)
+
+
+def comparable(results: Sequence[Result]) -> list[Result]:
+    """Those incumbents that ended as late as the last one."""
+    return [r for r in results if r.trial.fidelity == results[-1].trial.fidelity]
+
+
+def schedule_of(result: Result, results: Mapping[int, Result]) -> list[Segment]:
+    """The configurations under which the network of a trial was trained, from step 0 on.
+
+    Args:
+        result: Of the trial.
+        results: Of all that it descends from, by number.
+    """
+    segments: list[Segment] = []
+    at: Result | None = result
+    while at is not None:
+        trial = at.trial
+        assert trial.fidelity is not None, "a trial that was asked for has a fidelity"
+        if not segments or dict(segments[0].config) != dict(trial.config):
+            segments.insert(0, Segment(trial.config, trial.fidelity))
+        parent = trial.continues if trial.network_of is None else trial.network_of
+        at = None if parent is None else results[parent]
+    return segments

@@ -1,0 +1,319 @@
+"""The loop of a study: what the journal says is done again, then what is left."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from arlbench.errors import StorageError
+from arlbench.population import PopulationProgress, PopulationResult
+from arlbench.tuning.again import train_again
+from arlbench.tuning.asking import Asking
+from arlbench.tuning.folder import Budget, StudyFolder
+from arlbench.tuning.incumbents import comparable, incumbents, schedule_of
+from arlbench.tuning.journal import Asked, Retrained, Told
+from arlbench.tuning.programs import Shared
+from arlbench.tuning.states import States
+from arlbench.tuning.training import Hearing, Training
+from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.tuners import short_name
+
+
+class StudyProgress(NamedTuple):
+    """Where a study stands.
+
+    Attributes:
+        trials_done: That have ended, in earlier calls too.
+        trials_total: That there are to be at most; None is not known.
+        in_flight: Trials that were asked for and have not ended.
+        timesteps: Environment steps trained, over all trials and seeds, in earlier calls too;
+            those of the test do not count.
+        incumbent: The best trial so far; None if none has ended.
+        position: Where the tuner stands, in a few words.
+        testing: Whether the seeds of the test are trained.
+        population: What trains at present.
+    """
+
+    trials_done: int
+    trials_total: int | None
+    in_flight: int
+    timesteps: int
+    incumbent: Result | None
+    position: str
+    testing: bool
+    population: PopulationProgress
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyOutcome:
+    """What is known of a study.
+
+    Attributes:
+        folder: Where it is kept.
+        status: Whether it can be continued.
+        results: Of the trials that have ended, in the order of asking.
+        incumbents: The best trial of each moment, in order; the last is the best of all.
+        tests: What the seeds of the test gave, by the number of the incumbent.
+        seconds: Of work, in earlier calls too.
+        tuner_seconds: That the tuner took of it, in this call.
+        trained_now: Trials that ended in this call.
+    """
+
+    folder: Path
+    status: Literal["finished", "interrupted"]
+    results: tuple[Result, ...]
+    incumbents: tuple[Result, ...]
+    tests: Mapping[int, Retrained]
+    seconds: float
+    tuner_seconds: float
+    trained_now: int
+
+    @property
+    def incumbent(self) -> Result | None:
+        """The best trial; None if none has ended without diverging."""
+        return self.incumbents[-1] if self.incumbents else None
+
+    @property
+    def timesteps(self) -> int:
+        """Environment steps that were trained, over all trials and seeds."""
+        return sum(result.cost for result in self.results)
+
+    def timesteps_restarted(self, n_seeds: int) -> int:
+        """The same if every trial had begun at step 0."""
+        return sum((result.trial.fidelity or 0) * n_seeds for result in self.results)
+
+
+class Callbacks(NamedTuple):
+    """The caller's functions; None is not called."""
+
+    on_progress: Callable[[StudyProgress], bool | None] | None = None
+    on_notice: Callable[[str], None] | None = None
+    on_result: Callable[[Result], None] | None = None
+
+    def notice(self, sentence: str) -> None:
+        """Passes on a sentence for the user."""
+        if self.on_notice is not None:
+            self.on_notice(sentence)
+
+
+class Loop:
+    """A study under way.
+
+    Args:
+        folder: Where it is kept.
+        asking: Its tuner, which was not asked yet.
+        shared: What all trials have in common.
+        states: Where trials leave their states; None if no trial continues another.
+        budget: When it is finished.
+        callbacks: Who hears of it.
+        memory_limit_gib: For each member.
+        train: What trains populations.
+
+    Raises:
+        StorageError: If the tuner does not propose what it did before.
+    """
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        asking: Asking,
+        shared: Shared,
+        states: States | None,
+        budget: Budget,
+        callbacks: Callbacks,
+        memory_limit_gib: float,
+        train: Callable[..., PopulationResult],
+    ) -> None:
+        self._folder, self._asking, self._states = folder, asking, states
+        self._budget, self._callbacks = budget, callbacks
+        self._settings = folder.settings
+        self._make_training = lambda kept: Training(
+            self._settings, shared, kept, memory_limit_gib, train
+        )
+        self._trials: dict[int, Trial] = {}
+        self._results: dict[int, Result] = {}
+        self._told: dict[int, Result] = {}
+        self._tests: dict[int, Retrained] = {}
+        self._begin, self._seconds_before = time.perf_counter(), 0.0
+        self._spent_before = 0
+        for event in folder.events:
+            self._do_again(event)
+        self._n_before = len(self._results)
+        if callbacks.on_result is not None:
+            for result in self._results.values():
+                callbacks.on_result(result)
+
+    def run(self, test_seeds: Sequence[int]) -> StudyOutcome:
+        """Works until the study is finished, or stopped."""
+        whole = self._search() and self._test(test_seeds)
+        return StudyOutcome(
+            folder=self._folder.path,
+            status="finished" if whole else "interrupted",
+            results=tuple(self._results[number] for number in sorted(self._results)),
+            incumbents=tuple(incumbents(self._told.values())),
+            tests=dict(self._tests),
+            seconds=self._seconds,
+            tuner_seconds=self._asking.seconds,
+            trained_now=len(self._results) - self._n_before,
+        )
+
+    def _search(self) -> bool:
+        training = self._make_training(self._states)
+        while True:
+            if not self._finish(training):
+                return False
+            n = self._room()
+            if n < 1 or not self._ask(n):
+                return True
+
+    @property
+    def _seconds(self) -> float:
+        return self._seconds_before + time.perf_counter() - self._begin
+
+    @property
+    def _spent(self) -> int:
+        """Environment steps of the trials that have ended."""
+        return sum(result.cost for result in self._results.values())
+
+    def _room(self) -> int:
+        """How many trials may be asked for."""
+        budget = self._budget
+        if budget.timesteps is not None and self._spent >= budget.timesteps:
+            return 0
+        if budget.seconds is not None and self._seconds >= budget.seconds:
+            return 0
+        room = self._settings.parallel - (len(self._trials) - len(self._results))
+        return room if budget.trials is None else min(room, budget.trials - len(self._trials))
+
+    def _feed(self) -> list[Trial]:
+        """Further trials in place of those that have ended."""
+        n = self._room()
+        trials = self._ask(n) if n > 0 else []
+        self._bound_states(needed=self._left)
+        return trials
+
+    @property
+    def _left(self) -> list[Trial]:
+        """Trials that have not ended."""
+        return [trial for n, trial in self._trials.items() if n not in self._results]
+
+    def _ask(self, n: int) -> list[Trial]:
+        """Asks for trials; none ends the study if nothing is in flight."""
+        trials = self._asking.ask(n, len(self._trials), self._told)
+        if not trials:
+            return []
+        choice = self._asking.tuner.space.choice
+        written = tuple(trial._replace(config=choice(trial.config)) for trial in trials)
+        self._folder.append(Asked(n, written))
+        self._trials |= {trial.number: trial for trial in trials}
+        return trials
+
+    def _finish(self, training: Training) -> bool:
+        """Trains the trials in flight and tells their results; False if it was stopped."""
+        pending = [trial for number, trial in self._trials.items() if number not in self._told]
+        left = self._left
+        self._bound_states(needed=left)
+        self._spent_before = self._spent
+        hearing = self._hearing(self._keep)
+        if self._asking.tuner.asynchronous:
+            self._tell_late(pending)
+            return training.run(left, self._told, hearing._replace(feed=self._feed))
+        whole = training.run(left, self._told, hearing)
+        if whole and pending:
+            self._tell([trial.number for trial in pending])
+        return whole
+
+    def _keep(self, result: Result) -> None:
+        self._folder.append(result)
+        self._results[result.number] = result
+        if self._callbacks.on_result is not None:
+            self._callbacks.on_result(result)
+        if self._asking.tuner.asynchronous:
+            self._tell([result.number])
+
+    def _tell_late(self, pending: Sequence[Trial]) -> None:
+        """Tells of trials that ended just before their writer was killed."""
+        for trial in pending:
+            if trial.number in self._results and trial.number not in self._told:
+                self._tell([trial.number])
+
+    def _tell(self, numbers: Sequence[int]) -> None:
+        told = Told(tuple(numbers), self._seconds)
+        self._folder.append(told)
+        self._hear(told)
+
+    def _hear(self, told: Told) -> None:
+        results = {number: self._results[number] for number in told.numbers}
+        self._told |= results
+        self._asking.tell(list(results.values()))
+
+    def _bound_states(self, needed: Sequence[Trial]) -> None:
+        if self._states is not None:
+            parents = {n for trial in needed for n in (trial.continues, trial.network_of)}
+            continuable = self._asking.tuner.continuable
+            self._states.bound(self._told, continuable, {n for n in parents if n is not None})
+
+    def _do_again(self, event: Any) -> None:
+        """Does what the journal says was done."""
+        if isinstance(event, Asked):
+            complete = self._asking.tuner.space.complete
+            before = [trial._replace(config=complete(trial.config)) for trial in event.trials]
+            self._compare(self._asking.ask(event.n, len(self._trials), self._told), before)
+            self._trials |= {trial.number: trial for trial in before}
+        elif isinstance(event, Result):
+            self._results[event.number] = event._replace(trial=self._trials[event.number])
+        elif isinstance(event, Retrained):
+            self._tests[event.number] = event
+        elif isinstance(event, Told):
+            self._seconds_before = event.seconds
+            self._hear(event)
+
+    def _compare(self, now: Sequence[Trial], before: Sequence[Trial]) -> None:
+        if list(now) != list(before):
+            raise StorageError(
+                f"The tuner {short_name(self._settings.tuner)} proposes from trial "
+                f"{before[0].number} on what it did not when the study in {self._folder.path} was "
+                "begun; restore its code and the versions of packages, or begin a study in another "
+                "folder."
+            )
+
+    def _test(self, seeds: Sequence[int]) -> bool:
+        """Trains the incumbents with the seeds of the test; False if it was stopped."""
+        if not seeds:
+            return True
+        wanted = tuple(seeds)
+        schedules = {
+            result.number: schedule_of(result, self._told)
+            for result in comparable(incumbents(self._told.values()))
+            if result.number not in self._tests or self._tests[result.number].seeds != wanted
+        }
+
+        def keep(result: Result) -> None:
+            tested = Retrained(result.number, wanted, result.returns)
+            self._folder.append(tested)
+            self._tests[result.number] = tested
+
+        return train_again(schedules, seeds, self._make_training, self._hearing(keep, True))
+
+    def _hearing(self, on_result: Callable[[Result], None], testing: bool = False) -> Hearing:
+        def on_progress(population: PopulationProgress) -> bool:
+            report = self._callbacks.on_progress
+            return report is not None and bool(report(self._progress(population, testing)))
+
+        return Hearing(on_result, on_progress, self._callbacks.on_notice)
+
+    def _progress(self, population: PopulationProgress, testing: bool) -> StudyProgress:
+        best = incumbents(self._results.values())
+        return StudyProgress(
+            trials_done=len(self._results),
+            trials_total=self._budget.trials,
+            in_flight=len(self._trials) - len(self._results),
+            timesteps=self._spent if testing else self._spent_before + population.timesteps,
+            incumbent=best[-1] if best else None,
+            position=self._asking.position,
+            testing=testing,
+            population=population,
+        )

@@ -1,0 +1,61 @@
+"""What of a trial's returns counts: one number a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from arlbench.core.checks import known_names
+from arlbench.errors import ConfigurationError
+
+#: From mean returns ``[n_seeds, n_evaluations]``, which are finite, to one number.
+Objective = Callable[[np.ndarray], float]
+
+
+def final(returns: np.ndarray) -> float:
+    """The mean over seeds of the last evaluation."""
+    return float(returns[:, -1].mean())
+
+
+def best(returns: np.ndarray) -> float:
+    """The mean over seeds of the best evaluation."""
+    return float(returns.max(axis=1).mean())
+
+
+def area(returns: np.ndarray) -> float:
+    """The mean over seeds and evaluations: the area under the curve, by its length."""
+    return float(returns.mean())
+
+
+_OBJECTIVES: dict[str, Objective] = {"final": final, "best": best, "area": area}
+
+
+def register_objective(name: str, objective: Objective) -> None:
+    """Makes an objective of one's own known to studies of this process."""
+    _OBJECTIVES[name] = objective
+
+
+def check_objective(name: Any) -> str:
+    """The name of an objective.
+
+    Raises:
+        ConfigurationError: If it is unknown, or several are given.
+    """
+    several = isinstance(name, Sequence) and not isinstance(name, str)
+    if several or "," in str(name):
+        raise ConfigurationError(
+            "A study has one objective; give one of "
+            f"{', '.join(_OBJECTIVES)}, or register one that weighs several."
+        )
+    known_names([name], _OBJECTIVES, "objective")
+    return str(name)
+
+
+def score_of(returns: np.ndarray, objective: str, minimise: bool) -> float:
+    """What a study maximises: ``-inf`` if an evaluation was not reached."""
+    if not np.isfinite(returns).all():
+        return -np.inf
+    value = _OBJECTIVES[objective](returns)
+    return -value if minimise else value

@@ -1,0 +1,144 @@
+"""A study as one of Optuna's, for its dashboard and its pictures.
+
+Each trial that has ended is a trial there: its mean return at each evaluation are
+intermediate values at their environment steps, and what it continues is among its attributes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from arlbench.errors import StorageError
+from arlbench.tuning.optuna_search import distributions_of, import_optuna, quietly
+from arlbench.tuning.reading import load
+from arlbench.tuning.settings import StudySettings
+from arlbench.tuning.space import Space
+from arlbench.tuning.trials import Result
+
+_NUMBER = "number"
+
+
+class Mirror:
+    """A study of Optuna's that follows one of ours.
+
+    Args:
+        url: Of its storage, such as ``sqlite:///study.db``.
+        name: What it is called there; one that exists is continued.
+        settings: What ours is.
+
+    Raises:
+        MissingExtraError: If Optuna is not installed.
+        StorageError: If the storage cannot be reached, or holds another study of that name.
+    """
+
+    def __init__(self, url: str, name: str, settings: StudySettings) -> None:
+        self._optuna = import_optuna()
+        self._url = url
+        self._settings = settings
+        self._space = Space(settings.problem, settings.words)
+        self._distributions = distributions_of(self._space)
+        direction = "minimize" if settings.minimise else "maximize"
+        with self._reached():
+            self._study = self._optuna.create_study(
+                storage=url, study_name=name, direction=direction, load_if_exists=True
+            )
+            self._numbers = {t.user_attrs.get(_NUMBER) for t in self._study.get_trials(False)}
+            self._study.set_user_attr("fingerprint", self._checked_fingerprint(name))
+
+    def _checked_fingerprint(self, name: str) -> str:
+        mine = self._settings.problem.fingerprint
+        there = self._study.user_attrs.get("fingerprint", mine)
+        if there != mine:
+            raise StorageError(
+                f"The storage {self._url} holds a study called {name} of another problem; give "
+                "another --name."
+            )
+        return mine
+
+    def add(self, result: Result) -> None:
+        """Adds a trial that has ended, unless it is there.
+
+        Raises:
+            StorageError: If the storage cannot be reached.
+        """
+        if result.number in self._numbers:
+            return
+        with self._reached():
+            self._study.add_trial(self._trial(result))
+        self._numbers.add(result.number)
+
+    def _trial(self, result: Result) -> Any:
+        trial = result.trial
+        states = self._optuna.trial.TrialState
+        ended = math.isfinite(result.score)
+        config = {k: v for k, v in trial.config.items() if self._space.contains(k, v)}
+        active = {name: config[name] for name in self._active(trial.config) if name in config}
+        means = zip(result.timesteps.tolist(), result.returns.mean(axis=0).tolist(), strict=True)
+        more = {"continues": trial.continues, "network_of": trial.network_of, **trial.info}
+        return self._optuna.trial.create_trial(
+            state=states.COMPLETE if ended else states.FAIL,
+            value=self._objective(result) if ended else None,
+            params=active,
+            distributions={name: self._distributions[name] for name in active},
+            intermediate_values={step: mean for step, mean in means if math.isfinite(mean)},
+            user_attrs={
+                _NUMBER: result.number,
+                "fidelity": trial.fidelity,
+                "cost": result.cost,
+                **{key: value for key, value in more.items() if value is not None},
+            },
+        )
+
+    def _active(self, config: Any) -> Iterable[str]:
+        return self._space.active(self._space.complete(config))
+
+    def _objective(self, result: Result) -> float:
+        return -result.score if self._settings.minimise else result.score
+
+    def _reached(self) -> Any:
+        return _Reaching(self._url, self._optuna)
+
+
+class _Reaching:
+    """Makes one sentence of what a storage raises, and keeps Optuna quiet."""
+
+    def __init__(self, url: str, optuna: Any) -> None:
+        self._url = url
+        self._quietly = quietly(optuna)
+
+    def __enter__(self) -> None:
+        self._quietly.__enter__()
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        self._quietly.__exit__(None, None, None)
+        if isinstance(error, Exception) and not isinstance(error, StorageError):
+            reason = str(error).strip().split("\n", maxsplit=1)[0][:200].rstrip(".")
+            raise StorageError(
+                f"The storage {self._url} cannot be used ({reason or kind.__name__}); check its "
+                "address, as in sqlite:///study.db, and that its server runs."
+            ) from error
+
+
+def export(folder: str | Path, url: str, name: str | None = None) -> int:
+    """Writes the trials of a study that have ended into a storage of Optuna's.
+
+    Args:
+        folder: Of the study.
+        url: Of the storage.
+        name: What the study is called there; None takes the folder's name.
+
+    Returns:
+        How many trials it holds.
+
+    Raises:
+        ArlbenchError: If the folder holds no study, Optuna is not installed, or the storage
+            cannot be reached.
+    """
+    study = load(folder)
+    mirror = Mirror(url, name or Path(folder).resolve().name, study.settings)
+    for number in sorted(study.results):
+        mirror.add(study.results[number])
+    return len(study.results)

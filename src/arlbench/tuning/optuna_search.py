@@ -1,0 +1,252 @@
+"""Samplers of Optuna as proposals, and its distributions as ours.
+
+Optuna keeps what it is told in memory here; the journal of the study is what lasts.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import importlib
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from arlbench.errors import MissingExtraError
+from arlbench.experiments.space import Choices, Range
+from arlbench.tuning.proposals import Proposals
+from arlbench.tuning.space import Config, Space
+from arlbench.tuning.trials import Result
+
+
+def import_optuna() -> Any:
+    """The package.
+
+    Raises:
+        MissingExtraError: If it, or what its samplers need, is not installed.
+    """
+    try:
+        importlib.import_module("cmaes")
+        return importlib.import_module("optuna")
+    except ImportError as error:
+        raise MissingExtraError(
+            "This tuner needs Optuna, which is missing; install it with: "
+            "pip install 'arlbench[optuna]'."
+        ) from error
+
+
+def distribution_of(where: Choices | Range) -> Any:
+    """A dimension of ours as a distribution of Optuna."""
+    distributions = import_optuna().distributions
+    if isinstance(where, Choices):
+        return distributions.CategoricalDistribution(where.values)
+    is_whole = isinstance(where.low, int) and isinstance(where.high, int)
+    kind = distributions.IntDistribution if is_whole else distributions.FloatDistribution
+    return kind(where.low, where.high, log=where.log)
+
+
+def dimension_of(distribution: Any) -> Choices | Range:
+    """The inverse of :func:`distribution_of`."""
+    distributions = import_optuna().distributions
+    if isinstance(distribution, distributions.CategoricalDistribution):
+        return Choices(tuple(distribution.choices))
+    return Range(distribution.low, distribution.high, distribution.log)
+
+
+def distributions_of(space: Space) -> dict[str, Any]:
+    """The varied hyperparameters of a space as distributions, by name."""
+    return {name: distribution_of(where) for name, where in space.varied.items()}
+
+
+def suggested(trial: Any, name: str, distribution: Any) -> Any:
+    """The value that a trial of Optuna has for a hyperparameter."""
+    distributions = import_optuna().distributions
+    if isinstance(distribution, distributions.CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    is_whole = isinstance(distribution, distributions.IntDistribution)
+    suggest = trial.suggest_int if is_whole else trial.suggest_float
+    return suggest(name, distribution.low, distribution.high, log=distribution.log)
+
+
+class OptunaProposals(Proposals):
+    """What a sampler of Optuna proposes; one study of Optuna for each fidelity.
+
+    It proposes from the largest fidelity that has enough results, as BOHB does (Falkner et
+    al. 2018). In studies of one fidelity that is all there is.
+
+    Args:
+        space: Where to search.
+        seed: Of the sampler.
+        enough: Results with which a fidelity is preferred to a smaller one.
+    """
+
+    learns = True
+
+    #: Whether only active hyperparameters are asked for. Otherwise all are, because what is
+    #: missing in some trials would be drawn by itself in all.
+    follows_conditions = False
+
+    def __init__(self, space: Space, seed: int, enough: int = 10) -> None:
+        self._optuna = import_optuna()
+        self._space = space
+        self._seed = seed
+        self._enough = enough
+        self._distributions = distributions_of(space)
+        self._studies: dict[int, Any] = {}
+        self._n_results: dict[int, int] = {}
+        # Trials of Optuna that were not told yet, with their fidelity, by configuration.
+        self._open: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
+        self._whole = space.problem.n_total_timesteps
+        alone = ", ".join(self.independent)
+        self.note = (
+            f"This tuner draws some hyperparameters by themselves: {alone}." if alone else ""
+        )
+
+    @abc.abstractmethod
+    def sampler(self, optuna: Any, seed: int) -> Any:
+        """A new sampler of Optuna."""
+
+    @property
+    def independent(self) -> Sequence[str]:
+        """Hyperparameters that the sampler does not relate to others."""
+        return ()
+
+    def propose(self, n: int) -> list[Config]:
+        return [self._propose() for _ in range(n)]
+
+    def _propose(self) -> Config:
+        fidelity = self._fidelity()
+        with quietly(self._optuna):
+            trial = self._study(fidelity).ask()
+            values = self._suggested(trial)
+        config = self._space.complete(values)
+        self._open.setdefault(_key(config), []).append((fidelity, trial))
+        return config
+
+    def _suggested(self, trial: Any) -> Config:
+        """The values of a new trial, parents before what depends on them."""
+        values: Config = {}
+        for name, distribution in self._distributions.items():
+            condition = self._space.conditions.get(name)
+            follows = self.follows_conditions and condition is not None
+            if not follows or values.get(condition.name) == condition.value:  # type: ignore[union-attr]
+                values[name] = suggested(trial, name, distribution)
+        return values
+
+    def _fidelity(self) -> int:
+        """From whose results to propose."""
+        enough = [f for f, n in self._n_results.items() if n >= self._enough]
+        return max(enough or self._n_results, default=self._whole)
+
+    def _study(self, fidelity: int) -> Any:
+        if fidelity not in self._studies:
+            # Another seed for each, or fidelities would begin with the same configurations.
+            seed = (self._seed + len(self._studies)) % 2**32
+            self._studies[fidelity] = self._optuna.create_study(
+                direction="maximize", sampler=self.sampler(self._optuna, seed)
+            )
+        return self._studies[fidelity]
+
+    def learn(self, results: Sequence[Result]) -> None:
+        with quietly(self._optuna):
+            for result in results:
+                self._learn(result)
+
+    def _learn(self, result: Result) -> None:
+        fidelity = result.trial.fidelity or self._whole
+        self._n_results[fidelity] = self._n_results.get(fidelity, 0) + 1
+        waiting = self._open.get(_key(result.trial.config), [])
+        asked_for, trial = waiting.pop(0) if waiting else (None, None)
+        if asked_for == fidelity:
+            self._studies[fidelity].tell(trial, result.score)
+            return
+        if trial is not None and asked_for is not None:
+            # It has ended there, without a result of that fidelity.
+            failed = self._optuna.trial.TrialState.FAIL
+            self._studies[asked_for].tell(trial, state=failed)
+        self._study(fidelity).add_trial(self._completed(result))
+
+    def _completed(self, result: Result) -> Any:
+        """A result that was not asked for at its fidelity, as a trial of Optuna."""
+        values: Mapping[str, Any] = result.trial.config
+        if self.follows_conditions:
+            values = self._space.choice(values)
+        contains = self._space.contains
+        known = {name: values[name] for name in values if contains(name, values[name])}
+        return self._optuna.trial.create_trial(
+            params=known,
+            distributions={name: self._distributions[name] for name in known},
+            value=result.score,
+        )
+
+
+@contextlib.contextmanager
+def quietly(optuna: Any) -> Iterator[None]:
+    """Without what Optuna says of experimental features and of each study it makes."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+class Tpe(OptunaProposals):
+    """Tree-structured Parzen estimators (Bergstra et al. 2011), jointly for each group of
+    hyperparameters that are active together.
+
+    Args:
+        space: Where to search.
+        seed: Of the sampler.
+        n_startup_trials: Random ones before the first that learns.
+    """
+
+    follows_conditions = True
+
+    def __init__(self, space: Space, seed: int, n_startup_trials: int = 10) -> None:
+        self._n_startup_trials = n_startup_trials
+        super().__init__(space, seed, enough=n_startup_trials)
+
+    def sampler(self, optuna: Any, seed: int) -> Any:
+        return optuna.samplers.TPESampler(
+            n_startup_trials=self._n_startup_trials,
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+            seed=seed,
+        )
+
+
+class CmaEs(OptunaProposals):
+    """The evolution of a covariance matrix (Hansen and Ostermeier 2001), of all numbers."""
+
+    @property
+    def independent(self) -> Sequence[str]:
+        return _choices(self._space)
+
+    def sampler(self, optuna: Any, seed: int) -> Any:
+        return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+
+
+class Qmc(OptunaProposals):
+    """Points of Sobol's sequence, as Optuna scrambles them; the first is drawn by itself."""
+
+    learns = False
+
+    def sampler(self, optuna: Any, seed: int) -> Any:
+        return optuna.samplers.QMCSampler(
+            scramble=True,
+            seed=seed,
+            warn_asynchronous_seeding=False,
+            warn_independent_sampling=False,
+        )
+
+
+def _choices(space: Space) -> tuple[str, ...]:
+    return tuple(name for name, where in space.varied.items() if isinstance(where, Choices))
+
+
+def _key(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(config.values())

@@ -1,0 +1,27 @@
+"""The kinds of proposals, by name."""
+
+from __future__ import annotations
+
+from arlbench.core.checks import known_names
+from arlbench.errors import ConfigurationError
+from arlbench.tuning.optuna_search import Tpe
+from arlbench.tuning.proposals import Proposals, Sampled
+from arlbench.tuning.space import Space
+
+#: Kinds of proposals, by what a setting calls them.
+KINDS = ("random", "sobol", "tpe")
+
+
+def make_proposals(kind: str, space: Space, seed: int) -> Proposals:
+    """Proposals of a kind.
+
+    Raises:
+        ConfigurationError: If it is unknown.
+        MissingExtraError: If it needs a package that is not installed.
+    """
+    if not isinstance(kind, str):
+        raise ConfigurationError(f"proposals must be one of {', '.join(KINDS)}, not {kind!r}.")
+    known_names([kind], KINDS, "kind of proposals")
+    if kind == "tpe":
+        return Tpe(space, seed)
+    return Sampled(kind, space, seed)

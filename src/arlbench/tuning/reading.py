@@ -1,0 +1,118 @@
+"""A study's folder, read while it grows or afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from arlbench.tuning.folder import Budget, read_study
+from arlbench.tuning.incumbents import incumbents
+from arlbench.tuning.journal import FILE, Asked, Retrained, Told, events_in
+from arlbench.tuning.objectives import score_of
+from arlbench.tuning.settings import StudySettings
+from arlbench.tuning.trials import Result, Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+#: What schedules that were trained again have given, in a study's folder.
+REPLAYS = "replays.jsonl"
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedStudy:
+    """What the folder of a study holds.
+
+    Attributes:
+        settings: What the study is.
+        budget: When it is finished.
+        asked: The trials that were asked for, by number; configurations hold what varies
+            and has an effect.
+        results: Of those that have ended, by number, in the order in which they ended.
+        told: Numbers in the order of telling.
+        tests: What the seeds of the test gave, by the number of the trial.
+        seconds: Of work.
+        replays: Schedules that were trained again, in order.
+    """
+
+    settings: StudySettings
+    budget: Budget
+    asked: Mapping[int, Trial]
+    results: Mapping[int, Result]
+    told: tuple[int, ...]
+    tests: Mapping[int, Retrained]
+    seconds: float
+    replays: tuple[Retrained, ...]
+
+    @property
+    def incumbents(self) -> list[Result]:
+        """The best trial of each moment, in order; the last is the best of all."""
+        return incumbents(self.results[number] for number in self.told)
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """A row a trial, in the order of asking, its number as the index.
+
+        ``status`` is ``running`` for those that have not ended. ``objective`` and
+        ``test_objective`` are means over seeds in the units of the objective, NaN where there
+        is none; a column ``config.NAME`` for each hyperparameter is NaN where it is
+        inactive. ``info.NAME`` are the tuner's own.
+        """
+        import pandas as pd
+
+        rows = [self._row(trial) for trial in self.asked.values()]
+        return pd.DataFrame(rows, index=pd.Index(list(self.asked), name="number"))
+
+    def _row(self, trial: Trial) -> dict[str, Any]:
+        result, test = self.results.get(trial.number), self.tests.get(trial.number)
+        return {
+            "status": "running" if result is None else result.status,
+            "objective": np.nan if result is None else self._objective(result.returns),
+            "test_objective": np.nan if test is None else self._objective(test.returns),
+            "fidelity": trial.fidelity,
+            "continues": trial.continues,
+            "network_of": trial.network_of,
+            "cost": None if result is None else result.cost,
+            "seconds": np.nan if result is None else result.seconds,
+            "restarted": None if result is None else result.restarted,
+            **{f"config.{name}": value for name, value in trial.config.items()},
+            **{f"info.{name}": value for name, value in trial.info.items()},
+        }
+
+    def _objective(self, returns: np.ndarray) -> float:
+        score = score_of(returns, self.settings.objective, self.settings.minimise)
+        if not np.isfinite(score):
+            return float("nan")
+        return -score if self.settings.minimise else score
+
+
+def load(folder: str | Path) -> LoadedStudy:
+    """Reads the study in a folder; another process may write it meanwhile.
+
+    Raises:
+        StorageError: If there is none, or it cannot be read.
+    """
+    path = Path(folder)
+    settings, budget = read_study(path)
+    asked: dict[int, Trial] = {}
+    results: dict[int, Result] = {}
+    tests: dict[int, Retrained] = {}
+    told: list[int] = []
+    seconds = 0.0
+    for event in events_in(path / FILE):
+        if isinstance(event, Asked):
+            asked |= {trial.number: trial for trial in event.trials}
+        elif isinstance(event, Result):
+            results[event.number] = event
+        elif isinstance(event, Retrained):
+            tests[event.number] = event
+        elif isinstance(event, Told):
+            told += event.numbers
+            seconds = event.seconds
+    replays = tuple(e for e in events_in(path / REPLAYS) if isinstance(e, Retrained))
+    return LoadedStudy(settings, budget, asked, results, tuple(told), tests, seconds, replays)

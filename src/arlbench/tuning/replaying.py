@@ -1,0 +1,106 @@
+"""The best schedule of a study, trained again on fresh seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from arlbench.core.checks import seed_in_range
+from arlbench.errors import ConfigurationError, StorageError
+from arlbench.population import PopulationProgress, PopulationResult, train_population
+from arlbench.tuning.again import train_again
+from arlbench.tuning.incumbents import Segment, schedule_of
+from arlbench.tuning.journal import Journal, Retrained
+from arlbench.tuning.programs import shared_by_all
+from arlbench.tuning.reading import REPLAYS, LoadedStudy, load
+from arlbench.tuning.space import Space
+from arlbench.tuning.training import Hearing, Training
+from arlbench.tuning.trials import Result
+
+
+def replay(
+    folder: str | Path,
+    seeds: Sequence[int],
+    *,
+    number: int | None = None,
+    memory_limit_gib: float = 4.0,
+    on_progress: Callable[[PopulationProgress], bool | None] | None = None,
+    on_notice: Callable[[str], None] | None = None,
+    train: Callable[..., PopulationResult] = train_population,
+) -> Retrained | None:
+    """Trains the schedule of a trial again, from step 0, and writes the returns to the folder.
+
+    A trial that continues none has one configuration; one of a population that evolved has
+    those under which its network was trained, one after another.
+
+    Args:
+        folder: Of the study.
+        seeds: Fresh ones.
+        number: Of the trial; None takes the incumbent.
+        memory_limit_gib: For each member.
+        on_progress: Called several times a second; training stops if it returns True.
+        on_notice: Takes sentences for the user.
+        train: What trains populations.
+
+    Returns:
+        What came back; None if it was stopped.
+
+    Raises:
+        ArlbenchError: If the study or the trial does not exist, or a seed is one of its tuning.
+    """
+    study = load(folder)
+    fresh = tuple(seed_in_range(seed) for seed in seeds)
+    if not fresh or set(fresh) & set(study.settings.seeds):
+        raise ConfigurationError(
+            "A replay needs one seed or more that the study was not tuned with; give others."
+        )
+    settings = study.settings
+    space = Space(settings.problem, settings.words)
+    schedule = schedule_of_study(study, space, number)
+    shared = shared_by_all(space, settings.horizon, memory_limit_gib)
+    found: list[Retrained] = []
+
+    def keep(result: Result) -> None:
+        found.append(Retrained(result.number, fresh, result.returns))
+
+    whole = train_again(
+        {_chosen(study, number).number: schedule},
+        fresh,
+        lambda states: Training(settings, shared, states, memory_limit_gib, train),
+        Hearing(keep, on_progress, on_notice),
+    )
+    if not whole:
+        return None
+    journal = Journal(Path(folder) / REPLAYS)
+    try:
+        journal.append(found[0])
+    finally:
+        journal.close()
+    return found[0]
+
+
+def schedule_of_study(study: LoadedStudy, space: Space, number: int | None = None) -> list[Segment]:
+    """The configurations, whole, under which a trial's network was trained.
+
+    Args:
+        study: As its folder holds it.
+        space: Of the study.
+        number: Of the trial; None takes the incumbent.
+
+    Raises:
+        StorageError: If it has not ended.
+    """
+    whole = {
+        n: result._replace(trial=result.trial._replace(config=space.complete(result.trial.config)))
+        for n, result in study.results.items()
+    }
+    return schedule_of(whole[_chosen(study, number).number], whole)
+
+
+def _chosen(study: LoadedStudy, number: int | None) -> Result:
+    if number is None and study.incumbents:
+        return study.incumbents[-1]
+    if number is None or number not in study.results:
+        which = "that has ended" if number is None else f"{number} that has ended"
+        raise StorageError(f"The study has no trial {which}; continue it first.")
+    return study.results[number]

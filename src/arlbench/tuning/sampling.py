@@ -1,0 +1,70 @@
+"""Proposals that learn from nothing: those of the samplers of sweeps, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from arlbench.errors import ConfigurationError
+from arlbench.experiments.tuners import tuner_class
+from arlbench.tuning.space import Config, Space
+from arlbench.tuning.trials import Trial
+from arlbench.tuning.tuner import Tuner
+
+
+class Sampler:
+    """The configurations of a sweep's sampler, one after another.
+
+    Args:
+        name: The sampler.
+        space: Where to search.
+        seed: Of the sampler.
+    """
+
+    def __init__(self, name: str, space: Space, seed: int) -> None:
+        self._space = space
+        self._sampler = tuner_class(name)(space.problem, space.words, seed=seed)
+        self._ahead: list[Config] = []
+        self._seen: set[tuple[object, ...]] = set()
+        self._exhausted = False
+
+    def propose(self, n: int) -> list[Config]:
+        """The next ``n`` configurations that differ in effect; fewer if these are all."""
+        while len(self._ahead) < n and not self._exhausted:
+            self._look_ahead(n - len(self._ahead))
+        taken, self._ahead = self._ahead[:n], self._ahead[n:]
+        return taken
+
+    def _look_ahead(self, n: int) -> None:
+        # A sampler draws from its beginning each time, so it is asked seldom.
+        for size in (max(n, len(self._seen)), n, 1):
+            try:
+                trials = self._sampler.ask(size)
+                break
+            except ConfigurationError:
+                continue
+        else:
+            self._exhausted = True
+            return
+        for trial in trials:
+            config = self._space.complete(trial.config)
+            key = tuple(config.values())
+            if key not in self._seen:
+                self._seen.add(key)
+                self._ahead.append(config)
+
+
+class Sampling(Tuner):
+    """A tuner that proposes what a sampler of sweeps does."""
+
+    #: The sampler.
+    sampler: ClassVar[str]
+    # Nothing is learnt, so nothing is gained by waiting.
+    parallel: ClassVar[int] = 64
+
+    def __init__(self, space: Space, *, seed: int = 0) -> None:
+        super().__init__(space, seed=seed)
+        self._proposals = Sampler(self.sampler, space, seed)
+
+    def ask(self, n: int) -> Sequence[Trial]:
+        return [Trial(config) for config in self._proposals.propose(n)]

@@ -1,0 +1,91 @@
+"""The last states of trials, kept so that others can continue from them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from arlbench.core import files
+from arlbench.tuning.trials import Result
+
+#: The folder of states in that of a study.
+FOLDER = "states"
+
+
+class States:
+    """States of trials in a folder, bounded.
+
+    Args:
+        folder: Where; it is made when a state is written.
+        limit_bytes: How much they may take.
+    """
+
+    def __init__(self, folder: Path, limit_bytes: float) -> None:
+        self.folder = folder
+        self._limit = limit_bytes
+        self._bytes: dict[int, int] = {}
+        files.remove_leftovers(folder)
+
+    def path_of(self, number: int, seed_index: int) -> Path:
+        """Where a member of a trial leaves its state."""
+        return self.folder / f"trial-{number:06d}" / f"seed-{seed_index}"
+
+    def has(self, number: int, n_seeds: int) -> bool:
+        """Whether a trial that has ended left a state with every seed."""
+        return all(self.path_of(number, index).is_dir() for index in range(n_seeds))
+
+    def bound(
+        self,
+        results: Mapping[int, Result],
+        continuable: Collection[int] | None,
+        needed: Collection[int] = (),
+    ) -> list[int]:
+        """Removes states until the rest is within the limit; the numbers of those removed.
+
+        Those that cannot be continued any more go first, then the worst.
+
+        Args:
+            results: Of trials that have ended, by number.
+            continuable: Trials that may still be continued; None may be any.
+            needed: Trials from which some in flight continue; theirs stay.
+        """
+        kept = [number for number in self._kept(results) if number not in needed]
+        used = sum(map(self._size, self._kept(results)))
+        removed: list[int] = []
+        for number in removal_order(kept, results, continuable):
+            if used <= self._limit:
+                break
+            used -= self._size(number)
+            self._remove(number)
+            removed.append(number)
+        return removed
+
+    def _kept(self, results: Iterable[int]) -> list[int]:
+        return [number for number in results if self.path_of(number, 0).parent.is_dir()]
+
+    def _size(self, number: int) -> int:
+        if number not in self._bytes:
+            folder = self.path_of(number, 0).parent
+            each = (path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            self._bytes[number] = sum(each)
+        return self._bytes[number]
+
+    def _remove(self, number: int) -> None:
+        folder = self.path_of(number, 0).parent
+        aside = files.aside(folder, "old")
+        files.remove(aside)
+        folder.rename(aside)
+        files.remove(aside)
+        del self._bytes[number]
+
+
+def removal_order(
+    numbers: Iterable[int], results: Mapping[int, Result], continuable: Collection[int] | None
+) -> list[int]:
+    """Trials in the order in which their states are given up."""
+
+    def rank(number: int) -> tuple[bool, float, int]:
+        useful = continuable is None or number in continuable
+        return useful, results[number].score, number
+
+    return sorted(numbers, key=rank)

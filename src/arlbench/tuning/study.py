@@ -1,0 +1,196 @@
+"""Studies: asking, training and telling, until the budget or the tuner ends."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from arlbench.core import files
+from arlbench.core.problem import Problem
+from arlbench.errors import ConfigurationError
+from arlbench.population import PopulationResult, train_population
+from arlbench.tuning.asking import ANSWER_SECONDS, Asking
+from arlbench.tuning.folder import Budget, StudyFolder, read_study, states_of
+from arlbench.tuning.loop import Callbacks, Loop, StudyOutcome, StudyProgress
+from arlbench.tuning.optuna_mirror import Mirror
+from arlbench.tuning.programs import shared_by_all
+from arlbench.tuning.settings import StudySettings
+from arlbench.tuning.space import Space
+from arlbench.tuning.trials import Result
+from arlbench.tuning.tuner import Tuner, make_tuner
+from arlbench.tuning.tuners import DEFAULT_TUNER, name_of, short_name, tuner_class
+
+#: Seeds of the test begin here; tuning seeds are below it by default.
+FIRST_TEST_SEED = 100
+
+
+def tune(
+    problem: Problem,
+    tuner: str | type[Tuner] = DEFAULT_TUNER,
+    *,
+    words: Mapping[str, str] | None = None,
+    n_trials: int | None = None,
+    n_timesteps: int | None = None,
+    seconds: float | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    test_seeds: Sequence[int] = (100, 101, 102),
+    parallel: int | None = None,
+    tuner_seed: int = 0,
+    tuner_settings: Mapping[str, Any] | None = None,
+    objective: str = "final",
+    minimise: bool = False,
+    restart: bool = False,
+    folder: str | Path | None = None,
+    state_limit_gib: float = 20.0,
+    memory_limit_gib: float = 4.0,
+    answer_seconds: float = ANSWER_SECONDS,
+    on_progress: Callable[[StudyProgress], bool | None] | None = None,
+    on_notice: Callable[[str], None] | None = None,
+    on_result: Callable[[Result], None] | None = None,
+    optuna_storage: str | None = None,
+    train: Callable[..., PopulationResult] = train_population,
+) -> StudyOutcome:
+    """Searches for the best hyperparameters of a problem; continues the study in a folder.
+
+    Args:
+        problem: What is to be trained; its length is the largest fidelity.
+        tuner: Its name, ``"MODULE:CLASS"``, or a subclass of :class:`Tuner`.
+        words: Where to search: ``VALUE``, ``LOW..HIGH`` or ``a,b,c`` by hyperparameter. What
+            is not named keeps its published range, or is as the problem fixes it.
+        n_trials: Trials at most, those that continue others included.
+        n_timesteps: Environment steps at most, over all trials and seeds; no trial is begun
+            beyond it.
+        seconds: Of work at most; no trial is begun beyond it.
+        seeds: With which each trial is trained.
+        test_seeds: With which the best configuration of each moment is trained in the end;
+            none leaves that out.
+        parallel: Trials in flight; None takes what suits the tuner.
+        tuner_seed: Of the tuner.
+        tuner_settings: Settings of the tuner by name.
+        objective: ``"final"``, ``"best"`` or ``"area"``, or a registered one.
+        minimise: Whether less of it is better.
+        restart: Whether trials that continue others are trained from step 0 instead.
+        folder: Where it is kept; None takes a new one below ``runs``.
+        state_limit_gib: How much the states of trials may take on disk.
+        memory_limit_gib: For each member.
+        answer_seconds: How long the tuner may take for one answer.
+        on_progress: Called several times a second; the study stops if it returns True, and
+            can be continued.
+        on_notice: Takes sentences for the user.
+        on_result: Called with each trial that has ended, those of earlier calls first.
+        optuna_storage: The address of a storage of Optuna's that follows the study; see
+            :mod:`arlbench.tuning.optuna_mirror`.
+        train: What trains populations.
+
+    Returns:
+        Everything that is known of the study, trials of earlier calls included.
+
+    Raises:
+        ArlbenchError: If something that was given is impossible, or the tuner is at fault.
+    """
+    cls = tuner if inspect.isclass(tuner) else tuner_class(str(tuner))
+    settings = StudySettings(
+        problem=problem,
+        words=dict(words or {}),
+        tuner=name_of(cls),
+        tuner_seed=tuner_seed,
+        tuner_settings=dict(tuner_settings or {}),
+        tuner_version=cls.version,
+        seeds=tuple(seeds),
+        parallel=cls.parallel if parallel is None else parallel,
+        objective=objective,
+        minimise=bool(minimise),
+        restart=bool(restart),
+    )
+    budget = Budget(n_trials, n_timesteps, seconds)
+    tests = _test_seeds(test_seeds, settings.seeds)
+    space = Space(problem, settings.words)
+    made = make_tuner(cls, space, tuner_seed, settings.tuner_settings)
+    asking = Asking(short_name(settings.tuner), made, answer_seconds)
+    shared = shared_by_all(space, settings.horizon, memory_limit_gib)
+    path = files.next_folder(Path("runs"), f"{problem.env_spec.name}-study")
+    with StudyFolder(path if folder is None else Path(folder), settings, budget) as opened:
+        on_end = _mirrored(optuna_storage, opened, on_result)
+        callbacks = Callbacks(on_progress, on_notice, on_end)
+        for note in filter(None, (space.note, made.note, *opened.notes)):
+            callbacks.notice(note)
+        states = states_of(opened.path, state_limit_gib) if cls.continues else None
+        loop = Loop(opened, asking, shared, states, budget, callbacks, memory_limit_gib, train)
+        return loop.run(tests)
+
+
+def _mirrored(
+    url: str | None, folder: StudyFolder, on_result: Callable[[Result], None] | None
+) -> Callable[[Result], None] | None:
+    """Adds each trial to a storage of Optuna's as well, if there is one."""
+    if url is None:
+        return on_result
+    mirror = Mirror(url, folder.path.resolve().name, folder.settings)
+
+    def add(result: Result) -> None:
+        mirror.add(result)
+        if on_result is not None:
+            on_result(result)
+
+    return add
+
+
+def _test_seeds(test_seeds: Sequence[int], seeds: Sequence[int]) -> tuple[int, ...]:
+    for seed in test_seeds:
+        if seed in seeds:
+            raise ConfigurationError(
+                f"Seed {seed} is a tuning seed, so it cannot be one of the test; test with others, "
+                f"such as those from {max(FIRST_TEST_SEED, max(seeds) + 1)} on."
+            )
+    return tuple(test_seeds)
+
+
+def arguments_of(
+    folder: str | Path, *, more: int = 0, n_trials: int | None = None
+) -> dict[str, Any]:
+    """The arguments of :func:`tune` with which the study in a folder continues.
+
+    Args:
+        folder: Of the study.
+        more: Trials beyond those that it was to have.
+        n_trials: Trials at most; None keeps the budget of the study, and ``more``.
+
+    Raises:
+        ArlbenchError: If the folder holds no study, its tuner cannot be imported, or it has
+            no number of trials to extend.
+    """
+    begun, budget = read_study(Path(folder))
+    trials = budget.trials if n_trials is None else n_trials
+    if more and trials is None:
+        raise ConfigurationError(
+            f"The study in {folder} has no number of trials that could be extended; give n_trials."
+        )
+    what = ("problem", "words", "seeds", "parallel", "objective", "minimise", "restart")
+    kept = (*what, "tuner_seed", "tuner_settings")
+    return {
+        **{name: getattr(begun, name) for name in kept},
+        "tuner": tuner_class(begun.tuner),
+        "n_trials": None if trials is None else trials + more,
+        "n_timesteps": budget.timesteps,
+        "seconds": budget.seconds,
+        "folder": folder,
+    }
+
+
+def resume(
+    folder: str | Path, *, more: int = 0, n_trials: int | None = None, **others: Any
+) -> StudyOutcome:
+    """Continues the study in a folder as it was begun.
+
+    Args:
+        folder: Of the study.
+        more: Trials beyond those that it was to have.
+        n_trials: Trials at most; None keeps the budget of the study, and ``more``.
+        **others: Arguments of :func:`tune` that are not part of what the study is.
+
+    Raises:
+        ArlbenchError: As :func:`tune` and :func:`arguments_of` do.
+    """
+    return tune(**{**arguments_of(folder, more=more, n_trials=n_trials), **others})

@@ -1,0 +1,65 @@
+"""What a tuner proposes, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+#: The number of a trial that no study has numbered yet.
+UNNUMBERED = -1
+
+
+class Trial(NamedTuple):
+    """What a tuner proposes to train.
+
+    Attributes:
+        config: Hyperparameters by name; what it leaves out is as in the problem.
+        fidelity: Environment steps, counted from step 0, at which it ends; None takes all of
+            the problem's.
+        continues: The number of the trial from whose last state it continues, which may be
+            of another configuration; None begins at step 0.
+        network_of: The number of the trial whose network it takes, while all else is that
+            of ``continues``; None keeps that one's network.
+        info: JSON values that the tuner wants to find again in the result.
+        number: The place of the trial in the order of asking, from 0; the study gives it.
+    """
+
+    config: Mapping[str, Any]
+    fidelity: int | None = None
+    continues: int | None = None
+    network_of: int | None = None
+    info: Mapping[str, Any] = {}
+    number: int = UNNUMBERED
+
+
+class Result(NamedTuple):
+    """How a trial ended.
+
+    Attributes:
+        trial: As it was asked for, with its number, whole configuration and fidelity.
+        status: ``"diverged"`` if learning became non-finite with any seed.
+        returns: Mean return of each evaluation from step 0 on, float64
+            ``[n_seeds, n_evaluations]``; NaN for those that were not reached.
+        timesteps: Environment steps before each evaluation, int64 ``[n_evaluations]``.
+        score: What the study maximises; ``-inf`` if it diverged.
+        cost: Environment steps that were trained for it, over all seeds.
+        seconds: Time of its training, added up over seeds.
+        restarted: Whether it began at step 0 although it was to continue, because the
+            state from which to continue was no longer kept.
+    """
+
+    trial: Trial
+    status: Literal["finished", "diverged"]
+    returns: np.ndarray
+    timesteps: np.ndarray
+    score: float
+    cost: int
+    seconds: float
+    restarted: bool = False
+
+    @property
+    def number(self) -> int:
+        """The number of its trial."""
+        return self.trial.number

@@ -1,0 +1,100 @@
+"""What a tuner is: it is asked for trials and told their results."""
+
+from __future__ import annotations
+
+import abc
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from arlbench.core.checks import SEED_LIMIT, known_names
+from arlbench.errors import ConfigurationError
+from arlbench.tuning.space import Space
+from arlbench.tuning.trials import Result, Trial
+
+# Parameters of the constructor that are not settings.
+_NO_SETTINGS = ("self", "space", "seed")
+
+
+class Tuner(abc.ABC):
+    """A method of search. A study is continued by asking and telling the same again, so a
+    tuner must answer the same when it is: its chances are to come from ``rng`` or ``seed``.
+
+    Further keyword parameters of a subclass's constructor, with defaults, are its settings.
+
+    Args:
+        space: Where to search, and the problem.
+        seed: Of its random numbers.
+
+    Attributes:
+        asynchronous: Whether it is told each result when it arrives, and asked for another
+            trial at once. Otherwise it is told all results of the trials in flight, in the
+            order in which it was asked for them.
+        parallel: Trials in flight unless the study says otherwise.
+        continues: Whether its trials may continue others, whose states are kept for it.
+        ends: Whether it has an end of its own, so that nothing else needs to end a study.
+        version: Raised whenever it would propose something else.
+        space: Where to search.
+        seed: Of its random numbers.
+        rng: Random numbers from that seed.
+        note: A sentence for the user; empty if nothing needs to be said.
+    """
+
+    asynchronous: ClassVar[bool] = False
+    parallel: ClassVar[int] = 8
+    continues: ClassVar[bool] = False
+    ends: ClassVar[bool] = False
+    version: ClassVar[int] = 1
+
+    def __init__(self, space: Space, *, seed: int = 0) -> None:
+        self.space = space
+        self.seed = seed
+        self.rng = np.random.default_rng(seed)
+        self.note = ""
+
+    @abc.abstractmethod
+    def ask(self, n: int) -> Sequence[Trial]:
+        """Up to ``n`` trials to train next.
+
+        Fewer if results must come first; none while nothing is in flight ends the study.
+        """
+
+    def tell(self, results: Sequence[Result]) -> None:  # noqa: B027
+        """Takes the results of trials; a tuner that does not learn ignores them."""
+
+    @property
+    def continuable(self) -> Collection[int] | None:
+        """Numbers of told trials that may still be continued; None may be any of them."""
+        return None
+
+    @property
+    def position(self) -> str:
+        """Where the method stands, such as its bracket, in a few words for people."""
+        return ""
+
+
+def settings_of(cls: type[Tuner]) -> dict[str, Any]:
+    """The settings that a tuner has, with their defaults."""
+    parameters = inspect.signature(cls.__init__).parameters
+    return {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if name not in _NO_SETTINGS and parameter.kind is parameter.KEYWORD_ONLY
+    }
+
+
+def make_tuner(
+    cls: type[Tuner], space: Space, seed: int = 0, settings: Mapping[str, Any] | None = None
+) -> Tuner:
+    """A tuner that has not been asked yet.
+
+    Raises:
+        ConfigurationError: If the seed or a setting is impossible.
+    """
+    if not 0 <= seed < SEED_LIMIT:
+        raise ConfigurationError(f"The tuner's seed must lie in 0 to 2**32 - 1, not be {seed}.")
+    given = dict(settings or {})
+    known_names(given, settings_of(cls), f"setting of the tuner {cls.__name__}")
+    return cls(space, seed=seed, **given)

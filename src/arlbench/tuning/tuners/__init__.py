@@ -1,0 +1,79 @@
+"""The tuners: one file each, whose name is the tuner's, or a class of a module of one's own."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from arlbench.tuning.tuner import Tuner
+
+#: What searches unless something else is asked for.
+DEFAULT_TUNER = "random"
+
+
+def tuner_names() -> list[str]:
+    """Every tuner by name; none is imported for it, and neither is JAX."""
+    modules = pkgutil.iter_modules(__path__)
+    return sorted(module.name for module in modules if not module.name.startswith("_"))
+
+
+def tuner_class(name: str) -> type[Tuner]:
+    """The tuner of a name, or of ``MODULE:CLASS``.
+
+    Raises:
+        ConfigurationError: If it does not exist.
+        MissingExtraError: If it needs a package that is not installed.
+    """
+    from arlbench.core.checks import known_names
+
+    if ":" in name:
+        return _own(name)
+    known_names([name], tuner_names(), "tuner")
+    module = importlib.import_module(f"{__name__}.{name}")
+    (found,) = (
+        member
+        for member in vars(module).values()
+        if _is_tuner(member) and member.__module__ == module.__name__
+    )
+    return found
+
+
+def name_of(cls: type[Tuner]) -> str:
+    """What files call a tuner."""
+    inside = f"{__name__}."
+    if cls.__module__.startswith(inside):
+        return cls.__module__.removeprefix(inside)
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def short_name(name: str) -> str:
+    """What sentences call a tuner: its name, or that of its class alone."""
+    return name.rpartition(":")[2].rpartition(".")[2]
+
+
+def _own(name: str) -> type[Tuner]:
+    from arlbench.errors import ConfigurationError
+
+    module_name, _, attribute = name.partition(":")
+    try:
+        found: Any = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"The tuner '{name}' cannot be imported ({error}); write MODULE:CLASS, with the "
+            "module in the working directory or installed."
+        ) from error
+    if not _is_tuner(found):
+        raise ConfigurationError(
+            f"'{name}' is not a tuner; make it a subclass of arlbench.tuning.Tuner with a method "
+            "ask."
+        )
+    return found
+
+
+def _is_tuner(member: Any) -> bool:
+    from arlbench.tuning.tuner import Tuner
+
+    return inspect.isclass(member) and issubclass(member, Tuner) and not inspect.isabstract(member)

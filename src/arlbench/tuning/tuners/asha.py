@@ -1,0 +1,87 @@
+"""Asynchronous successive halving, ASHA (Li et al. 2020): whoever is free promotes or begins."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import ClassVar
+
+from arlbench.tuning.halving import best_of, fidelities
+from arlbench.tuning.proposal_kinds import make_proposals
+from arlbench.tuning.space import Space
+from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.tuner import Tuner
+
+
+class Asha(Tuner):
+    """Promotes a trial as soon as it is among the best of its rung; else begins another.
+
+    Args:
+        space: Where to search.
+        seed: Of its random numbers.
+        eta: One in ``eta`` trials of a rung gets into the next, ``eta`` times as long.
+        min_evaluations: Of the shortest trials.
+        proposals: Where new configurations come from.
+    """
+
+    asynchronous: ClassVar[bool] = True
+    parallel: ClassVar[int] = 8
+    continues: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int = 0,
+        eta: int = 3,
+        min_evaluations: int = 1,
+        proposals: str = "random",
+    ) -> None:
+        super().__init__(space, seed=seed)
+        self._eta = eta
+        self._levels = fidelities(space.problem, eta, min_evaluations)
+        self._proposals = make_proposals(proposals, space, seed)
+        self.note = self._proposals.note
+        self._rungs: list[list[Result]] = [[] for _ in self._levels]
+        self._promoted: set[int] = set()
+
+    def ask(self, n: int) -> Sequence[Trial]:
+        trials: list[Trial] = []
+        while len(trials) < n and (trial := self._promotion() or self._beginning()) is not None:
+            trials.append(trial)
+        return trials
+
+    def _promotion(self) -> Trial | None:
+        """The best trial that may be promoted, of the highest rung; None if there is none."""
+        for rung in reversed(range(len(self._levels) - 1)):
+            for result in self._best(rung):
+                if result.number not in self._promoted:
+                    self._promoted.add(result.number)
+                    info = {"rung": rung + 1}
+                    fidelity = self._levels[rung + 1]
+                    return Trial(result.trial.config, fidelity, result.number, info=info)
+        return None
+
+    def _best(self, rung: int) -> list[Result]:
+        return best_of(self._rungs[rung], len(self._rungs[rung]) // self._eta)
+
+    def _beginning(self) -> Trial | None:
+        configs = self._proposals.propose(1)
+        return Trial(configs[0], self._levels[0], info={"rung": 0}) if configs else None
+
+    def tell(self, results: Sequence[Result]) -> None:
+        self._proposals.learn(results)
+        for result in results:
+            self._rungs[result.trial.info["rung"]].append(result)
+
+    @property
+    def continuable(self) -> Collection[int]:
+        return {
+            result.number
+            for results in self._rungs[:-1]
+            for result in results
+            if result.number not in self._promoted
+        }
+
+    @property
+    def position(self) -> str:
+        return "rungs " + "/".join(str(len(results)) for results in self._rungs)

@@ -1,0 +1,26 @@
+"""Tree-structured Parzen estimators, by Optuna."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from arlbench.core.checks import positive_whole
+from arlbench.tuning import optuna_search
+from arlbench.tuning.proposing import Proposing
+from arlbench.tuning.space import Space
+
+
+class Tpe(Proposing):
+    """Optuna's sampler TPE, jointly for each group of hyperparameters active together.
+
+    Args:
+        space: Where to search.
+        seed: Of its random numbers.
+        n_startup_trials: Random ones before the first that learns.
+    """
+
+    parallel: ClassVar[int] = 4
+
+    def __init__(self, space: Space, *, seed: int = 0, n_startup_trials: int = 10) -> None:
+        n = positive_whole("n_startup_trials", n_startup_trials)
+        super().__init__(space, optuna_search.Tpe(space, seed, n), seed=seed)

@@ -1,0 +1,149 @@
+"""``arlbench tune`` from the words to the table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arlbench.cli.tune_display import best_table, summary
+from arlbench.tuning import load
+from in_process import arlbench
+
+SHORT = [
+    "CartPole-v1", "--timesteps", "900", "--n-envs", "4", "--evaluations", "3",
+    "--eval-episodes", "2", "--seeds", "2", "--test-seeds", "1", "--only-named", "--defaults",
+    "learning_rate=1e-4..1e-2", "buffer_batch_size=8", "learning_starts=64", "buffer_size=1024",
+    "hidden_size=8", "use_target_network=true,false", "target_update_interval=10..100",
+]  # fmt: skip
+
+# Words on the command line, and what the sentence must say: the fault and the cure.
+CASES: dict[str, tuple[list[str], list[str]]] = {
+    "unknown tuner": (["--tuner", "hyperbant"], ["hyperbant", "Did you mean 'hyperband'"]),
+    "tuner of no module": (["--tuner", "nothing:Mine"], ["cannot be imported", "MODULE:CLASS"]),
+    "tuner that is none": (["--tuner", "json:JSONDecoder"], ["not a tuner", "subclass"]),
+    "tuner that leaves the space": (
+        ["--tuner", "own_tuner:Outside"], ["Outside proposed trial 0", "outside the range"]
+    ),
+    "unknown setting of a tuner": (
+        ["--tuner", "hyperband", "--set", "etta=3"], ["etta", "Did you mean 'eta'"]
+    ),
+    "impossible setting of a tuner": (
+        ["--tuner", "hyperband", "--set", "eta=1"], ["eta must be 2 or more"]
+    ),
+    "setting of no form": (["--set", "eta"], ["--set 'eta'", "KEY=VALUE"]),
+    "too few evaluations": (
+        ["--tuner", "hyperband", "--evaluations", "1"], ["equally long", "evaluate more often"]
+    ),
+    "no trials": (["--n-trials", "0"], ["n_trials", "positive whole"]),
+    "no steps": (["--max-steps", "0"], ["n_timesteps", "positive whole"]),
+    "no time": (["--max-seconds", "0"], ["seconds must be above 0"]),
+    "none in flight": (["--parallel", "0"], ["parallel", "positive whole"]),
+    "tuner seed below zero": (["--tuner-seed=-1"], ["tuner's seed"]),
+    "test seeds below zero": (["--test-seeds=-1"], ["--test-seeds must be 0 or more"]),
+    "unknown objective": (["--objective", "finl"], ["finl", "Did you mean 'final'"]),
+    "two objectives": (["--objective", "final,best"], ["has one objective"]),
+    "nothing to search": (["--only-named"], ["space is empty"]),
+    "unknown hyperparameter": (["learning_rte=1..2"], ["Did you mean 'learning_rate'"]),
+    "unknown environment": (["CartPol-v1"], ["Did you mean 'CartPole-v1'"]),
+    "more of nothing": (["--more", "3"], ["--more extends", "--resume FOLDER"]),
+    "no study there": (["--resume", "nowhere"], ["nowhere is not the folder of a study"]),
+    "resume with settings": (["--resume", "nowhere", "--tuner", "grid"], ["--resume", "'tuner'"]),
+    "folder of something else": (["--out", "taken"], ["something that is not a study"]),
+    "unwritable folder": (["--out", "/proc/arlbench"], ["/proc/arlbench cannot be written"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_mistake_is_one_sentence(case, tmp_path, monkeypatch, capsys) -> None:
+    words, said = CASES[case]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("mine")
+    assert arlbench("tune", *words, "--quiet") == 2
+    message = capsys.readouterr().err
+    for part in said:
+        assert part in message
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small study of Hyperband."""
+    out = tmp_path_factory.mktemp("studies") / "hyperband"
+    words = ["--tuner", "hyperband", "--n-trials", "8", "--out", out, "--quiet"]
+    assert arlbench("tune", *SHORT, *words) == 0
+    return out
+
+
+def test_the_folder_holds_what_was_asked_for(finished) -> None:
+    study = load(finished)
+    assert study.settings.tuner == "hyperband"
+    assert study.settings.seeds == (0, 1)
+    assert study.budget.trials == 8
+    table = study.trials
+    assert (table["status"] == "finished").sum() == 8
+    assert table["config.learning_rate"].between(1e-4, 1e-2).all()
+    inactive = table["config.target_update_interval"].isna()
+    assert (inactive == ~table["config.use_target_network"].astype(bool)).all()
+
+
+def test_the_closing_table_and_the_sentences(finished) -> None:
+    study = load(finished)
+    lines = best_table(study, 200)
+    assert lines[0].startswith("best trials")
+    assert [line.split("  ")[0] for line in lines[1:4]] == [
+        "tuning return", "test return", "timesteps",
+    ]  # fmt: skip
+    assert best_table(study, 30)[0].count("trial ") < lines[0].count("trial ")
+    from arlbench.tuning import resume
+
+    text = " ".join(summary(study, resume(finished, test_seeds=(100,))))
+    assert "with its tuning seeds and" in text
+    assert "other seed: a gap of" in text
+    assert "% of " in text
+
+
+def test_a_finished_study_has_more_trials(finished, tmp_path, capsys) -> None:
+    import shutil
+
+    folder = shutil.copytree(finished, tmp_path / "copy")
+    assert arlbench("tune", "--resume", folder, "--more", "2", "--json", "--test-seeds", "1") == 0
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (printed["status"], printed["n_trials"], printed["trained_now"]) == ("finished", 10, 2)
+    assert printed["incumbent"]["test_objective"] is not None
+    assert printed["timesteps"] <= printed["timesteps_restarted"]
+
+
+def test_a_tuner_of_ones_own(tmp_path, capsys) -> None:
+    words = ["--tuner", "own_tuner:Own", "--n-trials", "2", "--test-seeds", "0", "--json"]
+    assert arlbench("tune", *SHORT, *words, "--out", tmp_path / "study") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["n_trials"] == 2
+    assert printed["incumbent"]["test_objective"] is None
+    assert load(tmp_path / "study").settings.tuner == "own_tuner:Own"
+
+
+def test_a_person_sees_where_it_stands(tmp_path, capsys) -> None:
+    words = ["--tuner", "random", "--n-trials", "2", "--out", tmp_path / "study"]
+    assert arlbench("tune", *SHORT, *words) == 0
+    shown = capsys.readouterr().err
+    assert "random tunes DQN on CartPole-v1" in shown
+    assert "best trials" in shown
+    assert "saved in" in shown
+
+
+def test_the_best_is_trained_again_on_fresh_seeds(finished, capsys) -> None:
+    assert arlbench("tune", "--replay", finished, "--seeds", "2", "--seed", "300", "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert set(printed["final_returns"]) == {"300", "301"}
+    assert load(finished).replays[-1].seeds == (300, 301)
+    assert arlbench("tune", "--replay", finished, "--seeds", "2", "--seed", "300") == 0
+    shown = capsys.readouterr().err
+    assert "trained again: final return" in shown
+    # The seeds of tuning would say nothing new.
+    assert arlbench("tune", "--replay", finished, "--seed", "1", "--quiet") == 2
+    assert "not tuned with" in capsys.readouterr().err

@@ -1,0 +1,126 @@
+"""What a tuner may answer: every fault of it is one sentence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from arlbench.errors import ArlbenchError, ConfigurationError, TunerError
+from arlbench.tuning import Trial, Tuner
+from arlbench.tuning.asking import Asking
+from arlbench.tuning.tuner import make_tuner
+from arlbench.tuning.tuners import name_of, tuner_class, tuner_names
+from fake_studies import space, study
+
+
+def answering(ask: Callable[[int], Any], tell: Callable[[Any], None] = lambda _: None) -> Any:
+    """A class of a tuner with these methods."""
+
+    class Answering(Tuner):
+        def ask(self, n: int) -> Any:
+            return ask(n)
+
+        def tell(self, results: Any) -> None:
+            tell(results)
+
+    return Answering
+
+
+def fail(*_: Any) -> Any:
+    raise ZeroDivisionError("no rate")
+
+
+RATE = {"learning_rate": 1e-3}
+
+FAULTS = {
+    "outside the space": (lambda n: [Trial({"learning_rate": 0.5})], "outside the range"),
+    "unknown name": (lambda n: [Trial({"rate": 0.5})], "Unknown hyperparameter 'rate'"),
+    "fixed": (lambda n: [Trial({"gamma": 0.5})], "the study fixes it at 0.99"),
+    "not a trial": (lambda n: [RATE], "proposed a dict; propose a Trial"),
+    "too many": (lambda n: [Trial(RATE)] * (n + 1), "asked for 4 trials and gave 5"),
+    "raises": (fail, "raised ZeroDivisionError in ask (no rate)"),
+    "below an evaluation": (lambda n: [Trial(RATE, 99)], "before the first of 9 evaluations"),
+    "beyond the problem": (lambda n: [Trial(RATE, 901)], "beyond the 900 of the problem"),
+    "no fidelity": (lambda n: [Trial(RATE, -1)], "positive whole number"),
+    "unknown parent": (lambda n: [Trial(RATE, 900, 7)], "continues trial 7, which it was not told"),
+    "network alone": (lambda n: [Trial(RATE, 900, None, 7)], "trial 7, which it was not told"),
+    "info that no file can hold": (lambda n: [Trial(RATE, info={"a": {1}})], "info"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_a_tuner_is_one_sentence(tmp_path, fault) -> None:
+    ask, complaint = FAULTS[fault]
+    with pytest.raises(TunerError) as raised:
+        study(tmp_path / "study", answering(ask))
+    assert complaint in str(raised.value)
+    assert "The tuner Answering " in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_error_in_tell_is_named(tmp_path) -> None:
+    with pytest.raises(TunerError, match="raised ZeroDivisionError in tell"):
+        study(tmp_path / "study", answering(lambda n: [Trial(RATE)], fail))
+
+
+def test_a_tuner_that_never_answers_is_given_up(tmp_path) -> None:
+    silent = answering(lambda n: time.sleep(30))
+    with pytest.raises(TunerError, match=r"has not returned from ask for 0\.2 seconds"):
+        study(tmp_path / "study", silent, answer_seconds=0.2)
+
+
+def test_a_trial_must_end_after_the_one_that_it_continues(tmp_path) -> None:
+    answers = iter([[Trial(RATE, 300)], [Trial(RATE, 300, continues=0)]])
+    with pytest.raises(TunerError, match="trial 0 stands at 300 already"):
+        study(tmp_path / "study", answering(lambda n: next(answers)))
+
+
+def test_a_trial_that_diverged_cannot_be_continued(tmp_path) -> None:
+    fast = {"learning_rate": 9e-3}
+    answers = iter([[Trial(fast, 300)], [Trial(fast, 900, continues=0)]])
+    with pytest.raises(TunerError, match="continues trial 0, which diverged"):
+        study(tmp_path / "study", answering(lambda n: next(answers)))
+
+
+def test_tuners_by_name() -> None:
+    assert {"grid", "random", "sobol"} <= set(tuner_names())
+    for name in tuner_names():
+        assert name_of(tuner_class(name)) == name
+    with pytest.raises(ConfigurationError, match="Did you mean 'random'"):
+        tuner_class("randm")
+
+
+def test_tuners_of_other_modules() -> None:
+    assert tuner_class("own_tuner:Own").__name__ == "Own"
+    for name, complaint in {
+        "no_module:Own": "cannot be imported",
+        "own_tuner:Nothing": "cannot be imported",
+        "json:JSONDecoder": "is not a tuner",
+        "arlbench.tuning:Tuner": "is not a tuner",
+    }.items():
+        with pytest.raises(ConfigurationError, match=complaint):
+            tuner_class(name)
+
+
+def test_settings_of_a_tuner() -> None:
+    with pytest.raises(ConfigurationError, match="Unknown setting of the tuner Random 'eta'"):
+        make_tuner(tuner_class("random"), space(), 0, {"eta": 3})
+    with pytest.raises(ConfigurationError, match="tuner's seed"):
+        make_tuner(tuner_class("random"), space(), -1)
+
+
+def test_the_time_of_the_tuner_is_counted() -> None:
+    asking = Asking("slow", answering(lambda n: time.sleep(0.05) or [])(space()))
+    assert asking.ask(1, 0, {}) == []
+    assert 0.05 <= asking.seconds < 5
+
+
+def test_errors_of_ours_pass_as_they_are(tmp_path) -> None:
+    def refuse(n: int) -> Any:
+        raise ConfigurationError("eta must be 2 or more.")
+
+    with pytest.raises(ArlbenchError, match=r"^eta must be 2 or more\.$"):
+        study(tmp_path / "study", answering(refuse))

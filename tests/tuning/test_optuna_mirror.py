@@ -1,0 +1,86 @@
+"""Studies as Optuna's own, in SQLite."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from arlbench.errors import StorageError
+from arlbench.tuning import load
+from arlbench.tuning.optuna_mirror import export
+from fake_studies import FIXED, FakePopulation, study
+from in_process import arlbench
+
+optuna = pytest.importorskip("optuna")
+
+
+def trials_in(url: str, name: str) -> list:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.load_study(study_name=name, storage=url).trials
+
+
+def test_a_study_is_exported_with_its_intermediate_values(tmp_path) -> None:
+    folder, url = tmp_path / "study", f"sqlite:///{tmp_path / 'all.db'}"
+    study(folder, "hyperband", n_trials=22, parallel=64)
+    assert export(folder, url) == 22
+    # Once is enough.
+    assert export(folder, url) == 22
+    loaded, there = load(folder), trials_in(url, "study")
+    assert [t.user_attrs["number"] for t in there] == list(range(22))
+    for trial, result in zip(there, loaded.results.values(), strict=True):
+        assert trial.params == dict(result.trial.config)
+        if math.isfinite(result.score):
+            assert trial.value == pytest.approx(result.score)
+            assert list(trial.intermediate_values) == result.timesteps.tolist()
+        else:
+            assert trial.state == optuna.trial.TrialState.FAIL
+        assert trial.user_attrs.get("continues") == result.trial.continues
+    best = optuna.load_study(study_name="study", storage=url).best_trial
+    assert best.value == max(r.score for r in loaded.results.values())
+
+
+def test_a_storage_follows_a_study_that_is_stopped(tmp_path) -> None:
+    folder, url = tmp_path / "study", f"sqlite:///{tmp_path / 'live.db'}"
+    study(folder, train=FakePopulation(stop_after=9), optuna_storage=url)
+    assert len(trials_in(url, "study")) == 4
+    study(folder, optuna_storage=url)
+    assert [t.user_attrs["number"] for t in trials_in(url, "study")] == list(range(8))
+
+
+def test_less_may_be_better_there_too(tmp_path) -> None:
+    folder, url = tmp_path / "study", f"sqlite:///{tmp_path / 'all.db'}"
+    outcome = study(folder, minimise=True)
+    export(folder, url, "least")
+    assert outcome.incumbent is not None
+    best = optuna.load_study(study_name="least", storage=url).best_trial
+    assert best.user_attrs["number"] == outcome.incumbent.number
+
+
+def test_a_storage_that_cannot_be_reached_is_one_sentence(tmp_path) -> None:
+    study(tmp_path / "study")
+    for url in ("sqlite:////nowhere/at/all.db", "no storage", "postgresql://127.0.0.1:1/none"):
+        with pytest.raises(StorageError, match="cannot be used") as raised:
+            export(tmp_path / "study", url)
+        assert "\n" not in str(raised.value)
+    with pytest.raises(StorageError, match="cannot be used"):
+        study(tmp_path / "other", optuna_storage="sqlite:////nowhere/at/all.db")
+
+
+def test_a_study_of_another_problem_is_refused(tmp_path) -> None:
+    url = f"sqlite:///{tmp_path / 'all.db'}"
+    study(tmp_path / "one")
+    export(tmp_path / "one", url, "mine")
+    study(tmp_path / "two", problem=FIXED.replace(n_total_timesteps=1800))
+    with pytest.raises(StorageError, match="of another problem"):
+        export(tmp_path / "two", url, "mine")
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study(tmp_path / "study")
+    assert arlbench("export", tmp_path / "study") == 0
+    assert "8 trials in sqlite:///" in capsys.readouterr().out
+    assert len(trials_in(f"sqlite:///{tmp_path / 'study' / 'optuna.db'}", "study")) == 8
+    assert arlbench("export", tmp_path / "study", "--to", "optna") == 2
+    assert "Did you mean 'optuna'" in capsys.readouterr().err

@@ -1,0 +1,201 @@
+"""Population-based training: who copies whom, what becomes of hyperparameters, and replays."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arlbench.core.environments import EnvSpec
+from arlbench.core.problem import Problem
+from arlbench.errors import ConfigurationError, StorageError
+from arlbench.experiments.space import Choices, Range
+from arlbench.tuning import Space, load, replay
+from arlbench.tuning.evolving import neighbour, perturbed, step_ends
+from arlbench.tuning.replaying import schedule_of_study
+from arlbench.tuning.tuner import make_tuner
+from arlbench.tuning.tuners import tuner_class
+from fake_studies import FIXED, FakePopulation, numbers, played, quality, space, study
+
+WHOLE = Space(Problem(EnvSpec("gymnax", "CartPole-v1")), {"hidden_size": "8..64"})
+POINTS = st.lists(
+    st.floats(0, 1, exclude_max=True), min_size=len(WHOLE.names), max_size=len(WHOLE.names)
+)
+SETTINGS = {"n_members": 8, "n_steps": 3}
+
+
+def generations(results):
+    return [results[i : i + 8] for i in range(0, len(results), 8)]
+
+
+@pytest.mark.parametrize("exploit", ["state", "network"])
+def test_the_worst_quarter_copies_the_best(exploit) -> None:
+    results = played("pbt", 64, 9, lambda trial: quality(trial.config), exploit=exploit, **SETTINGS)
+    assert len(results) == 24
+    first, second, third = generations(results)
+    assert [r.trial.fidelity for r in results] == [300] * 8 + [600] * 8 + [900] * 8
+    for before, after in ((first, second), (second, third)):
+        ranked = sorted(before, key=lambda r: (-r.score, r.number))
+        best, worst = {r.number for r in ranked[:2]}, {r.number for r in ranked[6:]}
+        for own, trial in zip(before, (r.trial for r in after), strict=True):
+            assert trial.info["member"] == own.trial.info["member"]
+            source = trial.network_of if exploit == "network" else trial.continues
+            if own.number in worst:
+                assert source in best
+                assert trial.config != own.trial.config
+                assert trial.continues == (own.number if exploit == "network" else source)
+            else:
+                assert (trial.continues, trial.network_of) == (own.number, None)
+                assert trial.config == own.trial.config
+
+
+def test_one_that_diverged_is_replaced_by_a_whole_state() -> None:
+    def one_diverges(trial) -> float:
+        return -math.inf if trial.number == 0 else quality(trial.config)
+
+    results = played("pbt", 64, 2, one_diverges, exploit="network", **SETTINGS)
+    second = generations(results)[1]
+    assert second[0].trial.continues not in {None, 0}
+    assert second[0].trial.network_of is None
+
+
+def test_if_all_diverge_the_population_begins_again() -> None:
+    results = played("pbt", 64, 2, lambda trial: -math.inf, **SETTINGS)
+    second = generations(results)[1]
+    assert all(r.trial.continues is None for r in second)
+    assert [r.trial.fidelity for r in second] == [600] * 8
+
+
+def test_generations_do_not_depend_on_how_many_are_in_flight() -> None:
+    def score(trial) -> float:
+        return quality(trial.config)
+
+    at_once = played("pbt", 64, 3, score, **SETTINGS)
+    in_turn = played("pbt", 3, 9, score, **SETTINGS)
+    assert [r.trial for r in at_once] == [r.trial for r in in_turn]
+
+
+@given(POINTS, st.integers(0, 2**32 - 1))
+def test_what_is_explored_lies_within_the_space(point, seed) -> None:
+    config, rng = WHOLE.at(point), np.random.default_rng(seed)
+    for resample in (0.0, 0.25, 1.0):
+        found = perturbed(WHOLE, config, rng, (0.8, 1.2), resample)
+        assert WHOLE.require(found) == found
+        assert found["hidden_size"] == config["hidden_size"]
+        assert found["activation"] == config["activation"]
+
+
+@given(POINTS, st.integers(0, 2**32 - 1))
+def test_without_drawing_again_numbers_move_by_a_fifth(point, seed) -> None:
+    config, rng = WHOLE.at(point), np.random.default_rng(seed)
+    found = perturbed(WHOLE, config, rng, (0.8, 1.2), 0.0)
+    rate, where = config["learning_rate"], WHOLE.varied["learning_rate"]
+    expected = {min(max(rate * factor, where.low), where.high) for factor in (0.8, 1.2)}
+    assert found["learning_rate"] in expected
+    assert found["buffer_prio_sampling"] == config["buffer_prio_sampling"]
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "up", "expected"),
+    [
+        (Range(1, 100, False), 10, True, 12),
+        (Range(1, 100, False), 2, True, 3),
+        (Range(1, 100, False), 2, False, 1),
+        (Range(1, 100, False), 1, False, 1),
+        (Range(1, 100, False), 100, True, 100),
+        (Range(0.0, 1.0, False), 0.5, True, 0.6),
+        (Range(0.0, 1.0, False), 0.95, True, 1.0),
+        (Choices((64, 4, 16)), 16, True, 64),
+        (Choices((64, 4, 16)), 64, True, 64),
+        (Choices((64, 4, 16)), 16, False, 4),
+        (Choices(("tanh", "relu")), "relu", True, "relu"),
+        (Choices((True, False)), True, False, True),
+    ],
+)
+def test_neighbours(where, value, up, expected) -> None:
+    found = neighbour(where, value, 1.2 if up else 0.8, up)
+    assert found == pytest.approx(expected) if isinstance(expected, float) else found == expected
+    assert type(found) is type(expected)
+
+
+def test_steps_end_with_evaluations() -> None:
+    assert step_ends(FIXED, None) == list(range(100, 1000, 100))
+    assert step_ends(FIXED, 3) == [300, 600, 900]
+    assert step_ends(FIXED, 2) == [500, 900]
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"n_members": 1}, "n_members must be 2 or more"),
+        ({"n_steps": 10}, "n_steps is 10, more than the 9 evaluations"),
+        ({"exploit": "buffer"}, "Unknown exploit 'buffer'"),
+        ({"exploit": 3}, "exploit must be one of state, network"),
+        ({"quantile": 0.6}, "quantile must lie above 0 and up to 0.5"),
+        ({"perturb": 1.5}, "perturb must lie in 0 to 1"),
+        ({"resample": "often"}, "resample must be a finite number"),
+    ],
+)
+def test_impossible_settings_are_named(settings, complaint) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        make_tuner(tuner_class("pbt"), space(), 0, settings)
+
+
+def test_a_study_ends_by_itself_and_costs_what_a_population_does(tmp_path) -> None:
+    words = {"learning_rate": "1e-5..4e-3"}
+    outcome = study(
+        tmp_path / "study", "pbt", words=words, n_trials=None, tuner_settings=SETTINGS, parallel=64
+    )
+    assert len(outcome.results) == 24
+    # Eight members with two seeds, 900 steps each.
+    assert outcome.timesteps == 8 * 2 * 900
+    assert outcome.results[-1].returns.shape == (2, 9)
+    assert set(outcome.tests) <= {r.number for r in outcome.results[16:]}
+    assert outcome.incumbent.number in outcome.tests
+
+
+@pytest.mark.parametrize("exploit", ["state", "network"])
+def test_a_study_that_was_stopped_evolves_the_same(tmp_path, exploit) -> None:
+    settings = {"n_trials": None, "tuner_settings": {**SETTINGS, "exploit": exploit}}
+    whole = study(tmp_path / "whole", "pbt", **settings)
+    for n_members in range(1, 48, 9):
+        folder = tmp_path / str(n_members)
+        study(folder, "pbt", FakePopulation(stop_after=n_members), **settings)
+        assert numbers(study(folder, "pbt", **settings)) == numbers(whole)
+
+
+def test_the_best_schedule_is_trained_again(tmp_path) -> None:
+    folder = tmp_path / "study"
+    words = {"learning_rate": "1e-5..4e-3"}
+    study(folder, "pbt", words=words, n_trials=None, tuner_settings=SETTINGS, seeds=(0, 1))
+    loaded = load(folder)
+    # One that has had several configurations.
+    numbers_of = [n for n in loaded.results if n >= 16]
+    schedules = {n: schedule_of_study(loaded, space(words), n) for n in numbers_of}
+    number = max(numbers_of, key=lambda n: len(schedules[n]))
+    assert len(schedules[number]) > 1
+    population = FakePopulation()
+    found = replay(folder, (200, 201, 202), number=number, train=population)
+    assert found is not None
+    assert population.calls == [[dict(config)] for config, _ in schedules[number]]
+    ends = [until for _, until in schedules[number]]
+    assert [sum(x[0] for x in population.lengths[: i + 1]) for i in range(len(ends))] == ends
+    assert found.returns.shape == (3, 9)
+    noise = np.array([np.random.default_rng(seed).normal() for seed in (200, 201, 202)])
+    expected = quality(schedules[number][-1].config) + noise
+    np.testing.assert_allclose(found.returns[:, -1], expected, rtol=1e-5)
+    assert load(folder).replays[0].seeds == (200, 201, 202)
+
+
+def test_a_replay_needs_fresh_seeds_and_a_trial(tmp_path) -> None:
+    folder = tmp_path / "study"
+    study(folder, train=FakePopulation(stop_after=0))
+    with pytest.raises(ConfigurationError, match="not tuned with"):
+        replay(folder, (1,))
+    with pytest.raises(StorageError, match="no trial that has ended"):
+        replay(folder, (200,))
+    with pytest.raises(StorageError, match="no trial 7 that has ended"):
+        replay(folder, (200,), number=7)
