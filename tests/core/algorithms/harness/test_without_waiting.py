@@ -128,6 +128,8 @@ def test_programs_lower_for_a_gpu_without_one(is_prioritised):
         assert "callback" not in text
 
 
+# Since jax 0.11.
+@pytest.mark.filterwarnings("ignore:The Pallas Triton backend is deprecated:DeprecationWarning")
 def test_programs_with_kernels_of_their_own_lower_too():
     dqn = small_dqn(hidden_size=16, **UPDATE_A_STEP)
     program = training_program(batch_of([dqn] * 3, WITH_KERNELS))
@@ -238,14 +240,16 @@ def test_members_that_act_at_random_are_those_of_the_cpu_s_program_for_long(is_p
     for i, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         assert_counted_alike(one, other)
         assert_seen_alike(one, other, rtol=1e-3, atol=1e-5)
-        if i != DIVERGING:
-            totals = [float(s.buffer_state.sum_tree_state.nodes[0]) for s in (one, other)]
-            assert totals[0] == pytest.approx(totals[1], rel=0.2)
+        for state in (one, other):
+            is_finite = all(np.isfinite(leaf).all() for leaf in learnt(state))
+            assert is_finite == (i != DIVERGING)
 
 
 @pytest.mark.thorough
-def test_members_that_act_learn_as_much_as_with_the_cpu_s_program():
-    config = {"buffer_batch_size": 32, "learning_starts": 200, "buffer_size": 4_000,
+@pytest.mark.parametrize("is_prioritised", [False, True], ids=["uniform", "prioritised"])
+def test_members_that_act_learn_as_much_as_with_the_cpu_s_program(is_prioritised):
+    config = {"buffer_prio_sampling": is_prioritised,
+              "buffer_batch_size": 32, "learning_starts": 200, "buffer_size": 4_000,
               "train_freq": 1, "gradient_steps": 1, "learning_rate": 2e-3}  # fmt: skip
     env = make_env_from_spec(EnvSpec("gymnax", "CartPole-v1", n_envs=4))
     dqn = DQN(config, env, nas_config={"hidden_size": 16})
