@@ -1,6 +1,6 @@
 """Members that begin from a state in a folder, and leave theirs in another.
 
-Whoever trains a member reads and writes these, so states do not travel between processes.
+The process that trains a member reads and writes these, so states do not travel between processes.
 """
 
 from __future__ import annotations
