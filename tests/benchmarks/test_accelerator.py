@@ -1,4 +1,4 @@
-"""The benchmark of accelerators: what it counts, and that every part of it runs."""
+"""The benchmark of accelerators: its counts are right, and every part runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Imports a module of the scripts, which are no package."""
+    """Imports a module of the scripts, which do not form a package."""
     for folder in (BENCHMARKS / "landscape", BENCHMARKS):
         monkeypatch.syspath_prepend(str(folder))
     return importlib.import_module
