@@ -1,6 +1,7 @@
 # make demo      train CartPole and draw its learning curve
 # make test      the quick tests (under 8 minutes on 2 cores)
 # make smoke     some of them, for another Python or JAX (under 10 minutes with installation)
+# make test-gpu  the quick tests that make sense on a GPU (JAX with CUDA must be installed)
 # make check     lint, types and the quick tests
 # make coverage  the quick tests, and which lines they run
 # make thorough  tests that compile for minutes; CI runs `make check` and these
@@ -34,7 +35,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: demo test smoke check lint coverage thorough stress learn bench catalogue hooks clean
+.PHONY: demo test smoke test-gpu check lint coverage thorough stress learn bench catalogue hooks clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/arlbench train CartPole-v1
@@ -44,6 +45,11 @@ test: $(VENV)/.dev
 
 smoke: $(VENV)/.dev
 	$(PYTEST) -n $(WORKERS) --dist loadfile @tests/smoke.txt
+
+# Exact tests need exact products; by default a GPU multiplies in TF32.
+test-gpu: $(VENV)/.dev
+	$(BIN)/python -c 'import jax; print(*jax.devices()); assert jax.default_backend() != "cpu", "JAX finds no GPU"'
+	JAX_DEFAULT_MATMUL_PRECISION=highest $(PYTEST) @tests/accelerator.txt
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

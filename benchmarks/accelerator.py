@@ -187,11 +187,16 @@ class Table:
     def markdown(self) -> str:
         """One line for each measurement, including its profile."""
         shown: list[Row] = []
+        done: float | None = None
         for row in self.rows:
             if "profile" in row:
                 shown[-1] = {**shown[-1], **(row["profile"] or {})}
-            elif "device" not in row:
-                shown.append({**row, "note": _note(row)})
+            elif "done" in row:
+                done = row["done"]
+            elif "device" in row:
+                done = None
+            else:
+                shown.append({**row, "note": _note(row, done)})
         header = ["part", *COLUMNS]
         return reporting.markdown_table(header, [[_title(row), *_cells(row)] for row in shown])
 
@@ -205,9 +210,12 @@ def _cells(row: Row) -> list[str]:
     return ["" if value is None else write(value) for value, write in found]
 
 
-def _note(row: Row) -> str:
+def _note(row: Row, done: float | None) -> str:
+    """What there is to say of a row, and how much was done of what failed."""
     diverged = row.get("diverged") or 0
     notes = [f"{diverged} diverged"] if diverged else []
+    if "error" in row and done is not None:
+        notes.append(f"{done:.0%} done")
     return "; ".join([*notes, *(row[key] for key in ("error", "skipped") if key in row)])
 
 
@@ -236,7 +244,7 @@ def parsed() -> argparse.Namespace:
     arguments = parser.parse_args()
     asked = arguments.only.split(",")
     if unknown := set(asked) - LIMITS.keys():
-        parser.error(f"Unknown part: {', '.join(sorted(unknown))}.")
+        parser.error(f"Unknown parts: {', '.join(sorted(unknown))}.")
     arguments.only = [part for part in LIMITS if part in asked]
     return arguments
 

@@ -26,7 +26,7 @@ from arlbench.core.algorithms.harness import batching
 from arlbench.core.algorithms.harness.backend import Backend
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
-from arlbench.population import PopulationResult, train_population
+from arlbench.population import PopulationProgress, PopulationResult, train_population
 from arlbench.population.rounds import Rounds
 
 Row = dict[str, Any]
@@ -47,6 +47,9 @@ CAPACITY, LEARNING_RATES = 16_384, (1e-4, 1e-2)
 
 #: The iterations of a profile, and those of a first timing.
 PROFILED, FIRST = 64, 256
+
+#: Seconds between two reports of the progress of a population.
+PROGRESS_SECONDS = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +173,7 @@ class _Batch:
 
     def speed(self, timing_seconds: float) -> Row:
         """Medians of three timings."""
-        # The first timing fills the buffers until all members learn; then programs and memory are ready.
+        # The first fills the buffers until all members learn; then programs and memory are ready.
         self._seconds(FIRST)
         n = max(int(FIRST * timing_seconds / self._seconds(FIRST)), FIRST)
         timings = [self._seconds(n) / n for _ in range(3)]
@@ -258,7 +261,7 @@ def planning(part: Part) -> Iterator[Row]:
         raise BeginsError
 
     Rounds.train = begin  # type: ignore[method-assign]
-    # Programs that would be compiled in the meantime do not belong to the planning.
+    # Compilation in the meantime does not count as planning.
     Rounds.compilations = lambda self: []  # type: ignore[method-assign]
     for call in ("first", "second"):
         since, processor = time.perf_counter(), time.process_time()
@@ -287,7 +290,7 @@ def landscape(part: Part) -> Iterator[Row]:
         nas_config={name: fixed.pop(name) for name in ("activation", "hidden_size")},
     )
     members = [{**fixed, **rows.configs[i]} for i in chosen]
-    result = train(trained, members, list(range(scale.n_seeds)))
+    result = train(trained, members, list(range(scale.n_seeds)), on_progress=tell_progress())
     final = np.nan_to_num(result.returns[:, :, -1].mean(axis=(1, 2)))
     yield {
         "members": final.size * scale.n_seeds,
@@ -296,6 +299,20 @@ def landscape(part: Part) -> Iterator[Row]:
         "spearman": float(spearmanr(rows.returns[list(chosen)], final).statistic),
         "mean_difference": float((final - rows.returns[list(chosen)]).mean()),
     }
+
+
+def tell_progress() -> Callable[[PopulationProgress], None]:
+    """Shows a population's progress every few seconds, in case it is stopped."""
+    since = last = time.time()
+
+    def tell(progress: PopulationProgress) -> None:
+        nonlocal last
+        if time.time() - last > PROGRESS_SECONDS:
+            last = time.time()
+            share = progress.timesteps / progress.total_timesteps
+            show({"done": share, "seconds": last - since, "groups_done": progress.groups_done})
+
+    return tell
 
 
 def rejax(part: Part) -> Iterator[Row]:

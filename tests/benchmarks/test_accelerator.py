@@ -22,7 +22,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Imports a module of the scripts, which do not form a package."""
+    """Imports a module of the scripts, which are not a package."""
     for folder in (BENCHMARKS / "landscape", BENCHMARKS):
         monkeypatch.syspath_prepend(str(folder))
     return importlib.import_module
@@ -78,6 +78,7 @@ def test_rows_that_belong_together_are_one_line_and_calls_are_compared_with_trai
     calls = accelerator.Run("end-to-end", "tf32")
     whole = table.add(calls, {"call": "first", "members": 64, "steps_per_second": 6e6})
     other = table.add(calls, {"call": "first", "members": 32, "steps_per_second": 6e6})
+    table.add(calls, {"done": 0.426, "seconds": 8.0})
     table.add(calls, {"error": "stopped after 9 s"})
     assert whole["share_of_training"] == 0.75
     assert "share_of_training" not in other
@@ -87,7 +88,7 @@ def test_rows_that_belong_together_are_one_line_and_calls_are_compared_with_trai
     assert "8.00" in lines[0]
     assert "0.25" in lines[0]
     assert lines[1].startswith("| end-to-end, first call | 64 | tf32 | 6.00 | 75% |")
-    assert "stopped after 9 s" in lines[3]
+    assert lines[3].endswith("| 43% done; stopped after 9 s |")
 
 
 def test_with_both_precisions_only_the_first_part_runs_twice(script):

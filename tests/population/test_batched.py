@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from accelerated import ACCELERATOR, programs_for
 from arlbench.core.algorithms.dqn.state import DQNState
 from arlbench.core.algorithms.harness import batching, segments
 from arlbench.core.algorithms.harness.recording import Recorder
@@ -19,7 +20,7 @@ from arlbench.core.problem import Problem
 from arlbench.population import PopulationState, train_population
 from arlbench.population import batched as chunks
 from probe_framework import walk
-from probes import CAPACITY, SMALL, as_numpy, small_dqn, small_state
+from probes import CAPACITY, SMALL, as_numpy, same_bits, small_dqn, small_state
 
 # They differ in every loop: iterations, vector steps, updates, and the start of learning.
 CONFIGS = [
@@ -131,10 +132,38 @@ def test_a_batch_that_continues_has_room_for_all_it_stores():
         assert result.members[0].parts["buffer"].priority.shape == (240 + 480,)
 
 
+def test_kept_parameters_are_those_of_the_kept_states_whenever_a_member_ends():
+    lengths = {"n_total_timesteps": [240, 120, 240, 480]}
+    with_params = train(placement="batched", keep_params=True, **lengths)
+    with_states = train(placement="batched", keep_state=True, **lengths)
+    for one, other in zip(with_params.members, with_states.members, strict=True):
+        assert one.parts is None
+        assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(one.params))
+        assert same_bits(one.params, other.parts["params"])
+    firsts = [as_numpy(member.params)[0].tolist() for member in with_params.members]
+    assert len({tuple(np.ravel(first)) for first in firsts}) == len(CONFIGS)
+
+
 def test_a_batch_can_be_stopped():
     result = train(placement="batched", on_progress=lambda progress: progress.timesteps > 0)
     assert result.interrupted
     assert result.members == ()
+
+
+@pytest.mark.thorough
+def test_batches_of_one_shape_are_compiled_once_and_their_times_add_up(
+    monkeypatch, count_compilations
+):
+    monkeypatch.setattr(chunks, "_member_bytes", lambda _: chunks._MEMORY_IF_UNKNOWN / 5.5)
+    # Three at a time fit: six members of one structure and six of another make four batches.
+    configs = [{**SMALL, "buffer_batch_size": size, "gamma": gamma}
+               for size in (4, 5) for gamma in (0.9, 0.95, 0.99)]  # fmt: skip
+    with programs_for(ACCELERATOR), count_compilations() as compilations:
+        result = train(configs, seeds=[3, 5], placement="batched")
+    assert result.n_groups == 2
+    assert compilations.names.count("jit(_segment)") == 2
+    assert compilations.names.count("jit(_evaluate)") == 1
+    assert result.compile_seconds + result.train_seconds <= result.wall_seconds
 
 
 @pytest.mark.parametrize("is_prioritised", [False, True])

@@ -21,6 +21,11 @@ def test_compilation_is_counted_by_itself() -> None:
     assert watch.seconds == (4.0, 2.0)
 
 
+def test_compilation_that_began_earlier_counts_at_most_the_time_since_then() -> None:
+    watch = Stopwatch(reading((10.0, 3.0), (12.0, 9.0)))
+    assert watch.seconds == (0.0, 2.0)
+
+
 def test_time_is_divided_among_those_that_were_training() -> None:
     clock = reading((0.0, 0.0), (9.0, 3.0), (13.0, 3.0), (14.0, 3.0))
     seconds = SharedSeconds(3, clock)

@@ -94,7 +94,6 @@ class Rounds:
     def __init__(
         self, tasks: Sequence[MemberTask], tracker: Tracker, devices: Sequence[Any]
     ) -> None:
-        self._seconds = SharedSeconds(len(tasks))
         self._tracker = tracker
         self._members = [_Member(task, tracker) for task in tasks]
         self._batch = Batch(
@@ -114,6 +113,8 @@ class Rounds:
 
     def train(self) -> None:
         """Trains until every member has ended, or until training should stop."""
+        # Not before: earlier batches of the same call have their own time.
+        self._seconds = SharedSeconds(len(self._members))
         try:
             state = self._batch.prepare(self._first_state())
             # Members that an earlier call trained to the end without reporting their results.

@@ -19,8 +19,10 @@ def _clock() -> tuple[float, float]:
 
 
 def _between(begin: tuple[float, float], end: tuple[float, float]) -> Seconds:
-    compiling = end[1] - begin[1]
-    return Seconds(max(end[0] - begin[0] - compiling, 0.0), compiling)
+    # What was compiled in other threads is reported at its end, and may have begun earlier.
+    whole = end[0] - begin[0]
+    compiling = min(end[1] - begin[1], whole)
+    return Seconds(whole - compiling, compiling)
 
 
 class Stopwatch:

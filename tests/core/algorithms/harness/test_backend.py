@@ -1,0 +1,114 @@
+"""What programs are compiled for, and how accelerators multiply."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from arlbench.core import lockstep
+from arlbench.core.algorithms.harness.backend import (
+    PRECISION_VARIABLE,
+    Backend,
+    backend_of,
+    precise,
+)
+from arlbench.errors import ConfigurationError
+
+
+class Device(NamedTuple):
+    """What is read of a device of JAX."""
+
+    platform: str
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Neither by the variable nor in JAX, whatever the tests are run with."""
+    monkeypatch.delenv(PRECISION_VARIABLE, raising=False)
+    with jax.default_matmul_precision(None):
+        yield
+
+
+def precision_of_a_product() -> str:
+    """The precision of a product that is traced now, as its jaxpr says it."""
+    jaxpr = jax.make_jaxpr(jnp.dot)(jnp.ones((2, 2)), jnp.ones((2, 2)))
+    (product,) = [e for e in jaxpr.jaxpr.eqns if e.primitive.name == "dot_general"]
+    return str(product.params["precision"])
+
+
+@pytest.mark.parametrize(("platform", "is_gpu"), [("gpu", True), ("cuda", True), ("tpu", False)])
+@pytest.mark.parametrize(
+    ("asked", "precision"),
+    [
+        (None, "float32"),
+        ("float32", "float32"),
+        ("tf32", "tensorfloat32"),
+        ("TF32", "tensorfloat32"),
+    ],
+)
+def test_accelerators_do_not_wait_and_multiply_as_was_asked(
+    platform, is_gpu, asked, precision, monkeypatch, caplog
+):
+    if asked is not None:
+        monkeypatch.setenv(PRECISION_VARIABLE, asked)
+    with caplog.at_level(logging.INFO, logger="arlbench"):
+        backend = backend_of(Device(platform))
+    # Own kernels are for GPUs, and multiply in TF32.
+    assert backend == Backend(False, precision, kernels=is_gpu and precision == "tensorfloat32")
+    assert caplog.messages == [f"matrix products in {(asked or 'float32').lower()}"]
+
+
+def test_a_wrong_precision_is_named_with_those_that_there_are(monkeypatch):
+    monkeypatch.setenv(PRECISION_VARIABLE, "half")
+    message = f"{PRECISION_VARIABLE} is 'half'; set it to 'float32', or to 'tf32'"
+    with pytest.raises(ConfigurationError, match=message):
+        backend_of(Device("gpu"))
+
+
+def test_a_precision_that_jax_itself_was_told_goes_before(monkeypatch, caplog):
+    monkeypatch.setenv(PRECISION_VARIABLE, "tf32")
+    with jax.default_matmul_precision("highest"), caplog.at_level(logging.INFO, logger="arlbench"):
+        backend = backend_of(Device("gpu"))
+        with backend.tracing():
+            assert "HIGHEST" in precision_of_a_product()
+    assert backend == Backend(waits=False, precision=None)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("asked", ["tf32", "half"])
+def test_on_a_cpu_nothing_is_changed_whatever_was_asked_for(asked, monkeypatch):
+    monkeypatch.setenv(PRECISION_VARIABLE, asked)
+    (device,) = jax.local_devices(backend="cpu")[:1]
+    assert backend_of(device) == Backend(waits=True, precision=None)
+    before = precision_of_a_product()
+    with backend_of(device).tracing():
+        assert precision_of_a_product() == before
+        assert lockstep.may_wait()
+
+
+def test_what_is_traced_for_an_accelerator_is_as_the_backend_says_and_nothing_after_it():
+    before = precision_of_a_product()
+    seen = []
+    for precision in ("float32", "tensorfloat32"):
+        with Backend(waits=False, precision=precision).tracing():
+            seen.append(precision_of_a_product())
+            assert not lockstep.may_wait()
+    assert len({before, *seen}) == 3
+    assert precision_of_a_product() == before
+    assert lockstep.may_wait()
+
+
+def test_programs_of_the_default_device_are_precise_only_on_an_accelerator(monkeypatch):
+    before = precision_of_a_product()
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    with precise():
+        assert precision_of_a_product() == before
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    with precise():
+        assert precision_of_a_product() != before
+    assert precision_of_a_product() == before
