@@ -4,11 +4,12 @@ python benchmarks/accelerator.py --write results.json         everything, in 330
 python benchmarks/accelerator.py --only uniform --precision both
 JAX_PLATFORMS=cpu python benchmarks/accelerator.py --quick --as-accelerator   to see that it works
 
-Each part runs in a process of its own, the most important first, and is stopped at its time
-limit; a part that fails is a row of the table. CartPole-v1 in 8 environments, one update on 64
-transitions for every vector step, two layers of 64 units, buffers of 10,000 rows, learning rates
-from 1e-4 to 1e-2; `grid` is Breakout-MinAtar with 32 transitions an update. Nothing is taken from
-a cache of compiled programs. Precision is that of matrix products (ARLBENCH_PRECISION).
+Each part runs in its own process, the most important part first, and is stopped at its time
+limit; a part that fails becomes a row of the table. The task is CartPole-v1 in 8 environments, with
+one update on 64 transitions for every vector step, two layers of 64 units, buffers of 10,000 rows,
+and learning rates from 1e-4 to 1e-2; `grid` is Breakout-MinAtar with 32 transitions in an update.
+No cache of compiled programs is used. The precision is that of matrix products
+(ARLBENCH_PRECISION).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Row = dict[str, Any]
 
 PARTS = Path(__file__).with_name("accelerator_parts.py")
 
-#: Seconds that each part may take, the most important first.
+#: Seconds that each part may take, with the most important part first.
 LIMITS = {
     "uniform": 100,
     "prioritised": 90,
@@ -45,15 +46,15 @@ LIMITS = {
     "rejax": 100,
 }
 
-#: With less time than this, in seconds, a part is not begun.
+#: With less time than this, in seconds, a part is not started.
 LEAST = 15
 
 PRECISIONS = ("float32", "tf32")
 
-#: Of which parts training alone is known, by the part whose calls are compared with it.
+#: For a part with whole calls, the part whose training alone they are compared with.
 TRAINING_OF = {"end-to-end": "uniform", "population-most": "uniform-most"}
 
-#: The table: a column, where its numbers are, and how they are written.
+#: The columns of the table, with the place of their numbers and how to write them.
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "members": ("members", "{:,}".format),
     "precision": ("precision", str),
@@ -74,7 +75,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 
 
 class Run(NamedTuple):
-    """A part in a precision.
+    """A part with a precision.
 
     Attributes:
         part: Its name.
@@ -86,7 +87,7 @@ class Run(NamedTuple):
 
 
 def runs(only: Sequence[str], precision: str) -> list[Run]:
-    """What is to be run, in order; with both precisions, only ``uniform`` is run twice."""
+    """The runs in order; with both precisions, only ``uniform`` runs twice."""
     if precision != "both":
         return [Run(part, precision) for part in only]
     both = [Run("uniform", each) for each in PRECISIONS if "uniform" in only]
@@ -94,7 +95,7 @@ def runs(only: Sequence[str], precision: str) -> list[Run]:
 
 
 def rows_of(run: Run, options: Sequence[str], limit: float) -> Iterator[Row]:
-    """The rows of a part as they come; a failure or the end of its time is the last one."""
+    """The rows of a part as they come; the last one may be a failure or the end of its time."""
     timing = [f"--seconds={limit}", f"--begun={time.time()}"]
     command = [sys.executable, str(PARTS), run.part, *timing, *options]
     stopped = threading.Event()
@@ -121,13 +122,13 @@ def rows_of(run: Run, options: Sequence[str], limit: float) -> Iterator[Row]:
 
 
 def _started(command: Sequence[str], run: Run, errors: IO[str]) -> subprocess.Popen[str]:
-    """A process in a group of its own, for which nothing is compiled already."""
+    """A process in its own group, for which nothing has been compiled."""
     environment = {
         **os.environ,
         "ARLBENCH_PRECISION": run.precision,
         "ARLBENCH_COMPILATION_CACHE": "off",
     }
-    # A cache set for JAX itself would be used all the same.
+    # A cache that is set in JAX itself would still be used.
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
     return subprocess.Popen(
         command,
@@ -146,17 +147,17 @@ def _parsed(lines: IO[str] | None) -> Iterator[Row]:
 
 
 def _last_words(text: str, status: int) -> str:
-    """The last line that a process wrote, or how it ended."""
+    """The last line that a process wrote, or its exit status."""
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1][:300] if lines else f"exit status {status}"
 
 
 class Table:
-    """Rows of all parts, of which those that belong together become one.
+    """The rows of all parts; rows that belong together become one.
 
     Attributes:
         rows: In the order in which they came.
-        device: What computed them, as soon as a part has said so.
+        device: The device that computed them, once a part has named it.
     """
 
     def __init__(self) -> None:
@@ -164,7 +165,7 @@ class Table:
         self.device: str | None = None
 
     def add(self, run: Run, row: Row) -> Row:
-        """Takes in a row, and returns it with what it is of."""
+        """Takes in a row, and returns it with its part and precision."""
         self.device = row.get("device", self.device)
         whole = {"part": run.part, "precision": run.precision, **row}
         training = self._training(run, row.get("members"))
@@ -175,7 +176,7 @@ class Table:
         return whole
 
     def _training(self, run: Run, members: int | None) -> Row | None:
-        """The row of training only that a whole call is compared with."""
+        """The row of training alone with which a whole call is compared."""
         for row in self.rows:
             of = (row["part"], row["precision"], row.get("members"))
             wanted = (TRAINING_OF.get(run.part), run.precision, members)
@@ -184,7 +185,7 @@ class Table:
         return None
 
     def markdown(self) -> str:
-        """One line a measurement, its profile included."""
+        """One line for each measurement, including its profile."""
         shown: list[Row] = []
         done: float | None = None
         for row in self.rows:
@@ -249,7 +250,7 @@ def parsed() -> argparse.Namespace:
 
 
 def _options(arguments: argparse.Namespace) -> list[str]:
-    """What each part is told."""
+    """The options of each part."""
     flags = {"--quick": arguments.quick, "--as-accelerator": arguments.as_accelerator}
     lengths = [] if arguments.timesteps is None else [f"--timesteps={arguments.timesteps}"]
     return [*(flag for flag, is_set in flags.items() if is_set), *lengths]

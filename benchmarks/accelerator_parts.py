@@ -1,4 +1,4 @@
-"""What ``accelerator.py`` measures, a part in each process; prints rows as lines of JSON."""
+"""The parts that ``accelerator.py`` measures, one in each process; prints rows as lines of JSON."""
 
 from __future__ import annotations
 
@@ -42,31 +42,31 @@ CONFIG: dict[str, Any] = {
 
 N_ENVS = 8
 
-#: Of every buffer, and between which learning rates the members are spread.
+#: The rows of every buffer, and the range of the members' learning rates.
 CAPACITY, LEARNING_RATES = 16_384, (1e-4, 1e-2)
 
-#: Iterations of a profile, and those that a first timing makes.
+#: The iterations of a profile, and those of a first timing.
 PROFILED, FIRST = 64, 256
 
-#: Between two reports of how far a population is.
+#: Seconds between two reports of the progress of a population.
 PROGRESS_SECONDS = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How much there is of everything.
+    """The sizes of the measurements.
 
     Attributes:
         few: Members of a small population.
-        many: Of a large one.
-        most: Of the largest.
+        many: Members of a large population.
+        most: Members of the largest population.
         hidden_size: Units of a layer.
         timing_seconds: Length of one timing.
-        timesteps: Environment steps of each of many members.
-        timesteps_of_most: Of each of the largest population.
-        landscape_timesteps: Of each published configuration.
+        timesteps: Environment steps of each member of the large population.
+        timesteps_of_most: Environment steps of each member of the largest population.
+        landscape_timesteps: Environment steps of each published configuration.
         n_configs: Published configurations.
-        n_seeds: Seeds of each of them.
+        n_seeds: Seeds of each published configuration.
     """
 
     few: int = 64
@@ -86,11 +86,11 @@ QUICK = Scale(2, 3, 4, 8, 0.01, 4_096, 2_048, 1_024, 4, 1)
 
 
 class Part(NamedTuple):
-    """A part with what it needs of the process.
+    """The information that a part gets.
 
     Attributes:
-        scale: How much there is of everything.
-        ends: When it will be stopped, as ``time.time`` counts.
+        scale: The sizes of its measurements.
+        ends: The time at which it will be stopped, on the clock of ``time.time``.
     """
 
     scale: Scale
@@ -103,7 +103,7 @@ class Part(NamedTuple):
 
 
 def problem(scale: Scale, env: str = "CartPole-v1", **changed: Any) -> Problem:
-    """What members train; 10 evaluations of 10 episodes unless that is changed."""
+    """The problem of the members, by default with 10 evaluations of 10 episodes."""
     is_grid = env != "CartPole-v1"
     config = {**CONFIG, "buffer_batch_size": 32 if is_grid else 64}
     return Problem(
@@ -113,7 +113,7 @@ def problem(scale: Scale, env: str = "CartPole-v1", **changed: Any) -> Problem:
 
 
 def configs(n_members: int) -> list[dict[str, Any]]:
-    """A learning rate each."""
+    """One learning rate for each member."""
     return [{"learning_rate": float(x)} for x in np.geomspace(*LEARNING_RATES, n_members)]
 
 
@@ -153,7 +153,7 @@ def training(
 
 
 class _Batch:
-    """A batch that trains for as long as it is asked to."""
+    """A batch that trains for a given time."""
 
     def __init__(self, problem: Problem, n_members: int) -> None:
         self._n = n_members
@@ -163,7 +163,7 @@ class _Batch:
         self._state: Any = None
 
     def compile(self) -> Row:
-        """Compiles its training program; seconds of tracing and of compiling."""
+        """Compiles its training program; returns the seconds of tracing and of compiling."""
         options = {"capacity": CAPACITY}
         compile_training = self._batch.compilations(options, n_episodes=1)[0]
         with _Compiling() as compiling:
@@ -173,7 +173,7 @@ class _Batch:
 
     def speed(self, timing_seconds: float) -> Row:
         """Medians of three timings."""
-        # The first fills the buffers until all learn; programs and memory are ready then.
+        # The first fills the buffers until all members learn; then programs and memory are ready.
         self._seconds(FIRST)
         n = max(int(FIRST * timing_seconds / self._seconds(FIRST)), FIRST)
         timings = [self._seconds(n) / n for _ in range(3)]
@@ -197,7 +197,7 @@ class _Batch:
 
 
 class _Compiling:
-    """Sums up how long the compiler itself was at work, within a ``with`` block."""
+    """Adds up the time for which the compiler itself works, within a ``with`` block."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -215,7 +215,7 @@ class _Compiling:
 
 
 def end_to_end(part: Part) -> Iterator[Row]:
-    """``train_population`` of many members; a second time if there is time for it."""
+    """``train_population`` with many members, and a second time if enough time is left."""
     trained = problem(part.scale, n_total_timesteps=part.scale.timesteps)
     row = whole_call(trained, part.scale.many)
     yield {"call": "first", **row}
@@ -224,7 +224,7 @@ def end_to_end(part: Part) -> Iterator[Row]:
 
 
 def population_most(part: Part) -> Iterator[Row]:
-    """``train_population`` of the largest population."""
+    """``train_population`` with the largest population."""
     trained = problem(part.scale, n_total_timesteps=part.scale.timesteps_of_most)
     yield {"call": "first", **whole_call(trained, part.scale.most)}
 
@@ -237,7 +237,7 @@ def whole_call(problem: Problem, n_members: int) -> Row:
 
 
 def train(problem: Problem, *members: Any, **options: Any) -> PopulationResult:
-    """``train_population`` in batches, on a CPU too."""
+    """``train_population`` in batches, even on a CPU."""
     return train_population(problem, *members, placement="batched", **options)
 
 
@@ -252,7 +252,7 @@ def _cost(result: PopulationResult) -> Row:
 
 
 def planning(part: Part) -> Iterator[Row]:
-    """Seconds of a call until the largest population begins to train, twice."""
+    """Seconds from the call until the largest population starts to train, twice."""
 
     class BeginsError(Exception):
         pass
@@ -302,7 +302,7 @@ def landscape(part: Part) -> Iterator[Row]:
 
 
 def tell_progress() -> Callable[[PopulationProgress], None]:
-    """Shows every few seconds how far a population is, in case that it is stopped."""
+    """Shows a population's progress every few seconds, in case it is stopped."""
     since = last = time.time()
 
     def tell(progress: PopulationProgress) -> None:
@@ -316,7 +316,7 @@ def tell_progress() -> Callable[[PopulationProgress], None]:
 
 
 def rejax(part: Part) -> Iterator[Row]:
-    """rejax's ``train`` under ``vmap``, with seeds in place of learning rates."""
+    """rejax's ``train`` under ``vmap``, with seeds instead of learning rates."""
     if importlib.util.find_spec("rejax") is None:
         yield {"skipped": "rejax is not installed"}
         return
@@ -328,7 +328,7 @@ def rejax(part: Part) -> Iterator[Row]:
         yield {"members": n_members, **row}
 
 
-#: By name, the most important first.
+#: The parts by name, with the most important first.
 PARTS: Mapping[str, Callable[[Part], Iterator[Row]]] = {
     "uniform": uniform,
     "prioritised": prioritised,

@@ -1,4 +1,4 @@
-"""Counts of what an accelerator did, read from a profile."""
+"""Counts an accelerator's kernels and copies, read from a profile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jax.profiler import ProfileData
 
 
 class Event(NamedTuple):
-    """Something on a stream of an accelerator; times in nanoseconds."""
+    """A kernel or copy on a stream of an accelerator; times in nanoseconds."""
 
     name: str
     begin: float
@@ -20,10 +20,10 @@ class Event(NamedTuple):
 
 
 def profile(call: Callable[[], object], n_iterations: int) -> dict[str, float] | None:
-    """Counts of an iteration of a call that makes ``n_iterations`` and waits for them.
+    """Counts for one iteration, from a call that makes ``n_iterations`` and waits for them.
 
     Returns:
-        As :func:`counts` gives them; None if no accelerator did anything.
+        The result of :func:`counts`; None if no accelerator did anything.
     """
     with tempfile.TemporaryDirectory() as folder:
         jax.profiler.start_trace(folder)
@@ -48,7 +48,7 @@ def events(data: ProfileData) -> Iterator[Event]:
 
 
 def counts(found: Iterable[Event], n_iterations: int) -> dict[str, Any]:
-    """What an iteration consists of, and which share of the time at least one stream is busy."""
+    """The content of an iteration, and the share of time for which at least one stream is busy."""
     found = sorted(found, key=lambda event: event.begin)
     to_host = sum("d2h" in event.name.lower() for event in found)
     span = max(event.end for event in found) - found[0].begin
@@ -61,7 +61,7 @@ def counts(found: Iterable[Event], n_iterations: int) -> dict[str, Any]:
 
 
 def _covered(found: Iterable[Event]) -> float:
-    """Nanoseconds that at least one event covers; they come in the order of their begin."""
+    """Nanoseconds that at least one event covers; events are in the order of their beginnings."""
     covered, until = 0.0, float("-inf")
     for event in found:
         covered += max(0.0, event.end - max(event.begin, until))

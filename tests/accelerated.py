@@ -1,4 +1,4 @@
-"""Batches with the programs that accelerators get, on any machine."""
+"""Batches with the programs for accelerators, on any machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CPU = Backend(waits=True, precision=None)
 
 @contextlib.contextmanager
 def programs_for(backend: Backend) -> Iterator[None]:
-    """Within it, batches get the programs of this backend, whatever the device is."""
+    """Within this context, batches get the programs of this backend, whatever the device is."""
     with mock.patch.object(batching, "backend_of", return_value=backend):
         yield
 
@@ -39,26 +39,26 @@ def batch_of(algorithms: Sequence[Batchable], backend: Backend = ACCELERATOR) ->
 
 
 def training_program(batch: Batch) -> Traced:
-    """What trains the batch."""
+    """The program that trains the batch."""
     n = jax.ShapeDtypeStruct(batch.steps_per_iteration.shape, jnp.int32)
     own = (batch._structure, batch._mesh, batch._backend, batch._hp, batch._schedule)
     return batch._segment.trace(*own, first_states(batch), batch._recorder, n)
 
 
 def evaluation_program(batch: Batch, n_episodes: int = 5) -> Traced:
-    """What evaluates it."""
+    """The program that evaluates it."""
     own = (batch._structure.agent, n_episodes, batch._mesh, batch._backend, batch._hp)
     return batch._evaluation.trace(*own, first_states(batch))
 
 
 def first_states(batch: Batch) -> Any:
-    """Shapes of its states."""
+    """The shapes of its states."""
     seeds = np.arange(len(batch.steps_per_iteration))
     return jax.eval_shape(lambda: batch.init(seeds, {"capacity": CAPACITY}))
 
 
 def waiting(jaxpr: Jaxpr) -> collections.Counter[str]:
-    """How many loops of unknown length and branches there are, by name, on all levels.
+    """The numbers of loops of unknown length and of branches, by name, on all levels.
 
     Branches between platforms do not count: the compiler knows which one it takes.
     """
@@ -70,13 +70,13 @@ def waiting(jaxpr: Jaxpr) -> collections.Counter[str]:
 
 
 def within_a_span(program: Traced) -> collections.Counter[str]:
-    """The same within the body of the loop over spans, which comes last on the highest level."""
+    """The same numbers within the loop over spans, which is the last one on the highest level."""
     *_, loop = _outermost_loops(program.jaxpr.jaxpr)
     return waiting(loop.params["body_jaxpr"].jaxpr)
 
 
 def _outermost_loops(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
-    """Loops of unknown length that are not within another one."""
+    """The loops of unknown length that are not within another one."""
     for equation in jaxpr.eqns:
         if equation.primitive.name == "while":
             yield equation

@@ -1,4 +1,4 @@
-"""The benchmark of accelerators: what it counts, and that every part of it runs."""
+"""The benchmark of accelerators: its counts are right, and every part runs."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from probes import CAPACITY, SMALL, Walk, as_numpy, small_dqn
 
 UPDATE_A_STEP = {**SMALL, "train_freq": 1, "gradient_steps": 1}
 
-# MinAtar is thorough but for one of its games, because tracing the others takes seconds.
+# All games of MinAtar but one are thorough, because tracing them takes seconds.
 GYMNAX = [
     "CartPole-v1",
     "Breakout-MinAtar",
@@ -37,8 +37,8 @@ GYMNAX = [
     pytest.param("SpaceInvaders-MinAtar", marks=pytest.mark.thorough),
 ]
 
-#: What libraries bring into an iteration: their own loops and branches, and one loop over the
-#: copies that begin an episode if that is too much to be done for all of them at each step.
+#: Loops and branches of libraries in an iteration: their own, and one loop over the copies that
+#: start an episode if a start costs too much to be done for all copies at each step.
 BROUGHT = {
     "gymnax/Asterix-MinAtar": {"while": 1},
     "gymnax/Seaquest-MinAtar": {"while": 1},
@@ -48,7 +48,7 @@ BROUGHT = {
     "craftax/Craftax-Classic-Symbolic-v1": {"while": 1},
 }
 
-#: They differ in every loop: iterations, vector steps, updates, and when learning begins; the
+#: They differ in every loop: iterations, vector steps, updates, and the start of learning; the
 #: last one diverges.
 CONFIGS: list[dict[str, Any]] = [
     {"train_freq": 2, "gradient_steps": 2},
@@ -60,15 +60,15 @@ CONFIGS: list[dict[str, Any]] = [
 
 DIVERGING = 4
 
-#: Programs of accelerators, and those of a CPU.
+#: Programs for accelerators, and programs for a CPU.
 BOTH = (ACCELERATOR, CPU)
 
-#: What is done does not depend on what is learnt.
+#: With these, the actions do not depend on what is learnt.
 RANDOM = {"initial_epsilon": 1.0, "target_epsilon": 1.0}
 
 
 class Waiting(Walk):
-    """A walk whose steps take a number of turns that is not known in advance."""
+    """A walk whose steps have a number of turns that is not known in advance."""
 
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         position, n_steps = env_state
@@ -93,7 +93,7 @@ def test_nothing_is_waited_for_within_an_iteration(name, is_prioritised):
     batch = batch_in(environment(f"gymnax/{name}"), buffer_prio_sampling=is_prioritised)
     training = training_program(batch)
     assert within_a_span(training) == {}
-    # One wait for each span of many iterations, and nothing else.
+    # One wait for each span of many iterations, and no others.
     assert waiting(training.jaxpr.jaxpr) == {"while": 1}
     assert within_a_span(evaluation_program(batch)) == {}
 
@@ -124,7 +124,7 @@ def test_programs_lower_for_a_gpu_without_one(is_prioritised):
     for program in (training_program(batch), evaluation_program(batch)):
         text = program.lower(lowering_platforms=("cuda",)).as_text()
         assert "func.func public @main" in text
-        # What calls back to the host would wait for it.
+        # Callbacks would wait for the host.
         assert "callback" not in text
 
 
@@ -140,11 +140,11 @@ def test_programs_with_kernels_of_their_own_lower_too():
 def trained(
     configs: list[dict[str, Any]], n_iterations: Any, backend: Backend, **settings: Any
 ) -> list[DQNState]:
-    """Each member's state after these iterations, with programs of either kind."""
+    """Each member's state after these iterations, with one of the two kinds of programs."""
     agents = [small_dqn(**{**config, **settings}) for config in configs]
     batch = batch_of(agents, backend)
     state = batch.prepare(batch.init(range(len(agents)), {"capacity": CAPACITY}))
-    # In two parts, of which neither is a whole number of spans.
+    # In two parts; neither of them is a whole number of spans.
     for part in (n_iterations // 3, n_iterations - n_iterations // 3):
         state = batch.advance(state, part)
     return [batch.member(state, i) for i in range(len(agents))]
@@ -158,7 +158,7 @@ def iterations(n_updates: int) -> np.ndarray:
 
 
 def assert_counted_alike(one: DQNState, other: DQNState) -> None:
-    """Counters, keys and what the buffer holds in number are exactly the same."""
+    """Counters, keys and the number of rows in the buffer are exactly the same."""
     counted = [
         (
             state.runner_state.rng,
@@ -175,7 +175,7 @@ def assert_counted_alike(one: DQNState, other: DQNState) -> None:
 
 
 def learnt(state: DQNState) -> list[np.ndarray]:
-    """Parameters, and those of the target network if there is one."""
+    """The parameters, and those of the target network if the member has one."""
     train_state = state.runner_state.train_state
     return as_numpy((train_state.params, train_state.target_params))
 
@@ -188,7 +188,7 @@ def assert_close(one: Any, other: Any, rtol: float, atol: float) -> None:
 def assert_members_agree(
     ours: list[DQNState], theirs: list[DQNState], rtol: float, atol: float
 ) -> None:
-    """Members are counted alike, and have seen and learnt the same up to rounding."""
+    """Members have equal counters, and have seen and learnt the same up to rounding."""
     for i, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         assert_counted_alike(one, other)
         if i != DIVERGING:
@@ -200,7 +200,7 @@ def assert_members_agree(
 
 
 def assert_seen_alike(one: DQNState, other: DQNState, rtol: float, atol: float) -> None:
-    """Environments are in the same state, and what was stored is the same."""
+    """Environments are in the same state, and the stored transitions are the same."""
     seen = [(s.runner_state.env_state, s.buffer_state.experience.transition) for s in (one, other)]
     assert_close(*seen, rtol, atol)
 
@@ -215,7 +215,7 @@ def test_members_are_those_of_the_cpu_s_program():
 
 @pytest.mark.thorough
 def test_prioritised_members_are_those_of_the_cpu_s_program():
-    """The trees of both round differently, so that a draw at a boundary may be another row."""
+    """The two trees round differently, so a draw at a boundary may be another row."""
     n, settings = iterations(n_updates=200), {"buffer_prio_sampling": True, **RANDOM}
     ours, theirs = (trained(CONFIGS, n, backend, **settings) for backend in BOTH)
     assert_members_agree(ours, theirs, rtol=1e-2, atol=1e-3)
@@ -235,8 +235,8 @@ def test_members_that_act_at_random_are_those_of_the_cpu_s_program_for_long(is_p
     if not is_prioritised:
         assert_members_agree(ours, theirs, rtol=1e-3, atol=1e-3)
         return
-    # A draw at a boundary is another row sooner or later, and from there on other things are
-    # learnt; what was seen does not depend on them.
+    # Sooner or later, a draw at a boundary is another row, and from then on learning differs;
+    # the observations do not depend on it.
     for i, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         assert_counted_alike(one, other)
         assert_seen_alike(one, other, rtol=1e-3, atol=1e-5)
@@ -263,7 +263,7 @@ def test_members_that_act_learn_as_much_as_with_the_cpu_s_program(is_prioritised
         finals.append(returns.mean(axis=1))
     ours, theirs = finals
     error = np.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / 64)
-    # A random policy earns about 20.
+    # The return of a random policy is about 20.
     assert theirs.mean() > 60
     assert abs(ours.mean() - theirs.mean()) < 1.96 * error
 
@@ -272,6 +272,6 @@ def test_what_is_known_of_members_is_the_most_that_any_of_them_needs():
     hps = [small_dqn(train_freq=n, gradient_steps=m).hp for n, m in ((3, 1), (2, 7))]
     structure = small_dqn().structure.for_accelerator(hps, kernels=False)
     assert structure.known[:2] == (3, 7)
-    # A span makes about as many turns of the longest loop as other spans.
+    # Every span makes about the same number of turns of the longest loop.
     assert structure.span == 32 // 7
     assert dataclasses.replace(structure, known=None) == small_dqn().structure

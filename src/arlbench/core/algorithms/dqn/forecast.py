@@ -116,8 +116,8 @@ def require_rows(buffer_size: Any, rows: int, n_timesteps: int | None) -> None:
     needed = buffer_size if n_timesteps is None else min(buffer_size, n_timesteps)
     if rows < needed:
         raise ConfigurationError(
-            f"Inside jax.jit a buffer cannot grow, and this one has {rows} of {needed} rows; give "
-            f"init capacity={needed} or set buffer_size={rows}."
+            f"Inside jax.jit a buffer cannot grow, and this one has {rows} rows but needs "
+            f"{needed}; give init capacity={needed} or set buffer_size={rows}."
         )
 
 
