@@ -9,6 +9,7 @@ import chex
 import jax
 import numpy as np
 import pytest
+from jax.sharding import AbstractDevice, AbstractMesh, use_abstract_mesh
 
 from accelerated import (
     ACCELERATOR,
@@ -132,9 +133,14 @@ def test_programs_lower_for_a_gpu_without_one(is_prioritised):
 @pytest.mark.filterwarnings("ignore:The Pallas Triton backend is deprecated:DeprecationWarning")
 def test_programs_with_kernels_of_their_own_lower_too():
     dqn = small_dqn(hidden_size=16, **UPDATE_A_STEP)
-    program = training_program(batch_of([dqn] * 3, WITH_KERNELS))
+    batch = batch_of([dqn] * 3, WITH_KERNELS)
+    # A kernel is for one kind of card.
+    card = AbstractDevice("NVIDIA H100 80GB HBM3", num_cores=132, platform="gpu")
+    with use_abstract_mesh(AbstractMesh((), (), abstract_device=card)):
+        program = training_program(batch)
+        text = program.lower(lowering_platforms=("cuda",)).as_text()
     assert within_a_span(program) == {}
-    assert "dqn_gradient" in program.lower(lowering_platforms=("cuda",)).as_text()
+    assert "dqn_gradient" in text
 
 
 def trained(
