@@ -84,7 +84,7 @@ def test_one_that_diverges_leaves_nothing(tmp_path) -> None:
 
 
 def test_a_state_that_is_absent_is_named(tmp_path) -> None:
-    with pytest.raises(CheckpointError, match="no checkpoint in"):
+    with pytest.raises(CheckpointError, match="No checkpoint was found in"):
         second_halves({FIRST: Handover(begin=tmp_path / "nothing")}, members=[FIRST])
     with pytest.raises(ConfigurationError, match="does not exist"):
         second_halves({(7, 0): Handover(begin=tmp_path / "nothing")})
