@@ -17,7 +17,7 @@ FOLDER = SOURCE / "core" / "algorithms" / "dqn"
 MODULE = "arlbench.core.algorithms.dqn"
 
 #: The number of files that a newcomer can read at one time.
-MAX_FILES = 13
+MAX_FILES = 12
 
 HYPERPARAMETERS = frozenset({*DQN.hyperparameters(), *DQN.architecture_choices()})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import chex
@@ -16,7 +17,7 @@ from gymnasium import spaces
 from arlbench.core import running_statistics
 from arlbench.core.algorithms.dqn import losses
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters, default_inputs
-from arlbench.core.algorithms.dqn.models import MAX_PIXEL
+from arlbench.core.algorithms.dqn.models import MAX_PIXEL, MLPQ
 from arlbench.core.algorithms.dqn.state import (
     DQNRunnerState,
     DQNState,
@@ -94,6 +95,17 @@ class AgentStructure(Acting):
         obs = example_transition(self).obs
         batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype), obs)
         return int(jax.eval_shape(self.features, batch).size)
+
+    def fits_a_kernel(self, batch_sizes: Sequence[int]) -> bool:
+        """Whether one GPU kernel can compute the gradients of batches of all these sizes."""
+        # Pallas takes long to import, and is for GPUs only.
+        from arlbench.core.algorithms import two_layers  # noqa: PLC0415
+
+        network = self.network
+        if not isinstance(network, MLPQ) or has_action_mask(self.env.observation_space):
+            return False
+        sizes = (network.hidden_size, network.action_dim, self.n_features)
+        return all(two_layers.fits(*sizes, batch_size) for batch_size in batch_sizes)
 
     def read(
         self, normalizer_state: RunningStatisticsState, normalize: chex.Numeric, obs: Any

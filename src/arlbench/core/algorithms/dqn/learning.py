@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from arlbench.core import lockstep, running_statistics
-from arlbench.core.algorithms.dqn import forecast, fused, losses
+from arlbench.core.algorithms.dqn import forecast, losses
 from arlbench.core.algorithms.dqn.agent import (
     ActionDraws,
     AgentStructure,
@@ -47,7 +47,6 @@ from arlbench.core.algorithms.harness.recording import record_step, record_updat
 from arlbench.core.algorithms.harness.structure import SPAN, Carry, Inputs, Learning, State
 from arlbench.core.buffers import replay
 from arlbench.core.lockstep import Active
-from arlbench.core.observations import has_action_mask
 from arlbench.core.randomness import BLOCK, Block, Stream, draw_row, no_block
 
 
@@ -266,13 +265,10 @@ class Structure(Learning):
     def for_accelerator(self, hps: Sequence[TracedHyperparameters], kernels: bool) -> Structure:
         train_freq = max(int(hp.train_freq) for hp in hps)
         gradient_steps = max(int(hp.gradient_steps) for hp in hps)
-        fits = kernels and all(
-            fused.fits(self.agent.network, size, self.agent.n_features) for size in self.batch_sizes
-        )
         return dataclasses.replace(
             self,
             known=Known(train_freq, gradient_steps, all(bool(hp.use_target_network) for hp in hps)),
-            fused=fits and not has_action_mask(self.agent.env.observation_space),
+            fused=kernels and self.agent.fits_a_kernel(self.batch_sizes),
         )
 
     def no_draws(self, rng: chex.PRNGKey) -> Draws:

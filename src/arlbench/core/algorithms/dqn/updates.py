@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from arlbench.core import lockstep
-from arlbench.core.algorithms.dqn import fused, losses
+from arlbench.core.algorithms.dqn import losses
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
 from arlbench.core.algorithms.dqn.models import MLPQ
 from arlbench.core.algorithms.dqn.state import DQNMetrics, DQNTrainState
@@ -78,21 +78,19 @@ def update(
         gamma: Discount.
         next_mask: Legal actions in the next states, ``[B, num_actions]``; None if all are legal.
         network: The network, if one GPU kernel should compute its gradient; see
-            :mod:`arlbench.core.algorithms.dqn.fused`.
+            :mod:`arlbench.core.algorithms.two_layers`.
     """
     bootstrap_params = train_state.target_params
     if bootstrap_params is None:
         bootstrap_params = train_state.params
     if network is not None:
-        batch = fused.Batch(
-            features,
-            next_features,
-            actions,
-            rewards,
-            terminated.astype(jnp.float32),
-            is_weights,
-        )
-        found = fused.gradient(network, train_state.params, bootstrap_params, batch, gamma)
+        # Pallas takes long to import, and is for GPUs only.
+        from arlbench.core.algorithms import two_layers  # noqa: PLC0415
+
+        ended = terminated.astype(jnp.float32)
+        batch = two_layers.Batch(features, next_features, actions, rewards, ended, is_weights)
+        params = train_state.params
+        found = two_layers.gradient(network.activation, params, bootstrap_params, batch, gamma)
         after = leniently(train_state.apply_gradients)(grads=found.grads)
         loss = losses.weighted_loss(found.td_error, is_weights)
         return UpdateOutcome(after, loss, found.td_error, found.grads, found.q_value)

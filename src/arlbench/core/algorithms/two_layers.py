@@ -1,10 +1,11 @@
 """The gradient of a small network as one GPU kernel, for one batch of one member at a time.
 
-With many members, XLA writes the activations of every layer and member to the card's memory
+With many members, XLA writes the nonlinearitys of every layer and member to the card's memory
 and reads them again: with 1,024 members, a gradient step takes as long as moving half a
 gigabyte. One program of this kernel holds the batch of one member in registers, from
 observations to gradients, so only parameters, the batch and gradients are moved. It computes
-the gradient of :func:`arlbench.core.algorithms.dqn.updates.update`, for :class:`MLPQ`.
+the gradient that a Q-learning update with target parameters needs, for a network of two hidden
+layers.
 """
 
 from __future__ import annotations
@@ -14,13 +15,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import chex
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
-
-from arlbench.core.algorithms.dqn.models import MLPQ
 
 # Products in Triton have at least this many rows and columns.
 _LEAST = 16
@@ -69,34 +67,31 @@ class Gradient(NamedTuple):
     q_value: jax.Array
 
 
-def fits(network: nn.Module, batch_size: int, n_features: int) -> bool:
-    """Whether the kernel can be used for a network, a batch size and a number of features."""
+def fits(n_units: int, n_actions: int, n_features: int, n_transitions: int) -> bool:
+    """Whether the kernel can be used for layers, actions, features and batches of these sizes."""
     return (
-        isinstance(network, MLPQ)
-        and batch_size <= _MOST
-        and n_features <= _MOST
-        and network.action_dim <= _MOST
-        and _LEAST <= network.hidden_size <= _MOST
-        and network.hidden_size & (network.hidden_size - 1) == 0
+        max(n_actions, n_features, n_transitions) <= _MOST
+        and _LEAST <= n_units <= _MOST
+        and n_units & (n_units - 1) == 0
     )
 
 
 def gradient(
-    network: MLPQ,
+    nonlinearity: str,
     params: Any,
     target_params: Any,
     batch: Batch,
-    gamma: chex.Numeric,
+    discount: chex.Numeric,
     interpret: bool = False,
 ) -> Gradient:
     """The gradient of ``mean(w * 0.5 * td_error^2)`` with respect to the parameters.
 
     Args:
-        network: A network for which :func:`fits` is true.
-        params: Its parameters.
+        nonlinearity: "tanh" or "relu".
+        params: The network's parameters, of sizes for which :func:`fits` is true.
         target_params: The parameters from which the target is bootstrapped.
         batch: The transitions to learn from.
-        gamma: Discount.
+        discount: The discount of the next state's value.
         interpret: Whether to run it without a GPU, for tests.
     """
     n = batch.rewards.shape[0]
@@ -104,14 +99,14 @@ def gradient(
     leaves = _leaves(params)
     shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
     call = pl.pallas_call(
-        functools.partial(_kernel, network.activation),
+        functools.partial(_kernel, nonlinearity),
         out_shape=[*shapes, vector, vector],
         compiler_params=triton.CompilerParams(num_warps=_WARPS, num_stages=1),
         interpret=interpret,
-        name="dqn_gradient",
+        name="two_layers_gradient",
     )
-    discount = jnp.asarray(gamma, jnp.float32).reshape(1)
-    *grads, td_error, q_value = call(*batch, discount, *leaves, *_leaves(target_params))
+    as_array = jnp.asarray(discount, jnp.float32).reshape(1)
+    *grads, td_error, q_value = call(*batch, as_array, *leaves, *_leaves(target_params))
     return Gradient(_tree(grads), td_error, q_value)
 
 
@@ -124,23 +119,23 @@ def _tree(leaves: Sequence[jax.Array]) -> Any:
     return {"params": {layer: {"kernel": kernel, "bias": bias} for layer, kernel, bias in pairs}}
 
 
-def _kernel(activation: str, *refs: Any) -> None:
+def _kernel(nonlinearity: str, *refs: Any) -> None:
     """The kernel for one member; ``refs`` are inputs and outputs in the order of the call."""
     inputs, rest = refs[:7], refs[7:]
     params, target, outputs = (rest[i : i + 6] for i in (0, 6, 12))
     td_error_ref, q_value_ref = rest[18:]
-    features, next_features, actions, rewards, terminated, weights, gamma = inputs
+    features, next_features, actions, rewards, terminated, weights, discount = inputs
     product = functools.partial(triton.dot, allow_tf32=True)
     n_actions = params[-1].shape[0]
 
-    _, _, next_q = _forward(product, activation, _matrix(next_features), target)
+    _, _, next_q = _forward(product, nonlinearity, _matrix(next_features), target)
     possible = jnp.arange(next_q.shape[1]) < n_actions
     best = jnp.max(jnp.where(possible[None, :], next_q, -jnp.inf), axis=1)
-    bootstrapped = gamma[0] * (1.0 - _vector(terminated)) * best
+    bootstrapped = discount[0] * (1.0 - _vector(terminated)) * best
     targets = _vector(rewards) + bootstrapped
 
     x = _matrix(features)
-    h1, h2, q = _forward(product, activation, x, params)
+    h1, h2, q = _forward(product, nonlinearity, x, params)
     taken = _vector(actions)[:, None] == jnp.arange(q.shape[1])[None, :]
     q_value = jnp.sum(jnp.where(taken, q, 0.0), axis=1)
     td_error = q_value - targets
@@ -150,26 +145,26 @@ def _kernel(activation: str, *refs: Any) -> None:
     # Rows past the end of the batch have the weight 0.
     slope = _vector(weights) * td_error / actions.shape[0]
     d3 = jnp.where(taken, slope[:, None], 0.0)
-    d2 = product(d3, _matrix(params[4]), trans_b=True) * _derivative(activation, h2)
-    d1 = product(d2, _matrix(params[2]), trans_b=True) * _derivative(activation, h1)
+    d2 = product(d3, _matrix(params[4]), trans_b=True) * _derivative(nonlinearity, h2)
+    d1 = product(d2, _matrix(params[2]), trans_b=True) * _derivative(nonlinearity, h1)
     for i, (layer_input, d) in enumerate(((x, d1), (h1, d2), (h2, d3))):
         _store(outputs[2 * i], product(layer_input, d, trans_a=True))
         _store(outputs[2 * i + 1], jnp.sum(d, axis=0))
 
 
 def _forward(
-    product: Any, activation: str, x: jax.Array, params: Sequence[Any]
+    product: Any, nonlinearity: str, x: jax.Array, params: Sequence[Any]
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The values of both hidden layers and of the output, for a batch of features."""
-    act = {"tanh": jnp.tanh, "relu": lambda y: jnp.maximum(y, 0.0)}[activation]
+    act = {"tanh": jnp.tanh, "relu": lambda y: jnp.maximum(y, 0.0)}[nonlinearity]
     h1 = act(product(x, _matrix(params[0])) + _vector(params[1])[None, :])
     h2 = act(product(h1, _matrix(params[2])) + _vector(params[3])[None, :])
     return h1, h2, product(h2, _matrix(params[4])) + _vector(params[5])[None, :]
 
 
-def _derivative(activation: str, h: jax.Array) -> jax.Array:
-    """The activation's derivative, computed from the activation's value."""
-    return 1.0 - h * h if activation == "tanh" else jnp.where(h > 0, 1.0, 0.0)
+def _derivative(nonlinearity: str, h: jax.Array) -> jax.Array:
+    """The nonlinearity's derivative, computed from the nonlinearity's value."""
+    return 1.0 - h * h if nonlinearity == "tanh" else jnp.where(h > 0, 1.0, 0.0)
 
 
 def _padded(size: int) -> int:

@@ -9,17 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from arlbench.core.algorithms.dqn import fused
-from arlbench.core.algorithms.dqn.models import CNNQ, MLPQ
+from arlbench.core.algorithms import two_layers
+from arlbench.core.algorithms.dqn.models import MLPQ
 from arlbench.core.algorithms.dqn.state import DQNTrainState
 from arlbench.core.algorithms.dqn.updates import optimizer, update
 
 N_MEMBERS = 2
 
 
-def random_batch(key: jax.Array, n: int, n_features: int, n_actions: int) -> fused.Batch:
+def random_batch(key: jax.Array, n: int, n_features: int, n_actions: int) -> two_layers.Batch:
     keys = jax.random.split(key, 6)
-    return fused.Batch(
+    return two_layers.Batch(
         features=jax.random.normal(keys[0], (n, n_features)),
         next_features=jax.random.normal(keys[1], (n, n_features)),
         actions=jax.random.randint(keys[2], (n,), 0, n_actions),
@@ -55,7 +55,9 @@ def test_the_kernel_gives_what_update_differentiates(n_features, n_actions, n, n
         target_params = random_params(network, target, n_features)
         batch = random_batch(batch_key, n, n_features, n_actions)
         if kernel:
-            found = fused.gradient(network, params, target_params, batch, gamma, interpret=True)
+            found = two_layers.gradient(
+                network.activation, params, target_params, batch, gamma, interpret=True
+            )
             return found.grads, found.td_error, found.q_value
         state = DQNTrainState.create_with_opt_state(
             apply_fn=network.apply,
@@ -84,19 +86,19 @@ def test_the_kernel_gives_what_update_differentiates(n_features, n_actions, n, n
 
 
 @pytest.mark.parametrize(
-    ("network", "batch_size", "n_features", "expected"),
+    ("n_units", "n_actions", "n_features", "n_transitions", "expected"),
     [
-        (MLPQ(2), 64, 4, True),
-        (MLPQ(2), 65, 4, False),
-        (MLPQ(2), 64, 65, False),
-        (MLPQ(65), 64, 4, False),
-        (MLPQ(2, hidden_size=128), 64, 4, False),
-        (MLPQ(2, hidden_size=48), 64, 4, False),
-        (MLPQ(2, hidden_size=8), 64, 4, False),
-        (CNNQ(2, hidden_size=64), 64, 4, False),
+        (64, 2, 4, 64, True),
+        (16, 64, 64, 1, True),
+        (64, 2, 4, 65, False),
+        (64, 2, 65, 64, False),
+        (64, 65, 4, 64, False),
+        (128, 2, 4, 64, False),
+        (48, 2, 4, 64, False),
+        (8, 2, 4, 64, False),
     ],
 )
-def test_there_is_a_kernel_for_two_layers_that_fit_into_registers(
-    network, batch_size, n_features, expected
+def test_the_kernel_is_for_two_layers_that_fit_into_registers(
+    n_units, n_actions, n_features, n_transitions, expected
 ):
-    assert fused.fits(network, batch_size, n_features) is expected
+    assert two_layers.fits(n_units, n_actions, n_features, n_transitions) is expected
