@@ -1,6 +1,6 @@
-"""Studies from a file, or from a preset: options of the command line, by sections.
+"""Reads studies from a file or a preset: the options of the command line, in sections.
 
-What is given on the command line goes before what a file or a preset says.
+Options given on the command line take precedence over those of a file or a preset.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ def sweep(
 
 
 def _start_workers() -> None:
-    """Starts other processes, which import what they need while this process does so too."""
+    """Starts other processes, which import their modules while this process imports its own."""
     from arlbench.population import use_cores
 
     use_cores()

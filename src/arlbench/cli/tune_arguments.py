@@ -24,7 +24,7 @@ _EVOLVING = ("pb2", "pbt")
 def with_file(
     context: typer.Context, given: dict[str, Any]
 ) -> tuple[dict[str, Any], str, dict[str, str]]:
-    """The options with those of a study file or a preset, the environment, and the space."""
+    """The options, completed by a study file or a preset; the environment; and the space."""
     words = list(given["words"] or [])
     files = [word for word in words if "=" not in word and is_study_file(word)]
     if len(files) + (given["preset"] is not None) > 1:

@@ -118,7 +118,7 @@ def _latest(study: StudyProgress) -> str:
 
 
 def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
-    """The best trials, a column each, what they cost, the gap to other seeds, and pictures."""
+    """Prints the best trials, one column each, their cost, the gap to other seeds, and pictures."""
     from arlbench.tuning.reading import load
 
     study = load(outcome.folder)
@@ -131,10 +131,10 @@ def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
 
 
 def best_table(study: LoadedStudy, width: int) -> list[str]:
-    """Lines with the best trials, a column each: returns, fidelity, and what was varied.
+    """Lines with the best trials, one column each: returns, fidelity, and varied hyperparameters.
 
     Args:
-        study: As its folder holds it.
+        study: The study, as read from its folder.
         width: Characters of a line; fewer trials are shown if it is narrow.
     """
     shown = best_trials(study)[:_N_SHOWN]

@@ -34,7 +34,7 @@ _waits = contextvars.ContextVar("waits", default=True)
 
 @contextlib.contextmanager
 def without_waiting(enabled: bool = True) -> Iterator[None]:
-    """Within this context, if ``enabled``, traced programs have known lengths and selections.
+    """Programs traced here, if ``enabled``, have loops of known lengths, and no branches.
 
     It has its effect while a program is traced, so the program's static arguments must include
     whether it was enabled.

@@ -58,8 +58,8 @@ class Published(NamedTuple):
         framework: Its library here.
         n_envs: Environments that step together.
         timesteps: Environment steps of a training.
-        words: Where to search, and the values of what is not searched, by hyperparameter.
-        wrappers: Of the environment, as ``--wrap`` takes them.
+        words: By hyperparameter, where to search, or its value if it is not searched.
+        wrappers: The environment's wrappers, as ``--wrap`` takes them.
         lacking: Why it does not run yet; empty if it does.
     """
 
@@ -103,7 +103,7 @@ def _atari(name: str) -> Published:
     return Published(name, None, 8, 10_000_000, words, lacking="its environments are not built in")
 
 
-#: By a short name.
+#: The published studies, by a short name.
 PUBLISHED: dict[str, Published] = {
     "cartpole": _classic("CartPole-v1", 8, 50_000, 32, 128),
     "acrobot": _classic("Acrobot-v1", 4, 100_000, 1, 4),

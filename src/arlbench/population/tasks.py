@@ -34,7 +34,7 @@ class Population(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The training that is asked for one configuration.
+    """The training that is requested for one configuration.
 
     Attributes:
         config: Hyperparameters, and architecture choices that vary, by name.
@@ -161,7 +161,7 @@ def _make(
 
 
 def _options_to_share(algorithms: Sequence[Algorithm], problem: Problem) -> list[dict[str, Any]]:
-    """Options with which these need as few programs as possible; the problem's take precedence."""
+    """Options for as few programs as possible; the options of the problem take precedence."""
     shared = problem.algorithm_class.options_to_share(algorithms)
     return [{k: v for k, v in of_one.items() if k not in problem.options} for of_one in shared]
 

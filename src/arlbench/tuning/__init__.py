@@ -1,9 +1,9 @@
 """Studies: a problem, a tuner that learns from results, and a folder that keeps both.
 
 A study asks its tuner for trials, trains those in flight as one population, and tells the
-results. All of that is written down in the order in which it happens, so a study is
-continued by doing it again: the tuner is made again from its seed, asked and told what the
-journal says, and its answers are compared with those of the first time.
+results. A journal records all of this in the order in which it happens. To continue a study,
+the same is done again: the tuner is made from its seed, asked and told what the journal says,
+and its answers are compared with those in the journal.
 
 Who calls whom::
 

@@ -18,20 +18,20 @@ def train_again(
     training: Callable[[States | None], Training],
     hearing: Hearing,
 ) -> bool:
-    """Trains schedules from step 0, all of them side by side, a segment of each at a time.
+    """Trains schedules from step 0, side by side, one segment of each at a time.
 
     Args:
-        schedules: By the number of their trials.
-        seeds: For each.
-        training: Trains, with states in a folder or without.
-        hearing: Hears of the last segment of each, whose trial has the schedule's number.
+        schedules: The schedules, by the numbers of their trials.
+        seeds: The seeds with which each schedule is trained.
+        training: Makes what trains, given the states of trials, or None for no states.
+        hearing: Is told of the last segment of each schedule, under the schedule's number.
 
     Returns:
         Whether all have ended; False if it was stopped.
     """
     with tempfile.TemporaryDirectory(prefix="arlbench-") as folder:
         longest = max(map(len, schedules.values()), default=0)
-        # States are in no one's way for as long as it takes, so nothing bounds them.
+        # States exist only until this call ends, so their size is not limited.
         states = States(Path(folder), float("inf")) if longest > 1 else None
         trainer = training(states)
         results: dict[int, Result] = {}

@@ -1,4 +1,4 @@
-"""A tuner, asked and told: what it answers is checked, and its errors become sentences."""
+"""Asks and tells a tuner: its answers are checked, and its errors become sentences."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Asking:
     """Asks and tells a tuner, in one thread of its own.
 
     Args:
-        name: What to call it in sentences.
-        tuner: Whom.
+        name: The name of the tuner in sentences.
+        tuner: The tuner.
         answer_seconds: How long it may take for one answer.
 
     Attributes:
-        tuner: Whom.
-        seconds: Time that it took so far.
+        tuner: The tuner.
+        seconds: The time that it has taken so far.
     """
 
     def __init__(self, name: str, tuner: Tuner, answer_seconds: float = ANSWER_SECONDS) -> None:
@@ -39,16 +39,16 @@ class Asking:
         self._name = name
         self._limit = answer_seconds
         self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
-        # One that never answers must not keep the process from ending.
+        # A tuner that never answers must not keep the process from ending.
         threading.Thread(target=self._serve, daemon=True).start()
 
     def ask(self, n: int, first_number: int, results: Mapping[int, Result]) -> list[Trial]:
         """Up to ``n`` trials with whole configurations, numbered from ``first_number`` on.
 
         Args:
-            n: How many.
-            first_number: Of the first of them.
-            results: Of the trials that were told, by number.
+            n: How many trials.
+            first_number: The number of the first of them.
+            results: The results that the tuner was told, by number.
 
         Raises:
             TunerError: If the tuner raises an error, does not answer in time, or proposes
@@ -61,7 +61,7 @@ class Asking:
         return [self._checked(trial, number, results) for number, trial in pairs]
 
     def tell(self, results: Sequence[Result]) -> None:
-        """Tells it the results of trials.
+        """Tells the tuner the results of trials.
 
         Raises:
             TunerError: If it raises an error, or does not return in time.
@@ -70,7 +70,7 @@ class Asking:
 
     @property
     def position(self) -> str:
-        """Where the method stands, in a few words."""
+        """The position of the method, in a few words."""
         return self.tuner.position
 
     def _serve(self) -> None:
@@ -166,7 +166,7 @@ class Asking:
 
 
 def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:
-    """What a tuner wants to find again, as a file gives it back."""
+    """The values that a tuner wants to find again, as they are when read from a file."""
     try:
         written: dict[str, Any] = json.loads(json.dumps(dict(info), allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -175,5 +175,5 @@ def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def evaluations_within(fidelity: int, total: int, n_evaluations: int) -> int:
-    """Evaluations of a training of ``total`` steps that lie within its first ``fidelity``."""
+    """How many evaluations of a training of ``total`` steps lie in its first ``fidelity`` steps."""
     return fidelity * n_evaluations // total

@@ -1,4 +1,4 @@
-"""What tuners that train in brackets have in common."""
+"""The common part of the tuners that train in brackets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from arlbench.tuning.tuner import Tuner
 class Bracketing(Tuner):
     """Brackets of successive halving, round after round.
 
-    Those of one round fill the trials in flight together, unless proposals learn: then one
-    follows the other.
+    The brackets of a round run at the same time, to fill the trials in flight. If proposals
+    learn from results, the brackets run one after another instead.
 
     Args:
         space: Where to search.
-        seed: Of its random numbers.
-        eta: One in ``eta`` trials of a rung gets into the next, ``eta`` times as long.
-        min_evaluations: Of the shortest trials.
+        seed: The seed of its random numbers.
+        eta: One in ``eta`` trials of a rung enters the next, which is ``eta`` times as long.
+        min_evaluations: The number of evaluations in the shortest trials.
         proposals: Where new configurations come from.
     """
 
@@ -58,7 +58,7 @@ class Bracketing(Tuner):
         trials: list[Trial] = []
         for bracket in list(self._open.values()):
             trials += self._ask_bracket(bracket, n - len(trials))
-            # Configurations that learn wait for what this bracket has to teach.
+            # If proposals learn, the next bracket waits for the results of this one.
             if len(trials) == n or (self._proposals.learns and not bracket.done):
                 break
         self._forget_done()

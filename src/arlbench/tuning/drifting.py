@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Tried in all combinations; the most likely counts. Inputs lie in the unit cube, and
+# All combinations are tried, and the most likely one is used. Inputs lie in the unit cube, and
 # observations have mean 0 and deviation 1.
 _LENGTHS = (0.1, 0.2, 0.4, 0.8, 1.6)
 _FORGETTING = (0.01, 0.1, 0.3)
@@ -15,11 +15,11 @@ _NOISE = (1e-3, 1e-2, 1e-1, 0.5)
 
 
 class Drift(NamedTuple):
-    """What the process assumes.
+    """The assumptions of the process.
 
     Attributes:
-        length: Over which values at one time agree.
-        forgetting: What is forgotten from one time to the next, between 0 and 1.
+        length: The distance over which values at one time are similar.
+        forgetting: The share that is forgotten from one time to the next, between 0 and 1.
         noise: Variance of the observations.
     """
 
@@ -29,12 +29,12 @@ class Drift(NamedTuple):
 
 
 class Observations(NamedTuple):
-    """What is known.
+    """Observations of the quantity.
 
     Attributes:
         at: Points of the unit cube, ``[n, d]``.
-        time: ``[n]``.
-        values: ``[n]``.
+        time: The time of each, ``[n]``.
+        values: The value of each, ``[n]``.
     """
 
     at: np.ndarray
@@ -43,7 +43,7 @@ class Observations(NamedTuple):
 
 
 def covariance(one: Observations, other: Observations, drift: Drift) -> np.ndarray:
-    """Squared exponential, forgotten over time (Bogunovic et al. 2016), ``[n_one, n_other]``.
+    """Squared exponential that decays in time (Bogunovic et al. 2016), ``[n_one, n_other]``.
 
     ``exp(-|x - x'|^2 / (2 l^2)) (1 - e)^(|t - t'| / 2)``.
     """
@@ -53,7 +53,7 @@ def covariance(one: Observations, other: Observations, drift: Drift) -> np.ndarr
 
 
 def log_likelihood(known: Observations, drift: Drift) -> float:
-    """Of the observations under the assumptions, up to a constant."""
+    """The log-likelihood of the observations under the assumptions, up to a constant."""
     k = covariance(known, known, drift) + drift.noise * np.eye(len(known.values))
     factor = np.linalg.cholesky(k)
     white = np.linalg.solve(factor, known.values)
@@ -61,7 +61,7 @@ def log_likelihood(known: Observations, drift: Drift) -> float:
 
 
 def most_likely(known: Observations) -> Drift:
-    """The assumptions, of a grid of them, under which the observations are most likely."""
+    """The assumptions in a grid under which the observations are most likely."""
     grid = [Drift(*each) for each in itertools.product(_LENGTHS, _FORGETTING, _NOISE)]
     return max(grid, key=lambda drift: log_likelihood(known, drift))
 

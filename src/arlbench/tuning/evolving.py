@@ -1,4 +1,4 @@
-"""What populations that evolve have in common: generations, copying the good, changing copies."""
+"""The common part of populations that evolve: generations, copies of the best, changes to them."""
 
 from __future__ import annotations
 
@@ -20,26 +20,27 @@ from arlbench.tuning.space import Config, Space
 from arlbench.tuning.trials import Result, Trial
 from arlbench.tuning.tuner import Tuner
 
-#: What a member that is replaced takes from a better one.
+#: What a replaced member takes from a better one.
 EXPLOITS = ("state", "network")
 
 
 class Evolving(Tuner):
     """A population whose worst members become changed copies of its best.
 
-    Every member trains up to the next step; then the worst of them are replaced: each takes
-    the state of one of the best (``exploit="state"``: with its buffer, its environment and
-    its random key; ``"network"``: only what acts, in a training of its own), and
-    hyperparameters that :meth:`explored` makes of that one's. Architecture choices are those
-    of the state. A member that diverged is always replaced, by a whole state.
+    Every member trains until the generation ends. Then the worst members are replaced. Each
+    takes from one of the best its whole state, with buffer, environment and random key
+    (``exploit="state"``), or only the part that acts, and continues its own training with it
+    (``"network"``). Its hyperparameters are made by :meth:`explored` from those of the better
+    member; its architecture choices are those of the state. A member that diverged is always
+    replaced, by a whole state.
 
     Args:
         space: Where to search.
-        seed: Of its random numbers.
-        n_members: Of the population.
-        n_steps: Times that it trains; None takes one for each evaluation of the problem.
-        exploit: What is taken.
-        quantile: The share that is replaced, and of which copies are made.
+        seed: The seed of its random numbers.
+        n_members: The number of members in the population.
+        n_steps: The number of generations; None means one for each evaluation of the problem.
+        exploit: What a replaced member takes from a better one.
+        quantile: The share of members that is replaced, and the share that is copied from.
     """
 
     parallel: ClassVar[int] = 64
@@ -100,7 +101,7 @@ class Evolving(Tuner):
             self._waiting = self._next(generation)
 
     def learn(self, generation: Sequence[Result]) -> None:
-        """Takes the results of a whole generation, before the next is made of it."""
+        """Takes the results of a whole generation, before the next one is made from it."""
 
     def _next(self, generation: Sequence[Result]) -> list[Trial]:
         ranked = best_of(generation, len(generation))
@@ -115,7 +116,7 @@ class Evolving(Tuner):
 
     def _replacement(self, result: Result, best: Sequence[Result]) -> Trial:
         if not best:
-            # All have diverged: another configuration, from step 0.
+            # All have diverged: begin another configuration from step 0.
             return Trial(self.space.draw(self.rng))
         source = best[int(self.rng.integers(len(best)))]
         config = self.explored(source)
@@ -139,7 +140,7 @@ class Evolving(Tuner):
 
 
 def step_ends(problem: Problem, n_steps: int | None) -> list[int]:
-    """Environment steps, counted from step 0, at which a population's steps end.
+    """Environment steps, counted from step 0, at which the generations of a population end.
 
     Raises:
         ConfigurationError: If there are more steps than evaluations.
@@ -164,9 +165,9 @@ def perturbed(
 ) -> Config:
     """A configuration near another one, within the space, with the same architecture.
 
-    Each active hyperparameter is drawn again with probability ``resample``, else numbers are
-    multiplied by one of the factors (or are the next choice up or down) and what is not a
-    number stays. What becomes active is drawn.
+    Each active hyperparameter is drawn again with probability ``resample``. Otherwise a number
+    is multiplied by one of the factors (or replaced by the next choice up or down), and
+    anything else keeps its value. A hyperparameter that becomes active is drawn.
     """
     kept = space.problem.algorithm_class.architecture_choices()
     was_active = set(space.active(config))
@@ -186,9 +187,9 @@ def perturbed(
 
 
 def neighbour(where: Choices | Range, value: Any, factor: float, up: bool) -> Any:
-    """A value next to another one: a number times a factor, or the next choice.
+    """A value near another one: the number times a factor, or the next choice.
 
-    A factor of 1 leaves it as it is.
+    A factor of 1 leaves the value as it is.
     """
     if factor == 1:
         return value
@@ -200,7 +201,7 @@ def neighbour(where: Choices | Range, value: Any, factor: float, up: bool) -> An
         return ordered[min(max(index, 0), len(ordered) - 1)]
     moved = value * factor
     if isinstance(where.low, int) and isinstance(where.high, int):
-        # A small number would be rounded to itself.
+        # Otherwise a small number would be rounded back to itself.
         step = 1 if up else -1
         moved = round(moved) if round(moved) != value else value + step
     return min(max(moved, where.low), where.high)

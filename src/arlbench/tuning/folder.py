@@ -1,10 +1,10 @@
-"""The folder of a study: readable while it grows, and whole whenever its writer is killed.
+"""The folder of a study: readable while it grows, and intact if its writer is killed.
 
 ::
 
-    study.json      what it is: problem, space, tuner, seeds; and its budget
-    journal.jsonl   what was asked, how trials ended, what was told
-    states/         last states of trials that others may continue
+    study.json      the definition (problem, space, tuner, seeds) and the budget
+    journal.jsonl   trials asked for, results, and results told to the tuner
+    states/         last states of trials, from which others may continue
     study.lock      held by the process that writes
 """
 
@@ -30,12 +30,12 @@ _STUDY, _LOCK = "study.json", "study.lock"
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """When a study is finished: at the first of these that is reached.
+    """The limits of a study, which is finished when it reaches any of them.
 
     Attributes:
-        trials: How many; None does not limit it.
+        trials: The number of trials; None means no limit.
         timesteps: Environment steps of training, over all trials and seeds.
-        seconds: Of work, pauses not counted.
+        seconds: Seconds of work; pauses do not count.
     """
 
     trials: int | None = None
@@ -56,21 +56,21 @@ class Budget:
 
     @property
     def unlimited(self) -> bool:
-        """Whether nothing ends the study but its tuner."""
+        """Whether only the tuner ends the study."""
         return self.trials is None and self.timesteps is None and self.seconds is None
 
 
 class StudyFolder:
-    """A study in a folder, held by one process; any number may read it meanwhile.
+    """A study in a folder. One process holds it; any number of others may read it meanwhile.
 
     Args:
         path: The folder. It is made if it does not exist; the same study in it is continued.
-        settings: What the study is.
-        budget: When it is finished.
+        settings: The definition of the study.
+        budget: The limits of the study.
 
     Attributes:
         path: The folder.
-        settings: As it was begun.
+        settings: The definition with which the study was begun.
         notes: Sentences about versions that have changed.
 
     Raises:
@@ -93,7 +93,7 @@ class StudyFolder:
             raise
 
     def append(self, event: journal.Event) -> None:
-        """Writes what has happened into the journal.
+        """Writes an event into the journal.
 
         Raises:
             StorageError: If it cannot be written.
@@ -101,7 +101,7 @@ class StudyFolder:
         self._journal.append(event)
 
     def close(self) -> None:
-        """Lets another process write."""
+        """Releases the folder, so that another process can write."""
         self._journal.close()
         self._lock.release()
 
@@ -113,7 +113,7 @@ class StudyFolder:
 
 
 def read_study(path: Path) -> tuple[StudySettings, Budget]:
-    """What the study in a folder is, and its budget.
+    """The definition of the study in a folder, and its budget.
 
     Raises:
         StorageError: If the folder holds none, or it cannot be read.

@@ -1,7 +1,7 @@
 """Brackets of successive halving (Jamieson and Talwalkar 2016), and their arithmetic.
 
 A bracket trains many configurations for a short time, the best of them for longer, and so
-on. Its fidelities are numbers of evaluations, so every trial ends with one.
+on. Its fidelities are numbers of evaluations, so every trial ends with an evaluation.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from arlbench.tuning.trials import Result, Trial
 
 
 class Rung(NamedTuple):
-    """A step of a bracket.
+    """One level of a bracket.
 
     Attributes:
-        n: Trials in it, at most.
+        n: The largest number of trials in it.
         fidelity: Environment steps, counted from step 0, at which they end.
     """
 
@@ -33,12 +33,12 @@ def fidelities(problem: Problem, eta: int, min_evaluations: int) -> list[int]:
     """The fidelities of a problem in rising order: its length, divided by ``eta`` repeatedly.
 
     Args:
-        problem: Its evaluations are the units.
-        eta: By how much one differs from the next.
-        min_evaluations: Of the least one.
+        problem: The problem, whose evaluations are the units.
+        eta: The factor between one fidelity and the next.
+        min_evaluations: The smallest fidelity, in evaluations.
 
     Raises:
-        ConfigurationError: If a setting is impossible, or there is one fidelity only.
+        ConfigurationError: If a setting is impossible, or only one fidelity results.
     """
     total, n_evaluations = problem.n_total_timesteps, problem.n_eval_steps
     least = positive_whole("min_evaluations", min_evaluations)
@@ -63,7 +63,7 @@ def hyperband_brackets(levels: Sequence[int], eta: int) -> list[list[Rung]]:
 
     Args:
         levels: Fidelities in rising order.
-        eta: One in ``eta`` trials of a rung gets into the next.
+        eta: One in ``eta`` trials of a rung enters the next.
     """
     n_levels = len(levels)
     brackets = []
@@ -74,7 +74,7 @@ def hyperband_brackets(levels: Sequence[int], eta: int) -> list[list[Rung]]:
 
 
 def bracket_rungs(n: int, levels: Sequence[int], eta: int) -> list[Rung]:
-    """The rungs of a bracket that begins with ``n`` trials, without those that have none."""
+    """The rungs of a bracket that begins with ``n`` trials; rungs without trials are left out."""
     rungs = [Rung(n // eta**i, fidelity) for i, fidelity in enumerate(levels)]
     return [rung for rung in rungs if rung.n]
 
@@ -89,7 +89,7 @@ def steps_of(rungs: Iterable[Rung]) -> int:
 
 
 def steps_restarted(rungs: Iterable[Rung]) -> int:
-    """The same if every trial begins at step 0."""
+    """The environment steps of a bracket, for each seed, if every trial begins at step 0."""
     return sum(n * fidelity for n, fidelity in rungs)
 
 
@@ -97,7 +97,7 @@ class Bracket:
     """A bracket under way, one rung after another.
 
     Args:
-        rungs: Its steps.
+        rungs: Its rungs, in order.
         info: JSON values that mark its trials.
     """
 
@@ -112,7 +112,7 @@ class Bracket:
 
     @property
     def wanted(self) -> int:
-        """Trials of the present rung that were not asked for yet."""
+        """How many trials of the present rung have not been asked for yet."""
         return self._n_here - self._asked
 
     @property
@@ -127,7 +127,7 @@ class Bracket:
 
     @property
     def position(self) -> str:
-        """Where it stands, in words."""
+        """The current rung, in words."""
         return f"rung {min(self._rung + 1, len(self._rungs))} of {len(self._rungs)}"
 
     @property
@@ -147,7 +147,7 @@ class Bracket:
         return trials
 
     def promote(self, n: int) -> list[Trial]:
-        """Up to ``n`` trials that continue the best of the rung before."""
+        """Up to ``n`` trials that continue the best ones of the previous rung."""
         chosen = self._promoted[self._asked : self._asked + n]
         self._asked += len(chosen)
         fidelity, info = self._rungs[self._rung].fidelity, {**self._info, "rung": self._rung}
@@ -170,6 +170,6 @@ class Bracket:
 
 
 def best_of(results: Iterable[Result], n: int) -> list[Result]:
-    """The ``n`` best of some results, without those that diverged; of equals the earlier."""
+    """The ``n`` best results that did not diverge; of equal ones, the earlier is better."""
     finite = [result for result in results if math.isfinite(result.score)]
     return sorted(finite, key=lambda result: (-result.score, result.number))[:n]

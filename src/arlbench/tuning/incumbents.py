@@ -1,4 +1,4 @@
-"""The best trial of each moment, and how its configuration is trained again."""
+"""The best trial at each moment, and the schedule with which it can be trained again."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Segment(NamedTuple):
     """A part of a training under one configuration.
 
     Attributes:
-        config: Whole.
-        until: Environment steps, counted from step 0, at which it ends.
+        config: The whole configuration.
+        until: The environment step, counted from step 0, at which the part ends.
     """
 
     config: Mapping[str, Any]
@@ -24,8 +24,8 @@ class Segment(NamedTuple):
 def incumbents(results: Iterable[Result]) -> list[Result]:
     """The trials that were the best at some moment, in order; the last one is the incumbent.
 
-    A trial that ends later than all before it is one, whatever its score: scores of
-    different fidelities are not compared. One that diverged never is.
+    A trial with a larger fidelity than all before it always becomes the best, because scores of
+    different fidelities are not compared. A trial that diverged never becomes the best.
     """
     found: list[Result] = []
     for result in results:
@@ -40,7 +40,7 @@ def _is_better(result: Result, than: Result) -> bool:
 
 
 def comparable(results: Sequence[Result]) -> list[Result]:
-    """Those incumbents that ended as late as the last one."""
+    """The incumbents that have the same fidelity as the last one."""
     return [r for r in results if r.trial.fidelity == results[-1].trial.fidelity]
 
 
@@ -48,8 +48,8 @@ def schedule_of(result: Result, results: Mapping[int, Result]) -> list[Segment]:
     """The configurations under which the network of a trial was trained, from step 0 on.
 
     Args:
-        result: Of the trial.
-        results: Of all that it descends from, by number.
+        result: The result of the trial.
+        results: The results of all trials that it descends from, by number.
     """
     segments: list[Segment] = []
     at: Result | None = result

@@ -1,4 +1,4 @@
-r"""The journal of a study: what was asked, how trials ended, and what was told, in that order.
+r"""The journal of a study: trials asked for, results, and results told, in order of time.
 
 A line is a JSON object with one key, which says what happened:
 
@@ -12,8 +12,8 @@ A line is a JSON object with one key, which says what happened:
 ``test``
     A configuration was trained with the seeds of the test.
 
-A line is appended at once and synced. One that its writer was killed over has no end; it is
-as if it had not been written.
+A line is appended in one piece and synced. If the writer is killed while it writes a line, the
+line has no end and is ignored.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ FILE = "journal.jsonl"
 
 
 class Asked(NamedTuple):
-    """The tuner was asked.
+    """The tuner was asked for trials.
 
     Attributes:
-        n: For how many trials.
-        trials: What it proposed, numbered.
+        n: How many trials it was asked for.
+        trials: The trials that it proposed, numbered.
     """
 
     n: int
@@ -46,11 +46,11 @@ class Asked(NamedTuple):
 
 
 class Told(NamedTuple):
-    """The tuner was told.
+    """The tuner was told results.
 
     Attributes:
-        numbers: Of the trials, in the order of telling.
-        seconds: Of work since the study began.
+        numbers: The numbers of the trials, in the order in which they were told.
+        seconds: Seconds of work since the study began.
     """
 
     numbers: tuple[int, ...]
@@ -61,8 +61,8 @@ class Retrained(NamedTuple):
     """A trial's configuration was trained with other seeds.
 
     Attributes:
-        number: Of the trial.
-        seeds: Of the test.
+        number: The number of the trial.
+        seeds: The seeds of the test.
         returns: Mean return of each evaluation, float64 ``[n_seeds, n_evaluations]``.
     """
 
@@ -102,7 +102,7 @@ def _mapping(event: Event) -> dict[str, Any]:
 
 
 def _of_trial(trial: Trial) -> dict[str, Any]:
-    """A trial, without what it does not have."""
+    """A trial as JSON values, without empty fields."""
     content = {**trial._asdict(), "config": dict(trial.config), "info": dict(trial.info)}
     return {name: value for name, value in content.items() if value not in (None, {})}
 
@@ -166,8 +166,8 @@ class Journal:
     """A journal that one process writes.
 
     Args:
-        path: The file; it is made if it does not exist, and a last line that has no end is
-            cut off.
+        path: The file. It is made if it does not exist; a last line without an end is cut
+            off.
 
     Raises:
         StorageError: If it cannot be written.
@@ -184,10 +184,10 @@ class Journal:
             raise _unwritable(path, error) from error
 
     def append(self, event: Event) -> None:
-        """Writes what has happened; it would survive a power cut afterwards.
+        """Writes an event, which then survives even a power cut.
 
         Raises:
-            StorageError: If it cannot be written; the lines before are whole.
+            StorageError: If it cannot be written; earlier lines stay intact.
         """
         line = f"{as_line(event)}\n".encode()
         try:
@@ -200,7 +200,7 @@ class Journal:
             raise _unwritable(self.path, error) from error
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         self._file.close()
 
 

@@ -1,4 +1,4 @@
-"""The loop of a study: what the journal says is done again, then what is left."""
+"""The loop of a study: first what the journal says is repeated, then the rest is done."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from arlbench.tuning.tuners import short_name
 
 
 class StudyProgress(NamedTuple):
-    """Where a study stands.
+    """The progress of a study.
 
     Attributes:
-        trials_done: That have ended, in earlier calls too.
-        trials_total: That there are to be at most; None is not known.
-        in_flight: Trials that were asked for and have not ended.
-        timesteps: Environment steps trained, over all trials and seeds, in earlier calls too;
-            those of the test do not count.
+        trials_done: The number of trials that have ended, including those of earlier calls.
+        trials_total: The largest number of trials; None if it is not known.
+        in_flight: The number of trials that were asked for and have not ended.
+        timesteps: Environment steps trained, over all trials and seeds, including earlier calls
+            but not the test.
         incumbent: The best trial so far; None if none has ended.
-        position: Where the tuner stands, in a few words.
-        testing: Whether the seeds of the test are trained.
-        population: What trains at present.
+        position: The tuner's position, in a few words.
+        testing: Whether the seeds of the test are being trained.
+        population: The progress of the population that trains at present.
     """
 
     trials_done: int
@@ -49,17 +49,17 @@ class StudyProgress(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class StudyOutcome:
-    """What is known of a study.
+    """All that is known about a study.
 
     Attributes:
-        folder: Where it is kept.
+        folder: The folder of the study.
         status: Whether it can be continued.
-        results: Of the trials that have ended, in the order of asking.
-        incumbents: The best trial of each moment, in order; the last is the best of all.
-        tests: What the seeds of the test gave, by the number of the incumbent.
-        seconds: Of work, in earlier calls too.
-        tuner_seconds: That the tuner took of it, in this call.
-        trained_now: Trials that ended in this call.
+        results: The results of the trials that have ended, in the order of asking.
+        incumbents: The best trial at each moment, in order; the last is the best of all.
+        tests: The returns with the seeds of the test, by the number of the incumbent.
+        seconds: Seconds of work, including earlier calls.
+        tuner_seconds: The seconds that the tuner took in this call.
+        trained_now: The number of trials that ended in this call.
     """
 
     folder: Path
@@ -82,12 +82,12 @@ class StudyOutcome:
         return sum(result.cost for result in self.results)
 
     def timesteps_restarted(self, n_seeds: int) -> int:
-        """The same if every trial had begun at step 0."""
+        """Environment steps that would have been trained if every trial had begun at step 0."""
         return sum((result.trial.fidelity or 0) * n_seeds for result in self.results)
 
 
 class Callbacks(NamedTuple):
-    """The caller's functions; None is not called."""
+    """The caller's functions; one that is None is not called."""
 
     on_progress: Callable[[StudyProgress], bool | None] | None = None
     on_notice: Callable[[str], None] | None = None
@@ -100,20 +100,20 @@ class Callbacks(NamedTuple):
 
 
 class Loop:
-    """A study under way.
+    """A study while it runs.
 
     Args:
-        folder: Where it is kept.
-        asking: Its tuner, which was not asked yet.
-        shared: What all trials have in common.
-        states: Where trials leave their states; None if no trial continues another.
-        budget: When it is finished.
-        callbacks: Who hears of it.
-        memory_limit_gib: For each member.
-        train: What trains populations.
+        folder: The folder of the study.
+        asking: Its tuner, which has not been asked yet.
+        shared: The part that all trials have in common.
+        states: The states of trials; None if no trial continues another.
+        budget: The limits of the study.
+        callbacks: The functions to call.
+        memory_limit_gib: The memory limit of each member.
+        train: The function that trains populations.
 
     Raises:
-        StorageError: If the tuner does not propose what it did before.
+        StorageError: If the tuner does not propose the same trials as before.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class Loop:
         return room if budget.trials is None else min(room, budget.trials - len(self._trials))
 
     def _feed(self) -> list[Trial]:
-        """Further trials in place of those that have ended."""
+        """Further trials to replace those that have ended."""
         n = self._room()
         trials = self._ask(n) if n > 0 else []
         self._bound_states(needed=self._left)
@@ -235,7 +235,7 @@ class Loop:
             self._tell([result.number])
 
     def _tell_late(self, pending: Sequence[Trial]) -> None:
-        """Tells of trials that ended just before their writer was killed."""
+        """Tells the tuner of trials that ended just before the writer was killed."""
         for trial in pending:
             if trial.number in self._results and trial.number not in self._told:
                 self._tell([trial.number])
@@ -257,7 +257,7 @@ class Loop:
             self._states.bound(self._told, continuable, {n for n in parents if n is not None})
 
     def _do_again(self, event: Any) -> None:
-        """Does what the journal says was done."""
+        """Repeats what the journal says was done."""
         if isinstance(event, Asked):
             complete = self._asking.tuner.space.complete
             before = [trial._replace(config=complete(trial.config)) for trial in event.trials]

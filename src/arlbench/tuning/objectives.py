@@ -1,4 +1,4 @@
-"""What of a trial's returns counts: one number a trial."""
+"""Objectives: functions that turn the returns of a trial into one number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from arlbench.core.checks import known_names
 from arlbench.errors import ConfigurationError
 
-#: From mean returns ``[n_seeds, n_evaluations]``, which are finite, to one number.
+#: Turns finite mean returns ``[n_seeds, n_evaluations]`` into one number.
 Objective = Callable[[np.ndarray], float]
 
 
@@ -25,7 +25,7 @@ def best(returns: np.ndarray) -> float:
 
 
 def area(returns: np.ndarray) -> float:
-    """The mean over seeds and evaluations: the area under the curve, by its length."""
+    """The mean over seeds and evaluations: the area under the curve, divided by its length."""
     return float(returns.mean())
 
 
@@ -33,12 +33,12 @@ _OBJECTIVES: dict[str, Objective] = {"final": final, "best": best, "area": area}
 
 
 def register_objective(name: str, objective: Objective) -> None:
-    """Makes an objective of one's own known to studies of this process."""
+    """Registers an objective of your own for the studies of this process."""
     _OBJECTIVES[name] = objective
 
 
 def check_objective(name: Any) -> str:
-    """The name of an objective.
+    """The name of an objective, checked.
 
     Raises:
         ConfigurationError: If it is unknown, or several are given.
@@ -54,7 +54,7 @@ def check_objective(name: Any) -> str:
 
 
 def score_of(returns: np.ndarray, objective: str, minimise: bool) -> float:
-    """What a study maximises: ``-inf`` if an evaluation was not reached."""
+    """The number that a study maximises; ``-inf`` if an evaluation was not reached."""
     if not np.isfinite(returns).all():
         return -np.inf
     value = _OBJECTIVES[objective](returns)

@@ -1,7 +1,7 @@
-"""A study as one of Optuna's, for its dashboard and its pictures.
+"""A copy of a study in Optuna, for Optuna's dashboard and pictures.
 
-Each trial that has ended is a trial there: its mean return at each evaluation are
-intermediate values at their environment steps, and what it continues is among its attributes.
+Each trial that has ended becomes a trial there. Its mean returns are intermediate values at the
+environment steps of the evaluations; the trial that it continues is one of its attributes.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _NUMBER = "number"
 
 
 class Mirror:
-    """A study of Optuna's that follows one of ours.
+    """A study in Optuna that follows one of ours.
 
     Args:
-        url: Of its storage, such as ``sqlite:///study.db``.
-        name: What it is called there; one that exists is continued.
-        settings: What ours is.
+        url: The address of its storage, such as ``sqlite:///study.db``.
+        name: Its name there; a study that exists is continued.
+        settings: The definition of our study.
 
     Raises:
         MissingExtraError: If Optuna is not installed.
-        StorageError: If the storage cannot be reached, or holds another study of that name.
+        StorageError: If the storage cannot be reached, or holds another study with that name.
     """
 
     def __init__(self, url: str, name: str, settings: StudySettings) -> None:
@@ -59,7 +59,7 @@ class Mirror:
         return mine
 
     def add(self, result: Result) -> None:
-        """Adds a trial that has ended, unless it is there.
+        """Adds a trial that has ended, unless it is already there.
 
         Raises:
             StorageError: If the storage cannot be reached.
@@ -103,7 +103,7 @@ class Mirror:
 
 
 class _Reaching:
-    """Makes one sentence of what a storage raises, and keeps Optuna quiet."""
+    """Turns errors of a storage into one sentence, and keeps Optuna quiet."""
 
     def __init__(self, url: str, optuna: Any) -> None:
         self._url = url
@@ -123,15 +123,15 @@ class _Reaching:
 
 
 def export(folder: str | Path, url: str, name: str | None = None) -> int:
-    """Writes the trials of a study that have ended into a storage of Optuna's.
+    """Writes the ended trials of a study into a storage of Optuna.
 
     Args:
-        folder: Of the study.
-        url: Of the storage.
-        name: What the study is called there; None takes the folder's name.
+        folder: The folder of the study.
+        url: The address of the storage.
+        name: The name of the study there; None takes the folder's name.
 
     Returns:
-        How many trials it holds.
+        How many trials the storage's study holds.
 
     Raises:
         ArlbenchError: If the folder holds no study, Optuna is not installed, or the storage

@@ -1,6 +1,6 @@
-"""Samplers of Optuna as proposals, and its distributions as ours.
+"""Optuna's samplers as proposals, and its distributions as ours.
 
-Optuna keeps what it is told in memory here; the journal of the study is what lasts.
+Optuna keeps its data only in memory here; the journal of the study is permanent.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from arlbench.tuning.trials import Result
 
 
 def import_optuna() -> Any:
-    """The package.
+    """The package Optuna.
 
     Raises:
-        MissingExtraError: If it, or what its samplers need, is not installed.
+        MissingExtraError: If it, or a package that its samplers need, is not installed.
     """
     try:
         importlib.import_module("cmaes")
@@ -69,21 +69,21 @@ def suggested(trial: Any, name: str, distribution: Any) -> Any:
 
 
 class OptunaProposals(Proposals):
-    """What a sampler of Optuna proposes; one study of Optuna for each fidelity.
+    """Proposals of an Optuna sampler, with one Optuna study for each fidelity.
 
     It proposes from the largest fidelity that has enough results, as BOHB does (Falkner et
-    al. 2018). In studies of one fidelity that is all there is.
+    al. 2018). With only one fidelity it always proposes from that one.
 
     Args:
         space: Where to search.
-        seed: Of the sampler.
-        enough: Results with which a fidelity is preferred to a smaller one.
+        seed: The seed of the sampler.
+        enough: How many results a fidelity needs to be preferred to smaller ones.
     """
 
     learns = True
 
-    #: Whether only active hyperparameters are asked for. Otherwise all are, because what is
-    #: missing in some trials would be drawn by itself in all.
+    #: Whether only active hyperparameters are asked for. Otherwise all are, because a
+    #: hyperparameter that is missing in some trials would be drawn independently in all.
     follows_conditions = False
 
     def __init__(self, space: Space, seed: int, enough: int = 10) -> None:
@@ -94,7 +94,7 @@ class OptunaProposals(Proposals):
         self._distributions = distributions_of(space)
         self._studies: dict[int, Any] = {}
         self._n_results: dict[int, int] = {}
-        # Trials of Optuna that were not told yet, with their fidelity, by configuration.
+        # Optuna's trials that have not been told yet, with their fidelity, by configuration.
         self._open: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
         self._whole = space.problem.n_total_timesteps
         alone = ", ".join(self.independent)
@@ -134,13 +134,13 @@ class OptunaProposals(Proposals):
         return values
 
     def _fidelity(self) -> int:
-        """From whose results to propose."""
+        """The fidelity from whose results to propose."""
         enough = [f for f, n in self._n_results.items() if n >= self._enough]
         return max(enough or self._n_results, default=self._whole)
 
     def _study(self, fidelity: int) -> Any:
         if fidelity not in self._studies:
-            # Another seed for each, or fidelities would begin with the same configurations.
+            # Each needs another seed, or all fidelities would begin with the same configurations.
             seed = (self._seed + len(self._studies)) % 2**32
             self._studies[fidelity] = self._optuna.create_study(
                 direction="maximize", sampler=self.sampler(self._optuna, seed)
@@ -161,7 +161,7 @@ class OptunaProposals(Proposals):
             self._studies[fidelity].tell(trial, result.score)
             return
         if trial is not None and asked_for is not None:
-            # It has ended there, without a result of that fidelity.
+            # For Optuna the trial has failed, because it has no result of that fidelity.
             failed = self._optuna.trial.TrialState.FAIL
             self._studies[asked_for].tell(trial, state=failed)
         self._study(fidelity).add_trial(self._completed(result))
@@ -182,7 +182,7 @@ class OptunaProposals(Proposals):
 
 @contextlib.contextmanager
 def quietly(optuna: Any) -> Iterator[None]:
-    """Without what Optuna says of experimental features and of each study it makes."""
+    """Suppresses Optuna's messages on experimental features and on each study that it makes."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -199,8 +199,8 @@ class Tpe(OptunaProposals):
 
     Args:
         space: Where to search.
-        seed: Of the sampler.
-        n_startup_trials: Random ones before the first that learns.
+        seed: The seed of the sampler.
+        n_startup_trials: The number of random trials before the first that learns.
     """
 
     follows_conditions = True
@@ -220,7 +220,7 @@ class Tpe(OptunaProposals):
 
 
 class CmaEs(OptunaProposals):
-    """The evolution of a covariance matrix (Hansen and Ostermeier 2001), of all numbers."""
+    """The evolution of a covariance matrix (Hansen and Ostermeier 2001) over all numbers."""
 
     @property
     def independent(self) -> Sequence[str]:
@@ -231,7 +231,7 @@ class CmaEs(OptunaProposals):
 
 
 class Qmc(OptunaProposals):
-    """Points of Sobol's sequence, as Optuna scrambles them; the first is drawn by itself."""
+    """Points of Sobol's sequence, as Optuna scrambles them; the first is drawn independently."""
 
     learns = False
 

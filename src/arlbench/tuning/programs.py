@@ -1,4 +1,4 @@
-"""What the trials of a study share, so that one compilation serves all of them."""
+"""The options that the trials of a study share, so that one compilation serves all of them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from arlbench.experiments.space import Choices
 from arlbench.experiments.training import check
 from arlbench.tuning.space import Config, Space
 
-# Combinations of choices beyond this are left to be shared among the trials of a call.
+# With more combinations than this, each choice is tried alone, and the trials of a call share
+# the rest.
 _MOST_COMBINATIONS = 128
 
 
 class Shared(NamedTuple):
-    """What all trials of a study have in common.
+    """The part that all trials of a study have in common.
 
     Attributes:
-        problem: What is trained, with the options that make one program serve many.
+        problem: The problem, with the options that let one program serve many trials.
         init_options: Options of ``Algorithm.init``: room for the largest fidelity.
     """
 
@@ -30,12 +31,12 @@ class Shared(NamedTuple):
 
 
 def shared_by_all(space: Space, horizon: int, memory_limit_gib: float) -> Shared:
-    """What serves every configuration of a space.
+    """The problem and options that serve every configuration of a space.
 
     Args:
         space: Where to search.
         horizon: Environment steps over which the schedules of all trials run.
-        memory_limit_gib: For each member.
+        memory_limit_gib: The memory limit of each member.
 
     Raises:
         ArlbenchError: If the environment does not exist, the algorithm cannot learn in it, no
@@ -56,8 +57,8 @@ def shared_by_all(space: Space, horizon: int, memory_limit_gib: float) -> Shared
 
 
 def corners(space: Space) -> Iterator[Config]:
-    """Configurations that between them have all that shapes programs: the choices combined,
-    and the ends of every range."""
+    """Configurations that together contain everything that shapes programs: the combinations of
+    choices, and both ends of every range."""
     choices = {name: w.values for name, w in space.varied.items() if isinstance(w, Choices)}
     base = space.point_of(space.complete({}))
     inside = space.choice(space.at(base))
@@ -87,7 +88,7 @@ def _ends(space: Space) -> Iterator[Config]:
 
 
 def _parents(space: Space, name: str) -> Config:
-    """The values at which a hyperparameter is active."""
+    """The values of other hyperparameters at which a hyperparameter is active."""
     condition = space.conditions.get(name)
     if condition is None:
         return {}
@@ -95,5 +96,5 @@ def _parents(space: Space, name: str) -> Config:
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Tuples as lists, as files have them."""
+    """The options with tuples as lists, as in files."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}

@@ -8,15 +8,15 @@ from arlbench.tuning.optuna_search import Tpe
 from arlbench.tuning.proposals import Proposals, Sampled
 from arlbench.tuning.space import Space
 
-#: Kinds of proposals, by what a setting calls them.
+#: The kinds of proposals, by the names that settings use.
 KINDS = ("random", "sobol", "tpe")
 
 
 def make_proposals(kind: str, space: Space, seed: int) -> Proposals:
-    """Proposals of a kind.
+    """Makes proposals of a kind.
 
     Raises:
-        ConfigurationError: If it is unknown.
+        ConfigurationError: If the kind is unknown.
         MissingExtraError: If it needs a package that is not installed.
     """
     if not isinstance(kind, str):

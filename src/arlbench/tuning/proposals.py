@@ -1,4 +1,4 @@
-"""Where methods that decide how long to train take new configurations from."""
+"""Sources of new configurations, for methods that decide how long to train."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from arlbench.tuning.trials import Result
 
 
 class Proposals(abc.ABC):
-    """New configurations, which may follow from results.
+    """A source of new configurations, which may learn from results.
 
     Attributes:
-        learns: Whether results matter.
+        learns: Whether it learns from results.
         note: A sentence for the user; empty if nothing needs to be said.
     """
 
@@ -23,19 +23,19 @@ class Proposals(abc.ABC):
 
     @abc.abstractmethod
     def propose(self, n: int) -> list[Config]:
-        """The next configurations, up to ``n``; fewer if these are all."""
+        """The next ``n`` configurations, or fewer if no more are left."""
 
     def learn(self, results: Sequence[Result]) -> None:  # noqa: B027
         """Takes the results of trials."""
 
 
 class Sampled(Proposals):
-    """Those of a sampler of sweeps, which learn from nothing.
+    """Proposals of a sampler of sweeps, which do not learn.
 
     Args:
         name: The sampler.
         space: Where to search.
-        seed: Of the sampler.
+        seed: The seed of the sampler.
     """
 
     def __init__(self, name: str, space: Space, seed: int) -> None:

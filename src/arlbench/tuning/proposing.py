@@ -1,4 +1,4 @@
-"""Tuners that train every trial to its end, and learn from proposals to proposals."""
+"""Tuners that train every trial to its end, and take all configurations from proposals."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from arlbench.tuning.tuner import Tuner
 
 
 class Proposing(Tuner):
-    """What such proposals give.
+    """A tuner that takes its configurations from proposals.
 
     Args:
         space: Where to search.
-        seed: Of its random numbers.
+        seed: The seed of its random numbers.
         proposals: Where configurations come from.
     """
 

@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-#: What schedules that were trained again have given, in a study's folder.
+#: The file in a study's folder with the results of schedules that were trained again.
 REPLAYS = "replays.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
 class LoadedStudy:
-    """What the folder of a study holds.
+    """The content of a study's folder.
 
     Attributes:
-        settings: What the study is.
-        budget: When it is finished.
-        asked: The trials that were asked for, by number; configurations hold what varies
-            and has an effect.
-        results: Of those that have ended, by number, in the order in which they ended.
-        told: Numbers in the order of telling.
-        tests: What the seeds of the test gave, by the number of the trial.
-        seconds: Of work.
+        settings: The definition of the study.
+        budget: The limits of the study.
+        asked: The trials that were asked for, by number; configurations hold the
+            hyperparameters that vary and have an effect.
+        results: The results of ended trials, by number, in the order in which they ended.
+        told: The numbers of the told trials, in the order of telling.
+        tests: The returns with the seeds of the test, by the number of the trial.
+        seconds: Seconds of work.
         replays: Schedules that were trained again, in order.
     """
 
@@ -51,17 +51,17 @@ class LoadedStudy:
 
     @property
     def incumbents(self) -> list[Result]:
-        """The best trial of each moment, in order; the last is the best of all."""
+        """The best trial at each moment, in order; the last is the best of all."""
         return incumbents(self.results[number] for number in self.told)
 
     @property
     def trials(self) -> pd.DataFrame:
-        """A row a trial, in the order of asking, its number as the index.
+        """One row for each trial, in the order of asking; the index is the trial's number.
 
         ``status`` is ``running`` for those that have not ended. ``objective`` and
         ``test_objective`` are means over seeds in the units of the objective, NaN where there
         is none; a column ``config.NAME`` for each hyperparameter is NaN where it is
-        inactive. ``info.NAME`` are the tuner's own.
+        inactive. Columns ``info.NAME`` are the tuner's own.
         """
         import pandas as pd
 

@@ -30,23 +30,23 @@ def replay(
 ) -> Retrained | None:
     """Trains the schedule of a trial again, from step 0, and writes the returns to the folder.
 
-    A trial that continues none has one configuration; one of a population that evolved has
-    those under which its network was trained, one after another.
+    A trial that does not continue another has one configuration. A trial of a population that
+    evolved has several: those under which its network was trained, one after another.
 
     Args:
-        folder: Of the study.
-        seeds: Fresh ones.
-        number: Of the trial; None takes the incumbent.
-        memory_limit_gib: For each member.
+        folder: The folder of the study.
+        seeds: New seeds, which were not used for tuning.
+        number: The number of the trial; None takes the incumbent.
+        memory_limit_gib: The memory limit of each member.
         on_progress: Called several times a second; training stops if it returns True.
         on_notice: Takes sentences for the user.
-        train: What trains populations.
+        train: The function that trains populations.
 
     Returns:
-        What came back; None if it was stopped.
+        The results; None if it was stopped.
 
     Raises:
-        ArlbenchError: If the study or the trial does not exist, or a seed is one of its tuning.
+        ArlbenchError: If the study or the trial does not exist, or a seed was used for tuning.
     """
     study = load(folder)
     fresh = tuple(seed_in_range(seed) for seed in seeds)
@@ -80,15 +80,15 @@ def replay(
 
 
 def schedule_of_study(study: LoadedStudy, space: Space, number: int | None = None) -> list[Segment]:
-    """The configurations, whole, under which a trial's network was trained.
+    """The whole configurations under which a trial's network was trained.
 
     Args:
-        study: As its folder holds it.
-        space: Of the study.
-        number: Of the trial; None takes the incumbent.
+        study: The study, as read from its folder.
+        space: The space of the study.
+        number: The number of the trial; None takes the incumbent.
 
     Raises:
-        StorageError: If it has not ended.
+        StorageError: If the trial has not ended.
     """
     whole = {
         n: result._replace(trial=result.trial._replace(config=space.complete(result.trial.config)))

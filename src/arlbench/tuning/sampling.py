@@ -1,4 +1,4 @@
-"""Proposals that learn from nothing: those of the samplers of sweeps, each once."""
+"""Proposals that do not learn: those of the samplers of sweeps, each proposed once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Sampler:
     Args:
         name: The sampler.
         space: Where to search.
-        seed: Of the sampler.
+        seed: The seed of the sampler.
     """
 
     def __init__(self, name: str, space: Space, seed: int) -> None:
@@ -29,14 +29,14 @@ class Sampler:
         self._exhausted = False
 
     def propose(self, n: int) -> list[Config]:
-        """The next ``n`` configurations that differ in effect; fewer if these are all."""
+        """The next ``n`` configurations that differ in effect, or fewer if no more are left."""
         while len(self._ahead) < n and not self._exhausted:
             self._look_ahead(n - len(self._ahead))
         taken, self._ahead = self._ahead[:n], self._ahead[n:]
         return taken
 
     def _look_ahead(self, n: int) -> None:
-        # A sampler draws from its beginning each time, so it is asked seldom.
+        # A sampler draws from its beginning each time, so it is asked rarely.
         for size in (max(n, len(self._seen)), n, 1):
             try:
                 trials = self._sampler.ask(size)
@@ -55,11 +55,11 @@ class Sampler:
 
 
 class Sampling(Tuner):
-    """A tuner that proposes what a sampler of sweeps does."""
+    """A tuner that proposes the configurations of a sampler of sweeps."""
 
     #: The sampler.
     sampler: ClassVar[str]
-    # Nothing is learnt, so nothing is gained by waiting.
+    # It does not learn, so waiting for results would gain nothing.
     parallel: ClassVar[int] = 64
 
     def __init__(self, space: Space, *, seed: int = 0) -> None:

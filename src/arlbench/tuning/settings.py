@@ -1,4 +1,4 @@
-"""What a study is: everything that its trials and their results depend on."""
+"""The definition of a study: everything that its trials and their results depend on."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from arlbench.errors import ConfigurationError
 from arlbench.experiments.experiment import Experiment, versions_now
 from arlbench.tuning.objectives import check_objective
 
-#: Of the files of studies; raised when an earlier reader could not read what is written.
+#: The version of the files of studies; raised when earlier versions could not read new files.
 FORMAT_VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class StudySettings:
-    """What a study is.
+    """The definition of a study.
 
     Attributes:
-        problem: What is trained.
+        problem: The problem to train on.
         words: Where to search; see :class:`arlbench.tuning.Space`.
-        tuner: Its name, or ``MODULE:CLASS``.
-        tuner_seed: Of its random numbers.
-        tuner_settings: Those that differ from its defaults; JSON values.
-        tuner_version: Of the tuner.
-        seeds: With which each trial is trained.
-        parallel: Trials in flight.
-        objective: What of a trial's returns counts; see :mod:`arlbench.tuning.objectives`.
-        minimise: Whether less of it is better.
+        tuner: The tuner's name, or ``MODULE:CLASS``.
+        tuner_seed: The seed of the tuner's random numbers.
+        tuner_settings: The tuner's settings that differ from its defaults; JSON values.
+        tuner_version: The version of the tuner.
+        seeds: The seeds with which each trial is trained.
+        parallel: The number of trials in flight.
+        objective: The name of the objective; see :mod:`arlbench.tuning.objectives`.
+        minimise: Whether smaller values of it are better.
         restart: Whether a trial that continues another is trained from step 0 instead.
-        versions: Packages that results depend on; empty takes those of now.
-        format_version: Of the files.
+        versions: Versions of packages that results depend on; if empty, the present versions.
+        format_version: The version of the files.
     """
 
     problem: Problem
@@ -51,7 +51,7 @@ class StudySettings:
     format_version: int = dataclasses.field(default=FORMAT_VERSION, compare=False)
 
     def __post_init__(self) -> None:
-        """Checks what was given.
+        """Checks the fields.
 
         Raises:
             ConfigurationError: If something is impossible.
@@ -70,11 +70,11 @@ class StudySettings:
 
     @property
     def horizon(self) -> int:
-        """Environment steps of a whole training, which the schedules of all trials run over."""
+        """Environment steps of a whole training, over which the schedules of all trials run."""
         return self.problem.lengths.schedule_timesteps
 
     def first_difference(self, other: StudySettings) -> str:
-        """In what it differs from another study, in words; empty if they are one."""
+        """The first difference to another study, in words; empty if they are the same."""
         problems = (Experiment(of.problem, ({},), (0,)) for of in (self, other))
         here, there = problems
         if difference := here.first_difference(there):

@@ -26,15 +26,15 @@ from arlbench.tuning.proposals import Proposals
 from arlbench.tuning.space import Config, Space
 from arlbench.tuning.trials import Result
 
-# It ends the study when the study does.
+# A number of trials that is never reached, because the study ends the search.
 _NO_LIMIT = 1_000_000
 
 
 def import_smac() -> Any:
-    """The package.
+    """The package SMAC3.
 
     Raises:
-        MissingExtraError: If it, or what it needs, is not installed.
+        MissingExtraError: If it, or a package that it needs, is not installed.
     """
     try:
         return importlib.import_module("smac")
@@ -46,7 +46,7 @@ def import_smac() -> Any:
 
 
 def config_space_of(space: Space, seed: int = 0) -> ConfigurationSpace:
-    """What is varied, with its conditions, as a space of ConfigSpace."""
+    """The varied hyperparameters, with their conditions, as a space of ConfigSpace."""
     found = ConfigurationSpace(name="study", seed=seed)
     entries = {name: _entry(name, where) for name, where in space.varied.items()}
     conditions = [
@@ -80,19 +80,19 @@ def _entry(name: str, where: Choices | Range) -> Any:
 
 
 def _within(where: Choices | Range, value: Any) -> Any:
-    """A value as ours: ConfigSpace rounds numbers, perhaps beyond an end."""
+    """The value, kept within its range, because ConfigSpace may round a number out of it."""
     if isinstance(where, Choices):
         return where.values[where.values.index(value)]
     return min(max(value, where.low), where.high)
 
 
 class Smac(Proposals):
-    """The facade for hyperparameters (Lindauer et al. 2022): a random forest.
+    """SMAC3's facade for hyperparameters (Lindauer et al. 2022), with a random forest.
 
     Args:
         space: Where to search.
-        seed: Of its random numbers.
-        n_initial: Configurations of a Sobol design before the first that learns.
+        seed: The seed of its random numbers.
+        n_initial: Configurations of a Sobol design before the first one that learns.
     """
 
     learns = True
@@ -101,7 +101,7 @@ class Smac(Proposals):
         smac = import_smac()
         history = importlib.import_module("smac.runhistory.dataclasses")
         self._space, self._value = space, history.TrialValue
-        # What it writes is of no use here, and is gone with this object.
+        # The files that SMAC3 writes are not used, and are removed together with this object.
         folder = tempfile.mkdtemp(prefix="arlbench-smac-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         facade = smac.HyperparameterOptimizationFacade
@@ -142,7 +142,7 @@ class Smac(Proposals):
         for result in results:
             waiting = self._asked.get(tuple(result.trial.config.values()), [])
             if waiting:
-                # It minimises, and cannot compare with infinity.
+                # SMAC3 minimises, and cannot handle infinity.
                 cost = -result.score if math.isfinite(result.score) else self._worst
                 self._facade.tell(waiting.pop(0), self._value(cost=cost), save=False)
 

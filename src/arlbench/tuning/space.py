@@ -23,20 +23,20 @@ Config = dict[str, Any]
 class Space:
     """The hyperparameters that a study varies.
 
-    A hyperparameter that has no effect at the values of others (``tau`` without a target
-    network, ``buffer_alpha`` without prioritised sampling) is *inactive* there, and has its
-    default in a whole configuration; so configurations that are equal in effect are equal.
+    Where a hyperparameter has no effect because of the values of others (``tau`` without a
+    target network, ``buffer_alpha`` without prioritised sampling), it is *inactive* and has its
+    default in a whole configuration. So configurations that have the same effect are equal.
 
     Args:
-        problem: What is to be trained.
-        words: What the user says of hyperparameters: ``VALUE``, ``LOW..HIGH`` or ``a,b,c``
-            by name. What is not named keeps its published range, or is as in the problem.
+        problem: The problem to train on.
+        words: For each named hyperparameter ``VALUE``, ``LOW..HIGH`` or ``a,b,c``. One that is
+            not named keeps its published range, or the value that the problem gives it.
 
     Attributes:
-        problem: What is to be trained.
-        words: As they were given.
-        varied: Where to search, by name, parents before what depends on them.
-        fixed: Values of others, by name.
+        problem: The problem to train on.
+        words: The words, as given.
+        varied: Where to search, by name; each parent comes before its dependants.
+        fixed: The values of other hyperparameters, by name.
         conditions: For each varied hyperparameter that is not always active, the value that
             another varied one must have.
         note: A sentence about words that are ignored; empty if none are.
@@ -84,7 +84,7 @@ class Space:
         return config[parent] == value and self._is_active(parent, config)
 
     def contains(self, name: str, value: Any) -> bool:
-        """Whether a hyperparameter is varied, and a value within where it is searched."""
+        """Whether a hyperparameter is varied, and a value lies where it is searched."""
         return name in self.varied and _contains(self.varied[name], value)
 
     def complete(self, config: Mapping[str, Any]) -> Config:
@@ -104,7 +104,7 @@ class Space:
         """The whole configuration, if it lies within the space.
 
         Raises:
-            ConfigurationError: If it does not, saying where.
+            ConfigurationError: If it does not; the message says where.
         """
         known_names(config, self._base, "hyperparameter")
         whole = self.complete(config)
@@ -121,7 +121,7 @@ class Space:
         return whole
 
     def choice(self, config: Mapping[str, Any]) -> Config:
-        """What is varied and active of a whole configuration; it is as much as the whole."""
+        """The varied and active part of a whole configuration, which determines the whole."""
         return {name: config[name] for name in self.active(config)}
 
     def at(self, point: Sequence[float] | np.ndarray) -> Config:
@@ -132,8 +132,8 @@ class Space:
     def point_of(self, config: Mapping[str, Any]) -> np.ndarray:
         """A point of the unit cube at which a whole configuration lies, ``[n_varied]``.
 
-        The middle of the part of each value; of an inactive hyperparameter that of its
-        default, or of the nearest value to search.
+        Each coordinate is the middle of the part that belongs to the value. For an inactive
+        hyperparameter this value is its default, or the nearest one in the space.
         """
         pairs = self.varied.items()
         return np.array([_unit(where, config[name]) for name, where in pairs], np.float64)
@@ -144,7 +144,7 @@ class Space:
 
 
 def _without_effectless(space: SearchSpace, declarations: Declarations) -> SearchSpace:
-    """The space without what has no effect at any of its configurations."""
+    """The space without the hyperparameters that have no effect in any configuration."""
     varied, notes = dict(space.varied), [space.note] if space.note else []
     while True:
         idle = [name for name in varied if not _may_have_effect(name, varied, space, declarations)]
@@ -186,7 +186,7 @@ def _described(where: Choices | Range) -> str:
 
 
 def _unit(where: Choices | Range, value: Any) -> float:
-    """The inverse of ``value_at``: the middle of the part of a value."""
+    """The inverse of ``value_at``: the middle of the part that belongs to the value."""
     if isinstance(where, Choices):
         index = where.values.index(value) if value in where.values else 0
         return (index + 0.5) / len(where.values)

@@ -8,16 +8,16 @@ from pathlib import Path
 from arlbench.core import files
 from arlbench.tuning.trials import Result
 
-#: The folder of states in that of a study.
+#: The folder of states, inside the folder of a study.
 FOLDER = "states"
 
 
 class States:
-    """States of trials in a folder, bounded.
+    """States of trials in a folder of limited size.
 
     Args:
-        folder: Where; it is made when a state is written.
-        limit_bytes: How much they may take.
+        folder: The folder; it is made when a state is written.
+        limit_bytes: How many bytes they may take.
     """
 
     def __init__(self, folder: Path, limit_bytes: float) -> None:
@@ -27,7 +27,7 @@ class States:
         files.remove_leftovers(folder)
 
     def path_of(self, number: int, seed_index: int) -> Path:
-        """Where a member of a trial leaves its state."""
+        """The path where a member of a trial leaves its state."""
         return self.folder / f"trial-{number:06d}" / f"seed-{seed_index}"
 
     def has(self, number: int, n_seeds: int) -> bool:
@@ -40,14 +40,14 @@ class States:
         continuable: Collection[int] | None,
         needed: Collection[int] = (),
     ) -> list[int]:
-        """Removes states until the rest is within the limit; the numbers of those removed.
+        """Removes states until the rest is within the limit; returns the numbers of their trials.
 
-        Those that cannot be continued any more go first, then the worst.
+        States that cannot be continued any more are removed first, then the worst.
 
         Args:
-            results: Of trials that have ended, by number.
-            continuable: Trials that may still be continued; None may be any.
-            needed: Trials from which some in flight continue; theirs stay.
+            results: The results of ended trials, by number.
+            continuable: Trials that may still be continued; None means any of them.
+            needed: Trials that are continued by trials in flight; their states stay.
         """
         kept = [number for number in self._kept(results) if number not in needed]
         used = sum(map(self._size, self._kept(results)))
@@ -82,7 +82,7 @@ class States:
 def removal_order(
     numbers: Iterable[int], results: Mapping[int, Result], continuable: Collection[int] | None
 ) -> list[int]:
-    """Trials in the order in which their states are given up."""
+    """Trials in the order in which their states are removed."""
 
     def rank(number: int) -> tuple[bool, float, int]:
         useful = continuable is None or number in continuable

@@ -1,4 +1,4 @@
-"""Studies: asking, training and telling, until the budget or the tuner ends."""
+"""Runs studies: asks, trains and tells until the budget is used up or the tuner ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from arlbench.tuning.trials import Result
 from arlbench.tuning.tuner import Tuner, make_tuner
 from arlbench.tuning.tuners import DEFAULT_TUNER, name_of, short_name, tuner_class
 
-#: Seeds of the test begin here; tuning seeds are below it by default.
+#: The seeds of the test begin here; by default, tuning seeds are smaller.
 FIRST_TEST_SEED = 100
 
 
@@ -55,40 +55,40 @@ def tune(
     """Searches for the best hyperparameters of a problem; continues the study in a folder.
 
     Args:
-        problem: What is to be trained; its length is the largest fidelity.
-        tuner: Its name, ``"MODULE:CLASS"``, or a subclass of :class:`Tuner`.
-        words: Where to search: ``VALUE``, ``LOW..HIGH`` or ``a,b,c`` by hyperparameter. What
-            is not named keeps its published range, or is as the problem fixes it.
-        n_trials: Trials at most, those that continue others included.
-        n_timesteps: Environment steps at most, over all trials and seeds; no trial is begun
-            beyond it.
-        seconds: Of work at most; no trial is begun beyond it.
-        seeds: With which each trial is trained.
-        test_seeds: With which the best configuration of each moment is trained in the end;
-            none leaves that out.
-        parallel: Trials in flight; None takes what suits the tuner.
-        tuner_seed: Of the tuner.
+        problem: The problem to train on; its length is the largest fidelity.
+        tuner: The tuner's name, ``"MODULE:CLASS"``, or a subclass of :class:`Tuner`.
+        words: Where to search: ``VALUE``, ``LOW..HIGH`` or ``a,b,c`` by hyperparameter. One
+            that is not named keeps its published range, or the value that the problem fixes.
+        n_trials: The largest number of trials, including those that continue others.
+        n_timesteps: The largest number of environment steps, over all trials and seeds; beyond
+            it no trial is begun.
+        seconds: The most seconds of work; beyond it no trial is begun.
+        seeds: The seeds with which each trial is trained.
+        test_seeds: The seeds with which the best configuration of each moment is trained in the
+            end; an empty sequence leaves this out.
+        parallel: The number of trials in flight; None takes the tuner's own number.
+        tuner_seed: The seed of the tuner.
         tuner_settings: Settings of the tuner by name.
         objective: ``"final"``, ``"best"`` or ``"area"``, or a registered one.
-        minimise: Whether less of it is better.
+        minimise: Whether smaller values of it are better.
         restart: Whether trials that continue others are trained from step 0 instead.
-        folder: Where it is kept; None takes a new one below ``runs``.
+        folder: The folder of the study; None makes a new one below ``runs``.
         state_limit_gib: How much the states of trials may take on disk.
-        memory_limit_gib: For each member.
+        memory_limit_gib: The memory limit of each member.
         answer_seconds: How long the tuner may take for one answer.
         on_progress: Called several times a second; the study stops if it returns True, and
             can be continued.
         on_notice: Takes sentences for the user.
         on_result: Called with each trial that has ended, those of earlier calls first.
-        optuna_storage: The address of a storage of Optuna's that follows the study; see
+        optuna_storage: The address of an Optuna storage that follows the study; see
             :mod:`arlbench.tuning.optuna_mirror`.
-        train: What trains populations.
+        train: The function that trains populations.
 
     Returns:
-        Everything that is known of the study, trials of earlier calls included.
+        Everything that is known about the study, including trials of earlier calls.
 
     Raises:
-        ArlbenchError: If something that was given is impossible, or the tuner is at fault.
+        ArlbenchError: If an argument is impossible, or the tuner is at fault.
     """
     cls = tuner if inspect.isclass(tuner) else tuner_class(str(tuner))
     settings = StudySettings(
@@ -124,7 +124,7 @@ def tune(
 def _mirrored(
     url: str | None, folder: StudyFolder, on_result: Callable[[Result], None] | None
 ) -> Callable[[Result], None] | None:
-    """Adds each trial to a storage of Optuna's as well, if there is one."""
+    """Also adds each trial to a storage of Optuna, if one is given."""
     if url is None:
         return on_result
     mirror = Mirror(url, folder.path.resolve().name, folder.settings)
@@ -153,9 +153,9 @@ def arguments_of(
     """The arguments of :func:`tune` with which the study in a folder continues.
 
     Args:
-        folder: Of the study.
-        more: Trials beyond those that it was to have.
-        n_trials: Trials at most; None keeps the budget of the study, and ``more``.
+        folder: The folder of the study.
+        more: How many trials to add to the budget of the study.
+        n_trials: The largest number of trials; None takes the budget of the study and ``more``.
 
     Raises:
         ArlbenchError: If the folder holds no study, its tuner cannot be imported, or it has
@@ -185,10 +185,10 @@ def resume(
     """Continues the study in a folder as it was begun.
 
     Args:
-        folder: Of the study.
-        more: Trials beyond those that it was to have.
-        n_trials: Trials at most; None keeps the budget of the study, and ``more``.
-        **others: Arguments of :func:`tune` that are not part of what the study is.
+        folder: The folder of the study.
+        more: How many trials to add to the budget of the study.
+        n_trials: The largest number of trials; None takes the budget of the study and ``more``.
+        **others: Arguments of :func:`tune` that are not part of the study's definition.
 
     Raises:
         ArlbenchError: As :func:`tune` and :func:`arguments_of` do.

@@ -1,4 +1,4 @@
-"""Trials become members of a population, and members' results those of trials."""
+"""Turns trials into members of a population, and results of members into those of trials."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from arlbench.tuning.trials import Result, Trial
 
 
 class Hearing(NamedTuple):
-    """Who hears of trials in training; None does not.
+    """Functions to call while trials train; one that is None is not called.
 
     Attributes:
         on_result: Called with each trial that ends, in the order in which they do.
         on_progress: Called several times a second; training stops if it returns True.
         on_notice: Takes sentences for the user.
-        feed: Asked after each member that ends for trials that join; None lets none join.
+        feed: Called after each member that ends; returns trials that join. None lets none join.
     """
 
     on_result: Callable[[Result], None]
@@ -42,11 +42,11 @@ class Hearing(NamedTuple):
 
 
 class _Begin(NamedTuple):
-    """From where a trial is trained.
+    """The point from which a trial is trained.
 
     Attributes:
         fidelity: Environment steps that are done already.
-        result: Of the trial that it continues; None if it begins at step 0.
+        result: The result of the trial that it continues; None if it begins at step 0.
     """
 
     fidelity: int = 0
@@ -57,11 +57,11 @@ class Training:
     """Trains the trials of a study, those in flight as one population.
 
     Args:
-        settings: What the study is.
-        shared: What all trials have in common.
-        states: Where trials leave their states; None if no trial continues another.
-        memory_limit_gib: For each member.
-        train: What trains populations.
+        settings: The definition of the study.
+        shared: The part that all trials have in common.
+        states: The states of trials; None if no trial continues another.
+        memory_limit_gib: The memory limit of each member.
+        train: The function that trains populations.
     """
 
     def __init__(
@@ -88,13 +88,13 @@ class Training:
         """Trains trials; False if it was stopped before all of them had ended.
 
         Args:
-            trials: Numbered, whole, all different.
-            results: Of trials that ended before, by number.
-            hearing: Who hears of it.
-            seeds: Those of each trial; None takes the study's.
+            trials: The trials, with numbers and whole configurations, all different.
+            results: The results of trials that ended before, by number.
+            hearing: The functions to call.
+            seeds: The seeds of each trial; None takes the study's.
 
         Raises:
-            StorageError: If a state that cannot be made again is gone.
+            StorageError: If a state is missing that cannot be made again.
         """
         if not trials:
             return True
@@ -180,7 +180,7 @@ class Training:
 
 
 class _Gathering:
-    """Members of trials, until all of a trial have ended."""
+    """Collects the members of each trial until all of them have ended."""
 
     def __init__(
         self, n_seeds: int, settings: StudySettings, on_result: Callable[[Result], None]
@@ -192,7 +192,7 @@ class _Gathering:
         self._members: dict[int, list[MemberResult]] = {}
 
     def expect(self, pairs: Sequence[tuple[Trial, _Begin]]) -> None:
-        """Hears of the next trials, in the order of their indices."""
+        """Takes the next trials, in the order of their indices."""
         self._pairs += pairs
 
     def add(self, member: MemberResult) -> None:
@@ -237,7 +237,7 @@ def _fidelity(trial: Trial) -> int:
 
 
 def _has_one_configuration(trial: Trial, results: Mapping[int, Result]) -> bool:
-    """Whether a trial and all that it continues have one configuration, and one network."""
+    """Whether a trial and all trials that it continues have one configuration and one network."""
     at: Trial | None = trial
     while at is not None:
         if dict(at.config) != dict(trial.config) or at.network_of is not None:

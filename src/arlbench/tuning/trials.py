@@ -1,4 +1,4 @@
-"""What a tuner proposes, and what it is told."""
+"""Trials, which a tuner proposes, and results, which it is told."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ UNNUMBERED = -1
 
 
 class Trial(NamedTuple):
-    """What a tuner proposes to train.
+    """A training that a tuner proposes.
 
     Attributes:
-        config: Hyperparameters by name; what it leaves out is as in the problem.
-        fidelity: Environment steps, counted from step 0, at which it ends; None takes all of
-            the problem's.
-        continues: The number of the trial from whose last state it continues, which may be
-            of another configuration; None begins at step 0.
-        network_of: The number of the trial whose network it takes, while all else is that
-            of ``continues``; None keeps that one's network.
+        config: Hyperparameters by name; missing ones are as in the problem.
+        fidelity: Environment steps, counted from step 0, at which it ends; None takes the
+            length of the problem.
+        continues: The number of the trial from whose last state it continues. That trial may
+            have another configuration. None begins at step 0.
+        network_of: The number of the trial whose network it takes; everything else comes from
+            ``continues``. None takes the network from there too.
         info: JSON values that the tuner wants to find again in the result.
         number: The place of the trial in the order of asking, from 0; the study gives it.
     """
@@ -38,16 +38,16 @@ class Result(NamedTuple):
     """How a trial ended.
 
     Attributes:
-        trial: As it was asked for, with its number, whole configuration and fidelity.
+        trial: The trial, with its number, whole configuration and fidelity.
         status: ``"diverged"`` if learning became non-finite with any seed.
         returns: Mean return of each evaluation from step 0 on, float64
             ``[n_seeds, n_evaluations]``; NaN for those that were not reached.
         timesteps: Environment steps before each evaluation, int64 ``[n_evaluations]``.
-        score: What the study maximises; ``-inf`` if it diverged.
+        score: The number that the study maximises; ``-inf`` if the trial diverged.
         cost: Environment steps that were trained for it, over all seeds.
         seconds: Time of its training, added up over seeds.
-        restarted: Whether it began at step 0 although it was to continue, because the
-            state from which to continue was no longer kept.
+        restarted: Whether it began at step 0 although it should have continued, because the
+            state to continue from was no longer kept.
     """
 
     trial: Trial

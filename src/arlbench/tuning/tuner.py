@@ -1,4 +1,4 @@
-"""What a tuner is: it is asked for trials and told their results."""
+"""The interface of tuners, which are asked for trials and told their results."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ _NO_SETTINGS = ("self", "space", "seed")
 
 
 class Tuner(abc.ABC):
-    """A method of search. A study is continued by asking and telling the same again, so a
-    tuner must answer the same when it is: its chances are to come from ``rng`` or ``seed``.
+    """A method of search.
+
+    To continue a study, its tuner is asked and told the same again, and must give the same
+    answers. So all its randomness must come from ``rng`` or ``seed``.
 
     Further keyword parameters of a subclass's constructor, with defaults, are its settings.
 
     Args:
         space: Where to search, and the problem.
-        seed: Of its random numbers.
+        seed: The seed of its random numbers.
 
     Attributes:
         asynchronous: Whether it is told each result when it arrives, and asked for another
-            trial at once. Otherwise it is told all results of the trials in flight, in the
-            order in which it was asked for them.
-        parallel: Trials in flight unless the study says otherwise.
+            trial at once. Otherwise it is told all results of the trials in flight
+            together, in the order in which it proposed them.
+        parallel: The number of trials in flight, unless the study sets another.
         continues: Whether its trials may continue others, whose states are kept for it.
-        ends: Whether it has an end of its own, so that nothing else needs to end a study.
-        version: Raised whenever it would propose something else.
+        ends: Whether it ends by itself, so that a study needs no other limit.
+        version: A number that is raised whenever the tuner's proposals change.
         space: Where to search.
-        seed: Of its random numbers.
-        rng: Random numbers from that seed.
+        seed: The seed of its random numbers.
+        rng: A generator of random numbers, made from the seed.
         note: A sentence for the user; empty if nothing needs to be said.
     """
 
@@ -58,7 +60,8 @@ class Tuner(abc.ABC):
     def ask(self, n: int) -> Sequence[Trial]:
         """Up to ``n`` trials to train next.
 
-        Fewer if results must come first; none while nothing is in flight ends the study.
+        It gives fewer if it needs results first. Giving none while nothing is in flight ends the
+        study.
         """
 
     def tell(self, results: Sequence[Result]) -> None:  # noqa: B027
@@ -66,12 +69,12 @@ class Tuner(abc.ABC):
 
     @property
     def continuable(self) -> Collection[int] | None:
-        """Numbers of told trials that may still be continued; None may be any of them."""
+        """Numbers of told trials that may still be continued; None means any of them."""
         return None
 
     @property
     def position(self) -> str:
-        """Where the method stands, such as its bracket, in a few words for people."""
+        """The position of the method, such as its bracket, in a few words for people."""
         return ""
 
 

@@ -31,7 +31,7 @@ class BackgroundWriter:
         """Waits for the running job.
 
         Raises:
-            Exception: Whatever it raised; each exception is raised once.
+            Exception: The exception that the job raised; each one is raised only once.
         """
         job, self._job = self._job, None
         if job is not None:

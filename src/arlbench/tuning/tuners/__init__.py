@@ -1,4 +1,4 @@
-"""The tuners: one file each, whose name is the tuner's, or a class of a module of one's own."""
+"""The tuners: each has a file of its own name here, or is a class in the user's own module."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from arlbench.tuning.tuner import Tuner
 
-#: What searches unless something else is asked for.
+#: The default tuner.
 DEFAULT_TUNER = "random"
 
 
 def tuner_names() -> list[str]:
-    """Every tuner by name; none is imported for it, and neither is JAX."""
+    """The names of all tuners, found without importing them or JAX."""
     modules = pkgutil.iter_modules(__path__)
     return sorted(module.name for module in modules if not module.name.startswith("_"))
 
 
 def tuner_class(name: str) -> type[Tuner]:
-    """The tuner of a name, or of ``MODULE:CLASS``.
+    """The class of a tuner, given its name or ``MODULE:CLASS``.
 
     Raises:
         ConfigurationError: If it does not exist.
@@ -42,7 +42,7 @@ def tuner_class(name: str) -> type[Tuner]:
 
 
 def name_of(cls: type[Tuner]) -> str:
-    """What files call a tuner."""
+    """The name of a tuner in files."""
     inside = f"{__name__}."
     if cls.__module__.startswith(inside):
         return cls.__module__.removeprefix(inside)
@@ -50,7 +50,7 @@ def name_of(cls: type[Tuner]) -> str:
 
 
 def short_name(name: str) -> str:
-    """What sentences call a tuner: its name, or that of its class alone."""
+    """The name of a tuner in sentences: its name, or only that of its class."""
     return name.rpartition(":")[2].rpartition(".")[2]
 
 

@@ -13,13 +13,13 @@ from arlbench.tuning.tuner import Tuner
 
 
 class Asha(Tuner):
-    """Promotes a trial as soon as it is among the best of its rung; else begins another.
+    """Promotes a trial once it is among the best of its rung; if none is, begins another.
 
     Args:
         space: Where to search.
-        seed: Of its random numbers.
-        eta: One in ``eta`` trials of a rung gets into the next, ``eta`` times as long.
-        min_evaluations: Of the shortest trials.
+        seed: The seed of its random numbers.
+        eta: One in ``eta`` trials of a rung enters the next, which is ``eta`` times as long.
+        min_evaluations: The number of evaluations in the shortest trials.
         proposals: Where new configurations come from.
     """
 
@@ -51,7 +51,7 @@ class Asha(Tuner):
         return trials
 
     def _promotion(self) -> Trial | None:
-        """The best trial that may be promoted, of the highest rung; None if there is none."""
+        """The best trial that may be promoted, from the highest such rung; None if none may be."""
         for rung in reversed(range(len(self._levels) - 1)):
             for result in self._best(rung):
                 if result.number not in self._promoted:

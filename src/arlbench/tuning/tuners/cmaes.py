@@ -8,11 +8,11 @@ from arlbench.tuning.space import Space
 
 
 class CmaEs(Proposing):
-    """Optuna's sampler CMA-ES; choices are drawn by themselves.
+    """Optuna's sampler CMA-ES; choices are drawn independently.
 
     Args:
         space: Where to search.
-        seed: Of its random numbers.
+        seed: The seed of its random numbers.
     """
 
     def __init__(self, space: Space, *, seed: int = 0) -> None:

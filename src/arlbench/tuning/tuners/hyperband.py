@@ -7,7 +7,7 @@ from arlbench.tuning.halving import Rung, hyperband_brackets
 
 
 class Hyperband(Bracketing):
-    """Every way of dividing the work, from the most aggressive to none, round after round."""
+    """All brackets, from the most aggressive to one without halving, round after round."""
 
     def brackets(self) -> list[list[Rung]]:
         return hyperband_brackets(self._levels, self._eta)

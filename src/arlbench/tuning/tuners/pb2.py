@@ -16,7 +16,7 @@ from arlbench.tuning.evolving import Evolving, perturbed
 from arlbench.tuning.space import Config, Space
 from arlbench.tuning.trials import Result
 
-# Points among which the next one is chosen, and observations that are remembered.
+# How many points the next one is chosen from, and how many observations are remembered.
 _N_CANDIDATES, _MOST_OBSERVATIONS = 1000, 300
 
 
@@ -24,16 +24,16 @@ class Pb2(Evolving):
     """Copies of good members, with numbers that a Gaussian process expects to improve most.
 
     It learns from how much each member's score changed in each step, and forgets with time.
-    Numbers are chosen at the largest upper bound, choices are those of the source or drawn.
+    Numbers are chosen where the upper bound is largest. Choices are copied or drawn again.
 
     Args:
         space: Where to search.
-        seed: Of its random numbers.
-        n_members: Of the population.
-        n_steps: Times that it trains; None takes one for each evaluation of the problem.
-        exploit: What is taken of a better member: its ``"state"`` or its ``"network"``.
-        quantile: The share that is replaced, and of which copies are made.
-        resample: How likely a choice is drawn again.
+        seed: The seed of its random numbers.
+        n_members: The number of members in the population.
+        n_steps: The number of generations; None means one for each evaluation of the problem.
+        exploit: What a copy takes from a better member: its ``"state"`` or its ``"network"``.
+        quantile: The share of members that is replaced, and the share that is copied from.
+        resample: The probability that a choice is drawn again.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Pb2(Evolving):
         self._times: list[float] = []
         self._changes: list[float] = []
         self._scores: dict[int, float] = {}
-        # Means that are expected of copies of this generation, so that they differ.
+        # Expected means of the copies in this generation, so that the copies differ.
         self._expected: list[tuple[np.ndarray, float]] = []
 
     def learn(self, generation: Sequence[Result]) -> None:
@@ -105,7 +105,7 @@ class Pb2(Evolving):
     def _best_point(self) -> np.ndarray:
         """The numbers with the largest upper bound ``mean + sqrt(b) deviation``, ``[d]``.
 
-        With ``n`` observations ``b = 0.2 + max(0, ln(0.4 n))``.
+        With ``n`` observations, ``b = 0.2 + max(0, ln(0.4 n))``.
         """
         now = float(self._generation)
         candidates = self.rng.random((_N_CANDIDATES, len(self._numbers)))

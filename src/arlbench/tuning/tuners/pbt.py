@@ -10,17 +10,17 @@ from arlbench.tuning.trials import Result
 
 
 class Pbt(Evolving):
-    """Copies of good members with hyperparameters a little up or down, or drawn again.
+    """Copies of good members whose hyperparameters are changed a little, or drawn again.
 
     Args:
         space: Where to search.
-        seed: Of its random numbers.
-        n_members: Of the population.
-        n_steps: Times that it trains; None takes one for each evaluation of the problem.
-        exploit: What is taken of a better member: its ``"state"`` or its ``"network"``.
-        quantile: The share that is replaced, and of which copies are made.
-        perturb: Numbers become smaller or larger by this share.
-        resample: How likely a hyperparameter is drawn again instead.
+        seed: The seed of its random numbers.
+        n_members: The number of members in the population.
+        n_steps: The number of generations; None means one for each evaluation of the problem.
+        exploit: What a copy takes from a better member: its ``"state"`` or its ``"network"``.
+        quantile: The share of members that is replaced, and the share that is copied from.
+        perturb: The share by which numbers become smaller or larger.
+        resample: The probability that a hyperparameter is drawn again instead.
     """
 
     def __init__(

@@ -10,11 +10,11 @@ from arlbench.tuning.space import Space
 
 
 class Qmc(Proposing):
-    """Optuna's quasi-random sampler; the first trial is drawn by itself.
+    """Optuna's quasi-random sampler; the first trial is drawn independently.
 
     Args:
         space: Where to search.
-        seed: Of its random numbers.
+        seed: The seed of its random numbers.
     """
 
     parallel: ClassVar[int] = 64

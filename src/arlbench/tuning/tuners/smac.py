@@ -15,8 +15,8 @@ class Smac(Proposing):
 
     Args:
         space: Where to search.
-        seed: Of its random numbers.
-        n_initial: Configurations of a Sobol design before the first that learns.
+        seed: The seed of its random numbers.
+        n_initial: Configurations of a Sobol design before the first one that learns.
     """
 
     parallel: ClassVar[int] = 1

@@ -13,10 +13,10 @@ class SuccessiveHalving(Bracketing):
 
     Args:
         space: Where to search.
-        seed: Of its random numbers.
-        n_configs: Of a bracket; None takes as many as leave one trial of the largest fidelity.
-        eta: One in ``eta`` trials of a rung gets into the next, ``eta`` times as long.
-        min_evaluations: Of the shortest trials.
+        seed: The seed of its random numbers.
+        n_configs: Configurations of a bracket; None takes as many as leave one trial at the end.
+        eta: One in ``eta`` trials of a rung enters the next, which is ``eta`` times as long.
+        min_evaluations: The number of evaluations in the shortest trials.
         proposals: Where new configurations come from.
     """
 

@@ -11,12 +11,12 @@ from arlbench.tuning.space import Space
 
 
 class Tpe(Proposing):
-    """Optuna's sampler TPE, jointly for each group of hyperparameters active together.
+    """Optuna's sampler TPE, jointly for each group of hyperparameters that are active together.
 
     Args:
         space: Where to search.
-        seed: Of its random numbers.
-        n_startup_trials: Random ones before the first that learns.
+        seed: The seed of its random numbers.
+        n_startup_trials: The number of random trials before the first that learns.
     """
 
     parallel: ClassVar[int] = 4

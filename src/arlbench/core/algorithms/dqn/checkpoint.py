@@ -1,4 +1,4 @@
-"""The named parts of a state: saved, given to ``init``, and put together to a state again."""
+"""The named parts of a state: saved, passed to ``init``, and put together into a state again."""
 
 from __future__ import annotations
 

@@ -259,12 +259,12 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     def with_equal_shapes(
         self, states: Sequence[State], init_options: Mapping[str, Any]
     ) -> list[State]:
-        """The states with buffers of as many rows as the largest, or as the options ask for."""
+        """The states, all with the rows of the largest buffer, or more if the options say so."""
         rows = max(init_options["capacity"], *(replay.capacity(state[1]) for state in states))
         return [forecast.with_rows(state, rows) for state in states]
 
     def make_room(self, state: State, n_timesteps: int) -> State:
-        """The state with as many rows as the buffer may hold, or as these steps can fill."""
+        """The state with rows for the whole buffer, or fewer if these steps cannot fill it."""
         size, limit = self.hpo_config["buffer_size"], self.memory_limit_gib
         return forecast.with_room(self._agent, state, size, n_timesteps, limit)
 

@@ -91,7 +91,7 @@ _grow = jax.jit(replay.grow, static_argnames=("new_capacity",))
 def with_room(
     agent: AgentStructure, state: tuple[Any, Any], size: int, n_timesteps: int, limit_gib: float
 ) -> tuple[Any, Any]:
-    """The state with as many rows as the buffer may hold, or as further steps can fill.
+    """The state with rows for the whole buffer, or fewer if the further steps cannot fill it.
 
     Raises:
         MemoryLimitError: If the rows need too much memory.

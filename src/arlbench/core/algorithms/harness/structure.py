@@ -140,7 +140,7 @@ class Learning(abc.ABC):
 
     Attributes:
         agent: Everything that shapes acting.
-        statistics: Names of the numbers, one of each for every update, with statistics.
+        statistics: Names of the numbers of each update whose statistics can be recorded.
     """
 
     agent: Acting
