@@ -93,8 +93,8 @@ def draw_row(
         draw: As in :func:`no_block`.
         axis: The name of the batch of members that draw together; None without a batch.
 
-        Returns:
-            The block, and the row with leaves ``[...]``.
+    Returns:
+        The block, and the row with leaves ``[...]``.
     """
     number = counter // BLOCK
 

@@ -45,10 +45,10 @@ def train_member(task: MemberTask, listener: Listener, ahead: Ahead = None) -> M
         ahead: The order in which to compile programs that other processes need too; None
             compiles each program when it is needed.
 
-        Raises:
-            CheckpointError: If the checkpoint from which it should continue is damaged.
-            EnvironmentFaultError: If an environment that steps in Python fails; a member with
-                ``saving`` has then saved itself.
+    Raises:
+        CheckpointError: If the checkpoint from which it should continue is damaged.
+        EnvironmentFaultError: If an environment that steps in Python fails; a member with
+            ``saving`` has then saved itself.
     """
     watch = Stopwatch()
     algorithm = task.make_algorithm()

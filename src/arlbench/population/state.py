@@ -70,8 +70,8 @@ class PopulationState:
             algorithm: An algorithm with the members' environment and network; its
                 hyperparameters do not matter.
 
-            Raises:
-                CheckpointError: If it is damaged, or belongs to another environment or network.
+        Raises:
+            CheckpointError: If it is damaged, or belongs to another environment or network.
         """
         template = algorithm.checkpoint_template()
         names = checkpoints.read_manifest(Path(path)).info.get("members")

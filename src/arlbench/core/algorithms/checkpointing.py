@@ -139,8 +139,8 @@ class Checkpointer:
             extra: Arrays by name, which loading returns.
             info: JSON values, which loading returns.
 
-            Returns:
-                The checkpoint's path; with ``background``, it may not have been written yet.
+        Returns:
+            The checkpoint's path; with ``background``, it may not have been written yet.
 
         Raises:
             ConfigurationError: If a part is unknown, or was not recorded, or if ``info``
@@ -231,9 +231,9 @@ class Checkpointer:
                 hyperparameters may differ: the state continues with them.
             state: Provides the parts that were not saved; None takes those of a fresh state.
 
-            Raises:
-                CheckpointError: If no checkpoint exists, if it is damaged or has a newer format,
-                    or if it was saved from another algorithm, network, environment or space.
+        Raises:
+            CheckpointError: If no checkpoint exists, if it is damaged or has a newer format,
+                or if it was saved from another algorithm, network, environment or space.
         """
         checkpoint, notes = _find(Path(path))
         template = algorithm.checkpoint_template()

@@ -41,8 +41,8 @@ def algorithm_class(name: str) -> type[Algorithm]:
     Args:
         name: A registered name, or ``module:Class`` for a class that need not be registered.
 
-        Raises:
-            ConfigurationError: If no algorithm has this name.
+    Raises:
+        ConfigurationError: If no algorithm has this name.
     """
     module, colon, attribute = name.partition(":")
     if not colon:

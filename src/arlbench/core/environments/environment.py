@@ -109,9 +109,9 @@ class Environment(abc.ABC):
             Actions ``[n_envs, *action_space.shape]``; int32 for Discrete, otherwise with the
             space's dtype.
 
-            Raises:
-                ConfigurationError: If the action space has no uniform distribution, for example
-                    because it has no bounds.
+        Raises:
+            ConfigurationError: If the action space has no uniform distribution, for example
+                because it has no bounds.
         """
         return uniform_actions(self.action_space, self.n_envs, rng)
 

@@ -42,9 +42,9 @@ def rows_to_allocate(
         capacity: Rows to allocate, rounded up; None chooses them from ``size``.
         limit_gib: The memory that the buffer may use.
 
-        Raises:
-            ConfigurationError: If the size is traced and no capacity is given.
-            MemoryLimitError: If the buffer would need more memory.
+    Raises:
+        ConfigurationError: If the size is traced and no capacity is given.
+        MemoryLimitError: If the buffer would need more memory.
     """
     if capacity is None and is_tracer(size):
         raise ConfigurationError(

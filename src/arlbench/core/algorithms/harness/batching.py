@@ -55,8 +55,8 @@ class Batch:
         schedule_timesteps: Environment steps of each exploration schedule, ``[M]``.
         devices: The devices over which to spread the members.
 
-        Attributes:
-            steps_per_iteration: Environment steps in one iteration of each member, ``[M]``.
+    Attributes:
+        steps_per_iteration: Environment steps in one iteration of each member, ``[M]``.
     """
 
     def __init__(

@@ -153,8 +153,8 @@ def make_plan(
             their budgets; may be traced.
         progress: The progress of an earlier call with the same lengths, which is not repeated.
 
-        Raises:
-            ConfigurationError: If ``progress`` is not a point in such a training.
+    Raises:
+        ConfigurationError: If ``progress`` is not a point in such a training.
     """
     budget = lengths.n_total_timesteps - overshoot
     # Python's integers if they are known, because timesteps times evaluations may be large.

@@ -145,17 +145,17 @@ def make_own(own: Any, spec: EnvSpec) -> Environment:
         own: A class, a function that makes an environment, or an environment.
         spec: Everything except the name.
 
-        Returns:
-            The environment. If ``own`` can be found by its module and name, the environment
-            equals the one made from ``"module:name"``. Otherwise it does not have a spec, so it
-            stays in this process and cannot be made again from files. If ``own`` is an
-            environment, the result has a single copy, which evaluations use too.
+    Returns:
+        The environment. If ``own`` can be found by its module and name, the environment
+        equals the one made from ``"module:name"``. Otherwise it does not have a spec, so it
+        stays in this process and cannot be made again from files. If ``own`` is an
+        environment, the result has a single copy, which evaluations use too.
 
-        Raises:
-            ConfigurationError: If ``own`` is something else, or if several copies of an existing
-                environment are requested.
-        UnknownEnvironmentError: If it cannot be used.
-        EnvironmentFaultError: If its first reset or step returns wrong values.
+    Raises:
+        ConfigurationError: If ``own`` is something else, or if several copies of an existing
+            environment are requested.
+    UnknownEnvironmentError: If it cannot be used.
+    EnvironmentFaultError: If its first reset or step returns wrong values.
     """
     if isinstance(own, gymnasium.Env):
         return _the_one(own, spec)

@@ -34,8 +34,8 @@ class CastObservation(ObservationWrapper):
             key: The entry of ``Dict`` observations to cast; None casts all entries except an
                 action mask.
 
-            Raises:
-                ConfigurationError: If the dtype does not exist, or the observations do not fit.
+        Raises:
+            ConfigurationError: If the dtype does not exist, or the observations do not fit.
         """
         self._dtype, self._key = _checked(dtype), key
         space = change_space(env.observation_space, key, self._cast_space)

@@ -55,8 +55,8 @@ class FrameStack(Wrapper):
             key: The entry of ``Dict`` observations to stack; None stacks all entries except an
                 action mask.
 
-            Raises:
-                ConfigurationError: If ``n_frames`` is not positive, or the observations do not fit.
+        Raises:
+            ConfigurationError: If ``n_frames`` is not positive, or the observations do not fit.
         """
         self._n_frames, self._key = positive_whole("n_frames", n_frames), key
         super().__init__(env, n_frames=self._n_frames, key=key)

@@ -36,8 +36,8 @@ def change_space(space: spaces.Space, key: str | None, change: ChangeSpace) -> s
         key: The entry of a ``Dict`` to change; None changes all parts except action masks.
         change: Changes a part that is not composed itself.
 
-        Raises:
-            ConfigurationError: If the entry does not exist.
+    Raises:
+        ConfigurationError: If the entry does not exist.
     """
     if key is not None:
         if not isinstance(space, spaces.Dict):
