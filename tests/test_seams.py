@@ -21,11 +21,12 @@ MAX_FILES = 12
 
 HYPERPARAMETERS = frozenset({*DQN.hyperparameters(), *DQN.architecture_choices()})
 
-#: The package's public names, and the tuned configurations of this algorithm.
+#: The package's public names, and the tuned configurations and published spaces of this algorithm.
 MAY_NAME_IT = {
     SOURCE / "__init__.py",
     SOURCE / "core" / "algorithms" / "__init__.py",
     SOURCE / "experiments" / "presets.py",
+    SOURCE / "experiments" / "published_studies.py",
 }
 
 #: In the registry: its entry in the table, and the default.

@@ -55,6 +55,7 @@ def test_records_that_take_too_much_are_told_how_to_leave_out(tmp_path: Path) ->
         env.step(SMALL, n_total_timesteps=2**31 - 1)
 
 
+@pytest.mark.thorough
 def test_a_schedule_goes_on_in_a_new_process_with_the_same_returns(tmp_path: Path) -> None:
     env = tiny_env(checkpoint=["state"], checkpoint_dir=str(tmp_path))
     env.reset()

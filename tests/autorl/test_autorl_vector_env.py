@@ -30,6 +30,7 @@ def steps() -> list[Any]:
     return [env.step(FIRST), env.step(SECOND)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("learner", range(3))
 def test_a_learner_is_the_one_that_learns_alone(learner: int, steps: list[Any]) -> None:
     alone = tiny_env(state_features=FEATURES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from arlbench import AutoRLEnv
 from version_1 import FOLDER, TOLERANCE, expected, require_parameters
@@ -12,6 +13,7 @@ from version_1 import FOLDER, TOLERANCE, expected, require_parameters
 NAME = "autorl_checkpoint"
 
 
+@pytest.mark.thorough
 def test_a_schedule_continues_as_it_did(tmp_path: Path) -> None:
     saved = expected(NAME)
     env = AutoRLEnv({**saved["settings"], "checkpoint": ["all"], "checkpoint_dir": str(tmp_path)})

@@ -65,6 +65,7 @@ def arlbench(folder: Path, *words: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.thorough
 def test_a_failure_is_told_saved_and_resumed(folder: Path) -> None:
     """It breaks in the first evaluation, when the state is still intact."""
     module = folder / "my_module.py"

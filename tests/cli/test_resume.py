@@ -225,7 +225,7 @@ def test_a_damaged_checkpoint_is_an_error_that_changes_nothing(
     capfd.readouterr()
     sentence = complaint(capfd, "--resume", folder)
     assert f"{params} is damaged" in sentence
-    assert "remove that checkpoint's folder to continue from the one before it" in sentence
+    assert "remove that checkpoint's folder to continue from the previous one" in sentence
     assert content(folder) == before
     # Apply the cure that it names.
     shutil.rmtree(newest)

@@ -206,6 +206,7 @@ def test_divergence_is_a_result(tmp_path, monkeypatch, capfd) -> None:
     assert all(row["diverged_at"] > 0 for row in rows)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)]
 )

@@ -146,6 +146,7 @@ def test_divergence_is_an_error_and_keeps_what_was_saved(tmp_path, monkeypatch, 
     assert json.loads((out / "summary.json").read_text())["status"] == "diverged"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)]
 )

@@ -70,6 +70,7 @@ def run(tmp_path_factory: Any) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_a_run_keeps_its_wrappers_and_reports_returns_of_the_task(
     run: Path, single: np.ndarray
 ) -> None:

@@ -90,6 +90,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sys.modules.pop("arlbench.experiments.tuners.halving", None)
 
 
+@pytest.mark.thorough
 def test_one_file_adds_a_tuner_to_the_command_line(folder, tmp_path, capfd) -> None:
     out = tmp_path / "sweep"
     status = arlbench(

@@ -104,6 +104,7 @@ def test_it_is_played(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None
     assert (episode["return"], episode["length"], episode["ended"]) == (3.0, 3, False)
 
 
+@pytest.mark.thorough
 def test_one_that_was_stopped_ends_by_the_old_rule_of_lengths(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

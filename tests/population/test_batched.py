@@ -48,6 +48,7 @@ def prioritised(configs: Any = CONFIGS) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "configs",
     [

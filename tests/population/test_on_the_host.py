@@ -96,6 +96,7 @@ def earning(amount: float) -> Any:
     return giving(step=lambda n: (OBS, amount, n % 4 == 3, False, {}))
 
 
+@pytest.mark.thorough
 def test_workers_are_sent_what_is_registered_here_and_registered_again(
     only_in_the_worker: None,
 ) -> None:

@@ -55,6 +55,7 @@ def require_close(left: Any, right: Any) -> None:
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("where", ["two_processes", "only_in_the_worker"])
 def test_members_on_two_cores_are_the_single_runs_bit_for_bit(where: str, request: Any) -> None:
     request.getfixturevalue(where)

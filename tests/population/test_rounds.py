@@ -51,6 +51,7 @@ def of_each_member(iterations: list[np.ndarray]) -> set[tuple[int, ...]]:
     return {tuple(map(int, of_one)) for of_one in np.transpose(iterations)}
 
 
+@pytest.mark.thorough
 def test_all_members_are_evaluated_once_a_round(iterations_at_evaluations: Any) -> None:
     lengths = {"n_total_timesteps": 240, "n_eval_steps": 2}
     together = train(CONFIGS, "batched", **lengths)

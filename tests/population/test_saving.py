@@ -62,6 +62,7 @@ def test_members_that_were_stopped_continue_in_any_process(
     assert_equal(train(tmp_path), whole)
 
 
+@pytest.mark.thorough
 def test_a_program_that_was_killed_is_continued(
     whole: Any, two_processes: None, tmp_path: Path
 ) -> None:
@@ -76,6 +77,7 @@ def test_a_program_that_was_killed_is_continued(
     assert_equal(train(tmp_path), whole)
 
 
+@pytest.mark.thorough
 def test_a_member_whose_process_dies_continues_from_its_checkpoint(
     whole: Any, only_in_the_worker: None, tmp_path: Path
 ) -> None:
@@ -223,7 +225,7 @@ def test_a_member_that_saves_nothing_has_no_position() -> None:
     [
         ({MEMBERS[0]: MemberSaving(Path("a"), -1.0)}, "every_seconds must be 0 or more"),
         ({MEMBERS[0]: MemberSaving(Path("a"), keep=0)}, "keep"),
-        ({(0, 2): MemberSaving(Path("a"))}, "no member"),
+        ({(0, 2): MemberSaving(Path("a"))}, "does not exist"),
         ({member: MemberSaving(Path("a")) for member in MEMBERS}, "give each its own folder"),
     ],
     ids=str,

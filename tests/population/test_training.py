@@ -33,6 +33,7 @@ def test_a_member_is_the_single_run_bit_by_bit(population, i, j):
     assert same_bits(member.parts["opt_state"], state.runner_state.train_state.opt_state)
 
 
+@pytest.mark.thorough
 def test_only_structure_is_compiled(count_compilations):
     rng = np.random.default_rng(0)
     configs = [
@@ -142,7 +143,7 @@ def test_results_hold_the_parts_that_are_asked_for(population):
         ({"configs": [UNIFORM, {"gamma": 2}]}, "Configuration 1"),
         ({"configs": ["uniform"]}, "mappings"),
         ({"n_total_timesteps": 0}, "n_total_timesteps"),
-        ({"members": [(3, 0)]}, "no member"),
+        ({"members": [(3, 0)]}, "does not exist"),
         ({"options": {"deterministc_eval": False}}, "deterministic_eval"),
         ({"keep_parts": ["normalizer"]}, "normalizer_state"),
         ({"timesteps_before": [0, 1]}, "3 configurations"),

@@ -65,7 +65,7 @@ def move_checkpoint(
     except CheckpointError as error:
         raise CheckpointError(
             f"{error} Nothing was changed; remove that checkpoint's folder to continue from the "
-            "one before it, or start a new run."
+            "previous one, or start a new run."
         ) from error
     info = loaded.info
     returns = loaded.extra.get(str(seed), np.zeros((0, n_eval_episodes), np.float32))

@@ -38,6 +38,7 @@ def second_halves(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_second_half_in_another_process_ends_in_the_same_bits(
     kind: str, second_halves: Path

@@ -32,6 +32,7 @@ def initial(n_in, n_out):
     return Dense(n_out).init(jax.random.key(0), jnp.zeros((1, n_in)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("n_in", "n_out"), WIDTHS)
 @pytest.mark.parametrize("leading", [(), (N_ROWS,), (3, 5)])
 def test_output_and_gradients_are_those_of_numpy(n_in, n_out, leading):

@@ -97,5 +97,5 @@ def test_what_does_not_exist_yet_is_refused(
 def test_a_newer_format_is_refused(made_with: dict[str, Any], tmp_path: Path) -> None:
     path = checkpoint_in(tmp_path)
     rewrite(path, lambda info: info.update(format_version=3))
-    with pytest.raises(CheckpointError, match=r"newer version.*format 3, and.* reads up to 2"):
+    with pytest.raises(CheckpointError, match=r"newer version.*format 3, but.* reads only up to 2"):
         Checkpointer.load(path, learner(made_with))

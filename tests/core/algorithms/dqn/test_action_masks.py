@@ -89,6 +89,7 @@ def test_exploration_takes_legal_actions_and_all_of_them_as_often() -> None:
         np.testing.assert_allclose(shares, 1 / len(actions), atol=0.055)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("prioritised", [pytest.param(False, marks=pytest.mark.thorough), True])
 def test_a_greedy_learner_never_acts_against_the_mask(prioritised: bool) -> None:
     state, result = train(buffer_prio_sampling=prioritised)
@@ -142,6 +143,6 @@ def test_a_mask_of_the_wrong_length_is_refused() -> None:
             return spaces.Discrete(5)
 
     with pytest.raises(
-        UnknownEnvironmentError, match=r"'action_mask' of shape \(4,\), and 5 actions"
+        UnknownEnvironmentError, match=r"'action_mask' of shape \(4,\), but 5 actions"
     ):
         DQN(CONFIG, TooShort())

@@ -45,6 +45,7 @@ CONFIG = {
 QUICK = {"CartPole-v1", "Navix-Empty-5x5-v0"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("framework", "name"),
     [

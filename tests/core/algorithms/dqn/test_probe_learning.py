@@ -69,6 +69,7 @@ def case_name(value: type[Probe] | tuple[bool, ...]) -> str:
     return "+".join(switched_on) or "none"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("probe", "switches"), CASES, ids=case_name)
 def test_the_learnt_values_are_the_known_ones(
     probe: type[Probe], switches: tuple[bool, ...]

@@ -43,6 +43,7 @@ def test_every_traced_hyperparameter_may_be_a_tracer(name: str) -> None:
     assert_close(inside, train({name: value}))
 
 
+@pytest.mark.thorough
 def test_all_of_them_may_be_tracers_at_once() -> None:
     changed = {name: value for name, value in ANOTHER_VALUE.items()}
     inside = jax.jit(train)(jax.tree.map(jnp.asarray, changed))
@@ -68,6 +69,7 @@ def test_a_traced_batch_size_is_one_of_those_compiled() -> None:
         assert_close(traced(size), train({"buffer_batch_size": size}, batch_sizes=sizes))
 
 
+@pytest.mark.thorough
 def test_lengths_that_are_not_known_meet_the_budget_all_the_same() -> None:
     # 144 steps in iterations of 7 * 4 steps are 6, evaluated after 2, 4 and 6 of them.
     def steps(frequency: Any) -> Any:

@@ -54,6 +54,7 @@ def test_the_list_says_what_there_is() -> None:
     assert LISTED["LunarLander-v3"].time_limit == 1000
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=pytest.mark.thorough if name in ALIKE else ()) for name in MADE],

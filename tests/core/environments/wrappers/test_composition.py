@@ -98,6 +98,7 @@ def test_a_buffer_of_stacks_holds_frames_in_their_order() -> None:
     assert np.max(np.abs(stored.reward)) > 10
 
 
+@pytest.mark.thorough
 def test_equal_specs_share_their_programs(count_compilations: Any) -> None:
     spec = wrapped_spec()
     first = small_dqn(make_env_from_spec(spec))
