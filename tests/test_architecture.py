@@ -107,12 +107,13 @@ MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
     "possible": set(),
     "declarations": {"possible"},
     "layers": set(),
+    "two_layers": set(),
     "harness": set(),
     "algorithm": {"declarations", "harness"},
     "descriptions": {"algorithm", "declarations"},
     "checkpointing": {"algorithm", "descriptions", "harness"},
     "measured": {"algorithm", "harness"},
-    "dqn": {"algorithm", "declarations", "harness", "layers"},
+    "dqn": {"algorithm", "declarations", "harness", "layers", "two_layers"},
     # It imports an algorithm when it is used.
     "registry": {"algorithm", "dqn"},
 }
