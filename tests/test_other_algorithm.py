@@ -91,6 +91,7 @@ def test_values_beyond_a_time_limit_are_learnt() -> None:
     assert result.eval_rewards.shape == (2, 3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("on_policy", [False, True])
 def test_the_table_is_what_the_recorded_steps_teach(on_policy: bool) -> None:
     config = {**CHANGED, "on_policy": on_policy}
@@ -143,6 +144,7 @@ def test_results_do_not_depend_on_how_a_run_is_cut() -> None:
     assert same_bits(trained(whole), trained(cut))
 
 
+@pytest.mark.thorough
 def test_hyperparameters_may_be_tracers() -> None:
     rates, lengths = jnp.array([0.1, 0.5, 1.0]), jnp.array([1, 3, 4])
 
@@ -225,6 +227,7 @@ def schedule(env: Any, actions: list[Any]) -> list[Any]:
     return [env.step(action) for action in actions]
 
 
+@pytest.mark.thorough
 def test_it_is_configured_while_it_learns(tmp_path: Path) -> None:
     env = AutoRLEnv({**TINY, "checkpoint": ["all"], "checkpoint_dir": str(tmp_path)})
     steps = schedule(env, ACTIONS)

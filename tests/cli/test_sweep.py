@@ -61,6 +61,7 @@ def folder(tmp_path_factory) -> Path:
     return out
 
 
+@pytest.mark.thorough
 def test_the_folder_holds_everything(folder) -> None:
     assert {path.name for path in folder.iterdir()} == {
         "design.json",

@@ -64,6 +64,7 @@ def saved_timesteps(folder: Path) -> int:
     return int(Checkpointer.load(folder, algorithm).info["timesteps"])
 
 
+@pytest.mark.thorough
 def test_a_copy_in_memory_is_saved_when_a_step_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,6 +120,7 @@ def types_of(tree: Any) -> Any:
     return structure, [(x.shape, x.dtype, x.weak_type) for x in leaves]
 
 
+@pytest.mark.thorough
 def test_what_a_step_gives_has_the_types_of_a_reset(played: Played) -> None:
     env, key = played.env, jax.random.key(0)
     state, obs = jax.eval_shape(env.reset, key)
@@ -238,6 +239,7 @@ def keys_of_training(n_steps: int) -> Any:
     return jax.vmap(block)(jnp.arange(-(-n_steps // BLOCK))).reshape(-1)[:n_steps]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("played", shared(TRAINED, QUICKLY_TRAINED), indirect=True, ids=str)
 def test_what_training_stores_is_what_the_library_does(trained: Trained) -> None:
     """At the end of an episode too, only steps of the task are stored."""

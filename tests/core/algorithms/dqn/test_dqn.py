@@ -266,6 +266,7 @@ def test_a_state_that_training_took_over_cannot_be_used_again(consume: str) -> N
 
 
 # 1e38 is finite, but its square is not: Adam divides by infinity and makes no progress.
+@pytest.mark.thorough
 @pytest.mark.parametrize("reward", [pytest.param(float("nan"), marks=pytest.mark.thorough), 1e38])
 def test_learning_that_is_not_finite_ends_with_an_error_that_holds_the_state(
     reward: float,

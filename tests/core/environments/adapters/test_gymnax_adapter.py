@@ -80,6 +80,7 @@ def test_every_environment_has_the_shapes_and_types_that_its_spaces_promise(name
     assert features.dtype == jnp.float32
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name",
     [

@@ -88,6 +88,7 @@ def seen() -> dict[str, np.ndarray]:
     return {view: np.asarray(x).reshape(-1, *x.shape[2:]) for view, x in found.items()}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("view", OF_SYMBOLS)
 def test_a_view_has_the_space_that_it_is_said_to_have(
     view: str, seen: dict[str, np.ndarray]
@@ -175,6 +176,7 @@ def test_settings_change_limit_and_view() -> None:
     assert (env.observation_space.shape, env.observation_space.dtype) == ((5, 5), np.int32)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "spelling",
     ["penalty_coeff", pytest.param("penality_coeff", marks=pytest.mark.thorough)],

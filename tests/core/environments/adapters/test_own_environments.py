@@ -87,6 +87,7 @@ def test_one_that_was_made_already_is_the_only_copy() -> None:
         make_env("gymnasium", one, n_envs=2)
 
 
+@pytest.mark.thorough
 def test_one_that_was_made_already_trains_and_is_evaluated() -> None:
     Counting.made = 0
     dqn = small_dqn(make_env("gymnasium", Counting()))
@@ -169,6 +170,7 @@ def trained(n_envs: int, env_kwargs: Any, wrapped: bool = False, n_eval_steps: i
     return dqn.train(*small_state(dqn), 64, n_eval_steps, 3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("wrapped", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_exactly_one_instance_may_be_made(wrapped: bool) -> None:
     """An environment with a port or a licence: evaluations use the same instance."""
