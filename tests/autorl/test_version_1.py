@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from arlbench import AutoRLEnv
-from version_1 import FOLDER, TOLERANCE, expected, require_parameters
+from version_1 import FOLDER, expected, require_parameters, require_returns
 
 NAME = "autorl_checkpoint"
 
@@ -24,9 +23,7 @@ def test_a_schedule_continues_as_it_did(tmp_path: Path) -> None:
         arguments = {}
         assert obs["steps"].tolist() == then["obs"]["steps"]
         assert truncated == then["truncated"]
-        np.testing.assert_allclose(info["train_info_df"]["returns"], then["curve"], rtol=TOLERANCE)
-        np.testing.assert_allclose(
-            objectives["reward_mean"], then["objectives"]["reward_mean"], rtol=TOLERANCE
-        )
+        require_returns(info["train_info_df"]["returns"], then["curve"])
+        require_returns(objectives["reward_mean"], then["objectives"]["reward_mean"])
         params = env._schedule.state.runner_state.train_state.params
         require_parameters(params, then["sha256_of_params"])

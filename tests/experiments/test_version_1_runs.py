@@ -18,7 +18,7 @@ from arlbench.experiments.agents import find_agents
 from arlbench.experiments.run_files import RunFiles
 from arlbench.experiments.run_folder import RunFolder
 from in_process import arlbench
-from version_1 import TOLERANCE, copy_of, expected, require_parameters, same_rounding
+from version_1 import copy_of, expected, require_parameters, require_returns
 
 RUNS = ("run_finished", "run_normalised")
 
@@ -56,10 +56,10 @@ def unflattened(stored: Any) -> dict[str, Any]:
     return tree
 
 
-def require_returns(ours: dict[str, list[float]], theirs: dict[str, list[float]]) -> None:
+def require_returns_of_each(ours: dict[str, list[float]], theirs: dict[str, list[float]]) -> None:
     assert ours.keys() == theirs.keys()
     for name, returns in theirs.items():
-        np.testing.assert_allclose(ours[name], returns, atol=0.0 if same_rounding() else TOLERANCE)
+        require_returns(ours[name], returns)
 
 
 def require_whole(folder: Path, came_to: Any) -> None:
@@ -70,11 +70,11 @@ def require_whole(folder: Path, came_to: Any) -> None:
     )
     assert [place for place, _ in ours] == [place for place, _ in theirs]
     returns = [{"all": [float(value) for _, value in of[1:]]} for of in (ours, theirs)]
-    require_returns(*returns)
+    require_returns_of_each(*returns)
     summary = json.loads((folder / "summary.json").read_text())
     assert (summary["status"], summary["timesteps"]) == (came_to["status"], came_to["timesteps"])
     final = [{k: [v] for k, v in of["final_return_by_seed"].items()} for of in (summary, came_to)]
-    require_returns(*final)
+    require_returns_of_each(*final)
     require_parameters_of(folder, came_to["sha256_of_params"])
 
 
@@ -82,9 +82,9 @@ def require_whole(folder: Path, came_to: Any) -> None:
 def test_its_agents_earn_what_they_earned(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
     told = expected(run.name)
     require_parameters_of(run, told["sha256_of_params"])
-    require_returns(evaluated(capfd, run, *told["evaluate"]), told["returns_of_run"])
+    require_returns_of_each(evaluated(capfd, run, *told["evaluate"]), told["returns_of_run"])
     of_checkpoint = evaluated(capfd, run / "checkpoints", *told["evaluate"])
-    require_returns(of_checkpoint, told["returns_of_checkpoint"])
+    require_returns_of_each(of_checkpoint, told["returns_of_checkpoint"])
 
 
 @pytest.mark.parametrize("run", RUNS, indirect=True)

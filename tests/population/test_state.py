@@ -13,7 +13,7 @@ from arlbench.population import PopulationState, train_population
 from probe_framework import walk
 from probes import as_numpy, same_bits
 from small_populations import NETWORK, PRIORITISED, SLOW, TIMESTEPS, UNIFORM, train
-from version_1 import FOLDER, TOLERANCE, expected, require_parameters
+from version_1 import FOLDER, expected, require_parameters, require_returns
 
 
 def test_a_population_continues_from_its_state(population):
@@ -92,7 +92,7 @@ def test_a_population_that_version_1_saved_is_trained_further() -> None:
     )
     assert len(result.members) == len(content["members"])
     for member, made in zip(result.members, content["members"], strict=True):
-        np.testing.assert_allclose(member.returns, made["returns"], rtol=TOLERANCE)
+        require_returns(member.returns, made["returns"])
         require_parameters(member.params, made["sha256_of_params"])
 
 

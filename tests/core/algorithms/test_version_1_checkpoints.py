@@ -14,7 +14,7 @@ from arlbench.autorl import Checkpointer
 from arlbench.core.checkpoints.manifest import Manifest
 from arlbench.core.environments import make_env_from_spec
 from arlbench.errors import CheckpointError
-from version_1 import FOLDER, TOLERANCE, copy_of, expected, require_parameters
+from version_1 import FOLDER, copy_of, expected, require_parameters, require_returns
 
 NAME = "checkpoint_all"
 
@@ -49,7 +49,7 @@ def test_a_training_continues_as_it_did(made_with: dict[str, Any]) -> None:
     assert loaded.notes == ()
     np.testing.assert_array_equal(loaded.extra["curve"], loaded.parts["eval_rewards"])
     state, result = dqn.train(*loaded.state, **made_with["train"])
-    np.testing.assert_allclose(result.eval_rewards, made_with["returns"], rtol=TOLERANCE)
+    require_returns(result.eval_rewards, made_with["returns"])
     require_parameters(state.runner_state.train_state.params, made_with["sha256_of_params"])
 
 
