@@ -110,6 +110,7 @@ def test_a_module_that_is_not_there_is_one_sentence(folder: Path) -> None:
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.thorough
 def test_a_seed_that_decides_nothing_is_told_in_one_line(folder: Path) -> None:
     module = folder / "my_module.py"
     module.write_text(MODULE.replace("super().reset(seed=seed)", "super().reset()"))

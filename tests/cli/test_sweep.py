@@ -179,6 +179,7 @@ def test_a_person_is_shown_the_best_and_where_it_is(folder, monkeypatch, capfd) 
         assert part in printed
 
 
+@pytest.mark.thorough
 def test_the_published_table_is_swept_as_it_is(tmp_path, monkeypatch, capfd) -> None:
     words = [*SHORT, "--sampler", "file", "--file", str(PUBLISHED), "--n-configs", "1",
              "--seeds", "1", "--timesteps", "4096", "train_freq=32", "hidden_size=8",

@@ -60,6 +60,7 @@ def test_the_package_runs_as_a_module() -> None:
     assert mistaken.stderr.startswith(b"error: No environment has 'zzz'")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "environment",
     [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C"}],

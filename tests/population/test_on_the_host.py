@@ -63,6 +63,7 @@ def test_members_in_worker_processes_are_single_runs(two_processes: None) -> Non
         assert same_bits(member.params, state.runner_state.train_state.params)
 
 
+@pytest.mark.thorough
 def test_members_continue_in_new_episodes() -> None:
     begun = train(keep_state=True)
     assert all("env_state" not in member.parts for member in begun.members)
@@ -104,6 +105,7 @@ def test_workers_are_sent_what_is_registered_here_and_registered_again(
         assert rewards(registered("Here-v0", earning(amount))) == ({amount}, 2)
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_sent_trains_here_and_says_so(two_processes: None) -> None:
     lock, told = threading.Lock(), []
     locked = giving(step=lambda n: (OBS, float(lock.locked()), n % 4 == 3, False, {}))

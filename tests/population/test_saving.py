@@ -189,6 +189,7 @@ def test_an_error_of_a_checkpoint_in_a_worker_is_raised_as_itself(
         train(tmp_path)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("processes", ["two_processes", "only_in_the_worker"])
 def test_a_checkpoint_that_cannot_be_written_stops_no_training(
     whole: Any, processes: str, tmp_path: Path, request: pytest.FixtureRequest

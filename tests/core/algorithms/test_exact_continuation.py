@@ -112,6 +112,7 @@ def test_the_rest_of_a_training_reports_the_whole_as_its_progress() -> None:
     assert {p.total_timesteps for p in seen} == {TIMESTEPS}
 
 
+@pytest.mark.thorough
 def test_records_of_the_rest_begin_where_it_begins() -> None:
     dqn = small_dqn(**KINDS["tracked"])
     dqn._pacer = FixedPacer(SEGMENT)

@@ -69,6 +69,7 @@ def test_parameters_may_be_frozen_dicts() -> None:
     assert same_bits(runner.train_state.params, params)
 
 
+@pytest.mark.thorough
 def test_training_leaves_the_parts_that_init_was_given_alone() -> None:
     dqn = small_dqn()
     first = small_state(dqn)

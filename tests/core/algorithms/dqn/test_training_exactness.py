@@ -100,6 +100,7 @@ def assert_close(left: Any, right: Any) -> None:
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_training_inside_a_program_is_training_outside() -> None:
     dqn = small_dqn(buffer_prio_sampling=True, normalize_observations=True)
     outside = dqn.train(*small_state(dqn), 160, 2, 3)

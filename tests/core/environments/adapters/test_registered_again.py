@@ -64,6 +64,7 @@ def first_reward(name: str = NAME) -> float:
     return float(reward[0])
 
 
+@pytest.mark.thorough
 def test_every_class_earns_its_own_rewards() -> None:
     for amount in (1.0, 2.0):
         register(rewarding(amount))
