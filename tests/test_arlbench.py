@@ -102,6 +102,7 @@ def test_what_autorl_names_is_what_is_saved(tmp_path: Path) -> None:
     assert parts.keys() == {"params", "target_params"}
 
 
+@pytest.mark.thorough
 def test_architecture_choices_may_be_given_in_three_places() -> None:
     run_arlbench(config(nas_config={"hidden_size": 4}))
     narrow = returns()

@@ -94,6 +94,7 @@ def test_the_design_says_where_it_came_from(folder) -> None:
     assert experiment.problem.env_spec.n_envs == 4
 
 
+@pytest.mark.thorough
 def test_a_training_of_a_sweep_is_the_single_run_to_the_last_bit(folder) -> None:
     row = read_rows(folder).to_pylist()[2 * 4 + 2 + 1]
     assert (row["config"], row["seed"], row["evaluation"]) == (2, 1, 2)

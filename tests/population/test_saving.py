@@ -44,6 +44,7 @@ def whole() -> Any:
     return train()
 
 
+@pytest.mark.thorough
 def test_members_that_were_stopped_continue_in_any_process(
     whole: Any, two_processes: None, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from arlbench.core.randomness import Stream, stream_key
 from probes import Walk, small_dqn, small_state
 
 
+@pytest.mark.thorough
 def test_playing_with_the_key_of_an_evaluation_gives_its_returns() -> None:
     dqn = small_dqn(Walk(n_envs=4))
     state, _ = dqn.train(*small_state(dqn), 400, 1, 4)

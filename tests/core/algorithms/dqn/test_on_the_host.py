@@ -38,6 +38,7 @@ def learnt(state: Any) -> Any:
     return runner._replace(env_state=None), state.buffer_state
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "wrapped",
     [

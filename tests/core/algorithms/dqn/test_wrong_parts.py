@@ -123,6 +123,7 @@ def test_a_state_without_target_parameters_begins_with_a_copy_of_its_own() -> No
     assert same_bits(without.runner_state.train_state, usual.runner_state.train_state)
 
 
+@pytest.mark.thorough
 def test_a_state_that_jit_closes_over_is_trained_and_kept() -> None:
     dqn = small_dqn(Walk())
     state = small_state(dqn)

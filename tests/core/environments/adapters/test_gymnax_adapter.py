@@ -174,6 +174,7 @@ def test_environments_say_what_they_are() -> None:
     assert isinstance(make_env("gymnax", "FrozenLake-misc").observation_space, spaces.Discrete)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_continuous_actions_are_those_of_the_library(name: str) -> None:
     env, (library, params) = make_env("gymnax", name), gymnax.make(name)

@@ -95,6 +95,7 @@ def test_other_settings_of_the_same_class_are_seen() -> None:
         assert first_reward() == amount
 
 
+@pytest.mark.thorough
 def test_the_same_class_registered_again_is_the_same(count_compilations: Any) -> None:
     cls = rewarding(1.0)
     register(cls)
