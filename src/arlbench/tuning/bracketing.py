@@ -1,4 +1,4 @@
-"""The common part of the tuners that train in brackets."""
+"""The common parts of the tuners that halve, and of those that train in brackets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ from arlbench.tuning.trials import Result, Trial
 from arlbench.tuning.tuner import Tuner
 
 
-class Bracketing(Tuner):
-    """Brackets of successive halving, round after round.
-
-    The brackets of a round run at the same time, to fill the trials in flight. If proposals
-    learn from results, the brackets run one after another instead.
+class Halving(Tuner):
+    """The settings of tuners that train many trials for a short time, and the best for longer.
 
     Args:
         space: Where to search.
@@ -27,7 +24,6 @@ class Bracketing(Tuner):
         proposals: Where new configurations come from.
     """
 
-    parallel: ClassVar[int] = 64
     continues: ClassVar[bool] = True
 
     def __init__(
@@ -44,6 +40,22 @@ class Bracketing(Tuner):
         self._levels = fidelities(space.problem, eta, min_evaluations)
         self._proposals = make_proposals(proposals, space, seed)
         self.note = self._proposals.note
+        self._begin()
+
+    def _begin(self) -> None:
+        """Sets up what the tuner remembers of its trials."""
+
+
+class Bracketing(Halving):
+    """Brackets of successive halving, round after round.
+
+    The brackets of a round run at the same time, to fill the trials in flight. If proposals
+    learn from results, the brackets run one after another instead.
+    """
+
+    parallel: ClassVar[int] = 64
+
+    def _begin(self) -> None:
         self._exhausted = False
         self._n_brackets = 0
         self._open: dict[int, Bracket] = {}

@@ -5,42 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
-from arlbench.tuning.halving import best_of, fidelities
-from arlbench.tuning.proposal_kinds import make_proposals
-from arlbench.tuning.space import Space
+from arlbench.tuning.bracketing import Halving
+from arlbench.tuning.halving import best_of
 from arlbench.tuning.trials import Result, Trial
-from arlbench.tuning.tuner import Tuner
 
 
-class Asha(Tuner):
-    """Promotes a trial once it is among the best of its rung; if none is, begins another.
-
-    Args:
-        space: Where to search.
-        seed: The seed of its random numbers.
-        eta: One in ``eta`` trials of a rung enters the next, which is ``eta`` times as long.
-        min_evaluations: The number of evaluations in the shortest trials.
-        proposals: Where new configurations come from.
-    """
+class Asha(Halving):
+    """Promotes a trial once it is among the best of its rung; if none is, begins another."""
 
     asynchronous: ClassVar[bool] = True
     parallel: ClassVar[int] = 8
-    continues: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int = 0,
-        eta: int = 3,
-        min_evaluations: int = 1,
-        proposals: str = "random",
-    ) -> None:
-        super().__init__(space, seed=seed)
-        self._eta = eta
-        self._levels = fidelities(space.problem, eta, min_evaluations)
-        self._proposals = make_proposals(proposals, space, seed)
-        self.note = self._proposals.note
+    def _begin(self) -> None:
         self._rungs: list[list[Result]] = [[] for _ in self._levels]
         self._promoted: set[int] = set()
 
