@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from arlbench.errors import StorageError
 from arlbench.tuning.optuna_search import distributions_of, import_optuna, quietly
@@ -42,11 +42,31 @@ class Mirror:
         self._distributions = distributions_of(self._space)
         direction = "minimize" if settings.minimise else "maximize"
         with self._reached():
+            self._storage = self._optuna.storages.RDBStorage(url)
+        try:
+            self._open(name, direction)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, name: str, direction: str) -> None:
+        with self._reached():
             self._study = self._optuna.create_study(
-                storage=url, study_name=name, direction=direction, load_if_exists=True
+                storage=self._storage, study_name=name, direction=direction, load_if_exists=True
             )
             self._numbers = {t.user_attrs.get(_NUMBER) for t in self._study.get_trials(False)}
             self._study.set_user_attr("fingerprint", self._checked_fingerprint(name))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections to the storage."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     def _checked_fingerprint(self, name: str) -> str:
         mine = self._settings.problem.fingerprint
@@ -138,7 +158,7 @@ def export(folder: str | Path, url: str, name: str | None = None) -> int:
             cannot be reached.
     """
     study = load(folder)
-    mirror = Mirror(url, name or Path(folder).resolve().name, study.settings)
-    for number in sorted(study.results):
-        mirror.add(study.results[number])
+    with Mirror(url, name or Path(folder).resolve().name, study.settings) as mirror:
+        for number in sorted(study.results):
+            mirror.add(study.results[number])
     return len(study.results)

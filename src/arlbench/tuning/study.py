@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,10 @@ def tune(
     asking = Asking(short_name(settings.tuner), made, answer_seconds)
     shared = shared_by_all(space, settings.horizon, memory_limit_gib)
     path = files.next_folder(Path("runs"), f"{problem.env_spec.name}-study")
-    with StudyFolder(path if folder is None else Path(folder), settings, budget) as opened:
-        on_end = _mirrored(optuna_storage, opened, on_result)
+    with (
+        StudyFolder(path if folder is None else Path(folder), settings, budget) as opened,
+        _mirrored(optuna_storage, opened, on_result) as on_end,
+    ):
         callbacks = Callbacks(on_progress, on_notice, on_end)
         for note in filter(None, (space.note, made.note, *opened.notes)):
             callbacks.notice(note)
@@ -121,20 +124,22 @@ def tune(
         return loop.run(tests)
 
 
+@contextlib.contextmanager
 def _mirrored(
     url: str | None, folder: StudyFolder, on_result: Callable[[Result], None] | None
-) -> Callable[[Result], None] | None:
+) -> Iterator[Callable[[Result], None] | None]:
     """Also adds each trial to a storage of Optuna, if one is given."""
     if url is None:
-        return on_result
-    mirror = Mirror(url, folder.path.resolve().name, folder.settings)
+        yield on_result
+        return
+    with Mirror(url, folder.path.resolve().name, folder.settings) as mirror:
 
-    def add(result: Result) -> None:
-        mirror.add(result)
-        if on_result is not None:
-            on_result(result)
+        def add(result: Result) -> None:
+            mirror.add(result)
+            if on_result is not None:
+                on_result(result)
 
-    return add
+        yield add
 
 
 def _test_seeds(test_seeds: Sequence[int], seeds: Sequence[int]) -> tuple[int, ...]:
