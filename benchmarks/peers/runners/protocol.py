@@ -5,6 +5,7 @@ It runs in the environment of each peer, so it imports only the standard library
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import resource
@@ -93,20 +94,20 @@ def answer_single(
 def answer_sweep(
     packages: Iterable[str],
     job: dict[str, Any],
-    train: Callable[[dict[str, Any]], tuple[Any, float]],
+    train: Callable[[dict[str, Any], int], tuple[Any, float]],
 ) -> None:
-    """Trains the configurations in turn, and prints the results.
+    """Trains the configurations with each seed in turn, and prints the results.
 
     Args:
         packages: The packages whose versions are printed.
         job: The job.
-        train: Trains a configuration, and returns its work and its mean return.
+        train: Trains a configuration with a seed, and returns its work and its mean return.
     """
     compilations = Compilations()
     each: list[float] = []
     outcomes: list[tuple[Any, float]] = []
-    for config in job["configs"]:
-        each.append(seconds(lambda config=config: outcomes.append(train(config))))
+    for config, seed in itertools.product(job["configs"], seeds_of(job)):
+        each.append(seconds(lambda c=config, s=seed: outcomes.append(train(c, s))))
     answer(
         packages,
         config_seconds=each,
@@ -114,6 +115,11 @@ def answer_sweep(
         work=[work for work, _ in outcomes],
         returns=[mean_return for _, mean_return in outcomes],
     )
+
+
+def seeds_of(job: dict[str, Any]) -> list[int]:
+    """The seeds of each configuration."""
+    return list(job.get("seeds", [job.get("seed")]))
 
 
 def warm_up_steps(job: dict[str, Any]) -> int:

@@ -79,11 +79,11 @@ def single(job):
 
 
 def sweep(job):
-    """Trains every configuration in turn, in one process."""
+    """Trains every configuration with every seed in turn, in one process."""
 
-    def train(config):
-        agent = make_agent(job, config, seed=job["seed"])
-        state = agent.init(jax.random.PRNGKey(job["seed"]))
+    def train(config, seed):
+        agent = make_agent(job, config, seed=seed)
+        state = agent.init(jax.random.PRNGKey(seed))
         after, result = jax.block_until_ready(agent.train(*state, **lengths(job)))
         return work(job, after, config), float(result.eval_rewards[-1].mean())
 

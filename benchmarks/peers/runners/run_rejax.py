@@ -96,11 +96,11 @@ def single(job):
 
 
 def sweep(job):
-    """Trains every configuration in turn, in one process."""
+    """Trains every configuration with every seed in turn, in one process."""
 
-    def train(config):
+    def train(config, seed):
         algorithm = make_algorithm(job, config)
-        state, result = jax.block_until_ready(jax.jit(algorithm.train)(jax.random.key(0)))
+        state, result = jax.block_until_ready(jax.jit(algorithm.train)(jax.random.key(seed)))
         return work(job, state, config), float(result[1][-1].mean())
 
     protocol.answer_sweep(PACKAGES, job, train)

@@ -7,6 +7,7 @@ bootstrapping without a target network (a copy at every step is used instead).
 from __future__ import annotations
 
 import functools
+import itertools
 
 import protocol
 import torch
@@ -79,16 +80,16 @@ def single(job, packages, make, network):
 
 
 def sweep(job, packages, make, network):
-    """Trains every configuration in turn, in one process."""
+    """Trains every configuration with every seed in turn, in one process."""
     done, each, returns = [], [], []
 
-    def train(config):
-        model = make(job, config, seed=job["seed"])
+    def train(config, seed):
+        model = make(job, config, seed=seed)
         returns.append(learn(job, model))
         done.append(work(job, model, config, model._n_updates, network(model)))
 
-    for config in job["configs"]:
-        each.append(protocol.seconds(functools.partial(train, config)))
+    for config, seed in itertools.product(job["configs"], protocol.seeds_of(job)):
+        each.append(protocol.seconds(functools.partial(train, config, seed)))
     protocol.answer(packages, config_seconds=each, work=done, returns=returns)
 
 
