@@ -105,22 +105,20 @@ def tune(
         minimise=bool(minimise),
         restart=bool(restart),
     )
-    budget = Budget(n_trials, n_timesteps, seconds)
-    tests = _test_seeds(test_seeds, settings.seeds)
+    budget, tests = Budget(n_trials, n_timesteps, seconds), _test_seeds(test_seeds, settings.seeds)
     space = Space(problem, settings.words)
     made = make_tuner(cls, space, tuner_seed, settings.tuner_settings)
-    asking = Asking(short_name(settings.tuner), made, answer_seconds)
+    asking = Asking(short_name(name_of(cls)), made, answer_seconds)
     shared = shared_by_all(space, settings.horizon, memory_limit_gib)
-    path = files.next_folder(Path("runs"), f"{problem.env_spec.name}-study")
+    path = folder or files.next_folder(Path("runs"), f"{problem.env_spec.name}-study")
     with (
-        StudyFolder(path if folder is None else Path(folder), settings, budget) as opened,
+        StudyFolder(Path(path), settings, budget) as opened,
         _mirrored(optuna_storage, opened, on_result) as on_end,
     ):
-        callbacks = Callbacks(on_progress, on_notice, on_end)
-        for note in filter(None, (space.note, made.note, *opened.notes)):
-            callbacks.notice(note)
+        calls = Callbacks(on_progress, on_notice, on_end)
+        calls.notices(space.note, made.note, *opened.notes)
         states = states_of(opened.path, state_limit_gib) if cls.continues else None
-        loop = Loop(opened, asking, shared, states, budget, callbacks, memory_limit_gib, train)
+        loop = Loop(opened, asking, shared, states, budget, calls, memory_limit_gib, train)
         return loop.run(tests)
 
 
