@@ -14,7 +14,7 @@ from arlbench.core.environments.registry import (
     registered_frameworks,
 )
 
-LIBRARIES = ["gymnax", "xland", "navix", "jumanji", "craftax", "gymnasium"]
+LIBRARIES = ["gymnax", "xland", "navix", "jumanji", "craftax", "gymnasium", "ale", "envpool"]
 
 
 def test_every_library_has_a_table_and_is_listed_in_order() -> None:
@@ -36,7 +36,7 @@ def test_no_name_is_listed_twice() -> None:
     on_host = {name for name, entry in registered_frameworks().items() if entry.on_host}
     compiled = [entry.name for entry in list_environments() if entry.framework not in on_host]
     assert len(set(compiled)) == len(compiled)
-    assert on_host == {"gymnasium"}
+    assert on_host == {"gymnasium", "ale", "envpool"}
 
 
 def test_an_older_python_may_have_a_table_of_its_own(

@@ -41,12 +41,17 @@ class Framework(NamedTuple):
         package: The import name of the package that it needs.
         extra: The extra of arlbench that installs it; None if it is always installed.
         on_host: Whether its environments step in Python.
+        namespace: The beginning of names that belong to it, such as ``"ALE/"``; None if none do.
+        on_request: Whether a name that another framework has too is only found here if this
+            framework is named.
     """
 
     module: str
     package: str
     extra: str | None
     on_host: bool = False
+    namespace: str | None = None
+    on_request: bool = False
 
 
 _LIBRARIES: dict[str, Framework] = {
@@ -61,6 +66,16 @@ _LIBRARIES: dict[str, Framework] = {
     ),
     "gymnasium": Framework(
         "arlbench.core.environments.adapters.gymnasium_adapter", "gymnasium", None, on_host=True
+    ),
+    "ale": Framework(
+        "arlbench.core.environments.adapters.ale_adapter", "ale_py", "atari", True, "ALE/"
+    ),
+    "envpool": Framework(
+        "arlbench.core.environments.adapters.envpool_adapter",
+        "envpool",
+        "envpool",
+        on_host=True,
+        on_request=True,
     ),
 }
 
@@ -162,14 +177,16 @@ def make_env_from_spec(spec: EnvSpec) -> Environment:
 def evaluation_spec(spec: EnvSpec) -> EnvSpec:
     """The spec of the environment for evaluations of an agent that learns in ``spec``.
 
-    Wrappers that are meant for training only are left out, so that returns are those of the task
-    itself.
+    Wrappers and settings that are meant for training only are left out, so that returns are those
+    of the task itself.
 
     Raises:
         ConfigurationError: If a wrapper does not exist.
     """
     kept = [entry for entry in spec.wrappers if not wrapper_class(entry[0]).training_only]
-    return dataclasses.replace(spec, wrappers=kept)
+    of_task = dataclasses.replace(spec, wrappers=kept)
+    change = getattr(_adapter(spec.framework), "for_evaluation", None)
+    return of_task if change is None else change(of_task)
 
 
 def packed_environment(spec: EnvSpec) -> bytes | None:
@@ -242,9 +259,13 @@ def find_framework(name: str) -> str:
     """
     if ":" in name:
         return "gymnasium"
+    for framework, entry in _frameworks.items():
+        if entry.namespace and name.startswith(entry.namespace):
+            return framework
     listings = list_environments()
     found = sorted({listing.framework for listing in listings if listing.name == name})
     found = [framework for framework in found if not _frameworks[framework].on_host] or found
+    found = [framework for framework in found if not _frameworks[framework].on_request] or found
     if len(found) > 1:
         raise ConfigurationError(
             f"Several frameworks have an environment '{name}'; choose one: "

@@ -14,7 +14,7 @@ import pytest
 from gymnasium import spaces
 
 from arlbench.core.environments import make_env, make_env_from_spec
-from arlbench.core.environments.adapters import host
+from arlbench.core.environments.adapters import host_calls
 from arlbench.core.environments.adapters.instances import INSTANCES
 from arlbench.core.environments.wrappers import FrameStack
 from arlbench.errors import ConfigurationError, EnvironmentFaultError, StaleEnvironmentError
@@ -308,7 +308,7 @@ def test_a_step_costs_no_copy_of_its_buffers() -> None:
         seen.append(out.flags.owndata or given.flags.owndata)
         out[:] = given + 1
 
-    assert host._called(fill, shape)(jnp.arange(4)).tolist() == [1, 2, 3, 4]
+    assert host_calls._called(fill, shape)(jnp.arange(4)).tolist() == [1, 2, 3, 4]
     assert seen == [False]
 
 

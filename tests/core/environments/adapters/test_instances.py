@@ -59,7 +59,7 @@ def test_the_clock_counts_steps_and_resets() -> None:
 
 
 def test_an_instance_has_one_present() -> None:
-    instances = Instances()
+    instances = Instances(Instance)
     number, instance = instances.take("stairs", make)
     instance.reset(0)
     assert instances.present(number, 1) is instance
@@ -72,7 +72,7 @@ def test_an_instance_has_one_present() -> None:
 
 
 def test_a_released_instance_is_given_to_the_next_of_its_kind() -> None:
-    instances = Instances()
+    instances = Instances(Instance)
     first, instance = instances.take("stairs", make)
     instances.release([first, first + 100])
     assert not instances.is_present(first, 0)
@@ -91,7 +91,7 @@ def test_what_was_used_longest_ago_is_closed() -> None:
         def close(self) -> None:
             closed.append(self)
 
-    instances = Instances(limit=2)
+    instances = Instances(Instance, limit=2)
     first, one = instances.take("door", Door)
     second, two = instances.take("door", Door)
     instances.present(first, 0)

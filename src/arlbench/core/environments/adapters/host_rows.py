@@ -58,6 +58,16 @@ class Rows:
         for column, array, value in zip(self._columns, staged, values, strict=True):
             column.write(array, i, value)
 
+    def write_all(self, staged: Sequence[np.ndarray], obs: Any) -> None:
+        """Writes the observations of all copies, leaves ``[n_envs, ...]``.
+
+        Raises:
+            MisfitError: If they do not fit the space.
+        """
+        values = _values(self._space, obs) if self._is_composed else [obs]
+        for column, array, value in zip(self._columns, staged, values, strict=True):
+            column.write_all(array, value)
+
     def finish(self, staged: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> None:
         """Converts the written values to 32 bits, and checks the values of all copies.
 
@@ -113,6 +123,20 @@ class _Column:
         else:
             fits = self._is_index and (kind is np.int64 or (kind is int and abs(value) < _FAR))
         array[i] = value if fits else self._fitted(value)
+
+    def write_all(self, array: np.ndarray, values: Any) -> None:
+        """Writes the values of all copies."""
+        if isinstance(values, np.ndarray) and (values.dtype, values.shape) == (
+            self.declared,
+            array.shape,
+        ):
+            array[...] = values
+            return
+        if len(values) != len(array):
+            what = f"gave {self._name} for {len(values)} copies"
+            raise MisfitError(what, f"it must give one for each of the {len(array)} copies")
+        for i, value in enumerate(values):
+            self.write(array, i, value)
 
     def check(self, array: np.ndarray, row: np.ndarray) -> None:
         """Raises if any row has a value that does not fit."""

@@ -7,7 +7,7 @@ import copy
 import secrets
 import threading
 from collections.abc import Callable, Collection, Hashable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import gymnasium
 
@@ -100,12 +100,30 @@ class Instance:
         return HostStep(obs, reward, terminated, truncated and not terminated, first)
 
 
-class Instances:
-    """Instances by number. New ones replace those that were used longest ago."""
+class Held(Protocol):
+    """An instance: what is kept of an environment, with its clock; see :class:`Instance`."""
 
-    def __init__(self, limit: int = MAX_INSTANCES) -> None:
+    env: Any
+    kind: Hashable
+    clock: int
+    free: bool
+
+
+T = TypeVar("T", bound=Held)
+
+
+class Instances(Generic[T]):
+    """Instances by number. New ones replace those that were used longest ago.
+
+    Args:
+        instance: Makes an instance of an environment and its kind.
+        limit: At most this many are kept.
+    """
+
+    def __init__(self, instance: Callable[[Any, Hashable], T], limit: int = MAX_INSTANCES) -> None:
+        self._instance = instance
         self._limit = limit
-        self._by_number: collections.OrderedDict[int, Instance] = collections.OrderedDict()
+        self._by_number: collections.OrderedDict[int, T] = collections.OrderedDict()
         self._next_number = secrets.randbelow(_FIRST_NUMBERS)
         self._lock = threading.RLock()
 
@@ -115,9 +133,9 @@ class Instances:
     def take(
         self,
         kind: Hashable,
-        make: Callable[[], gymnasium.Env],
+        make: Callable[[], Any],
         own: Collection[int] | None = None,
-    ) -> tuple[int, Instance]:
+    ) -> tuple[int, T]:
         """A free instance of this kind, or a new one, and its number.
 
         Args:
@@ -135,7 +153,7 @@ class Instances:
             self._by_number.move_to_end(number)
             return number, instance
 
-    def keep(self, kind: Hashable, env: gymnasium.Env) -> None:
+    def keep(self, kind: Hashable, env: Any) -> None:
         """Keeps an environment that was made for another purpose, as a free instance."""
         with self._lock:
             self._by_number[self._add(env, kind)].free = True
@@ -147,15 +165,15 @@ class Instances:
             return free[0] if free else None
         return next((number for number, _ in alike if number not in own), None)
 
-    def _add(self, env: gymnasium.Env, kind: Hashable) -> int:
+    def _add(self, env: Any, kind: Hashable) -> int:
         number = self._next_number
         self._next_number += 1
-        self._by_number[number] = Instance(env, kind)
+        self._by_number[number] = self._instance(env, kind)
         while len(self._by_number) > self._limit:
             self._by_number.popitem(last=False)[1].env.close()
         return number
 
-    def present(self, number: int, clock: int) -> Instance:
+    def present(self, number: int, clock: int) -> T:
         """The instance of this number, whose clock must have this value.
 
         Raises:
@@ -184,5 +202,5 @@ class Instances:
                     self._by_number[number].free = True
 
 
-#: The instances of this process.
-INSTANCES = Instances()
+#: The instances of this process that are single environments.
+INSTANCES = Instances(Instance)

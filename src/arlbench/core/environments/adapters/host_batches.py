@@ -1,0 +1,194 @@
+"""Environments in Python whose copies step together, in one call of their library."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Hashable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from arlbench.core.environments.adapters.adapting import Interface
+from arlbench.core.environments.adapters.host import Declared
+from arlbench.core.environments.adapters.host_calls import Begun, Stepped, SteppedInPython
+from arlbench.core.environments.adapters.host_rows import Rows
+from arlbench.core.environments.adapters.host_trial import misfit
+from arlbench.core.environments.adapters.host_values import MAX_REWARD, MisfitError
+from arlbench.core.environments.adapters.instances import Instances
+from arlbench.core.environments.faults import raised_by
+from arlbench.core.environments.spec import EnvSpec
+from arlbench.errors import ArlbenchError
+
+#: Training, evaluation and the same again, for a few environments.
+_MAX_BATCHES = 16
+
+
+class BatchStep(NamedTuple):
+    """The result of a step of all copies.
+
+    Attributes:
+        obs: Observations for the next actions, after the reset of copies whose episode ended;
+            leaves ``[n_envs, ...]``.
+        final_observation: Observations after the step, before any reset.
+        reward: ``[n_envs]``.
+        terminated: Whether the task ended, bool ``[n_envs]``.
+        truncated: Whether the episode was cut off, bool ``[n_envs]``.
+    """
+
+    obs: Any
+    final_observation: Any
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+
+
+class Batch(abc.ABC):
+    """``n_envs`` copies that step together; a copy whose episode ends begins the next at once."""
+
+    @abc.abstractmethod
+    def reset(self, seeds: np.ndarray) -> Any:
+        """Starts an episode in every copy; returns the observations.
+
+        Args:
+            seeds: int64 ``[n_envs]``, from 0 to 2**31 - 1.
+        """
+
+    @abc.abstractmethod
+    def step(self, actions: np.ndarray, seeds: np.ndarray) -> BatchStep:
+        """Steps every copy.
+
+        Args:
+            actions: ``[n_envs, ...]``.
+            seeds: As in :meth:`reset`, for the next episodes of copies whose episode ends;
+                libraries that cannot use them draw seeds from those of the reset.
+        """
+
+    def draw(self) -> np.ndarray | None:
+        """A picture of the first copy, uint8 ``[height, width, 3]``; None, the default, if none."""
+        return None
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Frees what it holds."""
+
+
+class BatchInstance:
+    """A batch with its clock; see :class:`Instance`."""
+
+    def __init__(self, env: Batch, kind: Hashable) -> None:
+        self.env = env
+        self.kind = kind
+        self.clock = 0
+        self.n_steps = 0
+        self.free = False
+
+    def reset(self, seeds: np.ndarray) -> Any:
+        """Starts an episode in every copy; returns the observations."""
+        self.clock += 1
+        self.n_steps = 0
+        return self.env.reset(_signed(seeds))
+
+    def step(self, actions: np.ndarray, seeds: np.ndarray) -> BatchStep:
+        """Steps every copy."""
+        self.clock += 1
+        self.n_steps += 1
+        return self.env.step(actions, _signed(seeds))
+
+
+#: The batches of this process.
+BATCHES = Instances(BatchInstance, _MAX_BATCHES)
+
+
+class BatchEnvironment(SteppedInPython):
+    """``n_envs`` copies that step together in one call.
+
+    Results depend only on keys and actions, if the library's episodes depend only on the seeds of
+    the reset and on actions.
+    """
+
+    instances = BATCHES
+
+    def __init__(self, spec: EnvSpec, interface: Interface, declared: Declared) -> None:
+        """Makes the environment with this spec.
+
+        Raises:
+            ConfigurationError: As in :class:`SteppedInPython`.
+        """
+        super().__init__(spec, interface)
+        self._rows = Rows(declared.observation_space)
+        self._action_dtype = declared.action_dtype
+
+    @abc.abstractmethod
+    def make_batch(self) -> Batch:
+        """Makes all copies. A finite set of actions counts from 0."""
+
+    @abc.abstractmethod
+    def batch_kind(self) -> Hashable:
+        """A value that is equal for batches that can replace each other."""
+
+    def render(self, env_state: Any) -> np.ndarray:
+        handles = env_state.env_state
+        found = self.instances.present(int(handles.instance[0]), int(handles.clock[0]))
+        picture = found.env.draw()
+        return super().render(env_state) if picture is None else picture
+
+    def fill_reset(self, out: Begun, seeds: np.ndarray) -> None:
+        try:
+            number, instance = self.instances.take(self.batch_kind(), self.make_batch)
+            self._write(out.obs, instance.reset(seeds))
+        except Exception as error:
+            raise self._fault(error, "at a reset") from None
+        out.instance[:], out.clock[:] = number, instance.clock
+
+    def fill_step(
+        self,
+        out: Stepped,
+        instance: np.ndarray,
+        clock: np.ndarray,
+        action: np.ndarray,
+        seed: np.ndarray,
+    ) -> None:
+        found = self.instances.present(int(instance[0]), int(clock[0]))
+        try:
+            step = found.step(action.astype(self._action_dtype), seed)
+            self._write(out.obs, step.obs)
+            self._write(out.final_observation, step.final_observation)
+            out.reward[:] = _checked(step.reward)
+        except Exception as error:
+            raise self._fault(error, f"at step {found.n_steps}") from None
+        out.terminated[:] = step.terminated
+        out.truncated[:] = step.truncated & ~step.terminated
+
+    def _write(self, out: Any, obs: Any) -> None:
+        rows = jax.tree.leaves(out)
+        staged = self._rows.staged(rows)
+        self._rows.write_all(staged, obs)
+        self._rows.finish(staged, rows)
+
+    def _fault(self, error: Exception, when: str) -> Exception:
+        if isinstance(error, ArlbenchError):
+            return error
+        if isinstance(error, MisfitError):
+            where = "" if error.copy is None else f" (copy {error.copy})"
+            return misfit(self.env_name, f"{when}{where}", error)
+        return raised_by(self.env_name, when, error)
+
+
+def _checked(rewards: np.ndarray) -> np.ndarray:
+    """The rewards.
+
+    Raises:
+        MisfitError: If one is not a finite number that fits into 32 bits.
+    """
+    good = np.abs(rewards) <= MAX_REWARD
+    if not good.all():
+        copy = int(np.argmin(good))
+        cure = f"rewards must be finite numbers of at most {MAX_REWARD:.2g} in size"
+        raise MisfitError(f"gave a reward of {rewards[copy]}", cure, copy=copy)
+    return rewards
+
+
+def _signed(seeds: np.ndarray) -> np.ndarray:
+    """Seeds that libraries with signed 32-bit seeds take, int64."""
+    return (seeds >> np.uint32(1)).astype(np.int64)
