@@ -16,8 +16,8 @@ from arlbench.errors import ArlbenchError, ConfigurationError, UnknownEnvironmen
 
 pytest.importorskip("ale_py")
 
-from arlbench.core.environments.adapters import ale_adapter  # noqa: E402
-from arlbench.core.environments.adapters.ale_adapter import AleBatch  # noqa: E402
+from arlbench.core.environments.adapters import ale_adapter
+from arlbench.core.environments.adapters.ale_adapter import AleBatch
 
 # Without any randomness at the start of an episode.
 PLAIN = {"noop_max": 0}

@@ -26,7 +26,12 @@ from arlbench.core.environments.adapters.adapting import (
     listing,
 )
 from arlbench.core.environments.adapters.host import Declared
-from arlbench.core.environments.adapters.host_batches import Batch, BatchEnvironment, BatchStep
+from arlbench.core.environments.adapters.host_batches import (
+    Batch,
+    BatchEnvironment,
+    BatchStep,
+    signed,
+)
 from arlbench.core.environments.adapters.lives import Lives
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
@@ -108,11 +113,11 @@ class AleBatch(Batch):
         self._picture: np.ndarray | None = None
 
     def reset(self, seeds: np.ndarray) -> np.ndarray:
-        begun: Any = self._env.reset(seed=seeds)
+        self._seeds, self._n_steps = signed(seeds), 0
+        begun: Any = self._env.reset(seed=self._seeds)
         obs, info = begun
         if self._lives is not None:
             self._lives.begin(info["lives"])
-        self._seeds, self._n_steps = np.array(seeds), 0
         self._in_colour = self._picture = None
         return obs
 

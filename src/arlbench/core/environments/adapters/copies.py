@@ -14,6 +14,12 @@ PER_COPY = "per_copy"
 #: A setting: whether evaluations use the instances that train.
 EVALUATE_IN_PLACE = "evaluate_in_place"
 
+#: A setting: in how many processes of their own the copies step; 0 steps them in this one.
+ENV_WORKERS = "env_workers"
+
+#: A setting: how ``gymnasium.make_vec`` makes all copies as one; None makes single ones.
+VECTORIZATION_MODE = "vectorization_mode"
+
 
 class Copies(NamedTuple):
     """How the copies of an environment are made.
@@ -23,11 +29,15 @@ class Copies(NamedTuple):
         per_copy: Other settings, with one value for each copy.
         evaluate_in_place: Whether evaluations use the instances that train, so that never more
             instances than copies exist.
+        n_workers: How many processes step the copies; 0 means this process.
+        vectorization_mode: How all copies are made as one; None makes single ones.
     """
 
     settings: Mapping[str, Any]
     per_copy: Mapping[str, list[Any]]
     evaluate_in_place: bool
+    n_workers: int
+    vectorization_mode: str | None
 
     @classmethod
     def of(cls, spec: EnvSpec) -> Copies:
@@ -42,13 +52,30 @@ class Copies(NamedTuple):
             raise ConfigurationError(
                 f"{EVALUATE_IN_PLACE} of {spec.name} must be true or false, not {in_place!r}."
             )
+        n_workers = settings.pop(ENV_WORKERS, 0)
+        mode = settings.pop(VECTORIZATION_MODE, None)
         per_copy = settings.pop(PER_COPY, {})
         _check_per_copy(spec, settings, per_copy)
-        return cls(settings, per_copy, in_place)
+        _check_workers(spec, n_workers, bool(in_place or mode))
+        return cls(settings, per_copy, in_place, n_workers, mode)
 
     def settings_of(self, copy: int) -> dict[str, Any]:
         """All settings of one copy."""
         return {**self.settings, **{name: values[copy] for name, values in self.per_copy.items()}}
+
+
+def _check_workers(spec: EnvSpec, n_workers: Any, makes_them_otherwise: bool) -> None:
+    is_whole = isinstance(n_workers, int) and not isinstance(n_workers, bool)
+    if not is_whole or not 0 <= n_workers <= spec.n_envs:
+        raise ConfigurationError(
+            f"{ENV_WORKERS} of {spec.name} must be a whole number from 0 to n_envs "
+            f"({spec.n_envs}), not {n_workers!r}."
+        )
+    if n_workers and makes_them_otherwise:
+        raise ConfigurationError(
+            f"{ENV_WORKERS} of {spec.name} cannot be combined with {EVALUATE_IN_PLACE} or "
+            f"{VECTORIZATION_MODE}; leave one of them out."
+        )
 
 
 def _check_per_copy(spec: EnvSpec, settings: Mapping[str, Any], per_copy: Any) -> None:

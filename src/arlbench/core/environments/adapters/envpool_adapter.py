@@ -27,7 +27,12 @@ from arlbench.core.environments.adapters.adapting import (
     unusable,
 )
 from arlbench.core.environments.adapters.host import Declared
-from arlbench.core.environments.adapters.host_batches import Batch, BatchEnvironment, BatchStep
+from arlbench.core.environments.adapters.host_batches import (
+    Batch,
+    BatchEnvironment,
+    BatchStep,
+    signed,
+)
 from arlbench.core.environments.adapters.lives import Lives
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
@@ -78,7 +83,11 @@ class EnvpoolBatch(Batch):
 
     def reset(self, seeds: np.ndarray) -> np.ndarray:
         self.close()
-        settings = {**self._settings, "env_seed": seeds.tolist(), "render_mode": "rgb_array"}
+        settings = {
+            **self._settings,
+            "env_seed": signed(seeds).tolist(),
+            "render_mode": "rgb_array",
+        }
         self._pool = _pool(self._name, self._n_envs, settings)
         obs, info = self._pool.reset()
         if self._lives is not None:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -14,16 +14,18 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec as RegisteredEnv
 from gymnasium.error import DependencyNotInstalled
 
-from arlbench.core.environments.adapters import host_spaces, recipes, sending
+from arlbench.core.environments.adapters import gymnasium_batches as batches
+from arlbench.core.environments.adapters import recipes, sending
 from arlbench.core.environments.adapters.adapting import (
-    Interface,
     check_at_least_one,
     listing,
     refusals,
     unusable,
 )
 from arlbench.core.environments.adapters.copies import EVALUATE_IN_PLACE, Copies
-from arlbench.core.environments.adapters.host import Declared, HostEnvironment
+from arlbench.core.environments.adapters.gymnasium_spaces import Found, found_of
+from arlbench.core.environments.adapters.gymnasium_vectors import makes_all_copies
+from arlbench.core.environments.adapters.host import HostEnvironment
 from arlbench.core.environments.adapters.host_trial import try_out
 from arlbench.core.environments.adapters.instances import INSTANCES
 from arlbench.core.environments.adapters.pygame_drawing import drawn_by_pygame, quiet_pygame
@@ -32,7 +34,7 @@ from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.faults import raised_by, user_frames
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
-from arlbench.errors import ConfigurationError, MissingExtraError, UnknownEnvironmentError
+from arlbench.errors import ConfigurationError, MissingExtraError
 
 _TIME_LIMIT = "max_episode_steps"
 
@@ -53,18 +55,6 @@ _UNUSABLE = {
     "gymnasium.envs.phys2d": _IN_JAX,
     "gymnasium.envs.tabular": _IN_JAX,
 }
-
-
-class Found(NamedTuple):
-    """Facts about an environment, found by making it once.
-
-    Attributes:
-        interface: What an agent has to know.
-        declared: What the environment declares.
-    """
-
-    interface: Interface
-    declared: Declared
 
 
 class GymnasiumEnvironment(HostEnvironment):
@@ -159,7 +149,9 @@ def make_own(own: Any, spec: EnvSpec) -> Environment:
     """
     if isinstance(own, gymnasium.Env):
         return _the_one(own, spec)
-    if not callable(own) or isinstance(own, gymnasium.vector.VectorEnv):
+    if isinstance(own, gymnasium.vector.VectorEnv):
+        return batches.of_object(own, spec)
+    if not callable(own):
         raise ConfigurationError(
             "make_env takes the name of an environment, its class, a function that makes one, or "
             f"a gymnasium.Env, not a {type(own).__name__}."
@@ -187,9 +179,14 @@ def _the_one(own: gymnasium.Env, spec: EnvSpec) -> Environment:
     return env
 
 
-def _of_recipe(spec: EnvSpec, recipe: Recipe) -> GymnasiumEnvironment:
+def _of_recipe(spec: EnvSpec, recipe: Recipe) -> Environment:
     copies = Copies.of(spec)
+    if makes_all_copies(recipe, copies.vectorization_mode):
+        return batches.of_recipe(spec, recipe, copies)
     found = _found(recipe, _settings(recipe, copies, 0))
+    if copies.n_workers:
+        content = sending.pack(recipe)
+        return batches.WorkerEnvironment(spec, recipe, found, copies, content)
     return GymnasiumEnvironment(spec, recipe, found)
 
 
@@ -230,7 +227,7 @@ def _describe(registered: RegisteredEnv) -> EnvListing:
     if recipes.family(registered) == _MUJOCO:
         limit = registered.max_episode_steps
         return EnvListing("gymnasium", registered.id, time_limit=limit, action_kind="Box")
-    found = listing(spec, _found_of(spec, _made(_recipe(spec), spec)).interface)
+    found = listing(spec, _found_in(spec.name, _made(_recipe(spec), spec)).interface)
     needs = _EXTRAS.get(recipes.family(registered))
     return found._replace(extra=needs if needs == "box2d" else None)
 
@@ -241,7 +238,7 @@ def _found(recipe: Recipe, spec: EnvSpec) -> Found:
     check_at_least_one(spec, _TIME_LIMIT)
     env = _made(recipe, spec)
     try:
-        found = _found_of(spec, env)
+        found = _found_in(spec.name, env)
         try_out(spec.name, env)
     except BaseException:
         env.close()
@@ -250,16 +247,8 @@ def _found(recipe: Recipe, spec: EnvSpec) -> Found:
     return found
 
 
-def _found_of(spec: EnvSpec, env: gymnasium.Env) -> Found:
-    try:
-        observations = host_spaces.narrowed(env.observation_space)
-    except host_spaces.TooWideError as error:
-        raise UnknownEnvironmentError(f"{spec.name} cannot be used as it is: {error}.") from None
-    except TypeError as error:
-        raise unusable(spec.name, str(error)) from None
-    actions = _actions(spec, env.action_space)
-    declared = Declared(env.observation_space, np.dtype(env.action_space.dtype))
-    return Found(Interface(actions, observations, _time_limit(env)), declared)
+def _found_in(name: str, env: gymnasium.Env) -> Found:
+    return found_of(name, env.observation_space, env.action_space, _time_limit(env))
 
 
 def _time_limit(env: gymnasium.Env) -> int | None:
@@ -285,15 +274,6 @@ def _made(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
             raise raised_by(spec.name, "when it was made", first) from None
         with refusals(spec):
             raise
-
-
-def _actions(spec: EnvSpec, space: spaces.Space) -> spaces.Space:
-    """The space of actions as JAX arrays; a finite set of actions counts from 0."""
-    if isinstance(space, spaces.Discrete):
-        return spaces.Discrete(int(space.n))
-    if isinstance(space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary):
-        return host_spaces.narrowed(space)
-    raise unusable(spec.name, f"its actions are of the kind {type(space).__name__}")
 
 
 def _recipe(spec: EnvSpec) -> Recipe:

@@ -43,6 +43,8 @@ class HostEnvironment(SteppedInPython):
     """
 
     instances = INSTANCES
+    # The number of the first copy; another process may have those before it.
+    first_copy = 0
 
     def __init__(
         self,
@@ -157,7 +159,7 @@ class HostEnvironment(SteppedInPython):
         if isinstance(error, MisfitError) and error.copy is not None:
             copy = error.copy
         n_steps = copies[copy].n_steps if copies else 0
-        when = f"{when.format(n_steps)} (copy {copy})"
+        when = f"{when.format(n_steps)} (copy {self.first_copy + copy})"
         if isinstance(error, MisfitError):
             return misfit(self.env_name, when, error)
         return raised_by(self.env_name, when, error)

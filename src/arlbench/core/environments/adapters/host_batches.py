@@ -51,7 +51,7 @@ class Batch(abc.ABC):
         """Starts an episode in every copy; returns the observations.
 
         Args:
-            seeds: int64 ``[n_envs]``, from 0 to 2**31 - 1.
+            seeds: uint32 ``[n_envs]``.
         """
 
     @abc.abstractmethod
@@ -87,13 +87,13 @@ class BatchInstance:
         """Starts an episode in every copy; returns the observations."""
         self.clock += 1
         self.n_steps = 0
-        return self.env.reset(_signed(seeds))
+        return self.env.reset(seeds)
 
     def step(self, actions: np.ndarray, seeds: np.ndarray) -> BatchStep:
         """Steps every copy."""
         self.clock += 1
         self.n_steps += 1
-        return self.env.step(actions, _signed(seeds))
+        return self.env.step(actions, seeds)
 
 
 #: The batches of this process.
@@ -109,13 +109,27 @@ class BatchEnvironment(SteppedInPython):
 
     instances = BATCHES
 
-    def __init__(self, spec: EnvSpec, interface: Interface, declared: Declared) -> None:
+    def __init__(
+        self,
+        spec: EnvSpec,
+        interface: Interface,
+        declared: Declared,
+        evaluated_in_place: bool = False,
+    ) -> None:
         """Makes the environment with this spec.
+
+        Args:
+            spec: The spec of the environment.
+            interface: What an agent has to know.
+            declared: What one copy declares.
+            evaluated_in_place: Whether only one batch exists, which a reset takes over even if
+                it is in use.
 
         Raises:
             ConfigurationError: As in :class:`SteppedInPython`.
         """
         super().__init__(spec, interface)
+        self.evaluated_in_place = evaluated_in_place
         self._rows = Rows(declared.observation_space)
         self._action_dtype = declared.action_dtype
 
@@ -135,7 +149,8 @@ class BatchEnvironment(SteppedInPython):
 
     def fill_reset(self, out: Begun, seeds: np.ndarray) -> None:
         try:
-            number, instance = self.instances.take(self.batch_kind(), self.make_batch)
+            own: tuple[int, ...] | None = () if self.evaluated_in_place else None
+            number, instance = self.instances.take(self.batch_kind(), self.make_batch, own)
             self._write(out.obs, instance.reset(seeds))
         except Exception as error:
             raise self._fault(error, "at a reset") from None
@@ -189,6 +204,6 @@ def _checked(rewards: np.ndarray) -> np.ndarray:
     return rewards
 
 
-def _signed(seeds: np.ndarray) -> np.ndarray:
-    """Seeds that libraries with signed 32-bit seeds take, int64."""
+def signed(seeds: np.ndarray) -> np.ndarray:
+    """Seeds for libraries whose seeds are signed 32-bit numbers, int64 from 0 to 2**31 - 1."""
     return (seeds >> np.uint32(1)).astype(np.int64)

@@ -1,0 +1,78 @@
+"""Processes of this package that run a module and answer messages."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from multiprocessing.connection import Connection
+from typing import Any
+
+
+class ChildProcess:
+    """A process and the connection to it. It is started as a program, not forked.
+
+    Args:
+        module: The module that it runs, which gets the number of its end of the connection as
+            its only argument.
+    """
+
+    def __init__(self, module: str) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                # It imports from the same folders as this process.
+                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+                    "JAX_PLATFORMS": "cpu",
+                },
+                stdin=subprocess.DEVNULL,
+                # Ctrl-C should only reach this process, which then tells its children.
+                start_new_session=True,
+            )
+        self._connection = Connection(ours.detach())
+
+    def send(self, message: Any) -> None:
+        """Sends a message.
+
+        Raises:
+            EOFError: If the process has ended.
+        """
+        try:
+            self._connection.send(message)
+        except OSError as error:
+            raise EOFError from error
+
+    def receive(self) -> Any:
+        """Waits for a message.
+
+        Raises:
+            EOFError: If the process has ended.
+        """
+        try:
+            return self._connection.recv()
+        except OSError as error:
+            raise EOFError from error
+
+    @property
+    def exit_status(self) -> int | None:
+        """The exit status, negative for a signal; None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(timeout=1.0)
+        return None
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._connection.close()
+        self._process.terminate()
+        self._process.wait()

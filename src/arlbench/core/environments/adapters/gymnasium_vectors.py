@@ -1,0 +1,158 @@
+"""Gymnasium's own vector environments, whose copies step together.
+
+They are taken in the modes SAME_STEP and DISABLED, in which every step is a real one. In DISABLED,
+each episode begins with its own seed, so results are those of single copies. In NEXT_STEP, the
+step after the end of an episode only resets it, and all other copies have to wait.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
+
+from arlbench.core.environments.adapters.copies import ENV_WORKERS, VECTORIZATION_MODE
+from arlbench.core.environments.adapters.host_batches import Batch, BatchStep
+from arlbench.core.environments.adapters.recipes import Recipe
+from arlbench.errors import ConfigurationError, EnvironmentFaultError
+
+# Modes of gymnasium.make_vec. "async" would fork this process, in which JAX has threads.
+_SYNC = "sync"
+_MODES = (_SYNC, "vector_entry_point")
+
+
+class VectorBatch(Batch):
+    """A vector environment.
+
+    Args:
+        env: The vector environment.
+        name: Its name for people.
+    """
+
+    def __init__(self, env: VectorEnv, name: str) -> None:
+        self.env = env
+        self._name = name
+        self._resets = checked_mode(env, name) is AutoresetMode.DISABLED
+
+    def reset(self, seeds: np.ndarray) -> Any:
+        return self._called(lambda: self.env.reset(seed=seeds.tolist()))[0]
+
+    def step(self, actions: np.ndarray, seeds: np.ndarray) -> BatchStep:
+        outcome = self._called(lambda: self.env.step(actions))
+        obs, reward, terminated, truncated, info = outcome
+        final, done = obs, np.asarray(terminated | truncated, bool)
+        if done.any():
+            final, obs = self._apart(obs, info, done, seeds)
+        return BatchStep(obs, final, np.asarray(reward, np.float64), terminated, truncated)
+
+    def _apart(self, obs: Any, info: Mapping[str, Any], done: np.ndarray, seeds: Any) -> Any:
+        """The last observations of ended episodes, and the first ones of the next."""
+        if self._resets:
+            final = _copied(obs)
+            options = {"reset_mask": np.array(done)}
+            first = self._called(lambda: self.env.reset(seed=seeds.tolist(), options=options))[0]
+            return final, first
+        final = _copied(obs)
+        for i in np.flatnonzero(done):
+            _put(final, int(i), info["final_obs"][i])
+        return final, obs
+
+    def _called(self, call: Callable[[], Any]) -> Any:
+        """The result of a call.
+
+        Raises:
+            EnvironmentFaultError: If a process that steps a copy has died.
+        """
+        try:
+            return call()
+        except (EOFError, BrokenPipeError, ConnectionError):
+            dead = _dead(self.env)
+            if not dead:
+                raise
+            copies = ", ".join(str(copy) for copy in dead)
+            raise EnvironmentFaultError(
+                f"The process that steps copy {copies} of {self._name} has died; if memory ran "
+                "out, use fewer copies (n_envs), then continue with 'arlbench train --resume'."
+            ) from None
+
+    def close(self) -> None:
+        self.env.close(**({"terminate": True} if isinstance(self.env, AsyncVectorEnv) else {}))
+
+
+def checked_mode(env: VectorEnv, name: str) -> AutoresetMode:
+    """How a vector environment begins the next episode.
+
+    Raises:
+        ConfigurationError: If it does so in a step of its own.
+    """
+    mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
+    if AutoresetMode(mode) is AutoresetMode.NEXT_STEP:
+        raise ConfigurationError(
+            f"{name} resets a copy in the step after the end of its episode, which is not a "
+            "transition; make it with autoreset_mode=AutoresetMode.SAME_STEP or DISABLED."
+        )
+    return AutoresetMode(mode)
+
+
+def makes_all_copies(recipe: Recipe, mode: str | None) -> bool:
+    """Whether a recipe makes a vector environment: it takes ``num_envs``, or a mode is given."""
+    if mode is not None:
+        return True
+    try:
+        return "num_envs" in inspect.signature(recipe.creator).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def make_vector(recipe: Recipe, n_envs: int, settings: Mapping[str, Any], mode: str | None) -> Any:
+    """Makes a vector environment.
+
+    Raises:
+        ConfigurationError: If the mode does not exist, or the result is something else.
+    """
+    if mode is None:
+        made = recipe.creator(num_envs=n_envs, **settings)
+    else:
+        if mode not in _MODES:
+            raise ConfigurationError(
+                f"{VECTORIZATION_MODE} of {recipe.name} must be {' or '.join(_MODES)}, not "
+                f"{mode!r}; {ENV_WORKERS} steps copies in processes of their own."
+            )
+        chosen = {"autoreset_mode": AutoresetMode.DISABLED} if mode == _SYNC else {}
+        made = gymnasium.make_vec(recipe.entry, n_envs, mode, chosen, **settings)
+    if not isinstance(made, VectorEnv):
+        raise ConfigurationError(
+            f"{recipe.name} takes num_envs, but made a {type(made).__name__}, not a "
+            "gymnasium.vector.VectorEnv; rename the parameter, or return a VectorEnv."
+        )
+    return made
+
+
+def _dead(env: VectorEnv) -> list[int]:
+    """The copies whose processes have ended."""
+    processes = getattr(env.unwrapped, "processes", [])
+    return [i for i, process in enumerate(processes) if not process.is_alive()]
+
+
+def _copied(obs: Any) -> Any:
+    if isinstance(obs, dict):
+        return {key: _copied(value) for key, value in obs.items()}
+    if isinstance(obs, tuple):
+        return tuple(map(_copied, obs))
+    return np.array(obs)
+
+
+def _put(rows: Any, i: int, value: Any) -> None:
+    """Writes the observation of one copy."""
+    if isinstance(rows, dict):
+        for key, array in rows.items():
+            _put(array, i, value[key])
+    elif isinstance(rows, tuple):
+        for array, part in zip(rows, value, strict=True):
+            _put(array, i, part)
+    else:
+        rows[i] = value

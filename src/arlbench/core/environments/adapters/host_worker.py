@@ -1,0 +1,76 @@
+"""The process that steps a share of the copies of an environment; see ``host_workers``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from multiprocessing.connection import Connection
+from typing import Any
+
+from arlbench.core.environments.adapters.host import HostEnvironment
+from arlbench.core.environments.adapters.host_workers import (
+    Hire,
+    Reset,
+    Step,
+    arrays_of_reset,
+    arrays_of_step,
+)
+from arlbench.core.environments.registry import adopt_environment, make_env_from_spec
+from arlbench.errors import ArlbenchError
+
+
+class _Share:
+    """The copies of this process."""
+
+    def __init__(self, hire: Hire) -> None:
+        if hire.content is not None:
+            adopt_environment(hire.spec.framework, hire.spec.name, hire.content)
+        env = make_env_from_spec(hire.spec)
+        assert isinstance(env, HostEnvironment), "only single environments are stepped here"
+        self._env = env
+        self._env.first_copy = hire.first_copy
+        self._begun = arrays_of_reset(env)
+        self._n_steps = 0
+
+    def answer(self, message: Reset | Step) -> tuple[Any, ...]:
+        """The result of a message, whose parts are arrays ``[n_envs, ...]``."""
+        if isinstance(message, Reset):
+            if self._n_steps:
+                self._env.instances.release(self._begun.instance.tolist())
+            self._begun = arrays_of_reset(self._env)
+            self._env.fill_reset(self._begun, message.seeds)
+            self._n_steps = 0
+            return (self._begun.obs,)
+        out = arrays_of_step(self._env)
+        clock = self._begun.clock + self._n_steps
+        self._env.fill_step(out, self._begun.instance, clock, message.actions, message.seeds)
+        self._n_steps += 1
+        return tuple(out)
+
+
+def main(connection: Connection) -> None:
+    """Answers messages until the other end is closed."""
+    with contextlib.suppress(EOFError, ConnectionError):
+        share: _Share | ArlbenchError | None = None
+        while True:
+            message = connection.recv()
+            try:
+                if isinstance(message, Hire):
+                    share = _Share(message)
+                    continue
+                answer: Any = share if share is None else _answered(share, message)
+            except ArlbenchError as error:
+                if isinstance(message, Hire):
+                    share = error
+                    continue
+                answer = error
+            connection.send(answer)
+
+
+def _answered(share: Any, message: Any) -> Any:
+    """The answer, or the reason why the environment could not be made."""
+    return share if isinstance(share, ArlbenchError) else share.answer(message)
+
+
+if __name__ == "__main__":
+    main(Connection(int(sys.argv[1])))

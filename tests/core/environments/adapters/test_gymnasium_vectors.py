@@ -1,0 +1,142 @@
+"""Gymnasium's vector environments: by name, a class of the user's own, and an existing object."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+
+from arlbench.core.environments import make_env
+from arlbench.errors import ConfigurationError, EnvironmentFaultError
+from probes import same_bits
+
+KEY = jax.random.key(3)
+LIMIT = {"max_episode_steps": 7}
+
+
+class Counters(VectorEnv):
+    """Copy ``i`` counts from ``10 * i``; its episodes have ``i + 1`` steps."""
+
+    single_observation_space = spaces.Box(0.0, 100.0, (1,), np.float32)
+    single_action_space = spaces.Discrete(2)
+
+    def __init__(self, num_envs: int, mode: AutoresetMode = AutoresetMode.SAME_STEP) -> None:
+        self.num_envs = num_envs
+        self.metadata = {"autoreset_mode": mode}
+        self.action_space = gymnasium.vector.utils.batch_space(self.single_action_space, num_envs)
+        self.n_steps = np.zeros(num_envs)
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        self.n_steps = np.zeros(self.num_envs)
+        return self._obs(), {}
+
+    def step(self, actions: Any) -> Any:
+        self.n_steps += 1
+        obs, ended = self._obs(), self.n_steps == np.arange(self.num_envs) + 1
+        self.n_steps[ended] = 0
+        final = np.array([obs[i] if ended[i] else None for i in range(len(obs))], object)
+        info = {"final_obs": final} if ended.any() else {}
+        return self._obs(), np.ones(self.num_envs), ended, np.zeros_like(ended), info
+
+    def _obs(self) -> np.ndarray:
+        counts = 10 * np.arange(self.num_envs) + self.n_steps
+        return counts[:, None].astype(np.float32)
+
+
+def play(env: Any, n_steps: int) -> list[Any]:
+    """Everything that a reset and some steps return."""
+    env_state, obs = env.reset(KEY)
+    step, seen = jax.jit(env.step), [obs]
+    for i in range(n_steps):
+        action = jnp.arange(env.n_envs) % env.action_space.n
+        env_state, (obs, reward, done, info) = step(env_state, action, jax.random.key(i))
+        seen.append((obs, reward, done, info))
+    env.release(env_state)
+    return seen
+
+
+def test_gymnasium_s_own_give_the_results_of_single_copies() -> None:
+    single = make_env("gymnasium", "CartPole-v1", 2, LIMIT)
+    vector = make_env("gymnasium", "CartPole-v1", 2, {**LIMIT, "vectorization_mode": "sync"})
+    assert same_bits(play(vector, 20), play(single, 20))
+    assert vector.max_episode_steps == 7
+
+
+def test_a_vector_environment_of_a_library_is_used() -> None:
+    # CartPole has one, which is written for all copies together.
+    settings = {"vectorization_mode": "vector_entry_point"}
+    with pytest.raises(ConfigurationError, match=r"autoreset_mode=AutoresetMode\.SAME_STEP"):
+        make_env("gymnasium", "CartPole-v1", 2, settings)
+
+
+def test_a_class_of_the_user_s_own_makes_all_copies() -> None:
+    env = make_env("gymnasium", Counters, 3)
+    (first, *steps) = play(env, 3)
+    assert first.tolist() == [[0], [10], [20]]
+    assert [step[2].tolist() for step in steps] == [
+        [True, False, False],
+        [True, True, False],
+        [True, False, True],
+    ]
+    # The last observations of episodes, and the first ones of the next.
+    assert [step[3]["final_observation"][:, 0].tolist() for step in steps] == [
+        [1, 11, 21],
+        [1, 12, 22],
+        [1, 11, 23],
+    ]
+    assert [step[0][:, 0].tolist() for step in steps] == [[0, 11, 21], [0, 10, 22], [0, 11, 20]]
+
+
+def test_an_existing_one_is_evaluated_in_place() -> None:
+    env = make_env("gymnasium", Counters(2), 2)
+    assert (env.n_envs, env.spec, env.evaluated_in_place) == (2, None, True)
+    first, _ = env.reset(KEY)
+    second, _ = env.reset(KEY)
+    assert not env.is_present(first)
+    assert env.is_present(second)
+
+
+def test_those_that_reset_in_a_step_of_their_own_are_refused() -> None:
+    match = "resets a copy in the step after the end of its episode"
+    with pytest.raises(ConfigurationError, match=match):
+        make_env("gymnasium", SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 2), 2)
+    with pytest.raises(ConfigurationError, match=match):
+        make_env("gymnasium", Counters(2, AutoresetMode.NEXT_STEP), 2)
+
+
+def test_a_process_that_dies_is_reported_with_its_copy() -> None:
+    makes = [lambda: gymnasium.make("CartPole-v1")] * 2
+    vector = AsyncVectorEnv(makes, context="spawn", autoreset_mode=AutoresetMode.DISABLED)
+    env = make_env("gymnasium", vector, 2)
+    env_state, _ = env.reset(KEY)
+    os.kill(vector.processes[1].pid or 0, signal.SIGKILL)
+    match = "steps copy 1 of AsyncVectorEnv has died"
+    with pytest.raises(EnvironmentFaultError, match=match):
+        env.step(env_state, jnp.zeros(2, jnp.int32), KEY)
+
+
+@pytest.mark.parametrize(
+    ("own", "n_envs", "settings", "match"),
+    [
+        (Counters, 2, {"per_copy": {"mode": [1, 2]}}, "makes all copies at once"),
+        ("CartPole-v1", 2, {"vectorization_mode": "async"}, "not 'async'; env_workers steps"),
+        (lambda num_envs: None, 2, {}, "takes num_envs, but made a NoneType"),
+        (lambda num_envs: Counters(3), 2, {}, "made 3 copies where num_envs=2"),
+    ],
+)
+def test_wrong_use_is_one_sentence(own: Any, n_envs: int, settings: Any, match: str) -> None:
+    with pytest.raises(ConfigurationError, match=match):
+        make_env("gymnasium", own, n_envs, settings)
+
+
+def test_an_existing_one_has_its_own_number_of_copies() -> None:
+    with pytest.raises(ConfigurationError, match="has 2 copies, so n_envs must be 2"):
+        make_env("gymnasium", Counters(2), 3)

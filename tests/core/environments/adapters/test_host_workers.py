@@ -1,0 +1,84 @@
+"""Copies that step in processes of their own give the results of copies in this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from arlbench.core.environments import make_env
+from arlbench.core.environments.adapters import host_workers
+from arlbench.errors import ConfigurationError, EnvironmentFaultError
+from probes import same_bits
+
+KEY = jax.random.key(3)
+
+
+def play(env: Any, n_steps: int) -> list[Any]:
+    """Everything that a reset and some steps return, besides references to instances."""
+    env_state, obs = env.reset(KEY)
+    step, seen = jax.jit(env.step), [obs]
+    for i in range(n_steps):
+        action = jnp.arange(env.n_envs) % env.action_space.n
+        env_state, (obs, reward, done, info) = step(env_state, action, jax.random.key(i))
+        seen.append((obs, reward, done, info))
+    env.release(env_state)
+    return seen
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 3])
+def test_results_are_those_of_copies_in_this_process(n_workers: int) -> None:
+    settings = {"max_episode_steps": 7}
+    here = make_env("gymnasium", "CartPole-v1", 3, settings)
+    there = make_env("gymnasium", "CartPole-v1", 3, {**settings, "env_workers": n_workers})
+    assert same_bits(play(there, 20), play(here, 20))
+    assert there.max_episode_steps == here.max_episode_steps == 7
+
+
+def test_observations_may_be_composed() -> None:
+    here = make_env("gymnasium", "host_probes:Parts-v0", 4)
+    there = make_env("gymnasium", "host_probes:Parts-v0", 4, {"env_workers": 2})
+    assert same_bits(play(there, 5), play(here, 5))
+
+
+def test_each_copy_has_its_own_settings() -> None:
+    settings = {"per_copy": {"max_episode_steps": [2, 3, 5]}, "env_workers": 2}
+    env = make_env("gymnasium", "CartPole-v1", 3, settings)
+    lengths = [[int(n) for n in step[3]["episode_length"]] for step in play(env, 4)[1:]]
+    assert lengths == [[1, 1, 1], [2, 2, 2], [1, 3, 3], [2, 1, 4]]
+
+
+def test_a_worker_that_dies_is_reported_with_its_copies() -> None:
+    env = make_env("gymnasium", "CartPole-v1", 3, {"env_workers": 2})
+    env_state, _ = env.reset(KEY)
+    (batch,) = [b for b in host_workers._alive if b._name == "CartPole-v1"][-1:]
+    os.kill(batch._workers[1].pid, signal.SIGKILL)
+    match = r"steps copy 2 of CartPole-v1 has died \(exit status -9\)"
+    with pytest.raises(EnvironmentFaultError, match=match):
+        env.step(env_state, jnp.zeros(3, jnp.int32), KEY)
+
+
+def test_a_fault_names_the_copy_among_all() -> None:
+    settings = {"per_copy": {"breaks_after": [100, 100, 1]}, "env_workers": 2}
+    env = make_env("gymnasium", "host_probes:Stairs-v0", 3, settings)
+    env_state, _ = env.reset(KEY)
+    with pytest.raises(EnvironmentFaultError, match=r"a step is broken.*|.*\(copy 2\)") as error:
+        env.step(env_state, jnp.zeros(3, jnp.int32), KEY)
+    assert "(copy 2)" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"env_workers": 4}, r"must be a whole number from 0 to n_envs \(3\), not 4"),
+        ({"env_workers": True}, "must be a whole number"),
+        ({"env_workers": 1, "evaluate_in_place": True}, "cannot be combined"),
+    ],
+)
+def test_wrong_numbers_of_workers_are_one_sentence(settings: dict[str, Any], match: str) -> None:
+    with pytest.raises(ConfigurationError, match=match):
+        make_env("gymnasium", "CartPole-v1", 3, settings)
