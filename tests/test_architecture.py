@@ -44,6 +44,7 @@ MAY_IMPORT = {
 # The same within core. The modules directly in core are tools for all others.
 CORE_TOOLS = {
     "checks",
+    "child_process",
     "files",
     "lazy_imports",
     "lockstep",
@@ -62,7 +63,15 @@ MAY_IMPORT_IN_CORE: dict[str, set[str]] = {
     "randomness": {"lockstep"},
     ".": set(),
     "buffers": {"lockstep", "shapes"},
-    "environments": {"checks", "lazy_imports", "lockstep", "observations", "promotion", "tracing"},
+    "environments": {
+        "checks",
+        "child_process",
+        "lazy_imports",
+        "lockstep",
+        "observations",
+        "promotion",
+        "tracing",
+    },
     "checkpoints": {"files", "shapes"},
     "algorithms": {"buffers", "checkpoints", "environments", *CORE_TOOLS},
     "problem": {"algorithms", "checks", "environments"},

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -15,16 +16,16 @@ class ChildProcess:
     """A process and the connection to it. It is started as a program, not forked.
 
     Args:
-        module: The module that it runs, which gets the number of its end of the connection as
-            its only argument.
+        program: Arguments of Python, such as ``["-m", MODULE]``. The number of the process's end
+            of the connection is added as the last one.
     """
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, program: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 # It imports from the same folders as this process.
-                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
+                [sys.executable, "-P", *program, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env={
                     **os.environ,

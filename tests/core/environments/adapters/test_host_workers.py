@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import pytest
 
 from arlbench.core.environments import make_env
-from arlbench.core.environments.adapters import host_workers
+from arlbench.core.environments.adapters.host_batches import BATCHES
+from arlbench.core.environments.adapters.host_workers import WorkerBatch
 from arlbench.errors import ConfigurationError, EnvironmentFaultError
 from probes import same_bits
 
@@ -55,7 +56,9 @@ def test_each_copy_has_its_own_settings() -> None:
 def test_a_worker_that_dies_is_reported_with_its_copies() -> None:
     env = make_env("gymnasium", "CartPole-v1", 3, {"env_workers": 2})
     env_state, _ = env.reset(KEY)
-    (batch,) = [b for b in host_workers._alive if b._name == "CartPole-v1"][-1:]
+    number, clock = (int(values[0]) for values in env_state.env_state)
+    batch = BATCHES.present(number, clock).env
+    assert isinstance(batch, WorkerBatch)
     os.kill(batch._workers[1].pid, signal.SIGKILL)
     match = r"steps copy 2 of CartPole-v1 has died \(exit status -9\)"
     with pytest.raises(EnvironmentFaultError, match=match):

@@ -130,7 +130,8 @@ def make(spec: EnvSpec) -> Environment:
     config = _config(spec.name)
     check_settings(spec, {key: value for key, value in config.items() if key not in _OWN})
     env = _single(spec.name, _settings(spec))
-    actions, observations = env.single_action_space, env.single_observation_space
+    actions = _quietly(getattr, env, "single_action_space")
+    observations = _quietly(getattr, env, "single_observation_space")
     if not isinstance(actions, spaces.Discrete | spaces.Box):
         raise unusable(spec.name, f"its actions are of the kind {type(actions).__name__}")
     limit = int(spec.env_kwargs.get("max_episode_steps", config["max_episode_steps"]))

@@ -7,6 +7,7 @@ import sys
 from multiprocessing.connection import Connection
 from typing import Any
 
+from arlbench.core.environments.adapters import gymnasium_adapter
 from arlbench.core.environments.adapters.host import HostEnvironment
 from arlbench.core.environments.adapters.host_workers import (
     Hire,
@@ -15,7 +16,6 @@ from arlbench.core.environments.adapters.host_workers import (
     arrays_of_reset,
     arrays_of_step,
 )
-from arlbench.core.environments.registry import adopt_environment, make_env_from_spec
 from arlbench.errors import ArlbenchError
 
 
@@ -24,8 +24,8 @@ class _Share:
 
     def __init__(self, hire: Hire) -> None:
         if hire.content is not None:
-            adopt_environment(hire.spec.framework, hire.spec.name, hire.content)
-        env = make_env_from_spec(hire.spec)
+            gymnasium_adapter.adopt(hire.spec.name, hire.content)
+        env = gymnasium_adapter.make(hire.spec)
         assert isinstance(env, HostEnvironment), "only single environments are stepped here"
         self._env = env
         self._env.first_copy = hire.first_copy

@@ -17,7 +17,7 @@ from arlbench.core.environments.adapters.host_calls import Begun, Stepped
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import EnvironmentFaultError
 
-_MODULE = "arlbench.core.environments.adapters.host_worker"
+_PROGRAM = ["-m", "arlbench.core.environments.adapters.host_worker"]
 
 _alive: weakref.WeakSet[WorkerBatch] = weakref.WeakSet()
 
@@ -60,7 +60,7 @@ class WorkerBatch(Batch):
     def __init__(self, name: str, hires: Sequence[Hire]) -> None:
         self._name = name
         self._hires = list(hires)
-        self._workers = [ChildProcess(_MODULE) for _ in hires]
+        self._workers = [ChildProcess(_PROGRAM) for _ in hires]
         _alive.add(self)
         for worker, hire in zip(self._workers, hires, strict=True):
             worker.send(hire)
