@@ -88,7 +88,7 @@ def test_a_storage_follows_a_study_that_is_stopped_and_continued(
             assert trial.state == optuna.trial.TrialState.FAIL
         else:
             assert trial.value == pytest.approx(result.score)
-        assert list(trial.intermediate_values) == result.timesteps.tolist()
+            assert list(trial.intermediate_values) == result.timesteps.tolist()
 
 
 def test_a_study_is_exported_once(server: str, tmp_path: Path) -> None:
