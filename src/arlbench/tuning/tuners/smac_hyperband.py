@@ -67,8 +67,11 @@ class SmacHyperband(Tuner):
     def _trial(self, proposed: Proposed, before: Result | None) -> Trial:
         config, place, _ = proposed
         info = {"bracket": place.bracket, "rung": place.rung}
-        parent = None if before is None else before.number
-        return Trial(config, self._levels[place.level], parent, info=info)
+        fidelity = self._levels[place.level]
+        # SMAC3 may take two configurations for different that are equal once they are rounded.
+        is_shorter = before is not None and (before.trial.fidelity or 0) < fidelity
+        parent = before.number if before is not None and is_shorter else None
+        return Trial(config, fidelity, parent, info=info)
 
     def tell(self, results: Sequence[Result]) -> None:
         for result in results:
