@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ _console = Console(stderr=True, highlight=False)
 
 #: Trials in the closing table.
 _N_SHOWN = 5
+
+#: Hyperparameters whose importance is shown.
+_N_IMPORTANT = 5
 
 
 def header(arguments: Mapping[str, Any]) -> None:
@@ -124,6 +128,8 @@ def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
     study = load(outcome.folder)
     for line in best_table(study, _console.width):
         _console.print(line, markup=False, soft_wrap=True)
+    for line in importance_lines(study, _console.width):
+        _console.print(line, markup=False, soft_wrap=True)
     for line in summary(study, outcome):
         _console.print(line, markup=False, soft_wrap=True)
     if pictures:
@@ -148,6 +154,27 @@ def best_table(study: LoadedStudy, width: int) -> list[str]:
     ]
     n_columns = tables.fitting(rows, width)
     return tables.lines([row[:n_columns] for row in rows], range(1, n_columns))
+
+
+def importance_lines(study: LoadedStudy, width: int) -> list[str]:
+    """How important the hyperparameters were; nothing if that is not known."""
+    from arlbench.errors import MissingExtraError
+
+    try:
+        found = study.importance()
+    except MissingExtraError:
+        return []
+    if found is None:
+        return []
+    shares = list(found.shares.items())
+    named = [f"{name} {share:.0%}" for name, share in shares[:_N_IMPORTANT]]
+    others = sum(share for _, share in shares[_N_IMPORTANT:])
+    rest = [f"others {others:.0%}"] if len(shares) > _N_IMPORTANT else []
+    text = (
+        f"importance ({found.n_trials} trials of {found.fidelity:,} timesteps): "
+        f"{', '.join(named + rest)}"
+    )
+    return textwrap.wrap(text, max(width, 40), subsequent_indent="  ", break_on_hyphens=False)
 
 
 def best_trials(study: LoadedStudy) -> list[Result]:

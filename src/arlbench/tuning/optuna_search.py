@@ -14,7 +14,7 @@ from typing import Any
 
 from arlbench.errors import MissingExtraError
 from arlbench.experiments.space import Choices, Range
-from arlbench.tuning.proposals import Proposals
+from arlbench.tuning.proposals import Proposals, note_on_independent
 from arlbench.tuning.space import Config, Space
 from arlbench.tuning.trials import Result
 
@@ -32,6 +32,21 @@ def import_optuna() -> Any:
         raise MissingExtraError(
             "This tuner needs Optuna, which is missing; install it with: "
             "pip install 'arlbench[optuna]'."
+        ) from error
+
+
+def import_torch() -> Any:
+    """The package torch, with which Optuna fits Gaussian processes.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        return importlib.import_module("torch")
+    except ImportError as error:
+        raise MissingExtraError(
+            "The tuner gp needs torch, which is missing; install it with: "
+            "pip install 'arlbench[optuna-gp]'."
         ) from error
 
 
@@ -97,19 +112,15 @@ class OptunaProposals(Proposals):
         # Optuna's trials that have not been told yet, with their fidelity, by configuration.
         self._open: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
         self._whole = space.problem.n_total_timesteps
-        alone = ", ".join(self.independent)
-        self.note = (
-            f"This tuner draws some hyperparameters by themselves: {alone}." if alone else ""
-        )
+        self.note = self.note_on_space()
 
     @abc.abstractmethod
     def sampler(self, optuna: Any, seed: int) -> Any:
         """A new sampler of Optuna."""
 
-    @property
-    def independent(self) -> Sequence[str]:
-        """Hyperparameters that the sampler does not relate to others."""
-        return ()
+    def note_on_space(self) -> str:
+        """A sentence that names the hyperparameters that the sampler does not relate to others."""
+        return ""
 
     def propose(self, n: int) -> list[Config]:
         return [self._propose() for _ in range(n)]
@@ -182,12 +193,14 @@ class OptunaProposals(Proposals):
 
 @contextlib.contextmanager
 def quietly(optuna: Any) -> Iterator[None]:
-    """Suppresses Optuna's messages on experimental features and on each study that it makes."""
+    """Suppresses Optuna's messages on what is wanted here, and on each study that it makes."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            # A trial that diverged counts as the worst, which is what this warning says.
+            warnings.filterwarnings("ignore", "Clip non-finite values")
             yield
     finally:
         optuna.logging.set_verbosity(before)
@@ -209,6 +222,15 @@ class Tpe(OptunaProposals):
         self._n_startup_trials = n_startup_trials
         super().__init__(space, seed, enough=n_startup_trials)
 
+    def note_on_space(self) -> str:
+        groups: dict[Any, list[str]] = {}
+        for name, condition in self._space.conditions.items():
+            groups.setdefault(condition, []).append(name)
+        if not groups:
+            return ""
+        named = "; ".join(", ".join(names) for names in groups.values())
+        return f"This tuner relates some hyperparameters only to each other: {named}."
+
     def sampler(self, optuna: Any, seed: int) -> Any:
         return optuna.samplers.TPESampler(
             n_startup_trials=self._n_startup_trials,
@@ -219,12 +241,41 @@ class Tpe(OptunaProposals):
         )
 
 
+class Gp(OptunaProposals):
+    """A Gaussian process over all hyperparameters, those that have no effect included.
+
+    Args:
+        space: Where to search.
+        seed: The seed of the sampler.
+        n_startup_trials: The number of random trials before the first that learns.
+    """
+
+    def __init__(self, space: Space, seed: int, n_startup_trials: int = 10) -> None:
+        import_optuna()
+        self._torch = import_torch()
+        self._n_startup_trials = n_startup_trials
+        super().__init__(space, seed, enough=n_startup_trials)
+
+    def sampler(self, optuna: Any, seed: int) -> Any:
+        return optuna.samplers.GPSampler(
+            n_startup_trials=self._n_startup_trials, seed=seed, warn_independent_sampling=False
+        )
+
+    def _propose(self) -> Config:
+        # With one thread, sums do not depend on the number of cores.
+        before = self._torch.get_num_threads()
+        self._torch.set_num_threads(1)
+        try:
+            return super()._propose()
+        finally:
+            self._torch.set_num_threads(before)
+
+
 class CmaEs(OptunaProposals):
     """The evolution of a covariance matrix (Hansen and Ostermeier 2001) over all numbers."""
 
-    @property
-    def independent(self) -> Sequence[str]:
-        return _choices(self._space)
+    def note_on_space(self) -> str:
+        return note_on_independent(_choices(self._space))
 
     def sampler(self, optuna: Any, seed: int) -> Any:
         return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)

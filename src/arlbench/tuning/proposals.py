@@ -29,6 +29,13 @@ class Proposals(abc.ABC):
         """Takes the results of trials."""
 
 
+def note_on_independent(names: Sequence[str]) -> str:
+    """A sentence about hyperparameters that a method does not relate to others; may be empty."""
+    if not names:
+        return ""
+    return f"This tuner draws some hyperparameters by themselves: {', '.join(names)}."
+
+
 class Sampled(Proposals):
     """Proposals of a sampler of sweeps, which do not learn.
 

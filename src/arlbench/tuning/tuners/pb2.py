@@ -13,6 +13,7 @@ from arlbench.errors import ConfigurationError
 from arlbench.experiments.space import Range
 from arlbench.tuning.drifting import Observations, most_likely, predicted, standardised
 from arlbench.tuning.evolving import Evolving, perturbed
+from arlbench.tuning.proposals import note_on_independent
 from arlbench.tuning.space import Config, Space
 from arlbench.tuning.trials import Result
 
@@ -64,6 +65,8 @@ class Pb2(Evolving):
             raise ConfigurationError(
                 "The tuner pb2 needs a hyperparameter with a range; give it one, or take pbt."
             )
+        alone = [n for i, n in enumerate(space.names) if i not in self._numbers]
+        self.note = note_on_independent([n for n in alone if n not in architecture])
         self._resample = resample
         self._points: list[np.ndarray] = []
         self._times: list[float] = []
