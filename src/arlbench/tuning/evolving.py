@@ -76,6 +76,16 @@ class Evolving(Tuner):
     def explored(self, source: Result) -> Config:
         """The hyperparameters of a copy of a member."""
 
+    def start_from(self, configs: Sequence[Mapping[str, Any]]) -> bool:
+        given = [Trial(dict(config)) for config in configs[: self._n_members]]
+        self._waiting = [*given, *self._waiting][: self._n_members]
+        if len(configs) > self._n_members:
+            self.note = (
+                f"Only the first {self._n_members} of {len(configs)} given configurations are "
+                f"used, because the population has {self._n_members} members."
+            )
+        return True
+
     def ask(self, n: int) -> Sequence[Trial]:
         if self._generation == len(self._levels):
             return []

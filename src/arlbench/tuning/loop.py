@@ -93,10 +93,11 @@ class Callbacks(NamedTuple):
     on_notice: Callable[[str], None] | None = None
     on_result: Callable[[Result], None] | None = None
 
-    def notice(self, sentence: str) -> None:
-        """Passes on a sentence for the user."""
-        if self.on_notice is not None:
-            self.on_notice(sentence)
+    def notices(self, *sentences: str) -> None:
+        """Passes on sentences for the user, without empty ones."""
+        for sentence in filter(None, sentences):
+            if self.on_notice is not None:
+                self.on_notice(sentence)
 
 
 class Loop:

@@ -101,6 +101,9 @@ class Smac(Proposals):
         smac = import_smac()
         history = importlib.import_module("smac.runhistory.dataclasses")
         self._space, self._value = space, history.TrialValue
+        self._info = history.TrialInfo
+        # That of all its trials. If it is told of one before it is asked, it takes the seed of that.
+        self._seed = 0
         # The files that SMAC3 writes are not used, and are removed together with this object.
         folder = tempfile.mkdtemp(prefix="arlbench-smac-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -130,7 +133,7 @@ class Smac(Proposals):
                 info = self._facade.ask()
             except StopIteration:
                 break
-            config = config_of(self._space, info.config)
+            config, self._seed = config_of(self._space, info.config), info.seed
             self._asked.setdefault(tuple(config.values()), []).append(info)
             configs.append(config)
         return configs
@@ -141,10 +144,17 @@ class Smac(Proposals):
                 self._worst = max(self._worst, -result.score)
         for result in results:
             waiting = self._asked.get(tuple(result.trial.config.values()), [])
-            if waiting:
-                # SMAC3 minimises, and cannot handle infinity.
-                cost = -result.score if math.isfinite(result.score) else self._worst
-                self._facade.tell(waiting.pop(0), self._value(cost=cost), save=False)
+            info = waiting.pop(0) if waiting else self._info_of(result)
+            # SMAC3 minimises, and cannot handle infinity.
+            cost = -result.score if math.isfinite(result.score) else self._worst
+            self._facade.tell(info, self._value(cost=cost), save=False)
+
+    def _info_of(self, result: Result) -> Any:
+        """A trial that SMAC3 did not propose, as one of its own."""
+        found = self._facade.scenario.configspace
+        config = configuration_of(self._space, found, dict(result.trial.config))
+        # With another seed than all others, SMAC3 would want to try it again.
+        return self._info(config=config, seed=self._seed)
 
 
 def _never_called(config: Any, seed: int = 0) -> float:

@@ -37,6 +37,7 @@ class Tuner(abc.ABC):
         parallel: The number of trials in flight, unless the study sets another.
         continues: Whether its trials may continue others, whose states are kept for it.
         ends: Whether it ends by itself, so that a study needs no other limit.
+        learns_from_any: Whether it can be told results of trials that it did not propose.
         version: A number that is raised whenever the tuner's proposals change.
         space: Where to search.
         seed: The seed of its random numbers.
@@ -48,6 +49,7 @@ class Tuner(abc.ABC):
     parallel: ClassVar[int] = 8
     continues: ClassVar[bool] = False
     ends: ClassVar[bool] = False
+    learns_from_any: ClassVar[bool] = False
     version: ClassVar[int] = 1
 
     def __init__(self, space: Space, *, seed: int = 0) -> None:
@@ -66,6 +68,15 @@ class Tuner(abc.ABC):
 
     def tell(self, results: Sequence[Result]) -> None:  # noqa: B027
         """Takes the results of trials; a tuner that does not learn ignores them."""
+
+    def start_from(self, configs: Sequence[Mapping[str, Any]]) -> bool:
+        """Takes whole configurations that its first trials are to have.
+
+        Called before it is asked, if the study starts from given configurations. A tuner that
+        cannot do this returns False. Then the study trains them at whole length, and tells the
+        tuner their results if it learns from any (``learns_from_any``).
+        """
+        return False
 
     @property
     def continuable(self) -> Collection[int] | None:
