@@ -265,7 +265,7 @@ def _value(where: str, kind: str, value: Any) -> Any:
 
 def _checked_values(where: str, kind: str, values: dict[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
-        if kind == "values" and isinstance(value, list | dict):
+        if kind == "values" and not isinstance(value, int | float | str):
             raise ConfigurationError(
                 f"{where}.{name} must be one value, not {value!r}; move it to the section {SPACE} "
                 "to search it."
@@ -276,13 +276,22 @@ def _checked_values(where: str, kind: str, values: dict[str, Any]) -> dict[str, 
 def _word(name: str, value: Any) -> str:
     """Where to search, as a word of the command line says it."""
     if isinstance(value, list):
-        return ",".join(_word(name, each) for each in value)
+        return ",".join(_scalar(name, each) for each in value)
     if isinstance(value, Mapping):
-        known_names(value, ["low", "high", "log"], f"key of {name}")
+        known_names(value, _ENDS, f"key of {name}")
         if not {"low", "high"} <= value.keys():
             raise ConfigurationError(f"{name} needs low and high, or is to be a list or a value.")
-        scale = {True: ":log", False: ":linear"}[bool(value["log"])] if "log" in value else ""
-        return f"{_word(name, value['low'])}..{_word(name, value['high'])}{scale}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
+        for end in ("low", "high"):
+            _value(f"{name}.{end}", "number", value[end])
+        log = _value(f"{name}.log", "flag", value["log"]) if "log" in value else None
+        scale = {True: ":log", False: ":linear", None: ""}[log]
+        return f"{_scalar(name, value['low'])}..{_scalar(name, value['high'])}{scale}"
+    return _scalar(name, value)
+
+
+def _scalar(name: str, value: Any) -> str:
+    if not isinstance(value, int | float | str):
+        raise ConfigurationError(
+            f"{name} must be a value, a list of values, or low and high, not {value!r}."
+        )
+    return str(value).lower() if isinstance(value, bool) else str(value)
