@@ -104,7 +104,8 @@ def _within(
             whole = space.require(config)
         except ConfigurationError as error:
             raise ConfigurationError(
-                f"{where}: {str(error).rstrip('.')}; leave it out, or widen the space."
+                f"{where}: {str(error).rstrip('.')}; change this configuration, leave it out, "
+                "or widen the space."
             ) from None
         found.setdefault(tuple(whole.values()), whole)
     return tuple(found.values())
