@@ -102,7 +102,7 @@ class Smac(Proposals):
         history = importlib.import_module("smac.runhistory.dataclasses")
         self._space, self._value = space, history.TrialValue
         self._info = history.TrialInfo
-        # That of all its trials. If it is told of one before it is asked, it takes the seed of that.
+        # The seed of all its trials: that of the first one that it proposed or was told of.
         self._seed = 0
         # The files that SMAC3 writes are not used, and are removed together with this object.
         folder = tempfile.mkdtemp(prefix="arlbench-smac-")
