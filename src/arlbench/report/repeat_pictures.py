@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from arlbench.report.statistics import MeanInterval, spread, spread_name
-from arlbench.report.study_pictures import FAINT, LINE, TEST, new_figure, png_of
+from arlbench.report.study_pictures import FAINT, HELD, LINE, TEST, new_figure, png_of
 
 
 class DrawnRepeat(NamedTuple):
@@ -59,10 +59,16 @@ def course(repeats: Sequence[DrawnRepeat]) -> Course:
     return Course(steps, np.stack([repeat.best[place] for repeat, place in pairs]))
 
 
+def _beyond_the_end(found: Course) -> Course:
+    """The course, held a little longer, so that what the last trial found is seen."""
+    steps = np.append(found.steps, found.steps[-1] * HELD)
+    return Course(steps, np.append(found.each, found.each[:, -1:], axis=1))
+
+
 def draw_incumbent(repeats: Sequence[DrawnRepeat]) -> Figure:
     """The best return so far against the environment steps spent: each repeat, and their mean."""
     figure, panel = new_figure()
-    steps, each = course(repeats)
+    steps, each = _beyond_the_end(course(repeats))
     for repeat in repeats:
         ends = np.append(repeat.spent, steps[-1])
         panel.step(ends, np.append(repeat.best, repeat.best[-1]), where="post", color=FAINT, lw=0.8)

@@ -18,6 +18,9 @@ from matplotlib.ticker import EngFormatter
 #: Colours.
 FAINT, LINE, BEST, TEST = "#b6c2d1", "#1f6feb", "#d9480f", "#2b8a3e"
 
+#: How far the last best return is held beyond the end, so that what the last trial found is seen.
+HELD = 1.03
+
 # More lines than this hide each other.
 _MOST_PANELS = 20
 
@@ -86,7 +89,7 @@ def draw_incumbent(trials: Sequence[DrawnTrial]) -> Figure:
     """The best return so far against the environment steps spent, with the range of seeds."""
     figure, panel = new_figure()
     best = [trial for trial in trials if trial.is_incumbent]
-    spent = np.array([*(trial.spent for trial in best), trials[-1].spent])
+    spent = np.array([*(trial.spent for trial in best), trials[-1].spent * HELD])
     finals = np.stack([trial.returns[:, -1] for trial in best])
     mean, low, high = (_held(f(finals, axis=1)) for f in (np.mean, np.min, np.max))
     panel.fill_between(spent, low, high, step="post", color=LINE, alpha=0.15, lw=0)
