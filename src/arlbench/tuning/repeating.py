@@ -176,7 +176,7 @@ def resume_repeats(
         **others: Arguments of :func:`tune_repeats` that are not part of the study's definition.
 
     Raises:
-        ArlbenchError: As :func:`tune_repeats` does, and if there is no repeated study.
+        ArlbenchError: As :func:`tune_repeats` does, and if the folder holds something else.
     """
     return tune_repeats(**{**arguments_of_repeats(folder, more=more, n_trials=n_trials), **others})
 
