@@ -83,10 +83,11 @@ class Evolving(Tuner):
         given = [Trial(dict(config)) for config in configs[: self._n_members]]
         self._waiting = [*given, *self._waiting][: self._n_members]
         if len(configs) > self._n_members:
-            self.note = (
+            few = (
                 f"Only the first {self._n_members} of {len(configs)} given configurations are "
                 f"used, because the population has {self._n_members} members."
             )
+            self.note = " ".join(filter(None, (self.note, few)))
         return True
 
     def ask(self, n: int) -> Sequence[Trial]:
