@@ -8,7 +8,7 @@ of version 2, by gymnasium in place of envpool.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from arlbench.core.checks import known_names
 from arlbench.errors import ConfigurationError
@@ -120,6 +120,34 @@ PUBLISHED: dict[str, Published] = {
     "namethisgame": _atari("NameThisGame-v5"),
 }
 
+
+class Protocol(NamedTuple):
+    """How a published optimiser was run.
+
+    Attributes:
+        tuner: The tuner here.
+        settings: Settings of the tuner.
+        trials: The number of configurations; None if something else ends it.
+        full_budgets: The environment steps of all trials, in whole trainings with every seed.
+    """
+
+    tuner: str
+    settings: Mapping[str, Any] = {}
+    trials: int | None = None
+    full_budgets: int | None = None
+
+
+#: How the published optimisers were run, by their names here.
+PROTOCOLS: dict[str, Protocol] = {
+    "random": Protocol("random", trials=32),
+    "smac": Protocol("smac", trials=32),
+    "smac_hyperband": Protocol("smac_hyperband", full_budgets=16),
+    "pbt": Protocol("pbt", {"n_members": 32, "n_steps": 10}),
+}
+
+#: The seeds of the published trials.
+PUBLISHED_SEEDS = 3
+
 #: The evaluation of all of them.
 EVALUATIONS, EVAL_EPISODES = 10, 128
 
@@ -139,3 +167,13 @@ def published_study(name: str) -> Published:
             f"{runnable}."
         )
     return found
+
+
+def published_protocol(name: str) -> Protocol:
+    """How a published optimiser was run.
+
+    Raises:
+        ConfigurationError: If there is none of this name.
+    """
+    known_names([name], PROTOCOLS, "protocol")
+    return PROTOCOLS[name]

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from arlbench.errors import MissingExtraError
+from arlbench.experiments.drawing import value_at
 from arlbench.experiments.space import Choices, Range
 from arlbench.tuning.proposals import Proposals, note_on_independent
 from arlbench.tuning.space import Config, Space
@@ -180,8 +181,7 @@ class OptunaProposals(Proposals):
     def _completed(self, result: Result) -> Any:
         """A result that was not asked for at its fidelity, as a trial of Optuna."""
         values: Mapping[str, Any] = result.trial.config
-        if self.follows_conditions:
-            values = self._space.choice(values)
+        values = self._space.choice(values) if self.follows_conditions else self._inside(values)
         contains = self._space.contains
         known = {name: values[name] for name in values if contains(name, values[name])}
         return self._optuna.trial.create_trial(
@@ -189,6 +189,17 @@ class OptunaProposals(Proposals):
             distributions={name: self._distributions[name] for name in known},
             value=result.score,
         )
+
+    def _inside(self, config: Mapping[str, Any]) -> Config:
+        """A whole configuration whose inactive values are the nearest ones in the space."""
+        point = self._space.point_of(config)
+        nearest = {
+            name: config[name]
+            if self._space.contains(name, config[name])
+            else value_at(where, float(u))
+            for (name, where), u in zip(self._space.varied.items(), point, strict=True)
+        }
+        return {**config, **nearest}
 
 
 @contextlib.contextmanager

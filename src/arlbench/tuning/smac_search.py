@@ -140,7 +140,7 @@ class Search:
         # Threads take longer to start than ten small trees take to grow, and disturb training.
         joblib = importlib.import_module("joblib")
         self._in_one_thread = lambda: joblib.parallel_config(backend="sequential")
-        self._value = history.TrialValue
+        self._value, self._info = history.TrialValue, history.TrialInfo
         self._at_the_end = (StopIteration, exceptions.ConfigurationSpaceExhaustedException)
         self._diverged: list[Any] = []
         self._worst = -math.inf
@@ -170,6 +170,11 @@ class Search:
             for diverged in self._diverged:
                 self._tell(diverged, self._worst)
 
+    def info_of(self, space: Space, config: Config, seed: int) -> Any:
+        """A trial that SMAC3 did not propose, as one of its own."""
+        found = self.facade.scenario.configspace
+        return self._info(config=configuration_of(space, found, config), seed=seed)
+
     def _tell(self, info: Any, cost: float) -> None:
         self.facade.tell(info, self._value(cost=cost), save=False)
 
@@ -190,12 +195,14 @@ class Smac(Proposals):
         once = {"max_config_calls": 1}
         name = "HyperparameterOptimizationFacade"
         self._search = Search(make_facade(name, space, seed, n_initial, once))
+        # The seed of all its trials: that of the first one that it proposed or was told of.
+        self._seed = 0
         self._asked: dict[tuple[Any, ...], list[Any]] = {}
 
     def propose(self, n: int) -> list[Config]:
         configs: list[Config] = []
         while len(configs) < n and (info := self._search.ask()) is not None:
-            config = config_of(self._space, info.config)
+            config, self._seed = config_of(self._space, info.config), info.seed
             self._asked.setdefault(tuple(config.values()), []).append(info)
             configs.append(config)
         return configs
@@ -203,5 +210,10 @@ class Smac(Proposals):
     def learn(self, results: Sequence[Result]) -> None:
         for result in results:
             waiting = self._asked.get(tuple(result.trial.config.values()), [])
-            if waiting:
-                self._search.tell(waiting.pop(0), result.score)
+            info = waiting.pop(0) if waiting else self._info_of(result)
+            self._search.tell(info, result.score)
+
+    def _info_of(self, result: Result) -> Any:
+        """A trial that SMAC3 did not propose, as one of its own."""
+        # With another seed than all others, SMAC3 would want to try it again.
+        return self._search.info_of(self._space, dict(result.trial.config), self._seed)
