@@ -19,7 +19,7 @@ from arlbench.tuning.optuna_mirror import Mirror
 from arlbench.tuning.programs import shared_by_all
 from arlbench.tuning.settings import StudySettings
 from arlbench.tuning.space import Space
-from arlbench.tuning.starting import Source, read_start
+from arlbench.tuning.starting import Source, Start, read_start
 from arlbench.tuning.trials import Result
 from arlbench.tuning.tuner import Tuner, make_tuner
 from arlbench.tuning.tuners import DEFAULT_TUNER, name_of, short_name, tuner_class
@@ -115,17 +115,23 @@ def tune(
         start_from=tuple(space.choice(config) for config in start.configs),
     )
     budget, tests = Budget(n_trials, n_timesteps, seconds), _test_seeds(test_seeds, settings.seeds)
-    made = make_tuner(cls, space, tuner_seed, settings.tuner_settings)
-    asking = Asking(short_name(settings.tuner), made, answer_seconds, start.configs)
+    asking = _asking(cls, space, settings, answer_seconds, start)
     shared = shared_by_all(space, settings.horizon, memory_limit_gib)
     opening = StudyFolder(_path(folder, problem), settings, budget)
     with opening as begun, _mirrored(optuna_storage, begun, on_result) as on_end:
         calls = Callbacks(on_progress, on_notice, on_end)
         calls.notices(space.note, start.note, asking.note, *begun.notes)
         states = states_of(begun.path, state_limit_gib) if cls.continues else None
-        return Loop(begun, asking, shared, states, budget, calls, memory_limit_gib, train).run(
-            tests
-        )
+        loop = Loop(begun, asking, shared, states, budget, calls, memory_limit_gib, train)
+        return loop.run(tests)
+
+
+def _asking(
+    cls: type[Tuner], space: Space, settings: StudySettings, answer_seconds: float, start: Start
+) -> Asking:
+    """A new tuner, which has not been asked yet."""
+    made = make_tuner(cls, space, settings.tuner_seed, settings.tuner_settings)
+    return Asking(short_name(settings.tuner), made, answer_seconds, start.configs)
 
 
 def _path(folder: str | Path | None, problem: Problem) -> Path:
