@@ -122,7 +122,7 @@ def test_the_examples_on_tuning_run_in_order(
 def test_the_study_file_on_the_page_on_tuning_is_one(tmp_path: Path) -> None:
     from arlbench.cli.study_files import SECTIONS, options_of_file
 
-    (text,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "tuning.md").read_text(), re.DOTALL)
+    text, *_ = re.findall(r"```yaml\n(.*?)```", (DOCS / "tuning.md").read_text(), re.DOTALL)
     (tmp_path / "study.yaml").write_text(text)
     options = options_of_file(tmp_path / "study.yaml")
     assert options["tuner"] == "hyperband"

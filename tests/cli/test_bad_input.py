@@ -157,7 +157,7 @@ SWEEP_CASES = {
     "file without a sampler": (["--file", "good.csv"], ["belong together"]),
     "sampler without a file": (["--sampler", "file"], ["belong together"]),
     "no such file": (["--file", "no.csv"], ["no.csv cannot be read", "No such file"]),
-    "file of another kind": (["--file", "notes.txt"], ["notes.txt", ".yaml, .json or .csv"]),
+    "file of another kind": (["--file", "notes.txt"], ["notes.txt", ".csv or .parquet"]),
     "unknown column": (
         ["--file", "unknown.csv"], ["unknown.csv", "'learning_rte'", "mean 'learning_rate'"]
     ),

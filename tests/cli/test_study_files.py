@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
-from arlbench.cli.study_files import options_of_file, options_of_preset
+from arlbench.cli.study_files import (
+    SECTIONS,
+    options_of_file,
+    options_of_preset,
+    options_of_protocol,
+    schema,
+)
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.errors import ConfigurationError
-from arlbench.experiments.published_studies import PUBLISHED, published_study
+from arlbench.experiments.published_studies import PROTOCOLS, PUBLISHED, published_study
 from arlbench.tuning import Space, load
 from in_process import arlbench
 
@@ -116,11 +125,9 @@ def test_thirteen_published_studies() -> None:
     assert len(PUBLISHED) == 13
     for name, study in PUBLISHED.items():
         assert set(study.words) <= {*DQN.hyperparameters(), *DQN.architecture_choices()}
-        if study.lacking:
-            with pytest.raises(ConfigurationError, match=f"{name} does not run yet"):
-                published_study(name)
-        else:
-            assert options_of_preset(name)["environment"] == study.environment
+        options = options_of_preset(name)
+        assert options["environment"] == study.environment
+        assert options["cnn_policy"] == (study.framework == "ale")
     with pytest.raises(ConfigurationError, match="Did you mean 'cartpole'"):
         published_study("cartpol")
 
@@ -149,3 +156,151 @@ def test_a_population_searches_fewer(study_file) -> None:
         "buffer_size", "use_target_network",
     }  # fmt: skip
     assert options_of_file(study_file)["n_trials"] == 4
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """The arguments of the study that a command would run."""
+    from arlbench.cli import tune
+
+    found: list[tuple] = []
+    monkeypatch.setattr(tune, "_run", lambda job, arguments: found.append((job, arguments)))
+
+    def arguments_of(*words: object) -> dict:
+        assert arlbench("tune", *words) == 0
+        job, arguments = found.pop()
+        return {**arguments, "n_test_seeds": job.n_test_seeds}
+
+    return arguments_of
+
+
+def test_one_command_is_one_cell_of_the_published_table(begun) -> None:
+    random = begun("--preset", "cartpole", "--protocol", "random")
+    assert (random["tuner"], random["n_trials"], random["n_timesteps"]) == ("random", 32, None)
+    assert (random["seeds"], random["n_test_seeds"]) == ((0, 1, 2), 3)
+    assert random["problem"].n_eval_episodes == 128
+    assert "buffer_size" in Space(random["problem"], random["words"]).names
+    smac = begun("--preset", "acrobot", "--protocol", "smac", "--repeat", "5")
+    assert (smac["tuner"], smac["n_trials"], smac["repeats"]) == ("smac", 32, 5)
+    assert smac["problem"].env_spec.name == "Acrobot-v1"
+    pbt = begun("--preset", "cartpole", "--protocol", "pbt")
+    assert (pbt["tuner"], pbt["n_trials"]) == ("pbt", None)
+    assert pbt["tuner_settings"] == {"n_members": 32, "n_steps": 10}
+    # It is a population that evolves, so fewer are searched.
+    assert "buffer_size" not in Space(pbt["problem"], pbt["words"]).names
+
+
+def test_the_budget_of_a_protocol_in_whole_trainings() -> None:
+    options = options_of_protocol("smac_hyperband", timesteps=50_000)
+    assert (options["tuner"], options["n_trials"]) == ("smac_hyperband", None)
+    # Sixteen trainings with three seeds each.
+    assert options["max_steps"] == 16 * 3 * 50_000
+    assert set(PROTOCOLS) == {"random", "smac", "smac_hyperband", "pbt"}
+
+
+def test_the_command_line_goes_before_the_protocol(begun) -> None:
+    words = ["--set", "n_members=8", "--set", "quantile=0.5", "--seeds", "1", "--n-trials", "16"]
+    pbt = begun("--preset", "cartpole", "--protocol", "pbt", *words)
+    assert pbt["tuner_settings"] == {"n_steps": 10, "n_members": 8, "quantile": 0.5}
+    assert (pbt["seeds"], pbt["n_trials"]) == ((0,), 16)
+
+
+PROTOCOL_MISTAKES = {
+    "unknown": (["--protocol", "randm"], "Did you mean 'random'"),
+    "another tuner": (
+        ["--protocol", "pbt", "--tuner", "pb2"], "one of the tuner pbt; leave --tuner out"
+    ),
+    "a study file": (["study.yaml", "--protocol", "pbt"], "leave --protocol out"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", PROTOCOL_MISTAKES)
+def test_a_mistake_about_protocols_is_one_sentence(mistake, capsys) -> None:
+    words, said = PROTOCOL_MISTAKES[mistake]
+    assert arlbench("tune", *words, "--quiet") == 2
+    message = capsys.readouterr().err
+    assert said in message
+    assert message.count("\n") == 1
+
+
+def validator():
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator.check_schema(schema())
+    return jsonschema.Draft202012Validator(schema())
+
+
+def is_read(path: Path, text: str) -> bool:
+    """Whether the reader of study files takes a text."""
+    path.write_text(text)
+    try:
+        options_of_file(path)
+    except ConfigurationError:
+        return False
+    return True
+
+
+def test_the_command_prints_the_schema(capsys) -> None:
+    assert arlbench("tune", "--schema") == 0
+    assert json.loads(capsys.readouterr().out) == schema()
+
+
+def test_every_documented_study_is_valid(tmp_path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text()
+    documented = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert documented
+    for text in (STUDY, *documented):
+        validator().validate(yaml.safe_load(text))
+        assert is_read(tmp_path / "study.yaml", text)
+
+
+# What the values of a key may be, and what they may not.
+GOOD = {
+    "word": "a", "number": 3, "flag": True, "words": ["a"], "mapping": {"a": 1}, "values": {"a": 1},
+}  # fmt: skip
+BAD = {
+    "word": 3, "number": "many", "flag": 1, "words": "a", "mapping": 3, "values": {"a": [1]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [(section, key) for section, keys in SECTIONS.items() for key in keys]
+)
+def test_schema_and_reader_agree_about_every_key(section, key, tmp_path) -> None:
+    kind = SECTIONS[section][key].kind
+    for value, valid in ((GOOD[kind], True), (BAD[kind], False), (None, False)):
+        content = {section: {key: value}}
+        assert validator().is_valid(content) == valid
+        assert is_read(tmp_path / "study.yaml", yaml.safe_dump(content)) == valid
+    unknown = {section: {f"{key}_": GOOD[kind]}}
+    assert not validator().is_valid(unknown)
+    assert not is_read(tmp_path / "study.yaml", yaml.safe_dump(unknown))
+
+
+WORTH_A_LOOK = {
+    "a range": ("1e-4..1e-2", True),
+    "a number": (0.5, True),
+    "a flag": (True, True),
+    "choices": ([64, 128], True),
+    "ends": ({"low": 1, "high": 2}, True),
+    "a scale": ({"low": "1e-7", "high": 1, "log": False}, True),
+    "half a range": ({"low": 1}, False),
+    "an unknown end": ({"low": 1, "hihg": 2}, False),
+    "nothing": (None, False),
+    "choices of choices": ([[1]], False),
+    "a scale that is a word": ({"low": 1, "high": 2, "log": "yes"}, False),
+    "an end that is a word": ({"low": "few", "high": 2}, False),
+}
+
+
+@pytest.mark.parametrize("case", WORTH_A_LOOK)
+def test_schema_and_reader_agree_about_the_space(case, tmp_path) -> None:
+    value, valid = WORTH_A_LOOK[case]
+    content = {"space": {"learning_rate": value}}
+    assert validator().is_valid(content) == valid
+    assert is_read(tmp_path / "study.yaml", yaml.safe_dump(content)) == valid
+
+
+@pytest.mark.parametrize("text", ["3", "[]", "tunner: {}", "space: 3", "tuner:"])
+def test_schema_and_reader_agree_about_what_is_no_study(text, tmp_path) -> None:
+    assert not validator().is_valid(yaml.safe_load(text))
+    assert not is_read(tmp_path / "study.yaml", text)

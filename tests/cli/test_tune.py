@@ -27,6 +27,24 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "tuner that leaves the space": (
         ["--tuner", "own_tuner:Outside"], ["Outside proposed trial 0", "outside the range"]
     ),
+    "tuner that proposes too short a trial": (
+        ["--tuner", "own_tuner:TooShort"], ["ends before the first of 10 evaluations", "take 10000"]
+    ),
+    "tuner that raises": (
+        ["--tuner", "own_tuner:Raising"], ["Raising raised KeyError in ask", "correct it"]
+    ),
+    "tuner that cannot be made": (
+        ["--tuner", "own_tuner:Broken"], ["ValueError in its constructor (no luck)", "correct it"]
+    ),
+    "table that is absent": (["--start-from", "none.csv"], ["none.csv cannot be read"]),
+    "start from nothing": (["--start-count", "3"], ["start_count limits", "give start_from"]),
+    "folder of no study to start from": (["--start-from", "taken"], ["not the folder of a study"]),
+    "unknown protocol": (["--protocol", "smack"], ["Did you mean 'smac'"]),
+    "repeats of another folder": (["--repeat", "2", "--out", "taken"], ["not a repeated study"]),
+    "resume with another number": (["--resume", "nowhere", "--repeat", "3"], ["'repeat' cannot"]),
+    "storage of no kind": (
+        ["--optuna-storage", "nothing://here", "--n-trials", "1"], ["nothing://here cannot be used"]
+    ),
     "unknown setting of a tuner": (
         ["--tuner", "hyperband", "--set", "etta=3"], ["etta", "Did you mean 'eta'"]
     ),

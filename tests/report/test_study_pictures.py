@@ -47,7 +47,8 @@ def test_the_incumbent_is_a_step_at_each_improvement(tmp_path) -> None:
     np.testing.assert_allclose(line.get_ydata(), [*best, best[-1]])
     costs = np.cumsum([result.cost for result in outcome.results])
     expected = [costs[result.number] for result in outcome.incumbents]
-    assert line.get_xdata().tolist() == [*expected, costs[-1]]
+    # Held a little beyond the end, so that what the last trial found is seen.
+    np.testing.assert_allclose(line.get_xdata(), [*expected, 1.03 * costs[-1]])
     assert len(tests.get_xdata()) == len(outcome.tests)
 
 

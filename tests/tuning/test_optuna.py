@@ -151,6 +151,15 @@ def test_choices_that_are_drawn_by_themselves_are_named(tmp_path) -> None:
     assert said == ["This tuner draws some hyperparameters by themselves: use_target_network."]
 
 
+def test_groups_that_are_related_only_among_themselves_are_named() -> None:
+    assert make_tuner(tuner_class("tpe"), WHOLE, 0).note == (
+        "This tuner relates some hyperparameters only to each other: buffer_alpha, "
+        "buffer_beta, buffer_epsilon; target_update_interval, tau."
+    )
+    assert make_tuner(tuner_class("tpe"), space({"learning_rate": "1e-5..1e-2"}), 0).note == ""
+    assert make_tuner(tuner_class("qmc"), WHOLE, 0).note == ""
+
+
 def test_a_missing_extra_is_one_sentence(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "cmaes", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'arlbench\[optuna\]'"):

@@ -107,3 +107,8 @@ def test_a_space_without_numbers_is_refused() -> None:
         make_tuner(tuner_class("pb2"), choices)
     with pytest.raises(ConfigurationError, match="resample must lie in 0 to 1"):
         make_tuner(tuner_class("pb2"), space(), 0, {"resample": 2})
+
+
+def test_choices_that_are_drawn_by_themselves_are_named() -> None:
+    tuner = make_tuner(tuner_class("pb2"), space(), 0)
+    assert tuner.note == "This tuner draws some hyperparameters by themselves: use_target_network."

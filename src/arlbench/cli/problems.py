@@ -2,10 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from arlbench.cli.arguments import parse_env_kwargs, parse_wrappers
 
 if TYPE_CHECKING:
     from arlbench.core.problem import Problem
+
+
+def environment_and_lengths(
+    given: Mapping[str, Any], env_name: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of the environment's spec, and other fields of the problem, from options.
+
+    Raises:
+        ConfigurationError: If the environment's settings or wrappers cannot be read.
+    """
+    env = {
+        "framework": given["framework"],
+        "name": env_name,
+        "n_envs": given["n_envs"],
+        "env_kwargs": parse_env_kwargs(given["env_kwargs"]),
+        "cnn_policy": given["cnn_policy"],
+        "wrappers": parse_wrappers(given["wrap"] or []),
+    }
+    settings = {
+        "n_total_timesteps": given["timesteps"],
+        "n_eval_steps": given["evaluations"],
+        "n_eval_episodes": given["eval_episodes"],
+        **({"algorithm": given["algorithm"]} if given["algorithm"] else {}),
+    }
+    return env, settings
+
+
+def with_fixed(problem: Problem, words: Mapping[str, str]) -> Problem:
+    """The problem with the values among words that say where to search."""
+    from arlbench.experiments.space import Choices, Range, parse_dimension
+
+    parsed = {
+        name: parse_dimension(name, text, problem.declarations) for name, text in words.items()
+    }
+    fixed = {k: value for k, value in parsed.items() if not isinstance(value, Choices | Range)}
+    return problem.replace(hpo_config=problem.resolve(fixed)) if fixed else problem
 
 
 def searched_problem(

@@ -8,52 +8,130 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import typer
 import yaml
 
+from arlbench.cli.arguments import was_given
 from arlbench.core.checks import known_names
 from arlbench.core.text_values import parse_value
 from arlbench.errors import ConfigurationError
-from arlbench.experiments.published_studies import EVAL_EPISODES, EVALUATIONS, published_study
+from arlbench.experiments.published_studies import (
+    EVAL_EPISODES,
+    EVALUATIONS,
+    PUBLISHED_SEEDS,
+    published_protocol,
+    published_study,
+)
 
-#: The keys of each section, with the option that each of them is.
-SECTIONS: dict[str, dict[str, str]] = {
+
+class Key(NamedTuple):
+    """A key of a section.
+
+    Attributes:
+        option: The option of the command line that it is.
+        kind: The kind of its value, one of ``VALUES``.
+        about: What it means.
+    """
+
+    option: str
+    kind: str
+    about: str
+
+
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_SCALAR = {"type": ["number", "string", "boolean"]}
+
+#: What values may be, by kind, as JSON schemas.
+VALUES: dict[str, dict[str, Any]] = {
+    "word": {"type": "string"},
+    # YAML 1.1 takes 1e5 for text, because it has no point.
+    "number": {"anyOf": [{"type": "number"}, {"type": "string", "pattern": _NUMBER}]},
+    "flag": {"type": "boolean"},
+    "words": {"type": "array", "items": {"type": "string"}},
+    "mapping": {"type": "object"},
+    "values": {"type": "object", "additionalProperties": _SCALAR},
+}
+
+#: The keys of each section.
+SECTIONS: dict[str, dict[str, Key]] = {
     "problem": {
-        "environment": "environment",
-        "framework": "framework",
-        "n_envs": "n_envs",
-        "timesteps": "timesteps",
-        "evaluations": "evaluations",
-        "eval_episodes": "eval_episodes",
-        "algorithm": "algorithm",
-        "env_kwargs": "env_kwargs",
-        "wrappers": "wrap",
-        "cnn_policy": "cnn_policy",
-        "fixed": "fixed",
+        "environment": Key("environment", "word", "The name of the environment."),
+        "framework": Key("framework", "word", "The library that provides it."),
+        "n_envs": Key("n_envs", "number", "Environments that step together."),
+        "timesteps": Key("timesteps", "number", "Environment steps of a whole training."),
+        "evaluations": Key("evaluations", "number", "Evaluations of a whole training."),
+        "eval_episodes": Key("eval_episodes", "number", "Episodes of each evaluation."),
+        "algorithm": Key("algorithm", "word", "The algorithm: a name, or MODULE:CLASS."),
+        "env_kwargs": Key("env_kwargs", "mapping", "Settings of the environment."),
+        "wrappers": Key("wrap", "words", "Wrappers of the environment, the innermost first."),
+        "cnn_policy": Key("cnn_policy", "flag", "Whether a convolutional network reads pictures."),
+        "fixed": Key("fixed", "values", "Values of hyperparameters that are not searched."),
     },
     "tuner": {
-        "name": "tuner",
-        "seed": "tuner_seed",
-        "settings": "settings",
-        "parallel": "parallel",
-        "restart": "restart",
+        "name": Key("tuner", "word", "The name of the tuner, or MODULE:CLASS."),
+        "seed": Key("tuner_seed", "number", "The seed of the tuner."),
+        "settings": Key("settings", "mapping", "Settings of the tuner."),
+        "parallel": Key("parallel", "number", "Trials in flight."),
+        "restart": Key("restart", "flag", "Whether promoted trials are trained from step 0."),
+        "start_from": Key("start_from", "word", "A table or a study to try first."),
+        "start_count": Key("start_count", "number", "How many configurations of it, at most."),
     },
-    "budget": {"trials": "n_trials", "timesteps": "max_steps", "seconds": "max_seconds"},
-    "seeds": {"first": "seed", "tuning": "seeds", "test": "test_seeds"},
-    "objective": {"name": "objective", "minimise": "minimise"},
+    "budget": {
+        "trials": Key("n_trials", "number", "Trials at most."),
+        "timesteps": Key("max_steps", "number", "Begin no trial beyond this many steps in all."),
+        "seconds": Key("max_seconds", "number", "Begin no trial beyond this many seconds."),
+    },
+    "seeds": {
+        "first": Key("seed", "number", "The first seed of tuning."),
+        "tuning": Key("seeds", "number", "How many seeds each trial is trained with."),
+        "test": Key("test_seeds", "number", "How many other seeds the best is trained with."),
+    },
+    "objective": {
+        "name": Key("objective", "word", "What of the returns counts: final, best or area."),
+        "minimise": Key("minimise", "flag", "Whether less of it is better."),
+    },
 }
 
 #: The section that has a key for each hyperparameter.
 SPACE = "space"
 
-# What values must be, by option; all others are words.
-_NUMBERS = {
-    "n_envs", "timesteps", "evaluations", "eval_episodes", "tuner_seed", "parallel", "n_trials",
-    "max_steps", "max_seconds", "seed", "seeds", "test_seeds",
-}  # fmt: skip
-_FLAGS = {"cnn_policy", "restart", "minimise"}
-_MAPPINGS = {"env_kwargs", "fixed", "settings"}
+_ENDS = {"low": VALUES["number"], "high": VALUES["number"], "log": VALUES["flag"]}
+
+_DIMENSION = {
+    "anyOf": [
+        _SCALAR,
+        {"type": "array", "items": _SCALAR},
+        {
+            "type": "object",
+            "properties": _ENDS,
+            "required": ["low", "high"],
+            "additionalProperties": False,
+        },
+    ]
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of study files, for editors."""
+    properties: dict[str, Any] = {
+        section: _object(
+            {name: {"description": key.about, **VALUES[key.kind]} for name, key in keys.items()}
+        )
+        for section, keys in SECTIONS.items()
+    }
+    properties[SPACE] = {
+        "description": "Where to search: a value, LOW..HIGH, a list, or low, high and log.",
+        "type": "object",
+        "additionalProperties": _DIMENSION,
+    }
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, "title": "A study of arlbench tune", **_object(properties)}
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def is_study_file(word: str) -> bool:
@@ -102,10 +180,40 @@ def options_of_preset(name: str, evolving: bool = False) -> dict[str, Any]:
         "evaluations": EVALUATIONS,
         "eval_episodes": EVAL_EPISODES,
         "wrap": list(study.wrappers),
+        "cnn_policy": study.cnn_policy,
+        "memory_limit": study.memory_limit,
         "words": study.evolving_words if evolving else dict(study.words),
         "only_named": True,
         "defaults": True,
     }
+
+
+def options_of_protocol(name: str, timesteps: float) -> dict[str, Any]:
+    """The options with which a published optimiser was run.
+
+    Args:
+        name: Its name.
+        timesteps: Environment steps of a whole training.
+    """
+    protocol = published_protocol(name)
+    budgets = protocol.full_budgets
+    steps = None if budgets is None else budgets * PUBLISHED_SEEDS * timesteps
+    return {
+        "tuner": protocol.tuner,
+        "settings": [f"{key}={value}" for key, value in protocol.settings.items()],
+        "n_trials": protocol.trials,
+        "max_steps": steps,
+        "seeds": PUBLISHED_SEEDS,
+        "eval_episodes": EVAL_EPISODES,
+    }
+
+
+def completed(
+    context: typer.Context, given: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The options of a command, with those of a file or a preset where none was given."""
+    own = {k: v for k, v in options.items() if k in given and not was_given(context, k)}
+    return {**given, **own}
 
 
 def _options(content: Any) -> dict[str, Any]:
@@ -118,7 +226,10 @@ def _options(content: Any) -> dict[str, Any]:
         keys = SECTIONS[section]
         given = _mapping(f"the section {section}", values)
         known_names(given, keys, f"key of the section {section}")
-        options |= {keys[key]: _value(f"{section}.{key}", keys[key], v) for key, v in given.items()}
+        options |= {
+            keys[key].option: _value(f"{section}.{key}", keys[key].kind, value)
+            for key, value in given.items()
+        }
     space = _mapping(f"the section {SPACE}", sections.get(SPACE, {}))
     fixed = options.pop("fixed", {})
     words = {name: _word(name, value) for name, value in {**fixed, **space}.items()}
@@ -135,35 +246,54 @@ def _mapping(what: str, value: Any) -> Mapping[str, Any]:
     return value
 
 
-def _value(where: str, option: str, value: Any) -> Any:
-    """The value of an option, if it is of its kind."""
-    # YAML 1.1 takes 1e5 for text, because it has no point.
-    plain = parse_value(value) if isinstance(value, str) and option in _NUMBERS else value
-    is_number = isinstance(plain, int | float) and not isinstance(plain, bool)
-    if option in _NUMBERS and not is_number:
-        raise ConfigurationError(f"{where} must be a number, not {value!r}.")
-    if option in _FLAGS and not isinstance(plain, bool):
+def _value(where: str, kind: str, value: Any) -> Any:
+    """The value of a key, if it is of its kind."""
+    if kind == "number":
+        plain = parse_value(value) if isinstance(value, str) else value
+        if not isinstance(plain, int | float) or isinstance(plain, bool):
+            raise ConfigurationError(f"{where} must be a number, not {value!r}.")
+        return plain
+    if kind == "flag" and not isinstance(value, bool):
         raise ConfigurationError(f"{where} must be true or false, not {value!r}.")
-    if option in _MAPPINGS:
-        return dict(_mapping(where, plain))
-    if option == "wrap":
-        if not isinstance(plain, list) or not all(isinstance(each, str) for each in plain):
+    if kind in {"mapping", "values"}:
+        return _checked_values(where, kind, dict(_mapping(where, value)))
+    if kind == "words":
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise ConfigurationError(f"{where} must be a list of wrappers, not {value!r}.")
-    elif option not in _NUMBERS | _FLAGS and not isinstance(plain, str):
+    elif kind == "word" and not isinstance(value, str):
         raise ConfigurationError(f"{where} must be a word, not {value!r}.")
-    return plain
+    return value
+
+
+def _checked_values(where: str, kind: str, values: dict[str, Any]) -> dict[str, Any]:
+    for name, value in values.items():
+        if kind == "values" and not isinstance(value, int | float | str):
+            raise ConfigurationError(
+                f"{where}.{name} must be one value, not {value!r}; move it to the section {SPACE} "
+                "to search it."
+            )
+    return values
 
 
 def _word(name: str, value: Any) -> str:
     """Where to search, as a word of the command line says it."""
     if isinstance(value, list):
-        return ",".join(_word(name, each) for each in value)
+        return ",".join(_scalar(name, each) for each in value)
     if isinstance(value, Mapping):
-        known_names(value, ["low", "high", "log"], f"key of {name}")
+        known_names(value, _ENDS, f"key of {name}")
         if not {"low", "high"} <= value.keys():
             raise ConfigurationError(f"{name} needs low and high, or is to be a list or a value.")
-        scale = {True: ":log", False: ":linear"}[bool(value["log"])] if "log" in value else ""
-        return f"{_word(name, value['low'])}..{_word(name, value['high'])}{scale}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
+        for end in ("low", "high"):
+            _value(f"{name}.{end}", "number", value[end])
+        log = _value(f"{name}.log", "flag", value["log"]) if "log" in value else None
+        scale = {True: ":log", False: ":linear", None: ""}[log]
+        return f"{_scalar(name, value['low'])}..{_scalar(name, value['high'])}{scale}"
+    return _scalar(name, value)
+
+
+def _scalar(name: str, value: Any) -> str:
+    if not isinstance(value, int | float | str):
+        raise ConfigurationError(
+            f"{name} must be a value, a list of values, or low and high, not {value!r}."
+        )
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -12,16 +12,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import typer
 
-from arlbench.cli.arguments import (
-    ALGORITHM,
-    FRAMEWORK,
-    WRAP,
-    network_option,
-    parse_env_kwargs,
-    parse_wrappers,
-    split_words,
+from arlbench.cli.arguments import ALGORITHM, FRAMEWORK, WRAP, network_option, split_words
+from arlbench.cli.options import (
+    AS_JSON,
+    ENV_KWARGS,
+    EVAL_EPISODES,
+    N_ENVS,
+    PRESET,
+    QUIET,
+    SEED,
+    evaluations_option,
+    memory_option,
+    seeds_option,
+    timesteps_option,
 )
-from arlbench.cli.problems import searched_problem
+from arlbench.cli.problems import environment_and_lengths, searched_problem, with_fixed
+from arlbench.cli.study_files import completed, options_of_preset
 from arlbench.errors import ConfigurationError, StorageError
 from arlbench.experiments.tuners import DEFAULT_TUNER, tuner_names
 
@@ -55,7 +61,8 @@ class _Chosen(NamedTuple):
     n_configs: int | None
     sampler_seed: int
     only_named: bool
-    tuned: bool
+    defaults: bool
+    published: dict[str, str]
 
 
 class _Job(NamedTuple):
@@ -72,26 +79,30 @@ class _Job(NamedTuple):
 
 
 def sweep(
+    context: typer.Context,
     words: list[str] = typer.Argument(
         None,
         metavar="[ENV] [KEY=VALUE ...]",
         help="An environment, and what to search: KEY=VALUE, KEY=LOW..HIGH or KEY=a,b,c.",
     ),
+    preset: str = PRESET,
     sampler: str = typer.Option(DEFAULT_TUNER, help=f"One of {', '.join(tuner_names())}."),
-    file: Path = typer.Option(None, help="Configurations in YAML, JSON or CSV, for sampler file."),
+    file: Path = typer.Option(
+        None, help="Configurations in YAML, JSON, CSV or Parquet, for sampler file."
+    ),
     n_configs: int = typer.Option(
         None, help="How many configurations; by default 64, or all of the file.", show_default=False
     ),
-    seeds: int = typer.Option(3, help="How many seeds to train each configuration with."),
-    seed: int = typer.Option(0, help="The first seed."),
+    seeds: int = seeds_option("each configuration"),
+    seed: int = SEED,
     sampler_seed: int = typer.Option(0, help="The seed of the sampler."),
-    timesteps: float = typer.Option(100_000, help="Environment steps of each training."),
-    n_envs: int = typer.Option(8, help="Environments that step together."),
-    evaluations: int = typer.Option(10, help="Evaluations of each training."),
-    eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
+    timesteps: float = timesteps_option("each training"),
+    n_envs: int = N_ENVS,
+    evaluations: int = evaluations_option("each training"),
+    eval_episodes: int = EVAL_EPISODES,
     algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
-    env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
+    env_kwargs: str = ENV_KWARGS,
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
     only_named: bool = _ONLY_NAMED,
@@ -99,29 +110,20 @@ def sweep(
     out: Path = typer.Option(
         None, help="The sweep's folder; if it holds a sweep, this continues. By default a new one."
     ),
-    memory_limit: float = typer.Option(4.0, help="Refuse trainings that would need more, in GiB."),
-    quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
-    as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON only."),
+    memory_limit: float = memory_option("need"),
+    quiet: bool = QUIET,
+    as_json: bool = AS_JSON,
 ) -> None:
     """Search: arlbench sweep CartPole-v1 learning_rate=1e-5..1e-2 train_freq=4 --n-configs 64"""
-    chosen = _Chosen(sampler, file, n_configs, sampler_seed, only_named, not defaults)
-    settings = {
-        "n_total_timesteps": timesteps,
-        "n_eval_steps": evaluations,
-        "n_eval_episodes": eval_episodes,
-        **({"algorithm": algorithm} if algorithm else {}),
-    }
-    env_name, ranges = split_words(words or [], DEFAULT_ENV, parse=str)
-    env = {
-        "framework": framework,
-        "name": env_name,
-        "n_envs": n_envs,
-        "env_kwargs": parse_env_kwargs(env_kwargs),
-        "cnn_policy": cnn_policy,
-        "wrappers": parse_wrappers(wrap or []),
-    }
+    given = dict(locals())
+    options = {} if preset is None else options_of_preset(preset)
+    published = options.pop("words", {})
+    given = completed(context, given, options)
+    env_name, ranges = split_words(words or [], options.get("environment", DEFAULT_ENV), parse=str)
+    names = ("sampler", "file", "n_configs", "sampler_seed", "only_named", "defaults")
+    chosen = _Chosen(**{name: given[name] for name in names}, published=published)
     _start_workers()
-    experiment, tuner = _experiment(chosen, ranges, env, (seed, seeds), settings)
+    experiment, tuner = _experiment(chosen, ranges, given, env_name)
     with _open(experiment, out, memory_limit) as storage:
         if not quiet:
             _announce(tuner, chosen, as_json)
@@ -136,16 +138,18 @@ def _start_workers() -> None:
 
 
 def _experiment(
-    chosen: _Chosen,
-    words: dict[str, str],
-    env: dict[str, Any],
-    seeds: tuple[int, int],
-    settings: dict[str, Any],
+    chosen: _Chosen, ranges: dict[str, str], given: dict[str, Any], env_name: str
 ) -> tuple[Experiment, Tuner]:
     """The experiment, and the tuner that proposed its configurations."""
     from arlbench.experiments.experiment import Experiment, seed_range
 
-    problem = searched_problem(env, settings, chosen.only_named, chosen.tuned)
+    env, settings = environment_and_lengths(given, env_name)
+    problem = searched_problem(env, settings, chosen.only_named, not chosen.defaults)
+    if chosen.file is None:
+        words = {**chosen.published, **ranges}
+    else:
+        # The file says what varies.
+        problem, words = with_fixed(problem, chosen.published), ranges
     tuner, trials = _trials(chosen, words, problem)
     origin = {
         "sampler": chosen.sampler,
@@ -154,7 +158,8 @@ def _experiment(
         "words": words,
     }
     configs = tuple(trial.config for trial in trials)
-    return Experiment(problem, configs, seed_range(*seeds), origin=origin), tuner
+    seeds = seed_range(given["seed"], given["seeds"])
+    return Experiment(problem, configs, seeds, origin=origin), tuner
 
 
 def _announce(tuner: Tuner, chosen: _Chosen, as_json: bool) -> None:

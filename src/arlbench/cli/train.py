@@ -20,6 +20,16 @@ from arlbench.cli.arguments import (
     refuse_with_resume,
     split_words,
 )
+from arlbench.cli.options import (
+    AS_JSON,
+    ENV_KWARGS,
+    EVAL_EPISODES,
+    N_ENVS,
+    QUIET,
+    SEED,
+    evaluations_option,
+    memory_option,
+)
 
 if TYPE_CHECKING:
     from arlbench.cli.stopping import StoppableWork
@@ -63,20 +73,20 @@ def train(
     ),
     timesteps: float = typer.Option(100_000, help="Environment steps of each seed, such as 1e5."),
     seeds: int = typer.Option(3, help="How many seeds to train."),
-    seed: int = typer.Option(0, help="The first seed."),
+    seed: int = SEED,
     out: Path = typer.Option(None, help="The run's folder; by default a new one in runs/."),
-    n_envs: int = typer.Option(8, help="Environments that step together."),
-    evaluations: int = typer.Option(20, help="Evaluations of each seed."),
-    eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
+    n_envs: int = N_ENVS,
+    evaluations: int = evaluations_option("each seed", 20),
+    eval_episodes: int = EVAL_EPISODES,
     algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
-    env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
+    env_kwargs: str = ENV_KWARGS,
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "tuned, or plain"),
     defaults: bool = typer.Option(
         False, "--defaults", help="Start from the space's defaults, not from tuned values."
     ),
-    memory_limit: float = typer.Option(4.0, help="Refuse trainings that would need more, in GiB."),
+    memory_limit: float = memory_option("need"),
     resume: Path = typer.Option(
         None, metavar="RUN", help="Continue the run in this folder, as if it had not stopped."
     ),
@@ -84,8 +94,8 @@ def train(
         60.0, help="Seconds between two checkpoints; 0 writes one only when the run is stopped."
     ),
     keep: int = typer.Option(2, help="How many checkpoints to keep of each seed."),
-    quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
-    as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON only."),
+    quiet: bool = QUIET,
+    as_json: bool = AS_JSON,
 ) -> None:
     """Train: arlbench train CartPole-v1 learning_rate=1e-3 hidden_size=128"""
     started = time.perf_counter()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -17,13 +16,29 @@ from arlbench.cli.arguments import (
     network_option,
     refuse_with_resume,
 )
+from arlbench.cli.options import (
+    AS_JSON,
+    ENV_KWARGS,
+    EVAL_EPISODES,
+    N_ENVS,
+    PRESET,
+    QUIET,
+    SEED,
+    evaluations_option,
+    memory_option,
+    seeds_option,
+    timesteps_option,
+)
+from arlbench.cli.study_files import schema as schema_of_files
 from arlbench.cli.tune_arguments import (
     DEFAULT_TRIALS,
     start_workers,
     study_arguments,
     with_file,
 )
+from arlbench.cli.tune_summary import summarise
 from arlbench.errors import ConfigurationError
+from arlbench.experiments.published_studies import PROTOCOLS
 from arlbench.tuning.tuners import DEFAULT_TUNER, tuner_names
 
 if TYPE_CHECKING:
@@ -63,9 +78,6 @@ _WORDS = typer.Argument(
     help="An environment or a study file, and where to search: KEY=VALUE, KEY=LOW..HIGH or "
     "KEY=a,b,c.",
 )
-_PRESET = typer.Option(
-    None, metavar="NAME", help="The published space and settings of an environment: cartpole, ..."
-)
 _TUNER = typer.Option(
     DEFAULT_TUNER, help=f"One of {', '.join(tuner_names())}, or MODULE:CLASS of your own."
 )
@@ -85,6 +97,12 @@ _MINIMISE = typer.Option(False, "--minimise", help="Less of the objective is bet
 _RESTART = typer.Option(
     False, "--restart", help="Train promoted trials from step 0 instead of continuing them."
 )
+_START_FROM = typer.Option(
+    None, help="Try the configurations of a table first, or the best of a study in a folder."
+)
+_START_COUNT = typer.Option(
+    None, help="How many of them: by default all of a table, or 8 of a study.", show_default=False
+)
 _ONLY_NAMED = typer.Option(
     False, "--only-named", help="Leave what is not named at tuned values, or defaults."
 )
@@ -98,38 +116,60 @@ _RESUME = typer.Option(None, help="Continue the study in this folder, as it was 
 _REPLAY = typer.Option(
     None, help="Train the best schedule of the study in this folder again, on --seeds others."
 )
+_PROTOCOL = typer.Option(
+    None, metavar="NAME",
+    help=f"Run the tuner as the published studies did: {', '.join(PROTOCOLS)}.",
+)  # fmt: skip
+_REPEAT = typer.Option(
+    None, help="Repeat the study with this many seeds of the tuner, in one folder."
+)
 _MORE = typer.Option(0, help="With --resume: trials beyond those it was to have.")
 _STATE_LIMIT = typer.Option(20.0, help="GiB that states of trials may take on disk.")
 _OPTUNA = typer.Option(
     None, metavar="URL", help="A storage of Optuna's that follows the study: sqlite:///study.db."
 )
-_MEMORY_LIMIT = typer.Option(4.0, help="Refuse trainings that would take more, in GiB.")
+
+
+def _print_schema(wanted: bool) -> None:
+    if wanted:
+        typer.echo(json.dumps(schema_of_files(), indent=1))
+        raise typer.Exit
+
+
+_SCHEMA = typer.Option(
+    False, "--schema", callback=_print_schema, is_eager=True,
+    help="Print the JSON schema of study files, for editors.",
+)  # fmt: skip
 
 
 def tune(
     context: typer.Context,
     words: list[str] = _WORDS,
-    preset: str = _PRESET,
+    preset: str = PRESET,
+    protocol: str = _PROTOCOL,
     tuner: str = _TUNER,
     settings: list[str] = _SET,
     n_trials: int = _N_TRIALS,
     max_steps: float = _MAX_STEPS,
     max_seconds: float = _MAX_SECONDS,
     parallel: int = _PARALLEL,
-    seeds: int = typer.Option(3, help="How many seeds to train each trial with."),
-    seed: int = typer.Option(0, help="The first seed."),
+    seeds: int = seeds_option("each trial"),
+    seed: int = SEED,
     test_seeds: int = _TEST_SEEDS,
     tuner_seed: int = typer.Option(0, help="The seed of the tuner."),
     objective: str = _OBJECTIVE,
     minimise: bool = _MINIMISE,
     restart: bool = _RESTART,
-    timesteps: float = typer.Option(100_000, help="Environment steps of a whole training."),
-    n_envs: int = typer.Option(8, help="Environments that step together."),
-    evaluations: int = typer.Option(10, help="Evaluations of a whole training."),
-    eval_episodes: int = typer.Option(32, help="Episodes of each evaluation."),
+    start_from: Path = _START_FROM,
+    start_count: int = _START_COUNT,
+    repeat: int = _REPEAT,
+    timesteps: float = timesteps_option("a whole training"),
+    n_envs: int = N_ENVS,
+    evaluations: int = evaluations_option("a whole training"),
+    eval_episodes: int = EVAL_EPISODES,
     algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
-    env_kwargs: str = typer.Option("{}", help="Settings of the environment, as JSON."),
+    env_kwargs: str = ENV_KWARGS,
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
     only_named: bool = _ONLY_NAMED,
@@ -139,28 +179,38 @@ def tune(
     replay: Path = _REPLAY,
     more: int = _MORE,
     state_limit: float = _STATE_LIMIT,
-    memory_limit: float = _MEMORY_LIMIT,
+    memory_limit: float = memory_option("take"),
     optuna_storage: str = _OPTUNA,
-    quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
-    as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON only."),
+    schema: bool = _SCHEMA,
+    quiet: bool = QUIET,
+    as_json: bool = AS_JSON,
 ) -> None:
     """Tune: arlbench tune CartPole-v1 learning_rate=1e-5..1e-2 --tuner random --n-trials 32"""
     given = dict(locals())
     if replay is not None:
         refuse_with_resume(context, _WITH_REPLAY, "--replay")
         _replay(replay, (seed, seeds), memory_limit, quiet, as_json)
-        return
-    job = _Job(resume, test_seeds, _settings_of_call(given), quiet, as_json)
-    if resume is not None:
+    elif resume is not None:
         refuse_with_resume(context, _WITH_RESUME)
-        _run(job, _begun(resume, more, n_trials))
-        return
-    if more:
+        _run(_job(given, resume), _begun(resume, more, n_trials))
+    else:
+        _begin(context, given)
+
+
+def _begin(context: typer.Context, given: dict[str, Any]) -> None:
+    """Begins a study, or continues the one in a folder that was named."""
+    if given["more"]:
         raise ConfigurationError("--more extends a study that exists; give --resume FOLDER too.")
     given, env_name, ranges = with_file(context, given)
     arguments = study_arguments(given, env_name, ranges)
-    folder = out or _new_folder(env_name)
-    _run(job._replace(folder=folder, n_test_seeds=given["test_seeds"]), arguments)
+    if given["repeat"] is not None:
+        arguments["repeats"] = given["repeat"]
+    _run(_job(given, given["out"] or _new_folder(env_name)), arguments)
+
+
+def _job(given: dict[str, Any], folder: Path) -> _Job:
+    limits = _settings_of_call(given)
+    return _Job(folder, given["test_seeds"], limits, given["quiet"], given["as_json"])
 
 
 def _settings_of_call(given: dict[str, Any]) -> dict[str, Any]:
@@ -178,10 +228,12 @@ def _new_folder(env_name: str) -> Path:
 
 def _begun(folder: Path, more: int, n_trials: int | None) -> dict[str, Any]:
     """The arguments of a study that was begun, and is to have more trials or others."""
+    from arlbench.tuning.repeating import arguments_of_repeats, is_repeated
     from arlbench.tuning.study import arguments_of
 
     start_workers()
-    return arguments_of(folder, more=more, n_trials=n_trials)
+    read = arguments_of_repeats if is_repeated(folder) else arguments_of
+    return read(folder, more=more, n_trials=n_trials)
 
 
 def _test_seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
@@ -206,6 +258,9 @@ def _run(job: _Job, arguments: dict[str, Any]) -> None:
     }
     if job.talkative:
         tune_display.header(arguments)
+    if "repeats" in arguments:
+        _run_repeats(job, arguments)
+        return
     outcome, work = _work(job, arguments)
     if outcome is None or outcome.status == "interrupted":
         if not job.quiet:
@@ -219,6 +274,21 @@ def _run(job: _Job, arguments: dict[str, Any]) -> None:
         tune_display.closing(outcome, pictures)
     if job.as_json:
         typer.echo(json.dumps(summarise(outcome)))
+
+
+def _run_repeats(job: _Job, arguments: dict[str, Any]) -> None:
+    """Works on the repeats of a study, and reports them together."""
+    from arlbench.cli import tune_display, tune_repeats
+
+    outcome, work = tune_repeats.work(arguments, job.quiet, job.talkative)
+    if outcome is None or outcome.status == "interrupted":
+        if not job.quiet:
+            tune_display.interrupted(job.folder)
+        _leave(128 + work.signal, at_once=outcome is None)
+    summary = tune_repeats.close(outcome, job.talkative)
+    if job.as_json:
+        repeats = [summarise(each) for each in outcome.outcomes]
+        typer.echo(json.dumps({**summary, "repeats": repeats}))
 
 
 def _replay(
@@ -273,43 +343,6 @@ def _work(
         work.start()
         outcome = work.finish()
     return outcome, work
-
-
-def summarise(outcome: StudyOutcome) -> dict[str, Any]:
-    """A study as JSON values."""
-    from arlbench.tuning.reading import load
-
-    study = load(outcome.folder)
-    table = study.trials
-    best = study.incumbents[-1] if study.incumbents else None
-    incumbent = None
-    if best is not None:
-        row = table.loc[best.number]
-        incumbent = {
-            "number": best.number,
-            "objective": _number(row["objective"]),
-            "test_objective": _number(row["test_objective"]),
-            "fidelity": best.trial.fidelity,
-            "config": dict(best.trial.config),
-        }
-    return {
-        "folder": str(outcome.folder),
-        "status": outcome.status,
-        "n_trials": len(outcome.results),
-        "diverged": sum(result.status == "diverged" for result in outcome.results),
-        "restarted": sum(result.restarted for result in outcome.results),
-        "trained_now": outcome.trained_now,
-        "timesteps": outcome.timesteps,
-        "timesteps_restarted": outcome.timesteps_restarted(len(study.settings.seeds)),
-        "seconds": round(outcome.seconds, 3),
-        "tuner_seconds": round(outcome.tuner_seconds, 3),
-        "incumbent": incumbent,
-    }
-
-
-def _number(value: float) -> float | None:
-    """None instead of NaN, which JSON does not have."""
-    return None if math.isnan(value) else float(value)
 
 
 def _leave(code: int, at_once: bool) -> NoReturn:

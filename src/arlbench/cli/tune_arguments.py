@@ -8,10 +8,17 @@ from typing import Any
 
 import typer
 
-from arlbench.cli.arguments import parse_env_kwargs, parse_wrappers, split_words, was_given
-from arlbench.cli.problems import searched_problem
-from arlbench.cli.study_files import is_study_file, options_of_file, options_of_preset
+from arlbench.cli.arguments import split_words, was_given
+from arlbench.cli.problems import environment_and_lengths, searched_problem
+from arlbench.cli.study_files import (
+    completed,
+    is_study_file,
+    options_of_file,
+    options_of_preset,
+    options_of_protocol,
+)
 from arlbench.errors import ConfigurationError
+from arlbench.experiments.published_studies import published_protocol
 
 DEFAULT_ENV = "CartPole-v1"
 
@@ -24,48 +31,63 @@ _EVOLVING = ("pb2", "pbt")
 def with_file(
     context: typer.Context, given: dict[str, Any]
 ) -> tuple[dict[str, Any], str, dict[str, str]]:
-    """The options, completed by a study file or a preset; the environment; and the space."""
+    """The options, completed by a study file or a preset and a protocol; the environment; and
+    the space."""
+    given = _with_tuner(context, given)
     words = list(given["words"] or [])
     files = [word for word in words if "=" not in word and is_study_file(word)]
     if len(files) + (given["preset"] is not None) > 1:
         raise ConfigurationError("Give one study file or one preset, not several of them.")
     options: dict[str, Any] = {}
     if files:
+        if given["protocol"] is not None:
+            raise ConfigurationError(
+                "A study file says how its tuner runs; leave --protocol out, or give a preset."
+            )
         words.remove(files[0])
         options = options_of_file(Path(files[0]))
     elif given["preset"] is not None:
         options = options_of_preset(given["preset"], evolving=given["tuner"] in _EVOLVING)
-    own = {k: v for k, v in options.items() if k in given and not was_given(context, k)}
-    environment = options.get("environment", DEFAULT_ENV)
-    env_name, ranges = split_words(words, environment, parse=str)
-    own.pop("words", None)
-    return {**given, **own}, env_name, {**options.get("words", {}), **ranges}
+    env_name, ranges = split_words(words, options.get("environment", DEFAULT_ENV), parse=str)
+    ranges = {**options.pop("words", {}), **ranges}
+    return _with_protocol(context, completed(context, given, options)), env_name, ranges
+
+
+def _with_tuner(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """The options with the tuner of a protocol."""
+    if given["protocol"] is None:
+        return given
+    tuner = published_protocol(given["protocol"]).tuner
+    if was_given(context, "tuner") and given["tuner"] != tuner:
+        raise ConfigurationError(
+            f"--protocol {given['protocol']} is one of the tuner {tuner}; leave --tuner out."
+        )
+    return {**given, "tuner": tuner}
+
+
+def _with_protocol(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]:
+    """The options, completed by those of a protocol."""
+    if given["protocol"] is None:
+        return given
+    options = options_of_protocol(given["protocol"], given["timesteps"])
+    own = {word.partition("=")[0] for word in given["settings"] or []}
+    others = [word for word in options.pop("settings") if word.partition("=")[0] not in own]
+    given = {**given, "settings": [*others, *(given["settings"] or [])]}
+    return completed(context, given, options)
 
 
 def study_arguments(
     given: Mapping[str, Any], env_name: str, ranges: dict[str, str]
 ) -> dict[str, Any]:
     """The arguments of a study, from the options of the command."""
-    env = {
-        "framework": given["framework"],
-        "name": env_name,
-        "n_envs": given["n_envs"],
-        "env_kwargs": parse_env_kwargs(given["env_kwargs"]),
-        "cnn_policy": given["cnn_policy"],
-        "wrappers": parse_wrappers(given["wrap"] or []),
-    }
-    of_problem = {
-        "n_total_timesteps": given["timesteps"],
-        "n_eval_steps": given["evaluations"],
-        "n_eval_episodes": given["eval_episodes"],
-        **({"algorithm": given["algorithm"]} if given["algorithm"] else {}),
-    }
+    env, of_problem = environment_and_lengths(given, env_name)
     tuner_settings = _tuner_settings(given["settings"] or [])
     start_workers()
     problem = searched_problem(env, of_problem, given["only_named"], not given["defaults"])
     same = ("tuner", "parallel", "tuner_seed", "objective", "minimise", "restart")
+    start = ("start_from", "start_count")
     return {
-        **{name: given[name] for name in same},
+        **{name: given[name] for name in (*same, *start)},
         "problem": problem,
         "words": ranges,
         "tuner_settings": tuner_settings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from rich.console import Console
 from arlbench.cli import tables
 from arlbench.cli.display import Speed, bar_of_training, return_text
 from arlbench.cli.sweep_display import count, listing, value_text
+from arlbench.tuning.incumbents import ranked
 from arlbench.tuning.tuners import name_of, short_name
 
 if TYPE_CHECKING:
@@ -28,23 +29,34 @@ _console = Console(stderr=True, highlight=False)
 #: Trials in the closing table.
 _N_SHOWN = 5
 
+#: Hyperparameters whose importance is shown.
+_N_IMPORTANT = 5
+
 
 def header(arguments: Mapping[str, Any]) -> None:
     """What is about to be tuned."""
     problem, tuner = arguments["problem"], arguments["tuner"]
     name = short_name(tuner if isinstance(tuner, str) else name_of(tuner))
     spec = problem.env_spec
+    repeats = f", {count(arguments['repeats'], 'repeat')}" if "repeats" in arguments else ""
     _console.print(
         f"[bold]{name}[/] tunes [bold]{problem.algorithm_class.title}[/] on [bold]{spec.name}[/] "
         f"({spec.framework}), {count(len(arguments['seeds']), 'seed')} a trial, "
-        f"{problem.n_total_timesteps:,} steps at most, {count(spec.n_envs, 'environment')}"
+        f"{problem.n_total_timesteps:,} steps at most, {count(spec.n_envs, 'environment')}{repeats}"
     )
     _console.print(f"[dim]folder: {arguments['folder']}[/]", soft_wrap=True)
 
 
 @contextlib.contextmanager
-def progress_bar(shown: bool) -> Iterator[Callable[[StudyProgress], None]]:
-    """A live bar over the trials; yields the function that moves it."""
+def progress_bar(
+    shown: bool, place: Callable[[], str] = lambda: ""
+) -> Iterator[Callable[[StudyProgress], None]]:
+    """A live bar over the trials; yields the function that moves it.
+
+    Args:
+        shown: Whether it is seen.
+        place: The place of the study among others, in words.
+    """
     progress = bar_of_training(shown)
     task = progress.add_task("compiling", total=None, speed="", latest="")
     speed = Speed()
@@ -55,7 +67,7 @@ def progress_bar(shown: bool) -> Iterator[Callable[[StudyProgress], None]]:
             task,
             total=population.total_timesteps if study.testing else study.trials_total,
             completed=population.timesteps if study.testing else _trials_done(study),
-            description=_description(study),
+            description=f"{place()}{_description(study)}",
             # A round of trials that has ended is not the end.
             speed="" if study.testing else speed.text(study.timesteps, study.timesteps + 1),
             latest=_latest(study),
@@ -124,6 +136,8 @@ def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
     study = load(outcome.folder)
     for line in best_table(study, _console.width):
         _console.print(line, markup=False, soft_wrap=True)
+    for line in importance_lines(study, _console.width):
+        _console.print(line, markup=False, soft_wrap=True)
     for line in summary(study, outcome):
         _console.print(line, markup=False, soft_wrap=True)
     if pictures:
@@ -137,7 +151,7 @@ def best_table(study: LoadedStudy, width: int) -> list[str]:
         study: The study, as read from its folder.
         width: Characters of a line; fewer trials are shown if it is narrow.
     """
-    shown = best_trials(study)[:_N_SHOWN]
+    shown = ranked(study.results.values())[:_N_SHOWN]
     names = dict.fromkeys(name for result in shown for name in result.trial.config)
     rows = [
         ("best trials", *(f"trial {result.number}" for result in shown)),
@@ -150,10 +164,25 @@ def best_table(study: LoadedStudy, width: int) -> list[str]:
     return tables.lines([row[:n_columns] for row in rows], range(1, n_columns))
 
 
-def best_trials(study: LoadedStudy) -> list[Result]:
-    """Trials by fidelity, then by score; the best first, without those that diverged."""
-    finite = [result for result in study.results.values() if math.isfinite(result.score)]
-    return sorted(finite, key=lambda r: (-(r.trial.fidelity or 0), -r.score, r.number))
+def importance_lines(study: LoadedStudy, width: int) -> list[str]:
+    """How important the hyperparameters were; nothing if that is not known."""
+    from arlbench.errors import MissingExtraError
+
+    try:
+        found = study.importance()
+    except MissingExtraError:
+        return []
+    if found is None:
+        return []
+    shares = list(found.shares.items())
+    named = [f"{name} {share:.0%}" for name, share in shares[:_N_IMPORTANT]]
+    others = sum(share for _, share in shares[_N_IMPORTANT:])
+    rest = [f"others {others:.0%}"] if len(shares) > _N_IMPORTANT else []
+    text = (
+        f"importance ({found.n_trials} trials of {found.fidelity:,} timesteps): "
+        f"{', '.join(named + rest)}"
+    )
+    return textwrap.wrap(text, max(width, 40), subsequent_indent="  ", break_on_hyphens=False)
 
 
 def summary(study: LoadedStudy, outcome: StudyOutcome) -> Iterator[str]:
@@ -200,3 +229,9 @@ def interrupted(folder: Path) -> None:
     _console.print(
         f"stopped; continue with: arlbench tune --resume {folder}", soft_wrap=True, markup=False
     )
+
+
+def say(lines: Sequence[str]) -> None:
+    """Prints lines as they are."""
+    for line in lines:
+        _console.print(line, markup=False, soft_wrap=True)

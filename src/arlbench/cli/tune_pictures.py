@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from arlbench.core import files
 from arlbench.errors import StorageError
-from arlbench.report import study_pictures
+from arlbench.report import repeat_pictures, study_pictures
+from arlbench.report.repeat_pictures import DrawnRepeat
 from arlbench.report.study_pictures import DrawnTrial
 from arlbench.tuning.incumbents import incumbents
+from arlbench.tuning.repeating import folder_of
 
 if TYPE_CHECKING:
     from arlbench.tuning.reading import LoadedStudy
@@ -21,9 +26,40 @@ def draw(study: LoadedStudy, folder: Path) -> list[Path]:
     Raises:
         StorageError: If they cannot be written.
     """
-    problem = study.settings.problem
-    title = f"{study.settings.tuner} on {problem.env_spec.name}"
-    pictures = study_pictures.draw(drawn_trials(study), title)
+    return _written(study_pictures.draw(drawn_trials(study), _title(study)), folder)
+
+
+def draw_repeats(repeats: Sequence[LoadedStudy], folder: Path) -> list[Path]:
+    """Writes the pictures of each repeat of a study, and that of all; the paths of the latter.
+
+    Raises:
+        StorageError: If they cannot be written.
+    """
+    for index, study in enumerate(repeats):
+        draw(study, folder_of(folder, index))
+    drawn = [drawn_repeat(study) for study in repeats if study.incumbents]
+    title = f"{_title(repeats[0])}, {len(drawn)} repeat{'s' * (len(drawn) != 1)}"
+    return _written(repeat_pictures.draw(drawn, title), folder)
+
+
+def drawn_repeat(study: LoadedStudy) -> DrawnRepeat:
+    """The best trials of a study over time."""
+    trials = drawn_trials(study)
+    best = [trial for trial in trials if trial.is_incumbent]
+    test = best[-1].test
+    return DrawnRepeat(
+        spent=np.array([trial.spent for trial in best]),
+        best=np.array([trial.final for trial in best]),
+        end=trials[-1].spent,
+        test=np.nan if test is None else float(np.nanmean(test)),
+    )
+
+
+def _title(study: LoadedStudy) -> str:
+    return f"{study.settings.tuner} on {study.settings.problem.env_spec.name}"
+
+
+def _written(pictures: Mapping[str, bytes], folder: Path) -> list[Path]:
     try:
         for name, png in pictures.items():
             files.write(folder / f"{name}.png", png)

@@ -13,14 +13,12 @@ Every file is written under a temporary name, synced and then renamed, see
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import filelock
 import pyarrow as pa
 
 from arlbench.core import files
@@ -28,11 +26,22 @@ from arlbench.core.problem import Problem
 from arlbench.errors import ArlbenchError, StorageError
 from arlbench.experiments import parts, version_1
 from arlbench.experiments.experiment import Experiment, changed_versions
+from arlbench.experiments.owned_folder import FolderKind
 from arlbench.experiments.storage import Storage
 from arlbench.population import MemberResult
 from arlbench.population.members import MemberId
 
-_DESIGN, _LOCK = "design.json", "sweep.lock"
+_DESIGN = "design.json"
+
+_KIND = FolderKind(
+    noun="sweep",
+    file=_DESIGN,
+    lock="sweep.lock",
+    busy="is training",
+    another="another --out",
+    kept="Everything written before is intact.",
+    inside=parts.FOLDER,
+)
 
 #: A part is written when this many members have ended…
 MEMBERS_A_PART = 256
@@ -81,8 +90,8 @@ class SweepFolder(Storage):
         self._begun_at = time.monotonic()
         self._closed = False
         self._error: StorageError | None = None
-        _make(path)
-        self._lock = _hold(path)
+        _KIND.make(path)
+        self._lock = _KIND.hold(path)
         try:
             for folder in (path, path / parts.FOLDER):
                 files.remove_leftovers(folder)
@@ -129,7 +138,7 @@ class SweepFolder(Storage):
             try:
                 parts.write(part, self.experiment, self._ended)
             except OSError as error:
-                raise _unwritable(part.parent, error) from error
+                raise _KIND.unwritable(part.parent, error) from error
             self._kept |= {result.id for result in self._ended}
             self._ended = []
             self._next += 1
@@ -251,45 +260,4 @@ def _write_design(path: Path, experiment: Experiment) -> None:
     try:
         files.write(path / _DESIGN, experiment.to_json())
     except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _make(path: Path) -> None:
-    """Creates the folder, unless it holds something that is not a sweep."""
-    folder = path / parts.FOLDER
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        names = {entry.name for entry in path.iterdir()}
-        own = {parts.FOLDER, _LOCK, files.aside(path / _DESIGN).name}
-        foreign = names - own or list(folder.glob("part-*"))
-        if _DESIGN not in names and foreign:
-            raise StorageError(
-                f"The folder {path} already holds something that is not a sweep; choose another "
-                "--out."
-            )
-        folder.mkdir(exist_ok=True)
-    except StorageError:
-        raise
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    if not os.access(path, os.W_OK):
-        raise StorageError(f"The folder {path} cannot be written; choose another --out.")
-
-
-def _hold(path: Path) -> filelock.BaseFileLock:
-    try:
-        return files.hold(path / _LOCK)
-    except BlockingIOError:
-        raise StorageError(
-            f"Another process is training the sweep in {path}; wait for it, or choose another "
-            "--out."
-        ) from None
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"The folder {path} cannot be written ({error.strerror or error}); make room or choose "
-        "another --out. Everything written before is intact."
-    )
+        raise _KIND.unwritable(path, error) from error

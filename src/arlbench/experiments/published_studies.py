@@ -2,13 +2,13 @@
 
 All that is not searched has the values of the published runs, in which an episode that a time
 limit cut off counted as one that had ended. LunarLander is version 3 of its environment in place
-of version 2, by gymnasium in place of envpool.
+of version 2, by gymnasium in place of envpool; the Atari games are by ale-py in place of envpool.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from arlbench.core.checks import known_names
 from arlbench.errors import ConfigurationError
@@ -60,16 +60,18 @@ class Published(NamedTuple):
         timesteps: Environment steps of a training.
         words: By hyperparameter, where to search, or its value if it is not searched.
         wrappers: The environment's wrappers, as ``--wrap`` takes them.
-        lacking: Why it does not run yet; empty if it does.
+        cnn_policy: Whether a convolutional network reads the observations.
+        memory_limit: The memory that a training may need, in GiB.
     """
 
     environment: str
-    framework: str | None
+    framework: str
     n_envs: int
     timesteps: int
     words: Mapping[str, str]
     wrappers: tuple[str, ...] = ("end_at_time_limit",)
-    lacking: str = ""
+    cnn_policy: bool = False
+    memory_limit: float = 4.0
 
     @property
     def evolving_words(self) -> dict[str, str]:
@@ -100,7 +102,8 @@ def _atari(name: str) -> Published:
         **_FIXED, "activation": "relu", "hidden_size": "512", "train_freq": "1",
         "gradient_steps": "2", **_ATARI,
     }  # fmt: skip
-    return Published(name, None, 8, 10_000_000, words, lacking="its environments are not built in")
+    # A buffer of a million rows takes 8.2 GB.
+    return Published(name, "ale", 8, 10_000_000, words, cnn_policy=True, memory_limit=9.0)
 
 
 #: The published studies, by a short name.
@@ -120,6 +123,34 @@ PUBLISHED: dict[str, Published] = {
     "namethisgame": _atari("NameThisGame-v5"),
 }
 
+
+class Protocol(NamedTuple):
+    """How a published optimiser was run.
+
+    Attributes:
+        tuner: The tuner here.
+        settings: Settings of the tuner.
+        trials: The number of configurations; None if something else ends it.
+        full_budgets: The environment steps of all trials, in whole trainings with every seed.
+    """
+
+    tuner: str
+    settings: Mapping[str, Any] = {}
+    trials: int | None = None
+    full_budgets: int | None = None
+
+
+#: How the published optimisers were run, by their names here.
+PROTOCOLS: dict[str, Protocol] = {
+    "random": Protocol("random", trials=32),
+    "smac": Protocol("smac", trials=32),
+    "smac_hyperband": Protocol("smac_hyperband", full_budgets=16),
+    "pbt": Protocol("pbt", {"n_members": 32, "n_steps": 10}),
+}
+
+#: The seeds of the published trials.
+PUBLISHED_SEEDS = 3
+
 #: The evaluation of all of them.
 EVALUATIONS, EVAL_EPISODES = 10, 128
 
@@ -128,14 +159,17 @@ def published_study(name: str) -> Published:
     """A published study by its short name.
 
     Raises:
-        ConfigurationError: If there is none, or it does not run yet.
+        ConfigurationError: If there is none.
     """
     known_names([name], PUBLISHED, "preset")
-    found = PUBLISHED[name]
-    if found.lacking:
-        runnable = ", ".join(name for name, study in PUBLISHED.items() if not study.lacking)
-        raise ConfigurationError(
-            f"The preset {name} does not run yet, because {found.lacking}; those that do are "
-            f"{runnable}."
-        )
-    return found
+    return PUBLISHED[name]
+
+
+def published_protocol(name: str) -> Protocol:
+    """How a published optimiser was run.
+
+    Raises:
+        ConfigurationError: If there is none of this name.
+    """
+    known_names([name], PROTOCOLS, "protocol")
+    return PROTOCOLS[name]

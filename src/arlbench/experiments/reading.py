@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
+from pyarrow import parquet
 
 from arlbench.core.text_values import parse_value
 from arlbench.errors import ConfigurationError
@@ -30,12 +32,13 @@ def read_rows(path: Path) -> list[Row]:
     """The rows of a file, with None for missing values.
 
     Args:
-        path: Its name ends in .yaml, .yml, .json, .csv or .tsv.
+        path: Its name ends in .yaml, .yml, .json, .csv, .tsv or .parquet.
 
     Raises:
         ConfigurationError: If it cannot be read or has other content.
     """
     readers = {
+        ".parquet": _read_parquet,
         ".csv": _read_table,
         ".tsv": _read_table,
         ".json": _read_json,
@@ -44,16 +47,10 @@ def read_rows(path: Path) -> list[Row]:
     }
     if path.suffix.lower() not in readers:
         raise ConfigurationError(
-            f"{path} is not a file of configurations; its name must end in .yaml, .json or .csv."
+            f"{path} is not a file of configurations; its name must end in .yaml, .json, .csv "
+            "or .parquet."
         )
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is not text'}); give "
-            "--file a YAML, JSON or CSV file."
-        ) from None
-    rows = readers[path.suffix.lower()](path, text)
+    rows = readers[path.suffix.lower()](path)
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise ConfigurationError(
             f"{path} must contain a list of mappings from hyperparameters to values."
@@ -61,7 +58,31 @@ def read_rows(path: Path) -> list[Row]:
     return [_flat(row) for row in rows]
 
 
-def _read_table(path: Path, text: str) -> list[Row]:
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error, "it is not text") from None
+
+
+def _unreadable(path: Path, error: Exception, reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} cannot be read ({getattr(error, 'strerror', None) or reason}); give a YAML, JSON, "
+        "CSV or Parquet file."
+    )
+
+
+def _read_parquet(path: Path) -> list[Row]:
+    try:
+        with path.open("rb") as file:
+            rows: list[Row] = parquet.read_table(file).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error, "it is not a Parquet file") from None
+    return rows
+
+
+def _read_table(path: Path) -> list[Row]:
+    text = _text_of(path)
     first_line = text.partition("\n")[0]
     separator = max(_SEPARATORS, key=first_line.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
@@ -90,7 +111,8 @@ def _cell(text: str, separator: str) -> Any:
     return parse_value(text)
 
 
-def _read_json(path: Path, text: str) -> Any:
+def _read_json(path: Path) -> Any:
+    text = _text_of(path)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -99,7 +121,8 @@ def _read_json(path: Path, text: str) -> Any:
         ) from None
 
 
-def _read_yaml(path: Path, text: str) -> Any:
+def _read_yaml(path: Path) -> Any:
+    text = _text_of(path)
     try:
         rows = yaml.safe_load(text)
     except yaml.YAMLError as error:

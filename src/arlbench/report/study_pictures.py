@@ -15,7 +15,11 @@ matplotlib.use("Agg")
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-_FAINT, _LINE, _BEST, _TEST = "#b6c2d1", "#1f6feb", "#d9480f", "#2b8a3e"
+#: Colours.
+FAINT, LINE, BEST, TEST = "#b6c2d1", "#1f6feb", "#d9480f", "#2b8a3e"
+
+#: How far the last best return is held beyond the end, so that what the last trial found is seen.
+HELD = 1.03
 
 # More lines than this hide each other.
 _MOST_PANELS = 20
@@ -71,7 +75,7 @@ def draw(trials: Sequence[DrawnTrial], title: str) -> dict[str, bytes]:
         figures |= {"lineage": draw_lineage(trials), "schedules": draw_schedules(trials)}
     for figure in figures.values():
         figure.suptitle(title, fontsize=10, x=0.01, ha="left")
-    return {name: _png(figure) for name, figure in figures.items()}
+    return {name: png_of(figure) for name, figure in figures.items()}
 
 
 def evolves(trials: Sequence[DrawnTrial]) -> bool:
@@ -83,19 +87,19 @@ def evolves(trials: Sequence[DrawnTrial]) -> bool:
 
 def draw_incumbent(trials: Sequence[DrawnTrial]) -> Figure:
     """The best return so far against the environment steps spent, with the range of seeds."""
-    figure, panel = _figure()
+    figure, panel = new_figure()
     best = [trial for trial in trials if trial.is_incumbent]
-    spent = np.array([*(trial.spent for trial in best), trials[-1].spent])
+    spent = np.array([*(trial.spent for trial in best), trials[-1].spent * HELD])
     finals = np.stack([trial.returns[:, -1] for trial in best])
     mean, low, high = (_held(f(finals, axis=1)) for f in (np.mean, np.min, np.max))
-    panel.fill_between(spent, low, high, step="post", color=_LINE, alpha=0.15, lw=0)
-    panel.step(spent, mean, where="post", color=_LINE, label="tuning seeds: mean and range")
+    panel.fill_between(spent, low, high, step="post", color=LINE, alpha=0.15, lw=0)
+    panel.step(spent, mean, where="post", color=LINE, label="tuning seeds: mean and range")
     tested = [trial for trial in best if trial.test is not None]
     if tested:
         panel.plot(
             [trial.spent for trial in tested],
             [float(np.mean(trial.test)) for trial in tested if trial.test is not None],
-            "o", color=_TEST, label="test seeds: mean",
+            "o", color=TEST, label="test seeds: mean",
         )  # fmt: skip
     panel.set_xlabel("environment steps of all trials")
     panel.set_ylabel("final return of the best trial so far")
@@ -105,13 +109,13 @@ def draw_incumbent(trials: Sequence[DrawnTrial]) -> Figure:
 
 def draw_trials(trials: Sequence[DrawnTrial]) -> Figure:
     """The mean return of each trial against its environment steps; the best one stands out."""
-    figure, panel = _figure()
+    figure, panel = new_figure()
     best = [trial for trial in trials if trial.is_incumbent][-1]
     for trial in trials:
-        panel.plot(trial.timesteps, trial.returns.mean(axis=0), color=_FAINT, lw=0.8)
-        panel.plot(trial.ends, trial.final, ".", color=_FAINT, ms=4)
-    panel.plot(best.timesteps, best.returns.mean(axis=0), color=_BEST, lw=1.8)
-    panel.plot(best.ends, best.final, "o", color=_BEST, label=f"trial {best.number}")
+        panel.plot(trial.timesteps, trial.returns.mean(axis=0), color=FAINT, lw=0.8)
+        panel.plot(trial.ends, trial.final, ".", color=FAINT, ms=4)
+    panel.plot(best.timesteps, best.returns.mean(axis=0), color=BEST, lw=1.8)
+    panel.plot(best.ends, best.final, "o", color=BEST, label=f"trial {best.number}")
     panel.set_xlabel("environment steps of a trial")
     panel.set_ylabel("return, mean over seeds")
     panel.legend(fontsize=8, frameon=False)
@@ -120,7 +124,7 @@ def draw_trials(trials: Sequence[DrawnTrial]) -> Figure:
 
 def draw_lineage(trials: Sequence[DrawnTrial]) -> Figure:
     """Who took whose network: each trial at its end, joined to the one that it came from."""
-    figure, panel = _figure()
+    figure, panel = new_figure()
     by_number = {trial.number: trial for trial in trials}
     ancestors = {trial.number for trial in lineage(trials)}
     for trial in trials:
@@ -128,11 +132,11 @@ def draw_lineage(trials: Sequence[DrawnTrial]) -> Figure:
         if parent is not None:
             is_best = {trial.number, parent.number} <= ancestors
             style: dict[str, Any] = (
-                {"color": _BEST, "lw": 1.8, "zorder": 3} if is_best else {"color": _FAINT}
+                {"color": BEST, "lw": 1.8, "zorder": 3} if is_best else {"color": FAINT}
             )
             panel.plot([parent.ends, trial.ends], [parent.final, trial.final], **style)
     ends, finals = [t.ends for t in trials], [t.final for t in trials]
-    panel.scatter(ends, finals, s=12, color=_LINE, zorder=3)
+    panel.scatter(ends, finals, s=12, color=LINE, zorder=3)
     panel.set_xlabel("environment steps")
     panel.set_ylabel("return, mean over seeds")
     return figure
@@ -172,8 +176,8 @@ def _draw_schedule(
     for trial, value in zip(having, values, strict=True):
         y = value if is_number else options.index(str(value))
         chosen = trial.number in ancestors
-        style: dict[str, Any] = {"color": _BEST, "lw": 2.2, "zorder": 3} if chosen else {"lw": 0.8}
-        panel.plot([trial.begins, trial.ends], [y, y], **{"color": _FAINT, **style})
+        style: dict[str, Any] = {"color": BEST, "lw": 2.2, "zorder": 3} if chosen else {"lw": 0.8}
+        panel.plot([trial.begins, trial.ends], [y, y], **{"color": FAINT, **style})
     positive = is_number and min(values) > 0
     if positive and max(values) > 20 * min(values):
         panel.set_yscale("log")
@@ -188,7 +192,8 @@ def _held(values: np.ndarray) -> np.ndarray:
     return np.append(values, values[-1])
 
 
-def _figure() -> tuple[Figure, Any]:
+def new_figure() -> tuple[Figure, Any]:
+    """A figure and its only panel."""
     figure = Figure(figsize=(6.4, 4.0), dpi=150, layout="constrained")
     panel = figure.subplots()
     _plain(panel)
@@ -202,7 +207,8 @@ def _plain(panel: Any) -> None:
     panel.grid(axis="y", alpha=0.25)
 
 
-def _png(figure: Figure) -> bytes:
+def png_of(figure: Figure) -> bytes:
+    """A figure as a PNG file."""
     content = io.BytesIO()
     figure.savefig(content, format="png")
     return content.getvalue()

@@ -19,14 +19,25 @@ from typing import TYPE_CHECKING
 from arlbench.core.lazy_imports import public_names
 
 if TYPE_CHECKING:
-    from arlbench.tuning.reading import load
+    from arlbench.tuning.repeating import load, resume_repeats, tune_repeats
     from arlbench.tuning.replaying import replay
     from arlbench.tuning.space import Space
     from arlbench.tuning.study import resume, tune
     from arlbench.tuning.trials import Result, Trial
     from arlbench.tuning.tuner import Tuner
 
-__all__ = ["Result", "Space", "Trial", "Tuner", "load", "replay", "resume", "tune"]
+__all__ = [
+    "Result",
+    "Space",
+    "Trial",
+    "Tuner",
+    "load",
+    "replay",
+    "resume",
+    "resume_repeats",
+    "tune",
+    "tune_repeats",
+]
 
 __getattr__ = public_names(
     __name__,
@@ -35,9 +46,11 @@ __getattr__ = public_names(
         "Space": "arlbench.tuning.space",
         "Trial": "arlbench.tuning.trials",
         "Tuner": "arlbench.tuning.tuner",
-        "load": "arlbench.tuning.reading",
+        "load": "arlbench.tuning.repeating",
         "replay": "arlbench.tuning.replaying",
         "resume": "arlbench.tuning.study",
+        "resume_repeats": "arlbench.tuning.repeating",
         "tune": "arlbench.tuning.study",
+        "tune_repeats": "arlbench.tuning.repeating",
     },
 )

@@ -27,13 +27,21 @@ class Asking:
         name: The name of the tuner in sentences.
         tuner: The tuner.
         answer_seconds: How long it may take for one answer.
+        start_from: Whole configurations that the first trials are to have.
 
     Attributes:
         tuner: The tuner.
+        note: A sentence for the user; empty if nothing needs to be said.
         seconds: The time that it has taken so far.
     """
 
-    def __init__(self, name: str, tuner: Tuner, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self,
+        name: str,
+        tuner: Tuner,
+        answer_seconds: float = ANSWER_SECONDS,
+        start_from: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self.tuner = tuner
         self.seconds = 0.0
         self._name = name
@@ -41,6 +49,11 @@ class Asking:
         self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         # A tuner that never answers must not keep the process from ending.
         threading.Thread(target=self._serve, daemon=True).start()
+        self._given = self._left_to_us(start_from)
+        self._n_given = len(self._given)
+        deaf = self._given and not tuner.learns_from_any
+        own = f"The tuner {name} does not learn from the configurations that it starts from."
+        self.note = " ".join(filter(None, (tuner.note, own if deaf else "")))
 
     def ask(self, n: int, first_number: int, results: Mapping[int, Result]) -> list[Trial]:
         """Up to ``n`` trials with whole configurations, numbered from ``first_number`` on.
@@ -54,9 +67,12 @@ class Asking:
             TunerError: If the tuner raises an error, does not answer in time, or proposes
                 what cannot be trained.
         """
-        answer = self._answer("ask", lambda: list(self.tuner.ask(n)))
-        if len(answer) > n:
-            raise self._error(f"was asked for {n} trials and gave {len(answer)}; give fewer.")
+        given, self._given = self._given[:n], self._given[n:]
+        wanted = n - len(given)
+        answer = self._answer("ask", lambda: list(self.tuner.ask(wanted))) if wanted else []
+        if len(answer) > wanted:
+            raise self._error(f"was asked for {wanted} trials and gave {len(answer)}; give fewer.")
+        answer = [*(Trial(config) for config in given), *answer]
         pairs = enumerate(answer, start=first_number)
         return [self._checked(trial, number, results) for number, trial in pairs]
 
@@ -66,7 +82,15 @@ class Asking:
         Raises:
             TunerError: If it raises an error, or does not return in time.
         """
-        self._answer("tell", lambda: self.tuner.tell(results))
+        known = [r for r in results if r.number >= self._n_given or self.tuner.learns_from_any]
+        if known:
+            self._answer("tell", lambda: self.tuner.tell(known))
+
+    def _left_to_us(self, configs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The given configurations that the tuner does not propose itself."""
+        if not configs or self._answer("start_from", lambda: self.tuner.start_from(configs)):
+            return []
+        return list(configs)
 
     @property
     def position(self) -> str:

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from arlbench.tuning.halving import Bracket, Rung, fidelities
 from arlbench.tuning.proposal_kinds import make_proposals
+from arlbench.tuning.proposing import FromProposals
 from arlbench.tuning.space import Space
 from arlbench.tuning.trials import Result, Trial
-from arlbench.tuning.tuner import Tuner
 
 
-class Halving(Tuner):
+class Halving(FromProposals):
     """The settings of tuners that train many trials for a short time, and the best for longer.
 
     Args:
@@ -35,11 +35,10 @@ class Halving(Tuner):
         min_evaluations: int = 1,
         proposals: str = "random",
     ) -> None:
-        super().__init__(space, seed=seed)
+        levels = fidelities(space.problem, eta, min_evaluations)
+        super().__init__(space, make_proposals(proposals, space, seed), seed=seed)
         self._eta = eta
-        self._levels = fidelities(space.problem, eta, min_evaluations)
-        self._proposals = make_proposals(proposals, space, seed)
-        self.note = self._proposals.note
+        self._levels = levels
         self._begin()
 
     def _begin(self) -> None:

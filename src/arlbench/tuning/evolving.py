@@ -41,6 +41,7 @@ class Evolving(Tuner):
         n_steps: The number of generations; None means one for each evaluation of the problem.
         exploit: What a replaced member takes from a better one.
         quantile: The share of members that is replaced, and the share that is copied from.
+        resample: The probability that what is copied is drawn again instead.
     """
 
     parallel: ClassVar[int] = 64
@@ -56,6 +57,7 @@ class Evolving(Tuner):
         n_steps: int | None = None,
         exploit: str = "state",
         quantile: float = 0.25,
+        resample: float = 0.25,
     ) -> None:
         super().__init__(space, seed=seed)
         self._n_members = positive_whole("n_members", n_members)
@@ -65,6 +67,7 @@ class Evolving(Tuner):
         self._n_replaced = math.ceil(quantile * self._n_members)
         if self._n_members < 2:
             raise ConfigurationError("n_members must be 2 or more: one cannot replace another.")
+        self._resample = share("resample", resample)
         self._levels = step_ends(space.problem, n_steps)
         self._fresh = Sampler("random", space, seed)
         self._waiting = [Trial(config) for config in self._fresh.propose(self._n_members)]
@@ -75,6 +78,17 @@ class Evolving(Tuner):
     @abc.abstractmethod
     def explored(self, source: Result) -> Config:
         """The hyperparameters of a copy of a member."""
+
+    def start_from(self, configs: Sequence[Mapping[str, Any]]) -> bool:
+        given = [Trial(dict(config)) for config in configs[: self._n_members]]
+        self._waiting = [*given, *self._waiting][: self._n_members]
+        if len(configs) > self._n_members:
+            few = (
+                f"Only the first {self._n_members} of {len(configs)} given configurations are "
+                f"used, because the population has {self._n_members} members."
+            )
+            self.note = " ".join(filter(None, (self.note, few)))
+        return True
 
     def ask(self, n: int) -> Sequence[Trial]:
         if self._generation == len(self._levels):
@@ -137,6 +151,17 @@ class Evolving(Tuner):
     @property
     def position(self) -> str:
         return f"generation {min(self._generation + 1, len(self._levels))} of {len(self._levels)}"
+
+
+def share(name: str, value: float) -> float:
+    """A setting that is a share, or a probability.
+
+    Raises:
+        ConfigurationError: If it does not lie in 0 to 1.
+    """
+    if not 0 <= finite(name, value) <= 1:
+        raise ConfigurationError(f"{name} must lie in 0 to 1, not be {value}.")
+    return value
 
 
 def step_ends(problem: Problem, n_steps: int | None) -> list[int]:

@@ -12,20 +12,31 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
-
-import filelock
 
 from arlbench.core import files
 from arlbench.core.checks import positive_whole
 from arlbench.errors import ArlbenchError, ConfigurationError, StorageError
 from arlbench.experiments.experiment import changed_versions, versions_now
+from arlbench.experiments.owned_folder import FolderKind
 from arlbench.tuning import journal, states
 from arlbench.tuning.settings import FORMAT_VERSION, StudySettings
 
-_STUDY, _LOCK = "study.json", "study.lock"
+_STUDY = "study.json"
+
+#: How folders of studies are made and held.
+KIND = FolderKind(
+    noun="study",
+    file=_STUDY,
+    lock="study.lock",
+    busy="works on",
+    another="another one",
+    kept="What was written before is whole.",
+)
+
+#: The file of a folder that holds the repeats of a study.
+REPEATS = "repeats.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +91,8 @@ class StudyFolder:
 
     def __init__(self, path: Path, settings: StudySettings, budget: Budget) -> None:
         self.path = path
-        _make(path)
-        self._lock = _hold(path)
+        KIND.make(path)
+        self._lock = KIND.hold(path)
         try:
             files.remove_leftovers(path)
             self.settings, self.notes = _continued(path, settings)
@@ -112,6 +123,11 @@ class StudyFolder:
         self.close()
 
 
+def is_study(path: Path) -> bool:
+    """Whether a folder belongs to a study."""
+    return (path / _STUDY).exists()
+
+
 def read_study(path: Path) -> tuple[StudySettings, Budget]:
     """The definition of the study in a folder, and its budget.
 
@@ -123,6 +139,10 @@ def read_study(path: Path) -> tuple[StudySettings, Budget]:
         content: dict[str, Any] = json.loads(file.read_text())
         version = content["format_version"]
     except FileNotFoundError:
+        if (path / REPEATS).exists():
+            raise StorageError(
+                f"{path} holds the repeats of a study; name one of them, such as {path}/repeat-0."
+            ) from None
         raise StorageError(f"{path} is not the folder of a study: it has no {_STUDY}.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(
@@ -146,7 +166,7 @@ def read_study(path: Path) -> tuple[StudySettings, Budget]:
 
 def _continued(path: Path, settings: StudySettings) -> tuple[StudySettings, list[str]]:
     """The study as it was begun, and notes."""
-    if not (path / _STUDY).exists():
+    if not is_study(path):
         return settings, []
     begun, _ = read_study(path)
     if difference := begun.first_difference(settings):
@@ -163,41 +183,7 @@ def _write(path: Path, settings: StudySettings, budget: Budget) -> None:
     try:
         files.write(path / _STUDY, f"{json.dumps(content, indent=1)}\n")
     except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _make(path: Path) -> None:
-    """Makes the folder, unless it holds something that is not a study."""
-    own = {_LOCK, files.aside(path / _STUDY).name}
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        names = {entry.name for entry in path.iterdir()}
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    if _STUDY not in names and names - own:
-        raise StorageError(
-            f"The folder {path} already holds something that is not a study; choose another one."
-        )
-    if not os.access(path, os.W_OK):
-        raise StorageError(f"The folder {path} cannot be written; choose another one.")
-
-
-def _hold(path: Path) -> filelock.BaseFileLock:
-    try:
-        return files.hold(path / _LOCK)
-    except BlockingIOError:
-        raise StorageError(
-            f"Another process works on the study in {path}; wait for it, or choose another folder."
-        ) from None
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"The folder {path} cannot be written ({error.strerror or error}); make room or choose "
-        "another one. What was written before is whole."
-    )
+        raise KIND.unwritable(path, error) from error
 
 
 def states_of(path: Path, limit_gib: float) -> states.States:

@@ -39,6 +39,12 @@ def _is_better(result: Result, than: Result) -> bool:
     return here > there or (here == there and result.score > than.score)
 
 
+def ranked(results: Iterable[Result]) -> list[Result]:
+    """The trials by fidelity, then by score; the best first, without those that diverged."""
+    finite = [result for result in results if math.isfinite(result.score)]
+    return sorted(finite, key=lambda r: (-(r.trial.fidelity or 0), -r.score, r.number))
+
+
 def comparable(results: Sequence[Result]) -> list[Result]:
     """The incumbents that have the same fidelity as the last one."""
     return [r for r in results if r.trial.fidelity == results[-1].trial.fidelity]

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from arlbench.errors import MissingExtraError
+from arlbench.experiments.drawing import value_at
 from arlbench.experiments.space import Choices, Range
-from arlbench.tuning.proposals import Proposals
+from arlbench.tuning.proposals import Proposals, note_on_independent
 from arlbench.tuning.space import Config, Space
 from arlbench.tuning.trials import Result
 
@@ -32,6 +33,21 @@ def import_optuna() -> Any:
         raise MissingExtraError(
             "This tuner needs Optuna, which is missing; install it with: "
             "pip install 'arlbench[optuna]'."
+        ) from error
+
+
+def import_torch() -> Any:
+    """The package torch, with which Optuna fits Gaussian processes.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        return importlib.import_module("torch")
+    except ImportError as error:
+        raise MissingExtraError(
+            "The tuner gp needs torch, which is missing; install it with: "
+            "pip install 'arlbench[optuna-gp]'."
         ) from error
 
 
@@ -97,19 +113,15 @@ class OptunaProposals(Proposals):
         # Optuna's trials that have not been told yet, with their fidelity, by configuration.
         self._open: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
         self._whole = space.problem.n_total_timesteps
-        alone = ", ".join(self.independent)
-        self.note = (
-            f"This tuner draws some hyperparameters by themselves: {alone}." if alone else ""
-        )
+        self.note = self.note_on_space()
 
     @abc.abstractmethod
     def sampler(self, optuna: Any, seed: int) -> Any:
         """A new sampler of Optuna."""
 
-    @property
-    def independent(self) -> Sequence[str]:
-        """Hyperparameters that the sampler does not relate to others."""
-        return ()
+    def note_on_space(self) -> str:
+        """A sentence that names the hyperparameters that the sampler does not relate to others."""
+        return ""
 
     def propose(self, n: int) -> list[Config]:
         return [self._propose() for _ in range(n)]
@@ -169,8 +181,7 @@ class OptunaProposals(Proposals):
     def _completed(self, result: Result) -> Any:
         """A result that was not asked for at its fidelity, as a trial of Optuna."""
         values: Mapping[str, Any] = result.trial.config
-        if self.follows_conditions:
-            values = self._space.choice(values)
+        values = self._space.choice(values) if self.follows_conditions else self._inside(values)
         contains = self._space.contains
         known = {name: values[name] for name in values if contains(name, values[name])}
         return self._optuna.trial.create_trial(
@@ -179,15 +190,28 @@ class OptunaProposals(Proposals):
             value=result.score,
         )
 
+    def _inside(self, config: Mapping[str, Any]) -> Config:
+        """A whole configuration whose inactive values are the nearest ones in the space."""
+        point = self._space.point_of(config)
+        nearest = {
+            name: config[name]
+            if self._space.contains(name, config[name])
+            else value_at(where, float(u))
+            for (name, where), u in zip(self._space.varied.items(), point, strict=True)
+        }
+        return {**config, **nearest}
+
 
 @contextlib.contextmanager
 def quietly(optuna: Any) -> Iterator[None]:
-    """Suppresses Optuna's messages on experimental features and on each study that it makes."""
+    """Suppresses Optuna's messages on what is wanted here, and on each study that it makes."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            # A trial that diverged counts as the worst, which is what this warning says.
+            warnings.filterwarnings("ignore", "Clip non-finite values")
             yield
     finally:
         optuna.logging.set_verbosity(before)
@@ -209,6 +233,15 @@ class Tpe(OptunaProposals):
         self._n_startup_trials = n_startup_trials
         super().__init__(space, seed, enough=n_startup_trials)
 
+    def note_on_space(self) -> str:
+        groups: dict[Any, list[str]] = {}
+        for name, condition in self._space.conditions.items():
+            groups.setdefault(condition, []).append(name)
+        if not groups:
+            return ""
+        named = "; ".join(", ".join(names) for names in groups.values())
+        return f"This tuner relates some hyperparameters only to each other: {named}."
+
     def sampler(self, optuna: Any, seed: int) -> Any:
         return optuna.samplers.TPESampler(
             n_startup_trials=self._n_startup_trials,
@@ -219,12 +252,41 @@ class Tpe(OptunaProposals):
         )
 
 
+class Gp(OptunaProposals):
+    """A Gaussian process over all hyperparameters, those that have no effect included.
+
+    Args:
+        space: Where to search.
+        seed: The seed of the sampler.
+        n_startup_trials: The number of random trials before the first that learns.
+    """
+
+    def __init__(self, space: Space, seed: int, n_startup_trials: int = 10) -> None:
+        import_optuna()
+        self._torch = import_torch()
+        self._n_startup_trials = n_startup_trials
+        super().__init__(space, seed, enough=n_startup_trials)
+
+    def sampler(self, optuna: Any, seed: int) -> Any:
+        return optuna.samplers.GPSampler(
+            n_startup_trials=self._n_startup_trials, seed=seed, warn_independent_sampling=False
+        )
+
+    def _propose(self) -> Config:
+        # With one thread, sums do not depend on the number of cores.
+        before = self._torch.get_num_threads()
+        self._torch.set_num_threads(1)
+        try:
+            return super()._propose()
+        finally:
+            self._torch.set_num_threads(before)
+
+
 class CmaEs(OptunaProposals):
     """The evolution of a covariance matrix (Hansen and Ostermeier 2001) over all numbers."""
 
-    @property
-    def independent(self) -> Sequence[str]:
-        return _choices(self._space)
+    def note_on_space(self) -> str:
+        return note_on_independent(_choices(self._space))
 
     def sampler(self, optuna: Any, seed: int) -> Any:
         return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)

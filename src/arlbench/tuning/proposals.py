@@ -29,6 +29,40 @@ class Proposals(abc.ABC):
         """Takes the results of trials."""
 
 
+def note_on_independent(names: Sequence[str]) -> str:
+    """A sentence about hyperparameters that a method does not relate to others; may be empty."""
+    if not names:
+        return ""
+    return f"This tuner draws some hyperparameters by themselves: {', '.join(names)}."
+
+
+class Started(Proposals):
+    """Proposals that begin with given configurations.
+
+    Results of these are learnt from, as far as the others can.
+
+    Args:
+        configs: Whole configurations.
+        others: The proposals after them.
+    """
+
+    def __init__(self, configs: Sequence[Config], others: Proposals) -> None:
+        self.learns, self.note = others.learns, others.note
+        self._waiting = [dict(config) for config in configs]
+        self._given = {tuple(config.values()) for config in configs}
+        self._others = others
+
+    def propose(self, n: int) -> list[Config]:
+        taken, self._waiting = self._waiting[:n], self._waiting[n:]
+        while len(taken) < n and (more := self._others.propose(n - len(taken))):
+            # One that learns may have a reason to propose the same again.
+            taken += [c for c in more if self.learns or tuple(c.values()) not in self._given]
+        return taken
+
+    def learn(self, results: Sequence[Result]) -> None:
+        self._others.learn(results)
+
+
 class Sampled(Proposals):
     """Proposals of a sampler of sweeps, which do not learn.
 

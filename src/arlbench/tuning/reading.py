@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arlbench.tuning.folder import Budget, read_study
+from arlbench.tuning.importance import Importance, importance_of
 from arlbench.tuning.incumbents import incumbents
 from arlbench.tuning.journal import FILE, Asked, Retrained, Told, events_in
 from arlbench.tuning.objectives import score_of
 from arlbench.tuning.settings import StudySettings
+from arlbench.tuning.space import Space
 from arlbench.tuning.trials import Result, Trial
 
 if TYPE_CHECKING:
@@ -67,6 +69,22 @@ class LoadedStudy:
 
         rows = [self._row(trial) for trial in self.asked.values()]
         return pd.DataFrame(rows, index=pd.Index(list(self.asked), name="number"))
+
+    def importance(self) -> Importance | None:
+        """How important each hyperparameter was for being among the best trials.
+
+        Returns:
+            See :func:`arlbench.tuning.importance.importance_of`; None if nothing can be said.
+
+        Raises:
+            MissingExtraError: If Optuna is not installed.
+        """
+        space = Space(self.settings.problem, self.settings.words)
+        active = {
+            number: result._replace(trial=self.asked[number])
+            for number, result in self.results.items()
+        }
+        return importance_of(space, active)
 
     def _row(self, trial: Trial) -> dict[str, Any]:
         result, test = self.results.get(trial.number), self.tests.get(trial.number)

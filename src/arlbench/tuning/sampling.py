@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.tuners import tuner_class
 from arlbench.tuning.space import Config, Space
-from arlbench.tuning.trials import Trial
-from arlbench.tuning.tuner import Tuner
 
 
 class Sampler:
@@ -52,19 +47,3 @@ class Sampler:
             if key not in self._seen:
                 self._seen.add(key)
                 self._ahead.append(config)
-
-
-class Sampling(Tuner):
-    """A tuner that proposes the configurations of a sampler of sweeps."""
-
-    #: The sampler.
-    sampler: ClassVar[str]
-    # It does not learn, so waiting for results would gain nothing.
-    parallel: ClassVar[int] = 64
-
-    def __init__(self, space: Space, *, seed: int = 0) -> None:
-        super().__init__(space, seed=seed)
-        self._proposals = Sampler(self.sampler, space, seed)
-
-    def ask(self, n: int) -> Sequence[Trial]:
-        return [Trial(config) for config in self._proposals.propose(n)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arlbench.core.checks import positive_whole, seed_in_range
@@ -32,6 +32,7 @@ class StudySettings:
         objective: The name of the objective; see :mod:`arlbench.tuning.objectives`.
         minimise: Whether smaller values of it are better.
         restart: Whether a trial that continues another is trained from step 0 instead.
+        start_from: Configurations that are tried first: what varies and has an effect.
         versions: Versions of packages that results depend on; if empty, the present versions.
         format_version: The version of the files.
     """
@@ -47,6 +48,7 @@ class StudySettings:
     objective: str = "final"
     minimise: bool = False
     restart: bool = False
+    start_from: tuple[Mapping[str, Any], ...] = ()
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
     format_version: int = dataclasses.field(default=FORMAT_VERSION, compare=False)
 
@@ -81,6 +83,8 @@ class StudySettings:
             return difference
         for field in dataclasses.fields(self):
             old, new = getattr(self, field.name), getattr(other, field.name)
+            if field.name == "start_from" and old != new:
+                return f"it starts from {_given(old)} there and from {_given(new)} here"
             if field.compare and field.name != "problem" and old != new:
                 return f"{field.name} is {_text(old)} there and {_text(new)} here"
         return ""
@@ -88,7 +92,9 @@ class StudySettings:
     def to_mapping(self) -> dict[str, Any]:
         """The study as JSON values."""
         content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {**content, "problem": self.problem.to_mapping(), "seeds": list(self.seeds)}
+        start = [dict(config) for config in self.start_from]
+        own = {"problem": self.problem.to_mapping(), "seeds": list(self.seeds)}
+        return {**content, **own, "start_from": start}
 
     @classmethod
     def from_mapping(cls, content: Mapping[str, Any]) -> StudySettings:
@@ -96,8 +102,17 @@ class StudySettings:
         own = {
             "problem": Problem.from_mapping(content["problem"]),
             "seeds": tuple(content["seeds"]),
+            "start_from": tuple(content.get("start_from", ())),
         }
         return cls(**{**content, **own})
+
+
+def _given(configs: Sequence[Mapping[str, Any]]) -> str:
+    """Configurations to start from, as many words as they fit."""
+    if not configs:
+        return "none"
+    rest = f" and {len(configs) - 1} more" if len(configs) > 1 else ""
+    return f"{', '.join(f'{k}={v}' for k, v in configs[0].items())}{rest}"
 
 
 def _text(value: Any) -> str:

@@ -40,8 +40,8 @@ def import_smac() -> Any:
         return importlib.import_module("smac")
     except ImportError as error:
         raise MissingExtraError(
-            "The tuner smac needs SMAC3, which is missing or does not fit its scikit-learn; "
-            "install it with: pip install 'arlbench[smac]'."
+            "This tuner needs SMAC3, which is missing or does not fit its scikit-learn; install "
+            "it with: pip install 'arlbench[smac]'."
         ) from error
 
 
@@ -86,6 +86,99 @@ def _within(where: Choices | Range, value: Any) -> Any:
     return min(max(value, where.low), where.high)
 
 
+def make_facade(
+    name: str,
+    space: Space,
+    seed: int,
+    n_initial: int,
+    intensifier: Mapping[str, Any],
+    **budgets: float,
+) -> Any:
+    """A facade of SMAC3, which is only asked and told.
+
+    Args:
+        name: The name of its class.
+        space: Where to search.
+        seed: The seed of its random numbers.
+        n_initial: Configurations before the first one that learns.
+        intensifier: The settings of its intensifier.
+        **budgets: The smallest and the largest budget, if it has any.
+    """
+    smac = import_smac()
+    folder = tempfile.mkdtemp(prefix="arlbench-smac-")
+    scenario = smac.Scenario(
+        config_space_of(space, seed),
+        deterministic=True,
+        n_trials=_NO_LIMIT,
+        seed=seed,
+        output_directory=Path(folder),
+        **budgets,
+    )
+    kind = getattr(smac, name)
+    made = kind(
+        scenario,
+        overwrite=True,
+        logging_level=False,
+        intensifier=kind.get_intensifier(scenario, **intensifier),
+        initial_design=kind.get_initial_design(scenario, n_configs=n_initial),
+    )
+    # The files that SMAC3 writes are not used, and are removed together with the facade.
+    weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
+    return made
+
+
+class Search:
+    """A facade of SMAC3 that is asked for trials and told scores.
+
+    Args:
+        facade: The facade; see :func:`make_facade`.
+    """
+
+    def __init__(self, facade: Any) -> None:
+        history = importlib.import_module("smac.runhistory.dataclasses")
+        exceptions = importlib.import_module("smac.main.exceptions")
+        # Threads take longer to start than ten small trees take to grow, and disturb training.
+        joblib = importlib.import_module("joblib")
+        self._in_one_thread = lambda: joblib.parallel_config(backend="sequential")
+        self._value, self._info = history.TrialValue, history.TrialInfo
+        self._at_the_end = (StopIteration, exceptions.ConfigurationSpaceExhaustedException)
+        self._diverged: list[Any] = []
+        self._worst = -math.inf
+        self.facade = facade
+
+    def ask(self) -> Any:
+        """The next trial of SMAC3; None if the whole space has been tried."""
+        try:
+            with self._in_one_thread():
+                return self.facade.ask()
+        except self._at_the_end:
+            return None
+
+    def tell(self, info: Any, score: float) -> None:
+        """Tells SMAC3 the score of a trial that it proposed; ``-inf`` if the trial diverged.
+
+        SMAC3 minimises, and cannot handle infinity. So it is told that a trial that diverged
+        costs as much as the worst that did not, and is told again if that becomes worse.
+        """
+        if not math.isfinite(score):
+            self._diverged.append(info)
+            self._tell(info, self._worst if math.isfinite(self._worst) else 0.0)
+            return
+        self._tell(info, -score)
+        if -score > self._worst:
+            self._worst = -score
+            for diverged in self._diverged:
+                self._tell(diverged, self._worst)
+
+    def info_of(self, space: Space, config: Config, seed: int) -> Any:
+        """A trial that SMAC3 did not propose, as one of its own."""
+        found = self.facade.scenario.configspace
+        return self._info(config=configuration_of(space, found, config), seed=seed)
+
+    def _tell(self, info: Any, cost: float) -> None:
+        self.facade.tell(info, self._value(cost=cost), save=False)
+
+
 class Smac(Proposals):
     """SMAC3's facade for hyperparameters (Lindauer et al. 2022), with a random forest.
 
@@ -98,54 +191,29 @@ class Smac(Proposals):
     learns = True
 
     def __init__(self, space: Space, seed: int, n_initial: int = 10) -> None:
-        smac = import_smac()
-        history = importlib.import_module("smac.runhistory.dataclasses")
-        self._space, self._value = space, history.TrialValue
-        # The files that SMAC3 writes are not used, and are removed together with this object.
-        folder = tempfile.mkdtemp(prefix="arlbench-smac-")
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        facade = smac.HyperparameterOptimizationFacade
-        scenario = smac.Scenario(
-            config_space_of(space, seed),
-            deterministic=True,
-            n_trials=_NO_LIMIT,
-            seed=seed,
-            output_directory=Path(folder),
-        )
-        self._facade = facade(
-            scenario,
-            _never_called,
-            overwrite=True,
-            logging_level=False,
-            intensifier=facade.get_intensifier(scenario, max_config_calls=1),
-            initial_design=facade.get_initial_design(scenario, n_configs=n_initial),
-        )
+        self._space = space
+        once = {"max_config_calls": 1}
+        name = "HyperparameterOptimizationFacade"
+        self._search = Search(make_facade(name, space, seed, n_initial, once))
+        # The seed of all its trials: that of the first one that it proposed or was told of.
+        self._seed = 0
         self._asked: dict[tuple[Any, ...], list[Any]] = {}
-        self._worst = 0.0
 
     def propose(self, n: int) -> list[Config]:
-        configs = []
-        for _ in range(n):
-            try:
-                info = self._facade.ask()
-            except StopIteration:
-                break
-            config = config_of(self._space, info.config)
+        configs: list[Config] = []
+        while len(configs) < n and (info := self._search.ask()) is not None:
+            config, self._seed = config_of(self._space, info.config), info.seed
             self._asked.setdefault(tuple(config.values()), []).append(info)
             configs.append(config)
         return configs
 
     def learn(self, results: Sequence[Result]) -> None:
         for result in results:
-            if math.isfinite(result.score):
-                self._worst = max(self._worst, -result.score)
-        for result in results:
             waiting = self._asked.get(tuple(result.trial.config.values()), [])
-            if waiting:
-                # SMAC3 minimises, and cannot handle infinity.
-                cost = -result.score if math.isfinite(result.score) else self._worst
-                self._facade.tell(waiting.pop(0), self._value(cost=cost), save=False)
+            info = waiting.pop(0) if waiting else self._info_of(result)
+            self._search.tell(info, result.score)
 
-
-def _never_called(config: Any, seed: int = 0) -> float:
-    raise AssertionError("the study trains, not SMAC")
+    def _info_of(self, result: Result) -> Any:
+        """A trial that SMAC3 did not propose, as one of its own."""
+        # With another seed than all others, SMAC3 would want to try it again.
+        return self._search.info_of(self._space, dict(result.trial.config), self._seed)

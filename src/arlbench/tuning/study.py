@@ -19,6 +19,7 @@ from arlbench.tuning.optuna_mirror import Mirror
 from arlbench.tuning.programs import shared_by_all
 from arlbench.tuning.settings import StudySettings
 from arlbench.tuning.space import Space
+from arlbench.tuning.starting import Source, Start, read_start
 from arlbench.tuning.trials import Result
 from arlbench.tuning.tuner import Tuner, make_tuner
 from arlbench.tuning.tuners import DEFAULT_TUNER, name_of, short_name, tuner_class
@@ -43,6 +44,8 @@ def tune(
     objective: str = "final",
     minimise: bool = False,
     restart: bool = False,
+    start_from: Source | None = None,
+    start_count: int | None = None,
     folder: str | Path | None = None,
     state_limit_gib: float = 20.0,
     memory_limit_gib: float = 4.0,
@@ -73,6 +76,9 @@ def tune(
         objective: ``"final"``, ``"best"`` or ``"area"``, or a registered one.
         minimise: Whether smaller values of it are better.
         restart: Whether trials that continue others are trained from step 0 instead.
+        start_from: Configurations that are tried first: a table, the folder of another study,
+            or mappings; see :func:`arlbench.tuning.starting.read_start`.
+        start_count: How many of them at most.
         folder: The folder of the study; None makes a new one below ``runs``.
         state_limit_gib: How much the states of trials may take on disk.
         memory_limit_gib: The memory limit of each member.
@@ -92,6 +98,8 @@ def tune(
         ArlbenchError: If an argument is impossible, or the tuner is at fault.
     """
     cls = tuner if inspect.isclass(tuner) else tuner_class(str(tuner))
+    space = Space(problem, words)
+    start = read_start(start_from, space, start_count)
     settings = StudySettings(
         problem=problem,
         words=dict(words or {}),
@@ -104,22 +112,32 @@ def tune(
         objective=objective,
         minimise=bool(minimise),
         restart=bool(restart),
+        start_from=tuple(space.choice(config) for config in start.configs),
     )
     budget, tests = Budget(n_trials, n_timesteps, seconds), _test_seeds(test_seeds, settings.seeds)
-    space = Space(problem, settings.words)
-    made = make_tuner(cls, space, tuner_seed, settings.tuner_settings)
-    asking = Asking(short_name(name_of(cls)), made, answer_seconds)
+    asking = _asking(cls, space, settings, answer_seconds, start)
     shared = shared_by_all(space, settings.horizon, memory_limit_gib)
-    path = folder or files.next_folder(Path("runs"), f"{problem.env_spec.name}-study")
-    with (
-        StudyFolder(Path(path), settings, budget) as opened,
-        _mirrored(optuna_storage, opened, on_result) as on_end,
-    ):
+    opening = StudyFolder(_path(folder, problem), settings, budget)
+    with opening as begun, _mirrored(optuna_storage, begun, on_result) as on_end:
         calls = Callbacks(on_progress, on_notice, on_end)
-        calls.notices(space.note, made.note, *opened.notes)
-        states = states_of(opened.path, state_limit_gib) if cls.continues else None
-        loop = Loop(opened, asking, shared, states, budget, calls, memory_limit_gib, train)
+        calls.notices(space.note, start.note, asking.note, *begun.notes)
+        states = states_of(begun.path, state_limit_gib) if cls.continues else None
+        loop = Loop(begun, asking, shared, states, budget, calls, memory_limit_gib, train)
         return loop.run(tests)
+
+
+def _asking(
+    cls: type[Tuner], space: Space, settings: StudySettings, answer_seconds: float, start: Start
+) -> Asking:
+    """A new tuner, which has not been asked yet."""
+    made = make_tuner(cls, space, settings.tuner_seed, settings.tuner_settings)
+    return Asking(short_name(settings.tuner), made, answer_seconds, start.configs)
+
+
+def _path(folder: str | Path | None, problem: Problem) -> Path:
+    if folder is not None:
+        return Path(folder)
+    return files.next_folder(Path("runs"), f"{problem.env_spec.name}-study")
 
 
 @contextlib.contextmanager
@@ -174,6 +192,7 @@ def arguments_of(
     kept = (*what, "tuner_seed", "tuner_settings")
     return {
         **{name: getattr(begun, name) for name in kept},
+        "start_from": begun.start_from or None,
         "tuner": tuner_class(begun.tuner),
         "n_trials": None if trials is None else trials + more,
         "n_timesteps": budget.timesteps,

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from arlbench.core.checks import SEED_LIMIT, known_names
-from arlbench.errors import ConfigurationError
+from arlbench.errors import ArlbenchError, ConfigurationError, TunerError
 from arlbench.tuning.space import Space
 from arlbench.tuning.trials import Result, Trial
 
@@ -24,7 +24,8 @@ class Tuner(abc.ABC):
     To continue a study, its tuner is asked and told the same again, and must give the same
     answers. So all its randomness must come from ``rng`` or ``seed``.
 
-    Further keyword parameters of a subclass's constructor, with defaults, are its settings.
+    Further keyword parameters of a subclass's constructor, with defaults, are its settings. With
+    ``**``, it has those of its base class too.
 
     Args:
         space: Where to search, and the problem.
@@ -37,6 +38,7 @@ class Tuner(abc.ABC):
         parallel: The number of trials in flight, unless the study sets another.
         continues: Whether its trials may continue others, whose states are kept for it.
         ends: Whether it ends by itself, so that a study needs no other limit.
+        learns_from_any: Whether it can be told results of trials that it did not propose.
         version: A number that is raised whenever the tuner's proposals change.
         space: Where to search.
         seed: The seed of its random numbers.
@@ -48,6 +50,7 @@ class Tuner(abc.ABC):
     parallel: ClassVar[int] = 8
     continues: ClassVar[bool] = False
     ends: ClassVar[bool] = False
+    learns_from_any: ClassVar[bool] = False
     version: ClassVar[int] = 1
 
     def __init__(self, space: Space, *, seed: int = 0) -> None:
@@ -67,6 +70,15 @@ class Tuner(abc.ABC):
     def tell(self, results: Sequence[Result]) -> None:  # noqa: B027
         """Takes the results of trials; a tuner that does not learn ignores them."""
 
+    def start_from(self, configs: Sequence[Mapping[str, Any]]) -> bool:
+        """Takes whole configurations that its first trials are to have.
+
+        Called before it is asked, if the study starts from given configurations. A tuner that
+        cannot do this returns False. Then the study trains them at whole length, and tells the
+        tuner their results if it learns from any (``learns_from_any``).
+        """
+        return False
+
     @property
     def continuable(self) -> Collection[int] | None:
         """Numbers of told trials that may still be continued; None means any of them."""
@@ -79,13 +91,23 @@ class Tuner(abc.ABC):
 
 
 def settings_of(cls: type[Tuner]) -> dict[str, Any]:
-    """The settings that a tuner has, with their defaults."""
-    parameters = inspect.signature(cls.__init__).parameters
-    return {
-        name: parameter.default
-        for name, parameter in parameters.items()
-        if name not in _NO_SETTINGS and parameter.kind is parameter.KEYWORD_ONLY
-    }
+    """The settings that a tuner has, with their defaults.
+
+    If its constructor takes any keywords (``**``), those are settings of its base class.
+    """
+    found: dict[str, Any] = {}
+    constructors = (vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
+    for constructor in constructors:
+        parameters = inspect.signature(constructor).parameters
+        own = {
+            name: parameter.default
+            for name, parameter in parameters.items()
+            if name not in _NO_SETTINGS and parameter.kind is parameter.KEYWORD_ONLY
+        }
+        found = {**own, **found}
+        if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters.values()):
+            break
+    return found
 
 
 def make_tuner(
@@ -95,9 +117,18 @@ def make_tuner(
 
     Raises:
         ConfigurationError: If the seed or a setting is impossible.
+        TunerError: If its constructor raises another error.
     """
     if not 0 <= seed < SEED_LIMIT:
         raise ConfigurationError(f"The tuner's seed must lie in 0 to 2**32 - 1, not be {seed}.")
     given = dict(settings or {})
     known_names(given, settings_of(cls), f"setting of the tuner {cls.__name__}")
-    return cls(space, seed=seed, **given)
+    try:
+        return cls(space, seed=seed, **given)
+    except ArlbenchError:
+        raise
+    except Exception as error:
+        raise TunerError(
+            f"The tuner {cls.__name__} raised {type(error).__name__} in its constructor ({error}); "
+            "correct it."
+        ) from error

@@ -171,7 +171,7 @@ FAULTS = {
     "a list as a value": ("a.yaml", "- gamma: [0.9, 0.8]\n", "configuration 0: gamma"),
     "not json": ("a.json", "[{]", "is not valid JSON"),
     "not yaml": ("a.yaml", "- {gamma: 0.9\n- [", "is not valid YAML .*line"),
-    "another kind of file": ("a.txt", "gamma\n0.9\n", r"in \.yaml, \.json or \.csv"),
+    "another kind of file": ("a.txt", "gamma\n0.9\n", r"in \.yaml, \.json, \.csv or \.parquet"),
 }  # fmt: skip
 
 
@@ -207,3 +207,34 @@ def test_words_with_a_file_fix_what_it_leaves_open(word, named, tmp_path) -> Non
     assert read(path, {"tau": "0.5"}).configs == [complete({"gamma": 0.5, "tau": 0.5})]
     with pytest.raises(ConfigurationError, match=named):
         read(path, word)
+
+
+def test_a_table_in_parquet_is_read_as_one_in_csv(tmp_path) -> None:
+    import pandas as pd
+
+    rows = {"learning_rate": [1e-3, 1e-4, 1e-3], "seed": [0, 0, 1], "use_target_network": [1, 0, 1]}
+    frame = pd.DataFrame(rows)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet").configs == read(tmp_path / "a.csv").configs
+    tuner = make_tuner("file", file=tmp_path / "a.parquet")
+    assert tuner.rows == [0, 1]
+
+
+def test_the_table_of_a_sweep_is_read(tmp_path) -> None:
+    from arlbench.experiments import parts
+    from fake_training import fill, make_experiment
+
+    fill(tmp_path / "sweep", make_experiment())
+    (_, part), *_ = parts.numbered(tmp_path / "sweep")
+    configs = read(part).configs
+    rates = [10.0 ** (-5 + 3 * i / 4) for i in range(3)]
+    assert {config["learning_rate"] for config in configs} <= {*rates, 0.1}
+
+
+def test_a_file_that_only_looks_like_parquet_is_named(tmp_path) -> None:
+    (tmp_path / "a.parquet").write_text("gamma\n0.9\n")
+    with pytest.raises(ConfigurationError, match="it is not a Parquet file"):
+        read(tmp_path / "a.parquet")
+    with pytest.raises(ConfigurationError, match="No such file"):
+        read(tmp_path / "none.parquet")

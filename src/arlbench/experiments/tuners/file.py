@@ -21,6 +21,8 @@ _PREFIX = re.compile(r"(hp|hpo|nas)_config\.")
 _RESULT = re.compile(
     r"|index|level_\d+|Unnamed: ?\d+"
     r"|run_id|config|config_id|budget|performance|seed|n_seeds"
+    # Those of a sweep's own tables.
+    r"|evaluation|timesteps|episode_returns|status|diverged_at|train_seconds"
     r"|return_(mean|std|median|min|max)(_at_\d+)?(_over_seeds)?"
 )
 
@@ -29,8 +31,11 @@ class File(Tuner):
     """Configurations in the order of a file; empty cells and missing names stand for defaults.
 
     The user's arguments give values for hyperparameters that the file does not have. The name
-    of the file ends in .yaml, .yml, .json, .csv or .tsv. Repeated configurations, perhaps with
-    another seed or budget, count once.
+    of the file ends in .yaml, .yml, .json, .csv, .tsv or .parquet. Repeated configurations,
+    perhaps with another seed or budget, count once.
+
+    Attributes:
+        rows: For each configuration, the first row that holds it, counted from 0.
     """
 
     reads_file = True
@@ -52,7 +57,9 @@ class File(Tuner):
         fixed = {k: self._fixed_value(k, text, kept.values()) for k, text in self.words.items()}
         named = [{kept[k]: v for k, v in row.items() if k in kept} for row in rows]
         every = [self._config(index, {**fixed, **row}) for index, row in enumerate(named)]
-        self._configs = list({tuple(config.values()): config for config in every}.values())
+        first = {tuple(every[row].values()): row for row in reversed(range(len(every)))}
+        self.rows = sorted(first.values())
+        self._configs = [every[row] for row in self.rows]
         self.note = " ".join(self._notes(len(every), [k for k in columns if k not in kept]))
         self._n_asked = 0
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from arlbench.core.checks import finite
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.space import Range
 from arlbench.tuning.drifting import Observations, most_likely, predicted, standardised
 from arlbench.tuning.evolving import Evolving, perturbed
+from arlbench.tuning.proposals import note_on_independent
 from arlbench.tuning.space import Config, Space
 from arlbench.tuning.trials import Result
 
@@ -29,34 +29,11 @@ class Pb2(Evolving):
     Args:
         space: Where to search.
         seed: The seed of its random numbers.
-        n_members: The number of members in the population.
-        n_steps: The number of generations; None means one for each evaluation of the problem.
-        exploit: What a copy takes from a better member: its ``"state"`` or its ``"network"``.
-        quantile: The share of members that is replaced, and the share that is copied from.
-        resample: The probability that a choice is drawn again.
+        **others: Settings of :class:`Evolving`; ``resample`` is for choices.
     """
 
-    def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int = 0,
-        n_members: int = 16,
-        n_steps: int | None = None,
-        exploit: str = "state",
-        quantile: float = 0.25,
-        resample: float = 0.25,
-    ) -> None:
-        super().__init__(
-            space,
-            seed=seed,
-            n_members=n_members,
-            n_steps=n_steps,
-            exploit=exploit,
-            quantile=quantile,
-        )
-        if not 0 <= finite("resample", resample) <= 1:
-            raise ConfigurationError(f"resample must lie in 0 to 1, not be {resample}.")
+    def __init__(self, space: Space, *, seed: int = 0, **others: Any) -> None:
+        super().__init__(space, seed=seed, **others)
         architecture = space.problem.algorithm_class.architecture_choices()
         names = [n for n, where in space.varied.items() if isinstance(where, Range)]
         self._numbers = [space.names.index(n) for n in names if n not in architecture]
@@ -64,7 +41,8 @@ class Pb2(Evolving):
             raise ConfigurationError(
                 "The tuner pb2 needs a hyperparameter with a range; give it one, or take pbt."
             )
-        self._resample = resample
+        alone = [n for i, n in enumerate(space.names) if i not in self._numbers]
+        self.note = note_on_independent([n for n in alone if n not in architecture])
         self._points: list[np.ndarray] = []
         self._times: list[float] = []
         self._changes: list[float] = []

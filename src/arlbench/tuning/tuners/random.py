@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arlbench.tuning.sampling import Sampling
+from arlbench.tuning.proposing import Sampling
 
 
 class Random(Sampling):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from arlbench.core.checks import positive_whole
 from arlbench.tuning.bracketing import Bracketing
 from arlbench.tuning.halving import Rung, bracket_rungs
@@ -15,25 +17,14 @@ class SuccessiveHalving(Bracketing):
         space: Where to search.
         seed: The seed of its random numbers.
         n_configs: Configurations of a bracket; None takes as many as leave one trial at the end.
-        eta: One in ``eta`` trials of a rung enters the next, which is ``eta`` times as long.
-        min_evaluations: The number of evaluations in the shortest trials.
-        proposals: Where new configurations come from.
+        **others: Settings of :class:`Halving`.
     """
 
     def __init__(
-        self,
-        space: Space,
-        *,
-        seed: int = 0,
-        n_configs: int | None = None,
-        eta: int = 3,
-        min_evaluations: int = 1,
-        proposals: str = "random",
+        self, space: Space, *, seed: int = 0, n_configs: int | None = None, **others: Any
     ) -> None:
-        super().__init__(
-            space, seed=seed, eta=eta, min_evaluations=min_evaluations, proposals=proposals
-        )
-        whole = eta ** (len(self._levels) - 1)
+        super().__init__(space, seed=seed, **others)
+        whole = self._eta ** (len(self._levels) - 1)
         self._n_configs = whole if n_configs is None else positive_whole("n_configs", n_configs)
 
     def brackets(self) -> list[list[Rung]]:

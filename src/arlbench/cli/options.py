@@ -1,0 +1,48 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+#: The first seed of the trainings.
+SEED = typer.Option(0, help="The first seed.")
+
+#: How many environments one training steps.
+N_ENVS = typer.Option(8, help="Environments that step together.")
+
+#: The length of an evaluation.
+EVAL_EPISODES = typer.Option(32, help="Episodes of each evaluation.")
+
+#: Settings of the environment.
+ENV_KWARGS = typer.Option("{}", help="Settings of the environment, as JSON.")
+
+#: Where the values that are not named come from.
+PRESET = typer.Option(
+    None, metavar="NAME", help="The published space and settings of an environment: cartpole, ..."
+)
+
+#: What to print.
+QUIET = typer.Option(False, "--quiet", help="Print nothing.")
+AS_JSON = typer.Option(False, "--json", help="Print the summary as JSON only.")
+
+
+def timesteps_option(of: str) -> Any:
+    """The option for the length of a training, which the help calls ``of``."""
+    return typer.Option(100_000, help=f"Environment steps of {of}.")
+
+
+def evaluations_option(of: str, default: int = 10) -> Any:
+    """The option for the number of evaluations of a training, which the help calls ``of``."""
+    return typer.Option(default, help=f"Evaluations of {of}.")
+
+
+def seeds_option(of: str) -> Any:
+    """The option for the number of seeds of ``of``."""
+    return typer.Option(3, help=f"How many seeds to train {of} with.")
+
+
+def memory_option(verb: str) -> Any:
+    """The option for the memory limit of trainings that would ``verb`` more."""
+    return typer.Option(4.0, help=f"Refuse trainings that would {verb} more, in GiB.")

@@ -1,0 +1,149 @@
+"""What ``arlbench tune --repeat`` does and shows: one study with several seeds of its tuner."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from arlbench.cli import display, tables, tune_display
+from arlbench.cli.stopping import StoppableWork
+from arlbench.report.statistics import MeanInterval, spread, spread_name
+
+if TYPE_CHECKING:
+    from arlbench.tuning.reading import LoadedStudy
+    from arlbench.tuning.repeating import RepeatedOutcome
+
+
+class Best(NamedTuple):
+    """The best trial of a repeat.
+
+    Attributes:
+        repeat: The index of the repeat.
+        tuner_seed: The seed of its tuner.
+        number: The number of the trial.
+        tuning: Its final return with the tuning seeds.
+        test: The same with the test seeds; NaN if it was not tested.
+        timesteps: Environment steps of all trials of the repeat.
+    """
+
+    repeat: int
+    tuner_seed: int
+    number: int
+    tuning: float
+    test: float
+    timesteps: int
+
+
+def work(
+    arguments: dict[str, Any], quiet: bool, talkative: bool
+) -> tuple[RepeatedOutcome | None, StoppableWork[RepeatedOutcome]]:
+    """Works in a thread and shows progress; no outcome if it did not stop."""
+    from arlbench.tuning.repeating import tune_repeats
+
+    place = [0]
+    n = arguments["repeats"]
+    with tune_display.progress_bar(talkative, lambda: f"repeat {place[0] + 1}/{n}, ") as show:
+        running = StoppableWork(
+            lambda: tune_repeats(
+                **arguments,
+                on_begin=lambda index: place.__setitem__(0, index),
+                on_progress=lambda progress: show(progress) or running.wants_to_stop(),
+                on_notice=None if quiet else display.notice,
+            )
+        )
+        running.start()
+        outcome = running.finish()
+    return outcome, running
+
+
+def close(outcome: RepeatedOutcome, talkative: bool) -> dict[str, Any]:
+    """Draws the pictures, prints the table over repeats, and returns both as JSON values."""
+    from arlbench.cli import tune_pictures
+    from arlbench.tuning.repeating import load_repeats
+
+    repeats = load_repeats(outcome.folder).repeats
+    pictures = tune_pictures.draw_repeats(repeats, outcome.folder)
+    best = best_of_each(repeats)
+    if talkative:
+        lines = [*table(best), *sentences(repeats, best), f"saved in {outcome.folder}"]
+        tune_display.say([*lines, *(f"drawn: {picture.name}" for picture in pictures)])
+    return {
+        "folder": str(outcome.folder),
+        "status": outcome.status,
+        "tuning_return": _as_json([each.tuning for each in best]),
+        "test_return": _as_json([each.test for each in best]),
+    }
+
+
+def best_of_each(repeats: Sequence[LoadedStudy]) -> list[Best]:
+    """The best trial of each repeat that has one."""
+    found = []
+    for index, study in enumerate(repeats):
+        if not study.incumbents:
+            continue
+        best = study.incumbents[-1]
+        test = study.tests.get(best.number)
+        spent = sum(result.cost for result in study.results.values())
+        tested = math.nan if test is None else float(np.nanmean(test.returns[:, -1]))
+        tuned = float(best.returns[:, -1].mean())
+        seed = study.settings.tuner_seed
+        found.append(Best(index, seed, best.number, tuned, tested, spent))
+    return found
+
+
+def table(best: Sequence[Best]) -> list[str]:
+    """Lines with the best trial of each repeat, then their mean and its spread."""
+    tested = [each for each in best if not math.isnan(each.test)]
+    columns = [[each.tuning for each in best], [each.test for each in tested]]
+    means = [_spread(values) for values in columns]
+    rows: list[tuple[str, ...]] = [
+        ("repeat", "tuner seed", "best trial", "tuning return", "test return", "timesteps"),
+        *(
+            (str(each.repeat), str(each.tuner_seed), str(each.number), _text(each.tuning),
+             _text(each.test), f"{each.timesteps:,}")
+            for each in best
+        ),
+    ]  # fmt: skip
+    if len(best) > 1:
+        rows += [
+            ("mean", "", "", *(_text(mean.mean) for mean in means), ""),
+            (spread_name(len(best), "repeats"), "", "", *(_ends(mean) for mean in means), ""),
+        ]
+    return tables.lines(rows, range(1, 6))
+
+
+def sentences(repeats: Sequence[LoadedStudy], best: Sequence[Best]) -> list[str]:
+    """What the table does not say."""
+    said = []
+    if len(best) < len(repeats):
+        missing = len(repeats) - len(best)
+        said.append(f"{missing} of {len(repeats)} repeats have no trial that ended well")
+    gaps = [each.tuning - each.test for each in best if not math.isnan(each.test)]
+    if gaps:
+        said.append(f"from tuning to test return there is a gap of {np.mean(gaps):.1f} on average")
+    return said
+
+
+def _spread(values: Sequence[float]) -> MeanInterval:
+    if not values:
+        nothing = np.array(np.nan)
+        return MeanInterval(nothing, nothing, nothing)
+    return spread(np.array(values))
+
+
+def _text(value: float | np.ndarray) -> str:
+    return "-" if np.isnan(value) else f"{float(value):.1f}"
+
+
+def _ends(mean: MeanInterval) -> str:
+    return "-" if np.isnan(mean.low) else f"{mean.low:.1f} to {mean.high:.1f}"
+
+
+def _as_json(values: Sequence[float]) -> dict[str, Any]:
+    known = [value for value in values if not math.isnan(value)]
+    numbers = [None if np.isnan(x) else float(x) for x in _spread(known)]
+    named = dict(zip(("mean", "low", "high"), numbers, strict=True))
+    return {**named, "spread": spread_name(len(known), "repeats")}

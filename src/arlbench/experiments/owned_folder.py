@@ -1,0 +1,82 @@
+"""Folders that one process writes: made, locked, and refused with a sentence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import filelock
+
+from arlbench.core import files
+from arlbench.errors import StorageError
+
+
+class FolderKind(NamedTuple):
+    """A kind of folder, and how sentences speak of it.
+
+    Attributes:
+        noun: What such a folder holds.
+        file: The name of the file that every such folder has.
+        lock: The name of the file that the process which writes it holds.
+        busy: What another process does to it.
+        another: What to choose instead of a folder that cannot be used.
+        kept: What a failed write leaves as it was.
+        inside: The name of a folder that is made in it; empty if there is none.
+    """
+
+    noun: str
+    file: str
+    lock: str
+    busy: str
+    another: str
+    kept: str
+    inside: str = ""
+
+    def make(self, path: Path) -> None:
+        """Makes the folder, unless it holds something else.
+
+        Raises:
+            StorageError: If it does, or it cannot be written.
+        """
+        own = {self.lock, files.aside(path / self.file).name} | ({self.inside} - {""})
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            names = {entry.name for entry in path.iterdir()}
+            foreign = names - own or (self.inside and any((path / self.inside).glob("[!.]*")))
+            if self.file not in names and foreign:
+                raise StorageError(
+                    f"The folder {path} already holds something that is not a {self.noun}; choose "
+                    f"{self.another}."
+                )
+            if self.inside:
+                (path / self.inside).mkdir(exist_ok=True)
+        except StorageError:
+            raise
+        except OSError as error:
+            raise self.unwritable(path, error) from error
+        if not os.access(path, os.W_OK):
+            raise StorageError(f"The folder {path} cannot be written; choose {self.another}.")
+
+    def hold(self, path: Path) -> filelock.BaseFileLock:
+        """Holds the folder until the lock is released, or this process ends.
+
+        Raises:
+            StorageError: If another process holds it, or it cannot be written.
+        """
+        try:
+            return files.hold(path / self.lock)
+        except BlockingIOError:
+            raise StorageError(
+                f"Another process {self.busy} the {self.noun} in {path}; wait for it, or choose "
+                f"{self.another}."
+            ) from None
+        except OSError as error:
+            raise self.unwritable(path, error) from error
+
+    def unwritable(self, path: Path, error: OSError) -> StorageError:
+        """The sentence about a folder in which a file could not be written."""
+        return StorageError(
+            f"The folder {path} cannot be written ({error.strerror or error}); make room or choose "
+            f"{self.another}. {self.kept}"
+        )
