@@ -15,11 +15,13 @@ import typer
 from arlbench.cli.arguments import (
     ALGORITHM,
     FRAMEWORK,
+    RAY,
     WRAP,
     network_option,
     parse_env_kwargs,
     parse_wrappers,
     split_words,
+    start_workers,
 )
 from arlbench.cli.problems import searched_problem
 from arlbench.errors import ConfigurationError, StorageError
@@ -100,6 +102,7 @@ def sweep(
         None, help="The sweep's folder; if it holds a sweep, this continues. By default a new one."
     ),
     memory_limit: float = typer.Option(4.0, help="Refuse trainings that would need more, in GiB."),
+    ray: str = RAY,
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON only."),
 ) -> None:
@@ -120,19 +123,12 @@ def sweep(
         "cnn_policy": cnn_policy,
         "wrappers": parse_wrappers(wrap or []),
     }
-    _start_workers()
+    start_workers(ray)
     experiment, tuner = _experiment(chosen, ranges, env, (seed, seeds), settings)
     with _open(experiment, out, memory_limit) as storage:
         if not quiet:
             _announce(tuner, chosen, as_json)
         _run(_Job(storage, memory_limit, quiet, as_json))
-
-
-def _start_workers() -> None:
-    """Starts other processes, which import their modules while this process imports its own."""
-    from arlbench.population import use_cores
-
-    use_cores()
 
 
 def _experiment(

@@ -13,12 +13,14 @@ import typer
 from arlbench.cli.arguments import (
     ALGORITHM,
     FRAMEWORK,
+    RAY,
     WRAP,
     network_option,
     parse_env_kwargs,
     parse_wrappers,
     refuse_with_resume,
     split_words,
+    start_workers,
 )
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 DEFAULT_ENV = "CartPole-v1"
 
 # Options that may be given with --resume; all others were fixed when the run began.
-_WITH_RESUME = {"resume", "checkpoint_every", "keep", "quiet", "as_json"}
+_WITH_RESUME = {"resume", "checkpoint_every", "keep", "ray", "quiet", "as_json"}
 
 # With fewer environment steps over all seeds, another process would hardly have started before
 # this one has done the work.
@@ -84,6 +86,7 @@ def train(
         60.0, help="Seconds between two checkpoints; 0 writes one only when the run is stopped."
     ),
     keep: int = typer.Option(2, help="How many checkpoints to keep of each seed."),
+    ray: str = RAY,
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON only."),
 ) -> None:
@@ -91,7 +94,10 @@ def train(
     started = time.perf_counter()
     if resume is not None:
         refuse_with_resume(context, _WITH_RESUME)
-    _start_workers(seeds * timesteps if resume is None else 0, seeds)
+    if ray is None:
+        _start_workers(seeds * timesteps if resume is None else 0, seeds)
+    else:
+        start_workers(ray)
     saving = _checked_saving(checkpoint_every, keep)
     if resume is not None:
         run = _reopen(resume, saving)

@@ -13,13 +13,14 @@ import typer
 from arlbench.cli.arguments import (
     ALGORITHM,
     FRAMEWORK,
+    RAY,
     WRAP,
     network_option,
     refuse_with_resume,
+    start_workers,
 )
 from arlbench.cli.tune_arguments import (
     DEFAULT_TRIALS,
-    start_workers,
     study_arguments,
     with_file,
 )
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
 # What may be given along with --resume.
 _WITH_RESUME = (
     "resume", "more", "n_trials", "test_seeds", "state_limit", "memory_limit", "optuna_storage",
-    "quiet", "as_json",
+    "ray", "quiet", "as_json",
 )  # fmt: skip
 
-_WITH_REPLAY = ("replay", "seeds", "seed", "memory_limit", "quiet", "as_json")
+_WITH_REPLAY = ("replay", "seeds", "seed", "memory_limit", "ray", "quiet", "as_json")
 
 _SET = typer.Option(
     None, "--set", metavar="KEY=VALUE", help="A setting of the tuner, such as eta=3; one each."
@@ -141,6 +142,7 @@ def tune(
     state_limit: float = _STATE_LIMIT,
     memory_limit: float = _MEMORY_LIMIT,
     optuna_storage: str = _OPTUNA,
+    ray: str = RAY,
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the summary as JSON only."),
 ) -> None:
@@ -148,11 +150,13 @@ def tune(
     given = dict(locals())
     if replay is not None:
         refuse_with_resume(context, _WITH_REPLAY, "--replay")
+        start_workers(ray)
         _replay(replay, (seed, seeds), memory_limit, quiet, as_json)
         return
     job = _Job(resume, test_seeds, _settings_of_call(given), quiet, as_json)
     if resume is not None:
         refuse_with_resume(context, _WITH_RESUME)
+        start_workers(ray)
         _run(job, _begun(resume, more, n_trials))
         return
     if more:
@@ -180,7 +184,6 @@ def _begun(folder: Path, more: int, n_trials: int | None) -> dict[str, Any]:
     """The arguments of a study that was begun, and is to have more trials or others."""
     from arlbench.tuning.study import arguments_of
 
-    start_workers()
     return arguments_of(folder, more=more, n_trials=n_trials)
 
 
@@ -231,7 +234,6 @@ def _replay(
     from arlbench.tuning.replaying import replay
     from arlbench.tuning.study import FIRST_TEST_SEED
 
-    start_workers()
     fresh = seed_range(seeds[0] or FIRST_TEST_SEED, seeds[1])
     with tune_display.replay_bar(shown=not (quiet or as_json)) as show:
         work = StoppableWork(

@@ -8,7 +8,13 @@ from typing import Any
 
 import typer
 
-from arlbench.cli.arguments import parse_env_kwargs, parse_wrappers, split_words, was_given
+from arlbench.cli.arguments import (
+    parse_env_kwargs,
+    parse_wrappers,
+    split_words,
+    start_workers,
+    was_given,
+)
 from arlbench.cli.problems import searched_problem
 from arlbench.cli.study_files import is_study_file, options_of_file, options_of_preset
 from arlbench.errors import ConfigurationError
@@ -61,7 +67,7 @@ def study_arguments(
         **({"algorithm": given["algorithm"]} if given["algorithm"] else {}),
     }
     tuner_settings = _tuner_settings(given["settings"] or [])
-    start_workers()
+    start_workers(given["ray"])
     problem = searched_problem(env, of_problem, given["only_named"], not given["defaults"])
     same = ("tuner", "parallel", "tuner_seed", "objective", "minimise", "restart")
     return {
@@ -98,10 +104,3 @@ def _tuner_settings(words: list[str]) -> dict[str, Any]:
         if "=" not in word:
             raise ConfigurationError(f"--set '{word}' is not of the form KEY=VALUE.")
     return split_words(words, "")[1]
-
-
-def start_workers() -> None:
-    """Lets other processes import what they need, while this one does."""
-    from arlbench.population import use_cores
-
-    use_cores()
