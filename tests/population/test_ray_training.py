@@ -146,7 +146,7 @@ def test_a_state_that_cannot_be_kept_ends_the_training(tmp_path: Path, joined) -
 
 def train_long(**settings: Any) -> Any:
     """One member, for many segments."""
-    return train([UNIFORM], [3], n_total_timesteps=80_000, n_eval_steps=10, **settings)
+    return train([UNIFORM], [3], n_total_timesteps=200_000, n_eval_steps=10, **settings)
 
 
 def test_a_stopped_member_saves_itself_here_and_continues(tmp_path: Path, joined) -> None:
