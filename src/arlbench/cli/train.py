@@ -37,6 +37,10 @@ _WITH_RESUME = {"resume", "checkpoint_every", "keep", "ray", "quiet", "as_json"}
 # this one has done the work.
 _WORTH_PROCESSES = 200_000
 
+_CHECKPOINT_EVERY = typer.Option(
+    60.0, help="Seconds between two checkpoints; 0 writes one only when the run is stopped."
+)
+
 
 class _Job(NamedTuple):
     """What to train, and how much to print."""
@@ -82,9 +86,7 @@ def train(
     resume: Path = typer.Option(
         None, metavar="RUN", help="Continue the run in this folder, as if it had not stopped."
     ),
-    checkpoint_every: float = typer.Option(
-        60.0, help="Seconds between two checkpoints; 0 writes one only when the run is stopped."
-    ),
+    checkpoint_every: float = _CHECKPOINT_EVERY,
     keep: int = typer.Option(2, help="How many checkpoints to keep of each seed."),
     ray: str = RAY,
     quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
@@ -94,10 +96,7 @@ def train(
     started = time.perf_counter()
     if resume is not None:
         refuse_with_resume(context, _WITH_RESUME)
-    if ray is None:
-        _start_workers(seeds * timesteps if resume is None else 0, seeds)
-    else:
-        start_workers(ray)
+    _start_workers(seeds * timesteps if resume is None else 0, seeds, ray)
     saving = _checked_saving(checkpoint_every, keep)
     if resume is not None:
         run = _reopen(resume, saving)
@@ -119,8 +118,11 @@ def train(
         _run(_Job(run, resume is not None, quiet, as_json), started)
 
 
-def _start_workers(timesteps: float, n_seeds: int) -> None:
+def _start_workers(timesteps: float, n_seeds: int, ray: str | None) -> None:
     """Starts other processes, which import what they need while this process does so too."""
+    if ray is not None:
+        start_workers(ray)
+        return
     from arlbench.population import workers
 
     if timesteps >= _WORTH_PROCESSES and n_seeds > 1:
