@@ -40,8 +40,8 @@ def results(folder: Path) -> dict[str, Any]:
     """Everything that must be the same with Ray and without."""
     population = train()
     tune(
-        PROBLEM, "successive_halving", words=WORDS, tuner_settings=HALVING, seeds=(0, 1),
-        folder=folder / "study", test_seeds=(100,),
+        PROBLEM, "successive_halving", words=WORDS, tuner_settings=HALVING, n_trials=4,
+        seeds=(0, 1), folder=folder / "study", test_seeds=(100,),
     )  # fmt: skip
     configs = ({"learning_rate": 1e-3}, {"learning_rate": 1e-2})
     with SweepFolder(folder / "sweep", Experiment(PROBLEM, configs, (0, 1))) as storage:
@@ -58,8 +58,8 @@ def study_on_the_host(folder: Path) -> dict[str, Any]:
     """Which trials were restarted, and what the user was told."""
     said: list[str] = []
     outcome = tune(
-        ON_THE_HOST, "successive_halving", words=WORDS, tuner_settings=HALVING, seeds=(0,),
-        folder=folder / "host", on_notice=said.append,
+        ON_THE_HOST, "successive_halving", words=WORDS, tuner_settings=HALVING, n_trials=4,
+        seeds=(0,), folder=folder / "host", on_notice=said.append,
     )  # fmt: skip
     restarted = [r.restarted for r in outcome.results if r.trial.continues is not None]
     return {"restarted": restarted, "said": said}

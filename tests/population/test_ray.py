@@ -18,11 +18,11 @@ def test_results_are_those_without_ray(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     environ = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     done = subprocess.run(
-        [sys.executable, "-W", "error", on_ray.__file__, str(tmp_path / "with")],
+        [sys.executable, on_ray.__file__, str(tmp_path / "with")],
         env={**environ, "ARLBENCH_CORES": "2"}, capture_output=True, text=True, check=False,
         timeout=900,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr[-5000:]
     found = json.loads(done.stdout)
     assert found.pop("n_cores") == 2
     host = found.pop("host")

@@ -33,13 +33,13 @@ SETTINGS = [
 COMMANDS = {
     "hyperband": [
         "tune", *SETTINGS, "--tuner", "hyperband", "--n-trials", "22", "--seeds", "2",
-        "--timesteps", "54000", "--test-seeds", "0",
+        "--timesteps", "18000", "--test-seeds", "0",
     ],
     "asha": [
         "tune", *SETTINGS, "--tuner", "asha", "--n-trials", "16", "--seeds", "2",
-        "--timesteps", "54000", "--test-seeds", "0",
+        "--timesteps", "18000", "--test-seeds", "0",
     ],
-    "sweep": ["sweep", *SETTINGS, "--n-configs", "12", "--seeds", "2", "--timesteps", "90000"],
+    "sweep": ["sweep", *SETTINGS, "--n-configs", "12", "--seeds", "2", "--timesteps", "54000"],
 }  # fmt: skip
 
 
