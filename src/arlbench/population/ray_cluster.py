@@ -216,7 +216,8 @@ def _connect(ray: Any, address: str) -> None:
             # JAX may have been used; the programs that Ray starts do not use its threads.
             warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called")
             ray.init(address, **quiet, **(ours if address == LOCAL else {}))
-    except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray raises many kinds, and plain ones where a start takes too long
+        ray.shutdown()
         raise _unreachable(address, _first_line(error)) from error
 
 
