@@ -150,14 +150,12 @@ def tune(
     given = dict(locals())
     if replay is not None:
         refuse_with_resume(context, _WITH_REPLAY, "--replay")
-        start_workers(ray)
-        _replay(replay, (seed, seeds), memory_limit, quiet, as_json)
+        _replay(replay, (seed, seeds), memory_limit, ray, quiet, as_json)
         return
     job = _Job(resume, test_seeds, _settings_of_call(given), quiet, as_json)
     if resume is not None:
         refuse_with_resume(context, _WITH_RESUME)
-        start_workers(ray)
-        _run(job, _begun(resume, more, n_trials))
+        _run(job, _begun(resume, more, n_trials, ray))
         return
     if more:
         raise ConfigurationError("--more extends a study that exists; give --resume FOLDER too.")
@@ -180,10 +178,11 @@ def _new_folder(env_name: str) -> Path:
     return next_folder(Path("runs"), f"{env_name}-study")
 
 
-def _begun(folder: Path, more: int, n_trials: int | None) -> dict[str, Any]:
+def _begun(folder: Path, more: int, n_trials: int | None, ray: str | None) -> dict[str, Any]:
     """The arguments of a study that was begun, and is to have more trials or others."""
     from arlbench.tuning.study import arguments_of
 
+    start_workers(ray)
     return arguments_of(folder, more=more, n_trials=n_trials)
 
 
@@ -225,7 +224,12 @@ def _run(job: _Job, arguments: dict[str, Any]) -> None:
 
 
 def _replay(
-    folder: Path, seeds: tuple[int, int], memory_limit: float, quiet: bool, as_json: bool
+    folder: Path,
+    seeds: tuple[int, int],
+    memory_limit: float,
+    ray: str | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Trains the best schedule of a study again."""
     from arlbench.cli import display, tune_display
@@ -234,6 +238,7 @@ def _replay(
     from arlbench.tuning.replaying import replay
     from arlbench.tuning.study import FIRST_TEST_SEED
 
+    start_workers(ray)
     fresh = seed_range(seeds[0] or FIRST_TEST_SEED, seeds[1])
     with tune_display.replay_bar(shown=not (quiet or as_json)) as show:
         work = StoppableWork(
