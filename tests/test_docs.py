@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from arlbench.core.environments.wrappers import registry
 
@@ -140,6 +142,19 @@ def test_the_page_on_tuning_names_every_tuner_and_setting() -> None:
     table = {name: set(re.findall(r"`(\w+)`", settings)) for name, settings in rows}
     for name in tuner_names():
         assert table[name] == set(settings_of(tuner_class(name)))
+
+
+def test_the_recipes_on_machines_can_be_read(tmp_path: Path) -> None:
+    text = (DOCS / "machines.md").read_text()
+    (script,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    (manifest,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    job = yaml.safe_load(manifest)
+    assert job["kind"] == "RayJob"
+    assert {"headGroupSpec", "workerGroupSpecs"} < job["spec"]["rayClusterSpec"].keys()
+    # The version of Ray that was tested.
+    pinned = (DOCS.parent / "constraints" / "python3.11.txt").read_text()
+    assert f"ray=={job['spec']['rayClusterSpec']['rayVersion']}\n" in pinned
 
 
 def test_the_examples_on_environments_run_in_order(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Collection, Iterable
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import typer
 
 from arlbench.core.text_values import parse_value
 from arlbench.errors import ConfigurationError
+
+#: Stands for the address after --ray if none is given.
+NO_ADDRESS = "default"
 
 
 def split_words(
@@ -40,8 +45,12 @@ def split_words(
     return (names[0] if names else default_env), overrides
 
 
-def parse_env_kwargs(text: str) -> dict[str, Any]:
+def parse_env_kwargs(text: str, env_workers: int = 0) -> dict[str, Any]:
     """Settings of the environment from a JSON object.
+
+    Args:
+        text: The object.
+        env_workers: The number of processes for the environment's copies; 0 means none.
 
     Raises:
         ConfigurationError: If the text is not a JSON object.
@@ -56,7 +65,7 @@ def parse_env_kwargs(text: str) -> dict[str, Any]:
         raise ConfigurationError(
             f"--env-kwargs must be a JSON object like '{{\"size\": 5}}', not {text}."
         )
-    return settings
+    return {**settings, "env_workers": env_workers} if env_workers else settings
 
 
 #: The algorithm.
@@ -81,6 +90,38 @@ WRAP = typer.Option(
     help="A wrapper of the environment, such as frame_stack:n_frames=4. Repeat the option for "
     "more, the innermost first.",
 )
+
+
+#: Where to train.
+RAY = typer.Option(
+    None,
+    "--ray",
+    metavar="[ADDRESS]",
+    help="Train on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without an address, Ray is "
+    "started on this machine.",
+)
+
+# What follows --ray if it is not an address belongs to the command.
+_ADDRESS = re.compile(r"auto|local|(ray://)?[^\s:/=]+:\d+|ray://.*")
+
+
+def with_ray_address(words: Sequence[str]) -> list[str]:
+    """The words of a command, in which --ray has an address even if none was given."""
+    given = []
+    for word, after in itertools.zip_longest(words, words[1:]):
+        lacks_address = word == "--ray" and not _ADDRESS.fullmatch(after or "")
+        given.append(f"--ray={NO_ADDRESS}" if lacks_address else word)
+    return given
+
+
+def start_workers(ray: str | None) -> None:
+    """Lets other processes import what they need, while this one does."""
+    from arlbench.population import use_cores, use_ray
+
+    if ray is None:
+        use_cores()
+    else:
+        use_ray(None if ray == NO_ADDRESS else ray)
 
 
 def network_option(default: bool | None, shown: str | bool = True) -> Any:

@@ -14,6 +14,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from arlbench import __version__
+from arlbench.cli.arguments import with_ray_address
 from arlbench.cli.envs import envs
 from arlbench.cli.evaluate import evaluate
 from arlbench.cli.export import export
@@ -66,7 +67,7 @@ def run() -> None:
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.append(os.getcwd())
     try:
-        code = app(standalone_mode=False)
+        code = app(with_ray_address(sys.argv[1:]), standalone_mode=False)
     except ArlbenchError as error:
         _fail(str(error))
     except TyperException as error:

@@ -18,6 +18,11 @@ EVAL_EPISODES = typer.Option(32, help="Episodes of each evaluation.")
 #: Settings of the environment.
 ENV_KWARGS = typer.Option("{}", help="Settings of the environment, as JSON.")
 
+#: Processes for environments that step in Python.
+ENV_WORKERS = typer.Option(
+    0, help="Step the copies of a gymnasium environment in this many processes of their own."
+)
+
 #: Where the values that are not named come from.
 PRESET = typer.Option(
     None, metavar="NAME", help="The published space and settings of an environment: cartpole, ..."

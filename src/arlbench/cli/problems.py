@@ -23,7 +23,7 @@ def environment_and_lengths(
         "framework": given["framework"],
         "name": env_name,
         "n_envs": given["n_envs"],
-        "env_kwargs": parse_env_kwargs(given["env_kwargs"]),
+        "env_kwargs": parse_env_kwargs(given["env_kwargs"], given["env_workers"]),
         "cnn_policy": given["cnn_policy"],
         "wrappers": parse_wrappers(given["wrap"] or []),
     }

@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import typer
 
-from arlbench.cli.arguments import ALGORITHM, FRAMEWORK, WRAP, network_option, split_words
+from arlbench.cli.arguments import (
+    ALGORITHM,
+    FRAMEWORK,
+    RAY,
+    WRAP,
+    network_option,
+    split_words,
+    start_workers,
+)
 from arlbench.cli.options import (
     AS_JSON,
     ENV_KWARGS,
+    ENV_WORKERS,
     EVAL_EPISODES,
     N_ENVS,
     PRESET,
@@ -103,6 +112,7 @@ def sweep(
     algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
     env_kwargs: str = ENV_KWARGS,
+    env_workers: int = ENV_WORKERS,
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
     only_named: bool = _ONLY_NAMED,
@@ -111,6 +121,7 @@ def sweep(
         None, help="The sweep's folder; if it holds a sweep, this continues. By default a new one."
     ),
     memory_limit: float = memory_option("need"),
+    ray: str = RAY,
     quiet: bool = QUIET,
     as_json: bool = AS_JSON,
 ) -> None:
@@ -122,19 +133,12 @@ def sweep(
     env_name, ranges = split_words(words or [], options.get("environment", DEFAULT_ENV), parse=str)
     names = ("sampler", "file", "n_configs", "sampler_seed", "only_named", "defaults")
     chosen = _Chosen(**{name: given[name] for name in names}, published=published)
-    _start_workers()
+    start_workers(ray)
     experiment, tuner = _experiment(chosen, ranges, given, env_name)
     with _open(experiment, out, memory_limit) as storage:
         if not quiet:
             _announce(tuner, chosen, as_json)
         _run(_Job(storage, memory_limit, quiet, as_json))
-
-
-def _start_workers() -> None:
-    """Starts other processes, which import their modules while this process imports its own."""
-    from arlbench.population import use_cores
-
-    use_cores()
 
 
 def _experiment(

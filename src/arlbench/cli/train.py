@@ -13,16 +13,19 @@ import typer
 from arlbench.cli.arguments import (
     ALGORITHM,
     FRAMEWORK,
+    RAY,
     WRAP,
     network_option,
     parse_env_kwargs,
     parse_wrappers,
     refuse_with_resume,
     split_words,
+    start_workers,
 )
 from arlbench.cli.options import (
     AS_JSON,
     ENV_KWARGS,
+    ENV_WORKERS,
     EVAL_EPISODES,
     N_ENVS,
     QUIET,
@@ -39,11 +42,15 @@ if TYPE_CHECKING:
 DEFAULT_ENV = "CartPole-v1"
 
 # Options that may be given with --resume; all others were fixed when the run began.
-_WITH_RESUME = {"resume", "checkpoint_every", "keep", "quiet", "as_json"}
+_WITH_RESUME = {"resume", "checkpoint_every", "keep", "ray", "quiet", "as_json"}
 
 # With fewer environment steps over all seeds, another process would hardly have started before
 # this one has done the work.
 _WORTH_PROCESSES = 200_000
+
+_CHECKPOINT_EVERY = typer.Option(
+    60.0, help="Seconds between two checkpoints; 0 writes one only when the run is stopped."
+)
 
 
 class _Job(NamedTuple):
@@ -81,6 +88,7 @@ def train(
     algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
     env_kwargs: str = ENV_KWARGS,
+    env_workers: int = ENV_WORKERS,
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "tuned, or plain"),
     defaults: bool = typer.Option(
@@ -90,10 +98,9 @@ def train(
     resume: Path = typer.Option(
         None, metavar="RUN", help="Continue the run in this folder, as if it had not stopped."
     ),
-    checkpoint_every: float = typer.Option(
-        60.0, help="Seconds between two checkpoints; 0 writes one only when the run is stopped."
-    ),
+    checkpoint_every: float = _CHECKPOINT_EVERY,
     keep: int = typer.Option(2, help="How many checkpoints to keep of each seed."),
+    ray: str = RAY,
     quiet: bool = QUIET,
     as_json: bool = AS_JSON,
 ) -> None:
@@ -101,7 +108,7 @@ def train(
     started = time.perf_counter()
     if resume is not None:
         refuse_with_resume(context, _WITH_RESUME)
-    _start_workers(seeds * timesteps if resume is None else 0, seeds)
+    _start_workers(seeds * timesteps if resume is None else 0, seeds, ray)
     saving = _checked_saving(checkpoint_every, keep)
     if resume is not None:
         run = _reopen(resume, saving)
@@ -117,14 +124,18 @@ def train(
             "cnn_policy": cnn_policy,
             **({"algorithm": algorithm} if algorithm else {}),
         }
-        env = {"framework": framework, "n_envs": n_envs, "env_kwargs": env_kwargs, "wrap": wrap}
+        kwargs = parse_env_kwargs(env_kwargs, env_workers)
+        env = {"framework": framework, "n_envs": n_envs, "env_kwargs": kwargs, "wrap": wrap}
         run = _begin(words or [], env, out, asked, saving)
     with run:
         _run(_Job(run, resume is not None, quiet, as_json), started)
 
 
-def _start_workers(timesteps: float, n_seeds: int) -> None:
+def _start_workers(timesteps: float, n_seeds: int, ray: str | None) -> None:
     """Starts other processes, which import what they need while this process does so too."""
+    if ray is not None:
+        start_workers(ray)
+        return
     from arlbench.population import workers
 
     if timesteps >= _WORTH_PROCESSES and n_seeds > 1:
@@ -147,7 +158,7 @@ def _begin(
 ) -> RunFolder:
     """The folder of a new run."""
     env_name, overrides = split_words(words, DEFAULT_ENV)
-    kwargs, wrappers = parse_env_kwargs(env["env_kwargs"]), parse_wrappers(env["wrap"] or [])
+    kwargs, wrappers = env["env_kwargs"], parse_wrappers(env["wrap"] or [])
 
     from arlbench.core.environments import EnvSpec, find_framework
     from arlbench.core.files import next_folder

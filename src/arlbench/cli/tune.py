@@ -12,13 +12,16 @@ import typer
 from arlbench.cli.arguments import (
     ALGORITHM,
     FRAMEWORK,
+    RAY,
     WRAP,
     network_option,
     refuse_with_resume,
+    start_workers,
 )
 from arlbench.cli.options import (
     AS_JSON,
     ENV_KWARGS,
+    ENV_WORKERS,
     EVAL_EPISODES,
     N_ENVS,
     PRESET,
@@ -32,7 +35,6 @@ from arlbench.cli.options import (
 from arlbench.cli.study_files import schema as schema_of_files
 from arlbench.cli.tune_arguments import (
     DEFAULT_TRIALS,
-    start_workers,
     study_arguments,
     with_file,
 )
@@ -48,10 +50,10 @@ if TYPE_CHECKING:
 # What may be given along with --resume.
 _WITH_RESUME = (
     "resume", "more", "n_trials", "test_seeds", "state_limit", "memory_limit", "optuna_storage",
-    "quiet", "as_json",
+    "ray", "quiet", "as_json",
 )  # fmt: skip
 
-_WITH_REPLAY = ("replay", "seeds", "seed", "memory_limit", "quiet", "as_json")
+_WITH_REPLAY = ("replay", "seeds", "seed", "memory_limit", "ray", "quiet", "as_json")
 
 _SET = typer.Option(
     None, "--set", metavar="KEY=VALUE", help="A setting of the tuner, such as eta=3; one each."
@@ -170,6 +172,7 @@ def tune(
     algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
     env_kwargs: str = ENV_KWARGS,
+    env_workers: int = ENV_WORKERS,
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
     only_named: bool = _ONLY_NAMED,
@@ -181,6 +184,7 @@ def tune(
     state_limit: float = _STATE_LIMIT,
     memory_limit: float = memory_option("take"),
     optuna_storage: str = _OPTUNA,
+    ray: str = RAY,
     schema: bool = _SCHEMA,
     quiet: bool = QUIET,
     as_json: bool = AS_JSON,
@@ -189,10 +193,10 @@ def tune(
     given = dict(locals())
     if replay is not None:
         refuse_with_resume(context, _WITH_REPLAY, "--replay")
-        _replay(replay, (seed, seeds), memory_limit, quiet, as_json)
+        _replay(replay, (seed, seeds), memory_limit, ray, quiet, as_json)
     elif resume is not None:
         refuse_with_resume(context, _WITH_RESUME)
-        _run(_job(given, resume), _begun(resume, more, n_trials))
+        _run(_job(given, resume), _begun(resume, more, n_trials, ray))
     else:
         _begin(context, given)
 
@@ -226,12 +230,12 @@ def _new_folder(env_name: str) -> Path:
     return next_folder(Path("runs"), f"{env_name}-study")
 
 
-def _begun(folder: Path, more: int, n_trials: int | None) -> dict[str, Any]:
+def _begun(folder: Path, more: int, n_trials: int | None, ray: str | None) -> dict[str, Any]:
     """The arguments of a study that was begun, and is to have more trials or others."""
     from arlbench.tuning.repeating import arguments_of_repeats, is_repeated
     from arlbench.tuning.study import arguments_of
 
-    start_workers()
+    start_workers(ray)
     read = arguments_of_repeats if is_repeated(folder) else arguments_of
     return read(folder, more=more, n_trials=n_trials)
 
@@ -292,7 +296,12 @@ def _run_repeats(job: _Job, arguments: dict[str, Any]) -> None:
 
 
 def _replay(
-    folder: Path, seeds: tuple[int, int], memory_limit: float, quiet: bool, as_json: bool
+    folder: Path,
+    seeds: tuple[int, int],
+    memory_limit: float,
+    ray: str | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Trains the best schedule of a study again."""
     from arlbench.cli import display, tune_display
@@ -301,7 +310,7 @@ def _replay(
     from arlbench.tuning.replaying import replay
     from arlbench.tuning.study import FIRST_TEST_SEED
 
-    start_workers()
+    start_workers(ray)
     fresh = seed_range(seeds[0] or FIRST_TEST_SEED, seeds[1])
     with tune_display.replay_bar(shown=not (quiet or as_json)) as show:
         work = StoppableWork(

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from arlbench.cli.arguments import split_words, was_given
+from arlbench.cli.arguments import split_words, start_workers, was_given
 from arlbench.cli.problems import environment_and_lengths, searched_problem
 from arlbench.cli.study_files import (
     completed,
@@ -82,7 +82,7 @@ def study_arguments(
     """The arguments of a study, from the options of the command."""
     env, of_problem = environment_and_lengths(given, env_name)
     tuner_settings = _tuner_settings(given["settings"] or [])
-    start_workers()
+    start_workers(given["ray"])
     problem = searched_problem(env, of_problem, given["only_named"], not given["defaults"])
     same = ("tuner", "parallel", "tuner_seed", "objective", "minimise", "restart")
     start = ("start_from", "start_count")
@@ -120,10 +120,3 @@ def _tuner_settings(words: list[str]) -> dict[str, Any]:
         if "=" not in word:
             raise ConfigurationError(f"--set '{word}' is not of the form KEY=VALUE.")
     return split_words(words, "")[1]
-
-
-def start_workers() -> None:
-    """Lets other processes import what they need, while this one does."""
-    from arlbench.population import use_cores
-
-    use_cores()

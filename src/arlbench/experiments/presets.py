@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
+from arlbench.core.environments import catalogue
 
 
 class Tuned(NamedTuple):
@@ -68,6 +69,24 @@ _DOOR_AND_KEY = Tuned(
     },
 )
 
+# Not tuned here: the values that most implementations use for Atari games (Mnih et al. 2015, with
+# Adam), with one update for every four steps of 8 environments.
+_ATARI = Tuned(
+    {
+        "activation": "relu",
+        "buffer_size": 100_000,
+        "buffer_batch_size": 32,
+        "gradient_steps": 2,
+        "hidden_size": 512,
+        "learning_rate": 1e-4,
+        "learning_starts": 10_000,
+        "target_epsilon": 0.01,
+        "target_update_interval": 8_000,
+        "train_freq": 1,
+    },
+    cnn_policy=True,
+)
+
 #: Tuned with 8 environments that step together, unless stated otherwise.
 TUNED: dict[str, Tuned] = {
     "CartPole-v1": Tuned(
@@ -92,6 +111,7 @@ TUNED: dict[str, Tuned] = {
         f"{game}-MinAtar": _MINATAR
         for game in ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")
     },
+    **{listing.name: _ATARI for listing in catalogue.read("ale")},
 }
 
 _UNKNOWN = Tuned({})

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from arlbench.core.checks import known_names
-from arlbench.errors import ConfigurationError
 
 #: What the space of every domain has.
 _COMMON: dict[str, str] = {

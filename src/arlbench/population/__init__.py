@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         PopulationProgress,
         PopulationResult,
     )
+    from arlbench.population.ray_cluster import leave_ray, use_ray
     from arlbench.population.saving import MemberSaving
     from arlbench.population.state import PopulationState
     from arlbench.population.training import train_population
@@ -27,8 +28,10 @@ __all__ = [
     "PopulationProgress",
     "PopulationResult",
     "PopulationState",
+    "leave_ray",
     "train_population",
     "use_cores",
+    "use_ray",
 ]
 
 # Imported when first used, so that workers can start before JAX is imported.
@@ -42,6 +45,8 @@ __getattr__ = public_names(
         "PopulationProgress": "arlbench.population.members",
         "PopulationResult": "arlbench.population.members",
         "PopulationState": "arlbench.population.state",
+        "leave_ray": "arlbench.population.ray_cluster",
         "train_population": "arlbench.population.training",
+        "use_ray": "arlbench.population.ray_cluster",
     },
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 
@@ -15,6 +16,8 @@ from arlbench.population import sending, workers
 from arlbench.population.members import MemberProgress, MemberResult, MemberTask
 from arlbench.population.messages import Answer, Failed, Notice, Report, Setup, Stop
 from arlbench.population.queueing import TaskQueue
+from arlbench.population.ray_cluster import cluster
+from arlbench.population.ray_worker import RayWorker
 from arlbench.population.sequential import Ahead, Listener, train_member
 from arlbench.population.tracking import Tracker
 
@@ -25,6 +28,33 @@ _WORTH_A_PROCESS = 4e6
 _WORTH_A_MESSAGE = 5e5
 
 
+AnyWorker = TypeVar("AnyWorker", workers.Worker, RayWorker)
+
+
+class Recovery(NamedTuple, Generic[AnyWorker]):
+    """What follows if a worker dies.
+
+    Attributes:
+        replace: Starts another one.
+        most_deaths: How many workers have to die with a member until it is given up.
+        sentence: What is raised then, with ``{member}`` for the member.
+        notice: What the user is told of each death; empty for nothing.
+    """
+
+    replace: Callable[[AnyWorker], AnyWorker]
+    most_deaths: int
+    sentence: str
+    notice: str = ""
+
+
+_RECOVERY = Recovery(
+    workers.replace,
+    most_deaths=2,
+    sentence="Two processes died while training member {member}; the machine may have too little "
+    "memory. Call use_cores with fewer cores, or train smaller members.",
+)
+
+
 def start_workers_for(work: float, n_members: int) -> None:
     """Starts as many workers as are worth it for populations with this much work in total.
 
@@ -32,7 +62,7 @@ def start_workers_for(work: float, n_members: int) -> None:
         work: The work of all populations to come, in the unit of ``Algorithm.cost``.
         n_members: Members of each population.
     """
-    if jax.default_backend() == "cpu":
+    if jax.default_backend() == "cpu" and cluster() is None:
         n_useful = min(workers.wanted_cores(), n_members, round(work / _WORTH_A_PROCESS))
         workers.start_workers(max(n_useful - 1, workers.n_started()))
 
@@ -118,7 +148,7 @@ def _serve(worker: workers.Worker, queue: TaskQueue, tracker: Tracker) -> None:
             )
             return
         while not tracker.stopped.is_set() and (task := queue.take(_name(worker))) is not None:
-            worker = _serve_one(worker, task, queue, tracker)
+            worker = serve_one(worker, task, queue, tracker, _RECOVERY)
     except BaseException as error:
         tracker.fail(error)
 
@@ -127,17 +157,21 @@ def _name(worker: workers.Worker) -> Hashable:
     return id(worker)
 
 
-def _serve_one(
-    worker: workers.Worker, task: MemberTask, queue: TaskQueue, tracker: Tracker
-) -> workers.Worker:
+def serve_one(
+    worker: AnyWorker,
+    task: MemberTask,
+    queue: TaskQueue,
+    tracker: Tracker,
+    recovery: Recovery[AnyWorker],
+) -> AnyWorker:
     """Has one member trained; returns the worker for the next one."""
     try:
         outcome = _trained_by(worker, task, tracker)
     except (EOFError, OSError):
         # Makes sure that it has ended before another process continues from the checkpoint.
         worker.close()
-        _give_back(task, queue, tracker)
-        return workers.replace(worker)
+        _give_back(task, queue, tracker, recovery)
+        return recovery.replace(worker)
     except BaseException:
         queue.done()
         raise
@@ -151,7 +185,7 @@ def _serve_one(
     return worker
 
 
-def _trained_by(worker: workers.Worker, task: MemberTask, tracker: Tracker) -> Answer:
+def _trained_by(worker: AnyWorker, task: MemberTask, tracker: Tracker) -> Answer:
     worker.send((Setup.of_this_process(task.problem), task))
     if not worker.wait_for_message(tracker.stopped):
         # It is still compiling, so its member has nothing to save, and waiting is not useful.
@@ -181,13 +215,12 @@ def _error_from(failed: Failed, task: MemberTask) -> Exception:
     return RuntimeError(f"Member {tuple(task.id)} failed in a worker process.\n{failed.traceback}")
 
 
-def _give_back(task: MemberTask, queue: TaskQueue, tracker: Tracker) -> None:
+def _give_back(
+    task: MemberTask, queue: TaskQueue, tracker: Tracker, recovery: Recovery[AnyWorker]
+) -> None:
     """Lets another process train the member of a dead worker, which may have lacked memory."""
-    if task.attempts:
-        tracker.fail(
-            RuntimeError(
-                f"Two processes died while training member {tuple(task.id)}; the machine may have "
-                "too little memory. Call use_cores with fewer cores, or train smaller members."
-            )
-        )
+    if task.attempts + 1 >= recovery.most_deaths:
+        tracker.fail(RuntimeError(recovery.sentence.format(member=tuple(task.id))))
+    elif recovery.notice:
+        tracker.warn(recovery.notice)
     queue.give_back(task._replace(attempts=task.attempts + 1))

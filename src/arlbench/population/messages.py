@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,9 +18,12 @@ from arlbench.core.problem import Problem
 from arlbench.population.members import MemberProgress, MemberResult
 from arlbench.population.sending import SentEnvironment, sent_environments
 
-# JAX settings that a result depends on, and the folder in which compiled programs are kept.
+# The folder in which compiled programs are kept.
+_CACHE = "jax_compilation_cache_dir"
+
+# JAX settings that a result depends on, and that folder.
 _JAX_SETTINGS = (
-    "jax_compilation_cache_dir",
+    _CACHE,
     "jax_default_matmul_precision",
     "jax_default_prng_impl",
     "jax_enable_x64",
@@ -49,6 +53,11 @@ class Setup(NamedTuple):
         sent = sent_environments(problem)
         return cls(registered_frameworks(), registered_algorithms(), settings, sent)
 
+    def elsewhere(self) -> Setup:
+        """The settings for a process on another machine, which has folders of its own."""
+        settings = {name: value for name, value in self.jax_settings.items() if name != _CACHE}
+        return self._replace(jax_settings=settings)
+
     def apply(self) -> None:
         """Applies the settings of the other process to this one."""
         adopt_frameworks(self.frameworks)
@@ -77,6 +86,11 @@ class Failed(NamedTuple):
     kind: str
     message: str
     traceback: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Failed:
+        """An error that is being handled."""
+        return cls(type(error).__name__, str(error), traceback.format_exc())
 
 
 class Stop(NamedTuple):

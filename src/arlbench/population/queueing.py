@@ -19,8 +19,8 @@ class TaskQueue:
 
     Args:
         tasks: The members that wait.
-        fed: Whether others may join; a process then waits for them as long as any member is
-            in training.
+        fed: Whether others may join, or come back from a process that others wait for; a process
+            then waits for them as long as any member is in training.
     """
 
     def __init__(self, tasks: Iterable[MemberTask], fed: bool = False) -> None:
@@ -69,6 +69,12 @@ class TaskQueue:
         with self._changed:
             self._n_training -= 1
             self._changed.notify_all()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no member waits and none is in training."""
+        with self._changed:
+            return not self._n_training and not any(self._waiting.values())
 
     def _preference(self, group: int, who: Hashable) -> tuple[bool, bool, float]:
         begun_by = self._begun_by[group]

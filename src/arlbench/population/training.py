@@ -11,6 +11,7 @@ import numpy as np
 from ConfigSpace import Configuration
 
 from arlbench.core.problem import Problem
+from arlbench.errors import ConfigurationError
 from arlbench.population import arguments
 from arlbench.population import tasks as planning
 from arlbench.population.batched import train_batched
@@ -19,6 +20,8 @@ from arlbench.population.feeding import Feed, Feeder
 from arlbench.population.handover import Handover
 from arlbench.population.members import Keeping, MemberId, PopulationResult
 from arlbench.population.placement import Placement
+from arlbench.population.ray_cluster import cluster
+from arlbench.population.ray_training import train_on_ray
 from arlbench.population.saving import MemberSaving
 from arlbench.population.state import PopulationState
 from arlbench.population.tracking import Callbacks, OnMember, OnNotice, OnProgress, Tracker
@@ -49,6 +52,8 @@ def train_population(
     on_notice: OnNotice | None = None,
 ) -> PopulationResult:
     """Trains every configuration with every seed.
+
+    After :func:`use_ray` members train on the cores of a Ray cluster.
 
     On the CPU every core trains one member after another, in its own process, which stays
     for the next call; see :func:`use_cores`. A member then equals, bit for bit, the single
@@ -161,7 +166,13 @@ def _run(
 def _train(population: planning.Population, tracker: Tracker) -> int:
     """Trains all members; returns how many processes were used."""
     if population.placement == "sequential":
+        if (joined := cluster()) is not None:
+            return train_on_ray(population.tasks, tracker, joined)
         return train_on_cores(population.tasks, tracker)
+    if cluster() is not None:
+        raise ConfigurationError(
+            "Members are not batched on a Ray cluster; leave placement out, or call leave_ray."
+        )
     # On a CPU only one device, because batches over several devices have been seen to hang.
     devices, tasks = jax.local_devices()[: 1 if _on_cpu() else None], list(population.tasks)
     while tasks:
@@ -171,7 +182,8 @@ def _train(population: planning.Population, tracker: Tracker) -> int:
 
 
 def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
+    # The nodes of a Ray cluster train on their CPUs, whatever this machine has.
+    return cluster() is not None or jax.default_backend() == "cpu"
 
 
 def _in_order(

@@ -6,12 +6,11 @@ It receives tasks and sends their results. It ends when the connection ends.
 from __future__ import annotations
 
 import sys
-import traceback
 import warnings
 from multiprocessing.connection import Connection
 
 from arlbench.population.members import MemberProgress, MemberTask
-from arlbench.population.messages import Answer, Failed, Notice, Ready, Stop
+from arlbench.population.messages import Answer, Failed, Notice, Ready, Setup, Stop
 from arlbench.population.sequential import Listener, train_member
 
 
@@ -30,23 +29,28 @@ def serve(connection: Connection) -> None:
         if isinstance(message, Stop):
             continue
         setup, task = message
-        setup.apply()
-        connection.send(_answer(task, listener))
+        connection.send(answer(setup, task, listener))
 
 
-def _answer(task: MemberTask, listener: Listener) -> Answer:
+def answer(setup: Setup, task: MemberTask, listener: Listener) -> Answer:
+    """Trains a member with the settings of the process that sent it; the result, or its error."""
     try:
+        setup.apply()
         return train_member(task, listener, "backwards")
     except (EOFError, ConnectionError):
         raise
     except Exception as error:
-        return Failed(type(error).__name__, str(error), traceback.format_exc())
+        return Failed.of(error)
+
+
+def ignore_known_warnings() -> None:
+    """The process that sends members has made the same environments and has already warned."""
+    warnings.filterwarnings("ignore", message=".* began two different episodes from one seed")
 
 
 def main() -> None:
     """Serves the connection that the command line names."""
-    # The process that started this one has made the same environments and has already warned.
-    warnings.filterwarnings("ignore", message=".* began two different episodes from one seed")
+    ignore_known_warnings()
     try:
         serve(Connection(int(sys.argv[1])))
     except (EOFError, ConnectionError):

@@ -16,8 +16,10 @@ folder stays, and the next writer removes it.
 from __future__ import annotations
 
 import contextlib
+import io
 import re
-from collections.abc import Iterable, Mapping
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +44,27 @@ def write_checkpoint(path: Path, parts: Mapping[str, Any], info: Mapping[str, An
     Raises:
         CheckpointError: If it cannot be written; then nothing is left of it.
     """
-    aside = files.aside(path)
-    try:
-        files.remove(aside)
-        aside.mkdir(parents=True)
+    with _whole(path) as aside:
         trees = [aside / f"{name}.npz" for name in parts]
         for file, tree in zip(trees, parts.values(), strict=True):
             write_tree(file, tree)
         manifest = Manifest({f.name: record_of(f) for f in trees}, info, package_versions())
         (aside / _MANIFEST).write_text(manifest.to_json())
-        for file in (*trees, aside / _MANIFEST, aside):
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Gives a folder to fill, which becomes ``path`` when it is complete.
+
+    Raises:
+        CheckpointError: If it cannot be written; then nothing is left of it.
+    """
+    aside = files.aside(path)
+    try:
+        files.remove(aside)
+        aside.mkdir(parents=True)
+        yield aside
+        for file in (*aside.iterdir(), aside):
             files.sync(file)
         aside.rename(path)
         files.sync(path.parent)
@@ -61,6 +74,24 @@ def write_checkpoint(path: Path, parts: Mapping[str, Any], info: Mapping[str, An
         if isinstance(error, CheckpointError) or not isinstance(error, OSError):
             raise
         raise _unwritable(path, error) from error
+
+
+def packed(path: Path) -> bytes:
+    """A whole checkpoint as bytes, for another machine.
+
+    Raises:
+        CheckpointError: If it cannot be read.
+    """
+    content = io.BytesIO()
+    try:
+        with tarfile.open(fileobj=content, mode="w") as archive:
+            for file in sorted(path.iterdir()):
+                archive.add(file, file.name)
+    except OSError as error:
+        raise CheckpointError(
+            f"The checkpoint {path} cannot be read ({error.strerror or error})."
+        ) from error
+    return content.getvalue()
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -131,6 +162,13 @@ class CheckpointFolder:
             CheckpointError: If it cannot be written; earlier checkpoints are untouched.
         """
         write_checkpoint(path, parts, info)
+        self._point_at(path)
+        self._remove_old()
+
+    def unpack(self, path: Path, content: bytes) -> None:
+        """Writes what :func:`packed` returned, in the same way and with the same errors."""
+        with _whole(path) as aside, tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            archive.extractall(aside, filter="data")
         self._point_at(path)
         self._remove_old()
 
