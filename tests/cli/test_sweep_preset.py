@@ -80,7 +80,6 @@ def test_a_published_table_is_trained_with_the_published_settings(swept) -> None
 
 MISTAKES = {
     "unknown": (["--preset", "acrobat"], "Did you mean 'acrobot'"),
-    "not runnable yet": (["--preset", "qbert"], "qbert does not run yet"),
     "grid of ranges": (
         ["--preset", "acrobot", "--sampler", "grid"],
         "has infinitely many; list some",

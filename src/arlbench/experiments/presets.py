@@ -111,7 +111,6 @@ TUNED: dict[str, Tuned] = {
         f"{game}-MinAtar": _MINATAR
         for game in ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")
     },
-    **{listing.name: _ATARI for listing in catalogue.read("ale")},
 }
 
 _UNKNOWN = Tuned({})
@@ -119,4 +118,11 @@ _UNKNOWN = Tuned({})
 
 def tuned_for(env_name: str, algorithm: str = DEFAULT_ALGORITHM) -> Tuned:
     """The choices for an environment; empty for unknown environments and other algorithms."""
-    return TUNED.get(env_name, _UNKNOWN) if algorithm == DEFAULT_ALGORITHM else _UNKNOWN
+    if algorithm != DEFAULT_ALGORITHM:
+        return _UNKNOWN
+    return TUNED.get(env_name) or (_ATARI if is_atari(env_name) else _UNKNOWN)
+
+
+def is_atari(env_name: str) -> bool:
+    """Whether this is the name of an Atari game."""
+    return env_name.removeprefix("ALE/") in {listing.name for listing in catalogue.read("ale")}
