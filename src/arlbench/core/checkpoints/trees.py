@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from arlbench.core.shapes import ArrayTemplate
+from arlbench.core.shapes import ArrayTemplate, OneOf
 from arlbench.errors import CheckpointError
 
 _TYPES = "__types__"
@@ -110,7 +111,7 @@ def read_tree(path: Path, like: Any, what: str) -> Any:
     Args:
         path: The file.
         like: A tree of arrays, ``jax.ShapeDtypeStruct``, or ``ArrayTemplate`` for leaves with
-            arbitrary lengths.
+            arbitrary lengths, or ``OneOf`` several such trees.
         what: The name of the tree in an error.
 
     Returns:
@@ -121,6 +122,8 @@ def read_tree(path: Path, like: Any, what: str) -> Any:
             message names the leaf, what was found and what was expected.
     """
     stored = read_leaves(path)
+    if isinstance(like, OneOf):
+        like = _fitting(like, stored.keys())
     expected = _named_leaves(like)
     for name in sorted(stored.keys() ^ {name for name, _ in expected}):
         fault = "does not exist here" if name in stored else "is missing in the checkpoint"
@@ -132,6 +135,14 @@ def read_tree(path: Path, like: Any, what: str) -> Any:
         _check(what, name, stored[name], leaf)
     leaves = on_device([stored[name] for name, _ in expected])
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _fitting(like: OneOf, names: Collection[str]) -> Any:
+    """The template whose leaves have these names, or the first one."""
+    for template in like.templates:
+        if {name for name, _ in _named_leaves(template)} == set(names):
+            return template
+    return like.templates[0]
 
 
 def _named_leaves(tree: Any) -> list[tuple[str, Any]]:
