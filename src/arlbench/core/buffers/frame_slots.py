@@ -8,9 +8,6 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from arlbench.core import lockstep
-from arlbench.core.lockstep import Active
-
 #: Stands for the slot of a frame that does not exist.
 NO_SLOT = -1
 
@@ -109,7 +106,11 @@ def place(known: Known, obs: jax.Array, next_obs: jax.Array) -> Placed:
     has_begun = known.stack[:, 0] != NO_SLOT
     goes_on = has_begun & _are_equal(obs, known.last)
     follows = _are_equal(next_obs[:, :-1], obs[:, 1:])
-    shifted, news, next_news = _of_beginnings(known, obs, next_obs, has_begun, goes_on, follows)
+    shifted = has_begun & ~goes_on & _are_equal(obs[:, :-1], known.last[:, 1:])
+    is_newest = (jnp.arange(n) == n - 1)[None]
+    news = jnp.where(shifted[:, None], is_newest, _differ_from_neighbours(obs))
+    news = news & ~goes_on[:, None]
+    next_news = _differ_from_neighbours(next_obs) & ~is_newest & ~follows[:, None]
     is_new = jnp.concatenate([news, next_news], axis=1)
     number = jnp.cumsum(is_new.reshape(-1), dtype=jnp.int32).reshape(is_new.shape)
     # A frame that equals its neighbour has the neighbour's number.
@@ -139,73 +140,18 @@ def place(known: Known, obs: jax.Array, next_obs: jax.Array) -> Placed:
     )
 
 
-def _of_beginnings(
-    known: Known,
-    obs: jax.Array,
-    next_obs: jax.Array,
-    has_begun: jax.Array,
-    goes_on: jax.Array,
-    follows: jax.Array,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """What to do for environments whose frames are not those that were expected.
-
-    Returns:
-        Whether only a newest frame was added before the step, bool ``[n_envs]``; which frames are
-        new before and after the step, bool ``[n_envs, n_frames]`` each, without the newest one.
-    """
-
-    def compare() -> tuple[jax.Array, jax.Array, jax.Array]:
-        shifted = has_begun & ~goes_on & _are_equal(obs[:, :-1], known.last[:, 1:])
-        only_newest = (jnp.arange(obs.shape[1]) == obs.shape[1] - 1)[None]
-        begun = jnp.where(shifted[:, None], only_newest, _differ_from_neighbours(obs))
-        after = _differ_from_neighbours(next_obs) & ~only_newest & ~follows[:, None]
-        return shifted, begun & ~goes_on[:, None], after
-
-    def nothing() -> tuple[jax.Array, jax.Array, jax.Array]:
-        none = jnp.zeros(obs.shape[:2], bool)
-        return jnp.zeros(obs.shape[:1], bool), none, none
-
-    if not lockstep.may_wait():
-        return compare()
-    return jax.lax.cond(jnp.all(goes_on & follows), nothing, compare)
-
-
 def write(
-    frames: jax.Array,
-    placed: Placed,
-    obs: jax.Array,
-    next_obs: jax.Array,
-    active: Active,
-    axis: str | None,
+    frames: jax.Array, placed: Placed, obs: jax.Array, next_obs: jax.Array, active: jax.Array
 ) -> jax.Array:
     """The ring ``[1, n_slots, *frame]`` with the new frames, if active."""
     n_slots, n = frames.shape[1], placed.obs.shape[1]
     slots = jnp.concatenate([placed.obs, placed.next_obs], axis=1)
-    if not lockstep.may_wait():
-        is_written = placed.is_new | (jnp.arange(2 * n) == 2 * n - 1)[None]
-        # A slot past the end is not written.
-        slots = jnp.where(is_written & _as_flag(active), slots, n_slots)
-        return frames.at[0, slots].set(jnp.concatenate([obs, next_obs], axis=1), mode="drop")
-    is_new = placed.is_new.reshape(-1)
-    n_others = lockstep.turns(jnp.sum(is_new, dtype=jnp.int32), active)
-    (order,) = jnp.nonzero(is_new, size=is_new.size, fill_value=0)
-
-    def write_next(carry: tuple[Any, Any], counts: Active) -> tuple[Any, Any]:
-        turn, frames = carry
-        env, position = order[turn] // (2 * n), order[turn] % (2 * n)
-        frame = jnp.where(position < n, obs[env, position % n], next_obs[env, position % n])
-        slot = jnp.where(_as_flag(counts), slots[env, position], n_slots)
-        return turn + 1, frames.at[0, slot].set(frame, mode="drop")
-
-    # Usually this loop makes no turn.
-    start = (jnp.zeros((), jnp.int32), frames)
-    _, frames = lockstep.repeat(n_others, write_next, start, axis)
-    newest = jnp.where(_as_flag(active), placed.next_obs[:, -1], n_slots)
-    return frames.at[0, newest].set(next_obs[:, -1], mode="drop")
-
-
-def _as_flag(active: Active) -> jax.Array:
-    return jnp.asarray(True) if active is None else active
+    is_written = placed.is_new | (jnp.arange(2 * n) == 2 * n - 1)[None]
+    # A slot past the end is not written. Neither a loop over the few new frames nor a branch, which
+    # could read a stack of the running episode after XLA has overwritten it: the option that
+    # keeps the sum tree in its place (see programs.py) lets it drop a copy of what they read.
+    slots = jnp.where(is_written & active, slots, n_slots)
+    return frames.at[0, slots].set(jnp.concatenate([obs, next_obs], axis=1), mode="drop")
 
 
 def _are_equal(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -153,7 +153,6 @@ def append(
     size: chex.Numeric,
     alpha: chex.Numeric | None,
     active: Active = None,
-    axis: str | None = None,
 ) -> PrioritisedTrajectoryBufferState:
     """Writes one transition of each environment over the oldest rows.
 
@@ -165,7 +164,6 @@ def append(
         size: The buffer's logical size, at most its capacity.
         alpha: See :func:`arlbench.core.buffers.replay.append`.
         active: Whether to write at all.
-        axis: The name of the batch of members that do this together; None without a batch.
     """
     pool = state.experience.pool
     obs, next_obs = pool.layout.split(transitions.obs), pool.layout.split(transitions.next_obs)
@@ -181,7 +179,7 @@ def append(
     small = (placed.next_slot, placed.next_obs, next_obs)
     small = lockstep.keep(writes, small, (pool.next_slot, pool.stack, pool.last))
     pool = pool.replace(
-        frames=frame_slots.write(pool.frames, placed, obs, next_obs, writes, axis),
+        frames=frame_slots.write(pool.frames, placed, obs, next_obs, writes),
         next_slot=small[0],
         stack=small[1],
         last=small[2],

@@ -26,16 +26,14 @@ def append(
     size: chex.Numeric,
     alpha: chex.Numeric | None,
     active: Active = None,
-    axis: str | None = None,
 ) -> PrioritisedTrajectoryBufferState:
     """Writes transitions over the oldest rows.
 
     See :func:`arlbench.core.buffers.replay.append` and
     :func:`arlbench.core.buffers.frames.append`.
     """
-    if frames.is_framed(state):
-        return frames.append(state, transitions, size, alpha, active, axis)
-    return replay.append(state, transitions, size, alpha, active)
+    module = frames if frames.is_framed(state) else replay
+    return module.append(state, transitions, size, alpha, active)
 
 
 def gather(state: PrioritisedTrajectoryBufferState, rows: jax.Array) -> Any:

@@ -179,8 +179,8 @@ class Structure(Learning):
         stored = StoredTransition(
             runner.obs, action, reward, info["final_observation"], info["terminated"]
         )
-        size, alpha = logical_size(hp, buffer), hp.buffer_alpha if self.prioritised else None
-        buffer = storage.append(buffer, stored, size, alpha, active, inputs.axis)
+        alpha = hp.buffer_alpha if self.prioritised else None
+        buffer = storage.append(buffer, stored, logical_size(hp, buffer), alpha, active)
         taken = Transition(done, action, reward, runner.obs, _kept_info(info))
         after = (normalizer_state, env_state, obs, step + 1)
         before = (runner.normalizer_state, runner.env_state, runner.obs, step)
