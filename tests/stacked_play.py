@@ -49,6 +49,8 @@ class StackedPlay:
         self._shape = (n_envs, *frame)
         self._n_frames, self._axis, self._dtype = n_frames, axis, dtype
         self._beginning, self._p_end, self._n_values = beginning, p_end, n_values
+        #: Ends the next step's episodes.
+        self.end_with_this_step = False
         self._stacks = [self._begun(env, None) for env in range(n_envs)]
 
     def _frame(self) -> np.ndarray:
@@ -78,7 +80,7 @@ class StackedPlay:
         obs = self._joined(self._stacks)
         after = [[*stack[1:], self._frame()] for stack in self._stacks]
         next_obs = self._joined(after)
-        ends = self._rng.random(len(after)) < self._p_end
+        ends = (self._rng.random(len(after)) < self._p_end) | self.end_with_this_step
         self._stacks = [
             self._begun(env, stack) if ends[env] else stack for env, stack in enumerate(after)
         ]

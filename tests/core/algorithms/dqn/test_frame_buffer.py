@@ -131,6 +131,18 @@ def test_if_frames_have_no_room_training_stops_with_the_cure() -> None:
         dqn.train(runner_state, buffer_state, TIMESTEPS, 1, 2)
 
 
+@pytest.mark.thorough
+def test_within_jit_returns_are_not_numbers_if_frames_have_no_room() -> None:
+    dqn = made(True)
+    runner_state, buffer_state = begun(dqn)
+    experience = buffer_state.experience
+    for full in (False, True):
+        pool = dataclasses.replace(experience.pool, overflowed=jnp.asarray(full))
+        buffer = buffer_state.replace(experience=experience._replace(pool=pool))
+        _, result = jax.jit(lambda *state: dqn.train(*state, 48, 2, 2))(runner_state, buffer)
+        assert np.isnan(result.eval_rewards).all() == full
+
+
 def layout_of(env: Any, frame_buffer: bool | None = None) -> Any:
     return DQN({}, env, frame_buffer=frame_buffer).structure.agent.frames
 
