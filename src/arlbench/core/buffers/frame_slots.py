@@ -111,7 +111,8 @@ def place(known: Known, obs: jax.Array, next_obs: jax.Array) -> Placed:
     news = jnp.where(shifted[:, None], is_newest, _differ_from_neighbours(obs))
     news = news & ~goes_on[:, None]
     next_news = _differ_from_neighbours(next_obs) & ~is_newest & ~follows[:, None]
-    is_new = jnp.concatenate([news, next_news], axis=1)
+    # Without the barrier, each sum below would compare the frames again.
+    is_new = jax.lax.optimization_barrier(jnp.concatenate([news, next_news], axis=1))
     number = jnp.cumsum(is_new.reshape(-1), dtype=jnp.int32).reshape(is_new.shape)
     # A frame that equals its neighbour has the neighbour's number.
     fresh = (known.next_slot + number - 1) % n_slots

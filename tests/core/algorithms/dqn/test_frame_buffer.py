@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gymnasium import spaces
 
 from arlbench.autorl import Checkpointer
 from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.algorithms.harness import programs, recording
 from arlbench.core.buffers import frames, packing, storage
 from arlbench.core.environments import SingleStep
 from arlbench.core.environments.wrappers import FrameStack
@@ -129,6 +131,17 @@ def test_if_frames_have_no_room_training_stops_with_the_cure() -> None:
     buffer_state = buffer_state.replace(experience=experience._replace(pool=full))
     with pytest.raises(MemoryLimitError, match=r"no room for all of their first frames.*=False"):
         dqn.train(runner_state, buffer_state, TIMESTEPS, 1, 2)
+
+
+@pytest.mark.thorough
+def test_frames_stay_in_their_place() -> None:
+    dqn = made(True)
+    state, records = begun(dqn), programs.room(recording.shapes())
+    run = (dqn.structure, dqn.hp, np.float32(1), state, records, np.int32(1))
+    program = programs.segment.lower(*run).compile().as_text()
+    shape = ",".join(map(str, state.buffer_state.experience.pool.frames.shape))
+    assert f"u8[{shape}]" in program
+    assert not re.findall(rf"= u8\[{shape}\]\S* copy", program)
 
 
 @pytest.mark.thorough
