@@ -76,6 +76,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/autorl_env.py
 	$(BIN)/python benchmarks/environment_speed.py
 	$(BIN)/python benchmarks/buffer_cost.py
+	$(BIN)/python benchmarks/frame_buffer_cost.py
 	$(BIN)/python benchmarks/peers/compare.py
 
 catalogue: $(VENV)/.dev

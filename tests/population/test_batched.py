@@ -76,6 +76,25 @@ def test_batched_members_are_the_single_ones_up_to_rounding(configs):
 
 
 @pytest.mark.thorough
+def test_batched_members_may_store_frames_once():
+    problem = Problem(
+        walk().wrapped("frame_stack", {"n_frames": 3}),
+        **LENGTH,
+        nas_config={"hidden_size": 8},
+        options={"frame_buffer": True},
+    )
+    given = {"init_options": {"capacity": CAPACITY}, "keep_state": True}
+    alone, together = (
+        train_population(problem, CONFIGS, (3,), placement=placement, **given)
+        for placement in ("sequential", "batched")
+    )
+    for one, other in zip(alone.members, together.members, strict=True):
+        packed, found = one.parts["buffer"], other.parts["buffer"]
+        np.testing.assert_array_equal(packed.rows.transition.oldest, found.rows.transition.oldest)
+        np.testing.assert_allclose(packed.frames, found.frames, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.thorough
 def test_a_batch_is_of_one_batch_size():
     configs = [{**config, "buffer_batch_size": size} for config in CONFIGS[:1] for size in (4, 5)]
     called = []

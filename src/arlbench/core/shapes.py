@@ -36,6 +36,17 @@ class ArrayTemplate:
         return str(self.shape).replace("None", "any")
 
 
+@dataclasses.dataclass(frozen=True)
+class OneOf:
+    """Templates of which a stored tree must fit one; they differ in the names of their leaves.
+
+    Attributes:
+        templates: Trees of arrays, shapes or templates; the first is described in errors.
+    """
+
+    templates: tuple[Any, ...]
+
+
 def any_number(leaf: Any) -> ArrayTemplate:
     """The template for any number of ``leaf`` (an array or its shape), along a new first axis."""
     return ArrayTemplate((None, *leaf.shape), leaf.dtype)

@@ -16,7 +16,7 @@ from arlbench.core.algorithms.harness.batching import Batch
 from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.core.algorithms.harness.plan import Plan
 from arlbench.core.algorithms.harness.structure import State
-from arlbench.core.algorithms.harness.training import divergence_sentence
+from arlbench.core.algorithms.harness.training import divergence_sentence, require_sound
 from arlbench.core.algorithms.measured import Seconds, TrainingOutcome, with_missing
 from arlbench.population.handover import left
 from arlbench.population.members import MemberProgress, MemberTask
@@ -162,6 +162,7 @@ class Rounds:
             begin = time.perf_counter()
             n = np.minimum(remaining, self._pacer.next_segment(int(remaining.max())))
             state = jax.block_until_ready(self._batch.advance(state, n))
+            require_sound(self._members[0].algorithm.structure, state)
             self._pacer.took(int(n.max()), time.perf_counter() - begin)
             for member, iterations in zip(self._members, n, strict=True):
                 member.done += int(iterations)

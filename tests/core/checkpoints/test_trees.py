@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arlbench.core.checkpoints.trees import HostKey, on_host, read_leaves, read_tree, write_tree
-from arlbench.core.shapes import ArrayTemplate
+from arlbench.core.shapes import ArrayTemplate, OneOf
 from arlbench.errors import CheckpointError
 from probes import same_bits
 
@@ -235,3 +235,21 @@ def test_numpy_alone_can_read_a_tree(tmp_path: Path) -> None:
     write_tree(tmp_path / "tree.npz", {"params": {"kernel": jnp.arange(3.0)}})
     with np.load(tmp_path / "tree.npz") as file:
         np.testing.assert_array_equal(file["params/kernel"], [0.0, 1.0, 2.0])
+
+
+def test_a_part_may_be_one_of_several_trees(tmp_path: Path) -> None:
+    number = ArrayTemplate((), np.float32)
+    choices = OneOf(({"left": number, "right": number}, {"left": number}, number))
+    parts = [{"left": 1, "right": 2}, {"left": 1}, 1]
+    for i, part in enumerate(parts):
+        tree = {"own": np.float32(0), "part": jax.tree.map(np.float32, part)}
+        write_tree(tmp_path / f"{i}.npz", tree)
+        found = read_tree(tmp_path / f"{i}.npz", {"own": number, "part": choices}, "tree")
+        assert jax.tree.structure(found) == jax.tree.structure(tree)
+        assert same_bits(found, tree)
+        write_tree(tmp_path / f"alone-{i}.npz", tree["part"])
+        if isinstance(part, dict):
+            assert same_bits(read_tree(tmp_path / f"alone-{i}.npz", choices, "tree"), tree["part"])
+    write_tree(tmp_path / "other.npz", {"own": np.float32(0), "part": {"middle": np.float32(1)}})
+    with pytest.raises(CheckpointError, match=r"part/(left|middle|right)"):
+        read_tree(tmp_path / "other.npz", {"own": number, "part": choices}, "tree")

@@ -229,7 +229,7 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         Returns:
             Trees of ``jax.ShapeDtypeStruct`` by name, or of ``ArrayTemplate`` if any length is
             possible. ``buffer`` is the packed form of the buffer state; it is left out if the
-            algorithm has no buffer.
+            algorithm has no buffer, and is ``OneOf`` several if it can continue from each of them.
         """
 
     @abc.abstractmethod

@@ -100,11 +100,11 @@ def unpack(packed: PackedBuffer) -> PrioritisedTrajectoryBufferState:
         return array
 
     def stored(rows: Any, nothing: float = 0.0) -> jax.Array:
-        return _on_device(filled(rows, nothing)[None])
+        return on_device(filled(rows, nothing)[None])
 
     tree = SumTreeState(
-        nodes=_on_device(_sums_above(filled(packed.leaf_values))),
-        max_recorded_priority=_on_device(packed.max_recorded_priority),
+        nodes=on_device(_sums_above(filled(packed.leaf_values))),
+        max_recorded_priority=on_device(packed.max_recorded_priority),
         tree_depth=capacity.bit_length() - 1,
         capacity=capacity,
     )
@@ -112,10 +112,10 @@ def unpack(packed: PackedBuffer) -> PrioritisedTrajectoryBufferState:
         experience=Experience(
             jax.tree.map(stored, packed.transition), stored(packed.priority, EMPTY)
         ),
-        current_index=_on_device(packed.current_index),
-        is_full=_on_device(packed.is_full),
+        current_index=on_device(packed.current_index),
+        is_full=on_device(packed.is_full),
         sum_tree_state=tree,
-        running_index=_on_device(packed.running_index),
+        running_index=on_device(packed.running_index),
     )
 
 
@@ -128,6 +128,7 @@ def _sums_above(leaf_values: np.ndarray) -> np.ndarray:
     return np.concatenate(levels)
 
 
-def _on_device(array: Any) -> jax.Array:
+def on_device(array: Any) -> jax.Array:
+    """The array in new memory of the default device."""
     # In its own memory, because training reuses it, and NumPy's memory cannot be reused.
     return jax.device_put(np.asarray(array), may_alias=False)

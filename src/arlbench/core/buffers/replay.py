@@ -284,7 +284,8 @@ def _unroll(
     oldest = jnp.where(state.is_full, state.current_index, 0)
     position = jnp.arange(capacity(state), dtype=jnp.int32)
     source = (oldest + held - kept + position) % jnp.maximum(held, 1)
-    experience = jax.tree.map(lambda x: x[:, source], state.experience)
+    # The tree has a power of two of leaves, but there may be fewer rows.
+    experience = jax.tree.map(lambda x: x[:, source[: x.shape[1]]], state.experience)
     priority = jnp.where(position[None] < kept, experience.priority, EMPTY)
     return state.replace(
         experience=experience._replace(priority=priority),

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from arlbench.core.shapes import ArrayTemplate
+from arlbench.core.shapes import ArrayTemplate, OneOf
 from arlbench.errors import CheckpointError
 
 _TYPES = "__types__"
@@ -110,7 +111,7 @@ def read_tree(path: Path, like: Any, what: str) -> Any:
     Args:
         path: The file.
         like: A tree of arrays, ``jax.ShapeDtypeStruct``, or ``ArrayTemplate`` for leaves with
-            arbitrary lengths.
+            arbitrary lengths, or ``OneOf`` for parts that are one of several trees.
         what: The name of the tree in an error.
 
     Returns:
@@ -121,6 +122,7 @@ def read_tree(path: Path, like: Any, what: str) -> Any:
             message names the leaf, what was found and what was expected.
     """
     stored = read_leaves(path)
+    like = _with_choices(like, stored.keys())
     expected = _named_leaves(like)
     for name in sorted(stored.keys() ^ {name for name, _ in expected}):
         fault = "does not exist here" if name in stored else "is missing in the checkpoint"
@@ -132,6 +134,23 @@ def read_tree(path: Path, like: Any, what: str) -> Any:
         _check(what, name, stored[name], leaf)
     leaves = on_device([stored[name] for name, _ in expected])
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _with_choices(like: Any, names: Collection[str]) -> Any:
+    """The tree with, for each ``OneOf``, the template whose leaves have the stored names.
+
+    If none does, it is the first one.
+    """
+
+    def choose(path: Any, leaf: Any) -> Any:
+        if not isinstance(leaf, OneOf):
+            return leaf
+        begin = f"{jax.tree_util.keystr(path, simple=True, separator='/')}/" if path else ""
+        own = {name.removeprefix(begin) for name in names if name.startswith(begin)}
+        fitting = (t for t in leaf.templates if {name for name, _ in _named_leaves(t)} == own)
+        return next(fitting, leaf.templates[0])
+
+    return jax.tree_util.tree_map_with_path(choose, like, is_leaf=_is_host_key)
 
 
 def _named_leaves(tree: Any) -> list[tuple[str, Any]]:

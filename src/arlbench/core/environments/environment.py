@@ -34,10 +34,17 @@ class Environment(abc.ABC):
         max_episode_steps: The time limit of an episode; None without a time limit.
         evaluated_in_place: Whether a reset takes the environment away from others that step
             it, because only one instance exists. Only possible on the host.
+        stacked_frames: The number of frames that an observation consists of, the oldest first,
+            if it is one array and each step replaces the oldest by a new one; otherwise None.
+            A replay buffer then stores each frame only once. This is a hint about memory: the
+            buffer compares the frames, so that a wrong hint costs room but does no harm.
+        frame_axis: The axis of one copy's observation along which these frames are joined.
     """
 
     kind: ClassVar[Literal["traceable", "host"]] = "traceable"
     evaluated_in_place: bool = False
+    stacked_frames: int | None = None
+    frame_axis: int = 0
 
     def __init__(
         self,

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from arlbench.core.environments.wrappers import FrameStack
+from arlbench.core.environments.wrappers import (
+    CastObservation,
+    ClipReward,
+    FlattenObservation,
+    FrameStack,
+    OneHotObservation,
+    StickyAction,
+    TransposeObservation,
+)
+from arlbench.core.environments.wrappers.wrapper import Wrapper
 from arlbench.core.observations import ACTION_MASK
 from arlbench.errors import ConfigurationError
 from playing import END, GO_ON, Counter, Shown, play, require_steady_types
@@ -176,3 +185,30 @@ def test_a_picture_is_that_of_the_environment() -> None:
     state, _ = env.reset(jax.random.key(0))
     state, _ = env.step(state, jnp.zeros(1, jnp.int32), jax.random.key(0))
     np.testing.assert_array_equal(env.render(state), np.ones((1, 1, 3)))
+
+
+def test_a_stack_says_how_many_frames_it_has_and_where() -> None:
+    pictures = shown((5, 6, 2))
+    assert (pictures.stacked_frames, pictures.frame_axis) == (None, 0)
+    for shape, axis in (((), 0), ((2,), 0), ((5, 6), 0), ((5, 6, 2), 2)):
+        env = FrameStack(shown(shape), 4)
+        assert (env.stacked_frames, env.frame_axis) == (4, axis)
+        assert env.observation_space.shape[axis] % 4 == 0
+    stacked = FrameStack(pictures, 4)
+    for env in (StickyAction(stacked), ClipReward(stacked), CastObservation(stacked, "float32")):
+        assert (env.stacked_frames, env.frame_axis) == (4, 2)
+    first = TransposeObservation(stacked)
+    assert (first.stacked_frames, first.frame_axis) == (4, 0)
+    assert first.observation_space.shape == (8, 5, 6)
+    assert FlattenObservation(first).stacked_frames == 4
+    # Here frames are not one after another.
+    assert FlattenObservation(stacked).stacked_frames is None
+    assert OneHotObservation(stacked).stacked_frames is None
+    # Other wrappers may change observations.
+    assert Wrapper(stacked).stacked_frames is None
+
+
+def test_stacks_in_composed_observations_are_not_told() -> None:
+    space = spaces.Dict({"picture": spaces.Box(0, 9, (5, 5), np.uint8)})
+    env = Shown(space, lambda n: {"picture": jnp.full((5, 5), n, jnp.uint8)})
+    assert FrameStack(env, 4).stacked_frames is None

@@ -26,7 +26,8 @@ from arlbench.core.algorithms.dqn.state import (
 )
 from arlbench.core.algorithms.dqn.updates import optimizer, with_learning_rate
 from arlbench.core.algorithms.harness.structure import Acting
-from arlbench.core.buffers import replay
+from arlbench.core.buffers import frames, replay
+from arlbench.core.buffers.frame_slots import Layout
 from arlbench.core.environments import Environment, EnvListing
 from arlbench.core.observations import ACTION_MASK, action_mask, encode, has_action_mask
 from arlbench.core.randomness import Stream, stream_key
@@ -72,6 +73,8 @@ class AgentStructure(Acting):
         deterministic_eval: Whether evaluations are greedy; if not, they are epsilon-greedy
             with ``eval_eps``.
         eval_eps: Probability of a random action in an evaluation that is not greedy.
+        frames: How its replay buffer divides observations into frames, each of which it stores
+            once; None if it stores whole observations.
     """
 
     env: Environment
@@ -80,6 +83,7 @@ class AgentStructure(Acting):
     images: bool
     deterministic_eval: bool
     eval_eps: float
+    frames: Layout | None = None
 
     @property
     def label(self) -> str:
@@ -204,7 +208,10 @@ class AgentStructure(Acting):
 
     def init_buffer(self, capacity: int) -> PrioritisedTrajectoryBufferState:  # type: ignore[override]
         """An empty buffer of this many rows."""
-        return replay.init(example_transition(self), capacity)
+        example = example_transition(self)
+        if self.frames is not None:
+            return frames.init(example, capacity, self.env.n_envs, self.frames)
+        return replay.init(example, capacity)
 
     def state(
         self, runner_state: DQNRunnerState, buffer_state: PrioritisedTrajectoryBufferState

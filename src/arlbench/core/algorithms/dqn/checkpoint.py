@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
 from flax.core.frozen_dict import FrozenDict, unfreeze
 
+from arlbench.core.algorithms.dqn import framing
 from arlbench.core.algorithms.dqn.agent import (
     AgentStructure,
     Parts,
@@ -24,8 +26,8 @@ from arlbench.core.algorithms.dqn.state import (
     transition_shape,
 )
 from arlbench.core.algorithms.harness import programs, validation
-from arlbench.core.buffers import packing, replay
-from arlbench.core.shapes import ArrayTemplate, any_number
+from arlbench.core.buffers import frame_packing, frames, packing, replay, storage
+from arlbench.core.shapes import ArrayTemplate, OneOf, any_number
 from arlbench.errors import ConfigurationError
 
 _TRAIN_STATE = {
@@ -105,7 +107,17 @@ def template(agent: AgentStructure) -> dict[str, Any]:
     eval_rewards: Any = ArrayTemplate((None, None), np.float32)
     result = DQNTrainingResult(eval_rewards, trajectories, metrics)
     shapes = {name: part() for name, part in checkpoint_factory(runner, result).items()}
-    return {**shapes, "buffer": packing.template(example)}
+    return {**shapes, "buffer": _buffer_template(agent)}
+
+
+def _buffer_template(agent: AgentStructure) -> Any:
+    """Shapes of the packed buffer; a training can continue from both kinds of buffers."""
+    example, layout = example_transition(agent), framing.layout_of(agent)
+    plain = packing.template(example)
+    if layout is None:
+        return plain
+    framed = frame_packing.template(example, agent.env.n_envs, layout)
+    return OneOf((plain, framed) if agent.frames is None else (framed, plain))
 
 
 def restore(state: DQNState, parts: Mapping[str, Any]) -> DQNState:
@@ -118,7 +130,7 @@ def restore(state: DQNState, parts: Mapping[str, Any]) -> DQNState:
         train_state=train_state, **{name: parts[name] for name in _RUNNER_STATE if name in parts}
     )
     if "buffer" in parts:
-        buffer = packing.unpack(parts["buffer"])
+        buffer = storage.unpack(parts["buffer"])
     return DQNState(runner, buffer)
 
 
@@ -150,15 +162,17 @@ def given_buffer(
     Raises:
         ConfigurationError: If they do not fit; the message names the part.
     """
-    if not isinstance(getattr(given, "experience", None), replay.Experience):
+    known = replay.Experience | frames.FramedExperience
+    if not isinstance(getattr(given, "experience", None), known):
         raise ConfigurationError(
             f"buffer_state must be the buffer of an arlbench DQN, not a {type(given).__name__} of "
             "another origin; take it from the state that init or train returned."
         )
-    rows = replay.capacity(given)
-    validation.same_structure(
-        "buffer_state", given, jax.eval_shape(lambda: agent.init_buffer(rows))
-    )
+    # Both kinds of buffers can be continued.
+    layout = framing.layout_of(agent) if frames.is_framed(given) else None
+    like = dataclasses.replace(agent, frames=layout)
+    rows = storage.capacity(given)
+    validation.same_structure("buffer_state", given, jax.eval_shape(lambda: like.init_buffer(rows)))
     return programs.copy(given)
 
 

@@ -7,6 +7,7 @@ update the target, learn. This module is its public interface.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from flax.core.frozen_dict import FrozenDict
 
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.declarations import Declarations, probability
-from arlbench.core.algorithms.dqn import checkpoint, forecast, hyperparameters, networks
+from arlbench.core.algorithms.dqn import checkpoint, forecast, framing, hyperparameters, networks
 from arlbench.core.algorithms.dqn.agent import AgentStructure, cannot_learn, require_learnable
 from arlbench.core.algorithms.dqn.learning import Structure, update_once
 from arlbench.core.algorithms.dqn.state import (
@@ -34,7 +35,7 @@ from arlbench.core.algorithms.dqn.state import (
 )
 from arlbench.core.algorithms.harness import programs, validation
 from arlbench.core.algorithms.harness.structure import State, as_static
-from arlbench.core.buffers import packing, replay
+from arlbench.core.buffers import storage
 from arlbench.core.checks import known_names
 from arlbench.core.environments import Environment
 from arlbench.core.environments.faults import answered
@@ -82,6 +83,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         track_statistics: bool = False,
         batch_sizes: Collection[int] = (),
         track_losses: bool = False,
+        frame_buffer: bool | None = None,
     ) -> None:
         """Binds DQN to an environment; nothing is compiled or allocated yet.
 
@@ -103,6 +105,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             batch_sizes: Further values of ``buffer_batch_size`` to compile for; a traced value must
                 be one of them. Ignored with ``track_metrics``, whose records fit only one size.
             track_losses: Return every update's loss, without the other metrics.
+            frame_buffer: Store each frame of observations that are stacks of frames only once;
+                None does so where it saves much memory. Batches are the same.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -123,7 +127,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         self.batch_sizes = hyperparameters.check_batch_sizes(batch_sizes)
         self.nas_config = hyperparameters.resolve_nas(nas_config)
         network = networks.choose(self.env, bool(cnn_policy), self.nas_config)
-        self._agent = AgentStructure(
+        agent = AgentStructure(
             env=self.env,
             eval_env=self.eval_env,
             network=network,
@@ -131,6 +135,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             deterministic_eval=bool(deterministic_eval),
             eval_eps=probability("eval_eps", eval_eps),
         )
+        self._agent = dataclasses.replace(agent, frames=framing.choose(agent, frame_buffer))
         self._set_hpo_config(hpo_config)
 
     @staticmethod
@@ -196,8 +201,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             network_params: Network parameters; the names of arlbench 0.1.3 also fit.
             target_params: Target network parameters; None takes ``network_params``.
             opt_state: Optimizer state; the configuration's learning rate replaces its own.
-            capacity: Rows to allocate, rounded up to a power of two. None allocates
-                ``buffer_size``, and at least 8 MiB so that small sizes share a program.
+            capacity: Rows to allocate, rounded up to a power of two unless they share frames. None
+                allocates ``buffer_size``, and at least 8 MiB so that small sizes share a program.
 
         Raises:
             ConfigurationError: If a part does not fit this network or environment.
@@ -227,7 +232,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     def init_options(self, n_total_timesteps: int) -> dict[str, Any]:
         """The capacity that a run of this many environment steps can fill."""
         size, limit = self.hpo_config["buffer_size"], self.memory_limit_gib
-        rows = min(size, n_total_timesteps)
+        rows = min(size, forecast.rows_to_fill(self, n_total_timesteps))
         return {"capacity": forecast.rows_to_allocate(self._agent, size, rows, limit)}
 
     @staticmethod
@@ -239,13 +244,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     ) -> dict[str, Any]:
         """One capacity for all, at least 8 MiB so that small populations share programs."""
         known_names(given or {}, ["capacity"], "option of init")
-        first: Any = algorithms[0]
-        sizes = [algorithm.hpo_config["buffer_size"] for algorithm in algorithms]
-        rows = forecast.rows_for_all(sizes, n_total_timesteps, earlier)
         asked = (given or {}).get("capacity")
-        capacity, limit = None if asked is None else max(asked, rows), first.memory_limit_gib
-        agent = first.structure.agent
-        return {"capacity": forecast.rows_to_allocate(agent, rows, capacity, limit)}
+        return {"capacity": forecast.rows_for_all(algorithms, n_total_timesteps, earlier, asked)}
 
     @staticmethod
     def options_to_share(algorithms: Sequence[Algorithm]) -> list[dict[str, Any]]:
@@ -260,7 +260,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         self, states: Sequence[State], init_options: Mapping[str, Any]
     ) -> list[State]:
         """The states, all with the rows of the largest buffer, or more if the options say so."""
-        rows = max(init_options["capacity"], *(replay.capacity(state[1]) for state in states))
+        rows = max(init_options["capacity"], *(storage.capacity(state[1]) for state in states))
         return [forecast.with_rows(state, rows) for state in states]
 
     def make_room(self, state: State, n_timesteps: int) -> State:
@@ -270,7 +270,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
     def require_room(self, state: State, n_timesteps: int | None) -> None:
         """Raises if the buffer has too few rows for a training inside ``jax.jit``."""
-        rows = replay.capacity(state[1])
+        rows = storage.capacity(state[1])
         forecast.require_rows(self.hpo_config["buffer_size"], rows, n_timesteps)
 
     def check_state(
@@ -308,11 +308,11 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
     def pack_buffer(self, buffer_state: PrioritisedTrajectoryBufferState) -> Any:
         """The filled rows of the buffer; see :mod:`arlbench.core.buffers.packing`."""
-        return packing.pack(buffer_state)
+        return storage.pack(buffer_state)
 
     def unpack_buffer(self, packed: Any) -> PrioritisedTrajectoryBufferState:
         """The inverse of :meth:`pack_buffer`."""
-        return packing.unpack(packed)
+        return storage.unpack(packed)
 
     @property
     def acting_parts(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from arlbench.core.algorithms.dqn.agent import AgentStructure, example_transitio
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
 from arlbench.core.algorithms.dqn.state import DQNState
 from arlbench.core.algorithms.dqn.updates import last_idle_step
-from arlbench.core.buffers import replay
+from arlbench.core.buffers import frames, replay, storage
 from arlbench.core.checks import positive_whole
 from arlbench.errors import ConfigurationError
 
@@ -39,7 +39,8 @@ def rows_to_allocate(
     Args:
         agent: The agent, which determines the content of a row.
         size: The logical size.
-        capacity: Rows to allocate, rounded up; None chooses them from ``size``.
+        capacity: Rows to allocate, rounded up to a power of two if they hold whole
+            observations; None chooses them from ``size``.
         limit_gib: The memory that the buffer may use.
 
     Raises:
@@ -52,40 +53,74 @@ def rows_to_allocate(
             "a capacity, which is the largest size that it may have."
         )
     if capacity is None:
-        rows = replay.default_capacity(example_transition(agent), size)
+        rows = _default_rows(agent, size)
     else:
-        rows = replay.power_of_two_at_least(positive_whole("capacity", capacity))
+        rows = _at_least(positive_whole("capacity", capacity), agent.frames is not None)
     check_rows(agent, rows, limit_gib)
     return rows
 
 
 def check_rows(agent: AgentStructure, rows: int, limit_gib: float) -> None:
     """Raises a MemoryLimitError if a buffer of this many rows needs too much memory."""
-    row_bytes: Any = replay.row_bytes(example_transition(agent))
-    memory.check({"buffer": rows * row_bytes}, limit_gib, {"buffer": BUFFER_CURE})
+    needed: Any = rows * replay.row_bytes(example_transition(agent))
+    if agent.frames is not None:
+        needed = memory.tree_bytes(jax.eval_shape(lambda: agent.init_buffer(rows)))
+    memory.check({"buffer": needed}, limit_gib, {"buffer": BUFFER_CURE})
+
+
+def _default_rows(agent: AgentStructure, size: int) -> int:
+    """Rows for a logical size; small buffers get more, so that ordinary sizes share a program."""
+    example = example_transition(agent)
+    if agent.frames is None:
+        return replay.default_capacity(example, size)
+    return frames.default_capacity(example, agent.frames, size)
+
+
+def _at_least(rows: int, framed: bool) -> int:
+    """The smallest possible number of rows that is at least this one."""
+    return rows if framed else replay.power_of_two_at_least(rows)
+
+
+def rows_to_fill(algorithm: Any, n_timesteps: int) -> int:
+    """Rows that an algorithm's training of this many environment steps may fill.
+
+    A training ends with a whole iteration. With rows for it, a buffer of frames holds the same
+    transitions as a buffer of whole observations, whose rows are a power of two.
+    """
+    if algorithm.structure.agent.frames is None:
+        return n_timesteps
+    return n_timesteps + int(algorithm.steps_per_iteration) - 1
 
 
 def rows_for_all(
-    buffer_sizes: Sequence[int],
+    algorithms: Sequence[Any],
     n_total_timesteps: Sequence[int],
     earlier: Sequence[Mapping[str, Any]],
+    capacity: int | None,
 ) -> int:
-    """The most rows that a member can fill, for members ``[M]`` that may continue earlier runs."""
+    """Rows to allocate for each of several members, ``[M]``, that may continue earlier runs.
+
+    See :meth:`DQN.shared_init_options`; ``capacity`` is raised if members can fill more rows.
+    """
     written = max((int(parts["buffer"].running_index) for parts in earlier), default=0)
-    members = zip(buffer_sizes, n_total_timesteps, strict=True)
-    return max(min(size, timesteps + written) for size, timesteps in members)
+    fillable = map(rows_to_fill, algorithms, n_total_timesteps)
+    sizes = [algorithm.hpo_config["buffer_size"] for algorithm in algorithms]
+    rows = max(min(size, n + written) for size, n in zip(sizes, fillable, strict=True))
+    asked = None if capacity is None else max(capacity, rows)
+    first = algorithms[0]
+    return rows_to_allocate(first.structure.agent, rows, asked, first.memory_limit_gib)
 
 
 def with_rows(state: tuple[Any, Any], rows: int) -> DQNState:
     """The state with a buffer of at least this many rows; the preparation must follow."""
     runner_state, buffer_state = state
-    if replay.capacity(buffer_state) < rows:
+    if storage.capacity(buffer_state) < rows:
         buffer_state = _grow(buffer_state, rows)
     return DQNState(runner_state, buffer_state)
 
 
 # Not donated, because a larger array cannot reuse the memory.
-_grow = jax.jit(replay.grow, static_argnames=("new_capacity",))
+_grow = jax.jit(storage.grow, static_argnames=("new_capacity",))
 
 
 def with_room(
@@ -96,10 +131,13 @@ def with_room(
     Raises:
         MemoryLimitError: If the rows need too much memory.
     """
-    rows = replay.power_of_two_at_least(min(size, int(state[1].running_index) + n_timesteps))
-    if rows <= replay.capacity(state[1]):
+    buffer = state[1]
+    needed = min(size, int(buffer.running_index) + n_timesteps)
+    rows = _at_least(needed, frames.is_framed(buffer))
+    if rows <= storage.capacity(buffer):
         return state
-    check_rows(agent, rows, limit_gib)
+    grown = jax.eval_shape(lambda: storage.grow(buffer, rows))
+    memory.check({"buffer": memory.tree_bytes(grown)}, limit_gib, {"buffer": BUFFER_CURE})
     return with_rows(state, rows)
 
 

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from arlbench.core import lockstep, running_statistics
-from arlbench.core.algorithms.dqn import forecast, losses
+from arlbench.core.algorithms.dqn import forecast, framing, losses
 from arlbench.core.algorithms.dqn.agent import (
     ActionDraws,
     AgentStructure,
@@ -45,7 +45,7 @@ from arlbench.core.algorithms.dqn.updates import (
 )
 from arlbench.core.algorithms.harness.recording import record_step, record_update
 from arlbench.core.algorithms.harness.structure import SPAN, Carry, Inputs, Learning, State
-from arlbench.core.buffers import replay
+from arlbench.core.buffers import replay, storage
 from arlbench.core.lockstep import Active
 from arlbench.core.randomness import BLOCK, Block, Stream, draw_row, no_block
 
@@ -100,7 +100,7 @@ class Preparation:
 
     def __call__(self, hp: TracedHyperparameters, state: State) -> DQNState:
         runner, buffer = state
-        buffer = replay.resize(buffer, logical_size(hp, buffer))
+        buffer = storage.resize(buffer, logical_size(hp, buffer))
         if self.prioritised:
             buffer = replay.rebuild_tree(buffer, hp.buffer_alpha)
         opt_state = with_learning_rate(runner.train_state.opt_state, hp.learning_rate)
@@ -180,7 +180,7 @@ class Structure(Learning):
             runner.obs, action, reward, info["final_observation"], info["terminated"]
         )
         alpha = hp.buffer_alpha if self.prioritised else None
-        buffer = replay.append(buffer, stored, logical_size(hp, buffer), alpha, active)
+        buffer = storage.append(buffer, stored, logical_size(hp, buffer), alpha, active)
         taken = Transition(done, action, reward, runner.obs, _kept_info(info))
         after = (normalizer_state, env_state, obs, step + 1)
         before = (runner.normalizer_state, runner.env_state, runner.obs, step)
@@ -218,7 +218,7 @@ class Structure(Learning):
         block, draw = carry.draws.sample[batch_size], partial(self._draw_sample, batch_size)
         sample_draws, now = draw_row(block, runner.rng, Stream.SAMPLE, counter, draw, inputs.axis)
         rows, weights = self._sample(hp, buffer, now)
-        batch: StoredTransition = replay.gather(buffer, rows)
+        batch: StoredTransition = storage.gather(buffer, rows)
 
         read = partial(agent.read, runner.normalizer_state, hp.normalize_observations)
         outcome = update(
@@ -313,6 +313,13 @@ class Structure(Learning):
     def result(self, eval_rewards: jax.Array, trajectories: Any, metrics: Any) -> DQNTrainingResult:
         return DQNTrainingResult(eval_rewards, trajectories, metrics)
 
+    def fault(self, state: State) -> jax.Array | None:
+        return storage.has_overflowed(state[1])
+
+    @property
+    def fault_sentence(self) -> str:
+        return framing.overflow_sentence(self.agent.env.env_name)
+
     def divergence_cure(self, hp: TracedHyperparameters) -> str:
         return f"lower learning_rate (now {float(hp.learning_rate):g}) or scale the rewards down"
 
@@ -331,7 +338,7 @@ def exploration(inputs: Inputs, n_envs: int, global_step: chex.Numeric) -> jax.A
 
 def logical_size(hp: TracedHyperparameters, buffer: Any) -> jax.Array:
     """The buffer's logical size, limited to the allocated rows."""
-    return jnp.minimum(hp.buffer_size, replay.capacity(buffer))
+    return jnp.minimum(hp.buffer_size, storage.capacity(buffer))
 
 
 def _kept_info(info: dict[str, Any]) -> dict[str, Any]:

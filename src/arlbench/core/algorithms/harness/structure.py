@@ -217,6 +217,18 @@ class Learning(abc.ABC):
     def result(self, eval_rewards: jax.Array, trajectories: Any, metrics: Any) -> Any:
         """The training result, which ``train`` returns with the state."""
 
+    def fault(self, state: State) -> jax.Array | None:
+        """Whether a training had to stop learning within the last segment, bool ``[]``.
+
+        None if that is not possible. Training then ends with ``fault_sentence``.
+        """
+        return None
+
+    @property
+    def fault_sentence(self) -> str:
+        """The sentence for users about such a fault, with its cure."""
+        return ""
+
     @abc.abstractmethod
     def divergence_cure(self, hp: Any) -> str:
         """What to change if learning became non-finite, as the last part of a sentence."""

@@ -17,7 +17,7 @@ from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgre
 from arlbench.core.algorithms.harness.recording import Recorder, Tracking
 from arlbench.core.algorithms.harness.structure import Acting, Learning, State
 from arlbench.core.environments.faults import surfacing
-from arlbench.errors import ConfigurationError, DivergenceError
+from arlbench.errors import ConfigurationError, DivergenceError, MemoryLimitError
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +71,9 @@ def train_traced(
             structure, hp, plan.schedule_timesteps, state, recorder, n
         )
         returns, _ = segments.evaluate(structure.agent, plan.n_eval_episodes, state[0], hp)
+        if (fault := structure.fault(state)) is not None:
+            # Here no error can be raised.
+            returns = jnp.where(fault, jnp.nan, returns)
         return (state, recorder), returns
 
     start = (structure.preparation(hp, state), recording.make_room(recorder_shapes))
@@ -105,6 +108,13 @@ def divergence_sentence(structure: Learning, hp: Any, timesteps: int, total: int
     )
 
 
+def require_sound(structure: Learning, state: State) -> None:
+    """Raises a MemoryLimitError if a training, or any of a batch, had to stop learning."""
+    fault = structure.fault(state)
+    if fault is not None and np.any(np.asarray(fault)):
+        raise MemoryLimitError(structure.fault_sentence)
+
+
 class HostTraining:
     """The training as a loop on the host, over segments of the compiled program.
 
@@ -136,6 +146,7 @@ class HostTraining:
 
         Raises:
             DivergenceError: If what was learnt is not finite at an evaluation.
+            MemoryLimitError: If the memory that was made for it turns out to be too small.
             EnvironmentFaultError: If an environment that steps in Python fails.
         """
         with surfacing():
@@ -174,6 +185,7 @@ class HostTraining:
                 np.int32(n),
             )
             jax.block_until_ready(state)
+            require_sound(self._structure, state)
             self._pacer.took(n, time.perf_counter() - begin)
             self._done += n
             if self._wants_to_stop(state, recorder):

@@ -41,6 +41,10 @@ class CastObservation(ObservationWrapper):
         space = change_space(env.observation_space, key, self._cast_space)
         super().__init__(env, space, dtype=self._dtype.name, key=key)
 
+    @property
+    def stacked_frames(self) -> int | None:  # type: ignore[override]
+        return self.env.stacked_frames  # each number is cast for itself
+
     def change(self, obs: Any) -> Any:
         def cast(_: spaces.Space, values: jax.Array) -> jax.Array:
             return jnp.asarray(values).astype(self._dtype)

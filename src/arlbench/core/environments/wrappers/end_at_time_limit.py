@@ -23,6 +23,7 @@ class EndAtTimeLimit(Wrapper):
 
     spec_name = "end_at_time_limit"
     training_only = True
+    keeps_observations = True
 
     def __init__(self, env: Environment) -> None:
         """Wraps ``env``."""

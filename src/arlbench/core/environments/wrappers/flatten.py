@@ -34,6 +34,12 @@ class FlattenObservation(ObservationWrapper):
         self._inner_space = env.observation_space
         super().__init__(env, self._flat_space())
 
+    @property
+    def stacked_frames(self) -> int | None:  # type: ignore[override]
+        # Frames that are joined along a later axis are not one after another in the vector.
+        is_first = isinstance(self._inner_space, spaces.Box) and self.env.frame_axis == 0
+        return self.env.stacked_frames if is_first else None
+
     def change(self, obs: Any) -> Any:
         if isinstance(self._inner_space, spaces.Box):
             return obs.reshape(obs.shape[0], -1)

@@ -78,6 +78,15 @@ class FrameStack(Wrapper):
         info = {**info, "final_observation": final}
         return Stacked(inner, stack), (stack, reward, done, info)
 
+    @property
+    def stacked_frames(self) -> int | None:  # type: ignore[override]
+        return None if self.observation_space.shape is None else self._n_frames
+
+    @property
+    def frame_axis(self) -> int:  # type: ignore[override]
+        rank = len(self.env.observation_space.shape or ())
+        return _AXIS.get(rank, 1) - 1
+
     def inner_state(self, env_state: Any) -> Any:
         return env_state.env_state
 

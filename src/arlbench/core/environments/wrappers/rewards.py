@@ -24,6 +24,7 @@ class ClipReward(Wrapper):
 
     spec_name = "clip_reward"
     training_only = True
+    keeps_observations = True
 
     def __init__(self, env: Environment, low: float = -1.0, high: float = 1.0) -> None:
         """Wraps ``env``.
@@ -48,6 +49,7 @@ class ScaleReward(Wrapper):
 
     spec_name = "scale_reward"
     training_only = True
+    keeps_observations = True
 
     def __init__(self, env: Environment, scale: float) -> None:
         """Wraps ``env``.

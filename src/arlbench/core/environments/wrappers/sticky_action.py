@@ -37,6 +37,7 @@ class StickyAction(Wrapper):
     """
 
     spec_name = "sticky_action"
+    keeps_observations = True
 
     def __init__(self, env: Environment, probability: float = 0.25) -> None:
         """Wraps ``env``.

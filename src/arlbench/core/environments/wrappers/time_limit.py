@@ -37,6 +37,7 @@ class TimeLimit(Wrapper):
     """
 
     spec_name = "time_limit"
+    keeps_observations = True
 
     def __init__(self, env: Environment, max_episode_steps: int) -> None:
         """Wraps ``env``.

@@ -39,6 +39,15 @@ class TransposeObservation(ObservationWrapper):
         self._key = key
         super().__init__(env, change_space(env.observation_space, key, _first), key=key)
 
+    @property
+    def stacked_frames(self) -> int | None:  # type: ignore[override]
+        return self.env.stacked_frames
+
+    @property
+    def frame_axis(self) -> int:  # type: ignore[override]
+        # The last axis becomes the first one.
+        return (self.env.frame_axis + 1) % _PICTURE_RANK
+
     def change(self, obs: Any) -> Any:
         def channels_first(_: spaces.Space, pictures: jax.Array) -> jax.Array:
             return jnp.moveaxis(pictures, -1, 1)

@@ -33,12 +33,15 @@ class Wrapper(Environment):
             without its own name do not have a spec.
         training_only: Whether the wrapper is meant for training only and is not a part of the
             task; ``evaluation_spec`` leaves it out.
+        keeps_observations: Whether observations are exactly those of the wrapped environment, so
+            that they consist of the same frames; see ``Environment.stacked_frames``.
         env: The wrapped environment.
         settings: Names and values, sorted by name.
     """
 
     spec_name: ClassVar[str | None] = None
     training_only: ClassVar[bool] = False
+    keeps_observations: ClassVar[bool] = False
 
     def __init__(self, env: Environment, **settings: Any) -> None:
         """Wraps ``env``; ``settings`` are hashable values that distinguish this wrapper."""
@@ -60,6 +63,14 @@ class Wrapper(Environment):
     @property
     def evaluated_in_place(self) -> bool:  # type: ignore[override]
         return self.env.evaluated_in_place
+
+    @property
+    def stacked_frames(self) -> int | None:  # type: ignore[override]
+        return self.env.stacked_frames if self.keeps_observations else None
+
+    @property
+    def frame_axis(self) -> int:  # type: ignore[override]
+        return self.env.frame_axis
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         return self.env.reset(rng)

@@ -1,0 +1,71 @@
+"""What a buffer does in its own way: the plain one, or the one that stores frames once.
+
+Everything else is the same for both, in :mod:`arlbench.core.buffers.replay`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import chex
+import jax
+from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
+
+from arlbench.core.buffers import frame_packing, frames, packing, replay
+from arlbench.core.lockstep import Active
+
+
+def capacity(state: PrioritisedTrajectoryBufferState) -> int:
+    """The number of allocated rows."""
+    return frames.capacity(state) if frames.is_framed(state) else replay.capacity(state)
+
+
+def append(
+    state: PrioritisedTrajectoryBufferState,
+    transitions: Any,
+    size: chex.Numeric,
+    alpha: chex.Numeric | None,
+    active: Active = None,
+) -> PrioritisedTrajectoryBufferState:
+    """Writes transitions over the oldest rows.
+
+    See :func:`arlbench.core.buffers.replay.append` and
+    :func:`arlbench.core.buffers.frames.append`.
+    """
+    module = frames if frames.is_framed(state) else replay
+    return module.append(state, transitions, size, alpha, active)
+
+
+def gather(state: PrioritisedTrajectoryBufferState, rows: jax.Array) -> Any:
+    """The transitions of these rows ``[B]``, leaves ``[B, ...]``."""
+    return (frames if frames.is_framed(state) else replay).gather(state, rows)
+
+
+def resize(
+    state: PrioritisedTrajectoryBufferState, size: chex.Numeric
+) -> PrioritisedTrajectoryBufferState:
+    """Adapts the ring to a new logical size; see :func:`arlbench.core.buffers.replay.resize`."""
+    return (frames if frames.is_framed(state) else replay).resize(state, size)
+
+
+def grow(
+    state: PrioritisedTrajectoryBufferState, new_capacity: int
+) -> PrioritisedTrajectoryBufferState:
+    """Allocates more rows; call :func:`resize` afterwards."""
+    return (frames if frames.is_framed(state) else replay).grow(state, new_capacity)
+
+
+def has_overflowed(state: PrioritisedTrajectoryBufferState) -> jax.Array | None:
+    """Whether the buffer has stopped because of too many frames; None if it has none."""
+    return state.experience.pool.overflowed if frames.is_framed(state) else None
+
+
+def pack(state: PrioritisedTrajectoryBufferState) -> Any:
+    """The buffer without its empty rows, copied into ordinary memory."""
+    return (frame_packing if frames.is_framed(state) else packing).pack(state)
+
+
+def unpack(packed: Any) -> PrioritisedTrajectoryBufferState:
+    """The inverse of :func:`pack`, in new memory of the default device."""
+    is_framed = isinstance(packed, frame_packing.PackedFrames)
+    return (frame_packing if is_framed else packing).unpack(packed)
