@@ -156,6 +156,7 @@ def test_observations_are_stacks_of_frames(settings: dict[str, Any], shape: tupl
     env = make_env("ale", "Breakout-v5", 2, settings)
     assert env.observation_space.shape == shape
     assert env.observation_space.dtype == np.uint8
+    assert (env.stacked_frames, env.frame_axis) == (shape[0], 0)
     _, obs = env.reset(jax.random.key(0))
     assert (obs.shape, obs.dtype) == ((2, *shape), np.uint8)
 

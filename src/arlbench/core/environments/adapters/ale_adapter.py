@@ -85,6 +85,8 @@ class AleEnvironment(BatchEnvironment):
         declared = Declared(interface.observation_space, np.dtype(np.int64))
         super().__init__(spec, interface, declared)
         self._kwargs = dict(spec.env_kwargs)
+        # Frames are the first axis of an observation.
+        self.stacked_frames = (interface.observation_space.shape or (None,))[0]
 
     def make_batch(self) -> Batch:
         return AleBatch(_game(self.env_name), self.n_envs, self._kwargs)

@@ -57,6 +57,9 @@ class EnvpoolEnvironment(BatchEnvironment):
     def __init__(self, spec: EnvSpec, interface: Interface, declared: Declared) -> None:
         super().__init__(spec, interface, declared)
         self._kwargs = _settings(spec)
+        if _is_atari(spec.name):
+            # Frames are the first axis of an observation.
+            self.stacked_frames = (interface.observation_space.shape or (None,))[0]
 
     def make_batch(self) -> Batch:
         return EnvpoolBatch(self.env_name, self.n_envs, self._kwargs)
