@@ -121,8 +121,9 @@ MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
     "algorithm": {"declarations", "harness"},
     "descriptions": {"algorithm", "declarations"},
     "checkpointing": {"algorithm", "descriptions", "harness"},
+    "framing": set(),
     "measured": {"algorithm", "harness"},
-    "dqn": {"algorithm", "declarations", "harness", "layers", "two_layers"},
+    "dqn": {"algorithm", "declarations", "framing", "harness", "layers", "two_layers"},
     # It imports an algorithm when it is used.
     "registry": {"algorithm", "dqn"},
 }

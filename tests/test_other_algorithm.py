@@ -247,6 +247,7 @@ def test_it_is_configured_while_it_learns(tmp_path: Path) -> None:
         np.testing.assert_array_equal(value, steps[2][0][name])
 
 
+@pytest.mark.thorough
 def test_many_are_configured_while_they_learn() -> None:
     vector = AutoRLVectorEnv(2, TINY)
     vector.reset(seed=5)

@@ -27,6 +27,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.thorough
 def test_a_killed_sweep_ends_with_the_table_of_one_that_was_not(tmp_path: Path) -> None:
     run_killed(tmp_path / "killed", n_kills=5, seed=0)
     train(tmp_path / "killed")

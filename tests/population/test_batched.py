@@ -121,6 +121,7 @@ def test_members_that_do_not_fit_at_once_train_in_turns(monkeypatch):
     np.testing.assert_allclose(parts.returns, whole.returns, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.thorough
 def test_a_batched_member_that_diverges_harms_no_other():
     # The same number as in the other batches, for which the program already exists.
     configs = [CONFIGS[0], {**CONFIGS[0], "learning_rate": 1e38}, CONFIGS[0], CONFIGS[1]]

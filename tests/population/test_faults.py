@@ -83,6 +83,7 @@ def test_a_copy_in_memory_is_saved_when_a_step_fails(
     np.testing.assert_array_equal(result.returns, np.full((1, 1, 4, 2), 4.0))
 
 
+@pytest.mark.thorough
 def test_an_evaluation_that_fails_loses_nothing(tmp_path: Path) -> None:
     """The state from which it was played still exists."""
     # 1000 steps of training, and the first evaluation.

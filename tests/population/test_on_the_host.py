@@ -72,6 +72,7 @@ def test_members_continue_in_new_episodes() -> None:
     assert not same_bits(*(member.params for member in further[0].members[:2]))
 
 
+@pytest.mark.thorough
 def test_they_are_not_batched() -> None:
     assert train(placement="auto").n_processes == 1
     with pytest.raises(ConfigurationError, match="an environment steps in Python; leave placement"):

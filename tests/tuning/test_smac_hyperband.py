@@ -165,6 +165,7 @@ def test_only_what_may_be_promoted_is_continuable() -> None:
     assert tuner.position == "bracket 2, rung 1 of 2"
 
 
+@pytest.mark.thorough
 def test_a_study_that_was_stopped_continues_the_same(tmp_path) -> None:
     pytest.importorskip("smac")
     settings = {"n_trials": 15, "parallel": 4}

@@ -40,8 +40,12 @@ def random_params(network: MLPQ, key: jax.Array, n_features: int) -> Any:
     ("n_features", "n_actions", "n", "network"),
     [
         (4, 2, 16, {"activation": "tanh", "hidden_size": 16}),
-        (6, 3, 20, {"activation": "relu", "hidden_size": 32}),
-        (16, 16, 5, {"activation": "tanh", "hidden_size": 16}),
+        pytest.param(
+            *(6, 3, 20, {"activation": "relu", "hidden_size": 32}), marks=pytest.mark.thorough
+        ),
+        pytest.param(
+            *(16, 16, 5, {"activation": "tanh", "hidden_size": 16}), marks=pytest.mark.thorough
+        ),
     ],
 )
 def test_the_kernel_gives_what_update_differentiates(n_features, n_actions, n, network):

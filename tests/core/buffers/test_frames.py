@@ -163,6 +163,7 @@ def test_the_newest_rows_stay_when_the_size_changes(size: int) -> None:
         both.check(1)
 
 
+@pytest.mark.thorough
 def test_a_buffer_that_grows_keeps_everything() -> None:
     play = StackedPlay(3, 4, (1, 2, 2), 0, "any", 0.1)
     both = filled(play, 20, 11)

@@ -75,6 +75,7 @@ def contents(state: Any) -> Any:
     return storage.gather(state.buffer_state, np.arange(ROWS))
 
 
+@pytest.mark.thorough
 def test_a_training_equals_that_with_whole_observations() -> None:
     framed, whole = made(True), made(False)
     ours, theirs = trained(framed, begun(framed)), trained(whole, begun(whole))

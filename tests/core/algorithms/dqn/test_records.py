@@ -48,6 +48,7 @@ def test_nothing_is_recorded_unless_asked_for() -> None:
     assert result.metrics is None
 
 
+@pytest.mark.thorough
 def test_losses_alone_are_those_of_all_metrics() -> None:
     dqn = small_dqn(settings={"track_losses": True, "batch_sizes": (4,)})
     state, result = dqn.train(*small_state(dqn), TIMESTEPS, 1, 3)
@@ -105,6 +106,7 @@ def test_updates_begin_once_enough_steps_lie_behind(learning_starts: int) -> Non
     assert runner.train_state.step == expected_updates(learning_starts, 10)
 
 
+@pytest.mark.thorough
 def test_a_run_that_never_learns_has_empty_metrics() -> None:
     dqn = tracked_dqn(learning_starts=10_000)
     (runner, _), result = dqn.train(*small_state(dqn), 80, 1, 3)
@@ -113,6 +115,7 @@ def test_a_run_that_never_learns_has_empty_metrics() -> None:
     assert runner.train_state.step == 0
 
 
+@pytest.mark.thorough
 def test_a_continued_run_records_its_own_part_only() -> None:
     dqn = tracked_dqn(learning_starts=100)
     first, before = dqn.train(*small_state(dqn), 80, 1, 3)

@@ -48,6 +48,7 @@ def test_one_program_does_the_updates_of_each_batch_size_bit_by_bit(
     assert not same_bits(shared[0], shared[1])
 
 
+@pytest.mark.thorough
 def test_a_change_to_another_of_the_batch_sizes_compiles_nothing(count_compilations: Any) -> None:
     dqn = agent(3)
     state, _ = train(dqn)

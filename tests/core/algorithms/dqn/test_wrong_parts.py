@@ -132,6 +132,7 @@ def test_a_state_that_jit_closes_over_is_trained_and_kept() -> None:
     np.testing.assert_array_equal(traced, result.eval_rewards)
 
 
+@pytest.mark.thorough
 def test_empty_levels_above_a_tree_change_no_draw() -> None:
     values = jax.random.uniform(jax.random.key(0), (CAPACITY,))
     quantiles = jax.random.uniform(jax.random.key(1), (2000,))

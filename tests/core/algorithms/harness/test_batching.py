@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import numpy as np
+import pytest
 
 from accelerated import ACCELERATOR, CPU, batch_of
 from probes import CAPACITY, as_numpy, same_bits, small_dqn
@@ -11,6 +12,7 @@ from probes import CAPACITY, as_numpy, same_bits, small_dqn
 N_MEMBERS = 3
 
 
+@pytest.mark.thorough
 def test_a_member_is_its_rows_of_every_array_and_all_of_them_need_one_program(count_compilations):
     batch = batch_of([small_dqn(learning_rate=0.01 * (i + 1)) for i in range(N_MEMBERS)], CPU)
     state = batch.prepare(batch.init([5, 6, 7], {"capacity": CAPACITY}))

@@ -211,6 +211,7 @@ def assert_seen_alike(one: DQNState, other: DQNState, rtol: float, atol: float) 
     assert_close(*seen, rtol, atol)
 
 
+@pytest.mark.thorough
 def test_members_are_those_of_the_cpu_s_program():
     n = iterations(n_updates=200)
     ours, theirs = (trained(CONFIGS, n, backend) for backend in BOTH)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from arlbench.core.environments import EnvSpec, make_env
+from arlbench.core.environments import EnvSpec, catalogue, make_env
 from arlbench.core.environments.registry import evaluation_spec, find_framework
 from arlbench.errors import ArlbenchError, ConfigurationError, UnknownEnvironmentError
 
@@ -54,7 +54,7 @@ def test_a_name_with_its_namespace_is_found_without_a_framework() -> None:
 
 
 def test_all_games_for_one_player_are_listed() -> None:
-    names = [listing.name for listing in ale_adapter.list_environments()]
+    names = [listing.name for listing in catalogue.read("ale")]
     assert len(names) == 104
     published = {"BattleZone-v5", "DoubleDunk-v5", "Phoenix-v5", "Qbert-v5", "NameThisGame-v5"}
     assert published < set(names)

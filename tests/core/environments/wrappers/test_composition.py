@@ -111,6 +111,7 @@ def test_equal_specs_share_their_programs(count_compilations: Any) -> None:
     assert same_bits(trained, retrained)
 
 
+@pytest.mark.thorough
 def test_a_training_goes_on_from_a_file_as_if_it_had_not_stopped(tmp_path: Any) -> None:
     def half(dqn: Any, state: Any) -> Any:
         return dqn.train(*state, 200, 1, 4, schedule_timesteps=400)[0]

@@ -80,6 +80,7 @@ def test_it_is_no_part_of_the_task() -> None:
     assert make_env_from_spec(spec).max_episode_steps == 200
 
 
+@pytest.mark.thorough
 def test_on_the_host_what_is_stored_says_that_the_task_has_ended() -> None:
     def stored(spec: EnvSpec) -> Any:
         dqn = small_dqn(make_env_from_spec(spec), buffer_size=CAPACITY)

@@ -15,6 +15,7 @@ from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectory
 from gymnasium import spaces
 
 from arlbench.core import running_statistics
+from arlbench.core.algorithms import framing
 from arlbench.core.algorithms.dqn import losses
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters, default_inputs
 from arlbench.core.algorithms.dqn.models import MAX_PIXEL, MLPQ
@@ -99,6 +100,16 @@ class AgentStructure(Acting):
         obs = example_transition(self).obs
         batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype), obs)
         return int(jax.eval_shape(self.features, batch).size)
+
+    def with_frames(self, asked: bool | None) -> AgentStructure:
+        """The same, with a replay buffer that stores frames once if ``framing`` chooses that."""
+        layout = framing.choose(self.env, example_transition(self), asked)
+        return dataclasses.replace(self, frames=layout)
+
+    @property
+    def overflow_sentence(self) -> str:
+        """Says that the replay buffer has no room for further frames."""
+        return framing.overflow_sentence(self.env.env_name)
 
     def fits_a_kernel(self, batch_sizes: Sequence[int]) -> bool:
         """Whether one GPU kernel can compute the gradients of batches of all these sizes."""

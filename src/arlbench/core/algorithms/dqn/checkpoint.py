@@ -11,7 +11,7 @@ import numpy as np
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
 from flax.core.frozen_dict import FrozenDict, unfreeze
 
-from arlbench.core.algorithms.dqn import framing
+from arlbench.core.algorithms import framing
 from arlbench.core.algorithms.dqn.agent import (
     AgentStructure,
     Parts,
@@ -112,7 +112,8 @@ def template(agent: AgentStructure) -> dict[str, Any]:
 
 def _buffer_template(agent: AgentStructure) -> Any:
     """Shapes of the packed buffer; a training can continue from both kinds of buffers."""
-    example, layout = example_transition(agent), framing.layout_of(agent)
+    example = example_transition(agent)
+    layout = framing.layout_of(agent.env, example)
     plain = packing.template(example)
     if layout is None:
         return plain
@@ -169,7 +170,9 @@ def given_buffer(
             "another origin; take it from the state that init or train returned."
         )
     # Both kinds of buffers can be continued.
-    layout = framing.layout_of(agent) if frames.is_framed(given) else None
+    layout = (
+        framing.layout_of(agent.env, example_transition(agent)) if frames.is_framed(given) else None
+    )
     like = dataclasses.replace(agent, frames=layout)
     rows = storage.capacity(given)
     validation.same_structure("buffer_state", given, jax.eval_shape(lambda: like.init_buffer(rows)))

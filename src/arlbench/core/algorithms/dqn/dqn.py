@@ -7,7 +7,6 @@ update the target, learn. This module is its public interface.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +20,7 @@ from flax.core.frozen_dict import FrozenDict
 
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.declarations import Declarations, probability
-from arlbench.core.algorithms.dqn import checkpoint, forecast, framing, hyperparameters, networks
+from arlbench.core.algorithms.dqn import checkpoint, forecast, hyperparameters, networks
 from arlbench.core.algorithms.dqn.agent import AgentStructure, cannot_learn, require_learnable
 from arlbench.core.algorithms.dqn.learning import Structure, update_once
 from arlbench.core.algorithms.dqn.state import (
@@ -135,7 +134,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             deterministic_eval=bool(deterministic_eval),
             eval_eps=probability("eval_eps", eval_eps),
         )
-        self._agent = dataclasses.replace(agent, frames=framing.choose(agent, frame_buffer))
+        self._agent = agent.with_frames(frame_buffer)
         self._set_hpo_config(hpo_config)
 
     @staticmethod

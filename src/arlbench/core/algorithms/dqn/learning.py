@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from arlbench.core import lockstep, running_statistics
-from arlbench.core.algorithms.dqn import forecast, framing, losses
+from arlbench.core.algorithms.dqn import forecast, losses
 from arlbench.core.algorithms.dqn.agent import (
     ActionDraws,
     AgentStructure,
@@ -318,7 +318,7 @@ class Structure(Learning):
 
     @property
     def fault_sentence(self) -> str:
-        return framing.overflow_sentence(self.agent.env.env_name)
+        return self.agent.overflow_sentence
 
     def divergence_cure(self, hp: TracedHyperparameters) -> str:
         return f"lower learning_rate (now {float(hp.learning_rate):g}) or scale the rewards down"

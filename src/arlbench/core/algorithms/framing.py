@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
-from arlbench.core.algorithms.dqn.agent import AgentStructure, example_transition
 from arlbench.core.buffers import frames, replay
 from arlbench.core.buffers.frame_slots import Layout
+from arlbench.core.environments import Environment
 from arlbench.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
@@ -18,44 +19,43 @@ _SMALL_ROW = 1024
 CURE = "give the agent the option frame_buffer=False, which stores whole observations"
 
 
-def choose(agent: AgentStructure, asked: bool | None) -> Layout | None:
+def choose(env: Environment, example: Any, asked: bool | None) -> Layout | None:
     """How the buffer divides observations into frames; None if it stores them whole.
 
     Args:
-        agent: The agent.
+        env: The environment.
+        example: One row of the buffer, a transition of shapes.
         asked: Whether to store frames; None does so if rows then have at most half of their
             bytes, and would otherwise not be small.
 
     Raises:
         ConfigurationError: If frames are asked for, but observations are not known to be stacks.
     """
-    layout = layout_of(agent)
+    layout = layout_of(env, example)
     if asked is None:
-        asked = layout is not None and _is_worthwhile(agent, layout)
+        asked = layout is not None and _is_worthwhile(example, layout)
     if not asked:
         return None
     if layout is None:
         raise ConfigurationError(
-            f"Observations of {agent.env.env_name} are not known to be stacks of frames, so a "
+            f"Observations of {env.env_name} are not known to be stacks of frames, so a "
             "buffer cannot store each frame once; leave frame_buffer out, or wrap the environment "
             "in frame_stack."
         )
-    _log.info("the replay buffer stores each frame of %s once", agent.env.env_name)
+    _log.info("the replay buffer stores each frame of %s once", env.env_name)
     return layout
 
 
-def layout_of(agent: AgentStructure) -> Layout | None:
+def layout_of(env: Environment, example: Any) -> Layout | None:
     """How observations consist of frames; None if they are not known to do so."""
-    env = agent.env
     if env.stacked_frames is None:
         return None
-    shape = getattr(example_transition(agent).obs, "shape", ())
+    shape = getattr(example.obs, "shape", ())
     fits = env.frame_axis < len(shape) and shape[env.frame_axis] % env.stacked_frames == 0
     return Layout(env.stacked_frames, env.frame_axis) if fits else None
 
 
-def _is_worthwhile(agent: AgentStructure, layout: Layout) -> bool:
-    example = example_transition(agent)
+def _is_worthwhile(example: Any, layout: Layout) -> bool:
     whole = replay.row_bytes(example)
     return whole >= _SMALL_ROW and 2 * frames.row_bytes(example, layout) <= whole
 
