@@ -115,6 +115,7 @@ MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
     ".": {"algorithm", "dqn"},
     "possible": set(),
     "declarations": {"possible"},
+    "convolutions": set(),
     "layers": set(),
     "two_layers": set(),
     "harness": set(),
@@ -123,7 +124,15 @@ MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
     "checkpointing": {"algorithm", "descriptions", "harness"},
     "framing": set(),
     "measured": {"algorithm", "harness"},
-    "dqn": {"algorithm", "declarations", "framing", "harness", "layers", "two_layers"},
+    "dqn": {
+        "algorithm",
+        "convolutions",
+        "declarations",
+        "framing",
+        "harness",
+        "layers",
+        "two_layers",
+    },
     # It imports an algorithm when it is used.
     "registry": {"algorithm", "dqn"},
 }

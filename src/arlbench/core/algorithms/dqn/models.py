@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from arlbench.core.algorithms.convolutions import Conv
 from arlbench.core.algorithms.layers import Dense
 
 ACTIVATION_FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -71,7 +72,7 @@ class CNNQ(nn.Module):
         """Makes the layers."""
         shapes = [(32, 8, 4), (64, 4, 2), (64, 3, 1)]
         self.convolutions = [
-            nn.Conv(features, (kernel, kernel), (stride, stride), "VALID", kernel_init=HIDDEN_INIT)
+            Conv(features, (kernel, kernel), (stride, stride), kernel_init=HIDDEN_INIT)
             for features, kernel, stride in shapes
         ]
         self.hidden = Dense(self.hidden_size, kernel_init=HIDDEN_INIT)

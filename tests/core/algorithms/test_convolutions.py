@@ -1,0 +1,57 @@
+"""Convolutions equal flax's own, forwards and in their gradients."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from arlbench.core.algorithms.convolutions import Conv
+
+# Those of the network of Mnih et al. (2015), and sides that the stride does not divide.
+CASES = [(8, 4, 84, 4), (4, 2, 20, 3), (3, 1, 9, 5), (8, 4, 45, 4), (4, 2, 11, 1)]
+
+
+def pair(size: int, stride: int, features: int) -> tuple[nn.Module, nn.Module]:
+    shape, strides = (size, size), (stride, stride)
+    return Conv(features, shape, strides), nn.Conv(features, shape, strides, "VALID")
+
+
+@pytest.mark.parametrize(("size", "stride", "side", "channels"), CASES)
+def test_values_and_gradients_are_those_of_flax(size, stride, side, channels) -> None:
+    ours, flax = pair(size, stride, features=6)
+    x = jax.random.normal(jax.random.key(0), (3, side, side + 2, channels))
+    params = flax.init(jax.random.key(1), x)
+    np.testing.assert_array_equal(ours.apply(params, x), flax.apply(params, x))
+
+    def loss(network: nn.Module, params, x) -> jax.Array:
+        return jnp.mean(jnp.sin(network.apply(params, x)))
+
+    for ours_is, flax_is in zip(
+        jax.tree.leaves(jax.grad(lambda *given: loss(ours, *given), argnums=(0, 1))(params, x)),
+        jax.tree.leaves(jax.grad(lambda *given: loss(flax, *given), argnums=(0, 1))(params, x)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours_is, flax_is, rtol=1e-4, atol=1e-7)
+
+
+def test_parameters_are_those_of_flax() -> None:
+    ours, flax = pair(4, 2, features=6)
+    x = jnp.zeros((1, 8, 8, 2))
+    made, wanted = ours.init(jax.random.key(0), x), flax.init(jax.random.key(0), x)
+    jax.tree.map(np.testing.assert_array_equal, made, wanted)
+
+
+def test_members_of_a_batch_are_convolved_each_with_its_own_kernel() -> None:
+    ours, flax = pair(4, 2, features=3)
+    x = jax.random.normal(jax.random.key(0), (2, 5, 8, 8, 2))
+    keys = jax.random.split(jax.random.key(1), 2)
+    params = jax.vmap(lambda key: flax.init(key, x[0]))(keys)
+    together = jax.vmap(jax.grad(lambda p, x: jnp.sum(ours.apply(p, x) ** 2)))(params, x)
+    for i in range(2):
+        own = jax.tree.map(lambda leaf, i=i: leaf[i], params)
+        alone = jax.grad(lambda p, x: jnp.sum(flax.apply(p, x) ** 2))(own, x[i])
+        for left, right in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(left[i], right, rtol=1e-4, atol=1e-4)
