@@ -90,7 +90,7 @@ def age(slots: Any, next_slot: Any, n_slots: int) -> Any:
 def place(known: Known, obs: jax.Array, next_obs: jax.Array) -> Placed:
     """Finds the frames that the ring already has, and slots for all others.
 
-    An episode goes on if an environment's frames before the step are those to which its last step
+    An episode continues if an environment's frames before the step are those to which its last step
     led; they may also be those but for a newest one. In the frames after the step, only the
     newest one is new. Where that is not so, frames are stored as a new stack, in which
     neighbours that are equal are stored once. Older frames are never looked for, so that none
