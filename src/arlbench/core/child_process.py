@@ -42,12 +42,13 @@ class ChildProcess:
         """Sends a message.
 
         Raises:
-            EOFError: If the process has ended.
+            OSError: If the process has ended.
         """
-        try:
-            self._connection.send(message)
-        except OSError as error:
-            raise EOFError from error
+        self._connection.send(message)
+
+    def has_message(self, seconds: float) -> bool:
+        """Waits at most this long until it has sent something or ended."""
+        return self._connection.poll(seconds)
 
     def receive(self) -> Any:
         """Waits for a message.
@@ -59,6 +60,11 @@ class ChildProcess:
             return self._connection.recv()
         except OSError as error:
             raise EOFError from error
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process exists."""
+        return self._process.poll() is None
 
     @property
     def exit_status(self) -> int | None:

@@ -10,15 +10,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
+from arlbench.core.child_process import ChildProcess
 from arlbench.errors import ConfigurationError
 
 #: The environment variable for the number of cores that populations train on.
@@ -30,27 +27,11 @@ _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _LISTEN_SECONDS = 0.1
 
 
-class Worker:
+class Worker(ChildProcess):
     """One worker process, and the connection to it."""
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                # It imports from the same folders as this process, and not from the current
-                # folder.
-                [sys.executable, "-P", "-m", "arlbench.population.worker", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
-                    "JAX_PLATFORMS": "cpu",
-                },
-                stdin=subprocess.DEVNULL,
-                # Ctrl-C should only reach this process, which then tells its workers.
-                start_new_session=True,
-            )
-        self._connection = Connection(ours.detach())
+        super().__init__(["-m", "arlbench.population.worker"])
         self._is_ready = False
 
     def wait_until_ready(self, stop: threading.Event | None = None) -> bool:
@@ -63,40 +44,10 @@ class Worker:
 
     def wait_for_message(self, stop: threading.Event) -> bool:
         """Waits until it has sent something or ended; False if ``stop`` is set first."""
-        while not self._connection.poll(_LISTEN_SECONDS):
+        while not self.has_message(_LISTEN_SECONDS):
             if stop.is_set():
                 return False
         return True
-
-    def send(self, message: Any) -> None:
-        """Sends a message.
-
-        Raises:
-            OSError: If the worker has ended.
-        """
-        self._connection.send(message)
-
-    def receive(self) -> Any:
-        """Waits for a message.
-
-        Raises:
-            EOFError: If the worker has ended.
-        """
-        try:
-            return self._connection.recv()
-        except ConnectionError as error:
-            raise EOFError from error
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process exists."""
-        return self._process.poll() is None
-
-    def close(self) -> None:
-        """Ends the worker."""
-        self._connection.close()
-        self._process.terminate()
-        self._process.wait()
 
 
 class _Pool:

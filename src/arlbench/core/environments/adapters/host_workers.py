@@ -93,7 +93,7 @@ class WorkerBatch(Batch):
     def _tried(self, i: int, call: Any) -> Any:
         try:
             return call()
-        except EOFError:
+        except (EOFError, OSError):
             raise self._death(i) from None
 
     def _death(self, i: int) -> EnvironmentFaultError:
