@@ -1,7 +1,10 @@
-"""The gradient from one kernel: the same numbers as from differentiating the loss."""
+"""A gradient step in one kernel: the same numbers as from the loss's gradient and optax."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -9,10 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from arlbench.core import lockstep
 from arlbench.core.algorithms import two_layers
 from arlbench.core.algorithms.dqn.models import MLPQ
 from arlbench.core.algorithms.dqn.state import DQNTrainState
-from arlbench.core.algorithms.dqn.updates import optimizer, update
+from arlbench.core.algorithms.dqn.updates import (
+    optimizer,
+    update,
+    update_by_kernel,
+    with_learning_rate,
+)
 
 N_MEMBERS = 2
 
@@ -48,43 +57,65 @@ def random_params(network: MLPQ, key: jax.Array, n_features: int) -> Any:
         ),
     ],
 )
-def test_the_kernel_gives_what_update_differentiates(n_features, n_actions, n, network):
+def test_the_kernel_takes_the_step_of_update(n_features, n_actions, n, network):
     network = MLPQ(n_actions, **network)
     keys = jax.random.split(jax.random.key(1), N_MEMBERS)
-    gamma = jnp.array([0.9, 0.5])
+    gamma, active = jnp.array([0.9, 0.5]), jnp.array([True, False])
 
-    def member(key: jax.Array, gamma: jax.Array, kernel: bool) -> Any:
-        own, target, batch_key = jax.random.split(key, 3)
-        params = random_params(network, own, n_features)
-        target_params = random_params(network, target, n_features)
-        batch = random_batch(batch_key, n, n_features, n_actions)
+    def member(key: jax.Array, gamma: jax.Array, active: jax.Array, kernel: bool) -> Any:
+        state, batch = (
+            learner(network, key, n_features),
+            random_batch(key, n, n_features, n_actions),
+        )
+        transitions = (batch.actions, batch.next_features, batch.rewards, batch.terminated)
+        inputs = (state, batch.features, batch.weights, *transitions, gamma)
         if kernel:
-            found = two_layers.gradient(
-                network.activation, params, target_params, batch, gamma, interpret=True
-            )
-            return found.grads, found.td_error, found.q_value
-        state = DQNTrainState.create_with_opt_state(
-            apply_fn=network.apply,
-            params=params,
-            target_params=target_params,
-            tx=optimizer(),
-            opt_state=None,
-        )
-        outcome = update(
-            state,
-            batch.features,
-            batch.weights,
-            batch.actions,
-            batch.next_features,
-            batch.rewards,
-            batch.terminated,
-            gamma,
-        )
-        return outcome.grads, outcome.td_error, outcome.q_value
+            return update_by_kernel(network.activation, *inputs, active, with_grads=True)
+        outcome = update(*inputs)
+        return outcome._replace(train_state=lockstep.keep(active, outcome.train_state, state))
 
-    found = jax.vmap(lambda key, g: member(key, g, True))(keys, gamma)
-    expected = jax.vmap(lambda key, g: member(key, g, False))(keys, gamma)
+    with interpreted():
+        found = jax.vmap(lambda *of_member: member(*of_member, True))(keys, gamma, active)
+    expected = jax.vmap(lambda *of_member: member(*of_member, False))(keys, gamma, active)
     assert jax.tree.structure(found) == jax.tree.structure(expected)
+    assert_close(found, expected)
+    before = jax.vmap(lambda key: learner(network, key, n_features))(keys)
+    kept, initial = (jax.tree.map(lambda x: x[1], state) for state in (found.train_state, before))
+    jax.tree.map(np.testing.assert_array_equal, kept, initial)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_target_follows_by_a_share_of_the_distance(share):
+    state = learner(MLPQ(2, hidden_size=16), jax.random.key(0), 4)
+    found = two_layers.follow(state.params, state.target_params, share, interpret=True)
+    expected = jax.tree.map(
+        lambda target, online: target + share * (online - target), state.target_params, state.params
+    )
+    assert_close(found, expected)
+
+
+def learner(network: MLPQ, key: jax.Array, n_features: int) -> DQNTrainState:
+    """A learner that has learnt before: moments are not 0, and its target is another network."""
+    own, target, first, second = (
+        random_params(network, k, n_features) for k in jax.random.split(key, 4)
+    )
+    state = DQNTrainState.create_with_opt_state(
+        apply_fn=network.apply, params=own, target_params=target, tx=optimizer(), opt_state=None
+    )
+    for grads in (first, second):
+        state = state.apply_gradients(grads=grads)
+    return state.replace(opt_state=with_learning_rate(state.opt_state, 0.01))
+
+
+@contextlib.contextmanager
+def interpreted() -> Iterator[None]:
+    """Within this context, kernels need no GPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(two_layers, "step", functools.partial(two_layers.step, interpret=True))
+        yield
+
+
+def assert_close(found: Any, expected: Any) -> None:
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 

@@ -40,6 +40,7 @@ from arlbench.core.algorithms.dqn.updates import (
     last_idle_step,
     statistics_of,
     update,
+    update_by_kernel,
     update_target,
     with_learning_rate,
 )
@@ -122,7 +123,7 @@ class Structure(Learning):
             code, in increasing order.
         prioritised: Whether transitions are drawn by priority.
         known: Facts about its members, for programs that do not wait.
-        fused: Whether the gradient is computed by one GPU kernel.
+        fused: Whether one GPU kernel computes a gradient step.
     """
 
     agent: AgentStructure
@@ -147,7 +148,7 @@ class Structure(Learning):
         runner, buffer = carry.state
         n_envs = self.agent.env.n_envs
         train_state = update_target(
-            inputs.hp, n_envs, runner.train_state, step_before, runner.global_step
+            inputs.hp, n_envs, runner.train_state, step_before, runner.global_step, self.fused
         )
         state = DQNState(runner._replace(train_state=train_state), buffer)
         return self.learn(inputs, carry._replace(state=state), active)
@@ -221,22 +222,21 @@ class Structure(Learning):
         batch: StoredTransition = storage.gather(buffer, rows)
 
         read = partial(agent.read, runner.normalizer_state, hp.normalize_observations)
-        outcome = update(
-            runner.train_state,
-            read(batch.obs),
-            weights,
-            batch.action,
-            read(batch.next_obs),
-            batch.reward,
-            batch.terminated,
-            hp.gamma,
-            agent.legal(batch.next_obs),
-            network=agent.network if self.fused else None,
-        )
+        before = runner.train_state
+        transitions = (batch.action, read(batch.next_obs), batch.reward, batch.terminated)
+        inputs_of_update = (before, read(batch.obs), weights, *transitions, hp.gamma)
+        if self.fused:
+            has_records = carry.recorder.has_updates
+            outcome = update_by_kernel(
+                agent.network.activation, *inputs_of_update, active, with_grads=has_records
+            )
+            train_state = outcome.train_state
+        else:
+            outcome = update(*inputs_of_update, agent.legal(batch.next_obs))
+            train_state = lockstep.keep(active, outcome.train_state, before)
         if self.prioritised:
             priorities = jnp.abs(outcome.td_error) + hp.buffer_epsilon
             buffer = replay.set_priorities(buffer, rows, priorities, hp.buffer_alpha, active)
-        train_state = lockstep.keep(active, outcome.train_state, runner.train_state)
         if self.known is None or not self.known.all_targets:
             train_state = follow_without_target(hp, train_state)
         runner = runner._replace(train_state=train_state)

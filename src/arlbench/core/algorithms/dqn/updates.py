@@ -13,7 +13,6 @@ import optax
 from arlbench.core import lockstep
 from arlbench.core.algorithms.dqn import losses
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
-from arlbench.core.algorithms.dqn.models import MLPQ
 from arlbench.core.algorithms.dqn.state import DQNMetrics, DQNTrainState
 from arlbench.core.promotion import leniently
 
@@ -63,7 +62,6 @@ def update(
     terminated: jax.Array,
     gamma: chex.Numeric,
     next_mask: jax.Array | None = None,
-    network: MLPQ | None = None,
 ) -> UpdateOutcome:
     """One gradient step that lowers the weighted loss.
 
@@ -77,23 +75,10 @@ def update(
         terminated: ``[B]``.
         gamma: Discount.
         next_mask: Legal actions in the next states, ``[B, num_actions]``; None if all are legal.
-        network: The network, if one GPU kernel should compute its gradient; see
-            :mod:`arlbench.core.algorithms.two_layers`.
     """
     bootstrap_params = train_state.target_params
     if bootstrap_params is None:
         bootstrap_params = train_state.params
-    if network is not None:
-        # Pallas takes long to import, and is for GPUs only.
-        from arlbench.core.algorithms import two_layers  # noqa: PLC0415
-
-        ended = terminated.astype(jnp.float32)
-        batch = two_layers.Batch(features, next_features, actions, rewards, ended, is_weights)
-        params = train_state.params
-        found = two_layers.gradient(network.activation, params, bootstrap_params, batch, gamma)
-        after = leniently(train_state.apply_gradients)(grads=found.grads)
-        loss = losses.weighted_loss(found.td_error, is_weights)
-        return UpdateOutcome(after, loss, found.td_error, found.grads, found.q_value)
     next_q = losses.legal_values(train_state.apply_fn(bootstrap_params, next_features), next_mask)
     targets = jax.vmap(losses.td_target, in_axes=(0, 0, 0, None))(
         rewards, terminated.astype(jnp.float32), next_q, gamma
@@ -109,6 +94,65 @@ def update(
     # optax divides floats by integers.
     after = leniently(train_state.apply_gradients)(grads=grads)
     return UpdateOutcome(after, loss, td_error, grads, td_error + targets)
+
+
+def update_by_kernel(
+    nonlinearity: str,
+    train_state: DQNTrainState,
+    features: jax.Array,
+    is_weights: jax.Array,
+    actions: jax.Array,
+    next_features: jax.Array,
+    rewards: jax.Array,
+    terminated: jax.Array,
+    gamma: chex.Numeric,
+    active: lockstep.Active,
+    with_grads: bool,
+) -> UpdateOutcome:
+    """:func:`update` by one GPU kernel, of :mod:`arlbench.core.algorithms.two_layers`.
+
+    Args:
+        nonlinearity: The activation of the network.
+        train_state: The state before, with ``target_params``.
+        features: As in :func:`update`, like all up to ``gamma``.
+        is_weights: ``[B]``.
+        actions: ``[B]``.
+        next_features: Like ``features``.
+        rewards: ``[B]``.
+        terminated: ``[B]``.
+        gamma: Discount.
+        active: Whether the step counts; if not, the state stays as it is.
+        with_grads: Whether the gradients are needed.
+    """
+    # Pallas takes long to import, and is for GPUs only.
+    from arlbench.core.algorithms import two_layers  # noqa: PLC0415
+
+    opt_state = train_state.opt_state
+    adam_state, *others = opt_state.inner_state
+    numbers, count = opt_state.hyperparams, adam_state.count + 1
+    adam = two_layers.Adam(
+        *(numbers[name] for name in two_layers.Adam._fields[:5]),
+        *(1.0 / (1.0 - numbers[name] ** count) for name in ("b1", "b2")),
+    )
+    ended = terminated.astype(jnp.float32)
+    found = two_layers.step(
+        nonlinearity,
+        train_state.params,
+        train_state.target_params,
+        (adam_state.mu, adam_state.nu),
+        two_layers.Batch(features, next_features, actions, rewards, ended, is_weights),
+        gamma,
+        adam,
+        True if active is None else active,
+        with_grads,
+    )
+    counts = (train_state.step, opt_state.count, adam_state.count)
+    steps, opt_count, count = lockstep.keep(active, tuple(n + 1 for n in counts), counts)
+    adam_state = adam_state._replace(count=count, mu=found.mu, nu=found.nu)
+    opt_state = opt_state._replace(count=opt_count, inner_state=(adam_state, *others))
+    after = train_state.replace(step=steps, params=found.params, opt_state=opt_state)
+    loss = losses.weighted_loss(found.td_error, is_weights)
+    return UpdateOutcome(after, loss, found.td_error, found.grads, found.q_value)
 
 
 def statistics_of(metrics: DQNMetrics, q_value: jax.Array) -> jax.Array:
@@ -144,6 +188,7 @@ def update_target(
     train_state: DQNTrainState,
     step_before: chex.Numeric,
     step_now: chex.Numeric,
+    by_kernel: bool = False,
 ) -> DQNTrainState:
     """Makes the target updates that became due in vector steps ``(step_before, step_now]``.
 
@@ -158,15 +203,23 @@ def update_target(
         return optax.incremental_update(train_state.params, target_params, hp.tau)
 
     if not lockstep.may_wait():
-        return _follow(train_state, jnp.where(n_due > 0, 1.0 - (1.0 - hp.tau) ** n_due, 0.0))
+        share = jnp.where(n_due > 0, 1.0 - (1.0 - hp.tau) ** n_due, 0.0)
+        return _follow(train_state, share, by_kernel)
     # Usually this loop makes no turn, so the parameters are not touched without need.
     target_params = jax.lax.fori_loop(0, n_due, polyak, train_state.target_params)
     return train_state.replace(target_params=target_params)
 
 
-def _follow(train_state: DQNTrainState, share: jax.Array) -> DQNTrainState:
+def _follow(train_state: DQNTrainState, share: jax.Array, by_kernel: bool) -> DQNTrainState:
     """Moves the target towards the parameters by a share ``[]`` of the distance."""
-    target_params = optax.incremental_update(train_state.params, train_state.target_params, share)
+    params, target_params = train_state.params, train_state.target_params
+    if by_kernel:
+        # Pallas takes long to import, and is for GPUs only.
+        from arlbench.core.algorithms import two_layers  # noqa: PLC0415
+
+        target_params = two_layers.follow(params, target_params, share)
+    else:
+        target_params = optax.incremental_update(params, target_params, share)
     return train_state.replace(target_params=target_params)
 
 

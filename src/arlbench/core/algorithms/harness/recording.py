@@ -36,6 +36,11 @@ class Recorder(NamedTuple):
     n_updates: jax.Array
     statistics: RunningStatisticsState | None = None
 
+    @property
+    def has_updates(self) -> bool:
+        """Whether it records anything about updates."""
+        return self.metrics is not None or self.statistics is not None
+
 
 class Tracking(NamedTuple):
     """What to record.
