@@ -140,7 +140,8 @@ def test_programs_with_kernels_of_their_own_lower_too():
         program = training_program(batch)
         text = program.lower(lowering_platforms=("cuda",)).as_text()
     assert within_a_span(program) == {}
-    assert "two_layers_gradient" in text
+    assert "two_layers_step" in text
+    assert "two_layers_follow" in text
 
 
 def trained(

@@ -131,7 +131,7 @@ def update_by_kernel(
     adam_state, *others = opt_state.inner_state
     numbers, count = opt_state.hyperparams, adam_state.count + 1
     adam = two_layers.Adam(
-        *(numbers[name] for name in two_layers.Adam._fields[:5]),
+        *(numbers[name] for name in ("learning_rate", "b1", "b2", "eps", "eps_root")),
         *(1.0 / (1.0 - numbers[name] ** count) for name in ("b1", "b2")),
     )
     ended = terminated.astype(jnp.float32)

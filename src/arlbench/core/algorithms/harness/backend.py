@@ -29,12 +29,14 @@ _GPUS = ("gpu", "cuda")
 #: copy their operands together; a loop whose body is not unrolled twice copies values that it
 #: still reads; and without the analysis of regions, all leaves of the replay buffer's tree are
 #: copied twice in every iteration. Trying out kernels for each small product takes more
-#: compilation time than it saves.
+#: compilation time than it saves. Without a number of its own, a program's kernels are compiled one
+#: after the other, even those of programs that are compiled side by side.
 COMPILER_OPTIONS = {
     "xla_gpu_autotune_level": 0,
     "xla_gpu_dot_merger_threshold_mb": 0,
     "xla_gpu_enable_while_loop_unrolling": "WHILE_LOOP_UNROLLING_DOUBLE_BUFFER",
     "xla_gpu_copy_insertion_use_region_analysis": True,
+    "xla_gpu_force_compilation_parallelism": os.cpu_count() or 1,
 }
 
 
