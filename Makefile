@@ -62,7 +62,7 @@ coverage: $(VENV)/.dev
 	$(PYTEST) -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered
 
 thorough: $(VENV)/.dev
-	$(PYTEST) -m thorough -n $(WORKERS)
+	$(PYTEST) -m thorough -n $(WORKERS) --dist worksteal
 
 stress: $(VENV)/.dev
 	$(PYTEST) -m stress -s

@@ -21,7 +21,7 @@ import arlbench  # noqa: F401  (before JAX, for its settings)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-settings.register_profile("arlbench", deadline=None, max_examples=25, derandomize=True)
+settings.register_profile("arlbench", deadline=None, max_examples=15, derandomize=True)
 settings.load_profile("arlbench")
 
 

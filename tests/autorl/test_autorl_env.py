@@ -178,6 +178,7 @@ def test_features_work_in_double_precision_too() -> None:
     assert done.stdout.strip() == "(2,)"
 
 
+@pytest.mark.thorough
 def test_divergence_ends_the_schedule(tmp_path: Path) -> None:
     env = begun_env(
         checkpoint=["state"],

@@ -27,6 +27,7 @@ def test_the_checkpoint_of_every_step_is_told_and_kept(tmp_path: Path) -> None:
     assert info["checkpoint"] == env.checkpoints[-1]
 
 
+@pytest.mark.thorough
 def test_records_are_kept_where_a_checkpoint_asks_for_them(tmp_path: Path) -> None:
     env = begun_env(checkpoint=["params", "loss", "trajectories"], checkpoint_dir=str(tmp_path))
     parts = Checkpointer.load(env.checkpoints[0], env._algorithm).parts

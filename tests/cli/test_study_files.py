@@ -132,6 +132,7 @@ def test_thirteen_published_studies() -> None:
         published_study("cartpol")
 
 
+@pytest.mark.thorough
 def test_the_published_space_of_cartpole(tmp_path) -> None:
     out = tmp_path / "study"
     short = ["--timesteps", "900", "--evaluations", "3", "--eval-episodes", "2", "--seeds", "1"]

@@ -83,6 +83,7 @@ def test_a_run_keeps_its_wrappers_and_reports_returns_of_the_task(
     assert np.all((single >= 8) & (single <= 20))
 
 
+@pytest.mark.thorough
 def test_a_run_goes_on_with_its_wrappers(run: Path, monkeypatch: Any, capfd: Any) -> None:
     assert arlbench(["train", "--resume", str(run), "--quiet"], monkeypatch) == 0
     assert arlbench(["train", "--resume", str(run), *WRAP[:2]], monkeypatch) == 2

@@ -97,6 +97,7 @@ def test_a_finished_one_is_left_as_it_is(run: Path, capfd: pytest.CaptureFixture
     assert after == before
 
 
+@pytest.mark.thorough
 def test_it_is_played(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run = copy_of("run_finished", tmp_path)
     assert arlbench("play", run, "--max-steps", "3", "--json") == 0
@@ -121,6 +122,7 @@ def test_one_that_was_stopped_ends_by_the_old_rule_of_lengths(
     assert "is finished" in capfd.readouterr().err
 
 
+@pytest.mark.thorough
 def test_one_is_stopped_again_and_its_seconds_add_up(tmp_path: Path) -> None:
     from arlbench.experiments.run import train_run
 

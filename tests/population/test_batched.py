@@ -131,6 +131,7 @@ def test_a_batched_member_that_diverges_harms_no_other():
     assert result.members[1].diverged_at in {120, 240}
 
 
+@pytest.mark.thorough
 def test_batched_members_continue_from_their_state():
     whole = train(placement="batched", keep_params=True)
     half = {"n_total_timesteps": 120, "n_eval_steps": 1, "schedule_timesteps": 240}

@@ -164,6 +164,7 @@ def test_a_stopped_member_saves_itself_here_and_continues(tmp_path: Path, joined
     np.testing.assert_array_equal(second.returns, whole.returns)
 
 
+@pytest.mark.thorough
 def test_a_member_whose_actor_dies_continues_from_its_checkpoint(tmp_path: Path, joined) -> None:
     """It has saved itself after every segment."""
     whole = train_long()

@@ -79,6 +79,7 @@ def test_parts_of_one_schedule_meet_the_sum_of_their_budgets(placement):
         assert same_bits([m.params for m in whole.members], [m.params for m in second.members])
 
 
+@pytest.mark.thorough
 def test_a_population_that_version_1_saved_is_trained_further() -> None:
     content = expected("population_state")
     problem = Problem(EnvSpec(**content["env_spec"]), **content["train"])

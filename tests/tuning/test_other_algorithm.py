@@ -38,6 +38,7 @@ def test_its_conditions_are_followed() -> None:
     assert space.complete({"fades": False, "least_exploration": 0.1})["least_exploration"] == 0.0
 
 
+@pytest.mark.thorough
 def test_promoted_trials_are_those_that_were_trained_at_once(tmp_path) -> None:
     given = {"words": WORDS, "n_trials": 22, "seeds": (3, 5), "test_seeds": (100,)}
     continued = tune(problem(), "hyperband", folder=tmp_path / "continued", **given)

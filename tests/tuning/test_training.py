@@ -89,7 +89,9 @@ def arrays(folder: Path, number: int, seed_index: int) -> dict[str, bytes]:
     return {jax.tree_util.keystr(path): np.asarray(value).tobytes() for path, value in leaves}
 
 
-@pytest.mark.parametrize("prioritised", [False, True])
+@pytest.mark.parametrize(
+    "prioritised", [pytest.param(False, marks=pytest.mark.thorough), True]
+)
 def test_a_continued_trial_is_the_one_trained_at_once(tmp_path, prioritised) -> None:
     outcome = run(tmp_path, Ladder, tuner_settings={"prioritised": prioritised})
     assert outcome.status == "finished"
@@ -106,6 +108,7 @@ def test_a_continued_trial_is_the_one_trained_at_once(tmp_path, prioritised) -> 
             assert one == other
 
 
+@pytest.mark.thorough
 def test_where_it_is_trained_does_not_matter(tmp_path, two_processes) -> None:
     here = run(tmp_path / "two", Ladder)
     use_cores(1)

@@ -23,7 +23,11 @@ def test_every_library_has_a_table_and_is_listed_in_order() -> None:
     assert list(listed)[: len(LIBRARIES)] == LIBRARIES
 
 
-@pytest.mark.parametrize("framework", LIBRARIES)
+@pytest.mark.parametrize(
+    "framework",
+    # Each of the 104 games is started.
+    [pytest.param(x, marks=[pytest.mark.thorough] if x == "ale" else []) for x in LIBRARIES],
+)
 def test_the_list_is_that_of_the_library(framework: str) -> None:
     """If a library has changed, ``make catalogue`` writes the list again."""
     if not library_version(framework):

@@ -28,9 +28,7 @@ N_ENVS = 8
 #: They compile quickly; the others are for `make thorough`.
 QUICK = {
     "CartPole-v1",
-    "Breakout-MinAtar",
     "Navix-Empty-5x5-v0",
-    "Snake-v1",
 }
 
 
@@ -266,6 +264,7 @@ def test_what_training_stores_is_what_the_library_does(trained: Trained) -> None
     same(now.obs, jax.tree.map(lambda x: x[:-1], beginnings), path.done[:-1])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("played", shared(TRAINED, QUICKLY_TRAINED), indirect=True, ids=str)
 def test_evaluations_leave_the_training_alone(trained: Trained) -> None:
     once, result = train(trained.dqn, trained.played.case, 1)

@@ -95,6 +95,7 @@ def test_a_capacity_is_rounded_up_to_a_power_of_two(asked: float, allocated: int
     assert replay.capacity(state.buffer_state) == allocated
 
 
+@pytest.mark.thorough
 def test_the_buffer_grows_to_what_the_run_fills_but_not_beyond_its_size() -> None:
     dqn = small_dqn(buffer_size=100)
     state = dqn.init(jax.random.key(0), capacity=16)

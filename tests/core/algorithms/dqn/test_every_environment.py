@@ -7,20 +7,16 @@ import numpy as np
 import pytest
 
 from arlbench.core.algorithms.dqn import DQN, networks
-from arlbench.core.environments import list_environments, make_env
+from arlbench.core.environments import make_env
 
-GYMNAX = [
-    x.name
-    for x in list_environments()
-    if x.framework == "gymnax" and not x.unusable and not DQN.cannot_learn(x)
-]
-
-#: Besides gymnax, a few of each library: those with another kind of mask or observation.
-OTHERS = [
-    ("xland", "MiniGrid-EmptyRandom-5x5"),
-    ("xland", "MiniGrid-DoorKey-5x5"),
-    ("xland", "MiniGrid-FourRooms"),
-    ("xland", "MiniGrid-Unlock"),
+#: One of each kind of observation and mask; those with presets train in
+#: ``tests/experiments/test_published_environments.py``.
+ENVIRONMENTS = [
+    ("gymnax", "Acrobot-v1"),
+    ("gymnax", "Breakout-MinAtar"),
+    ("gymnax", "FourRooms-misc"),
+    ("gymnax", "MemoryChain-bsuite"),
+    ("gymnax", "Pong-misc"),
     ("navix", "Navix-Empty-5x5-v0"),
     ("navix", "Navix-DoorKey-5x5-v0"),
     ("jumanji", "Game2048-v1"),
@@ -41,18 +37,8 @@ CONFIG = {
 }
 
 
-#: The others are for `make thorough`: in total, their compilation takes minutes.
-QUICK = {"CartPole-v1", "Navix-Empty-5x5-v0"}
-
-
 @pytest.mark.thorough
-@pytest.mark.parametrize(
-    ("framework", "name"),
-    [
-        pytest.param(framework, name, marks=() if name in QUICK else pytest.mark.thorough)
-        for framework, name in [*(("gymnax", name) for name in GYMNAX), *OTHERS]
-    ],
-)
+@pytest.mark.parametrize(("framework", "name"), ENVIRONMENTS)
 def test_two_thousand_steps_and_an_evaluation(framework: str, name: str) -> None:
     network = next((kind for part, kind in GRIDS.items() if part in name), "MLPQ")
     dqn = DQN(

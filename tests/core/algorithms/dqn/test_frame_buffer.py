@@ -104,6 +104,7 @@ def test_a_training_continues_from_a_checkpoint(tmp_path: Path) -> None:
     assert same_bits(contents(found), contents(expected))
 
 
+@pytest.mark.thorough
 def test_a_training_with_a_smaller_buffer_goes_on_with_its_newest_rows() -> None:
     ours, theirs = (trained(dqn, begun(dqn)) for dqn in (made(True), made(False)))
     ours, theirs = (

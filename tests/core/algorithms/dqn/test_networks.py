@@ -81,6 +81,7 @@ def test_the_grid_network_is_a_convolution() -> None:
     np.testing.assert_allclose(network.apply(params, features), expected, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_what_lies_beside_the_grid_is_read_too() -> None:
     network = GridQ(2, Grid((3, 3, 1), 1), hidden_size=4)
     features = jax.random.normal(jax.random.key(0), (1, 12))

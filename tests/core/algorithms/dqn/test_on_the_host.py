@@ -78,6 +78,7 @@ def test_another_object_of_equal_structure_compiles_nothing(count_compilations: 
     assert counter.names == []
 
 
+@pytest.mark.thorough
 def test_training_is_traceable() -> None:
     dqn = climber()
     state, result = jax.jit(lambda state: train(dqn, state))(small_state(dqn))

@@ -149,6 +149,7 @@ def test_progress_is_told_between_segments_and_after_evaluations() -> None:
     ]
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_stopped_returns_what_was_done() -> None:
     dqn = tracked_dqn()
     dqn._pacer = FixedPacer(3)

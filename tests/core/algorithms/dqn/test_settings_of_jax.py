@@ -55,5 +55,5 @@ def test_a_training_is_the_same_under_settings_of_jax(
     framework: str, name: str, setting: str
 ) -> None:
     plain = trained(framework, name, None)
-    assert {kind for one in plain for kind in one["types"]} == {"float32", "int32"}
+    assert set(plain["types"]) == {"float32", "int32"}
     assert trained(framework, name, setting) == plain

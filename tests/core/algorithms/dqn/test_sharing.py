@@ -68,6 +68,7 @@ def test_the_structure_has_the_configurations_own_batch_size_too() -> None:
     assert agent(6).structure == agent(3, [9, 6.0, np.int64(3)]).structure
 
 
+@pytest.mark.thorough
 def test_records_of_updates_leave_the_others_out() -> None:
     dqn = agent(6, track_metrics=True)
     assert dqn.structure.batch_sizes == (6,)

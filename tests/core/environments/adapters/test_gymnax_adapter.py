@@ -229,7 +229,14 @@ def test_a_time_limit_is_a_positive_whole_number(limit: Any) -> None:
         make_env("gymnax", "CartPole-v1", env_kwargs={"max_steps_in_episode": limit})
 
 
-@pytest.mark.parametrize("name", ["CartPole-v1", "Breakout-MinAtar", "FourRooms-misc"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CartPole-v1",
+        pytest.param("Breakout-MinAtar", marks=pytest.mark.thorough),
+        pytest.param("FourRooms-misc", marks=pytest.mark.thorough),
+    ],
+)
 def test_an_environment_is_drawn_off_screen(name: str) -> None:
     env = make_env("gymnax", name, n_envs=2)
     state, _ = env.reset(jax.random.key(0))

@@ -188,7 +188,14 @@ def test_equal_specs_share_the_objects_of_the_library(monkeypatch: pytest.Monkey
     assert make_env("jumanji", "Snake-v1", 2, {"time_limit": 77}) == made
 
 
-@pytest.mark.parametrize("name", ["Snake-v1", "Maze-v0", "Game2048-v1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Snake-v1",
+        pytest.param("Maze-v0", marks=pytest.mark.thorough),
+        pytest.param("Game2048-v1", marks=pytest.mark.thorough),
+    ],
+)
 def test_an_environment_is_drawn_off_screen(name: str) -> None:
     env = make_env("jumanji", name)
     reset = jax.jit(env.reset, compiler_options=QUICKLY_COMPILED)

@@ -108,6 +108,7 @@ def test_a_view_may_be_a_picture(view: str, shape: tuple[int, ...]) -> None:
     assert env.observation_space == spaces.Box(0, 255, shape, np.uint8)
 
 
+@pytest.mark.thorough
 def test_the_bounds_of_symbols_are_reached(seen: dict[str, np.ndarray]) -> None:
     """This holds in each channel, so that one-hot vectors are not longer than necessary."""
     for view, colours in {"symbolic": 5, "symbolic_first_person": 5}.items():

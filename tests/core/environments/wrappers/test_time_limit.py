@@ -71,6 +71,7 @@ def test_the_limit_is_that_of_an_environment_without_one() -> None:
     assert TimeLimit(make_env("gymnax", "CartPole-v1"), 1000).max_episode_steps == 500
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n_envs", [1, 3])
 def test_before_its_time_is_up_nothing_changes(n_envs: int) -> None:
     actions = np.random.default_rng(0).integers(0, 2, (40, n_envs))
