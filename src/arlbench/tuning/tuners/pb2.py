@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,11 +20,28 @@ from arlbench.tuning.trials import Result
 _N_CANDIDATES, _MOST_OBSERVATIONS = 1000, 300
 
 
+class Change(NamedTuple):
+    """How much a member's score changed in a generation.
+
+    Attributes:
+        point: The member's numbers, in the unit cube, ``[d]``.
+        time: The generation.
+        before: Its score before.
+        change: Its score afterwards minus the one before.
+    """
+
+    point: np.ndarray
+    time: float
+    before: float
+    change: float
+
+
 class Pb2(Evolving):
     """Copies of good members, with numbers that a Gaussian process expects to improve most.
 
-    It learns from how much each member's score changed in each step, and forgets with time.
-    Numbers are chosen where the upper bound is largest. Choices are copied or drawn again.
+    It learns from how much each member's score changed in each generation, which depends on the
+    score before as well, and it forgets with time. Numbers are chosen where the upper bound is
+    largest, and at random for the first copies. Choices are copied or drawn again.
 
     Args:
         space: Where to search.
@@ -43,30 +60,27 @@ class Pb2(Evolving):
             )
         alone = [n for i, n in enumerate(space.names) if i not in self._numbers]
         self.note = note_on_independent([n for n in alone if n not in architecture])
-        self._points: list[np.ndarray] = []
-        self._times: list[float] = []
-        self._changes: list[float] = []
+        self._changes: list[Change] = []
         self._scores: dict[int, float] = {}
-        # Expected means of the copies in this generation, so that the copies differ.
+        # Points and expected changes of the copies in this generation, so that the copies differ.
         self._expected: list[tuple[np.ndarray, float]] = []
 
     def learn(self, generation: Sequence[Result]) -> None:
         self._expected = []
         for result in generation:
-            before = 0.0 if result.trial.continues is None else self._before(result)
-            if math.isfinite(result.score):
-                self._points.append(self._point(result.trial.config))
-                self._times.append(float(result.trial.info["generation"]))
-                self._changes.append(result.score - before)
+            before = self._before(result)
+            if before is not None and math.isfinite(result.score):
+                time = float(result.trial.info["generation"])
+                point = self._point(result.trial.config)
+                self._changes.append(Change(point, time, before, result.score - before))
         self._scores = {result.number: result.score for result in generation}
-        for known in (self._points, self._times, self._changes):
-            del known[:-_MOST_OBSERVATIONS]  # type: ignore[attr-defined]
+        del self._changes[:-_MOST_OBSERVATIONS]
 
-    def _before(self, result: Result) -> float:
+    def _before(self, result: Result) -> float | None:
+        """The score of what a member continued; None if it began at step 0."""
         trial = result.trial
         parent = trial.continues if trial.network_of is None else trial.network_of
-        assert parent is not None
-        return self._scores[parent]
+        return None if parent is None else self._scores[parent]
 
     def _point(self, config: Mapping[str, Any]) -> np.ndarray:
         return self.space.point_of(config)[self._numbers]
@@ -75,20 +89,31 @@ class Pb2(Evolving):
         # Choices first; a factor of 1 leaves numbers as they are.
         config = perturbed(self.space, source.trial.config, self.rng, (1.0, 1.0), self._resample)
         whole = self.space.point_of(config)
-        whole[self._numbers] = self._best_point()
+        whole[self._numbers] = self._best_point(source.score)
         chosen = self.space.at(whole)
         kept = self.space.problem.algorithm_class.architecture_choices()
         return self.space.complete({**chosen, **{name: config[name] for name in kept}})
 
-    def _best_point(self) -> np.ndarray:
+    def _best_point(self, score: float) -> np.ndarray:
         """The numbers with the largest upper bound ``mean + sqrt(b) deviation``, ``[d]``.
 
         With ``n`` observations, ``b = 0.2 + max(0, ln(0.4 n))``.
+
+        Args:
+            score: The score of the member that is copied.
         """
-        now = float(self._generation)
         candidates = self.rng.random((_N_CANDIDATES, len(self._numbers)))
-        values = standardised(np.array(self._changes))
-        known = Observations(np.array(self._points), np.array(self._times), values)
+        if not self._changes:
+            return candidates[0]
+        now = float(self._generation)
+        befores = np.array([change.before for change in self._changes])
+        # Scores between those known, in the unit interval like the numbers.
+        place, *places = np.interp([score, *befores], [befores.min(), befores.max() + 1e-9], [0, 1])
+        known = Observations(
+            np.column_stack([[change.point for change in self._changes], places]),
+            np.array([change.time for change in self._changes]),
+            standardised(np.array([change.change for change in self._changes])),
+        )
         drift = most_likely(known)
         for point, expected in self._expected:
             known = Observations(
@@ -96,9 +121,10 @@ class Pb2(Evolving):
                 np.append(known.time, now),
                 np.append(known.values, expected),
             )
-        wanted = Observations(candidates, np.full(len(candidates), now), np.zeros(len(candidates)))
+        points = np.column_stack([candidates, np.full(len(candidates), place)])
+        wanted = Observations(points, np.full(len(points), now), np.zeros(len(points)))
         mean, deviation = predicted(known, wanted, drift)
         bound = math.sqrt(0.2 + max(0.0, math.log(0.4 * len(known.values))))
         best = int(np.argmax(mean + bound * deviation))
-        self._expected.append((candidates[best], float(mean[best])))
+        self._expected.append((points[best], float(mean[best])))
         return candidates[best]
