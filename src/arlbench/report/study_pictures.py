@@ -13,6 +13,7 @@ import numpy as np
 matplotlib.use("Agg")
 
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
 #: Colours.
@@ -139,7 +140,16 @@ def draw_lineage(trials: Sequence[DrawnTrial]) -> Figure:
     panel.scatter(ends, finals, s=12, color=LINE, zorder=3)
     panel.set_xlabel("environment steps")
     panel.set_ylabel("return, mean over seeds")
+    panel.legend(handles=_kinds_of_lines(), fontsize=8, frameon=False)
     return figure
+
+
+def _kinds_of_lines() -> list[Line2D]:
+    """The two kinds of lines of an evolution, for a legend."""
+    return [
+        Line2D([], [], color=BEST, lw=1.8, label="the best trial and those it comes from"),
+        Line2D([], [], color=FAINT, label="other trials"),
+    ]
 
 
 def draw_schedules(trials: Sequence[DrawnTrial]) -> Figure:
@@ -154,6 +164,9 @@ def draw_schedules(trials: Sequence[DrawnTrial]) -> Figure:
         _draw_schedule(panel, name, trials, ancestors)
     for panel in panels.flat[len(names) :]:
         panel.set_visible(False)
+    figure.legend(
+        handles=_kinds_of_lines(), loc="outside lower left", ncols=2, fontsize=8, frameon=False
+    )
     return figure
 
 
