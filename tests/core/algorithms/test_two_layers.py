@@ -12,7 +12,7 @@ import pytest
 from arlbench.core.algorithms import two_layers
 from arlbench.core.algorithms.dqn.models import MLPQ
 from arlbench.core.algorithms.dqn.state import DQNTrainState
-from arlbench.core.algorithms.dqn.updates import optimizer, update
+from arlbench.core.algorithms.dqn.updates import Batch, discounts, optimizer, update
 
 N_MEMBERS = 2
 
@@ -70,16 +70,15 @@ def test_the_kernel_gives_what_update_differentiates(n_features, n_actions, n, n
             tx=optimizer(),
             opt_state=None,
         )
-        outcome = update(
-            state,
+        transitions = Batch(
             batch.features,
             batch.weights,
             batch.actions,
             batch.next_features,
             batch.rewards,
-            batch.terminated,
-            gamma,
+            discounts(batch.terminated, gamma),
         )
+        outcome = update(state, transitions)
         return outcome.grads, outcome.td_error, outcome.q_value
 
     found = jax.vmap(lambda key, g: member(key, g, True))(keys, gamma)

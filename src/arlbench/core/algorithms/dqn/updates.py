@@ -35,6 +35,30 @@ def with_learning_rate(opt_state: Any, learning_rate: chex.Numeric) -> Any:
     return opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": rate})
 
 
+class Batch(NamedTuple):
+    """Transitions to learn from.
+
+    Attributes:
+        features: The input of the network, ``[B, ...]``.
+        weights: Importance weights ``[B]``.
+        actions: Integers ``[B]``.
+        next_features: The input in the states from which to bootstrap, like ``features``.
+        rewards: ``[B]``.
+        discount: The factor of the bootstrapped value, 0 where the task has ended, ``[B]``.
+        next_mask: Legal actions there, ``[B, num_actions]``; None if all are legal.
+        mask: Legal actions in the first states; None if all are legal.
+    """
+
+    features: jax.Array
+    weights: jax.Array
+    actions: jax.Array
+    next_features: jax.Array
+    rewards: jax.Array
+    discount: jax.Array
+    next_mask: jax.Array | None = None
+    mask: jax.Array | None = None
+
+
 class UpdateOutcome(NamedTuple):
     """The outcome of a gradient step.
 
@@ -44,6 +68,7 @@ class UpdateOutcome(NamedTuple):
         td_error: ``[B]``.
         grads: Gradients, with the shapes of the parameters.
         q_value: Values of the actions taken, before the step, ``[B]``.
+        priorities: By how much each transition should be drawn again, ``[B]``.
     """
 
     train_state: DQNTrainState
@@ -51,64 +76,61 @@ class UpdateOutcome(NamedTuple):
     td_error: jax.Array
     grads: Any
     q_value: jax.Array
+    priorities: jax.Array
 
 
-def update(
-    train_state: DQNTrainState,
-    features: jax.Array,
-    is_weights: jax.Array,
-    actions: jax.Array,
-    next_features: jax.Array,
-    rewards: jax.Array,
-    terminated: jax.Array,
-    gamma: chex.Numeric,
-    next_mask: jax.Array | None = None,
-    network: MLPQ | None = None,
-) -> UpdateOutcome:
+def discounts(terminated: jax.Array, gamma: chex.Numeric) -> jax.Array:
+    """The factor of each bootstrapped value, ``[B]``; only termination ends the sum of rewards."""
+    return gamma * (1.0 - terminated.astype(jnp.float32))
+
+
+def update(train_state: DQNTrainState, batch: Batch) -> UpdateOutcome:
     """One gradient step that lowers the weighted loss.
 
     Args:
         train_state: The state before; without ``target_params`` it bootstraps from ``params``.
-        features: The input of the network, ``[B, ...]``.
-        is_weights: Importance weights ``[B]``.
-        actions: Integers ``[B]``.
-        next_features: Like ``features``.
-        rewards: ``[B]``.
-        terminated: ``[B]``.
-        gamma: Discount.
-        next_mask: Legal actions in the next states, ``[B, num_actions]``; None if all are legal.
-        network: The network, if one GPU kernel should compute its gradient; see
-            :mod:`arlbench.core.algorithms.two_layers`.
+        batch: The transitions to learn from.
     """
-    bootstrap_params = train_state.target_params
-    if bootstrap_params is None:
-        bootstrap_params = train_state.params
-    if network is not None:
-        # Pallas takes long to import, and is for GPUs only.
-        from arlbench.core.algorithms import two_layers  # noqa: PLC0415
-
-        ended = terminated.astype(jnp.float32)
-        batch = two_layers.Batch(features, next_features, actions, rewards, ended, is_weights)
-        params = train_state.params
-        found = two_layers.gradient(network.activation, params, bootstrap_params, batch, gamma)
-        after = leniently(train_state.apply_gradients)(grads=found.grads)
-        loss = losses.weighted_loss(found.td_error, is_weights)
-        return UpdateOutcome(after, loss, found.td_error, found.grads, found.q_value)
-    next_q = losses.legal_values(train_state.apply_fn(bootstrap_params, next_features), next_mask)
-    targets = jax.vmap(losses.td_target, in_axes=(0, 0, 0, None))(
-        rewards, terminated.astype(jnp.float32), next_q, gamma
-    )
+    next_q = train_state.apply_fn(_bootstrap_params(train_state), batch.next_features)
+    next_q = losses.legal_values(next_q, batch.next_mask)
+    targets = jax.vmap(losses.td_target)(batch.rewards, batch.discount, next_q)
     targets = jax.lax.stop_gradient(targets)
 
     def loss_fn(params: Any) -> tuple[jax.Array, jax.Array]:
-        q = train_state.apply_fn(params, features)
-        td_error = jax.vmap(losses.td_error)(q, actions, targets)
-        return losses.weighted_loss(td_error, is_weights), td_error
+        q = train_state.apply_fn(params, batch.features)
+        td_error = jax.vmap(losses.td_error)(q, batch.actions, targets)
+        return losses.weighted_loss(td_error, batch.weights), td_error
 
     (loss, td_error), grads = jax.value_and_grad(loss_fn, has_aux=True)(train_state.params)
     # optax divides floats by integers.
     after = leniently(train_state.apply_gradients)(grads=grads)
-    return UpdateOutcome(after, loss, td_error, grads, td_error + targets)
+    return UpdateOutcome(after, loss, td_error, grads, td_error + targets, jnp.abs(td_error))
+
+
+def fused_update(
+    train_state: DQNTrainState, batch: Batch, network: MLPQ, gamma: chex.Numeric
+) -> UpdateOutcome:
+    """The same, with the gradient from one GPU kernel for a batch of single steps.
+
+    See :mod:`arlbench.core.algorithms.two_layers`.
+    """
+    # Pallas takes long to import, and is for GPUs only.
+    from arlbench.core.algorithms import two_layers  # noqa: PLC0415
+
+    ended = (batch.discount == 0).astype(jnp.float32)
+    features, weights, actions, next_features, rewards = batch[:5]
+    transitions = two_layers.Batch(features, next_features, actions, rewards, ended, weights)
+    params, target_params = train_state.params, _bootstrap_params(train_state)
+    found = two_layers.gradient(network.activation, params, target_params, transitions, gamma)
+    after = leniently(train_state.apply_gradients)(grads=found.grads)
+    loss = losses.weighted_loss(found.td_error, weights)
+    priorities = jnp.abs(found.td_error)
+    return UpdateOutcome(after, loss, found.td_error, found.grads, found.q_value, priorities)
+
+
+def _bootstrap_params(train_state: DQNTrainState) -> Any:
+    params = train_state.target_params
+    return train_state.params if params is None else params
 
 
 def statistics_of(metrics: DQNMetrics, q_value: jax.Array) -> jax.Array:
