@@ -197,6 +197,14 @@ def without_extended(declarations: Declarations) -> dict[str, Hyperparameter]:
     return {name: declared for name, declared in declarations.items() if not declared.extended}
 
 
+def possible_values(declarations: Declarations) -> dict[str, tuple[Any, ...]]:
+    """All choices of each hyperparameter, or both ends of its range."""
+    return {
+        name: declared.choices or (declared.low, declared.high)
+        for name, declared in declarations.items()
+    }
+
+
 def config_space(name: str, declarations: Declarations, seed: int | None) -> ConfigurationSpace:
     """The declared hyperparameters as a ConfigSpace space, with their conditions."""
     space = ConfigurationSpace(name=name, seed=seed)

@@ -100,7 +100,7 @@ class Categorical:
         return jnp.linspace(self.low, self.high, self.size, dtype=jnp.float32)
 
     def values(self, outputs: jax.Array) -> jax.Array:
-        return jnp.sum(jax.nn.softmax(outputs) * self.atoms, axis=-1)
+        return jax.nn.softmax(outputs) @ self.atoms
 
     def losses(
         self, taken: jax.Array, target: Any, td_error: jax.Array, extended: ExtendedHyperparameters
@@ -111,7 +111,7 @@ class Categorical:
         self, outputs: jax.Array, policy: jax.Array, reward: jax.Array, discount: jax.Array
     ) -> Any:
         probabilities = jnp.sum(policy[..., None] * jax.nn.softmax(outputs), axis=1)
-        moved = reward[:, None] + discount[:, None] * self.atoms
+        moved = reward[:, None] + discount[:, None] * self.atoms[None, :]
         return distributions.projected(moved, probabilities, self.atoms)
 
     def priorities(self, losses: jax.Array, td_error: jax.Array) -> jax.Array:

@@ -72,7 +72,7 @@ class NoisyDense(nn.Module):
         noise_in = scaled(jax.random.normal(key_in, (n,)))
         noise_out = scaled(jax.random.normal(key_out, (self.features,)))
         # The same as with a matrix of noise, because it is a product of two vectors.
-        return mean + (x * noise_in) @ kernel * noise_out + bias * noise_out
+        return mean + ((x * noise_in[None, :]) @ kernel + bias[None, :]) * noise_out[None, :]
 
 
 def scaled(noise: jax.Array) -> jax.Array:

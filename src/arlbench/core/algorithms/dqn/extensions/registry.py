@@ -119,8 +119,8 @@ def parse(given: Collection[str]) -> Extensions:
     if _N_STEP not in names:
         return Extensions(names)
     declared, text = EXTENDED[_N_STEP], bounds[_N_STEP]
-    bound: Any = int(text) if text.isdecimal() else text or declared.high
-    return Extensions(names, declared.check(bound))
+    largest: Any = int(text) if text.isdecimal() else text or declared.high
+    return Extensions(names, declared.check(largest))
 
 
 def require(config: Mapping[str, Any], extensions: Extensions) -> None:

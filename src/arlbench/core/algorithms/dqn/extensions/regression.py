@@ -7,7 +7,6 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
-import optax
 
 
 def huber(errors: jax.Array, delta: chex.Numeric) -> jax.Array:
@@ -22,7 +21,7 @@ def clipped(grads: Any, limit: chex.Numeric) -> Any:
 
     If the limit is 0, they stay as they are.
     """
-    norm = optax.global_norm(grads)
+    norm = jnp.sqrt(sum(jnp.sum(jnp.square(g)) for g in jax.tree.leaves(grads)))
     too_long = (limit > 0) & (norm > limit)
     factor = jnp.where(too_long, limit / jnp.where(too_long, norm, 1.0), 1.0)
     return jax.tree.map(lambda g: g * factor, grads)

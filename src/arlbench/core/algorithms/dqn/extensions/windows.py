@@ -55,10 +55,10 @@ def window(
     newest = (buffer.current_index - 1) % size
     age = (newest - rows) % size
     step = jnp.arange(at_most, dtype=jnp.int32)[:, None]
-    at = (rows + step * n_envs) % size
+    at = (rows[None, :] + step * n_envs) % size
     terminated = storage.field(buffer, "terminated")
     ended = (terminated | storage.field(buffer, "cut_off"))[at].astype(jnp.int32)
-    exists = (step < n_step) & (step * n_envs <= age)
+    exists = (step < n_step) & (step * n_envs <= age[None, :])
     inside = exists & (jnp.cumsum(ended, axis=0) == ended)
     powers = jnp.cumprod(jnp.full((at_most,), gamma, jnp.float32))
     earlier = jnp.concatenate([jnp.ones((1,), jnp.float32), powers[:-1]])
