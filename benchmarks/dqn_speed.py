@@ -76,16 +76,11 @@ def floor_steps(
 
     def step(turn: Any, train_state: DQNTrainState) -> DQNTrainState:
         batch = jax.tree.map(lambda x: x[turn % N_PREPARED_BATCHES], batches)
-        return updates.update(
-            train_state,
-            batch.obs,
-            weights,
-            batch.action,
-            batch.next_obs,
-            batch.reward,
-            batch.terminated,
-            gamma,
-        )[0]
+        discounts = updates.discounts(batch.terminated, gamma)
+        transitions = updates.Batch(
+            batch.obs, weights, batch.action, batch.next_obs, batch.reward, discounts
+        )
+        return updates.update(train_state, transitions)[0]
 
     return jax.lax.fori_loop(0, n_steps, step, train_state)
 

@@ -131,6 +131,7 @@ MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
         "framing",
         "harness",
         "layers",
+        "possible",
         "two_layers",
     },
     # It imports an algorithm when it is used.

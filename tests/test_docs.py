@@ -35,8 +35,22 @@ def run(page: str) -> dict[str, object]:
     return names
 
 
+def test_the_page_on_the_extended_space() -> None:
+    names = run("rainbow.md")
+    assert {"double_q", "n_step"} <= set(names["space"])  # type: ignore[call-overload]
+    dqn = names["of_a_study"]
+    assert dqn.structure.extensions.n_step == 5  # type: ignore[attr-defined]
+
+
 def test_every_page_with_python_has_a_test_here() -> None:
-    pages = {"autorl.md", "checkpoints.md", "environments.md", "sweeps.md", "tuning.md"}
+    pages = {
+        "autorl.md",
+        "checkpoints.md",
+        "environments.md",
+        "rainbow.md",
+        "sweeps.md",
+        "tuning.md",
+    }
     assert pages == PAGES.keys()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from arlbench import DQN
 from arlbench.errors import ConfigurationError
 from arlbench.experiments import tuners
 from arlbench.experiments.folder import read_experiment, read_rows
@@ -37,11 +38,16 @@ def test_an_unknown_tuner_is_named_with_the_nearest() -> None:
         tuner_class("sobl")
 
 
+EXTENDED = {**DQN.hyperparameters(), **DQN.architecture_choices()}
+
+
 @pytest.mark.parametrize("case", RECORDED, ids=lambda case: f"{case['sampler']}-{case['seed']}")
 def test_the_configurations_are_those_of_earlier_versions(case) -> None:
     name, expected = case["sampler"], case["configs"]
     proposed = propose(name, case["words"], len(expected), case["seed"], FILES.get(name))
-    assert proposed == expected
+    # Hyperparameters that were added later have their defaults.
+    defaults = {name: one.default for name, one in EXTENDED.items() if one.extended}
+    assert proposed == [{**defaults, **config} for config in expected]
 
 
 @pytest.mark.parametrize("name", ["file", "grid", "random", "sobol"])

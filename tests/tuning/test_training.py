@@ -89,9 +89,7 @@ def arrays(folder: Path, number: int, seed_index: int) -> dict[str, bytes]:
     return {jax.tree_util.keystr(path): np.asarray(value).tobytes() for path, value in leaves}
 
 
-@pytest.mark.parametrize(
-    "prioritised", [pytest.param(False, marks=pytest.mark.thorough), True]
-)
+@pytest.mark.parametrize("prioritised", [pytest.param(False, marks=pytest.mark.thorough), True])
 def test_a_continued_trial_is_the_one_trained_at_once(tmp_path, prioritised) -> None:
     outcome = run(tmp_path, Ladder, tuner_settings={"prioritised": prioritised})
     assert outcome.status == "finished"

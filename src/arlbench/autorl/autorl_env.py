@@ -61,7 +61,9 @@ class AutoRLEnv(gymnasium.Env):
         self._folder = Path(self._settings.checkpoint_dir) / self._settings.checkpoint_name
         if self._settings.checkpoint:
             _require_no_file(self._folder)
-        self.config_space: ConfigurationSpace = self._algorithm.get_hpo_config_space()
+        self.config_space: ConfigurationSpace = self._algorithm.get_hpo_config_space(
+            extended=self._settings.extended
+        )
         self.action_space = HyperparameterSpace(self.config_space)
         self.observation_space = observation_space(self._setup.features, self._settings)
         self._schedule: Schedule | None = None

@@ -57,7 +57,7 @@ class AutoRLVectorEnv(VectorEnv):
         self._refuse_what_only_one_can_have()
         self._learner = self._setup.make_algorithm()
         self._defaults = dict(self._learner.hpo_config)
-        self.config_space = self._learner.get_hpo_config_space()
+        self.config_space = self._learner.get_hpo_config_space(extended=self._settings.extended)
         self.single_action_space = HyperparameterSpace(self.config_space)
         self.action_space = spaces.Tuple(
             [HyperparameterSpace(self.config_space) for _ in range(self.num_envs)]

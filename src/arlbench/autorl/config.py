@@ -110,6 +110,7 @@ class AutoRLConfig:
         algorithm: The name of the algorithm.
         cnn_policy: Read observations with a convolutional network.
         deterministic_eval: Evaluate greedily.
+        extended: Whether actions also have the hyperparameters of the extended space.
         nas_config: Architecture choices; the others have their defaults.
         checkpoint: Parts to save after each step; empty saves nothing. ``["all"]`` records
             steps and losses, and saves them and everything else; ``["state"]`` saves what an
@@ -143,6 +144,7 @@ class AutoRLConfig:
     algorithm: str = _setting(_text, DEFAULT_ALGORITHM)
     cnn_policy: bool = _setting(_flag, False)
     deterministic_eval: bool = _setting(_flag, True)
+    extended: bool = _setting(_flag, False)
     nas_config: Mapping[str, Any] = _setting(_mapping, dict)
     checkpoint: tuple[str, ...] = _setting(_names, ())
     checkpoint_name: str = _setting(_text, "default_checkpoint")

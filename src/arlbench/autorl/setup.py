@@ -10,6 +10,7 @@ from arlbench.autorl.objectives import Objective, find_objectives
 from arlbench.autorl.state_features import StateFeature, find_state_features
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.checkpointing import ALL
+from arlbench.core.algorithms.declarations import possible_values
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 
@@ -41,7 +42,8 @@ class Setup(NamedTuple):
         objectives = find_objectives(settings.objectives)
         features = find_state_features(settings.state_features)
         problem = settings.problem
-        options = {**problem.options, **_tracking(problem, settings, features)}
+        extended = _of_extended_space(problem) if settings.extended else {}
+        options = {**problem.options, **extended, **_tracking(problem, settings, features)}
         return cls(settings, objectives, features, problem.replace(options=options))
 
     def make_algorithm(self) -> Algorithm:
@@ -62,6 +64,12 @@ class Setup(NamedTuple):
                     f"which {algorithm.name} does not report; leave the feature out."
                 )
         return algorithm
+
+
+def _of_extended_space(problem: Problem) -> dict[str, Any]:
+    """Options of the algorithm with which one program fits every action of the extended space."""
+    cls = problem.algorithm_class
+    return cls.options_for_space(possible_values(cls.hyperparameters()))
 
 
 def _tracking(

@@ -28,6 +28,14 @@ PRESET = typer.Option(
     None, metavar="NAME", help="The published space and settings of an environment: cartpole, ..."
 )
 
+#: A named configuration.
+AGENT = typer.Option(
+    None, metavar="NAME", help="Start from a named configuration: rainbow, stable, ..."
+)
+EXTENDED = typer.Option(
+    False, "--extended", help="Also search the hyperparameters of improvements since 2015."
+)
+
 #: What to print.
 QUIET = typer.Option(False, "--quiet", help="Print nothing.")
 AS_JSON = typer.Option(False, "--json", help="Print the summary as JSON only.")

@@ -48,7 +48,11 @@ def with_fixed(problem: Problem, words: Mapping[str, str]) -> Problem:
 
 
 def searched_problem(
-    env: dict[str, Any], settings: dict[str, Any], only_named: bool, tuned: bool
+    env: dict[str, Any],
+    settings: dict[str, Any],
+    only_named: bool,
+    tuned: bool,
+    agent: str | None = None,
 ) -> Problem:
     """What is to be trained.
 
@@ -57,10 +61,11 @@ def searched_problem(
         settings: Other fields of the problem.
         only_named: Whether it fixes every hyperparameter, so that only what is named varies.
         tuned: Whether to fix them at values that suit the environment, not at defaults.
+        agent: The name of a configuration of the algorithm, whose values are fixed too.
     """
     from arlbench.core.environments import EnvSpec, find_framework
     from arlbench.core.problem import Problem
-    from arlbench.experiments.presets import Tuned, tuned_for
+    from arlbench.experiments.presets import Tuned, named_agent, tuned_for
 
     framework = env["framework"] or find_framework(env["name"])
     of_algorithm = {name: settings[name] for name in ("algorithm",) if name in settings}
@@ -68,6 +73,7 @@ def searched_problem(
     images = known.cnn_policy if env["cnn_policy"] is None else env["cnn_policy"]
     spec = EnvSpec(**{**env, "framework": framework, "cnn_policy": images})
     problem = Problem(spec, **settings)
+    named = named_agent(agent, problem.algorithm)
     if not only_named:
-        return problem
-    return problem.replace(hpo_config=problem.resolve(known.hyperparameters))
+        return problem.replace(hpo_config=named) if named else problem
+    return problem.replace(hpo_config=problem.resolve({**known.hyperparameters, **named}))

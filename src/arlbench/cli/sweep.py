@@ -22,10 +22,12 @@ from arlbench.cli.arguments import (
     start_workers,
 )
 from arlbench.cli.options import (
+    AGENT,
     AS_JSON,
     ENV_KWARGS,
     ENV_WORKERS,
     EVAL_EPISODES,
+    EXTENDED,
     N_ENVS,
     PRESET,
     QUIET,
@@ -115,6 +117,8 @@ def sweep(
     env_workers: int = ENV_WORKERS,
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
+    agent: str = AGENT,
+    extended: bool = EXTENDED,
     only_named: bool = _ONLY_NAMED,
     defaults: bool = _DEFAULTS,
     out: Path = typer.Option(
@@ -146,15 +150,27 @@ def _experiment(
 ) -> tuple[Experiment, Tuner]:
     """The experiment, and the tuner that proposed its configurations."""
     from arlbench.experiments.experiment import Experiment, seed_range
+    from arlbench.experiments.space import (
+        extended_words,
+        search_space,
+        with_options,
+        with_options_of,
+    )
 
     env, settings = environment_and_lengths(given, env_name)
-    problem = searched_problem(env, settings, chosen.only_named, not chosen.defaults)
+    tuned, agent = not chosen.defaults, given["agent"]
+    problem = searched_problem(env, settings, chosen.only_named, tuned, agent)
     if chosen.file is None:
-        words = {**chosen.published, **ranges}
+        further = extended_words(problem) if given["extended"] else {}
+        words = {**further, **chosen.published, **ranges}
     else:
         # The file says what varies.
         problem, words = with_fixed(problem, chosen.published), ranges
     tuner, trials = _trials(chosen, words, problem)
+    if chosen.file is None:
+        problem = with_options(problem, search_space(problem, words))
+    else:
+        problem = with_options_of(problem, [trial.config for trial in trials])
     origin = {
         "sampler": chosen.sampler,
         "sampler_seed": chosen.sampler_seed,

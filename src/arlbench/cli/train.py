@@ -23,6 +23,7 @@ from arlbench.cli.arguments import (
     start_workers,
 )
 from arlbench.cli.options import (
+    AGENT,
     AS_JSON,
     ENV_KWARGS,
     ENV_WORKERS,
@@ -91,6 +92,7 @@ def train(
     env_workers: int = ENV_WORKERS,
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "tuned, or plain"),
+    agent: str = AGENT,
     defaults: bool = typer.Option(
         False, "--defaults", help="Start from the space's defaults, not from tuned values."
     ),
@@ -126,7 +128,7 @@ def train(
         }
         kwargs = parse_env_kwargs(env_kwargs, env_workers)
         env = {"framework": framework, "n_envs": n_envs, "env_kwargs": kwargs, "wrap": wrap}
-        run = _begin(words or [], env, out, asked, saving)
+        run = _begin(words or [], env, out, {**asked, "agent": agent}, saving)
     with run:
         _run(_Job(run, resume is not None, quiet, as_json), started)
 

@@ -19,10 +19,12 @@ from arlbench.cli.arguments import (
     start_workers,
 )
 from arlbench.cli.options import (
+    AGENT,
     AS_JSON,
     ENV_KWARGS,
     ENV_WORKERS,
     EVAL_EPISODES,
+    EXTENDED,
     N_ENVS,
     PRESET,
     QUIET,
@@ -175,6 +177,8 @@ def tune(
     env_workers: int = ENV_WORKERS,
     wrap: list[str] = WRAP,
     cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
+    agent: str = AGENT,
+    extended: bool = EXTENDED,
     only_named: bool = _ONLY_NAMED,
     defaults: bool = _DEFAULTS,
     out: Path = _OUT,

@@ -83,7 +83,13 @@ def study_arguments(
     env, of_problem = environment_and_lengths(given, env_name)
     tuner_settings = _tuner_settings(given["settings"] or [])
     start_workers(given["ray"])
-    problem = searched_problem(env, of_problem, given["only_named"], not given["defaults"])
+    problem = searched_problem(
+        env, of_problem, given["only_named"], not given["defaults"], given["agent"]
+    )
+    if given["extended"]:
+        from arlbench.experiments.space import extended_words
+
+        ranges = {**extended_words(problem), **ranges}
     same = ("tuner", "parallel", "tuner_seed", "objective", "minimise", "restart")
     start = ("start_from", "start_count")
     return {

@@ -35,6 +35,9 @@ class Stream(enum.IntEnum):
     SAMPLE = 3
     EVALUATE = 4
     PLAY = 5
+    EXPLORE = 6
+    NOISE_OF_ACTING = 7
+    NOISE_OF_LEARNING = 8
 
 
 def stream_key(rng: chex.PRNGKey, stream: Stream, counter: chex.Numeric = 0) -> chex.PRNGKey:

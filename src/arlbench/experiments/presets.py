@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
+from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM, algorithm_class
+from arlbench.core.checks import known_names
 from arlbench.core.environments import catalogue
 
 
@@ -121,6 +122,19 @@ def tuned_for(env_name: str, algorithm: str = DEFAULT_ALGORITHM) -> Tuned:
     if algorithm != DEFAULT_ALGORITHM:
         return _UNKNOWN
     return TUNED.get(env_name) or (_ATARI if is_atari(env_name) else _UNKNOWN)
+
+
+def named_agent(name: str | None, algorithm: str = DEFAULT_ALGORITHM) -> Mapping[str, Any]:
+    """The values of an algorithm's named configuration; none without a name.
+
+    Raises:
+        ConfigurationError: If the algorithm has no configuration of this name.
+    """
+    if name is None:
+        return {}
+    known = algorithm_class(algorithm).presets()
+    known_names([name], known, "agent")
+    return known[name]
 
 
 def is_atari(env_name: str) -> bool:

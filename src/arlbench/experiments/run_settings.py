@@ -22,7 +22,8 @@ from arlbench.experiments.experiment import (
     seed_range,
     versions_now,
 )
-from arlbench.experiments.presets import Tuned, tuned_for
+from arlbench.experiments.presets import Tuned, named_agent, tuned_for
+from arlbench.experiments.space import with_options_of
 
 # Settings in the file that do not belong to the problem.
 _OF_THE_RUN = ("format_version", "seeds", "memory_limit_gib", "versions")
@@ -119,6 +120,7 @@ def resolve(
     memory_limit_gib: float = 4.0,
     tuned: bool = True,
     cnn_policy: bool | None = None,
+    agent: str | None = None,
 ) -> RunSettings:
     """Settings of a run, with every default filled in.
 
@@ -136,6 +138,7 @@ def resolve(
             some environments.
         cnn_policy: Whether a convolutional network reads the observations; if it is None, the
             tuned choice decides, and otherwise ``env_spec``.
+        agent: The name of a configuration of the algorithm, which takes precedence over ``tuned``.
 
     Raises:
         ArlbenchError: If a name is unknown or a value impossible, if the environment
@@ -151,7 +154,9 @@ def resolve(
         n_eval_steps=positive_whole("evaluations", n_eval_steps),
         n_eval_episodes=positive_whole("eval_episodes", n_eval_episodes),
     )
-    problem = _with_all_fixed(problem, {**known.hyperparameters, **overrides})
+    named = named_agent(agent, algorithm)
+    problem = _with_all_fixed(problem, {**known.hyperparameters, **named, **overrides})
+    problem = with_options_of(problem, [problem.resolve()])
     experiment = Experiment(problem, configs=({},), seeds=seed_range(first_seed, n_seeds))
     settings = RunSettings(experiment, memory_limit_gib)
     learner = settings.make_algorithm()

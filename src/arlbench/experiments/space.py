@@ -7,10 +7,15 @@ all others keep their published ranges or their defaults.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from arlbench.core.algorithms.declarations import Condition, Declarations, Hyperparameter
+from arlbench.core.algorithms.declarations import (
+    Condition,
+    Declarations,
+    Hyperparameter,
+    without_extended,
+)
 from arlbench.core.checks import known_names
 from arlbench.core.problem import Problem
 from arlbench.core.text_values import parse_value
@@ -88,7 +93,7 @@ def search_space(problem: Problem, words: Mapping[str, str]) -> SearchSpace:
     declarations = problem.declarations
     named = {name: parse_dimension(name, text, declarations) for name, text in words.items()}
     fixed = {**problem.hpo_config, **problem.nas_config}
-    published = _published(problem.algorithm_class.hyperparameters())
+    published = _published(without_extended(problem.algorithm_class.hyperparameters()))
     space = _separate({**published, **fixed, **named})
     inactive = _never_active(space, declarations)
     ignored = [
@@ -103,6 +108,44 @@ def search_space(problem: Problem, words: Mapping[str, str]) -> SearchSpace:
             f"range{_example(declarations, _RANGE)}."
         )
     return SearchSpace(varied, space.fixed, " ".join(ignored))
+
+
+def extended_words(problem: Problem) -> dict[str, str]:
+    """The texts that also search every hyperparameter that only the extended space has."""
+    declarations = problem.algorithm_class.hyperparameters()
+    return {
+        name: _text_of(declared) for name, declared in declarations.items() if declared.extended
+    }
+
+
+def _text_of(declared: Hyperparameter) -> str:
+    if declared.choices:
+        return _listing(str(choice).lower() for choice in declared.choices)
+    scale = f"{_SCALE}log" if declared.log else ""
+    return f"{declared.low}{_RANGE}{declared.high}{scale}"
+
+
+def with_options(problem: Problem, space: SearchSpace) -> Problem:
+    """The problem with the options with which one program fits the whole space.
+
+    Options that the problem has already take precedence, so those of a study that was begun stay.
+    """
+    possible: dict[str, Sequence[Any]] = {name: (value,) for name, value in space.fixed.items()}
+    for name, where in space.varied.items():
+        possible[name] = where.values if isinstance(where, Choices) else (where.low, where.high)
+    return _with_options(problem, possible)
+
+
+def with_options_of(problem: Problem, configs: Sequence[Mapping[str, Any]]) -> Problem:
+    """The problem with the options with which one program fits all of these configurations."""
+    names = {name for config in configs for name in config}
+    possible = {name: [config[name] for config in configs if name in config] for name in names}
+    return _with_options(problem, possible)
+
+
+def _with_options(problem: Problem, possible: Mapping[str, Sequence[Any]]) -> Problem:
+    found = problem.algorithm_class.options_for_space(possible)
+    return problem.replace(options={**found, **problem.options}) if found else problem
 
 
 def listed_values(problem: Problem, words: Mapping[str, str]) -> dict[str, tuple[Any, ...]]:
@@ -196,7 +239,7 @@ def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
     return Range(low, high, log)
 
 
-def _listing(values: Collection[Any]) -> str:
+def _listing(values: Iterable[Any]) -> str:
     return _LIST.join(str(value) for value in values)
 
 

@@ -14,7 +14,7 @@ from arlbench.core.checks import known_names
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.drawing import value_at
-from arlbench.experiments.space import Choices, Range, SearchSpace, search_space
+from arlbench.experiments.space import Choices, Range, SearchSpace, search_space, with_options
 
 #: A whole configuration by name.
 Config = dict[str, Any]
@@ -33,7 +33,7 @@ class Space:
             not named keeps its published range, or the value that the problem gives it.
 
     Attributes:
-        problem: The problem to train on.
+        problem: The problem to train on, with the options that fit the whole space.
         words: The words, as given.
         varied: Where to search, by name; each parent comes before its dependants.
         fixed: The values of other hyperparameters, by name.
@@ -46,7 +46,6 @@ class Space:
     """
 
     def __init__(self, problem: Problem, words: Mapping[str, str] | None = None) -> None:
-        self.problem = problem
         self.words = dict(words or {})
         found = _without_effectless(search_space(problem, self.words), problem.declarations)
         if not found.varied:
@@ -54,6 +53,7 @@ class Space:
                 "The space is empty: every hyperparameter that has an effect is fixed; give one "
                 "of them a range."
             )
+        self.problem = with_options(problem, found)
         self.conditions = _conditions(found.varied, problem.declarations)
         names = sorted(found.varied, key=self._depth)
         self.varied = {name: found.varied[name] for name in names}

@@ -101,7 +101,7 @@ def tune(
     space = Space(problem, words)
     start = read_start(start_from, space, start_count)
     settings = StudySettings(
-        problem=problem,
+        problem=space.problem,
         words=dict(words or {}),
         tuner=name_of(cls),
         tuner_seed=tuner_seed,

@@ -17,6 +17,8 @@ from arlbench.core.algorithms import two_layers
 from arlbench.core.algorithms.dqn.models import MLPQ
 from arlbench.core.algorithms.dqn.state import DQNTrainState
 from arlbench.core.algorithms.dqn.updates import (
+    Batch,
+    discounts,
     optimizer,
     update,
     update_by_kernel,
@@ -26,15 +28,15 @@ from arlbench.core.algorithms.dqn.updates import (
 N_MEMBERS = 2
 
 
-def random_batch(key: jax.Array, n: int, n_features: int, n_actions: int) -> two_layers.Batch:
+def random_batch(key: jax.Array, n: int, n_features: int, n_actions: int) -> Batch:
     keys = jax.random.split(key, 6)
-    return two_layers.Batch(
+    return Batch(
         features=jax.random.normal(keys[0], (n, n_features)),
-        next_features=jax.random.normal(keys[1], (n, n_features)),
-        actions=jax.random.randint(keys[2], (n,), 0, n_actions),
-        rewards=jax.random.normal(keys[3], (n,)),
-        terminated=jax.random.bernoulli(keys[4], 0.3, (n,)).astype(jnp.float32),
         weights=jax.random.uniform(keys[5], (n,)),
+        actions=jax.random.randint(keys[2], (n,), 0, n_actions),
+        next_features=jax.random.normal(keys[1], (n, n_features)),
+        rewards=jax.random.normal(keys[3], (n,)),
+        discount=discounts(jax.random.bernoulli(keys[4], 0.3, (n,)), 0.9),
     )
 
 
@@ -60,23 +62,19 @@ def random_params(network: MLPQ, key: jax.Array, n_features: int) -> Any:
 def test_the_kernel_takes_the_step_of_update(n_features, n_actions, n, network):
     network = MLPQ(n_actions, **network)
     keys = jax.random.split(jax.random.key(1), N_MEMBERS)
-    gamma, active = jnp.array([0.9, 0.5]), jnp.array([True, False])
+    active = jnp.array([True, False])
 
-    def member(key: jax.Array, gamma: jax.Array, active: jax.Array, kernel: bool) -> Any:
-        state, batch = (
-            learner(network, key, n_features),
-            random_batch(key, n, n_features, n_actions),
-        )
-        transitions = (batch.actions, batch.next_features, batch.rewards, batch.terminated)
-        inputs = (state, batch.features, batch.weights, *transitions, gamma)
+    def member(key: jax.Array, active: jax.Array, kernel: bool) -> Any:
+        state = learner(network, key, n_features)
+        batch = random_batch(key, n, n_features, n_actions)
         if kernel:
-            return update_by_kernel(network.activation, *inputs, active, with_grads=True)
-        outcome = update(*inputs)
+            return update_by_kernel(network.activation, state, batch, active, with_grads=True)
+        outcome = update(state, batch)
         return outcome._replace(train_state=lockstep.keep(active, outcome.train_state, state))
 
     with interpreted():
-        found = jax.vmap(lambda *of_member: member(*of_member, True))(keys, gamma, active)
-    expected = jax.vmap(lambda *of_member: member(*of_member, False))(keys, gamma, active)
+        found = jax.vmap(lambda *of_member: member(*of_member, True))(keys, active)
+    expected = jax.vmap(lambda *of_member: member(*of_member, False))(keys, active)
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     assert_close(found, expected)
     before = jax.vmap(lambda key: learner(network, key, n_features))(keys)

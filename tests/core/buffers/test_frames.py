@@ -122,9 +122,7 @@ def filled(play: StackedPlay, rows: int, n_steps: int, layout: Layout = LAYOUT) 
     return both
 
 
-@pytest.mark.parametrize(
-    ("frame", "axis"), [((6, 6, 2), 2), ((3,), 0)]
-)
+@pytest.mark.parametrize(("frame", "axis"), [((6, 6, 2), 2), ((3,), 0)])
 def test_observations_may_have_any_shape(frame: tuple[int, ...], axis: int) -> None:
     play = StackedPlay(2, 3, frame, axis, "any", 0.1)
     filled(play, 20, 25, Layout(3, axis)).check(0)

@@ -11,7 +11,12 @@ from typing import Any, ClassVar
 import chex
 from ConfigSpace import Configuration, ConfigurationSpace
 
-from arlbench.core.algorithms.declarations import Declarations, config_space, positive
+from arlbench.core.algorithms.declarations import (
+    Declarations,
+    config_space,
+    positive,
+    without_extended,
+)
 from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgress, UpdateStatistic
 from arlbench.core.algorithms.harness.recording import Tracking
 from arlbench.core.algorithms.harness.structure import State
@@ -114,9 +119,12 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         """The declarations of all architecture choices, by name."""
 
     @classmethod
-    def get_hpo_config_space(cls, seed: int | None = None) -> ConfigurationSpace:
-        """The hyperparameters, with the ranges to search."""
-        return config_space(f"{cls.title}ConfigSpace", cls.hyperparameters(), seed)
+    def get_hpo_config_space(
+        cls, seed: int | None = None, extended: bool = False
+    ) -> ConfigurationSpace:
+        """The hyperparameters, with the ranges to search; ``extended`` adds the extended ones."""
+        known = cls.hyperparameters() if extended else without_extended(cls.hyperparameters())
+        return config_space(f"{cls.title}ConfigSpace", known, seed)
 
     @classmethod
     def get_default_hpo_config(cls) -> Configuration:
@@ -124,14 +132,36 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         return cls.get_hpo_config_space().get_default_configuration()
 
     @classmethod
-    def get_nas_config_space(cls, seed: int | None = None) -> ConfigurationSpace:
-        """The architecture choices, with the ranges to search."""
-        return config_space(f"{cls.title}NASConfigSpace", cls.architecture_choices(), seed)
+    def get_nas_config_space(
+        cls, seed: int | None = None, extended: bool = False
+    ) -> ConfigurationSpace:
+        """The architecture choices, with the ranges to search; see :meth:`get_hpo_config_space`."""
+        known = cls.architecture_choices()
+        known = known if extended else without_extended(known)
+        return config_space(f"{cls.title}NASConfigSpace", known, seed)
 
     @classmethod
     def get_default_nas_config(cls) -> Configuration:
         """The default architecture."""
         return cls.get_nas_config_space().get_default_configuration()
+
+    @staticmethod
+    def options_for_space(possible: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+        """Options of the class with which one program fits every configuration of a space.
+
+        Args:
+            possible: For each hyperparameter that is not at its default, all of its choices, both
+                ends of its range, or its only value.
+
+        Returns:
+            JSON values by name; empty if the options do not depend on the space.
+        """
+        return {}
+
+    @staticmethod
+    def presets() -> Mapping[str, Mapping[str, Any]]:
+        """Configurations that have a name, each with the values that differ from the defaults."""
+        return {}
 
     @classmethod
     def option_names(cls) -> tuple[str, ...]:

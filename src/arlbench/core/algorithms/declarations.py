@@ -59,6 +59,7 @@ class Hyperparameter:
         counts_if: A condition without which it has no effect, although it is not a condition
             in its search space.
         structural: Whether it shapes compiled programs instead of being their input.
+        extended: Whether only the extended space has it.
         since: The first file format that contains it.
         name: Its name.
     """
@@ -73,6 +74,7 @@ class Hyperparameter:
     active_if: Condition | None = None
     counts_if: Condition | None = None
     structural: bool = False
+    extended: bool = False
     since: int = 1
     name: str = ""
 
@@ -114,8 +116,13 @@ class Hyperparameter:
         return in_range(self.name, self.type, value, self.possible or Possible())
 
     def as_input(self, value: Any) -> Any:
-        """A checked value as an input of a program: a scalar with a fixed type."""
+        """A checked value as an input of a program: a scalar with a fixed type.
+
+        A word becomes its place among the choices.
+        """
         dtype = _DTYPES[self.type]
+        if isinstance(value, str):
+            value = self.choices.index(value)
         return jnp.asarray(value, dtype) if is_tracer(value) else dtype(value)
 
     def _check_tracer(self, value: Any) -> Any:
@@ -124,7 +131,7 @@ class Hyperparameter:
                 f"{self.name} shapes the compiled program, so it must be a value that is known "
                 "when the program is traced; make it a static argument."
             )
-        kinds = {bool: jnp.bool_, int: jnp.integer, float: jnp.number}
+        kinds = {bool: jnp.bool_, int: jnp.integer, float: jnp.number, str: jnp.integer}
         if value.shape != () or not jnp.issubdtype(value.dtype, kinds[self.type]):
             raise ConfigurationError(
                 f"{self.name} must be a scalar of type {self.type.__name__}, but this traced value "
@@ -143,7 +150,7 @@ class Hyperparameter:
         return str(value)
 
 
-_DTYPES: Mapping[type, Any] = {bool: np.bool_, int: np.int32, float: np.float32}
+_DTYPES: Mapping[type, Any] = {bool: np.bool_, int: np.int32, float: np.float32, str: np.int32}
 
 Declarations = Mapping[str, Hyperparameter]
 
@@ -172,10 +179,30 @@ def declared(cls: type) -> dict[str, Hyperparameter]:
     """The hyperparameters that annotate the fields of a class, in order.
 
     Args:
-        cls: A class whose fields are annotated ``Annotated[Any, declaration]``.
+        cls: A class; fields that are annotated ``Annotated[Any, declaration]`` are declared.
     """
-    hints = get_type_hints(cls, include_extras=True)
-    return {name: dataclasses.replace(get_args(hint)[1], name=name) for name, hint in hints.items()}
+    hints = {
+        name: get_args(hint) for name, hint in get_type_hints(cls, include_extras=True).items()
+    }
+    found = {name: args[1] for name, args in hints.items() if len(args) > 1}
+    return {
+        name: dataclasses.replace(declaration, name=name)
+        for name, declaration in found.items()
+        if isinstance(declaration, Hyperparameter)
+    }
+
+
+def without_extended(declarations: Declarations) -> dict[str, Hyperparameter]:
+    """The declarations of the published space."""
+    return {name: declared for name, declared in declarations.items() if not declared.extended}
+
+
+def possible_values(declarations: Declarations) -> dict[str, tuple[Any, ...]]:
+    """All choices of each hyperparameter, or both ends of its range."""
+    return {
+        name: declared.choices or (declared.low, declared.high)
+        for name, declared in declarations.items()
+    }
 
 
 def config_space(name: str, declarations: Declarations, seed: int | None) -> ConfigurationSpace:

@@ -68,6 +68,8 @@ def _short(value: Any) -> str:
 def _range_text(possible: Possible) -> str:
     if possible.open_below:
         return f"greater than {possible.lower:g}"
+    if possible.upper == math.inf:
+        return f"at least {possible.lower:g}"
     if possible.upper == INT32_MAX:
         return f"at least {possible.lower:g} and at most {INT32_MAX}"
     return f"between {possible.lower:g} and {possible.upper:g}"

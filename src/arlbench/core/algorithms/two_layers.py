@@ -43,7 +43,7 @@ class Batch(NamedTuple):
         next_features: ``[B, n_features]``.
         actions: int32 ``[B]``.
         rewards: ``[B]``.
-        terminated: 1 if the task ended, otherwise 0, ``[B]``.
+        discount: The factor of the next state's value, ``[B]``.
         weights: Importance weights, ``[B]``.
     """
 
@@ -51,7 +51,7 @@ class Batch(NamedTuple):
     next_features: jax.Array
     actions: jax.Array
     rewards: jax.Array
-    terminated: jax.Array
+    discount: jax.Array
     weights: jax.Array
 
 
@@ -124,7 +124,6 @@ def step(
     target_params: Any,
     moments: tuple[Any, Any],
     batch: Batch,
-    discount: chex.Numeric,
     adam: Adam,
     active: chex.Numeric = True,
     with_grads: bool = False,
@@ -138,7 +137,6 @@ def step(
         target_params: The parameters from which the target is bootstrapped.
         moments: Adam's first and second moments, each like the parameters.
         batch: The transitions to learn from.
-        discount: The discount of the next state's value.
         adam: Adam's constants.
         active: Whether the step counts, bool ``[]``; if not, parameters and moments stay.
         with_grads: Whether to return the gradients too.
@@ -157,7 +155,7 @@ def step(
         interpret=interpret,
         name="two_layers_step",
     )
-    numbers = jnp.stack([jnp.asarray(x, jnp.float32) for x in (discount, active, *adam)])
+    numbers = jnp.stack([jnp.asarray(x, jnp.float32) for x in (active, *adam)])
     outputs = call(*batch, numbers, *learnt, *_leaves(target_params))
     new_params, mu, nu = (_tree(outputs[i * _N_LEAVES :][:_N_LEAVES]) for i in range(3))
     td_error, q_value, *grads = outputs[len(learnt) :]
@@ -206,8 +204,8 @@ def _step_kernel(nonlinearity: Nonlinearity, *refs: Any) -> None:
         rest[4 * _N_LEAVES :],
     )
     td_error_ref, q_value_ref, *grads_refs = after[3 * _N_LEAVES :]
-    discount, active, adam = numbers[0], numbers[1] > 0, Adam(*(numbers[2 + i] for i in range(7)))
-    targets = _targets(nonlinearity, batch, discount, target)
+    active, adam = numbers[0] > 0, Adam(*(numbers[1 + i] for i in range(7)))
+    targets = _targets(nonlinearity, batch, target)
     grads, td_error, q_value = _gradient(nonlinearity, batch, before[:_N_LEAVES], targets)
     _store(td_error_ref, td_error)
     _store(q_value_ref, q_value)
@@ -229,15 +227,13 @@ def _follow_kernel(share_ref: Any, *refs: Any) -> None:
         _store(refs[i + 2 * _N_LEAVES], target + share * (params - target), moves)
 
 
-def _targets(
-    nonlinearity: Nonlinearity, batch: Batch, discount: jax.Array, target: Sequence[Any]
-) -> jax.Array:
+def _targets(nonlinearity: Nonlinearity, batch: Batch, target: Sequence[Any]) -> jax.Array:
     """The targets of a batch, padded with zeros."""
     n_actions = target[-1].shape[0]
     _, _, next_q = _forward(nonlinearity, _load(batch.next_features), target)
     possible = jnp.arange(next_q.shape[1]) < n_actions
     best = jnp.max(jnp.where(possible[None, :], next_q, -jnp.inf), axis=1)
-    return _load(batch.rewards) + discount * (1.0 - _load(batch.terminated)) * best
+    return _load(batch.rewards) + _load(batch.discount) * best
 
 
 def _gradient(

@@ -9,6 +9,7 @@ from typing import Any
 
 import chex
 import jax
+import jax.numpy as jnp
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
 
 from arlbench.core.buffers import frame_packing, frames, packing, replay
@@ -39,6 +40,34 @@ def append(
 def gather(state: PrioritisedTrajectoryBufferState, rows: jax.Array) -> Any:
     """The transitions of these rows ``[B]``, leaves ``[B, ...]``."""
     return (frames if frames.is_framed(state) else replay).gather(state, rows)
+
+
+def field(state: PrioritisedTrajectoryBufferState, name: str) -> jax.Array:
+    """One field of all rows, ``[capacity, ...]``, if it is not an observation."""
+    stored: jax.Array = getattr(_rows(state), name)
+    return stored[0]
+
+
+def with_field(
+    state: PrioritisedTrajectoryBufferState,
+    name: str,
+    rows: jax.Array,
+    values: jax.Array,
+    active: Active = None,
+) -> PrioritisedTrajectoryBufferState:
+    """The buffer with other values ``[B]`` of one field in these rows ``[B]``."""
+    written = rows if active is None else jnp.where(active, rows, capacity(state))
+    changed = getattr(_rows(state), name).at[0, written].set(values, mode="drop")
+    transition = _rows(state)._replace(**{name: changed})
+    if frames.is_framed(state):
+        transition = state.experience.transition._replace(transition=transition)
+    return state.replace(experience=state.experience._replace(transition=transition))
+
+
+def _rows(state: PrioritisedTrajectoryBufferState) -> Any:
+    """The stored transitions, leaves ``[1, capacity, ...]``."""
+    transition = state.experience.transition
+    return transition.transition if frames.is_framed(state) else transition
 
 
 def resize(

@@ -197,9 +197,11 @@ def test_a_configuration_object_and_a_mapping_mean_the_same() -> None:
     configuration = DQN.get_default_hpo_config()
     from_object = DQN(configuration, OneStep(), nas_config=DQN.get_default_nas_config())
     from_mapping = DQN({"gamma": 0.99}, OneStep(), nas_config={})
-    assert from_object.hpo_config == from_mapping.hpo_config == dict(configuration)
-    assert from_object.nas_config == {"activation": "tanh", "hidden_size": 64}
-    assert DQN(None, OneStep()).hpo_config == dict(configuration)
+    assert from_object.hpo_config == from_mapping.hpo_config
+    assert dict(configuration).items() <= from_object.hpo_config.items()
+    published = {"activation": "tanh", "hidden_size": 64}
+    assert published.items() <= from_object.nas_config.items()
+    assert DQN(None, OneStep()).hpo_config == from_object.hpo_config
 
 
 def test_an_inactive_hyperparameter_takes_its_default() -> None:

@@ -8,50 +8,21 @@ import re
 from pathlib import Path
 from typing import Any
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gymnasium import spaces
 
 from arlbench.autorl import Checkpointer
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.harness import programs, recording
 from arlbench.core.buffers import frames, packing, storage
-from arlbench.core.environments import SingleStep
 from arlbench.core.environments.wrappers import FrameStack
 from arlbench.errors import ConfigurationError, MemoryLimitError
-from probes import Probe, Walk, same_bits, small_dqn
+from probes import Pictures, Walk, same_bits, small_dqn
 
 # Steps of a training; the buffer of 200 rows wraps around twice.
 TIMESTEPS, ROWS = 480, 200
-
-
-class Pictures(Probe):
-    """Random pictures; an episode ends with one step in sixteen, or with its twentieth."""
-
-    def __init__(self, n_envs: int = 4, side: int = 6) -> None:
-        super().__init__(n_envs, max_episode_steps=20)
-        self._shape = (side, side)
-
-    @property
-    def observation_space(self) -> spaces.Space:
-        return spaces.Box(0, 255, self._shape, np.uint8)
-
-    def identity(self) -> Any:
-        return (self.n_envs, self._shape)
-
-    def _picture(self, rng: chex.PRNGKey) -> jax.Array:
-        return jax.random.bits(rng, self._shape, jnp.uint8)
-
-    def reset_one(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
-        return jnp.int32(0), self._picture(rng)
-
-    def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
-        picture, n_steps = self._picture(rng), env_state + 1
-        ended, cut_off = picture[0, 0] < 16, n_steps == self.max_episode_steps
-        return SingleStep(n_steps, picture, 1.0 * (picture[0, 1] % 2 == action), ended, cut_off)
 
 
 def made(frame_buffer: bool | None, **hpo: Any) -> DQN:

@@ -286,11 +286,12 @@ def test_what_is_not_a_probability_is_refused(value):
 
 
 def test_the_inputs_of_a_program_are_what_is_not_structural():
-    assert TracedHyperparameters._fields == tuple(PUBLISHED)
+    assert TracedHyperparameters._fields == (*PUBLISHED, "extended")
     structural = {name for name, declared in HYPERPARAMETERS.items() if declared.structural}
     assert structural == STRUCTURAL
     inputs = traced(resolve(None, HYPERPARAMETERS, "hyperparameter"))._asdict()
-    assert {name for name, value in inputs.items() if value is None} == STRUCTURAL
+    not_inputs = {name for name, value in inputs.items() if value is None}
+    assert not_inputs == {*STRUCTURAL, "extended"}
     assert all(declared.structural for declared in ARCHITECTURE_CHOICES.values())
 
 
@@ -298,7 +299,7 @@ def test_traced_values_are_scalars_of_fixed_types():
     values = traced(resolve({"gamma": 1, "train_freq": 8.0}, HYPERPARAMETERS, "h"))
     dtypes = {Integer: np.int32, Float: np.float32, Choice: np.bool_}
     for name, value in values._asdict().items():
-        if name in STRUCTURAL:
+        if name in {*STRUCTURAL, "extended"}:
             continue
         # The only choice of numbers.
         expected = np.int32 if name == "buffer_batch_size" else dtypes[PUBLISHED[name][0]]

@@ -24,26 +24,19 @@ batch_probabilities = st.lists(st.floats(2**-100, 1, width=32), min_size=8, max_
 
 
 @pytest.mark.parametrize(
-    ("reward", "terminated", "gamma", "target"),
-    [
-        (1.0, 0.0, 0.5, 1.0 + 0.5 * 4.0),
-        (1.0, 1.0, 0.5, 1.0),
-        (-2.0, 0.0, 1.0, 2.0),
-        (-2.0, 0.0, 0.0, -2.0),
-    ],
+    ("reward", "discount", "target"),
+    [(1.0, 0.5, 1.0 + 0.5 * 4.0), (1.0, 0.0, 1.0), (-2.0, 1.0, 2.0), (-2.0, 0.0, -2.0)],
 )
-def test_the_target_bootstraps_from_the_best_action_unless_the_task_ended(
-    reward, terminated, gamma, target
-):
+def test_the_target_bootstraps_from_the_best_action_by_the_discount(reward, discount, target):
     next_q = jnp.array([3.0, 4.0, -1.0])
-    computed = losses.td_target(jnp.float32(reward), jnp.float32(terminated), next_q, gamma)
+    computed = losses.td_target(jnp.float32(reward), jnp.float32(discount), next_q)
     assert computed == target
     assert computed.shape == ()
 
 
 def test_the_target_takes_the_best_of_negative_values_too():
     next_q = jnp.array([-3.0, -2.0])
-    assert losses.td_target(jnp.float32(0), jnp.float32(0), next_q, 1.0) == -2
+    assert losses.td_target(jnp.float32(0), jnp.float32(1), next_q) == -2
 
 
 def test_the_td_error_is_the_value_of_the_action_taken_less_the_target():
@@ -146,7 +139,7 @@ def test_the_default_schedule_arrives_at_exactly_its_target():
 def test_batches_are_refused_where_one_transition_is_meant():
     batch = jnp.zeros(3)
     with pytest.raises(AssertionError):
-        losses.td_target(batch, batch, jnp.zeros((3, 2)), 0.9)
+        losses.td_target(batch, batch, jnp.zeros((3, 2)))
     with pytest.raises(AssertionError):
         losses.td_error(jnp.zeros((3, 2)), jnp.zeros(3, jnp.int32), batch)
     with pytest.raises(AssertionError):

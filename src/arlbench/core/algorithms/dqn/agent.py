@@ -17,6 +17,8 @@ from gymnasium import spaces
 from arlbench.core import running_statistics
 from arlbench.core.algorithms import framing
 from arlbench.core.algorithms.dqn import losses
+from arlbench.core.algorithms.dqn.extensions import exploring, networks
+from arlbench.core.algorithms.dqn.extensions.registry import Extensions
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters, default_inputs
 from arlbench.core.algorithms.dqn.models import MAX_PIXEL, MLPQ
 from arlbench.core.algorithms.dqn.state import (
@@ -76,6 +78,7 @@ class AgentStructure(Acting):
         eval_eps: Probability of a random action in an evaluation that is not greedy.
         frames: How its replay buffer divides observations into frames, each of which it stores
             once; None if it stores whole observations.
+        keeps_ends: Whether it also stores where episodes were cut off.
     """
 
     env: Environment
@@ -85,6 +88,7 @@ class AgentStructure(Acting):
     deterministic_eval: bool
     eval_eps: float
     frames: Layout | None = None
+    keeps_ends: bool = False
 
     @property
     def label(self) -> str:
@@ -105,6 +109,11 @@ class AgentStructure(Acting):
         """The same, with a replay buffer that stores frames once if ``framing`` chooses that."""
         layout = framing.choose(self.env, example_transition(self), asked)
         return dataclasses.replace(self, frames=layout)
+
+    def with_extensions(self, extensions: Extensions) -> AgentStructure:
+        """The same, with what these extensions need."""
+        env = exploring.with_persistence(self.env) if extensions.persists else self.env
+        return dataclasses.replace(self, env=env, keeps_ends=extensions.keeps_ends)
 
     @property
     def overflow_sentence(self) -> str:
@@ -167,6 +176,31 @@ class AgentStructure(Acting):
         mask = self.legal(obs)
         random = draws.action if mask is None else _random_legal(mask, draws.action)
         return jnp.where(draws.explore < epsilon, random, self.greedy(q, obs))
+
+    def explore(
+        self,
+        hp: TracedHyperparameters,
+        runner_state: DQNRunnerState,
+        draws: ActionDraws,
+        epsilon: chex.Numeric,
+    ) -> tuple[jax.Array, Any]:
+        """Actions ``[n_envs]`` of a training, and the state of its environments before the step."""
+        rng, _, normalizer_state, env_state, obs, step = runner_state
+        params = runner_state.train_state.params
+        features = self.read(normalizer_state, hp.normalize_observations, obs)
+        if networks.is_noisy(self.network):
+            key = stream_key(rng, Stream.NOISE_OF_ACTING, step)
+            outputs = networks.outputs(self.network, params, features, key)
+            q = networks.head_of(self.network).values(outputs)
+        else:
+            q = apply_fn(self.network)(params, features)
+        if hp.extended is None or hp.extended.exploration is None:
+            return self.epsilon_greedy(q, obs, draws, epsilon), env_state
+        mask = self.legal(obs)
+        random = draws.action if mask is None else _random_legal(mask, draws.action)
+        proposal = exploring.Proposal(self.greedy(q, obs), random, draws.explore < epsilon)
+        key = stream_key(rng, Stream.EXPLORE, step)
+        return exploring.choose(hp.extended, q, mask, proposal, env_state, key)
 
     def act(
         self,
@@ -285,7 +319,9 @@ def example_transition(agent: AgentStructure) -> StoredTransition:
     _, obs = jax.eval_shape(lambda: agent.env.reset(jax.random.key(0)))
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), obs)
     scalar = functools.partial(cast(Any, jax.ShapeDtypeStruct), ())
-    return StoredTransition(one, scalar(jnp.int32), scalar(jnp.float32), one, scalar(jnp.bool_))
+    flag = scalar(jnp.bool_)
+    cut_off = flag if agent.keeps_ends else None
+    return StoredTransition(one, scalar(jnp.int32), scalar(jnp.float32), one, flag, cut_off)
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,8 +1,7 @@
 """DQN algorithm.
 
 A Q-network is learnt from replayed transitions (Mnih et al. 2015), drawn uniformly or by
-priority (Schaul et al. 2016). The algorithm itself is in ``learning.py``: act and collect,
-update the target, learn. This module is its public interface.
+priority (Schaul et al. 2016). ``learning.py`` is the algorithm; this is its public interface.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import optax
-from ConfigSpace import Configuration, ConfigurationSpace
+from ConfigSpace import Configuration
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
 from flax.core.frozen_dict import FrozenDict
 
@@ -22,7 +21,10 @@ from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.declarations import Declarations, probability
 from arlbench.core.algorithms.dqn import checkpoint, forecast, hyperparameters, networks
 from arlbench.core.algorithms.dqn.agent import AgentStructure, cannot_learn, require_learnable
-from arlbench.core.algorithms.dqn.learning import Structure, update_once
+from arlbench.core.algorithms.dqn.extensions import registry
+from arlbench.core.algorithms.dqn.extensions.batches import update_once
+from arlbench.core.algorithms.dqn.extensions.hyperparameters import PRESETS
+from arlbench.core.algorithms.dqn.learning import Structure
 from arlbench.core.algorithms.dqn.state import (
     DQNMetrics,
     DQNRunnerState,
@@ -83,6 +85,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         batch_sizes: Collection[int] = (),
         track_losses: bool = False,
         frame_buffer: bool | None = None,
+        extensions: Collection[str] | None = None,
     ) -> None:
         """Binds DQN to an environment; nothing is compiled or allocated yet.
 
@@ -106,6 +109,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             track_losses: Return every update's loss, without the other metrics.
             frame_buffer: Store each frame of observations that are stacks of frames only once;
                 None does so where it saves much memory. Batches are the same.
+            extensions: Extended hyperparameters that may be used, such as "double_q" or "n_step=5";
+                None takes those that ``hpo_config`` uses.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -134,38 +139,30 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             deterministic_eval=bool(deterministic_eval),
             eval_eps=probability("eval_eps", eval_eps),
         )
-        self._agent = agent.with_frames(frame_buffer)
+        self._plain_agent = agent.with_frames(frame_buffer)
+        self.extensions = None if extensions is None else registry.parse(extensions)
         self._set_hpo_config(hpo_config)
+
+    options_for_space = staticmethod(registry.options_for_space)
+    get_hpo_config_space = staticmethod(hyperparameters.hpo_config_space)
+    get_nas_config_space = staticmethod(hyperparameters.nas_config_space)
+    get_default_hpo_config = staticmethod(hyperparameters.default_hpo_config)
+    get_default_nas_config = staticmethod(hyperparameters.default_nas_config)
 
     @staticmethod
     def hyperparameters() -> Declarations:
         """The declarations of all hyperparameters."""
-        return hyperparameters.HYPERPARAMETERS
+        return hyperparameters.ALL_HYPERPARAMETERS
 
     @staticmethod
     def architecture_choices() -> Declarations:
         """The declarations of all architecture choices."""
-        return hyperparameters.ARCHITECTURE_CHOICES
+        return hyperparameters.ALL_ARCHITECTURE_CHOICES
 
     @staticmethod
-    def get_hpo_config_space(seed: int | None = None) -> ConfigurationSpace:
-        """Returns the hyperparameter optimization (HPO) configuration space for DQN."""
-        return hyperparameters.hpo_config_space(seed)
-
-    @staticmethod
-    def get_default_hpo_config() -> Configuration:
-        """Returns the default hyperparameter configuration for DQN."""
-        return hyperparameters.hpo_config_space().get_default_configuration()
-
-    @staticmethod
-    def get_nas_config_space(seed: int | None = None) -> ConfigurationSpace:
-        """Returns the neural architecture search (NAS) configuration space for DQN."""
-        return hyperparameters.nas_config_space(seed)
-
-    @staticmethod
-    def get_default_nas_config() -> Configuration:
-        """Returns the default NAS configuration for DQN."""
-        return hyperparameters.nas_config_space().get_default_configuration()
+    def presets() -> Mapping[str, Mapping[str, Any]]:
+        """See :class:`Algorithm`."""
+        return PRESETS
 
     def describe_agent(self) -> str:
         """The network in a few words."""
@@ -251,7 +248,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         """The batch sizes with which these algorithms share programs; see :class:`Algorithm`."""
         structures: list[Any] = [algorithm.structure for algorithm in algorithms]
         return hyperparameters.shared_batch_sizes(
-            [(structure.agent, structure.prioritised) for structure in structures],
+            [(each.agent, each.prioritised, each.extensions) for each in structures],
             [structure.batch_sizes for structure in structures],
         )
 
@@ -289,7 +286,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         return checkpoint.checkpoint_factory(runner_state, train_result)
 
     def checkpoint_template(self) -> dict[str, Any]:
-        """Shapes of every part of a checkpoint; see :class:`Algorithm`."""
+        """See :class:`Algorithm`."""
         return checkpoint.template(self._agent)
 
     def restore(self, parts: Mapping[str, Any], state: DQNState | None = None) -> DQNState:
@@ -302,7 +299,9 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             rows = 1 if "buffer" in parts else None
             params = None if "target_params" in parts else parts.get("params")
             state = self.init(jax.random.key(0), network_params=params, capacity=rows)
-            self.env.release(state.runner_state.env_state)  # training starts its own episodes
+            self._agent.env.release(
+                state.runner_state.env_state
+            )  # training starts its own episodes
         return checkpoint.restore(state, parts)
 
     def pack_buffer(self, buffer_state: PrioritisedTrajectoryBufferState) -> Any:
@@ -310,7 +309,6 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         return storage.pack(buffer_state)
 
     def unpack_buffer(self, packed: Any) -> PrioritisedTrajectoryBufferState:
-        """The inverse of :meth:`pack_buffer`."""
         return storage.unpack(packed)
 
     @property
@@ -375,5 +373,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         config = hyperparameters.resolve_hpo(given, current)
         further = () if self._tracking.metrics else self.batch_sizes
         batch_sizes = hyperparameters.compiled_batch_sizes(config, further)
-        self.structure = Structure(self._agent, batch_sizes, config["buffer_prio_sampling"])
-        self.hpo_config, self.hp = config, hyperparameters.traced(config)
+        extensions = hyperparameters.compiled_extensions(config, self.extensions)
+        self._agent = self._plain_agent.with_extensions(extensions)
+        prioritised = config["buffer_prio_sampling"]
+        self.structure = Structure(self._agent, batch_sizes, prioritised, extensions)
+        self.hpo_config, self.hp = config, hyperparameters.traced(config, extensions)

@@ -29,6 +29,13 @@ from arlbench.core.algorithms.declarations import (
     real,
     whole,
 )
+from arlbench.core.algorithms.dqn.extensions import registry
+from arlbench.core.algorithms.dqn.extensions.hyperparameters import (
+    EXTENDED,
+    EXTENDED_CHOICES,
+    ExtendedHyperparameters,
+)
+from arlbench.core.algorithms.dqn.extensions.registry import NONE, Extensions
 from arlbench.core.algorithms.dqn.models import ACTIVATIONS
 from arlbench.errors import ConfigurationError
 
@@ -41,7 +48,8 @@ class TracedHyperparameters(NamedTuple):
 
     In a batch of members, each field is ``[n_members]``. A structural hyperparameter is None,
     which is not an input. ``buffer_batch_size`` selects one of the structure's batch sizes.
-    Ranges and defaults are those of the published space.
+    Ranges and defaults are those of the published space. ``extended`` has the hyperparameters of
+    the extensions that are compiled in; it is None if there are none.
     """
 
     buffer_size: Annotated[Any, whole(1024, 10_000_000, 1_000_000)]
@@ -63,6 +71,7 @@ class TracedHyperparameters(NamedTuple):
     learning_starts: Annotated[Any, whole(0, 32768, 1024, COUNT_OR_ZERO)]
     target_update_interval: Annotated[Any, whole(1, 2000, 1000, active_if=_TARGET_NETWORK)]
     normalize_observations: Annotated[Any, flag(False)]
+    extended: ExtendedHyperparameters | None = None
 
 
 class Architecture(NamedTuple):
@@ -72,24 +81,40 @@ class Architecture(NamedTuple):
     hidden_size: Annotated[int, whole(1, 1024, 64, structural=True)]
 
 
-#: Every hyperparameter by name.
+#: Every hyperparameter of the published space by name.
 HYPERPARAMETERS: Declarations = declarations.declared(TracedHyperparameters)
 
-#: Every architecture choice by name.
+#: Every architecture choice of the published space by name.
 ARCHITECTURE_CHOICES: Declarations = declarations.declared(Architecture)
+
+#: The same with those that only the extended space has.
+ALL_HYPERPARAMETERS: Declarations = {**HYPERPARAMETERS, **EXTENDED}
+ALL_ARCHITECTURE_CHOICES: Declarations = {**ARCHITECTURE_CHOICES, **EXTENDED_CHOICES}
 
 #: The most batch sizes of a program; all are compiled before its first member can start.
 MAX_BATCH_SIZES = 8
 
 
-def hpo_config_space(seed: int | None = None) -> ConfigurationSpace:
+def hpo_config_space(seed: int | None = None, extended: bool = False) -> ConfigurationSpace:
     """The hyperparameters, with the ranges to search."""
-    return declarations.config_space("DQNConfigSpace", HYPERPARAMETERS, seed)
+    known = ALL_HYPERPARAMETERS if extended else HYPERPARAMETERS
+    return declarations.config_space("DQNConfigSpace", known, seed)
 
 
-def nas_config_space(seed: int | None = None) -> ConfigurationSpace:
+def nas_config_space(seed: int | None = None, extended: bool = False) -> ConfigurationSpace:
     """The architecture choices of the network, with the ranges to search."""
-    return declarations.config_space("DQNNASConfigSpace", ARCHITECTURE_CHOICES, seed)
+    known = ALL_ARCHITECTURE_CHOICES if extended else ARCHITECTURE_CHOICES
+    return declarations.config_space("DQNNASConfigSpace", known, seed)
+
+
+def default_hpo_config() -> Configuration:
+    """The default hyperparameters."""
+    return hpo_config_space().get_default_configuration()
+
+
+def default_nas_config() -> Configuration:
+    """The default architecture."""
+    return nas_config_space().get_default_configuration()
 
 
 def resolve_hpo(
@@ -101,8 +126,9 @@ def resolve_hpo(
         ConfigurationError: If a name is unknown or belongs elsewhere, or a value is impossible.
     """
     cure = "is an architecture choice, not a hyperparameter; give it in nas_config"
-    declarations.refuse_misplaced(given, ARCHITECTURE_CHOICES, cure)
-    return ReadOnlyConfig(declarations.resolve(given, HYPERPARAMETERS, "hyperparameter", current))
+    declarations.refuse_misplaced(given, ALL_ARCHITECTURE_CHOICES, cure)
+    known = ALL_HYPERPARAMETERS
+    return ReadOnlyConfig(declarations.resolve(given, known, "hyperparameter", current))
 
 
 def resolve_nas(given: Configuration | Mapping[str, Any] | None) -> ReadOnlyConfig:
@@ -112,14 +138,28 @@ def resolve_nas(given: Configuration | Mapping[str, Any] | None) -> ReadOnlyConf
         ConfigurationError: If a name is unknown or belongs elsewhere, or a value is impossible.
     """
     cure = "is a hyperparameter, not an architecture choice; give it in hpo_config"
-    declarations.refuse_misplaced(given, HYPERPARAMETERS, cure)
-    choices = declarations.resolve(given, ARCHITECTURE_CHOICES, "architecture choice")
+    declarations.refuse_misplaced(given, ALL_HYPERPARAMETERS, cure)
+    choices = declarations.resolve(given, ALL_ARCHITECTURE_CHOICES, "architecture choice")
+    registry.check_architecture(choices)
     return ReadOnlyConfig(choices)
 
 
-def traced(config: Mapping[str, Any]) -> TracedHyperparameters:
+def compiled_extensions(config: Mapping[str, Any], given: Extensions | None) -> Extensions:
+    """The given extensions, or else those that a resolved configuration needs.
+
+    Raises:
+        ConfigurationError: If the configuration needs one that is not given.
+    """
+    if given is None:
+        return registry.needed(config)
+    registry.require(config, given)
+    return given
+
+
+def traced(config: Mapping[str, Any], extensions: Extensions = NONE) -> TracedHyperparameters:
     """The program's inputs from a resolved configuration, as NumPy scalars of fixed types."""
-    return TracedHyperparameters(**declarations.inputs(config, HYPERPARAMETERS))
+    published = declarations.inputs(config, HYPERPARAMETERS)
+    return TracedHyperparameters(**published, extended=registry.inputs(config, extensions))
 
 
 @functools.cache

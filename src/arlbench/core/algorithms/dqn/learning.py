@@ -23,12 +23,14 @@ from arlbench.core.algorithms.dqn.agent import (
     example_transition,
     fresh_runner,
 )
+from arlbench.core.algorithms.dqn.extensions import batches, networks, windows
+from arlbench.core.algorithms.dqn.extensions.batches import logical_size
+from arlbench.core.algorithms.dqn.extensions.registry import NONE, Extensions
 from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
 from arlbench.core.algorithms.dqn.state import (
     DQNMetrics,
     DQNState,
     DQNTrainingResult,
-    DQNTrainState,
     StoredTransition,
     Transition,
     metrics_shape,
@@ -39,7 +41,6 @@ from arlbench.core.algorithms.dqn.updates import (
     follow_without_target,
     last_idle_step,
     statistics_of,
-    update,
     update_by_kernel,
     update_target,
     with_learning_rate,
@@ -48,7 +49,7 @@ from arlbench.core.algorithms.harness.recording import record_step, record_updat
 from arlbench.core.algorithms.harness.structure import SPAN, Carry, Inputs, Learning, State
 from arlbench.core.buffers import replay, storage
 from arlbench.core.lockstep import Active
-from arlbench.core.randomness import BLOCK, Block, Stream, draw_row, no_block
+from arlbench.core.randomness import BLOCK, Block, Stream, draw_row, no_block, stream_key
 
 
 class CollectDraws(NamedTuple):
@@ -122,6 +123,7 @@ class Structure(Learning):
         batch_sizes: The numbers of transitions in a gradient step for which the program has
             code, in increasing order.
         prioritised: Whether transitions are drawn by priority.
+        extensions: The extensions that are compiled in.
         known: Facts about its members, for programs that do not wait.
         fused: Whether one GPU kernel computes a gradient step.
     """
@@ -129,6 +131,7 @@ class Structure(Learning):
     agent: AgentStructure
     batch_sizes: tuple[int, ...]
     prioritised: bool
+    extensions: Extensions = NONE
     known: Known | None = None
     fused: bool = False
     statistics = STATISTICS  # the same for all, so not a field
@@ -144,6 +147,8 @@ class Structure(Learning):
     def iterate(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
         """``train_freq`` vector steps, target updates that are due, ``gradient_steps`` updates."""
         step_before = carry.state[0].global_step
+        if self.agent.keeps_ends:
+            carry = carry._replace(state=self._with_cuts(inputs.hp, carry.state, active))
         carry = self.collect(inputs, carry, active)
         runner, buffer = carry.state
         n_envs = self.agent.env.n_envs
@@ -152,6 +157,12 @@ class Structure(Learning):
         )
         state = DQNState(runner._replace(train_state=train_state), buffer)
         return self.learn(inputs, carry._replace(state=state), active)
+
+    def _with_cuts(self, hp: TracedHyperparameters, state: State, active: Active) -> State:
+        """The state, whose buffer knows of new episodes that began between two iterations."""
+        runner, buffer = state
+        size, n_envs = logical_size(hp, buffer), self.agent.env.n_envs
+        return DQNState(runner, windows.with_cuts(buffer, runner.obs, size, n_envs, active))
 
     def collect(self, inputs: Inputs, carry: Carry, active: Active) -> Carry:
         """Stores ``train_freq`` vector steps in the buffer."""
@@ -171,14 +182,17 @@ class Structure(Learning):
         normalizer_state = running_statistics.update(
             runner.normalizer_state, agent.features(runner.obs)
         )
-        q = agent.q_values(
-            runner.train_state.params, normalizer_state, hp.normalize_observations, runner.obs
-        )
         epsilon = exploration(inputs, agent.env.n_envs, step)
-        action = agent.epsilon_greedy(q, runner.obs, now.actions, epsilon)
-        env_state, (obs, reward, done, info) = agent.env.step(runner.env_state, action, now.env_key)
+        standardised = runner._replace(normalizer_state=normalizer_state)
+        action, env_state = agent.explore(hp, standardised, now.actions, epsilon)
+        env_state, (obs, reward, done, info) = agent.env.step(env_state, action, now.env_key)
         stored = StoredTransition(
-            runner.obs, action, reward, info["final_observation"], info["terminated"]
+            runner.obs,
+            action,
+            reward,
+            info["final_observation"],
+            info["terminated"],
+            info["truncated"] if agent.keeps_ends else None,
         )
         alpha = hp.buffer_alpha if self.prioritised else None
         buffer = storage.append(buffer, stored, logical_size(hp, buffer), alpha, active)
@@ -213,29 +227,29 @@ class Structure(Learning):
 
     def gradient_step(self, inputs: Inputs, batch_size: int, carry: Carry, active: Active) -> Carry:
         """One update on a new batch of this many transitions."""
-        hp, agent = inputs.hp, self.agent
+        agent = self.agent
         runner, buffer = carry.state
+        timesteps = runner.global_step * agent.env.n_envs
+        hp = batches.scheduled(inputs.hp, timesteps, inputs.schedule_timesteps)
         counter = runner.train_state.step
         block, draw = carry.draws.sample[batch_size], partial(self._draw_sample, batch_size)
         sample_draws, now = draw_row(block, runner.rng, Stream.SAMPLE, counter, draw, inputs.axis)
         rows, weights = self._sample(hp, buffer, now)
-        batch: StoredTransition = storage.gather(buffer, rows)
-
-        read = partial(agent.read, runner.normalizer_state, hp.normalize_observations)
-        before = runner.train_state
-        transitions = (batch.action, read(batch.next_obs), batch.reward, batch.terminated)
-        inputs_of_update = (before, read(batch.obs), weights, *transitions, hp.gamma)
+        n_step = self.extensions.n_step
+        batch = batches.batch_of(agent, hp, runner, buffer, rows, weights, n_step)
         if self.fused:
-            has_records = carry.recorder.has_updates
+            nonlinearity, with_grads = agent.network.activation, carry.recorder.has_updates
             outcome = update_by_kernel(
-                agent.network.activation, *inputs_of_update, active, with_grads=has_records
+                nonlinearity, runner.train_state, batch, active, with_grads=with_grads
             )
             train_state = outcome.train_state
         else:
-            outcome = update(*inputs_of_update, agent.legal(batch.next_obs))
-            train_state = lockstep.keep(active, outcome.train_state, before)
+            noisy = networks.is_noisy(agent.network)
+            key = stream_key(runner.rng, Stream.NOISE_OF_LEARNING, counter) if noisy else None
+            outcome = batches.learn_from(agent, hp, runner.train_state, batch, key)
+            train_state = lockstep.keep(active, outcome.train_state, runner.train_state)
         if self.prioritised:
-            priorities = jnp.abs(outcome.td_error) + hp.buffer_epsilon
+            priorities = outcome.priorities + hp.buffer_epsilon
             buffer = replay.set_priorities(buffer, rows, priorities, hp.buffer_alpha, active)
         if self.known is None or not self.known.all_targets:
             train_state = follow_without_target(hp, train_state)
@@ -268,7 +282,7 @@ class Structure(Learning):
         return dataclasses.replace(
             self,
             known=Known(train_freq, gradient_steps, all(bool(hp.use_target_network) for hp in hps)),
-            fused=kernels and self.agent.fits_a_kernel(self.batch_sizes),
+            fused=kernels and not self.extensions and self.agent.fits_a_kernel(self.batch_sizes),
         )
 
     def no_draws(self, rng: chex.PRNGKey) -> Draws:
@@ -336,45 +350,5 @@ def exploration(inputs: Inputs, n_envs: int, global_step: chex.Numeric) -> jax.A
     )
 
 
-def logical_size(hp: TracedHyperparameters, buffer: Any) -> jax.Array:
-    """The buffer's logical size, limited to the allocated rows."""
-    return jnp.minimum(hp.buffer_size, storage.capacity(buffer))
-
-
 def _kept_info(info: dict[str, Any]) -> dict[str, Any]:
     return {name: info[name] for name in ("terminated", "truncated", "final_observation")}
-
-
-@partial(jax.jit, static_argnames=("agent",))
-def update_once(
-    agent: AgentStructure,
-    train_state: DQNTrainState,
-    obs: Any,
-    next_obs: Any,
-    *,
-    is_weights: jax.Array,
-    actions: jax.Array,
-    rewards: jax.Array,
-    dones: jax.Array,
-    hp: TracedHyperparameters,
-) -> tuple[DQNTrainState, jax.Array, jax.Array, Any]:
-    """One update outside of a run, on observations of the environment."""
-    if train_state.target_params is not None:
-        train_state = follow_without_target(hp, train_state)
-    train_state = train_state.replace(
-        opt_state=with_learning_rate(train_state.opt_state, hp.learning_rate)
-    )
-    train_state, loss, td_error, grads, _ = update(
-        train_state,
-        agent.features(obs),
-        is_weights,
-        actions,
-        agent.features(next_obs),
-        rewards,
-        dones,
-        hp.gamma,
-        agent.legal(next_obs),
-    )
-    if train_state.target_params is not None:
-        train_state = follow_without_target(hp, train_state)
-    return train_state, loss, td_error, grads

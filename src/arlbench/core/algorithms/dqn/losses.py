@@ -7,21 +7,17 @@ import jax
 import jax.numpy as jnp
 
 
-def td_target(
-    reward: jax.Array, terminated: jax.Array, next_q: jax.Array, gamma: chex.Numeric
-) -> jax.Array:
-    """``r + gamma * (1 - terminated) * max_a' Q(s', a')`` (Mnih et al. 2015).
-
-    Only termination ends the sum of rewards; a time limit does not (Pardo et al. 2018).
+def td_target(reward: jax.Array, discount: jax.Array, next_q: jax.Array) -> jax.Array:
+    """``r + discount * max_a' Q(s', a')`` (Mnih et al. 2015).
 
     Args:
         reward: ``[]``.
-        terminated: ``[]``, 1 if the task ended.
+        discount: ``[]``; 0 if the task ended. A time limit does not end the sum of rewards (Pardo
+            et al. 2018).
         next_q: Values of the next state's actions, ``[num_actions]``.
-        gamma: Discount.
     """
-    chex.assert_rank([reward, terminated, next_q], [0, 0, 1])
-    return reward + gamma * (1.0 - terminated) * jnp.max(next_q)
+    chex.assert_rank([reward, discount, next_q], [0, 0, 1])
+    return reward + discount * jnp.max(next_q)
 
 
 def legal_values(q: jax.Array, mask: jax.Array | None) -> jax.Array:

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from gymnasium import spaces
 
+from arlbench.core.algorithms.dqn.extensions import registry
+from arlbench.core.algorithms.dqn.extensions.networks import ExtendedQ, describe_extended, squares
 from arlbench.core.algorithms.dqn.models import (
     ACTIVATION_FUNCTIONS,
     CNNQ,
@@ -24,9 +26,6 @@ from arlbench.core.observations import GRID_SIDES, Grid, find_grid
 from arlbench.errors import UnknownEnvironmentError
 
 _log = logging.getLogger(__name__)
-
-#: The side, in cells, of the square that a feature of :class:`GridQ` sees.
-_KERNEL = 3
 
 #: Features of each square, as in Young and Tian (2019).
 _CHANNELS = 16
@@ -66,20 +65,9 @@ class GridQ(nn.Module):
         )
         # A matrix product over patches, because on a CPU the gradient of XLA's convolution
         # takes up to eight times as long.
-        patches = _squares(cells.reshape(-1, *self.grid.shape))
+        patches = squares(cells.reshape(-1, *self.grid.shape))
         seen = activation(self.convolution(patches)).reshape(x.shape[0], -1)
         return self.out(activation(self.hidden(jnp.concatenate([before, seen, after], axis=-1))))
-
-
-def _squares(cells: jax.Array) -> jax.Array:
-    """All squares of 3 x 3 cells, ``[B, height - 2, width - 2, 9 * channels]``."""
-    height, width = (side - _KERNEL + 1 for side in cells.shape[1:3])
-    shifted = [
-        cells[:, row : row + height, column : column + width]
-        for row in range(_KERNEL)
-        for column in range(_KERNEL)
-    ]
-    return jnp.concatenate(shifted, axis=-1)
 
 
 # With a smaller side, less than one pixel would be left after the three convolutions of CNNQ.
@@ -90,7 +78,8 @@ def choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) ->
     """The Q-network for an environment.
 
     Without ``cnn_policy`` it is :class:`MLPQ`; with it, :class:`CNNQ` for pictures
-    ``[channels, height, width]`` and :class:`GridQ` for a small grid of cells.
+    ``[channels, height, width]`` and :class:`GridQ` for a small grid of cells. For choices that
+    only the extended space has, it is :class:`ExtendedQ`.
 
     Raises:
         UnknownEnvironmentError: If no convolutional network can read the observations.
@@ -102,13 +91,19 @@ def choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) ->
 
 def _choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) -> nn.Module:
     n_actions = int(env.action_space.n)  # type: ignore[attr-defined]
+    extended = registry.is_extended(nas_config)
+    published = {name: nas_config[name] for name in ("activation", "hidden_size")}
     if not cnn_policy:
-        return MLPQ(n_actions, **nas_config)
+        return ExtendedQ(n_actions, **nas_config) if extended else MLPQ(n_actions, **published)
     if _is_picture(env.observation_space):
-        return CNNQ(n_actions, **nas_config)
+        if extended:
+            return ExtendedQ(n_actions, **nas_config, pictures=True)
+        return CNNQ(n_actions, **published)
     grid = find_grid(env.observation_space)
     if grid is not None:
-        return GridQ(n_actions, grid, **nas_config)
+        if extended:
+            return ExtendedQ(n_actions, **nas_config, grid=grid)
+        return GridQ(n_actions, grid, **published)
     space = env.observation_space
     kind = f"{type(space).__name__} of shape {space.shape}" if space.shape else type(space).__name__
     if _is_picture(space, rows=0):
@@ -136,11 +131,13 @@ def _is_picture(space: spaces.Space, rows: int = 1) -> bool:
 
 def reads_pictures(network: nn.Module) -> bool:
     """Whether this network reads observations in their original shape."""
-    return isinstance(network, CNNQ)
+    return isinstance(network, CNNQ) or (isinstance(network, ExtendedQ) and network.pictures)
 
 
 def describe(network: nn.Module) -> str:
     """A few words for people about the network."""
+    if isinstance(network, ExtendedQ):
+        return describe_extended(network)
     size = f"{network.hidden_size} {network.activation} units"  # type: ignore[attr-defined]
     if isinstance(network, GridQ):
         cells = " x ".join(map(str, network.grid.shape))

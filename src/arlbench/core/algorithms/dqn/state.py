@@ -127,6 +127,8 @@ class StoredTransition(NamedTuple):
         reward: float32.
         next_obs: The observation after the action, before any reset.
         terminated: Whether the task ended after the action, bool; a time limit does not count.
+        cut_off: Whether the episode was cut off after the action, as by a time limit, bool; None
+            if the program does not need to know.
     """
 
     obs: Any
@@ -134,6 +136,7 @@ class StoredTransition(NamedTuple):
     reward: jax.Array
     next_obs: Any
     terminated: jax.Array
+    cut_off: jax.Array | None = None
 
 
 class DQNTrainingResult(NamedTuple):

@@ -34,6 +34,30 @@ def with_learning_rate(opt_state: Any, learning_rate: chex.Numeric) -> Any:
     return opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": rate})
 
 
+class Batch(NamedTuple):
+    """Transitions to learn from.
+
+    Attributes:
+        features: The input of the network, ``[B, ...]``.
+        weights: Importance weights ``[B]``.
+        actions: Integers ``[B]``.
+        next_features: The input in the states from which to bootstrap, like ``features``.
+        rewards: ``[B]``.
+        discount: The factor of the bootstrapped value, 0 where the task has ended, ``[B]``.
+        next_mask: Legal actions there, ``[B, num_actions]``; None if all are legal.
+        mask: Legal actions in the first states; None if all are legal.
+    """
+
+    features: jax.Array
+    weights: jax.Array
+    actions: jax.Array
+    next_features: jax.Array
+    rewards: jax.Array
+    discount: jax.Array
+    next_mask: jax.Array | None = None
+    mask: jax.Array | None = None
+
+
 class UpdateOutcome(NamedTuple):
     """The outcome of a gradient step.
 
@@ -43,6 +67,7 @@ class UpdateOutcome(NamedTuple):
         td_error: ``[B]``.
         grads: Gradients, with the shapes of the parameters.
         q_value: Values of the actions taken, before the step, ``[B]``.
+        priorities: By how much each transition should be drawn again, ``[B]``.
     """
 
     train_state: DQNTrainState
@@ -50,62 +75,46 @@ class UpdateOutcome(NamedTuple):
     td_error: jax.Array
     grads: Any
     q_value: jax.Array
+    priorities: jax.Array
 
 
-def update(
-    train_state: DQNTrainState,
-    features: jax.Array,
-    is_weights: jax.Array,
-    actions: jax.Array,
-    next_features: jax.Array,
-    rewards: jax.Array,
-    terminated: jax.Array,
-    gamma: chex.Numeric,
-    next_mask: jax.Array | None = None,
-) -> UpdateOutcome:
+def discounts(terminated: jax.Array, gamma: chex.Numeric) -> jax.Array:
+    """The factor of each bootstrapped value, ``[B]``; only termination ends the sum of rewards."""
+    return gamma * (1.0 - terminated.astype(jnp.float32))
+
+
+def update(train_state: DQNTrainState, batch: Batch) -> UpdateOutcome:
     """One gradient step that lowers the weighted loss.
 
     Args:
         train_state: The state before; without ``target_params`` it bootstraps from ``params``.
-        features: The input of the network, ``[B, ...]``.
-        is_weights: Importance weights ``[B]``.
-        actions: Integers ``[B]``.
-        next_features: Like ``features``.
-        rewards: ``[B]``.
-        terminated: ``[B]``.
-        gamma: Discount.
-        next_mask: Legal actions in the next states, ``[B, num_actions]``; None if all are legal.
+        batch: The transitions to learn from.
     """
-    bootstrap_params = train_state.target_params
-    if bootstrap_params is None:
-        bootstrap_params = train_state.params
-    next_q = losses.legal_values(train_state.apply_fn(bootstrap_params, next_features), next_mask)
-    targets = jax.vmap(losses.td_target, in_axes=(0, 0, 0, None))(
-        rewards, terminated.astype(jnp.float32), next_q, gamma
-    )
+    next_q = train_state.apply_fn(_bootstrap_params(train_state), batch.next_features)
+    next_q = losses.legal_values(next_q, batch.next_mask)
+    targets = jax.vmap(losses.td_target)(batch.rewards, batch.discount, next_q)
     targets = jax.lax.stop_gradient(targets)
 
     def loss_fn(params: Any) -> tuple[jax.Array, jax.Array]:
-        q = train_state.apply_fn(params, features)
-        td_error = jax.vmap(losses.td_error)(q, actions, targets)
-        return losses.weighted_loss(td_error, is_weights), td_error
+        q = train_state.apply_fn(params, batch.features)
+        td_error = jax.vmap(losses.td_error)(q, batch.actions, targets)
+        return losses.weighted_loss(td_error, batch.weights), td_error
 
     (loss, td_error), grads = jax.value_and_grad(loss_fn, has_aux=True)(train_state.params)
     # optax divides floats by integers.
     after = leniently(train_state.apply_gradients)(grads=grads)
-    return UpdateOutcome(after, loss, td_error, grads, td_error + targets)
+    return UpdateOutcome(after, loss, td_error, grads, td_error + targets, jnp.abs(td_error))
+
+
+def _bootstrap_params(train_state: DQNTrainState) -> Any:
+    params = train_state.target_params
+    return train_state.params if params is None else params
 
 
 def update_by_kernel(
     nonlinearity: str,
     train_state: DQNTrainState,
-    features: jax.Array,
-    is_weights: jax.Array,
-    actions: jax.Array,
-    next_features: jax.Array,
-    rewards: jax.Array,
-    terminated: jax.Array,
-    gamma: chex.Numeric,
+    batch: Batch,
     active: lockstep.Active,
     with_grads: bool,
 ) -> UpdateOutcome:
@@ -114,13 +123,7 @@ def update_by_kernel(
     Args:
         nonlinearity: The activation of the network.
         train_state: The state before, with ``target_params``.
-        features: As in :func:`update`, like all up to ``gamma``.
-        is_weights: ``[B]``.
-        actions: ``[B]``.
-        next_features: Like ``features``.
-        rewards: ``[B]``.
-        terminated: ``[B]``.
-        gamma: Discount.
+        batch: The transitions to learn from, without masks.
         active: Whether the step counts; if not, the state stays as it is.
         with_grads: Whether the gradients are needed.
     """
@@ -134,14 +137,12 @@ def update_by_kernel(
         *(numbers[name] for name in ("learning_rate", "b1", "b2", "eps", "eps_root")),
         *(1.0 / (1.0 - numbers[name] ** count) for name in ("b1", "b2")),
     )
-    ended = terminated.astype(jnp.float32)
     found = two_layers.step(
         nonlinearity,
         train_state.params,
         train_state.target_params,
         (adam_state.mu, adam_state.nu),
-        two_layers.Batch(features, next_features, actions, rewards, ended, is_weights),
-        gamma,
+        two_layers.Batch(**{name: getattr(batch, name) for name in two_layers.Batch._fields}),
         adam,
         True if active is None else active,
         with_grads,
@@ -151,8 +152,8 @@ def update_by_kernel(
     adam_state = adam_state._replace(count=count, mu=found.mu, nu=found.nu)
     opt_state = opt_state._replace(count=opt_count, inner_state=(adam_state, *others))
     after = train_state.replace(step=steps, params=found.params, opt_state=opt_state)
-    loss = losses.weighted_loss(found.td_error, is_weights)
-    return UpdateOutcome(after, loss, found.td_error, found.grads, found.q_value)
+    loss, priorities = losses.weighted_loss(found.td_error, batch.weights), jnp.abs(found.td_error)
+    return UpdateOutcome(after, loss, found.td_error, found.grads, found.q_value, priorities)
 
 
 def statistics_of(metrics: DQNMetrics, q_value: jax.Array) -> jax.Array:
