@@ -20,7 +20,7 @@ FILES = [*MODULES.values(), *sorted((ROOT / "tests").rglob("*.py"))]
 
 # The public interface, dqn.py, is mostly documentation.
 MAX_FILE_LINES = 380
-MAX_FUNCTION_LINES = 55
+MAX_FUNCTION_LINES = 45
 
 # What the modules of each package may import from the others; "." is arlbench/__init__.py.
 MAY_IMPORT = {
@@ -257,12 +257,9 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """The length of a function with its signature but without its docstring."""
-    length = (function.end_lineno or 0) - function.lineno + 1
-    first = function.body[0]
-    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-        length -= (first.end_lineno or 0) - first.lineno + 1
-    return length
+    """The length of a function's body without its docstring; a command has many options."""
+    statements = function.body[ast.get_docstring(function) is not None :]
+    return (function.end_lineno or 0) - statements[0].lineno + 1 if statements else 0
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
