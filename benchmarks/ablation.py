@@ -106,7 +106,7 @@ def components_of(agent: str) -> list[str]:
 
 
 def run(training: Training, folder: Path) -> np.ndarray:
-    """Trains an agent, or continues where it stopped; returns each seed's final return ``[n_seeds]``.
+    """Final returns of an agent's seeds ``[n_seeds]``, trained as far as they have not been yet.
 
     Raises:
         SystemExit: If the training failed.

@@ -26,13 +26,13 @@ from arlbench.core.environments.adapters.adapting import (
     refusals,
     unusable,
 )
-from arlbench.core.environments.adapters.host import Declared
 from arlbench.core.environments.adapters.host_batches import (
     Batch,
     BatchEnvironment,
     BatchStep,
     signed,
 )
+from arlbench.core.environments.adapters.host_calls import Declared
 from arlbench.core.environments.adapters.lives import Lives
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing

@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from arlbench.core.environments.adapters import host_spaces
 from arlbench.core.environments.adapters.adapting import Interface, unusable
-from arlbench.core.environments.adapters.host import Declared
+from arlbench.core.environments.adapters.host_calls import Declared
 from arlbench.errors import UnknownEnvironmentError
 
 

@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium
 import jax
 import numpy as np
 from gymnasium import spaces
 
-from arlbench.core.environments.adapters.adapting import Interface
 from arlbench.core.environments.adapters.host_calls import Begun, Stepped, SteppedInPython
-from arlbench.core.environments.adapters.host_rows import Rows
 from arlbench.core.environments.adapters.host_trial import misfit
 from arlbench.core.environments.adapters.host_values import MisfitError
 from arlbench.core.environments.adapters.instances import INSTANCES, Instance
 from arlbench.core.environments.faults import raised_by
-from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import ArlbenchError
-
-
-class Declared(NamedTuple):
-    """What an environment declares, with its original dtypes.
-
-    Attributes:
-        observation_space: The space of one copy's observation.
-        action_dtype: The dtype of actions that its space samples.
-    """
-
-    observation_space: spaces.Space
-    action_dtype: np.dtype
 
 
 class HostEnvironment(SteppedInPython):
@@ -45,31 +30,6 @@ class HostEnvironment(SteppedInPython):
     instances = INSTANCES
     # The number of the first copy; another process may have those before it.
     first_copy = 0
-
-    def __init__(
-        self,
-        spec: EnvSpec,
-        interface: Interface,
-        declared: Declared,
-        evaluated_in_place: bool = False,
-    ) -> None:
-        """Makes the environment with this spec.
-
-        Args:
-            spec: The spec of the environment.
-            interface: What an agent has to know.
-            declared: What its instances declare.
-            evaluated_in_place: Whether never more than ``n_envs`` instances exist. Then a
-                reset takes over instances that are in use.
-
-        Raises:
-            ConfigurationError: As in :class:`SteppedInPython`.
-        """
-        super().__init__(spec, interface)
-        self.evaluated_in_place = evaluated_in_place
-        self._rows = Rows(declared.observation_space)
-        self._action_dtype = declared.action_dtype
-        self._is_index = isinstance(interface.action_space, spaces.Discrete)
 
     @abc.abstractmethod
     def make_instance(self, copy: int) -> gymnasium.Env:
@@ -122,7 +82,7 @@ class HostEnvironment(SteppedInPython):
         copies = list(map(INSTANCES.present, instance.tolist(), clock.tolist()))
         actions = action.astype(self._action_dtype)
         # A copy, because an environment may keep its action, but the array belongs to JAX.
-        each = actions if self._is_index else map(np.array, actions)
+        each = actions if isinstance(self.action_space, spaces.Discrete) else map(np.array, actions)
         i, begun = 0, []
         try:
             for i, (copy, act, key) in enumerate(zip(copies, each, seed.tolist(), strict=True)):

@@ -9,15 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from arlbench.core.environments.adapters.adapting import Interface
-from arlbench.core.environments.adapters.host import Declared
 from arlbench.core.environments.adapters.host_calls import Begun, Stepped, SteppedInPython
-from arlbench.core.environments.adapters.host_rows import Rows
 from arlbench.core.environments.adapters.host_trial import misfit
 from arlbench.core.environments.adapters.host_values import MAX_REWARD, MisfitError
 from arlbench.core.environments.adapters.instances import Instances
 from arlbench.core.environments.faults import raised_by
-from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import ArlbenchError
 
 #: Training, evaluation and the same again, for a few environments.
@@ -108,30 +104,6 @@ class BatchEnvironment(SteppedInPython):
     """
 
     instances = BATCHES
-
-    def __init__(
-        self,
-        spec: EnvSpec,
-        interface: Interface,
-        declared: Declared,
-        evaluated_in_place: bool = False,
-    ) -> None:
-        """Makes the environment with this spec.
-
-        Args:
-            spec: The spec of the environment.
-            interface: What an agent has to know.
-            declared: What one copy declares.
-            evaluated_in_place: Whether only one batch exists, which a reset takes over even if
-                it is in use.
-
-        Raises:
-            ConfigurationError: As in :class:`SteppedInPython`.
-        """
-        super().__init__(spec, interface)
-        self.evaluated_in_place = evaluated_in_place
-        self._rows = Rows(declared.observation_space)
-        self._action_dtype = declared.action_dtype
 
     @abc.abstractmethod
     def make_batch(self) -> Batch:

@@ -12,6 +12,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+from gymnasium import spaces
 from jax.experimental import io_callback
 from jax.experimental.buffer_callback import buffer_callback
 
@@ -20,6 +21,7 @@ from arlbench.core.environments import faults
 from arlbench.core.environments.actions import action_dtype
 from arlbench.core.environments.adapters import host_spaces
 from arlbench.core.environments.adapters.adapting import Interface, LibraryEnvironment
+from arlbench.core.environments.adapters.host_rows import Rows
 from arlbench.core.environments.adapters.instances import MAX_INSTANCES, Instances
 from arlbench.core.environments.environment import Timestep
 from arlbench.core.environments.spec import EnvSpec
@@ -67,6 +69,18 @@ class Stepped(NamedTuple):
     truncated: Any
 
 
+class Declared(NamedTuple):
+    """What an environment declares, with its original dtypes.
+
+    Attributes:
+        observation_space: The space of one copy's observation.
+        action_dtype: The dtype of actions that its space samples.
+    """
+
+    observation_space: spaces.Space
+    action_dtype: np.dtype
+
+
 class SteppedInPython(LibraryEnvironment):
     """``n_envs`` copies of an environment that steps in Python.
 
@@ -79,8 +93,21 @@ class SteppedInPython(LibraryEnvironment):
     kind = "host"
     instances: Instances[Any]
 
-    def __init__(self, spec: EnvSpec, interface: Interface) -> None:
+    def __init__(
+        self,
+        spec: EnvSpec,
+        interface: Interface,
+        declared: Declared,
+        evaluated_in_place: bool = False,
+    ) -> None:
         """Makes the environment with this spec.
+
+        Args:
+            spec: The spec of the environment.
+            interface: What an agent has to know.
+            declared: What one copy declares.
+            evaluated_in_place: Whether never more than ``n_envs`` copies exist. Then a reset takes
+                over those that are in use.
 
         Raises:
             ConfigurationError: If its seed is not a whole number from 0 to 2**32 - 1, or if
@@ -94,6 +121,9 @@ class SteppedInPython(LibraryEnvironment):
         seed = None if spec.seed is None else seed_in_range(spec.seed)
         super().__init__(dataclasses.replace(spec, seed=seed), interface)
         self._seed = np.uint32(seed or 0)
+        self.evaluated_in_place = evaluated_in_place
+        self._rows = Rows(declared.observation_space)
+        self._action_dtype = declared.action_dtype
 
     @abc.abstractmethod
     def fill_reset(self, out: Begun, seeds: np.ndarray) -> None:
