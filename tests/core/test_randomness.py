@@ -58,12 +58,13 @@ def test_other_keys_purposes_and_counters_give_other_draws():
         key_data(randomness.stream_key(jax.random.key(seed), stream, counter))
         for seed, stream, counter in combinations
     }
-    assert len(draws) == len(combinations) == 60
+    assert len(draws) == len(combinations) == 90
 
 
 def test_the_numbers_of_the_purposes_never_change():
     assert {stream.name: stream.value for stream in Stream} == {
         "NETWORK_INIT": 0, "ENV_RESET": 1, "COLLECT": 2, "SAMPLE": 3, "EVALUATE": 4, "PLAY": 5,
+        "EXPLORE": 6, "NOISE_OF_ACTING": 7, "NOISE_OF_LEARNING": 8,
     }  # fmt: skip
 
 

@@ -21,10 +21,9 @@ POINTS = st.lists(
 
 def test_what_is_not_named_is_searched_unless_the_problem_fixes_it() -> None:
     assert set(space().names) == {"learning_rate", "use_target_network", "tau"}
-    assert set(PROBLEM.algorithm_class.hyperparameters()) - set(Space(PROBLEM).names) == {
-        "learning_starts",
-        "buffer_size",
-    }
+    published = set(PROBLEM.algorithm_class.get_hpo_config_space())
+    assert published - set(Space(PROBLEM).names) == {"learning_starts", "buffer_size"}
+    assert set(Space(PROBLEM).names) < published
 
 
 def test_an_inactive_hyperparameter_has_its_default() -> None:

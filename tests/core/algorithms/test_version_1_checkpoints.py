@@ -63,7 +63,7 @@ def test_it_is_saved_again_in_the_format_of_today(
     assert saved["format_version"] == 2
     old = json.loads((first.path / "manifest.json").read_text())["content"]["info"]
     assert "format_version" not in old
-    assert saved["hpo_config"] == old["hpo_config"]
+    assert saved["hpo_config"] == {**dqn.hpo_config, **old["hpo_config"]}
     with np.load(path / "params.npz") as new, np.load(first.path / "params.npz") as before:
         assert new.files == before.files
         for name in new.files:
