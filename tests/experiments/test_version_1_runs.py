@@ -138,6 +138,7 @@ def test_one_is_stopped_again_and_its_seconds_add_up(tmp_path: Path) -> None:
     require_whole(run, expected("run_interrupted"))
 
 
+@pytest.mark.thorough
 def test_seeds_that_had_not_begun_are_trained_by_the_old_rule_too(tmp_path: Path) -> None:
     run = copy_of("run_interrupted", tmp_path)
     shutil.rmtree(run / "checkpoints")

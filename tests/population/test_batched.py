@@ -154,6 +154,7 @@ def test_a_batch_that_continues_has_room_for_all_it_stores():
         assert result.members[0].parts["buffer"].priority.shape == (240 + 480,)
 
 
+@pytest.mark.thorough
 def test_kept_parameters_are_those_of_the_kept_states_whenever_a_member_ends():
     lengths = {"n_total_timesteps": [240, 120, 240, 480]}
     with_params = train(placement="batched", keep_params=True, **lengths)

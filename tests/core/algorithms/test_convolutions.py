@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ import pytest
 from arlbench.core.algorithms.convolutions import Conv
 
 # Those of the network of Mnih et al. (2015), and sides that the stride does not divide.
-CASES = [(8, 4, 84, 4), (4, 2, 20, 3), (3, 1, 9, 5), (8, 4, 45, 4), (4, 2, 11, 1)]
+CASES = [(8, 4, 84, 4), (4, 2, 20, 3), (3, 1, 9, 5), (4, 2, 11, 1)]
 
 
 def pair(size: int, stride: int, features: int) -> tuple[nn.Module, nn.Module]:
@@ -23,18 +25,19 @@ def pair(size: int, stride: int, features: int) -> tuple[nn.Module, nn.Module]:
 def test_values_and_gradients_are_those_of_flax(size, stride, side, channels) -> None:
     ours, flax = pair(size, stride, features=6)
     x = jax.random.normal(jax.random.key(0), (3, side, side + 2, channels))
-    params = flax.init(jax.random.key(1), x)
-    np.testing.assert_array_equal(ours.apply(params, x), flax.apply(params, x))
+    params = jax.jit(flax.init)(jax.random.key(1), x)
 
-    def loss(network: nn.Module, params, x) -> jax.Array:
-        return jnp.mean(jnp.sin(network.apply(params, x)))
+    def loss(network: nn.Module, params, x) -> tuple[jax.Array, jax.Array]:
+        values = network.apply(params, x)
+        return jnp.mean(jnp.sin(values)), values
 
-    for ours_is, flax_is in zip(
-        jax.tree.leaves(jax.grad(lambda *given: loss(ours, *given), argnums=(0, 1))(params, x)),
-        jax.tree.leaves(jax.grad(lambda *given: loss(flax, *given), argnums=(0, 1))(params, x)),
-        strict=True,
-    ):
-        np.testing.assert_allclose(ours_is, flax_is, rtol=1e-4, atol=1e-7)
+    (own, own_values), (other, other_values) = (
+        jax.jit(jax.grad(functools.partial(loss, network), argnums=(0, 1), has_aux=True))(params, x)
+        for network in (ours, flax)
+    )
+    np.testing.assert_array_equal(own_values, other_values)
+    for found, expected in zip(jax.tree.leaves(own), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
 
 
 def test_parameters_are_those_of_flax() -> None:

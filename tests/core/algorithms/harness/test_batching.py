@@ -31,6 +31,7 @@ def test_a_member_is_its_rows_of_every_array_and_all_of_them_need_one_program(co
     assert same_bits(members[2].runner_state.rng, jax.random.key(7))
 
 
+@pytest.mark.thorough
 def test_only_an_accelerator_has_programs_compiled_before_it_trains(count_compilations):
     agents = [small_dqn(learning_rate=0.03)] * N_MEMBERS
     options = {"capacity": CAPACITY}
