@@ -79,7 +79,7 @@ def steps_alone(env: Environment) -> Callable[[], float]:
         held[:] = [play(*held, jnp.int32(n))]
         return held
 
-    return _speed(env, run)
+    return speed(env.n_envs, run)
 
 
 def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable[[], float]:
@@ -91,7 +91,11 @@ def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable
         "gradient_steps": 1,
         "learning_starts": learning_starts,
     }
-    dqn = DQN(config, env, cnn_policy=task.spec.cnn_policy)
+    return steps_of(DQN(config, env, cnn_policy=task.spec.cnn_policy))
+
+
+def steps_of(dqn: DQN) -> Callable[[], float]:
+    """Measures the environment steps per second of a training."""
     state = dqn.init(jax.random.key(0))
     # Segments like those of a training, without the evaluations in between.
     structure, hp = dqn.structure, dqn.hp
@@ -102,11 +106,14 @@ def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable
         held[:] = programs.segment(structure, hp, SCHEDULE, *held, jnp.int32(n))
         return held
 
-    return _speed(env, train)
+    return speed(dqn.steps_per_iteration, train)
 
 
-def _speed(env: Environment, run: Callable[[int], Any]) -> Callable[[], float]:
-    """Environment steps per second of ``run(n)``, with ``n`` for about ``LENGTH`` seconds."""
+def speed(n_steps: int, run: Callable[[int], Any]) -> Callable[[], float]:
+    """Environment steps per second of ``run(n)``, which takes ``n`` turns of ``n_steps`` steps.
+
+    Each measurement has as many turns as take about ``LENGTH`` seconds.
+    """
 
     def took(n: int) -> float:
         return measuring.seconds(lambda: jax.block_until_ready(run(n)))
@@ -116,7 +123,7 @@ def _speed(env: Environment, run: Callable[[int], Any]) -> Callable[[], float]:
     while took(n) < LENGTH / 4:
         n *= 4
     n = max(int(n * LENGTH / took(n)), 1)
-    return lambda: n * env.n_envs / took(n)
+    return lambda: n * n_steps / took(n)
 
 
 def report(results: dict[str, Any]) -> str:
