@@ -63,6 +63,11 @@ def measure(task: Task, n_repeats: int) -> dict[str, Any]:
 
 def steps_alone(env: Environment) -> Callable[[], float]:
     """Measures random actions, without an agent."""
+    return _speed(env, random_turns(env))
+
+
+def random_turns(env: Environment) -> Callable[[int], Any]:
+    """A function that takes this many vector steps with random actions."""
 
     @jax.jit
     def play(env_state: Any, n_steps: jax.Array) -> Any:
@@ -79,7 +84,7 @@ def steps_alone(env: Environment) -> Callable[[], float]:
         held[:] = [play(*held, jnp.int32(n))]
         return held
 
-    return speed(env.n_envs, run)
+    return run
 
 
 def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable[[], float]:
@@ -91,11 +96,11 @@ def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable
         "gradient_steps": 1,
         "learning_starts": learning_starts,
     }
-    return steps_of(DQN(config, env, cnn_policy=task.spec.cnn_policy))
+    return _speed(env, turns(DQN(config, env, cnn_policy=task.spec.cnn_policy)))
 
 
-def steps_of(dqn: DQN) -> Callable[[], float]:
-    """Measures the environment steps per second of a training."""
+def turns(dqn: DQN) -> Callable[[int], Any]:
+    """A function that trains for this many iterations."""
     state = dqn.init(jax.random.key(0))
     # Segments like those of a training, without the evaluations in between.
     structure, hp = dqn.structure, dqn.hp
@@ -106,14 +111,11 @@ def steps_of(dqn: DQN) -> Callable[[], float]:
         held[:] = programs.segment(structure, hp, SCHEDULE, *held, jnp.int32(n))
         return held
 
-    return speed(dqn.steps_per_iteration, train)
+    return train
 
 
-def speed(n_steps: int, run: Callable[[int], Any]) -> Callable[[], float]:
-    """Environment steps per second of ``run(n)``, which takes ``n`` turns of ``n_steps`` steps.
-
-    Each measurement has as many turns as take about ``LENGTH`` seconds.
-    """
+def _speed(env: Environment, run: Callable[[int], Any]) -> Callable[[], float]:
+    """Environment steps per second of ``run(n)``, with ``n`` for about ``LENGTH`` seconds."""
 
     def took(n: int) -> float:
         return measuring.seconds(lambda: jax.block_until_ready(run(n)))
@@ -123,7 +125,7 @@ def speed(n_steps: int, run: Callable[[int], Any]) -> Callable[[], float]:
     while took(n) < LENGTH / 4:
         n *= 4
     n = max(int(n * LENGTH / took(n)), 1)
-    return lambda: n * n_steps / took(n)
+    return lambda: n * env.n_envs / took(n)
 
 
 def report(results: dict[str, Any]) -> str:

@@ -6,15 +6,17 @@ with the library's own loop with random actions. All take turns in one process.
 same network, buffer and updates. Both take turns, and what both did is checked.
 
 python benchmarks/host_speed.py                        everything, about ten minutes
-python benchmarks/host_speed.py --only b --repeats 3   one part; nothing is written
+python benchmarks/host_speed.py --only b --repeats 3   one part; the other's results are kept
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from environments import DEFAULT_FOLDER, FOLDER_VARIABLE, PeerError
 import host_speed_parts as parts
 import measuring
 import reporting
-from host_speed_parts import Case
+from host_speed_parts import Case, Speed
 
 NAME = "host_speed"
 
@@ -41,6 +43,20 @@ LEARNING = (Case("gymnasium", "LunarLander-v3"), Case("ale", "Pong-v5"))
 _LIBRARIES = ("ale-py", "envpool", "gymnasium")
 
 
+def in_turn(variants: dict[str, Callable[[], Speed]], n_repeats: int) -> dict[str, Any]:
+    """Measures all variants in turn; speeds, and shares of the first variant's, by both clocks."""
+    measured = [{name: call() for name, call in variants.items()} for _ in range(n_repeats)]
+    reference, *others = variants
+    found: dict[str, Any] = {}
+    for clock in Speed._fields:
+        samples = {n: [getattr(turn[n], clock) for turn in measured] for n in variants}
+        found[clock] = {
+            "speeds": {n: measuring.summary(values) for n, values in samples.items()},
+            "ratios": {n: measuring.ratio(samples, n, reference) for n in others},
+        }
+    return found
+
+
 def stepping(case: Case, n_repeats: int) -> dict[str, Any]:
     """Part (a) for one case."""
     if case.why_not:
@@ -50,36 +66,30 @@ def stepping(case: Case, n_repeats: int) -> dict[str, Any]:
         ADAPTER: parts.adapter_loop(case),
         IDLE: parts.training(case, learning_starts=parts.NEVER),
     }
-    samples = measuring.interleaved(variants, n_repeats)
-    return {
-        "steps_per_second": {name: measuring.summary(v) for name, v in samples.items()},
-        "ratios": {name: measuring.ratio(samples, name, LIBRARY) for name in (ADAPTER, IDLE)},
-    }
+    return in_turn(variants, n_repeats)
 
 
 def learning(case: Case, n_repeats: int, folder: Path, seconds: float) -> dict[str, Any]:
     """Part (b) for one case."""
+    answers: list[dict[str, Any]] = []
     try:
         theirs = parts.sb3_training(case, folder, seconds)
-        answers: list[dict[str, Any]] = []
 
-        def sb3() -> float:
+        def sb3() -> Speed:
             answers.append(theirs())
-            return float(answers[-1]["steps_per_second"])
+            return Speed(answers[-1]["wall"], answers[-1]["processor"])
 
         ours = parts.training(case, learning_starts=case.n_envs)
-        samples = measuring.interleaved({OURS: ours, SB3: sb3}, n_repeats)
+        found = in_turn({SB3: sb3, OURS: ours}, n_repeats)
     except PeerError as error:
         return {"skipped": f"stable-baselines3 {error}"}
-    wanted = parts.updates_per_step(case)
-    found = statistics.median(answer["updates_per_step"] for answer in answers)
+    updates = statistics.median(answer["updates_per_step"] for answer in answers)
     return {
+        **found,
         "updates": parts.updates_of(case),
-        "updates_per_step": {OURS: wanted, SB3: found},
+        "updates_per_step": {OURS: parts.updates_per_step(case), SB3: updates},
         "versions": answers[-1]["versions"],
         "torch_threads": answers[-1]["torch_threads"],
-        "steps_per_second": {name: measuring.summary(v) for name, v in samples.items()},
-        "ratio": measuring.ratio(samples, OURS, SB3),
     }
 
 
@@ -88,10 +98,14 @@ def stepping_rows(found: dict[str, Any]) -> list[list[str]]:
     rows = []
     for title, result in found.items():
         if "skipped" in result:
-            rows.append([title, f"{result['skipped']}", *[""] * 4])
+            rows.append([title, result["skipped"], *[""] * 4])
             continue
-        speeds = [f"{s['median']:,.0f}" for s in result["steps_per_second"].values()]
-        shares = [f"{100 * result['ratios'][name]:.0f} %" for name in (ADAPTER, IDLE)]
+        speeds = [f"{s['median']:,.0f}" for s in result["wall"]["speeds"].values()]
+        shares = [
+            f"{100 * result['wall']['ratios'][name]:.0f} % "
+            f"({100 * result['processor']['ratios'][name]:.0f} %)"
+            for name in (ADAPTER, IDLE)
+        ]
         rows.append([title, *speeds, *shares])
     return rows
 
@@ -101,72 +115,86 @@ def learning_rows(found: dict[str, Any]) -> list[list[str]]:
     rows = []
     for title, result in found.items():
         if "skipped" in result:
-            rows.append([title, result["skipped"], "", "", ""])
+            rows.append([title, result["skipped"], *[""] * 4])
             continue
         cells = []
         for name in (OURS, SB3):
-            speed = result["steps_per_second"][name]
+            speed = result["wall"]["speeds"][name]
             span = f"{speed['smallest']:,.0f} to {speed['largest']:,.0f}"
             cells.append(f"{speed['median']:,.0f} ({span})")
-        rows.append([title, result["updates"], *cells, f"{result['ratio']:.1f}"])
+        ratios = [f"{result[clock]['ratios'][OURS]:.1f}" for clock in Speed._fields]
+        rows.append([title, result["updates"], *cells, *ratios])
     return rows
 
 
 def page(results: dict[str, Any]) -> str:
     """The tables, and how to read them."""
-    machine = results["machine"]
-    described = ", ".join(f"{name} {value}" for name, value in machine.items())
-    first = reporting.markdown_table(
-        ["environment", LIBRARY, ADAPTER, IDLE, f"{ADAPTER}, share", f"{IDLE}, share"],
-        stepping_rows(results["stepping"]),
-    )
-    second = reporting.markdown_table(
-        ["environment", "updates", OURS, SB3, "ratio"], learning_rows(results["learning"])
-    )
-    return f"""# Environments outside JAX
+    texts = [
+        f"""# Environments outside JAX
 
-`python benchmarks/{NAME}.py` on {described}. The machine was shared with other work, so trust the
-ratios, which are medians over rounds of {results["repeats"]}, more than the speeds.
-
-## (a) Steps per second without learning
+Written by `python benchmarks/{NAME}.py`. The machine was shared with other work, so trust the
+ratios, which are medians over rounds, more than the speeds.
+"""
+    ]
+    if "stepping" in results:
+        found = results["stepping"]
+        header = ["environment", LIBRARY, ADAPTER, IDLE, f"{ADAPTER}, share", f"{IDLE}, share"]
+        texts.append(f"""## (a) Steps per second without learning
 
 *{LIBRARY}* steps with random actions drawn before. *{ADAPTER}* steps with random actions through
 this project, in a compiled loop. *{IDLE}* is a training whose learning never starts: the network
 chooses actions, and every transition is stored. The aim was {100 * AIM:.0f} % of the library's
-loop.
+loop. Shares by processor time, of all threads together, are in brackets.
+{described(found)}
 
-{first}
-
-## (b) Steps per second with learning
+{reporting.markdown_table(header, stepping_rows(found["cases"]))}
+""")
+    if "learning" in results:
+        found = results["learning"]
+        header = ["environment", "updates", OURS, SB3, "ratio", "by processor time"]
+        texts.append(f"""## (b) Steps per second with learning
 
 The same network, batch, buffer, optimiser and number of updates; each measurement of
-stable-baselines3 is a process of its own, and both take turns.
+stable-baselines3 is a process of its own, and both take turns. {described(found)}
 
-{second}
-"""
+{reporting.markdown_table(header, learning_rows(found["cases"]))}
+""")
+    return "\n".join(texts)
+
+
+def described(found: dict[str, Any]) -> str:
+    """The rounds and the machine of a part."""
+    machine = ", ".join(f"{name} {value}" for name, value in found["machine"].items())
+    return f"Medians of {found['repeats']} rounds on {machine}."
 
 
 def main() -> None:
     arguments = parsed()
     machine = {**reporting.machine(), **_versions()}
     reporting.show_machine(machine)
-    results: dict[str, Any] = {"machine": machine, "repeats": arguments.repeats}
-    found: dict[str, Any] = {"stepping": {}, "learning": {}}
     if "a" in arguments.only:
+        found = {}
         for case in parts.cases():
-            found["stepping"][case.title] = stepping(case, arguments.repeats)
-            print(*stepping_rows(found["stepping"])[-1], sep=" | ", flush=True)
+            found[case.title] = stepping(case, arguments.repeats)
+            print(*stepping_rows(found)[-1], sep=" | ", flush=True)
+        write("stepping", machine, arguments.repeats, found)
     if "b" in arguments.only:
-        folder = Path(arguments.environments)
+        found = {}
         for case in LEARNING:
-            result = learning(case, arguments.repeats, folder, arguments.seconds)
-            found["learning"][case.title] = result
-            print(*learning_rows(found["learning"])[-1], sep=" | ", flush=True)
-    if arguments.only == "ab":
-        results.update(found)
-        reporting.write_json(NAME, results)
-        (reporting.RESULTS / f"{NAME}.md").write_text(page(results))
-        print(f"Written to results/{NAME}.md")
+            folder = Path(arguments.environments)
+            found[case.title] = learning(case, arguments.repeats, folder, arguments.seconds)
+            print(*learning_rows(found)[-1], sep=" | ", flush=True)
+        write("learning", machine, arguments.repeats, found)
+
+
+def write(part: str, machine: dict[str, Any], n_repeats: int, found: dict[str, Any]) -> None:
+    """Writes the results of a part, and keeps those of the other."""
+    path = reporting.RESULTS / f"{NAME}.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    results[part] = {"machine": machine, "repeats": n_repeats, "cases": found}
+    reporting.write_json(NAME, results)
+    path.with_suffix(".md").write_text(page(results))
+    print(f"Written to results/{NAME}.md")
 
 
 def _versions() -> dict[str, str]:

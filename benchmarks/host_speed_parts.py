@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 
 import environments
 import gymnasium
+import jax
 import numpy as np
 import processes
 from environments import Peer
@@ -20,7 +22,7 @@ from arlbench.experiments.presets import tuned_for
 #: Longer than any measurement, so that learning never begins.
 NEVER = environment_speed.NEVER
 
-#: Random actions of a library's loop are drawn before, and used again after so many steps.
+#: Random actions of a library's loop are drawn before, and used again after this many steps.
 N_DRAWN = 1024
 
 RUNNER = Path(__file__).resolve().with_name("host_speed_sb3.py")
@@ -75,10 +77,46 @@ def cases() -> list[Case]:
     return [c._replace(why_not=missing) if c.framework == "envpool" else c for c in found]
 
 
+class Speed(NamedTuple):
+    """Environment steps per second.
+
+    Attributes:
+        wall: Of the clock.
+        processor: Of the processors, all threads together, on which a busy machine has little
+            influence.
+    """
+
+    wall: float
+    processor: float
+
+
+def speed(n_steps: int, run: Callable[[int], Any]) -> Callable[[], Speed]:
+    """Measures ``run(n)``, which takes ``n`` turns of ``n_steps`` environment steps each.
+
+    A measurement has as many turns as take about ``LENGTH`` seconds.
+    """
+
+    def took(n: int) -> tuple[float, float]:
+        begin = time.perf_counter(), time.process_time()
+        jax.block_until_ready(run(n))
+        return time.perf_counter() - begin[0], time.process_time() - begin[1]
+
+    took(1)
+    n = 4
+    while took(n)[0] < environment_speed.LENGTH / 4:
+        n *= 4
+    n = max(int(n * environment_speed.LENGTH / took(n)[0]), 1)
+
+    def measure() -> Speed:
+        return Speed(*(n * n_steps / seconds for seconds in took(n)))
+
+    return measure
+
+
 # -- (a) libraries' own loops, and trainings without a learner ---------------------------
 
 
-def library_loop(case: Case) -> Callable[[], float]:
+def library_loop(case: Case) -> Callable[[], Speed]:
     """Measures the library's own loop with random actions."""
     env, n_actions = _LIBRARIES[case.framework](case)
     env.reset(**({} if case.framework == "envpool" else {"seed": 0}))
@@ -89,7 +127,7 @@ def library_loop(case: Case) -> Callable[[], float]:
         for i in range(n):
             env.step(drawn[i % N_DRAWN])
 
-    return environment_speed.speed(case.n_envs, run)
+    return speed(case.n_envs, run)
 
 
 def _ale(case: Case) -> tuple[Any, int]:
@@ -123,15 +161,16 @@ _LIBRARIES: dict[str, Callable[[Case], tuple[Any, int]]] = {
 }
 
 
-def adapter_loop(case: Case) -> Callable[[], float]:
+def adapter_loop(case: Case) -> Callable[[], Speed]:
     """Measures random actions through this project's adapter, in a compiled loop."""
     env = make_env(case.framework, case.name, n_envs=case.n_envs)
-    return environment_speed.steps_alone(env)
+    return speed(case.n_envs, environment_speed.random_turns(env))
 
 
-def training(case: Case, **changes: Any) -> Callable[[], float]:
+def training(case: Case, **changes: Any) -> Callable[[], Speed]:
     """Measures a training with the tuned hyperparameters, and some changed."""
-    return environment_speed.steps_of(agent(case, **changes))
+    dqn = agent(case, **changes)
+    return speed(dqn.steps_per_iteration, environment_speed.turns(dqn))
 
 
 def agent(case: Case, **changes: Any) -> DQN:

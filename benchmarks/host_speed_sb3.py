@@ -17,6 +17,9 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.env_util import make_atari_env, make_vec_env
 from stable_baselines3.common.vec_env import VecFrameStack
 
+#: Vector steps before a measurement.
+WARM_UP = 32
+
 PACKAGES = ("stable-baselines3", "torch", "gymnasium", "numpy", "ale-py")
 
 
@@ -64,24 +67,28 @@ def make(job):
 
 
 def measure(job):
-    """Environment steps per second of about so many seconds, after some to warm up."""
+    """Environment steps per second over about this many seconds, after some to warm up."""
     job["timesteps"] = 1e9
     model = make(job)
     begin = steps = updates = None
-    length = job["seconds"]
 
-    def watch(now, _):
+    def clocks():
+        return time.perf_counter(), time.process_time()
+
+    def watch(*_):
         nonlocal begin, steps, updates
-        if begin is None and model.num_timesteps >= 64 * job["n_envs"]:
-            begin, steps, updates = time.perf_counter(), model.num_timesteps, model._n_updates
-        return begin is None or time.perf_counter() - begin < length
+        if begin is None and model.num_timesteps >= WARM_UP * job["n_envs"]:
+            begin, steps, updates = clocks(), model.num_timesteps, model._n_updates
+        return begin is None or time.perf_counter() - begin[0] < job["seconds"]
 
     model.learn(int(job["timesteps"]), callback=watch)
-    taken = time.perf_counter() - begin
+    wall, processor = (now - then for now, then in zip(clocks(), begin, strict=True))
+    done = model.num_timesteps - steps
     protocol.answer(
         PACKAGES,
-        steps_per_second=(model.num_timesteps - steps) / taken,
-        updates_per_step=(model._n_updates - updates) / (model.num_timesteps - steps),
+        wall=done / wall,
+        processor=done / processor,
+        updates_per_step=(model._n_updates - updates) / done,
         torch_threads=torch.get_num_threads(),
     )
 
