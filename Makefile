@@ -77,6 +77,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/environment_speed.py
 	$(BIN)/python benchmarks/buffer_cost.py
 	$(BIN)/python benchmarks/frame_buffer_cost.py
+	$(BIN)/python benchmarks/host_speed.py
 	$(BIN)/python benchmarks/peers/compare.py
 
 catalogue: $(VENV)/.dev

@@ -63,6 +63,11 @@ def measure(task: Task, n_repeats: int) -> dict[str, Any]:
 
 def steps_alone(env: Environment) -> Callable[[], float]:
     """Measures random actions, without an agent."""
+    return _speed(env, random_turns(env))
+
+
+def random_turns(env: Environment) -> Callable[[int], Any]:
+    """A function that takes this many vector steps with random actions."""
 
     @jax.jit
     def play(env_state: Any, n_steps: jax.Array) -> Any:
@@ -79,7 +84,7 @@ def steps_alone(env: Environment) -> Callable[[], float]:
         held[:] = [play(*held, jnp.int32(n))]
         return held
 
-    return _speed(env, run)
+    return run
 
 
 def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable[[], float]:
@@ -91,7 +96,11 @@ def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable
         "gradient_steps": 1,
         "learning_starts": learning_starts,
     }
-    dqn = DQN(config, env, cnn_policy=task.spec.cnn_policy)
+    return _speed(env, turns(DQN(config, env, cnn_policy=task.spec.cnn_policy)))
+
+
+def turns(dqn: DQN) -> Callable[[int], Any]:
+    """A function that trains for this many iterations."""
     state = dqn.init(jax.random.key(0))
     # Segments like those of a training, without the evaluations in between.
     structure, hp = dqn.structure, dqn.hp
@@ -102,7 +111,7 @@ def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable
         held[:] = programs.segment(structure, hp, SCHEDULE, *held, jnp.int32(n))
         return held
 
-    return _speed(env, train)
+    return train
 
 
 def _speed(env: Environment, run: Callable[[int], Any]) -> Callable[[], float]:
