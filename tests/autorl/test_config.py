@@ -23,6 +23,7 @@ PUBLISHED_DEFAULTS = {
     "algorithm": "dqn",
     "cnn_policy": False,
     "deterministic_eval": True,
+    "extended": False,
     "nas_config": {},
     "checkpoint": (),
     "checkpoint_name": "default_checkpoint",
@@ -109,7 +110,7 @@ def test_a_setting_without_a_check_is_refused() -> None:
 # For each setting, a value that is impossible.
 IMPOSSIBLE: dict[str, Any] = {
     "seed": "x", "env_framework": "", "env_name": 3, "env_kwargs": 3, "eval_env_kwargs": 3,
-    "n_envs": 0, "algorithm": None, "cnn_policy": "no", "deterministic_eval": 1,
+    "n_envs": 0, "algorithm": None, "cnn_policy": "no", "deterministic_eval": 1, "extended": "yes",
     "nas_config": [], "checkpoint": "all", "checkpoint_name": "", "checkpoint_dir": 3,
     "objectives": (), "optimize_objectives": "up", "state_features": "grad_info",
     "n_steps": 0.5, "n_total_timesteps": -1, "n_eval_steps": True, "n_eval_episodes": 0,
