@@ -135,6 +135,13 @@ def test_without_time_nothing_is_begun(tmp_path):
 
 
 @pytest.mark.thorough
+def test_a_part_runs_on_a_cpu_too(tmp_path):
+    rows, _ = run_script(tmp_path, "--quick", "--as-accelerator", "--only=uniform")
+    assert not any("error" in row for row in rows)
+    assert [row["members"] for row in rows if "steps_per_second" in row] == [3, 2]
+
+
+@pytest.mark.stress
 def test_every_part_runs_on_a_cpu_too(script, tmp_path):
     rows, printed = run_script(tmp_path, "--quick", "--as-accelerator", "--seconds=600")
     parts = script("accelerator").LIMITS

@@ -33,7 +33,7 @@ QUICK = {
 
 
 #: These also train quickly.
-QUICKLY_TRAINED = {"CartPole-v1", "Breakout-MinAtar"}
+QUICKLY_TRAINED = {"CartPole-v1"}
 
 
 def shared(cases: list[Case], quick: set[str] = QUICK) -> list[Any]:
