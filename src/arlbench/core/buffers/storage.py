@@ -48,6 +48,12 @@ def field(state: PrioritisedTrajectoryBufferState, name: str) -> jax.Array:
     return stored[0]
 
 
+def has_field(state: PrioritisedTrajectoryBufferState, name: str) -> bool:
+    """Whether rows have this field."""
+    is_ours = hasattr(state.experience, "transition")
+    return is_ours and getattr(_rows(state), name, None) is not None
+
+
 def with_field(
     state: PrioritisedTrajectoryBufferState,
     name: str,

@@ -195,6 +195,12 @@ def check_state(agent: AgentStructure, runner_state: Any, buffer_state: Any) -> 
     validation.same_structure(
         "runner_state", _comparable(runner_state), _comparable(fresh_runner(agent))
     )
+    if storage.has_field(buffer_state, "cut_off") != agent.keeps_ends:
+        raise ConfigurationError(
+            "Only buffers of agents with the extension n_step know where episodes were cut off, so "
+            "this buffer does not fit; make the state with the same extensions, as in "
+            "DQN(..., extensions=['n_step'])."
+        )
 
 
 def check_batch(

@@ -11,6 +11,7 @@ import pytest
 
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.dqn.extensions.registry import EXTENSIONS
+from arlbench.errors import ConfigurationError
 from changed_hyperparameters import BASE
 from probes import CAPACITY, Walk, as_numpy, same_bits, small_dqn, small_state
 
@@ -111,6 +112,14 @@ def test_td_errors_of_a_distribution_are_those_of_its_expected_values(distributi
     best = np.max(apply(given["next_observations"]), axis=1)
     target = given["rewards"] + 0.9 * (1 - given["dones"]) * best
     np.testing.assert_allclose(errors, q - target, rtol=1e-4, atol=1e-5)
+
+
+def test_a_buffer_without_ends_of_episodes_is_refused_with_the_cure() -> None:
+    dqn = small_dqn()
+    state = small_state(dqn)
+    dqn.update_hpo_config({"n_step": 3})
+    with pytest.raises(ConfigurationError, match=r"extensions=\['n_step'\]"):
+        dqn.train(*state, 100, 1, 1)
 
 
 @pytest.fixture(scope="module")
