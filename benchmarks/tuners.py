@@ -132,6 +132,7 @@ def run(study: Study, folder: Path) -> dict[str, Any]:
         **json.loads(text),
         "wall_seconds": time.perf_counter() - begin,
         "processor_seconds": usage.ru_utime + usage.ru_stime,
+        "cpu": reporting.machine()["cpu"],
     }
     result.pop("folder")
     path.write_text(json.dumps(result))
@@ -147,7 +148,7 @@ def table(preset: str, results: dict[Study, dict[str, Any]]) -> str:
             rows.append(_row(preset, tuner, found))
     header = (
         "tuner", "tuner seeds", "environment steps", "processor s", "wall s", "tuner's own s",
-        "return, tuning seeds", "each", "return, test seeds", "each", "published",
+        "return, tuning seeds", "each", "return, test seeds", "each", "published", "processor",
     )  # fmt: skip
     return reporting.markdown_table(header, rows)
 
@@ -167,6 +168,7 @@ def _row(preset: str, tuner: str, found: Sequence[dict[str, Any]]) -> list[str]:
         f"{mean(test):.1f}",
         ", ".join(f"{value:.0f}" for value in test),
         PRESETS[preset].published.get(tuner, "-"),
+        ", ".join(dict.fromkeys(result["cpu"] for result in found)),
     ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.space import Range
-from arlbench.tuning.drifting import Observations, most_likely, predicted, standardised
+from arlbench.tuning.drifting import Drift, Observations, most_likely, predicted, standardised
 from arlbench.tuning.evolving import Evolving, perturbed
 from arlbench.tuning.proposals import note_on_independent
 from arlbench.tuning.space import Config, Space
@@ -34,6 +34,20 @@ class Change(NamedTuple):
     time: float
     before: float
     change: float
+
+
+class Process(NamedTuple):
+    """What a generation's copies are chosen with.
+
+    Attributes:
+        known: The changes, at the numbers and the score before, all in the unit interval.
+        drift: The assumptions under which they are most likely.
+        befores: The scores before, ``[n]``.
+    """
+
+    known: Observations
+    drift: Drift
+    befores: np.ndarray
 
 
 class Pb2(Evolving):
@@ -61,6 +75,7 @@ class Pb2(Evolving):
         alone = [n for i, n in enumerate(space.names) if i not in self._numbers]
         self.note = note_on_independent([n for n in alone if n not in architecture])
         self._changes: list[Change] = []
+        self._process: Process | None = None
         self._scores: dict[int, float] = {}
         # Points and expected changes of the copies in this generation, so that the copies differ.
         self._expected: list[tuple[np.ndarray, float]] = []
@@ -75,6 +90,7 @@ class Pb2(Evolving):
                 self._changes.append(Change(point, time, before, result.score - before))
         self._scores = {result.number: result.score for result in generation}
         del self._changes[:-_MOST_OBSERVATIONS]
+        self._process = _process_of(self._changes) if self._changes else None
 
     def _before(self, result: Result) -> float | None:
         """The score of what a member continued; None if it began at step 0."""
@@ -103,28 +119,35 @@ class Pb2(Evolving):
             score: The score of the member that is copied.
         """
         candidates = self.rng.random((_N_CANDIDATES, len(self._numbers)))
-        if not self._changes:
+        if self._process is None:
             return candidates[0]
-        now = float(self._generation)
-        befores = np.array([change.before for change in self._changes])
-        # Scores between those known, in the unit interval like the numbers.
-        place, *places = np.interp([score, *befores], [befores.min(), befores.max() + 1e-9], [0, 1])
-        known = Observations(
-            np.column_stack([[change.point for change in self._changes], places]),
-            np.array([change.time for change in self._changes]),
-            standardised(np.array([change.change for change in self._changes])),
-        )
-        drift = most_likely(known)
+        known, drift, befores = self._process
+        now, place = float(self._generation), _between(befores, score)
         for point, expected in self._expected:
             known = Observations(
                 np.vstack([known.at, point]),
                 np.append(known.time, now),
                 np.append(known.values, expected),
             )
-        points = np.column_stack([candidates, np.full(len(candidates), place)])
+        points = np.column_stack([candidates, np.repeat(place, len(candidates))])
         wanted = Observations(points, np.full(len(points), now), np.zeros(len(points)))
         mean, deviation = predicted(known, wanted, drift)
         bound = math.sqrt(0.2 + max(0.0, math.log(0.4 * len(known.values))))
         best = int(np.argmax(mean + bound * deviation))
         self._expected.append((points[best], float(mean[best])))
         return candidates[best]
+
+
+def _process_of(changes: Sequence[Change]) -> Process:
+    befores = np.array([change.before for change in changes])
+    known = Observations(
+        np.column_stack([[change.point for change in changes], _between(befores, befores)]),
+        np.array([change.time for change in changes]),
+        standardised(np.array([change.change for change in changes])),
+    )
+    return Process(known, most_likely(known), befores)
+
+
+def _between(befores: np.ndarray, scores: Any) -> np.ndarray:
+    """Where scores lie between the smallest and the largest known one, from 0 to 1."""
+    return np.interp(scores, [befores.min(), befores.max() + 1e-9], [0.0, 1.0])
