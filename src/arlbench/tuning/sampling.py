@@ -42,7 +42,9 @@ class Sampler:
             self._exhausted = True
             return
         for trial in trials:
-            config = self._space.complete(trial.config)
+            # A sampler also draws what has no effect in any configuration of the space.
+            drawn = trial.config.items()
+            config = self._space.complete({k: v for k, v in drawn if k in self._space.varied})
             key = tuple(config.values())
             if key not in self._seen:
                 self._seen.add(key)
