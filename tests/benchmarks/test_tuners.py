@@ -42,7 +42,7 @@ def test_a_row_has_means_over_tuner_seeds(tuners) -> None:
     def result(objective: float, test: float) -> dict[str, Any]:
         found = {"objective": objective, "test_objective": test}
         seconds = {"processor_seconds": 100.0, "wall_seconds": 60.0, "tuner_seconds": 0.5}
-        return {"timesteps": 4_800_000, "incumbent": found, **seconds}
+        return {"timesteps": 4_800_000, "incumbent": found, "cpu": "a processor", **seconds}
 
     studies = tuners.wanted(["cartpole/random"])[:2]
     results = dict(zip(studies, [result(500.0, 300.0), result(400.0, 200.0)], strict=True))
@@ -50,5 +50,5 @@ def test_a_row_has_means_over_tuner_seeds(tuners) -> None:
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == [
         *("random", "2", "4.80M", "100", "60", "0.5"),
-        *("450.0", "500, 400", "250.0", "300, 200", "486"),
+        *("450.0", "500, 400", "250.0", "300, 200", "486", "a processor"),
     ]
