@@ -108,8 +108,9 @@ def _last_reachable(values: jax.Array, remaining: jax.Array) -> tuple[jax.Array,
     """
     index, start = jnp.zeros(remaining.shape, jnp.int32), jnp.zeros_like(remaining)
     sum_before = jnp.zeros_like(remaining)
-    # One value after the other, and not all at once with ``jnp.cumsum``: then the compiler makes
-    # one kernel of a whole search, which is six times as fast (H100, 1,024 members).
+    # One value after the other, and not all at once with ``jnp.cumsum``: then the compiler fuses
+    # most of a search. Prioritised replay adds 48 instead of 137 microseconds to an iteration of
+    # 1,024 members (H100).
     for i in range(values.shape[1]):
         value = values[:, i]
         reachable = (value > 0) & (sum_before <= remaining)
