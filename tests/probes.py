@@ -197,6 +197,20 @@ class Pictures(Probe):
         return SingleStep(n_steps, picture, 1.0 * (picture[0, 1] % 2 == action), ended, cut_off)
 
 
+#: With these, the learners of the probes find the known values.
+LEARNING = {
+    "buffer_size": 400,
+    "buffer_batch_size": 32,
+    "learning_rate": 1e-2,
+    "gamma": 0.6,
+    "initial_epsilon": 1.0,
+    "target_epsilon": 0.5,
+    "learning_starts": 32,
+    "train_freq": 2,
+    "gradient_steps": 2,
+    "target_update_interval": 40,
+}
+
 #: The smallest possible batch, network and schedule.
 SMALL = {
     "buffer_size": 200,

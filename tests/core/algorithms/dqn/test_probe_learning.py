@@ -8,6 +8,7 @@ import pytest
 
 from arlbench.core.algorithms.dqn import DQN
 from probes import (
+    LEARNING,
     ActionReward,
     FinalObservation,
     ObservationReward,
@@ -17,20 +18,7 @@ from probes import (
     TwoSteps,
 )
 
-GAMMA = 0.6
-
-HYPERPARAMETERS = {
-    "buffer_size": 400,
-    "buffer_batch_size": 32,
-    "learning_rate": 1e-2,
-    "gamma": GAMMA,
-    "initial_epsilon": 1.0,
-    "target_epsilon": 0.5,
-    "learning_starts": 32,
-    "train_freq": 2,
-    "gradient_steps": 2,
-    "target_update_interval": 40,
-}
+GAMMA = LEARNING["gamma"]
 
 # Whether transitions are drawn by priority shapes the program; the other two do not.
 SWITCHES = ["buffer_prio_sampling", "use_target_network", "normalize_observations"]
@@ -51,7 +39,7 @@ CASES = [
 
 def learn(env: Probe, switches: tuple[bool, ...]) -> dict[float, np.ndarray]:
     """The learnt values for each observation."""
-    config = {**HYPERPARAMETERS, **dict(zip(SWITCHES, switches, strict=True))}
+    config = {**LEARNING, **dict(zip(SWITCHES, switches, strict=True))}
     dqn = DQN(config, env, nas_config={"hidden_size": 16})
     runner, buffer = dqn.init(jax.random.key(0), capacity=512)
     (runner, _), _ = dqn.train(runner, buffer, 3000, n_eval_steps=1, n_eval_episodes=4)

@@ -299,9 +299,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             rows = 1 if "buffer" in parts else None
             params = None if "target_params" in parts else parts.get("params")
             state = self.init(jax.random.key(0), network_params=params, capacity=rows)
-            self._agent.env.release(
-                state.runner_state.env_state
-            )  # training starts its own episodes
+            # Training starts its own episodes.
+            self._agent.env.release(state.runner_state.env_state)
         return checkpoint.restore(state, parts)
 
     def pack_buffer(self, buffer_state: PrioritisedTrajectoryBufferState) -> Any:

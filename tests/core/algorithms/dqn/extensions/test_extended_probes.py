@@ -14,22 +14,11 @@ from gymnasium import spaces
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.dqn.extensions import networks
 from arlbench.core.environments import SingleStep
-from probes import HIGH, LOW, OneStep, Probe, TimeLimit, TwoSteps, observation
+from probes import HIGH, LEARNING, LOW, OneStep, Probe, TimeLimit, TwoSteps, observation
 
-GAMMA = 0.6
+GAMMA = LEARNING["gamma"]
 
-HYPERPARAMETERS = {
-    "buffer_size": 400,
-    "buffer_batch_size": 32,
-    "learning_rate": 1e-2,
-    "gamma": GAMMA,
-    "initial_epsilon": 1.0,
-    "target_epsilon": 1.0,
-    "learning_starts": 32,
-    "train_freq": 2,
-    "gradient_steps": 2,
-    "target_update_interval": 40,
-}
+HYPERPARAMETERS = {**LEARNING, "target_epsilon": 1.0}
 
 
 class Coin(OneStep):

@@ -159,7 +159,7 @@ def persistent(
 ) -> tuple[jax.Array, Persisting]:
     """A random action lasts for a random number of steps (ez-greedy, Dabney et al. 2021).
 
-    An action that is no longer legal ends.
+    An action stops early if it becomes illegal.
 
     Args:
         proposal: What epsilon-greedy exploration would do.

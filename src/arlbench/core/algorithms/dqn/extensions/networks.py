@@ -23,7 +23,7 @@ from arlbench.core.algorithms.dqn.models import (
 from arlbench.core.algorithms.layers import Dense
 from arlbench.core.observations import Grid
 
-#: The name of the stream of random numbers; without it, there is no noise.
+#: The stream of random numbers for noisy layers; without it, they use their mean weights.
 NOISE = "noise"
 
 #: The deviation of the noise in a layer with one input, at the start.
