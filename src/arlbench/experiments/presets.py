@@ -105,6 +105,25 @@ TUNED: dict[str, Tuned] = {
             "train_freq": 32,
         }
     ),
+    # One update for each environment step, with the values that users of stable-baselines3 tuned
+    # (RL Baselines3 Zoo), and its loss and clipping.
+    "LunarLander-v3": Tuned(
+        {
+            "activation": "relu",
+            "buffer_size": 50_000,
+            "buffer_batch_size": 128,
+            "exploration_fraction": 0.12,
+            "gradient_steps": 8,
+            "hidden_size": 256,
+            "learning_rate": 6.3e-4,
+            "learning_starts": 0,
+            "loss": "huber",
+            "max_grad_norm": 10.0,
+            "target_epsilon": 0.1,
+            "target_update_interval": 250,
+            "train_freq": 1,
+        }
+    ),
     "MiniGrid-DoorKey-5x5": _DOOR_AND_KEY,
     "MiniGrid-Empty-5x5": _EMPTY_ROOM,
     "MiniGrid-EmptyRandom-5x5": _EMPTY_ROOM,

@@ -12,19 +12,19 @@ from jax.lax import optimization_barrier as in_memory
 
 
 @jax.custom_jvp
-def _dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """``x [..., n_in]`` times ``kernel [n_in, n_out]``."""
     return x @ kernel
 
 
-@_dense.defjvp
+@product.defjvp
 def _derivative(
     primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
     (x, kernel), (dx, dkernel) = primals, tangents
     rows = x.reshape(-1, x.shape[-1])
     by_kernel = jax.lax.platform_dependent(rows, dkernel, cpu=_transposed_first, default=jnp.matmul)
-    out = _dense(x, kernel)
+    out = product(x, kernel)
     return out, dx @ kernel + by_kernel.reshape(out.shape)
 
 
@@ -42,10 +42,10 @@ def _transposed_first(x: jax.Array, dkernel: jax.Array) -> jax.Array:
     return in_memory(in_memory(dkernel.T) @ x.T).T
 
 
-def _product(x: jax.Array, kernel: jax.Array, *_: Any, **__: Any) -> jax.Array:
+def _for_flax(x: jax.Array, kernel: jax.Array, *_: Any, **__: Any) -> jax.Array:
     # The other arguments from flax say which axes to contract: always the last with the first.
-    return _dense(x, kernel)
+    return product(x, kernel)
 
 
 #: :class:`flax.linen.Dense` with another order of work in its gradient.
-Dense = functools.partial(nn.Dense, dot_general=_product)
+Dense = functools.partial(nn.Dense, dot_general=_for_flax)

@@ -190,7 +190,8 @@ class AgentStructure(Acting):
         features = self.read(normalizer_state, hp.normalize_observations, obs)
         if networks.is_noisy(self.network):
             key = stream_key(rng, Stream.NOISE_OF_ACTING, step)
-            outputs = networks.outputs(self.network, params, features, key)
+            noise = networks.draw_noise(params, key)
+            outputs = networks.outputs(self.network, params, features, noise)
             q = networks.head_of(self.network).values(outputs)
         else:
             q = apply_fn(self.network)(params, features)

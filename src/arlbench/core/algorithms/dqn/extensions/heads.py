@@ -24,7 +24,7 @@ class Head(Protocol):
         """Outputs for each action; None if the only one is the value itself."""
 
     def values(self, outputs: jax.Array) -> jax.Array:
-        """Expected returns ``[B, num_actions]``."""
+        """Expected returns ``[B, num_actions]``, or ``[B]`` for the outputs of one action each."""
 
     def losses(
         self, taken: jax.Array, target: Any, td_error: jax.Array, extended: ExtendedHyperparameters

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from arlbench.core.algorithms.convolutions import Conv
 from arlbench.core.algorithms.dqn.extensions.heads import Categorical, Head, Quantiles, Values
@@ -20,15 +21,18 @@ from arlbench.core.algorithms.dqn.models import (
     MAX_PIXEL,
     OUTPUT_INIT,
 )
-from arlbench.core.algorithms.layers import Dense
+from arlbench.core.algorithms.layers import Dense, product
 from arlbench.core.observations import Grid
 
-#: The stream of random numbers for noisy layers; without it, they use their mean weights.
+#: The collection of variables with the noise of noisy layers; without it, they use their mean
+#: weights.
 NOISE = "noise"
+
+# The names of its variables, and of the parameter that scales it.
+_INPUT, _OUTPUT, _SIGMA_KERNEL = "input", "output", "sigma_kernel"
 
 #: The deviation of the noise in a layer with one input, at the start.
 _SIGMA = 0.5
-
 
 #: Filters, size and stride of the convolutions over pictures (Mnih et al. 2015).
 _PICTURE_LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
@@ -63,16 +67,37 @@ class NoisyDense(nn.Module):
         """Outputs ``[B, features]`` for inputs ``[B, n]``."""
         n = x.shape[-1]
         spread = nn.initializers.constant(_SIGMA / n**0.5)
-        kernel = self.param("sigma_kernel", spread, (n, self.features))
-        bias = self.param("sigma_bias", spread, (self.features,))
-        mean = Dense(self.features, kernel_init=_uniform(n), bias_init=_uniform(n), name="mean")(x)
-        if not self.has_rng(NOISE):
-            return mean
-        key_in, key_out = jax.random.split(self.make_rng(NOISE))
-        noise_in = scaled(jax.random.normal(key_in, (n,)))
-        noise_out = scaled(jax.random.normal(key_out, (self.features,)))
-        # The same as with a matrix of noise, because it is a product of two vectors.
-        return mean + ((x * noise_in[None, :]) @ kernel + bias[None, :]) * noise_out[None, :]
+        kernel = self.param("kernel", _uniform(n), (n, self.features))
+        bias = self.param("bias", _uniform(n), (self.features,))
+        sigma_kernel = self.param(_SIGMA_KERNEL, spread, (n, self.features))
+        sigma_bias = self.param("sigma_bias", spread, (self.features,))
+        if self.has_variable(NOISE, _INPUT):
+            noise_in, noise_out = (self.get_variable(NOISE, name) for name in (_INPUT, _OUTPUT))
+            kernel = kernel + sigma_kernel * (noise_in[:, None] * noise_out[None, :])
+            bias = bias + sigma_bias * noise_out
+        return product(x, kernel) + bias[None, :]
+
+
+def draw_noise(params: Any, rng: chex.PRNGKey) -> dict[str, Any]:
+    """The noise ``f(e)`` of all noisy layers of a network, from one call of the generator.
+
+    Args:
+        params: The network's parameters, whose layers it follows.
+        rng: The key.
+    """
+    shapes, treedef = jax.tree.flatten(_noise_shapes(params["params"]), lambda x: type(x) is int)
+    numbers = scaled(jax.random.normal(rng, (sum(shapes),)))
+    ends = np.cumsum(shapes)[:-1].tolist()
+    return treedef.unflatten(jnp.split(numbers, ends))  # type: ignore[no-any-return]
+
+
+def _noise_shapes(layers: Mapping[str, Any]) -> dict[str, Any]:
+    """The number of inputs and outputs of each noisy layer, in a tree like that of the layers."""
+    if _SIGMA_KERNEL in layers:
+        n_inputs, n_outputs = layers[_SIGMA_KERNEL].shape
+        return {_INPUT: n_inputs, _OUTPUT: n_outputs}
+    inner = {name: layer for name, layer in layers.items() if isinstance(layer, Mapping)}
+    return {name: _noise_shapes(layer) for name, layer in inner.items()}
 
 
 def scaled(noise: jax.Array) -> jax.Array:
@@ -248,10 +273,10 @@ def needs_extended_update(network: nn.Module) -> bool:
 
 
 def outputs(
-    network: nn.Module, params: Any, features: jax.Array, key: chex.PRNGKey | None
+    network: nn.Module, params: Any, features: jax.Array, noise: Mapping[str, Any] | None
 ) -> jax.Array:
-    """What the network's head reads; with a key, there is noise in the weights."""
+    """What the network's head reads, with this noise of :func:`draw_noise` in the weights."""
     if not isinstance(network, ExtendedQ):
         return network.apply(params, features)  # type: ignore[return-value]
-    rngs = None if key is None else {NOISE: key}
-    return network.apply(params, features, rngs=rngs, method="outputs")  # type: ignore[return-value]
+    variables = params if noise is None else {**params, NOISE: noise}
+    return network.apply(variables, features, method="outputs")  # type: ignore[return-value]

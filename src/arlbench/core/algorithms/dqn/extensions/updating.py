@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import chex
@@ -19,8 +20,8 @@ from arlbench.core.promotion import leniently
 _NOTHING = ExtendedHyperparameters(*[None] * len(ExtendedHyperparameters._fields))
 
 
-class _Keys(NamedTuple):
-    """A key for the noise of each network that an update evaluates; None without noise."""
+class _Noise(NamedTuple):
+    """The noise of each network that an update evaluates; None without noise."""
 
     online: Any = None
     target: Any = None
@@ -44,15 +45,15 @@ def update(
         key: The key of the noise in the weights; None without noise.
     """
     known, head = extended or _NOTHING, networks.head_of(network)
-    keys = _Keys() if key is None else _Keys(*jax.random.split(key, 3))
-    targets = _targets(train_state, batch, network, known, keys)
+    noise = _Noise() if key is None else _drawn(train_state.params, key)
+    targets = _targets(train_state, batch, network, known, noise)
     expected, target = jax.lax.stop_gradient(targets)
 
     def loss_fn(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        outputs = networks.outputs(network, params, batch.features, keys.online)
-        rows = jnp.arange(batch.actions.shape[0])
-        td_error = head.values(outputs)[rows, batch.actions] - expected
-        each = head.losses(outputs[rows, batch.actions], target, td_error, known)
+        outputs = networks.outputs(network, params, batch.features, noise.online)
+        taken = outputs[jnp.arange(batch.actions.shape[0]), batch.actions]
+        td_error = head.values(taken) - expected
+        each = head.losses(taken, target, td_error, known)
         return jnp.mean(batch.weights * each), (td_error, each)
 
     (loss, (td_error, each)), grads = jax.value_and_grad(loss_fn, has_aux=True)(train_state.params)
@@ -61,24 +62,31 @@ def update(
     return UpdateOutcome(after, loss, td_error, grads, td_error + expected, priorities)
 
 
+def _drawn(params: Any, key: chex.PRNGKey) -> _Noise:
+    """Independent noise for each network, which all have the same layers."""
+    draw = partial(networks.draw_noise, params)
+    noise = jax.vmap(draw)(jax.random.split(key, len(_Noise._fields)))
+    return _Noise(*(jax.tree.map(lambda x, i=i: x[i], noise) for i in range(len(_Noise._fields))))
+
+
 def _targets(
     train_state: DQNTrainState,
     batch: Batch,
     network: Any,
     known: ExtendedHyperparameters,
-    keys: _Keys,
+    noise: _Noise,
 ) -> tuple[jax.Array, Any]:
     """The targets of the expected values ``[B]``, and those of the head's outputs."""
     head, params = networks.head_of(network), train_state.target_params
     params = train_state.params if params is None else params
-    outputs = networks.outputs(network, params, batch.next_features, keys.target)
+    outputs = networks.outputs(network, params, batch.next_features, noise.target)
     next_q = choosing = head.values(outputs)
     if known.double_q is not None:
-        own = networks.outputs(network, train_state.params, batch.next_features, keys.choice)
+        own = networks.outputs(network, train_state.params, batch.next_features, noise.choice)
         choosing = jnp.where(known.double_q, head.values(own), next_q)
     reward, bootstrap = batch.rewards, bootstrapping.greedy(choosing, batch.next_mask)
     if known.munchausen_alpha is not None:
-        before = head.values(networks.outputs(network, params, batch.features, keys.target))
+        before = head.values(networks.outputs(network, params, batch.features, noise.target))
         bonus, bootstrap = _munchausen(batch, before, choosing, bootstrap, known)
         reward = reward + bonus
     reward = reward + batch.discount * bootstrap.bonus
