@@ -158,6 +158,20 @@ def test_the_page_on_tuning_names_every_tuner_and_setting() -> None:
         assert table[name] == set(settings_of(tuner_class(name)))
 
 
+def test_the_page_on_tuning_gives_the_defaults_of_settings() -> None:
+    from arlbench.tuning.tuner import settings_of
+    from arlbench.tuning.tuners import tuner_class, tuner_names
+
+    text = (DOCS / "tuning.md").read_text()
+    table = text.partition("| setting | default |")[2].partition("\n\n")[0]
+    documented = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", table, re.MULTILINE))
+    assert documented.pop("n_configs") == "as many as leave one trial at the end"
+    assert documented.pop("n_steps") == "one for each evaluation"
+    found = [settings_of(tuner_class(name)).items() for name in tuner_names()]
+    defaults = {(key, str(value)) for items in found for key, value in items if value is not None}
+    assert defaults == set(documented.items())
+
+
 def test_the_recipes_on_machines_can_be_read(tmp_path: Path) -> None:
     text = (DOCS / "machines.md").read_text()
     (script,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)

@@ -155,7 +155,7 @@ def test_more_of_the_same_problem_is_added(folder, tmp_path, monkeypatch, capfd)
     assert {row["gamma"] for row in read_rows(out).to_pylist()[before.num_rows :]} == {0.9}
     assert sweep([*words, "--seeds", "3"], monkeypatch) == 0
     printed = " ".join(capfd.readouterr().err.split())
-    assert "note: 1 seed was added to the sweep, which now has 24 trainings." in printed
+    assert "note: 1 seed was added to the sweep, which now has 24 training runs." in printed
 
 
 def test_the_summary_ranks_the_configurations(folder, monkeypatch, capfd) -> None:
@@ -234,7 +234,8 @@ def test_a_signal_keeps_what_has_ended_and_says_how_to_continue(sent, tmp_path) 
     assert "Traceback" not in printed
     kept = read_rows(out).num_rows // 2
     assert kept > 0
-    assert f"stopped, {kept} of 800 trainings are kept; continue with: arlbench sweep" in printed
+    told = f"stopped, {kept} of 800 training runs are kept; continue with: arlbench sweep"
+    assert told in printed
 
 
 def proposed(words: list[str], monkeypatch, capfd, tmp_path: Path) -> tuple[Any, list[str]]:

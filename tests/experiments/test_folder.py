@@ -175,7 +175,7 @@ def test_configurations_and_seeds_are_added_and_indices_stay(tmp_path) -> None:
     )
     with SweepFolder(tmp_path, more) as store:
         assert store.notes == [
-            "1 configuration and 1 seed were added to the sweep, which now has 9 trainings."
+            "1 configuration and 1 seed were added to the sweep, which now has 9 training runs."
         ]
         grown = store.experiment
         assert [config["gamma"] for config in grown.configs] == [0.5, 0.6, 0.7]

@@ -148,12 +148,12 @@ def test_proposals_come_from_the_largest_fidelity_that_has_enough() -> None:
 def test_choices_that_are_drawn_by_themselves_are_named(tmp_path) -> None:
     said: list[str] = []
     study(tmp_path / "study", "cmaes", on_notice=said.append, n_trials=4)
-    assert said == ["This tuner draws some hyperparameters by themselves: use_target_network."]
+    assert said == ["This tuner draws some hyperparameters independently: use_target_network."]
 
 
 def test_groups_that_are_related_only_among_themselves_are_named() -> None:
     assert make_tuner(tuner_class("tpe"), WHOLE, 0).note == (
-        "This tuner relates some hyperparameters only to each other: buffer_alpha, "
+        "This tuner models some hyperparameters only with each other: buffer_alpha, "
         "buffer_beta, buffer_epsilon; target_update_interval, tau."
     )
     assert make_tuner(tuner_class("tpe"), space({"learning_rate": "1e-5..1e-2"}), 0).note == ""

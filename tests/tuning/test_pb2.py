@@ -111,4 +111,4 @@ def test_a_space_without_numbers_is_refused() -> None:
 
 def test_choices_that_are_drawn_by_themselves_are_named() -> None:
     tuner = make_tuner(tuner_class("pb2"), space(), 0)
-    assert tuner.note == "This tuner draws some hyperparameters by themselves: use_target_network."
+    assert tuner.note == "This tuner draws some hyperparameters independently: use_target_network."

@@ -54,8 +54,8 @@ def envs(
 ) -> None:
     """List the environments that can be trained, including those whose library is not installed.
 
-    If the output is not a terminal, each is one line of cells separated by tabs: name, framework,
-    observation, actions, time limit, what to install, why it cannot be trained.
+    If the output is not a terminal, each environment is one line of cells separated by tabs: name,
+    framework, observation, actions, time limit, what to install, why it cannot be trained.
     """
     from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
 

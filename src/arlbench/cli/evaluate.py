@@ -49,14 +49,12 @@ class Row(NamedTuple):
 
 
 def evaluate(
-    run: Path = typer.Argument(
-        ..., metavar="RUN", help="A folder that a training made, or a checkpoint."
-    ),
+    run: Path = typer.Argument(..., metavar="RUN", help="The folder of a run, or a checkpoint."),
     episodes: int = typer.Option(100, help="Episodes of each agent."),
     seed: int = typer.Option(0, help="The seed of the episodes."),
     run_seed: int = typer.Option(
         None,
-        help="Only the run's agent of this seed; by default the agents of all seeds.",
+        help="Only the agent trained with this seed; by default those of all seeds.",
         show_default=False,
     ),
     epsilon: float = typer.Option(0.0, help="Probability of a random action."),

@@ -1,4 +1,4 @@
-"""``arlbench export``: a study for other tools."""
+"""``arlbench export``: writes a study for other tools."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import typer
 
 from arlbench.core.checks import known_names
 
-_TO = typer.Option("optuna", help="What to write: optuna.")
+_TO = typer.Option("optuna", help="The tool to export to: optuna.")
 _STORAGE = typer.Option(
     None, metavar="URL", help="The storage. By default the file optuna.db in the study's folder."
 )
-_NAME = typer.Option(None, help="What the study is called there. By default as its folder.")
+_NAME = typer.Option(None, help="The study's name in the storage. By default its folder's name.")
 
 
 def export(

@@ -6,11 +6,11 @@ from typing import Any
 
 import typer
 
-#: The first seed of the trainings.
+#: The first seed of the training runs.
 SEED = typer.Option(0, help="The first seed.")
 
 #: How many environments one training steps.
-N_ENVS = typer.Option(8, help="Environments that step together.")
+N_ENVS = typer.Option(8, help="Copies of the environment that step together.")
 
 #: The length of an evaluation.
 EVAL_EPISODES = typer.Option(32, help="Episodes of each evaluation.")
@@ -20,7 +20,7 @@ ENV_KWARGS = typer.Option("{}", help="Settings of the environment, as JSON.")
 
 #: Processes for environments that step in Python.
 ENV_WORKERS = typer.Option(
-    0, help="Step the copies of a gymnasium environment in this many processes of their own."
+    0, help="Spread the copies of a gymnasium environment over this many processes; 0 uses none."
 )
 
 #: Where the values that are not named come from.
@@ -33,7 +33,7 @@ AGENT = typer.Option(
     None, metavar="NAME", help="Start from a named configuration: rainbow, stable, ..."
 )
 EXTENDED = typer.Option(
-    False, "--extended", help="Also search the hyperparameters of improvements since 2015."
+    False, "--extended", help="Also search the improvements that were added to DQN since 2015."
 )
 
 #: What to print.
@@ -42,12 +42,12 @@ AS_JSON = typer.Option(False, "--json", help="Print the summary as JSON only.")
 
 
 def timesteps_option(of: str) -> Any:
-    """The option for the length of a training, which the help calls ``of``."""
+    """The option for the length of a training run, which the help calls ``of``."""
     return typer.Option(100_000, help=f"Environment steps of {of}.")
 
 
 def evaluations_option(of: str, default: int = 10) -> Any:
-    """The option for the number of evaluations of a training, which the help calls ``of``."""
+    """The option for the number of evaluations of a training run, which the help calls ``of``."""
     return typer.Option(default, help=f"Evaluations of {of}.")
 
 
@@ -57,5 +57,5 @@ def seeds_option(of: str) -> Any:
 
 
 def memory_option(verb: str) -> Any:
-    """The option for the memory limit of trainings that would ``verb`` more."""
-    return typer.Option(4.0, help=f"Refuse trainings that would {verb} more, in GiB.")
+    """The option for the memory limit, beyond which training would ``verb`` too much."""
+    return typer.Option(4.0, help=f"GiB of memory; training that would {verb} more is refused.")

@@ -30,18 +30,16 @@ class _Asked(NamedTuple):
 
 
 def play(
-    run: Path = typer.Argument(
-        ..., metavar="RUN", help="A folder that a training made, or a checkpoint."
-    ),
+    run: Path = typer.Argument(..., metavar="RUN", help="The folder of a run, or a checkpoint."),
     episodes: int = typer.Option(1, help="How many episodes."),
     film_format: str = typer.Option(
         None,
         "--format",
-        help="gif, mp4 or png (a sheet of stills); by default that of OUT, or gif.",
+        help="gif, mp4 or png (a sheet of stills); by default as in --out, or gif.",
     ),
     seed: int = typer.Option(0, help="The seed of the episodes."),
     run_seed: int = typer.Option(
-        None, help="The run's agent of this seed; by default the first seed.", show_default=False
+        None, help="The agent trained with this seed; by default the first.", show_default=False
     ),
     out: Path = typer.Option(
         None, help="The film's file; by default play.gif in the run's folder."

@@ -1,4 +1,4 @@
-"""The problem that a search is about, from the words of the command line."""
+"""The problem of a sweep or study, from the arguments of the command line."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def searched_problem(
     tuned: bool,
     agent: str | None = None,
 ) -> Problem:
-    """What is to be trained.
+    """The problem to train on.
 
     Args:
-        env: Fields of the environment's spec; no framework finds it from the name.
+        env: Fields of the environment's spec; without a framework, it is found from the name.
         settings: Other fields of the problem.
-        only_named: Whether it fixes every hyperparameter, so that only what is named varies.
+        only_named: Whether the problem fixes every hyperparameter, so that only named ones vary.
         tuned: Whether to fix them at values that suit the environment, not at defaults.
         agent: The name of a configuration of the algorithm, whose values are fixed too.
     """

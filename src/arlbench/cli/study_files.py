@@ -1,4 +1,4 @@
-"""Reads studies from a file or a preset: the options of the command line, in sections.
+"""Reads the options of a study from a file or a preset.
 
 Options given on the command line take precedence over those of a file or a preset.
 """
@@ -30,7 +30,7 @@ class Key(NamedTuple):
     """A key of a section.
 
     Attributes:
-        option: The option of the command line that it is.
+        option: The option of the command line that it sets.
         kind: The kind of its value, one of ``VALUES``.
         about: What it means.
     """
@@ -43,7 +43,7 @@ class Key(NamedTuple):
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _SCALAR = {"type": ["number", "string", "boolean"]}
 
-#: What values may be, by kind, as JSON schemas.
+#: The JSON schema of each kind of value.
 VALUES: dict[str, dict[str, Any]] = {
     "word": {"type": "string"},
     # YAML 1.1 takes 1e5 for text, because it has no point.
@@ -59,38 +59,38 @@ SECTIONS: dict[str, dict[str, Key]] = {
     "problem": {
         "environment": Key("environment", "word", "The name of the environment."),
         "framework": Key("framework", "word", "The library that provides it."),
-        "n_envs": Key("n_envs", "number", "Environments that step together."),
-        "timesteps": Key("timesteps", "number", "Environment steps of a whole training."),
-        "evaluations": Key("evaluations", "number", "Evaluations of a whole training."),
+        "n_envs": Key("n_envs", "number", "Copies of the environment that step together."),
+        "timesteps": Key("timesteps", "number", "Environment steps of a full-length trial."),
+        "evaluations": Key("evaluations", "number", "Evaluations of a full-length trial."),
         "eval_episodes": Key("eval_episodes", "number", "Episodes of each evaluation."),
         "algorithm": Key("algorithm", "word", "The algorithm: a name, or MODULE:CLASS."),
         "env_kwargs": Key("env_kwargs", "mapping", "Settings of the environment."),
         "wrappers": Key("wrap", "words", "Wrappers of the environment, the innermost first."),
-        "cnn_policy": Key("cnn_policy", "flag", "Whether a convolutional network reads pictures."),
+        "cnn_policy": Key("cnn_policy", "flag", "Whether to use a convolutional network."),
         "fixed": Key("fixed", "values", "Values of hyperparameters that are not searched."),
     },
     "tuner": {
         "name": Key("tuner", "word", "The name of the tuner, or MODULE:CLASS."),
         "seed": Key("tuner_seed", "number", "The seed of the tuner."),
         "settings": Key("settings", "mapping", "Settings of the tuner."),
-        "parallel": Key("parallel", "number", "Trials in flight."),
+        "parallel": Key("parallel", "number", "How many trials train at the same time."),
         "restart": Key("restart", "flag", "Whether promoted trials are trained from step 0."),
-        "start_from": Key("start_from", "word", "A table or a study to try first."),
-        "start_count": Key("start_count", "number", "How many configurations of it, at most."),
+        "start_from": Key("start_from", "word", "A table or study to take first trials from."),
+        "start_count": Key("start_count", "number", "How many first trials, at most."),
     },
     "budget": {
-        "trials": Key("n_trials", "number", "Trials at most."),
-        "timesteps": Key("max_steps", "number", "Begin no trial beyond this many steps in all."),
-        "seconds": Key("max_seconds", "number", "Begin no trial beyond this many seconds."),
+        "trials": Key("n_trials", "number", "The largest number of trials."),
+        "timesteps": Key("max_steps", "number", "Begin no further trial after this many steps."),
+        "seconds": Key("max_seconds", "number", "Begin no further trial after this many seconds."),
     },
     "seeds": {
-        "first": Key("seed", "number", "The first seed of tuning."),
+        "first": Key("seed", "number", "The first tuning seed."),
         "tuning": Key("seeds", "number", "How many seeds each trial is trained with."),
-        "test": Key("test_seeds", "number", "How many other seeds the best is trained with."),
+        "test": Key("test_seeds", "number", "How many other seeds the best trial is trained with."),
     },
     "objective": {
-        "name": Key("objective", "word", "What of the returns counts: final, best or area."),
-        "minimise": Key("minimise", "flag", "Whether less of it is better."),
+        "name": Key("objective", "word", "What to maximise: final, best or area."),
+        "minimise": Key("minimise", "flag", "Whether to minimise it instead."),
     },
 }
 
@@ -122,7 +122,7 @@ def schema() -> dict[str, Any]:
         for section, keys in SECTIONS.items()
     }
     properties[SPACE] = {
-        "description": "Where to search: a value, LOW..HIGH, a list, or low, high and log.",
+        "description": "What to search: a value, LOW..HIGH, a list, or low, high and log.",
         "type": "object",
         "additionalProperties": _DIMENSION,
     }
@@ -140,7 +140,7 @@ def is_study_file(word: str) -> bool:
 
 
 def options_of_file(path: Path) -> dict[str, Any]:
-    """The options that a study file gives; ``words`` are where to search.
+    """The options that a study file gives; ``words`` holds the space.
 
     Raises:
         ConfigurationError: If it cannot be read, or has a key that is unknown or a value
@@ -189,11 +189,11 @@ def options_of_preset(name: str, evolving: bool = False) -> dict[str, Any]:
 
 
 def options_of_protocol(name: str, timesteps: float) -> dict[str, Any]:
-    """The options with which a published optimiser was run.
+    """The options with which a tuner was run in the published studies.
 
     Args:
         name: Its name.
-        timesteps: Environment steps of a whole training.
+        timesteps: Environment steps of a full-length trial.
     """
     protocol = published_protocol(name)
     budgets = protocol.full_budgets
@@ -282,7 +282,7 @@ def _word(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
         known_names(value, _ENDS, f"key of {name}")
         if not {"low", "high"} <= value.keys():
-            raise ConfigurationError(f"{name} needs low and high, or is to be a list or a value.")
+            raise ConfigurationError(f"{name} needs low and high, or one value, or a list.")
         for end in ("low", "high"):
             _value(f"{name}.{end}", "number", value[end])
         log = _value(f"{name}.log", "flag", value["log"]) if "log" in value else None

@@ -99,17 +99,17 @@ def sweep(
     preset: str = PRESET,
     sampler: str = typer.Option(DEFAULT_TUNER, help=f"One of {', '.join(tuner_names())}."),
     file: Path = typer.Option(
-        None, help="Configurations in YAML, JSON, CSV or Parquet, for sampler file."
+        None, help="Configurations in YAML, JSON, CSV or Parquet, for --sampler file."
     ),
     n_configs: int = typer.Option(
-        None, help="How many configurations; by default 64, or all of the file.", show_default=False
+        None, help="How many configurations; by default 64, or all in the file.", show_default=False
     ),
     seeds: int = seeds_option("each configuration"),
     seed: int = SEED,
     sampler_seed: int = typer.Option(0, help="The seed of the sampler."),
-    timesteps: float = timesteps_option("each training"),
+    timesteps: float = timesteps_option("each training run"),
     n_envs: int = N_ENVS,
-    evaluations: int = evaluations_option("each training"),
+    evaluations: int = evaluations_option("each training run"),
     eval_episodes: int = EVAL_EPISODES,
     algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
@@ -238,7 +238,7 @@ def _run(job: _Job) -> None:
         display.notice(f"The sweep in {storage.path} is finished; nothing is left to train.")
     outcome, work = _train(job)
     if outcome is None or outcome.status == "interrupted":
-        # Finished trainings are kept, even if the thread is still working.
+        # Finished training runs are kept, even if the thread is still working.
         storage.flush()
         if not job.quiet:
             kept = n_members - len(storage.missing())

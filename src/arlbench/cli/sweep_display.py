@@ -58,14 +58,14 @@ def header(experiment: Experiment, n_missing: int, folder: Path) -> None:
         _console.print("[dim]network: convolutional[/]")
     if 0 < n_missing < experiment.n_members:
         _console.print(
-            f"[dim]continues: {n_missing} of {experiment.n_members} trainings are missing[/]"
+            f"[dim]continues: {n_missing} of {experiment.n_members} training runs are missing[/]"
         )
     _console.print(f"[dim]folder: {folder}[/]", soft_wrap=True)
 
 
 @contextlib.contextmanager
 def progress_bar(shown: bool) -> Iterator[Callable[[ExperimentProgress], None]]:
-    """A live bar over all trainings; yields the function that updates it."""
+    """A live bar over all training runs; yields the function that updates it."""
     progress = bar_of_training(shown)
     task = progress.add_task("compiling", total=None, speed="", latest="")
     speed = Speed()
@@ -79,7 +79,7 @@ def progress_bar(shown: bool) -> Iterator[Callable[[ExperimentProgress], None]]:
             task,
             total=population.total_timesteps,
             completed=population.timesteps,
-            description=f"{done} compiling" if population.compiling else f"{done} trainings",
+            description=f"{done} compiling" if population.compiling else f"{done} training runs",
             speed=speed.text(population.timesteps, population.total_timesteps),
             latest=latest,
         )
@@ -102,7 +102,7 @@ def closing_table(results: SweepResults, outcome: ExperimentOutcome, pictures: l
         )
     if outcome.members_trained:
         _console.print(
-            f"{count(outcome.members_trained, 'training')} in {outcome.wall_seconds:.1f} s; "
+            f"{count(outcome.members_trained, 'training run')} in {outcome.wall_seconds:.1f} s; "
             f"compilation {outcome.compile_seconds:.1f} s, summed over processes"
         )
     if pictures:
@@ -114,7 +114,7 @@ def best_table(results: SweepResults, width: int) -> list[str]:
     """Lines with the best configurations, one column each: return, spread, and what varied.
 
     Args:
-        results: The trainings that have ended.
+        results: The training runs that have ended.
         width: Characters in a line; fewer configurations are shown if it is narrow.
     """
     shown = [rank for rank in ranking(results)[:_N_SHOWN] if not math.isnan(rank.mean)]
@@ -144,7 +144,7 @@ def _spread_rows(shown: Sequence[Rank], n_seeds: int) -> list[tuple[str, ...]]:
 
 def interrupted(n_kept: int, n_members: int, command: str) -> None:
     """Says that the sweep was stopped, and how to continue it."""
-    kept = f"{n_kept} of {n_members} trainings are kept"
+    kept = f"{n_kept} of {n_members} training runs are kept"
     _console.print(f"stopped, {kept}; continue with: {command}", soft_wrap=True, markup=False)
 
 

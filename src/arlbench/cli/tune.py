@@ -58,12 +58,12 @@ _WITH_RESUME = (
 _WITH_REPLAY = ("replay", "seeds", "seed", "memory_limit", "ray", "quiet", "as_json")
 
 _SET = typer.Option(
-    None, "--set", metavar="KEY=VALUE", help="A setting of the tuner, such as eta=3; one each."
+    None, "--set", metavar="KEY=VALUE", help="A setting of the tuner, such as eta=3; repeatable."
 )
 
 
 class _Job(NamedTuple):
-    """A study, and how to talk about it."""
+    """A study, and how much to print about it."""
 
     folder: Path
     n_test_seeds: int
@@ -79,46 +79,46 @@ class _Job(NamedTuple):
 _WORDS = typer.Argument(
     None,
     metavar="[ENV] [KEY=VALUE ...]",
-    help="An environment or a study file, and where to search: KEY=VALUE, KEY=LOW..HIGH or "
+    help="An environment or a study file, and what to search: KEY=VALUE, KEY=LOW..HIGH or "
     "KEY=a,b,c.",
 )
 _TUNER = typer.Option(
-    DEFAULT_TUNER, help=f"One of {', '.join(tuner_names())}, or MODULE:CLASS of your own."
+    DEFAULT_TUNER, help=f"One of {', '.join(tuner_names())}, or MODULE:CLASS for your own."
 )
 _N_TRIALS = typer.Option(
     None,
-    help=f"Trials at most: {DEFAULT_TRIALS}, unless there is another limit or the tuner ends.",
+    help=f"Trials at most; {DEFAULT_TRIALS} unless another limit or the tuner ends the study.",
     show_default=False,
 )
-_MAX_STEPS = typer.Option(None, help="Begin no trial beyond this many environment steps in all.")
-_MAX_SECONDS = typer.Option(None, help="Begin no trial beyond this many seconds of work.")
+_MAX_STEPS = typer.Option(None, help="Begin no trial after this many environment steps in all.")
+_MAX_SECONDS = typer.Option(None, help="Begin no trial after this many seconds of work.")
 _PARALLEL = typer.Option(
     None, help="Trials in flight; proposals depend on it.", show_default="what suits the tuner"
 )
-_TEST_SEEDS = typer.Option(3, help="How many other seeds to train the best with.")
-_OBJECTIVE = typer.Option("final", help="What of the returns counts: final, best or area.")
-_MINIMISE = typer.Option(False, "--minimise", help="Less of the objective is better.")
+_TEST_SEEDS = typer.Option(3, help="How many other seeds to train the best trial with.")
+_OBJECTIVE = typer.Option("final", help="The return to maximise: final, best or area.")
+_MINIMISE = typer.Option(False, "--minimise", help="Minimise the objective instead.")
 _RESTART = typer.Option(
     False, "--restart", help="Train promoted trials from step 0 instead of continuing them."
 )
 _START_FROM = typer.Option(
-    None, help="Try the configurations of a table first, or the best of a study in a folder."
+    None, help="Try the configurations of a table first, or the best ones of the study in a folder."
 )
 _START_COUNT = typer.Option(
-    None, help="How many of them: by default all of a table, or 8 of a study.", show_default=False
+    None, help="How many of these: by default all of a table, or 8 of a study.", show_default=False
 )
 _ONLY_NAMED = typer.Option(
-    False, "--only-named", help="Leave what is not named at tuned values, or defaults."
+    False, "--only-named", help="Search only the named hyperparameters; the rest keep tuned values."
 )
 _DEFAULTS = typer.Option(
-    False, "--defaults", help="With --only-named: at the space's defaults, not tuned values."
+    False, "--defaults", help="With --only-named: the rest keep the space's defaults instead."
 )
 _OUT = typer.Option(
-    None, help="The study's folder; the same study in it is continued. By default a new one."
+    None, help="The study's folder; if it holds this study, this continues. By default a new one."
 )
-_RESUME = typer.Option(None, help="Continue the study in this folder, as it was begun.")
+_RESUME = typer.Option(None, help="Continue the study in this folder, with its settings.")
 _REPLAY = typer.Option(
-    None, help="Train the best schedule of the study in this folder again, on --seeds others."
+    None, help="Train the best schedule of the study in this folder again, with --seeds new seeds."
 )
 _PROTOCOL = typer.Option(
     None, metavar="NAME",
@@ -127,10 +127,10 @@ _PROTOCOL = typer.Option(
 _REPEAT = typer.Option(
     None, help="Repeat the study with this many seeds of the tuner, in one folder."
 )
-_MORE = typer.Option(0, help="With --resume: trials beyond those it was to have.")
-_STATE_LIMIT = typer.Option(20.0, help="GiB that states of trials may take on disk.")
+_MORE = typer.Option(0, help="With --resume: how many trials to add to the study.")
+_STATE_LIMIT = typer.Option(20.0, help="GiB on disk that the states of trials may take.")
 _OPTUNA = typer.Option(
-    None, metavar="URL", help="A storage of Optuna's that follows the study: sqlite:///study.db."
+    None, metavar="URL", help="An Optuna storage that follows the study: sqlite:///study.db."
 )
 
 
@@ -167,9 +167,9 @@ def tune(
     start_from: Path = _START_FROM,
     start_count: int = _START_COUNT,
     repeat: int = _REPEAT,
-    timesteps: float = timesteps_option("a whole training"),
+    timesteps: float = timesteps_option("a full-length trial"),
     n_envs: int = N_ENVS,
-    evaluations: int = evaluations_option("a whole training"),
+    evaluations: int = evaluations_option("a full-length trial"),
     eval_episodes: int = EVAL_EPISODES,
     algorithm: str = ALGORITHM,
     framework: str = FRAMEWORK,
@@ -186,7 +186,7 @@ def tune(
     replay: Path = _REPLAY,
     more: int = _MORE,
     state_limit: float = _STATE_LIMIT,
-    memory_limit: float = memory_option("take"),
+    memory_limit: float = memory_option("need"),
     optuna_storage: str = _OPTUNA,
     ray: str = RAY,
     schema: bool = _SCHEMA,
@@ -206,7 +206,7 @@ def tune(
 
 
 def _begin(context: typer.Context, given: dict[str, Any]) -> None:
-    """Begins a study, or continues the one in a folder that was named."""
+    """Begins a study, or continues the one in the folder that was given."""
     if given["more"]:
         raise ConfigurationError("--more extends a study that exists; give --resume FOLDER too.")
     given, env_name, ranges = with_file(context, given)
@@ -222,7 +222,7 @@ def _job(given: dict[str, Any], folder: Path) -> _Job:
 
 
 def _settings_of_call(given: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of a study that are not part of what it is."""
+    """Arguments of a study that are not part of its definition."""
     names = {"state_limit": "state_limit_gib", "memory_limit": "memory_limit_gib"}
     names["optuna_storage"] = "optuna_storage"
     return {argument: given[option] for option, argument in names.items()}
@@ -235,7 +235,7 @@ def _new_folder(env_name: str) -> Path:
 
 
 def _begun(folder: Path, more: int, n_trials: int | None, ray: str | None) -> dict[str, Any]:
-    """The arguments of a study that was begun, and is to have more trials or others."""
+    """The arguments of a study that was begun, with another number of trials if one is given."""
     from arlbench.tuning.repeating import arguments_of_repeats, is_repeated
     from arlbench.tuning.study import arguments_of
 
@@ -245,7 +245,7 @@ def _begun(folder: Path, more: int, n_trials: int | None, ray: str | None) -> di
 
 
 def _test_seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
-    """Seeds of the test, beyond those of tuning."""
+    """The test seeds, which follow the tuning seeds."""
     from arlbench.tuning.study import FIRST_TEST_SEED
 
     first = max(FIRST_TEST_SEED, max(seeds) + 1)
@@ -253,7 +253,7 @@ def _test_seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
 
 
 def _run(job: _Job, arguments: dict[str, Any]) -> None:
-    """Works on the study, and reports it."""
+    """Runs the study, and reports the results."""
     from arlbench.cli import tune_display
 
     if job.n_test_seeds < 0:
@@ -285,7 +285,7 @@ def _run(job: _Job, arguments: dict[str, Any]) -> None:
 
 
 def _run_repeats(job: _Job, arguments: dict[str, Any]) -> None:
-    """Works on the repeats of a study, and reports them together."""
+    """Runs the repeats of a study, and reports them together."""
     from arlbench.cli import tune_display, tune_repeats
 
     outcome, work = tune_repeats.work(arguments, job.quiet, job.talkative)
@@ -340,7 +340,7 @@ def _replay(
 def _work(
     job: _Job, arguments: dict[str, Any]
 ) -> tuple[StudyOutcome | None, StoppableWork[StudyOutcome]]:
-    """Works in a thread and shows progress; no outcome if it did not stop."""
+    """Runs in a thread and shows progress; the outcome is None if the thread did not stop."""
     from arlbench.cli import display, tune_display
     from arlbench.cli.stopping import StoppableWork
     from arlbench.tuning.study import tune as tune_study
@@ -360,6 +360,6 @@ def _work(
 
 def _leave(code: int, at_once: bool) -> NoReturn:
     if at_once:
-        # Something is still compiling and cannot be stopped; nothing of it needs keeping.
+        # The thread is still compiling and cannot be stopped; it has nothing to keep.
         os._exit(code)
     raise typer.Exit(code)

@@ -31,8 +31,8 @@ _EVOLVING = ("pb2", "pbt")
 def with_file(
     context: typer.Context, given: dict[str, Any]
 ) -> tuple[dict[str, Any], str, dict[str, str]]:
-    """The options, completed by a study file or a preset and a protocol; the environment; and
-    the space."""
+    """The options, completed by a study file, or by a preset and a protocol; the environment;
+    and the space."""
     given = _with_tuner(context, given)
     words = list(given["words"] or [])
     files = [word for word in words if "=" not in word and is_study_file(word)]

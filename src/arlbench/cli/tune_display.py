@@ -34,14 +34,14 @@ _N_IMPORTANT = 5
 
 
 def header(arguments: Mapping[str, Any]) -> None:
-    """What is about to be tuned."""
+    """Prints what is about to be tuned."""
     problem, tuner = arguments["problem"], arguments["tuner"]
     name = short_name(tuner if isinstance(tuner, str) else name_of(tuner))
     spec = problem.env_spec
     repeats = f", {count(arguments['repeats'], 'repeat')}" if "repeats" in arguments else ""
     _console.print(
         f"[bold]{name}[/] tunes [bold]{problem.algorithm_class.title}[/] on [bold]{spec.name}[/] "
-        f"({spec.framework}), {count(len(arguments['seeds']), 'seed')} a trial, "
+        f"({spec.framework}), {count(len(arguments['seeds']), 'seed')} per trial, "
         f"{problem.n_total_timesteps:,} steps at most, {count(spec.n_envs, 'environment')}{repeats}"
     )
     _console.print(f"[dim]folder: {arguments['folder']}[/]", soft_wrap=True)
@@ -51,10 +51,10 @@ def header(arguments: Mapping[str, Any]) -> None:
 def progress_bar(
     shown: bool, place: Callable[[], str] = lambda: ""
 ) -> Iterator[Callable[[StudyProgress], None]]:
-    """A live bar over the trials; yields the function that moves it.
+    """A live bar over the trials; yields the function that updates it.
 
     Args:
-        shown: Whether it is seen.
+        shown: Whether the bar is shown.
         place: The place of the study among others, in words.
     """
     progress = bar_of_training(shown)
@@ -79,7 +79,7 @@ def progress_bar(
 
 @contextlib.contextmanager
 def replay_bar(shown: bool) -> Iterator[Callable[[PopulationProgress], None]]:
-    """A live bar over a schedule that is trained again; yields the function that moves it."""
+    """A live bar over a schedule that is trained again; yields the function that updates it."""
     progress = bar_of_training(shown)
     task = progress.add_task("compiling", total=None, speed="", latest="")
     speed = Speed()
@@ -98,7 +98,7 @@ def replay_bar(shown: bool) -> Iterator[Callable[[PopulationProgress], None]]:
 
 
 def replayed(retrained: Retrained) -> None:
-    """The returns of a schedule that was trained again."""
+    """Prints the returns of a schedule that was trained again."""
     text = return_text(retrained.returns[:, -1])
     _console.print(f"trial {retrained.number}, trained again: final return {text}")
 
@@ -206,7 +206,7 @@ def summary(study: LoadedStudy, outcome: StudyOutcome) -> Iterator[str]:
     yield f"{cost} in {outcome.seconds:.1f} s; the tuner took {outcome.tuner_seconds:.1f} s of it"
     restarted = sum(result.restarted for result in outcome.results)
     if restarted and not study.settings.restart:
-        yield f"{count(restarted, 'trial')} began at step 0 again, because its state was given up"
+        yield f"{count(restarted, 'trial')} began at step 0 again, because its state was removed"
     yield f"saved in {outcome.folder}"
 
 
@@ -225,7 +225,7 @@ def _value(result: Result, name: str) -> str:
 
 
 def interrupted(folder: Path) -> None:
-    """Says that the study was stopped, and how it continues."""
+    """Says that the study was stopped, and how to continue it."""
     _console.print(
         f"stopped; continue with: arlbench tune --resume {folder}", soft_wrap=True, markup=False
     )

@@ -66,7 +66,7 @@ def _written(pictures: Mapping[str, bytes], folder: Path) -> list[Path]:
     except OSError as error:
         raise StorageError(
             f"The pictures cannot be written to {folder} ({error.strerror}); make room and give "
-            "the command again. All results are whole."
+            "the command again. All results have been kept."
         ) from error
     return [folder / f"{name}.png" for name in pictures]
 

@@ -40,7 +40,7 @@ class Best(NamedTuple):
 def work(
     arguments: dict[str, Any], quiet: bool, talkative: bool
 ) -> tuple[RepeatedOutcome | None, StoppableWork[RepeatedOutcome]]:
-    """Works in a thread and shows progress; no outcome if it did not stop."""
+    """Runs in a thread and shows progress; the outcome is None if the thread did not stop."""
     from arlbench.tuning.repeating import tune_repeats
 
     place = [0]

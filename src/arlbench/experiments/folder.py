@@ -252,7 +252,7 @@ def _growth(before: Experiment, after: Experiment) -> str:
     was = "was" if sum(added.values()) == 1 else "were"
     return (
         f"{' and '.join(words)} {was} added to the sweep, which now has {after.n_members} "
-        "trainings."
+        "training runs."
     )
 
 

@@ -89,8 +89,8 @@ def read(part: Path, owner: Owner) -> pa.Table:
         table = pq.read_table(part, page_checksum_verification=True, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise StorageError(
-            f"{part} is damaged ({_first_line(error)}); delete it: its trainings are repeated "
-            "when the sweep continues."
+            f"{part} is damaged ({_first_line(error)}); delete it: its training runs are "
+            "repeated when the sweep continues."
         ) from error
     metadata = table.schema.metadata or {}
     version = int(metadata.get(b"format_version", metadata.get(b"schema_version", b"0")))

@@ -1,8 +1,8 @@
 """The published search spaces and settings of DQN, one for each of their thirteen environments.
 
-All that is not searched has the values of the published runs, in which an episode that a time
-limit cut off counted as one that had ended. LunarLander is version 3 of its environment in place
-of version 2, by gymnasium in place of envpool; the Atari games are by ale-py in place of envpool.
+Whatever is not searched has the values of the published runs, in which an episode that a time
+limit cut off counted as one that had ended. LunarLander is version 3 of gymnasium instead of
+version 2 of envpool; the Atari games are those of ale-py instead of envpool.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Published(NamedTuple):
         environment: Its name here.
         framework: Its library here.
         n_envs: Environments that step together.
-        timesteps: Environment steps of a training.
+        timesteps: Environment steps of a training run.
         words: By hyperparameter, where to search, or its value if it is not searched.
         wrappers: The environment's wrappers, as ``--wrap`` takes them.
         cnn_policy: Whether a convolutional network reads the observations.
@@ -130,7 +130,7 @@ class Protocol(NamedTuple):
         tuner: The tuner here.
         settings: Settings of the tuner.
         trials: The number of configurations; None if something else ends it.
-        full_budgets: The environment steps of all trials, in whole trainings with every seed.
+        full_budgets: The environment steps of all trials, as a number of full-length trials.
     """
 
     tuner: str

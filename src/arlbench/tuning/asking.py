@@ -190,7 +190,7 @@ class Asking:
 
 
 def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a tuner wants to find again, as they are when read from a file."""
+    """A tuner's own values as they are when read from a file."""
     try:
         written: dict[str, Any] = json.loads(json.dumps(dict(info), allow_nan=False))
     except (TypeError, ValueError) as error:
@@ -199,5 +199,5 @@ def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def evaluations_within(fidelity: int, total: int, n_evaluations: int) -> int:
-    """How many evaluations of a training of ``total`` steps lie in its first ``fidelity`` steps."""
+    """How many evaluations of a run of ``total`` steps lie in its first ``fidelity`` steps."""
     return fidelity * n_evaluations // total

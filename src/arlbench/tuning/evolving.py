@@ -40,8 +40,8 @@ class Evolving(Tuner):
         n_members: The number of members in the population.
         n_steps: The number of generations; None means one for each evaluation of the problem.
         exploit: What a replaced member takes from a better one.
-        quantile: The share of members that is replaced, and the share that is copied from.
-        resample: The probability that what is copied is drawn again instead.
+        quantile: The fraction of members that is replaced, and the fraction that is copied.
+        resample: The probability that a copied hyperparameter is drawn again instead.
     """
 
     parallel: ClassVar[int] = 64
@@ -154,7 +154,7 @@ class Evolving(Tuner):
 
 
 def share(name: str, value: float) -> float:
-    """A setting that is a share, or a probability.
+    """A setting that is a fraction or a probability.
 
     Raises:
         ConfigurationError: If it does not lie in 0 to 1.

@@ -30,7 +30,7 @@ class Rung(NamedTuple):
 
 
 def fidelities(problem: Problem, eta: int, min_evaluations: int) -> list[int]:
-    """The fidelities of a problem in rising order: its length, divided by ``eta`` repeatedly.
+    """The fidelities of a problem in ascending order: its length, divided by ``eta`` repeatedly.
 
     Args:
         problem: The problem, whose evaluations are the units.
@@ -62,7 +62,7 @@ def hyperband_brackets(levels: Sequence[int], eta: int) -> list[list[Rung]]:
     """The brackets of one round of Hyperband (Li et al. 2018), the most aggressive first.
 
     Args:
-        levels: Fidelities in rising order.
+        levels: Fidelities in ascending order.
         eta: One in ``eta`` trials of a rung enters the next.
     """
     n_levels = len(levels)

@@ -36,8 +36,8 @@ def importance_of(space: Space, results: Mapping[int, Result]) -> Importance | N
     """The importance of each hyperparameter for being among the best trials.
 
     It is Optuna's conditional PED-ANOVA, which compares where the best trials lie with where
-    all lie. It reads nothing of a score but its rank, so trials that diverged count as the
-    worst, and a hyperparameter that is not always active is judged where it is.
+    all lie. It uses only the ranks of scores, so trials that diverged count as the worst. A
+    hyperparameter that is not always active is judged on trials in which it is active.
 
     Args:
         space: Where the study searched.

@@ -10,7 +10,7 @@ from arlbench.tuning.trials import Result
 
 
 class Segment(NamedTuple):
-    """A part of a training under one configuration.
+    """A part of a training run under one configuration.
 
     Attributes:
         config: The whole configuration.

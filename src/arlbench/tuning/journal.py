@@ -1,4 +1,4 @@
-r"""The journal of a study: trials asked for, results, and results told, in order of time.
+r"""The journal of a study: trials asked for, results, and results told, in temporal order.
 
 A line is a JSON object with one key, which says what happened:
 
@@ -207,5 +207,5 @@ class Journal:
 def _unwritable(path: Path, error: OSError) -> StorageError:
     return StorageError(
         f"{path} cannot be written ({error.strerror or error}); make room and continue the study. "
-        "What was written before is whole."
+        "What was written before is intact."
     )

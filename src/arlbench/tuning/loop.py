@@ -1,4 +1,4 @@
-"""The loop of a study: first what the journal says is repeated, then the rest is done."""
+"""The loop of a study: it repeats what the journal says, then does the rest."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class StudyProgress(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class StudyOutcome:
-    """All that is known about a study.
+    """What is known about a study.
 
     Attributes:
         folder: The folder of the study.
         status: Whether it can be continued.
-        results: The results of the trials that have ended, in the order of asking.
+        results: The results of the trials that have ended, in the order of proposals.
         incumbents: The best trial at each moment, in order; the last is the best of all.
         tests: The returns with the seeds of the test, by the number of the incumbent.
         seconds: Seconds of work, including earlier calls.
@@ -275,10 +275,9 @@ class Loop:
     def _compare(self, now: Sequence[Trial], before: Sequence[Trial]) -> None:
         if list(now) != list(before):
             raise StorageError(
-                f"The tuner {short_name(self._settings.tuner)} proposes from trial "
-                f"{before[0].number} on what it did not when the study in {self._folder.path} was "
-                "begun; restore its code and the versions of packages, or begin a study in another "
-                "folder."
+                f"From trial {before[0].number} on, the tuner {short_name(self._settings.tuner)} "
+                f"does not propose what it did when the study in {self._folder.path} was begun; "
+                "restore its code and the versions of packages, or begin a study in another folder."
             )
 
     def _test(self, seeds: Sequence[int]) -> bool:

@@ -120,7 +120,7 @@ class OptunaProposals(Proposals):
         """A new sampler of Optuna."""
 
     def note_on_space(self) -> str:
-        """A sentence that names the hyperparameters that the sampler does not relate to others."""
+        """A sentence that names hyperparameters that the sampler does not model jointly."""
         return ""
 
     def propose(self, n: int) -> list[Config]:
@@ -204,7 +204,7 @@ class OptunaProposals(Proposals):
 
 @contextlib.contextmanager
 def quietly(optuna: Any) -> Iterator[None]:
-    """Suppresses Optuna's messages on what is wanted here, and on each study that it makes."""
+    """Suppresses Optuna's warnings about intended uses, and its message for each new study."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -240,7 +240,7 @@ class Tpe(OptunaProposals):
         if not groups:
             return ""
         named = "; ".join(", ".join(names) for names in groups.values())
-        return f"This tuner relates some hyperparameters only to each other: {named}."
+        return f"This tuner models some hyperparameters only with each other: {named}."
 
     def sampler(self, optuna: Any, seed: int) -> Any:
         return optuna.samplers.TPESampler(

@@ -40,7 +40,7 @@ def shared_by_all(space: Space, horizon: int, memory_limit_gib: float) -> Shared
 
     Raises:
         ArlbenchError: If the environment does not exist, the algorithm cannot learn in it, no
-            configuration would learn anything, or a training does not fit in memory.
+            configuration would learn anything, or a trial does not fit in memory.
     """
     problem = space.problem.replace(schedule_timesteps=horizon)
     configs = list(corners(space))

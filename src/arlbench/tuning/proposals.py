@@ -30,16 +30,16 @@ class Proposals(abc.ABC):
 
 
 def note_on_independent(names: Sequence[str]) -> str:
-    """A sentence about hyperparameters that a method does not relate to others; may be empty."""
+    """A sentence about hyperparameters that a method draws independently; may be empty."""
     if not names:
         return ""
-    return f"This tuner draws some hyperparameters by themselves: {', '.join(names)}."
+    return f"This tuner draws some hyperparameters independently: {', '.join(names)}."
 
 
 class Started(Proposals):
     """Proposals that begin with given configurations.
 
-    Results of these are learnt from, as far as the others can.
+    The proposals after them learn from their results, if they learn at all.
 
     Args:
         configs: Whole configurations.

@@ -36,7 +36,7 @@ class LoadedStudy:
         asked: The trials that were asked for, by number; configurations hold the
             hyperparameters that vary and have an effect.
         results: The results of ended trials, by number, in the order in which they ended.
-        told: The numbers of the told trials, in the order of telling.
+        told: The numbers of the trials that were told, in this order.
         tests: The returns with the seeds of the test, by the number of the trial.
         seconds: Seconds of work.
         replays: Schedules that were trained again, in order.
@@ -58,7 +58,7 @@ class LoadedStudy:
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row for each trial, in the order of asking; the index is the trial's number.
+        """One row for each trial, in the order of proposals; the index is the trial's number.
 
         ``status`` is ``running`` for those that have not ended. ``objective`` and
         ``test_objective`` are means over seeds in the units of the objective, NaN where there
@@ -110,7 +110,7 @@ class LoadedStudy:
 
 
 def load(folder: str | Path) -> LoadedStudy:
-    """Reads the study in a folder; another process may write it meanwhile.
+    """Reads the study in a folder, even while another process writes it.
 
     Raises:
         StorageError: If there is none, or it cannot be read.

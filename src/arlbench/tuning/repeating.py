@@ -47,12 +47,12 @@ _KIND = FolderKind(
 
 @dataclasses.dataclass(frozen=True)
 class RepeatedOutcome:
-    """All that is known about a repeated study.
+    """What is known about a repeated study.
 
     Attributes:
         folder: The folder of all repeats.
         n_repeats: The number of repeats that there are to be.
-        outcomes: What is known about each of those that were begun, in order.
+        outcomes: The outcome of each repeat that was begun, in order.
     """
 
     folder: Path
@@ -72,7 +72,7 @@ class LoadedRepeats:
 
     Attributes:
         n_repeats: The number of repeats that there are to be.
-        repeats: Those that were begun, in order.
+        repeats: The repeats that were begun, in order.
     """
 
     n_repeats: int
@@ -206,7 +206,7 @@ def arguments_of_repeats(
 
 
 def load(folder: str | Path) -> LoadedStudy | LoadedRepeats:
-    """Reads the study in a folder, or the repeats of one, perhaps while it grows.
+    """Reads the study in a folder, or the repeats of one, even while it runs.
 
     Raises:
         StorageError: If there is none, or it cannot be read.
@@ -215,7 +215,7 @@ def load(folder: str | Path) -> LoadedStudy | LoadedRepeats:
 
 
 def load_repeats(folder: str | Path) -> LoadedRepeats:
-    """Reads the repeats of a study; another process may write them meanwhile.
+    """Reads the repeats of a study, even while another process writes them.
 
     Raises:
         StorageError: If there are none, or one cannot be read.
@@ -226,7 +226,7 @@ def load_repeats(folder: str | Path) -> LoadedRepeats:
 
 
 def _started(problem: Problem, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments with the configurations themselves in place of where they come from."""
+    """The arguments with the configurations to start from instead of their source."""
     source, count = arguments.get("start_from"), arguments.get("start_count")
     if source is None:
         return dict(arguments)

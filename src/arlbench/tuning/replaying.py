@@ -1,4 +1,4 @@
-"""The best schedule of a study, trained again on fresh seeds."""
+"""The best schedule of a study, trained again with new seeds."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class StudySettings:
         objective: The name of the objective; see :mod:`arlbench.tuning.objectives`.
         minimise: Whether smaller values of it are better.
         restart: Whether a trial that continues another is trained from step 0 instead.
-        start_from: Configurations that are tried first: what varies and has an effect.
+        start_from: Configurations that are tried first: the values that vary and have an effect.
         versions: Versions of packages that results depend on; if empty, the present versions.
         format_version: The version of the files.
     """
@@ -72,7 +72,7 @@ class StudySettings:
 
     @property
     def horizon(self) -> int:
-        """Environment steps of a whole training, over which the schedules of all trials run."""
+        """Environment steps of a full-length trial, over which the schedules of all trials run."""
         return self.problem.lengths.schedule_timesteps
 
     def first_difference(self, other: StudySettings) -> str:

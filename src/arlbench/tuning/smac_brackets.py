@@ -15,7 +15,7 @@ class Place(NamedTuple):
     Attributes:
         bracket: The bracket, counted from the first of all rounds.
         rung: The rung in it, from 0.
-        level: The place of its budget among all budgets in rising order.
+        level: The position of its budget among all budgets in ascending order.
         is_last: Whether nothing is promoted from it.
     """
 
@@ -44,7 +44,7 @@ class SmacBrackets:
 
     If it is asked for more than what is left in a rung before it was told all results of
     this rung, SMAC3 begins the next bracket and never returns to this one (its issue 1148).
-    So no trial is given while a rung waits for results.
+    Therefore no trial is returned while a rung waits for results.
 
     Args:
         space: Where to search.

@@ -157,8 +157,8 @@ class Search:
     def tell(self, info: Any, score: float) -> None:
         """Tells SMAC3 the score of a trial that it proposed; ``-inf`` if the trial diverged.
 
-        SMAC3 minimises, and cannot handle infinity. So it is told that a trial that diverged
-        costs as much as the worst that did not, and is told again if that becomes worse.
+        SMAC3 minimises, and cannot handle infinity. It is therefore told that a trial that diverged
+        costs as much as the worst one that did not, and is told again if that cost rises.
         """
         if not math.isfinite(score):
             self._diverged.append(info)

@@ -25,7 +25,7 @@ class Space:
 
     Where a hyperparameter has no effect because of the values of others (``tau`` without a
     target network, ``buffer_alpha`` without prioritised sampling), it is *inactive* and has its
-    default in a whole configuration. So configurations that have the same effect are equal.
+    default in a whole configuration. Configurations that have the same effect are thus equal.
 
     Args:
         problem: The problem to train on.

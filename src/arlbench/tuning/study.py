@@ -66,10 +66,10 @@ def tune(
         n_trials: The largest number of trials, including those that continue others.
         n_timesteps: The largest number of environment steps, over all trials and seeds; beyond
             it no trial is begun.
-        seconds: The most seconds of work; beyond it no trial is begun.
+        seconds: The largest number of seconds of work; beyond it no trial is begun.
         seeds: The seeds with which each trial is trained.
-        test_seeds: The seeds with which the best configuration of each moment is trained in the
-            end; an empty sequence leaves this out.
+        test_seeds: The seeds with which each incumbent is trained in the end; an empty sequence
+            leaves this out.
         parallel: The number of trials in flight; None takes the tuner's own number.
         tuner_seed: The seed of the tuner.
         tuner_settings: Settings of the tuner by name.

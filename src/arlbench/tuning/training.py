@@ -1,4 +1,4 @@
-"""Turns trials into members of a population, and results of members into those of trials."""
+"""Turns trials into members of a population, and members' results into trials' results."""
 
 from __future__ import annotations
 
@@ -146,8 +146,8 @@ class Training:
         if _has_one_configuration(trial, results):
             return _Begin()
         raise StorageError(
-            f"Trial {trial.number} continues trial {trial.continues} under other hyperparameters, "
-            "and the state of that one was given up; begin a study in another folder, with a "
+            f"Trial {trial.number} continues trial {trial.continues} with other hyperparameters, "
+            "but the state to continue from was removed; begin a study in another folder, with a "
             "larger --state-limit."
         )
 

@@ -12,10 +12,10 @@ UNNUMBERED = -1
 
 
 class Trial(NamedTuple):
-    """A training that a tuner proposes.
+    """A training run that a tuner proposes, with every seed of the study.
 
     Attributes:
-        config: Hyperparameters by name; missing ones are as in the problem.
+        config: Hyperparameters by name; missing ones have their values in the problem.
         fidelity: Environment steps, counted from step 0, at which it ends; None takes the
             length of the problem.
         continues: The number of the trial from whose last state it continues. That trial may
@@ -23,7 +23,7 @@ class Trial(NamedTuple):
         network_of: The number of the trial whose network it takes; everything else comes from
             ``continues``. None takes the network from there too.
         info: JSON values that the tuner wants to find again in the result.
-        number: The place of the trial in the order of asking, from 0; the study gives it.
+        number: The position of the trial in the order of proposals, from 0; set by the study.
     """
 
     config: Mapping[str, Any]

@@ -21,11 +21,11 @@ _NO_SETTINGS = ("self", "space", "seed")
 class Tuner(abc.ABC):
     """A method of search.
 
-    To continue a study, its tuner is asked and told the same again, and must give the same
-    answers. So all its randomness must come from ``rng`` or ``seed``.
+    When a study continues, a new tuner is asked and told the same as before, and must give the same
+    answers. All of its random numbers must therefore come from ``rng`` or ``seed``.
 
     Further keyword parameters of a subclass's constructor, with defaults, are its settings. With
-    ``**``, it has those of its base class too.
+    ``**``, it has the settings of its base class too.
 
     Args:
         space: Where to search, and the problem.
@@ -63,25 +63,25 @@ class Tuner(abc.ABC):
     def ask(self, n: int) -> Sequence[Trial]:
         """Up to ``n`` trials to train next.
 
-        It gives fewer if it needs results first. Giving none while nothing is in flight ends the
-        study.
+        It returns fewer if it needs results first. If it returns none while nothing is in flight,
+        the study ends.
         """
 
     def tell(self, results: Sequence[Result]) -> None:  # noqa: B027
         """Takes the results of trials; a tuner that does not learn ignores them."""
 
     def start_from(self, configs: Sequence[Mapping[str, Any]]) -> bool:
-        """Takes whole configurations that its first trials are to have.
+        """Takes whole configurations for the tuner's first trials.
 
-        Called before it is asked, if the study starts from given configurations. A tuner that
-        cannot do this returns False. Then the study trains them at whole length, and tells the
-        tuner their results if it learns from any (``learns_from_any``).
+        Called before the tuner is first asked, if the study starts from given configurations. A
+        tuner that cannot do this returns False. Then the study trains them at full length, and
+        tells the tuner their results if it learns from any trial (``learns_from_any``).
         """
         return False
 
     @property
     def continuable(self) -> Collection[int] | None:
-        """Numbers of told trials that may still be continued; None means any of them."""
+        """Numbers of trials, among those told, that may still be continued; None means any."""
         return None
 
     @property

@@ -15,7 +15,7 @@ class Pbt(Evolving):
     Args:
         space: Where to search.
         seed: The seed of its random numbers.
-        perturb: The share by which numbers become smaller or larger.
+        perturb: The fraction by which numbers become smaller or larger.
         **others: Settings of :class:`Evolving`; ``resample`` is for every hyperparameter.
     """
 
