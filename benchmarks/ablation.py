@@ -12,9 +12,6 @@ are not run again, so the work can be spread over days. Folders are in ``--folde
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,10 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
+import command_line
 import reporting
 from arlbench.report.statistics import MeanInterval, mean_interval
-
-_COMMAND = "from arlbench.cli.main import run; run()"
 
 #: What each component sets; values are those of its paper.
 COMPONENTS: Mapping[str, Mapping[str, Any]] = {
@@ -106,41 +102,17 @@ def components_of(agent: str) -> list[str]:
 
 
 def run(training: Training, folder: Path) -> np.ndarray:
-    """Final returns of an agent's seeds ``[n_seeds]``, trained as far as they have not been yet.
-
-    Raises:
-        SystemExit: If the training failed.
-    """
-    out, task = folder / training.name, TASKS[training.task]
-    if (found := finished(out)) is not None:
-        return found
-    if (out / "settings.json").exists():
-        words = ["--resume", str(out)]
-    else:
-        lengths = [f"--timesteps={task.timesteps}", f"--seeds={task.n_seeds}", "--evaluations=10"]
-        words = [task.env, *training.words(), *lengths, "--eval-episodes=20", f"--out={out}"]
-    process = subprocess.run(
-        [sys.executable, "-P", "-c", _COMMAND, "train", *words, "--quiet"], check=False
-    )
-    result = finished(out)
-    if process.returncode or result is None:
-        raise SystemExit(f"{training.name} failed.")
-    return result
-
-
-def finished(out: Path) -> np.ndarray | None:
-    """Final returns of a training that has ended; None if it has not."""
-    path = out / "summary.json"
-    summary = json.loads(path.read_text()) if path.exists() else {}
-    if summary.get("status") != "finished":
-        return None
-    return np.array(list(summary["final_return_by_seed"].values()))
+    """Final returns of an agent's seeds ``[n_seeds]``."""
+    task = TASKS[training.task]
+    lengths = [f"--timesteps={task.timesteps}", f"--seeds={task.n_seeds}", "--evaluations=10"]
+    words = [task.env, *training.words(), *lengths, "--eval-episodes=20"]
+    return command_line.trained(folder / training.name, words)
 
 
 def ended(folder: Path) -> Iterator[tuple[Training, MeanInterval]]:
     """Every training that has ended, also in earlier calls."""
     for training in (Training(task, agent) for task in TASKS for agent in agents()):
-        if (found := finished(folder / training.name)) is not None:
+        if (found := command_line.final_returns(folder / training.name)) is not None:
             yield training, mean_interval(found)
 
 

@@ -18,7 +18,6 @@ import dataclasses
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -27,12 +26,11 @@ from typing import Any, NamedTuple
 
 import measuring
 import reporting
+from command_line import arlbench
 
 CONFIGURATIONS = Path(__file__).resolve().parent / "peers" / "configurations"
 
 OLD, NEW = "old", "new"
-
-_COMMAND = "from arlbench.cli.main import run; run()"
 
 _QUICK_TIMESTEPS = 5_120
 
@@ -116,7 +114,7 @@ def process_cost(command: Sequence[str], tree: Tree, n_cores: int) -> Cost:
     with tempfile.TemporaryFile("w+") as errors:
         begin = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _COMMAND, *command],
+            arlbench(*command),
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=errors,

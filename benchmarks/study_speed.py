@@ -24,13 +24,12 @@ from typing import Any
 
 import measuring
 import reporting
+from command_line import arlbench
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 
 import environments
 import processes
-
-_COMMAND = "from arlbench.cli.main import run; run()"
 
 OURS, PUBLISHED = "this project", "arlbench 0.1.3"
 
@@ -49,7 +48,7 @@ def study(folder: Path, cache: Path, *options: str) -> tuple[float, dict[str, An
     command = ["tune", "--preset=cartpole", "--test-seeds=0", f"--out={folder}", "--json", *options]
     begin = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-P", "-c", _COMMAND, *command],
+        arlbench(*command),
         env={**os.environ, "ARLBENCH_COMPILATION_CACHE": str(cache)},
         stdout=subprocess.PIPE,
         check=True,

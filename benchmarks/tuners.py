@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -24,8 +23,7 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 import reporting
-
-_COMMAND = "from arlbench.cli.main import run; run()"
+from command_line import arlbench
 
 N_SEEDS = 3
 
@@ -119,9 +117,7 @@ def run(study: Study, folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     begin = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _COMMAND, *study.command(folder)], stdout=output
-        )
+        process = subprocess.Popen(arlbench(*study.command(folder)), stdout=output)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)

@@ -1,0 +1,62 @@
+"""The ablation: its agents, and runs that are not repeated."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def ablation(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    return importlib.import_module("ablation")
+
+
+def test_each_component_is_added_to_the_plain_agent_and_removed_from_the_full_one(ablation) -> None:
+    agents = {agent: ablation.components_of(agent) for agent in ablation.agents()}
+    assert len(agents) == 2 + 2 * 7
+    assert agents["plain"] == []
+    assert agents["+noisy"] == ["noisy"]
+    assert len(agents["full"]) == 7
+    assert sorted([*agents["-double"], "double"]) == sorted(agents["full"])
+
+
+def test_a_distribution_gets_the_range_of_the_returns_of_its_task(ablation) -> None:
+    assert ablation.Training("doorkey", "+distribution").words() == [
+        "distribution=categorical",
+        "v_min=0",
+        "v_max=1",
+    ]
+
+
+def test_a_run_is_begun_once_and_resumed_until_it_has_ended(
+    ablation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    out = tmp_path / "doorkey" / "plain"
+    commands = []
+
+    def fake(command: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
+        commands.append(command[4:])
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "settings.json").touch()
+        status = "finished" if len(commands) == 2 else "interrupted"
+        content = {"status": status, "final_return_by_seed": {"0": 0.25, "1": 0.75}}
+        (out / "summary.json").write_text(json.dumps(content))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", fake)
+    training = ablation.Training("doorkey", "plain")
+    with pytest.raises(SystemExit, match="failed"):
+        ablation.run(training, tmp_path)
+    for _ in range(2):
+        np.testing.assert_array_equal(ablation.run(training, tmp_path), [0.25, 0.75])
+    begun, resumed = commands
+    assert begun[:2] == ["train", "MiniGrid-DoorKey-5x5"]
+    assert {"--timesteps=300000", "--seeds=10"} <= set(begun)
+    assert resumed == ["train", "--resume", str(out), "--quiet"]
