@@ -15,7 +15,7 @@ from arlbench.population import PopulationResult, train_population
 from arlbench.tuning.asking import ANSWER_SECONDS, Asking
 from arlbench.tuning.folder import Budget, StudyFolder, read_study, states_of
 from arlbench.tuning.loop import Callbacks, Loop, StudyOutcome, StudyProgress
-from arlbench.tuning.optuna_mirror import Mirror
+from arlbench.tuning.optuna_mirror import Mirror, name_there
 from arlbench.tuning.programs import shared_by_all
 from arlbench.tuning.settings import StudySettings
 from arlbench.tuning.space import Space
@@ -148,7 +148,7 @@ def _mirrored(
     if url is None:
         yield on_result
         return
-    with Mirror(url, folder.path.resolve().name, folder.settings) as mirror:
+    with Mirror(url, name_there(folder.path), folder.settings) as mirror:
 
         def add(result: Result) -> None:
             mirror.add(result)
