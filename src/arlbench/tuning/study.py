@@ -115,15 +115,15 @@ def tune(
         start_from=tuple(space.choice(config) for config in start.configs),
     )
     budget, tests = Budget(n_trials, n_timesteps, seconds), _test_seeds(test_seeds, settings.seeds)
-    asking = _asking(cls, space, settings, answer_seconds, start)
-    shared = shared_by_all(space, settings.horizon, memory_limit_gib)
-    opening = StudyFolder(_path(folder, problem), settings, budget)
-    with opening as begun, _mirrored(optuna_storage, begun, on_result) as on_end:
-        calls = Callbacks(on_progress, on_notice, on_end)
-        calls.notices(space.note, start.note, asking.note, *begun.notes)
-        states = states_of(begun.path, state_limit_gib) if cls.continues else None
-        loop = Loop(begun, asking, shared, states, budget, calls, memory_limit_gib, train)
-        return loop.run(tests)
+    with contextlib.closing(_asking(cls, space, settings, answer_seconds, start)) as asking:
+        shared = shared_by_all(space, settings.horizon, memory_limit_gib)
+        opening = StudyFolder(_path(folder, problem), settings, budget)
+        with opening as begun, _mirrored(optuna_storage, begun, on_result) as on_end:
+            calls = Callbacks(on_progress, on_notice, on_end)
+            calls.notices(space.note, start.note, asking.note, *begun.notes)
+            states = states_of(begun.path, state_limit_gib) if cls.continues else None
+            loop = Loop(begun, asking, shared, states, budget, calls, memory_limit_gib, train)
+            return loop.run(tests)
 
 
 def _asking(
