@@ -173,7 +173,9 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
         A state continues with the new values in the next call to ``train``. Another program is
         only needed for ``buffer_prio_sampling``, for a ``buffer_batch_size`` that is not in
-        ``batch_sizes``, and for a ``buffer_size`` beyond the allocated rows.
+        ``batch_sizes``, for a ``buffer_size`` beyond the allocated rows, and for another set of
+        extensions. With ``n_step`` and ``exploration``, states hold more, so these two must be in
+        ``extensions`` from the beginning.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
