@@ -94,13 +94,13 @@ def test_a_study_with_the_same_name_is_not_taken_for_this_one(tmp_path) -> None:
     """Their trials have the same numbers, so those of the second would seem to be there."""
     url = f"sqlite:///{tmp_path / 'all.db'}"
     study(tmp_path / "one" / "study", optuna_storage=url)
-    for settings, difference in (
-        ({"tuner": "sobol"}, "tuner is random there and sobol here"),
-        ({"tuner_seed": 1}, "tuner_seed is 0 there and 1 here"),
-        ({"seeds": (0, 2)}, r"seeds is \[0, 1\] there and \[0, 2\] here"),
+    for folder, settings, difference in (
+        ("two", {"tuner": "sobol"}, "tuner is random there and sobol here"),
+        ("three", {"tuner_seed": 1}, "tuner_seed is 0 there and 1 here"),
+        ("four", {"seeds": (0, 2)}, r"seeds is \[0, 1\] there and \[0, 2\] here"),
     ):
         with pytest.raises(StorageError, match=f"another study called study: {difference}"):
-            study(tmp_path / "two" / "study", optuna_storage=url, **settings)
+            study(tmp_path / folder / "study", optuna_storage=url, **settings)
     assert len(trials_in(url, "study")) == 8
 
 
