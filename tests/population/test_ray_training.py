@@ -80,7 +80,7 @@ def test_an_actor_that_dies_is_replaced_and_the_user_is_told(population, joined)
     np.testing.assert_array_equal(result.returns, population.returns)
 
 
-class SlowList(list):
+class SlowList(list[Any]):
     """A list that takes its time, so that two threads read it before either replaces it."""
 
     def __iter__(self) -> Iterator[Any]:

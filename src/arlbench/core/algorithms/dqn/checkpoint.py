@@ -181,7 +181,7 @@ def given_buffer(
     copied: PrioritisedTrajectoryBufferState = programs.copy(given)
     if agent.keeps_ends and not frames.is_framed(given):
         # It does not say of how many environments it is.
-        return windows.with_breaks(copied, agent.env.n_envs)
+        copied = windows.with_breaks(copied, agent.env.n_envs)
     return copied
 
 
