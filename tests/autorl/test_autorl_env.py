@@ -19,8 +19,10 @@ import arlbench
 from arlbench.autorl import AutoRLEnv
 from arlbench.core.algorithms.declarations import without_extended
 from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.environments.adapters.instances import INSTANCES
 from arlbench.errors import ArlbenchError, ConfigurationError
 from changed_hyperparameters import ANOTHER_VALUE, BASE
+from host_probes import NAME
 from probes import SMALL, Walk, same_bits
 from schedules import TINY, begun_env, learnt, tiny_env
 
@@ -324,3 +326,15 @@ def test_a_step_that_was_interrupted_asks_for_a_reset(monkeypatch: pytest.Monkey
     monkeypatch.undo()
     with pytest.raises(ConfigurationError, match="interrupted"):
         env.step({})
+
+
+@pytest.mark.thorough
+def test_a_new_learner_takes_the_copies_of_the_one_before() -> None:
+    """If its environments step in Python, they would otherwise become more with each reset."""
+    env = tiny_env(env_framework="gymnasium", env_name=NAME, n_envs=2)
+    counts = []
+    for _ in range(3):
+        env.reset()
+        env.step(SMALL)
+        counts.append(len(INSTANCES))
+    assert counts[0] == counts[1] == counts[2]

@@ -17,6 +17,7 @@ import pytest
 
 from arlbench import DQN, EnvSpec
 from arlbench.core.environments import make_env_from_spec
+from arlbench.core.environments.adapters.instances import INSTANCES
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.population import PopulationState, train_population
@@ -70,6 +71,22 @@ def test_members_continue_in_new_episodes() -> None:
     further = [train(state=PopulationState.of(begun), keep_params=True) for _ in range(2)]
     np.testing.assert_array_equal(*(result.returns for result in further))
     assert not same_bits(*(member.params for member in further[0].members[:2]))
+
+
+@pytest.mark.thorough
+def test_members_take_the_copies_of_those_that_have_ended() -> None:
+    problem = Problem(stairs(), nas_config=NETWORK, **LENGTH)
+
+    def copies(n_members: int) -> int:
+        before = len(INSTANCES)
+        train_population(
+            problem, CONFIGS[:1], range(n_members), init_options={"capacity": CAPACITY}
+        )
+        return len(INSTANCES) - before
+
+    # Those that train and those that evaluate stay for the next population.
+    assert copies(1) <= 2 * problem.env_spec.n_envs
+    assert copies(4) == 0
 
 
 @pytest.mark.thorough

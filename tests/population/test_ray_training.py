@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,28 @@ def test_an_actor_that_dies_is_replaced_and_the_user_is_told(population, joined)
     assert len(said) == 1
     assert "died" in said[0]
     np.testing.assert_array_equal(result.returns, population.returns)
+
+
+class SlowList(list[Any]):
+    """A list that takes its time, so that two threads read it before either replaces it."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for value in super().__iter__():
+            time.sleep(0.02)
+            yield value
+
+
+def test_workers_that_die_together_are_all_replaced(joined) -> None:
+    ray = joined()
+    cluster = ray_cluster.cluster()
+    assert cluster is not None
+    with cluster.borrowed(4) as workers:
+        cluster._workers = SlowList(workers)
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            new = list(pool.map(cluster.replace, workers))
+    assert set(cluster._workers) == set(new)
+    leave_ray()
+    assert [actor.dead for actor in ray.actors] == [True] * 8
 
 
 def test_members_of_a_lost_node_train_on_the_rest(population, joined) -> None:

@@ -102,19 +102,29 @@ def test_a_state_that_is_left_twice_is_kept_once(tmp_path: Path) -> None:
     assert value_of(tmp_path / "end" / "checkpoint-000002") == 2.0
 
 
+def full(*_: Any) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
     path = write(tmp_path / "there", 1.0)
     parcel = Parcel(SAVING, path.name, travelling.checkpoints.packed(path))
     task = Task(saving=MemberSaving(tmp_path / "here"))
     keep(parcel, task)
-
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CheckpointError, match=r"checkpoint-000002 could not be .*No space left"):
         keep(parcel, task)
     assert sorted(p.name for p in (tmp_path / "here").iterdir()) == ["checkpoint-000001", "newest"]
+
+
+def test_a_worker_without_room_leaves_no_folder(tmp_path: Path, abroad: Path, monkeypatch) -> None:
+    write(tmp_path / "begin", 1.0)
+    task = Task(Handover(begin=tmp_path / "begin"))
+    parcels = sent_with(task)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CheckpointError, match="No space left"):
+        Lodging(task, parcels)
+    assert list(abroad.iterdir()) == []
 
 
 def test_sentences_name_the_folders_of_the_sender(tmp_path: Path, abroad: Path) -> None:

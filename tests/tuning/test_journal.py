@@ -45,6 +45,17 @@ def test_events_come_back_as_they_were(tmp_path) -> None:
     assert result.timesteps.tolist() == [50, 300]
 
 
+def test_an_infinite_return_is_read_as_one_that_was_not_reached(tmp_path) -> None:
+    returns = np.array([[1.0, np.inf], [-np.inf, 2.0]])
+    result = Result(TRIALS[0], "finished", returns, np.array([50, 100]), -math.inf, 7, 1.5)
+    journal = Journal(tmp_path / "journal")
+    for event in (EVENTS[0], result):
+        journal.append(event)
+    journal.close()
+    _, found = events_in(tmp_path / "journal")
+    np.testing.assert_array_equal(found.returns, [[1.0, np.nan], [np.nan, 2.0]])
+
+
 def test_a_line_without_an_end_is_not_there_at_any_length(tmp_path) -> None:
     content = written(tmp_path / "journal").read_bytes()
     begins = [0, *(i + 1 for i, byte in enumerate(content) if byte == 10)]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from arlbench.errors import StorageError
-from arlbench.tuning import load
+from arlbench.tuning import load, tune_repeats
 from arlbench.tuning.optuna_mirror import export
-from fake_studies import FIXED, FakePopulation, study
+from fake_studies import FIXED, WORDS, FakePopulation, study
 from in_process import arlbench
 
 optuna = pytest.importorskip("optuna")
@@ -88,6 +88,33 @@ def test_a_study_of_another_problem_is_refused(tmp_path) -> None:
     study(tmp_path / "two", problem=FIXED.replace(n_total_timesteps=1800))
     with pytest.raises(StorageError, match="of another problem"):
         export(tmp_path / "two", url, "mine")
+
+
+def test_a_study_with_the_same_name_is_not_taken_for_this_one(tmp_path) -> None:
+    """Their trials have the same numbers, so those of the second would seem to be there."""
+    url = f"sqlite:///{tmp_path / 'all.db'}"
+    study(tmp_path / "one" / "study", optuna_storage=url)
+    for folder, settings, difference in (
+        ("two", {"tuner": "sobol"}, "tuner is random there and sobol here"),
+        ("three", {"tuner_seed": 1}, "tuner_seed is 0 there and 1 here"),
+        ("four", {"seeds": (0, 2)}, r"seeds is \[0, 1\] there and \[0, 2\] here"),
+    ):
+        with pytest.raises(StorageError, match=f"another study called study: {difference}"):
+            study(tmp_path / folder / "study", optuna_storage=url, **settings)
+    assert len(trials_in(url, "study")) == 8
+
+
+def test_repeats_are_named_after_their_common_folder(tmp_path) -> None:
+    url = f"sqlite:///{tmp_path / 'all.db'}"
+    for name, tuner in (("one", "random"), ("two", "sobol")):
+        tune_repeats(
+            FIXED, tuner, repeats=2, folder=tmp_path / name, words=WORDS, n_trials=3, seeds=(0,),
+            test_seeds=(), train=FakePopulation(), optuna_storage=url,
+        )  # fmt: skip
+    for name in ("one-repeat-0", "one-repeat-1", "two-repeat-0", "two-repeat-1"):
+        assert [t.user_attrs["number"] for t in trials_in(url, name)] == [0, 1, 2]
+    assert export(tmp_path / "one" / "repeat-1", url) == 3
+    assert len(trials_in(url, "one-repeat-1")) == 3
 
 
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

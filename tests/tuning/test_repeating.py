@@ -109,6 +109,27 @@ def test_mistakes_leave_no_folder(tmp_path) -> None:
         repeated(tmp_path / "single")
 
 
+def test_a_refused_command_leaves_the_number_of_repeats(tmp_path) -> None:
+    whole = repeated(tmp_path / "all", 2)
+    for mistake in ({"tuner": "sobol"}, {"tuner": "randm"}, {"n_trials": -1}):
+        with pytest.raises((ConfigurationError, StorageError)):
+            repeated(tmp_path / "all", 5, **mistake)
+        found = load(tmp_path / "all")
+        assert isinstance(found, LoadedRepeats)
+        assert found.n_repeats == 2
+    again = resume_repeats(tmp_path / "all", train=FakePopulation(), test_seeds=(100,))
+    assert again.status == "finished"
+    assert [numbers(o) for o in again.outcomes] == [numbers(o) for o in whole.outcomes]
+
+
+def test_before_anything_has_begun_there_are_no_trials(tmp_path) -> None:
+    (tmp_path / REPEATS).write_text(json.dumps({"format_version": 1, "repeats": 3}))
+    found = load(tmp_path)
+    assert isinstance(found, LoadedRepeats)
+    assert (len(found.trials), found.trials.index.names) == (0, ["repeat", "number"])
+    assert len(found.incumbents) == 0
+
+
 def test_damaged_and_other_folders_are_named(tmp_path) -> None:
     folder = tmp_path / "all"
     repeated(folder)

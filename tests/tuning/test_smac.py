@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +13,21 @@ from hypothesis import strategies as st
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
 from arlbench.errors import MissingExtraError
-from arlbench.tuning import Space
+from arlbench.experiments.space import extended_words
+from arlbench.tuning import Result, Space
 from arlbench.tuning.smac_search import config_of, config_space_of, configuration_of
-from fake_studies import FakePopulation, numbers, played, quality, space, study
+from arlbench.tuning.tuner import make_tuner
+from arlbench.tuning.tuners import tuner_class
+from fake_studies import (
+    PROBLEM,
+    WORDS,
+    FakePopulation,
+    numbers,
+    played,
+    quality,
+    space,
+    study,
+)
 
 WHOLE = Space(Problem(EnvSpec("gymnax", "CartPole-v1")), {"buffer_epsilon": "1e-7..1e-3:log"})
 THEIRS = config_space_of(WHOLE, seed=3)
@@ -77,3 +90,16 @@ def test_a_study_that_was_stopped_continues_the_same(tmp_path) -> None:
     whole = study(tmp_path / "whole", "smac", **settings)
     study(tmp_path / "cut", "smac", FakePopulation(stop_after=15), **settings)
     assert numbers(study(tmp_path / "cut", "smac", **settings)) == numbers(whole)
+
+
+def test_the_extended_space_is_searched_without_warnings() -> None:
+    """A local search in it may find no neighbours; warnings are errors here."""
+    pytest.importorskip("smac")
+    wide = space({**extended_words(PROBLEM), **WORDS}, PROBLEM)
+    tuner = make_tuner(tuner_class("smac"), wide, 0, {"n_initial": 3})
+    for number in range(6):
+        (trial,) = tuner.ask(1)
+        whole = trial._replace(number=number, fidelity=PROBLEM.n_total_timesteps)
+        at, score = np.array([whole.fidelity]), quality(trial.config)
+        tuner.tell([Result(whole, "finished", np.zeros((1, 1)), at, score, 0, 0.0)])
+        assert wide.require(trial.config) == trial.config

@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -245,6 +246,14 @@ def test_the_table_of_trials(tmp_path) -> None:
     assert table["fidelity"].tolist() == [900] * 4
     assert table["info.n"].tolist() == [4] * 4
     assert table["cost"].tolist()[:2] == [1800, 1800]
+
+
+def test_a_study_that_has_ended_leaves_no_thread(tmp_path) -> None:
+    before = set(threading.enumerate())
+    study(tmp_path / "study", "pbt", n_trials=4)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5.0)
+        assert not thread.is_alive()
 
 
 def test_a_second_process_is_refused(tmp_path) -> None:

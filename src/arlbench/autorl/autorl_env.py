@@ -104,6 +104,9 @@ class AutoRLEnv(gymnasium.Env):
         known_names(options or {}, [], "option")
         seed = None if seed is None else seed_in_range(seed)
         super().reset(seed=seed)
+        if self._schedule is not None and self._schedule.state is not None:
+            # The new learner can have its environments, if they step in Python.
+            self._algorithm.release(self._schedule.state)
         self._algorithm = self._setup.make_algorithm()
         self._schedule = Schedule(self._settings.seed if seed is None else seed)
         return {}, {}

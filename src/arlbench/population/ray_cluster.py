@@ -55,6 +55,8 @@ class Cluster:
         self._workers: list[RayWorker] = []
         # Held by the population that uses the workers.
         self._in_use = threading.Lock()
+        # Held while a worker is replaced, because those of a lost node die together.
+        self._replacing = threading.Lock()
 
     def n_cores(self) -> int:
         """Cores of the whole cluster, or as many as the environment says."""
@@ -85,7 +87,8 @@ class Cluster:
         """Replaces a worker that has died; the new one waits until there is a core for it."""
         dead.close()
         new = self._started()
-        self._workers = [new if worker is dead else worker for worker in self._workers]
+        with self._replacing:
+            self._workers = [new if worker is dead else worker for worker in self._workers]
         return new
 
     def close_workers(self, keep: int = 0) -> None:

@@ -81,11 +81,13 @@ def train_member(task: MemberTask, listener: Listener, ahead: Ahead = None) -> M
         raise
     finally:
         saved.close()
-    if outcome.stopped:
-        return None
-    if outcome.diverged_at is None:
+    if not outcome.stopped and outcome.diverged_at is None:
         handover.left(task.handover, algorithm, outcome.state)
-    return member_result(task, algorithm, outcome, before + watch.seconds)
+    seconds = before + watch.seconds
+    result = None if outcome.stopped else member_result(task, algorithm, outcome, seconds)
+    # The next member can have its environments.
+    algorithm.release(outcome.state)
+    return result
 
 
 def state_of(algorithm: Algorithm, task: MemberTask, on_notice: Callable[[str], None]) -> State:

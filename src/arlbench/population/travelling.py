@@ -95,12 +95,15 @@ class Lodging:
             ) from error
         self._at_home = _folders_of(task)
         self._here = {name: self._folder / name for name in self._at_home}
-        self._known: dict[str, str] = {}
-        for parcel in parcels:
-            folder = CheckpointFolder(self._here[parcel.purpose])
-            folder.unpack(folder.path / parcel.name, parcel.content)
-            self._known[parcel.purpose] = parcel.name
+        self._known = {parcel.purpose: parcel.name for parcel in parcels}
         self.task = self._moved(task)
+        try:
+            for parcel in parcels:
+                folder = CheckpointFolder(self._here[parcel.purpose])
+                folder.unpack(folder.path / parcel.name, parcel.content)
+        except BaseException:
+            self.close()
+            raise
 
     def _moved(self, task: MemberTask) -> MemberTask:
         here, saving = self._here, task.saving

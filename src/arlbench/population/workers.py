@@ -58,6 +58,8 @@ class _Pool:
         self.wanted_cores: int | None = None
         # Held by the population that uses the workers.
         self.in_use = threading.Lock()
+        # Held while a worker is replaced, because several may die together.
+        self.replacing = threading.Lock()
 
 
 _pool = _Pool()
@@ -158,7 +160,8 @@ def replace(dead: Worker) -> Worker:
     """Replaces a worker that has died by a new one."""
     dead.close()
     new = Worker()
-    _pool.workers = [new if worker is dead else worker for worker in _pool.workers]
+    with _pool.replacing:
+        _pool.workers = [new if worker is dead else worker for worker in _pool.workers]
     new.wait_until_ready()
     return new
 

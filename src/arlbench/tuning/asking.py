@@ -46,7 +46,8 @@ class Asking:
         self.seconds = 0.0
         self._name = name
         self._limit = answer_seconds
-        self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        # None ends the thread.
+        self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         # A tuner that never answers must not keep the process from ending.
         threading.Thread(target=self._serve, daemon=True).start()
         self._given = self._left_to_us(start_from)
@@ -97,9 +98,13 @@ class Asking:
         """The position of the method, in a few words."""
         return self.tuner.position
 
+    def close(self) -> None:
+        """Ends the thread, so that the tuner and what it holds can be freed."""
+        self._calls.put(None)
+
     def _serve(self) -> None:
-        while True:
-            self._calls.get()()
+        while (call := self._calls.get()) is not None:
+            call()
 
     def _answer(self, method: str, call: Callable[[], Answer]) -> Answer:
         begin, answers = time.perf_counter(), queue.SimpleQueue[tuple[bool, Any]]()

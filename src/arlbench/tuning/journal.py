@@ -108,7 +108,8 @@ def _of_trial(trial: Trial) -> dict[str, Any]:
 
 
 def _numbers(returns: np.ndarray) -> list[list[float | None]]:
-    return [[None if math.isnan(x) else x for x in row] for row in returns.tolist()]
+    # JSON has no infinity, and a study counts it as an evaluation that was not reached.
+    return [[x if math.isfinite(x) else None for x in row] for row in returns.tolist()]
 
 
 def _array(rows: Sequence[Sequence[float | None]]) -> np.ndarray:

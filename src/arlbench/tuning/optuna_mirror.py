@@ -6,12 +6,14 @@ environment steps of the evaluations; the trial that it continues is one of its 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
 from arlbench.errors import StorageError
+from arlbench.tuning.folder import REPEATS
 from arlbench.tuning.optuna_search import distributions_of, import_optuna, quietly
 from arlbench.tuning.reading import load
 from arlbench.tuning.settings import StudySettings
@@ -19,6 +21,16 @@ from arlbench.tuning.space import Space
 from arlbench.tuning.trials import Result
 
 _NUMBER = "number"
+
+# What of a study's definition is compared in another way, or may change.
+_NOT_COMPARED = ("problem", "versions", "format_version")
+
+
+def name_there(folder: str | Path) -> str:
+    """The name of a study in Optuna: that of its folder, and in front of it that of all repeats."""
+    path = Path(folder).resolve()
+    is_repeat = (path.parent / REPEATS).exists()
+    return f"{path.parent.name}-{path.name}" if is_repeat else path.name
 
 
 class Mirror:
@@ -55,7 +67,9 @@ class Mirror:
                 storage=self._storage, study_name=name, direction=direction, load_if_exists=True
             )
             self._numbers = {t.user_attrs.get(_NUMBER) for t in self._study.get_trials(False)}
-            self._study.set_user_attr("fingerprint", self._checked_fingerprint(name))
+            self._require_the_same(name)
+            self._study.set_user_attr("fingerprint", self._settings.problem.fingerprint)
+            self._study.set_user_attr("definition", self._definition())
 
     def __enter__(self) -> Self:
         return self
@@ -68,15 +82,28 @@ class Mirror:
         self._storage.remove_session()
         self._storage.engine.dispose()
 
-    def _checked_fingerprint(self, name: str) -> str:
-        mine = self._settings.problem.fingerprint
-        there = self._study.user_attrs.get("fingerprint", mine)
-        if there != mine:
+    def _require_the_same(self, name: str) -> None:
+        """Raises a StorageError if the study there is another one, whose trials are not ours."""
+        there, mine = self._study.user_attrs, self._settings.problem.fingerprint
+        cure = "export it with another --name, or give its folder another name."
+        if there.get("fingerprint", mine) != mine:
             raise StorageError(
-                f"The storage {self._url} holds a study called {name} of another problem; give "
-                "another --name."
+                f"The storage {self._url} holds a study called {name} of another problem; {cure}"
             )
-        return mine
+        before, now = there.get("definition", {}), self._definition()
+        for key in now:
+            if key in before and before[key] != now[key]:
+                raise StorageError(
+                    f"The storage {self._url} holds another study called {name}: {key} is "
+                    f"{before[key]} there and {now[key]} here; {cure}"
+                )
+
+    def _definition(self) -> dict[str, Any]:
+        """What distinguishes our study from others of its problem, as JSON values."""
+        content = self._settings.to_mapping()
+        kept = {key: value for key, value in content.items() if key not in _NOT_COMPARED}
+        found: dict[str, Any] = json.loads(json.dumps(kept))
+        return found
 
     def add(self, result: Result) -> None:
         """Adds a trial that has ended, unless it is already there.
@@ -148,7 +175,7 @@ def export(folder: str | Path, url: str, name: str | None = None) -> int:
     Args:
         folder: The folder of the study.
         url: The address of the storage.
-        name: The name of the study there; None takes the folder's name.
+        name: The name of the study there; None takes that of :func:`name_there`.
 
     Returns:
         How many trials the storage's study holds.
@@ -158,7 +185,7 @@ def export(folder: str | Path, url: str, name: str | None = None) -> int:
             cannot be reached.
     """
     study = load(folder)
-    with Mirror(url, name or Path(folder).resolve().name, study.settings) as mirror:
+    with Mirror(url, name or name_there(folder), study.settings) as mirror:
         for number in sorted(study.results):
             mirror.add(study.results[number])
     return len(study.results)

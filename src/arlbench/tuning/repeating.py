@@ -84,6 +84,9 @@ class LoadedRepeats:
         import pandas as pd
 
         tables = {index: study.trials for index, study in enumerate(self.repeats)}
+        if not tables:
+            index = pd.MultiIndex.from_arrays([[], []], names=["repeat", "number"])
+            return pd.DataFrame(index=index)
         return pd.concat(tables, names=["repeat"])
 
     @property
@@ -145,7 +148,9 @@ def tune_repeats(
     _KIND.make(path)
     lock = _KIND.hold(path)
     outcomes: list[StudyOutcome] = []
+    before = 0
     try:
+        before = _number_before(path, n)
         _write(path, n)
         for index in range(n):
             if on_begin is not None:
@@ -155,9 +160,11 @@ def tune_repeats(
             if outcomes[-1].status == "interrupted":
                 break
     except ArlbenchError:
+        # If the arguments were impossible, everything stays as it was.
         if not was_there and not is_study(folder_of(path, 0)):
-            # The arguments were impossible, and nothing was begun.
             files.remove(path)
+        elif before and not outcomes:
+            _write(path, before)
         raise
     finally:
         lock.release()
@@ -268,13 +275,22 @@ def _read(path: Path) -> int:
     return n
 
 
-def _write(path: Path, n: int) -> None:
+def _number_before(path: Path, n: int) -> int:
+    """How many repeats there were to be; 0 if the folder is new.
+
+    Raises:
+        StorageError: If there were more than ``n``.
+    """
     before = _read(path) if is_repeated(path) else 0
     if before > n:
         raise StorageError(
             f"The folder {path} holds {before} repeats; repeat the study {before} times or more, "
             "or choose another folder."
         )
+    return before
+
+
+def _write(path: Path, n: int) -> None:
     content = {"format_version": _FORMAT_VERSION, "repeats": n}
     try:
         files.write(path / REPEATS, f"{json.dumps(content)}\n")

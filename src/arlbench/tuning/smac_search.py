@@ -6,6 +6,7 @@ import importlib
 import math
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -149,7 +150,10 @@ class Search:
     def ask(self) -> Any:
         """The next trial of SMAC3; None if the whole space has been tried."""
         try:
-            with self._in_one_thread():
+            with self._in_one_thread(), warnings.catch_warnings():
+                # It averages the times of a local search, even if that found no neighbours.
+                warnings.filterwarnings("ignore", "Mean of empty slice")
+                warnings.filterwarnings("ignore", "invalid value encountered in scalar divide")
                 return self.facade.ask()
         except self._at_the_end:
             return None

@@ -15,7 +15,7 @@ from arlbench.population import PopulationResult, train_population
 from arlbench.tuning.asking import ANSWER_SECONDS, Asking
 from arlbench.tuning.folder import Budget, StudyFolder, read_study, states_of
 from arlbench.tuning.loop import Callbacks, Loop, StudyOutcome, StudyProgress
-from arlbench.tuning.optuna_mirror import Mirror
+from arlbench.tuning.optuna_mirror import Mirror, name_there
 from arlbench.tuning.programs import shared_by_all
 from arlbench.tuning.settings import StudySettings
 from arlbench.tuning.space import Space
@@ -115,15 +115,15 @@ def tune(
         start_from=tuple(space.choice(config) for config in start.configs),
     )
     budget, tests = Budget(n_trials, n_timesteps, seconds), _test_seeds(test_seeds, settings.seeds)
-    asking = _asking(cls, space, settings, answer_seconds, start)
-    shared = shared_by_all(space, settings.horizon, memory_limit_gib)
-    opening = StudyFolder(_path(folder, problem), settings, budget)
-    with opening as begun, _mirrored(optuna_storage, begun, on_result) as on_end:
-        calls = Callbacks(on_progress, on_notice, on_end)
-        calls.notices(space.note, start.note, asking.note, *begun.notes)
-        states = states_of(begun.path, state_limit_gib) if cls.continues else None
-        loop = Loop(begun, asking, shared, states, budget, calls, memory_limit_gib, train)
-        return loop.run(tests)
+    with contextlib.closing(_asking(cls, space, settings, answer_seconds, start)) as asking:
+        shared = shared_by_all(space, settings.horizon, memory_limit_gib)
+        opening = StudyFolder(_path(folder, problem), settings, budget)
+        with opening as begun, _mirrored(optuna_storage, begun, on_result) as on_end:
+            calls = Callbacks(on_progress, on_notice, on_end)
+            calls.notices(space.note, start.note, asking.note, *begun.notes)
+            states = states_of(begun.path, state_limit_gib) if cls.continues else None
+            loop = Loop(begun, asking, shared, states, budget, calls, memory_limit_gib, train)
+            return loop.run(tests)
 
 
 def _asking(
@@ -148,7 +148,7 @@ def _mirrored(
     if url is None:
         yield on_result
         return
-    with Mirror(url, folder.path.resolve().name, folder.settings) as mirror:
+    with Mirror(url, name_there(folder.path), folder.settings) as mirror:
 
         def add(result: Result) -> None:
             mirror.add(result)

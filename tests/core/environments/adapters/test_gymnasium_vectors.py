@@ -51,6 +51,26 @@ class Counters(VectorEnv):
         return counts[:, None].astype(np.float32)
 
 
+class Reusing(Counters):
+    """Resets the copies of a mask, and returns the same arrays again and again."""
+
+    def __init__(self, num_envs: int) -> None:
+        super().__init__(num_envs, AutoresetMode.DISABLED)
+        self.ended, self.rewards = np.zeros(num_envs, bool), np.zeros(num_envs)
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+        mask = (options or {}).get("reset_mask", np.ones(self.num_envs, bool))
+        for values in (self.n_steps, self.ended, self.rewards):
+            values[mask] = 0
+        return self._obs(), {}
+
+    def step(self, actions: Any) -> Any:
+        self.n_steps += 1
+        self.ended[:] = self.n_steps == np.arange(self.num_envs) + 1
+        self.rewards[:] = self.n_steps
+        return self._obs(), self.rewards, self.ended, np.zeros(self.num_envs, bool), {}
+
+
 def play(env: Any, n_steps: int) -> list[Any]:
     """Everything that a reset and some steps return."""
     env_state, obs = env.reset(KEY)
@@ -93,6 +113,12 @@ def test_a_class_of_the_user_s_own_makes_all_copies() -> None:
         [1, 11, 23],
     ]
     assert [step[0][:, 0].tolist() for step in steps] == [[0, 11, 21], [0, 10, 22], [0, 11, 20]]
+
+
+def test_a_reset_does_not_overwrite_what_the_step_returned() -> None:
+    (_, *steps) = play(make_env("gymnasium", Reusing, 2), 3)
+    assert [step[2].tolist() for step in steps] == [[True, False], [True, True], [True, False]]
+    assert [step[1].tolist() for step in steps] == [[1, 1], [1, 2], [1, 1]]
 
 
 def test_an_existing_one_is_evaluated_in_place() -> None:

@@ -8,11 +8,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from arlbench.core.environments import make_env
+from arlbench.core.environments import EnvSpec, make_env
 from arlbench.core.environments.adapters.host_batches import BATCHES
-from arlbench.core.environments.adapters.host_workers import WorkerBatch
+from arlbench.core.environments.adapters.host_worker import _Share
+from arlbench.core.environments.adapters.host_workers import Hire, Reset, WorkerBatch
+from arlbench.core.environments.adapters.instances import INSTANCES
 from arlbench.errors import ConfigurationError, EnvironmentFaultError
 from probes import same_bits
 
@@ -51,6 +54,16 @@ def test_each_copy_has_its_own_settings() -> None:
     env = make_env("gymnasium", "CartPole-v1", 3, settings)
     lengths = [[int(n) for n in step[3]["episode_length"]] for step in play(env, 4)[1:]]
     assert lengths == [[1, 1, 1], [2, 2, 2], [1, 3, 3], [2, 1, 4]]
+
+
+def test_resets_without_steps_make_no_further_copies() -> None:
+    share = _Share(Hire(EnvSpec("gymnasium", "CartPole-v1", 3), None, 0))
+    seeds = np.arange(3, dtype=np.uint32)
+    first = share.answer(Reset(seeds))
+    n_before = len(INSTANCES)
+    for _ in range(3):
+        assert same_bits(share.answer(Reset(seeds)), first)
+    assert len(INSTANCES) == n_before
 
 
 def test_a_worker_that_dies_is_reported_with_its_copies() -> None:

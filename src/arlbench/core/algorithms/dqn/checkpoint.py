@@ -18,6 +18,7 @@ from arlbench.core.algorithms.dqn.agent import (
     example_transition,
     fresh_runner,
 )
+from arlbench.core.algorithms.dqn.extensions import exploring, windows
 from arlbench.core.algorithms.dqn.state import (
     DQNRunnerState,
     DQNState,
@@ -169,6 +170,7 @@ def given_buffer(
             f"buffer_state must be the buffer of an arlbench DQN, not a {type(given).__name__} of "
             "another origin; take it from the state that init or train returned."
         )
+    _require_fitting_buffer(agent, given)
     # Both kinds of buffers can be continued.
     layout = (
         framing.layout_of(agent.env, example_transition(agent)) if frames.is_framed(given) else None
@@ -176,7 +178,11 @@ def given_buffer(
     like = dataclasses.replace(agent, frames=layout)
     rows = storage.capacity(given)
     validation.same_structure("buffer_state", given, jax.eval_shape(lambda: like.init_buffer(rows)))
-    return programs.copy(given)
+    copied: PrioritisedTrajectoryBufferState = programs.copy(given)
+    if agent.keeps_ends and not frames.is_framed(given):
+        # It does not say of how many environments it is.
+        copied = windows.with_breaks(copied, agent.env.n_envs)
+    return copied
 
 
 def check_state(agent: AgentStructure, runner_state: Any, buffer_state: Any) -> None:
@@ -192,9 +198,19 @@ def check_state(agent: AgentStructure, runner_state: Any, buffer_state: Any) -> 
         raise ConfigurationError(
             "train takes a runner_state and a buffer_state, in this order; call train(*state)."
         )
+    if exploring.is_persisting(runner_state.env_state) != exploring.is_persisting(agent.env):
+        raise ConfigurationError(
+            "Only states of agents with the extension exploration know which random actions last, "
+            "so this state does not fit; make it with the same extensions, as in "
+            "DQN(..., extensions=['exploration'])."
+        )
     validation.same_structure(
         "runner_state", _comparable(runner_state), _comparable(fresh_runner(agent))
     )
+    _require_fitting_buffer(agent, buffer_state)
+
+
+def _require_fitting_buffer(agent: AgentStructure, buffer_state: Any) -> None:
     if storage.has_field(buffer_state, "cut_off") != agent.keeps_ends:
         raise ConfigurationError(
             "Only buffers of agents with the extension n_step know where episodes were cut off, so "

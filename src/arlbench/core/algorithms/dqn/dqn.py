@@ -172,8 +172,9 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         """Changes hyperparameters of this object; those not given keep their values.
 
         A state continues with the new values in the next call to ``train``. Another program is
-        only needed for ``buffer_prio_sampling``, for a ``buffer_batch_size`` that is not in
-        ``batch_sizes``, and for a ``buffer_size`` beyond the allocated rows.
+        only needed for ``buffer_prio_sampling``, a ``buffer_batch_size`` outside ``batch_sizes``,
+        a ``buffer_size`` beyond the allocated rows, and another set of extensions, in which
+        ``n_step`` and ``exploration`` must be from the beginning, because states hold more then.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.

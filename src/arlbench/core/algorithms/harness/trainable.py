@@ -174,6 +174,10 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         play: Any = segments.evaluate if is_traced else programs.evaluate
         return answered(lambda: play(self.structure.agent, n, runner_state, self.hp))[0]
 
+    def release(self, state: State) -> None:
+        """Says that nothing will continue from this state, so that the host can free it."""
+        self.structure.agent.env.release(state[0].env_state)
+
     def eval(self, runner_state: RunnerT, num_eval_episodes: int = 10) -> jax.Array:
         """The same as :meth:`evaluate`, by its published name."""
         return self.evaluate(runner_state, num_eval_episodes)

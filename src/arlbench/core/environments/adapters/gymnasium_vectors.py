@@ -44,10 +44,13 @@ class VectorBatch(Batch):
     def step(self, actions: np.ndarray, seeds: np.ndarray) -> BatchStep:
         outcome = self._called(lambda: self.env.step(actions))
         obs, reward, terminated, truncated, info = outcome
-        final, done = obs, np.asarray(terminated | truncated, bool)
+        # Copies, because an environment may return its own arrays, and overwrite them in a reset.
+        reward, terminated = np.array(reward, np.float64), np.array(terminated, bool)
+        truncated = np.array(truncated, bool)
+        final, done = obs, terminated | truncated
         if done.any():
             final, obs = self._apart(obs, info, done, seeds)
-        return BatchStep(obs, final, np.asarray(reward, np.float64), terminated, truncated)
+        return BatchStep(obs, final, reward, terminated, truncated)
 
     def _apart(self, obs: Any, info: Mapping[str, Any], done: np.ndarray, seeds: Any) -> Any:
         """The last observations of ended episodes, and the first ones of the next."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from arlbench.core.environments.adapters import gymnasium_adapter
 from arlbench.core.environments.adapters.host import HostEnvironment
+from arlbench.core.environments.adapters.host_calls import Begun
 from arlbench.core.environments.adapters.host_workers import (
     Hire,
     Reset,
@@ -29,18 +30,19 @@ class _Share:
         assert isinstance(env, HostEnvironment), "only single environments are stepped here"
         self._env = env
         self._env.first_copy = hire.first_copy
-        self._begun = arrays_of_reset(env)
+        self._begun: Begun | None = None
         self._n_steps = 0
 
     def answer(self, message: Reset | Step) -> tuple[Any, ...]:
         """The result of a message, whose parts are arrays ``[n_envs, ...]``."""
         if isinstance(message, Reset):
-            if self._n_steps:
+            if self._begun is not None:
                 self._env.instances.release(self._begun.instance.tolist())
-            self._begun = arrays_of_reset(self._env)
-            self._env.fill_reset(self._begun, message.seeds)
-            self._n_steps = 0
-            return (self._begun.obs,)
+            begun = arrays_of_reset(self._env)
+            self._env.fill_reset(begun, message.seeds)
+            self._begun, self._n_steps = begun, 0
+            return (begun.obs,)
+        assert self._begun is not None, "a reset comes before the first step"
         out = arrays_of_step(self._env)
         clock = self._begun.clock + self._n_steps
         self._env.fill_step(out, self._begun.instance, clock, message.actions, message.seeds)

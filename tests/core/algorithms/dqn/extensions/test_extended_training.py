@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.algorithms.dqn.extensions import windows
 from arlbench.core.algorithms.dqn.extensions.registry import EXTENSIONS
+from arlbench.core.algorithms.dqn.state import StoredTransition
+from arlbench.core.buffers import storage
 from arlbench.errors import ConfigurationError
 from changed_hyperparameters import BASE
 from probes import CAPACITY, Walk, as_numpy, same_bits, small_dqn, small_state
@@ -114,12 +117,49 @@ def test_td_errors_of_a_distribution_are_those_of_its_expected_values(distributi
     np.testing.assert_allclose(errors, q - target, rtol=1e-4, atol=1e-5)
 
 
-def test_a_buffer_without_ends_of_episodes_is_refused_with_the_cure() -> None:
+@pytest.mark.parametrize(
+    ("hpo", "extension"), [({"n_step": 3}, "n_step"), ({"exploration": "ez_greedy"}, "exploration")]
+)
+def test_a_state_without_what_an_extension_keeps_is_refused_with_the_cure(
+    hpo: Any, extension: str
+) -> None:
     dqn = small_dqn()
     state = small_state(dqn)
-    dqn.update_hpo_config({"n_step": 3})
-    with pytest.raises(ConfigurationError, match=r"extensions=\['n_step'\]"):
+    dqn.update_hpo_config(hpo)
+    with pytest.raises(ConfigurationError, match=rf"extensions=\['{extension}'\]"):
         dqn.train(*state, 100, 1, 1)
+
+
+def test_a_given_buffer_must_know_the_ends_of_episodes() -> None:
+    with_ends, without = small_dqn(n_step=3), small_dqn()
+    for dqn, other in ((with_ends, without), (without, with_ends)):
+        buffer = small_state(other).buffer_state
+        with pytest.raises(ConfigurationError, match=r"extensions=\['n_step'\]"):
+            dqn.init(jax.random.key(0), buffer_state=buffer)
+
+
+def counted(dqn: DQN, n_steps: int) -> Any:
+    """A buffer in which environment ``e`` counts from ``100 e``, and earns ``e`` in each step."""
+    n = dqn.env.n_envs
+    buffer, ids = dqn.structure.agent.init_buffer(CAPACITY), np.arange(n)
+    never = np.zeros(n, bool)
+    for t in range(n_steps):
+        obs = np.repeat((100.0 * ids + t)[:, None], 2, axis=1).astype(np.float32)
+        action, reward = ids.astype(np.int32), ids.astype(np.float32)
+        row = StoredTransition(obs, action, reward, obs + 1, never, never)
+        buffer = storage.append(buffer, row, 200, None)
+    return buffer
+
+
+@pytest.mark.parametrize(("n_before", "steps"), [(4, 3), (8, 1), (2, 1)])
+def test_windows_in_a_given_buffer_stay_in_one_environment(n_before: int, steps: int) -> None:
+    """With another number of environments, the rows that follow are not known."""
+    given = counted(small_dqn(Walk(n_before), n_step=3), 8)
+    dqn = small_dqn(Walk(4), n_step=3)
+    buffer = dqn.init(jax.random.key(0), buffer_state=given).buffer_state
+    rows = np.arange(n_before)
+    found = windows.window(buffer, rows, 200, 4, 3, 3, np.float32(1.0))
+    np.testing.assert_array_equal(found.reward, steps * rows)
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,11 @@ def with_persistence(env: Environment) -> Environment:
     return PersistingActions(env)
 
 
+def is_persisting(found: Any) -> bool:
+    """Whether an environment, or its state, can keep actions that last."""
+    return isinstance(found, Persisting | PersistingActions)
+
+
 class Draws(NamedTuple):
     """Random numbers of one vector step.
 

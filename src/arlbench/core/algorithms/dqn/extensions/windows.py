@@ -6,13 +6,14 @@ Each vector step adds one row for each environment, so the next row of the same 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from arlbench.core.buffers import storage
+from arlbench.core.buffers import replay, storage
 from arlbench.core.lockstep import Active
 
 
@@ -83,8 +84,31 @@ def with_cuts(buffer: Any, obs: Any, size: chex.Numeric, n_envs: int, active: Ac
         active: Whether to write at all.
     """
     rows = (buffer.current_index - n_envs + jnp.arange(n_envs, dtype=jnp.int32)) % size
-    led_to = storage.gather(buffer, rows).next_obs
-    differs = jax.tree.map(lambda a, b: jnp.any((a != b).reshape(n_envs, -1), axis=1), led_to, obs)
-    elsewhere = jnp.any(jnp.stack(jax.tree.leaves(differs)), axis=0)
+    elsewhere = _differ(storage.gather(buffer, rows).next_obs, obs)
     cut_off = storage.field(buffer, "cut_off")[rows] | elsewhere
     return storage.with_field(buffer, "cut_off", rows, cut_off, active)
+
+
+@partial(jax.jit, static_argnames="n_envs")
+def with_breaks(buffer: Any, n_envs: int) -> Any:
+    """Marks every row after which the environment goes on somewhere else as cut off.
+
+    In a buffer that was filled with another number of environments, ``n_envs`` rows later there
+    is another environment.
+
+    Args:
+        buffer: The buffer, which holds whole observations.
+        n_envs: Rows of a vector step.
+    """
+    held = jnp.maximum(jnp.sum(buffer.experience.priority != replay.EMPTY, dtype=jnp.int32), 1)
+    rows = jnp.arange(storage.capacity(buffer), dtype=jnp.int32)
+    led_to = storage.gather(buffer, rows).next_obs
+    elsewhere = _differ(led_to, storage.gather(buffer, (rows + n_envs) % held).obs)
+    cut_off = storage.field(buffer, "cut_off") | elsewhere
+    return storage.with_field(buffer, "cut_off", rows, cut_off)
+
+
+def _differ(some: Any, others: Any) -> jax.Array:
+    """Which observations differ from others, bool ``[B]``, with leaves ``[B, ...]``."""
+    differs = jax.tree.map(lambda a, b: jnp.any((a != b).reshape(len(a), -1), axis=1), some, others)
+    return jnp.any(jnp.stack(jax.tree.leaves(differs)), axis=0)
