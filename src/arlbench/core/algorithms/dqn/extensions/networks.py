@@ -72,7 +72,8 @@ class NoisyDense(nn.Module):
         sigma_kernel = self.param(_SIGMA_KERNEL, spread, (n, self.features))
         sigma_bias = self.param("sigma_bias", spread, (self.features,))
         if self.has_variable(NOISE, _INPUT):
-            noise_in, noise_out = (self.get_variable(NOISE, name) for name in (_INPUT, _OUTPUT))
+            noise_in: jax.Array = self.get_variable(NOISE, _INPUT)
+            noise_out: jax.Array = self.get_variable(NOISE, _OUTPUT)
             kernel = kernel + sigma_kernel * (noise_in[:, None] * noise_out[None, :])
             bias = bias + sigma_bias * noise_out
         return product(x, kernel) + bias[None, :]
@@ -85,19 +86,21 @@ def draw_noise(params: Any, rng: chex.PRNGKey) -> dict[str, Any]:
         params: The network's parameters, whose layers it follows.
         rng: The key.
     """
-    shapes, treedef = jax.tree.flatten(_noise_shapes(params["params"]), lambda x: type(x) is int)
-    numbers = scaled(jax.random.normal(rng, (sum(shapes),)))
-    ends = np.cumsum(shapes)[:-1].tolist()
-    return treedef.unflatten(jnp.split(numbers, ends))  # type: ignore[no-any-return]
+    sizes, treedef = jax.tree.flatten(_noise_sizes(params["params"]))
+    numbers = scaled(jax.random.normal(rng, (sum(sizes),)))
+    noise: dict[str, Any] = jax.tree.unflatten(
+        treedef, jnp.split(numbers, np.cumsum(sizes)[:-1].tolist())
+    )
+    return noise
 
 
-def _noise_shapes(layers: Mapping[str, Any]) -> dict[str, Any]:
+def _noise_sizes(layers: Mapping[str, Any]) -> dict[str, Any]:
     """The number of inputs and outputs of each noisy layer, in a tree like that of the layers."""
     if _SIGMA_KERNEL in layers:
         n_inputs, n_outputs = layers[_SIGMA_KERNEL].shape
         return {_INPUT: n_inputs, _OUTPUT: n_outputs}
     inner = {name: layer for name, layer in layers.items() if isinstance(layer, Mapping)}
-    return {name: _noise_shapes(layer) for name, layer in inner.items()}
+    return {name: _noise_sizes(layer) for name, layer in inner.items()}
 
 
 def scaled(noise: jax.Array) -> jax.Array:
