@@ -32,9 +32,7 @@ PRESET = typer.Option(
 AGENT = typer.Option(
     None, metavar="NAME", help="Start from a named configuration: rainbow, stable, ..."
 )
-EXTENDED = typer.Option(
-    False, "--extended", help="Also search the improvements that were added to DQN since 2015."
-)
+EXTENDED = typer.Option(False, "--extended", help="Also search the algorithm's extensions.")
 
 #: What to print.
 QUIET = typer.Option(False, "--quiet", help="Print nothing.")

@@ -24,7 +24,9 @@ def projected(returns: jax.Array, probabilities: jax.Array, atoms: jax.Array) ->
     spacing = atoms[1] - atoms[0]
     inside = jnp.clip(returns, atoms[0], atoms[-1])
     nearness = 1.0 - jnp.abs(inside[:, None, :] - atoms[None, :, None]) / spacing
-    return jnp.sum(jnp.clip(nearness, 0.0, 1.0) * probabilities[:, None, :], axis=-1)
+    shares = jnp.clip(nearness, 0.0, 1.0)
+    # As a product, which XLA's CPU backend computes several times as fast as the same sum.
+    return jnp.einsum("bmn,bn->bm", shares, probabilities)
 
 
 def cross_entropy(logits: jax.Array, target: jax.Array) -> jax.Array:
