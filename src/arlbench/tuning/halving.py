@@ -51,9 +51,9 @@ def fidelities(problem: Problem, eta: int, min_evaluations: int) -> list[int]:
         divisor *= eta
     if len(counts) < 2:
         raise ConfigurationError(
-            f"With {n_evaluations} evaluations, of which the shortest trial has {least} or more, "
-            f"all trials are equally long; evaluate more often, such as {least * eta**2} times, "
-            "or lower eta or min_evaluations."
+            f"With evaluations={n_evaluations} and min_evaluations={least}, all trials are equally "
+            f"long; evaluate more often, such as {least * eta**2} times, or lower eta or "
+            "min_evaluations."
         )
     return [-(-count * total // n_evaluations) for count in reversed(counts)]
 
