@@ -44,8 +44,8 @@ def test_fidelities_are_the_length_divided_again_and_again() -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"eta": 1}, "eta must be 2 or more"),
-        ({"eta": "three"}, "eta must be a positive whole number"),
+        ({"eta": 1}, "eta must be more than 1, not 1"),
+        ({"eta": "three"}, "eta must be a finite number"),
         ({"min_evaluations": 0}, "min_evaluations must be a positive whole number"),
         ({"min_evaluations": 9}, "and min_evaluations=9, all trials are equally long; evaluate"),
         ({"proposals": "rondom"}, "Did you mean 'random'"),
@@ -66,6 +66,24 @@ def test_the_brackets_of_hyperband_are_those_of_the_paper() -> None:
     assert brackets[2] == [(15, 9), (5, 27), (1, 81)]
     assert brackets[3] == [(8, 27), (2, 81)]
     assert brackets[4] == [(5, 81)]
+
+
+def test_eta_may_be_a_fraction() -> None:
+    # Two of three trials enter a rung that is 1.5 times as long: 4, 6 and 9 evaluations of 100.
+    assert fidelities(space().problem, 1.5, 4) == [400, 600, 900]
+    # The brackets begin with ceil(1.5 ** 2), ceil(3 / 2 * 1.5) and 3 trials.
+    assert hyperband_brackets([400, 600, 900], 1.5) == [
+        [(3, 400), (2, 600), (1, 900)],
+        [(3, 600), (2, 900)],
+        [(3, 900)],
+    ]
+
+
+def test_a_small_eta_saves_more_than_two_fifths() -> None:
+    levels = [1, 2, 3, 5, 7, 11, 16, 24, 36, 54, 81]
+    brackets = hyperband_brackets(levels, 1.5)
+    continued, restarted = (sum(map(f, brackets)) for f in (steps_of, steps_restarted))
+    assert continued <= 0.6 * restarted
 
 
 def test_what_continuing_saves() -> None:

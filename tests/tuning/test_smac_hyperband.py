@@ -96,7 +96,8 @@ def test_fidelities_are_whole_evaluations() -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"eta": 1}, "eta must be 2 or more"),
+        ({"eta": 1}, "eta must be more than 1, not 1"),
+        ({"eta": 1.5}, "eta must be a positive whole number"),
         ({"min_evaluations": 9}, "all trials are equally long"),
         ({"n_initial": 0}, "n_initial must be a positive whole number"),
         ({"n_inital": 3}, "Did you mean 'n_initial'"),

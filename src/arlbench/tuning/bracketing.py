@@ -31,7 +31,7 @@ class Halving(FromProposals):
         space: Space,
         *,
         seed: int = 0,
-        eta: int = 3,
+        eta: float = 3,
         min_evaluations: int = 1,
         proposals: str = "random",
     ) -> None:

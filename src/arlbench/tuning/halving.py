@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from arlbench.core.checks import positive_whole
+from arlbench.core.checks import finite, positive_whole
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.tuning.space import Config
@@ -29,12 +29,12 @@ class Rung(NamedTuple):
     fidelity: int
 
 
-def fidelities(problem: Problem, eta: int, min_evaluations: int) -> list[int]:
+def fidelities(problem: Problem, eta: float, min_evaluations: int) -> list[int]:
     """The fidelities of a problem in ascending order: its length, divided by ``eta`` repeatedly.
 
     Args:
         problem: The problem, whose evaluations are the units.
-        eta: The factor between one fidelity and the next.
+        eta: The factor between one fidelity and the next, more than 1.
         min_evaluations: The smallest fidelity, in evaluations.
 
     Raises:
@@ -42,23 +42,23 @@ def fidelities(problem: Problem, eta: int, min_evaluations: int) -> list[int]:
     """
     total, n_evaluations = problem.n_total_timesteps, problem.n_eval_steps
     least = positive_whole("min_evaluations", min_evaluations)
-    if positive_whole("eta", eta) < 2:
-        raise ConfigurationError("eta must be 2 or more.")
+    if finite("eta", eta) <= 1:
+        raise ConfigurationError(f"eta must be more than 1, not {eta}.")
     counts: list[int] = []
-    divisor = 1
+    divisor: float = 1
     while (count := round(n_evaluations / divisor)) >= least and count not in counts:
         counts.append(count)
         divisor *= eta
     if len(counts) < 2:
         raise ConfigurationError(
             f"With evaluations={n_evaluations} and min_evaluations={least}, all trials are equally "
-            f"long; evaluate more often, such as {least * eta**2} times, or lower eta or "
-            "min_evaluations."
+            f"long; evaluate more often, such as {math.ceil(least * eta**2)} times, or lower eta "
+            "or min_evaluations."
         )
     return [-(-count * total // n_evaluations) for count in reversed(counts)]
 
 
-def hyperband_brackets(levels: Sequence[int], eta: int) -> list[list[Rung]]:
+def hyperband_brackets(levels: Sequence[int], eta: float) -> list[list[Rung]]:
     """The brackets of one round of Hyperband (Li et al. 2018), the most aggressive first.
 
     Args:
@@ -73,9 +73,9 @@ def hyperband_brackets(levels: Sequence[int], eta: int) -> list[list[Rung]]:
     return brackets
 
 
-def bracket_rungs(n: int, levels: Sequence[int], eta: int) -> list[Rung]:
+def bracket_rungs(n: int, levels: Sequence[int], eta: float) -> list[Rung]:
     """The rungs of a bracket that begins with ``n`` trials; rungs without trials are left out."""
-    rungs = [Rung(n // eta**i, fidelity) for i, fidelity in enumerate(levels)]
+    rungs = [Rung(int(n // eta**i), fidelity) for i, fidelity in enumerate(levels)]
     return [rung for rung in rungs if rung.n]
 
 

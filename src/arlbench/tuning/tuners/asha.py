@@ -38,7 +38,7 @@ class Asha(Halving):
         return None
 
     def _best(self, rung: int) -> list[Result]:
-        return best_of(self._rungs[rung], len(self._rungs[rung]) // self._eta)
+        return best_of(self._rungs[rung], int(len(self._rungs[rung]) // self._eta))
 
     def _beginning(self) -> Trial | None:
         configs = self._proposals.propose(1)

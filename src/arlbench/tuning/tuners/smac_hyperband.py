@@ -42,6 +42,7 @@ class SmacHyperband(Tuner):
         n_initial: int = 10,
     ) -> None:
         super().__init__(space, seed=seed)
+        eta = positive_whole("eta", eta)
         self._levels = fidelities(space.problem, eta, min_evaluations)
         n = positive_whole("n_initial", n_initial)
         self._search = SmacBrackets(space, seed, eta, len(self._levels), n)

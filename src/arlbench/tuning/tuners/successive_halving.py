@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from arlbench.core.checks import positive_whole
@@ -24,7 +25,7 @@ class SuccessiveHalving(Bracketing):
         self, space: Space, *, seed: int = 0, n_configs: int | None = None, **others: Any
     ) -> None:
         super().__init__(space, seed=seed, **others)
-        whole = self._eta ** (len(self._levels) - 1)
+        whole = math.ceil(self._eta ** (len(self._levels) - 1))
         self._n_configs = whole if n_configs is None else positive_whole("n_configs", n_configs)
 
     def brackets(self) -> list[list[Rung]]:
