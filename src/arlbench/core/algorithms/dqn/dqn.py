@@ -301,7 +301,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             params = None if "target_params" in parts else parts.get("params")
             state = self.init(jax.random.key(0), network_params=params, capacity=rows)
             # Training starts its own episodes.
-            self._agent.env.release(state.runner_state.env_state)
+            self.release(state)
         return checkpoint.restore(state, parts)
 
     def pack_buffer(self, buffer_state: PrioritisedTrajectoryBufferState) -> Any:

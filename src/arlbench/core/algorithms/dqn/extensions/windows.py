@@ -91,10 +91,10 @@ def with_cuts(buffer: Any, obs: Any, size: chex.Numeric, n_envs: int, active: Ac
 
 @partial(jax.jit, static_argnames="n_envs")
 def with_breaks(buffer: Any, n_envs: int) -> Any:
-    """Marks every row after which the environment goes on somewhere else as cut off.
+    """Marks every row as cut off whose next observation does not begin the row that follows it.
 
-    In a buffer that was filled with another number of environments, ``n_envs`` rows later there
-    is another environment.
+    In a buffer that was filled with a different number of environments, the row ``n_envs`` later
+    belongs to a different environment.
 
     Args:
         buffer: The buffer, which holds whole observations.
