@@ -49,7 +49,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["--tuner", "hyperband", "--set", "etta=3"], ["etta", "Did you mean 'eta'"]
     ),
     "impossible setting of a tuner": (
-        ["--tuner", "hyperband", "--set", "eta=1"], ["eta must be 2 or more"]
+        ["--tuner", "hyperband", "--set", "eta=1"], ["eta must be more than 1, not 1"]
     ),
     "setting of no form": (["--set", "eta"], ["--set 'eta'", "KEY=VALUE"]),
     "too few evaluations": (
