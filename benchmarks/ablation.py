@@ -50,12 +50,30 @@ class Task(NamedTuple):
         timesteps: Of each seed.
         n_seeds: Of each agent.
         returns: The range of its discounted returns, for the atoms of a distribution.
+        words: More words of the command line.
     """
 
     env: str
     timesteps: int
     n_seeds: int
     returns: tuple[float, float]
+    words: tuple[str, ...] = ()
+
+    def settings(self, agent: str) -> list[str]:
+        """What an agent sets here, as words of the command line."""
+        chosen: dict[str, Any] = {}
+        for name in components_of(agent):
+            chosen |= COMPONENTS[name]
+        if "distribution" in chosen:
+            low, high = self.returns
+            chosen |= {"v_min": low, "v_max": high}
+        return [f"{name}={value}" for name, value in chosen.items()]
+
+    def run(self, agent: str, out: Path) -> np.ndarray:
+        """Final returns of an agent's seeds ``[n_seeds]``, trained in the folder ``out``."""
+        lengths = [f"--timesteps={self.timesteps}", f"--seeds={self.n_seeds}", "--evaluations=10"]
+        words = [self.env, *self.settings(agent), *lengths, "--eval-episodes=20", *self.words]
+        return command_line.trained(out, words)
 
 
 TASKS = {
@@ -76,16 +94,6 @@ class Training(NamedTuple):
         """Its name for ``--only``."""
         return f"{self.task}/{self.agent}"
 
-    def words(self) -> list[str]:
-        """What it sets, as words of the command line."""
-        low, high = TASKS[self.task].returns
-        chosen: dict[str, Any] = {}
-        for name in components_of(self.agent):
-            chosen |= COMPONENTS[name]
-        if "distribution" in chosen:
-            chosen |= {"v_min": low, "v_max": high}
-        return [f"{name}={value}" for name, value in chosen.items()]
-
 
 def agents() -> list[str]:
     """The plain agent and what is added to it, then the full agent and what is removed from it."""
@@ -99,14 +107,6 @@ def components_of(agent: str) -> list[str]:
         return list(COMPONENTS) if agent == FULL else []
     sign, name = agent[0], agent[1:]
     return [name] if sign == "+" else [other for other in COMPONENTS if other != name]
-
-
-def run(training: Training, folder: Path) -> np.ndarray:
-    """Final returns of an agent's seeds ``[n_seeds]``."""
-    task = TASKS[training.task]
-    lengths = [f"--timesteps={task.timesteps}", f"--seeds={task.n_seeds}", "--evaluations=10"]
-    words = [task.env, *training.words(), *lengths, "--eval-episodes=20"]
-    return command_line.trained(folder / training.name, words)
 
 
 def ended(folder: Path) -> Iterator[tuple[Training, MeanInterval]]:
@@ -173,7 +173,8 @@ def main() -> None:
     if not wanted:
         parser.error(f"--only names no training; tasks are {', '.join(TASKS)}.")
     for training in wanted:
-        print(training.name, run(training, arguments.folder).mean().round(3), flush=True)
+        final = TASKS[training.task].run(training.agent, arguments.folder / training.name)
+        print(training.name, final.mean().round(3), flush=True)
         write(dict(ended(arguments.folder)))
 
 

@@ -28,7 +28,7 @@ def test_each_component_is_added_to_the_plain_agent_and_removed_from_the_full_on
 
 
 def test_a_distribution_gets_the_range_of_the_returns_of_its_task(ablation) -> None:
-    assert ablation.Training("doorkey", "+distribution").words() == [
+    assert ablation.TASKS["doorkey"].settings("+distribution") == [
         "distribution=categorical",
         "v_min=0",
         "v_max=1",
@@ -51,11 +51,11 @@ def test_a_run_is_begun_once_and_resumed_until_it_has_ended(
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(subprocess, "run", fake)
-    training = ablation.Training("doorkey", "plain")
+    task = ablation.TASKS["doorkey"]
     with pytest.raises(SystemExit, match="failed"):
-        ablation.run(training, tmp_path)
+        task.run("plain", out)
     for _ in range(2):
-        np.testing.assert_array_equal(ablation.run(training, tmp_path), [0.25, 0.75])
+        np.testing.assert_array_equal(task.run("plain", out), [0.25, 0.75])
     begun, resumed = commands
     assert begun[:2] == ["train", "MiniGrid-DoorKey-5x5"]
     assert {"--timesteps=300000", "--seeds=10"} <= set(begun)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 
+import jax
 import pytest
 
 from arlbench.core.environments import EnvSpec
@@ -13,6 +15,7 @@ from arlbench.experiments.experiment import (
     Experiment,
     changed_versions,
     seed_range,
+    versions_now,
 )
 from fake_training import PROBLEM, make_experiment
 
@@ -89,6 +92,14 @@ def test_seeds_are_counted_from_the_first() -> None:
     for first, count in ((-1, 1), (2**32 - 1, 2), (0, 0), (0, 10_001)):
         with pytest.raises(ConfigurationError, match="eeds"):
             seed_range(first, count)
+
+
+def test_the_device_is_recorded_with_the_versions() -> None:
+    versions = versions_now(EnvSpec("gymnax", "CartPole-v1", 1))
+    assert versions["device"] == jax.local_devices()[0].device_kind
+    assert versions["gymnax"] == metadata.version("gymnax")
+    # Environments in Python are trained on the CPU, whatever else there is.
+    assert versions_now(EnvSpec("gymnasium", "CartPole-v1", 1))["device"] == "cpu"
 
 
 def test_versions_that_changed_are_a_sentence() -> None:

@@ -9,10 +9,13 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+
 from arlbench.core.algorithms.declarations import differing_from_defaults
+from arlbench.core.algorithms.harness.backend import recorded
 from arlbench.core.checkpoints.manifest import package_versions
 from arlbench.core.checks import positive_whole, seed_in_range
-from arlbench.core.environments import EnvSpec, library_version
+from arlbench.core.environments import EnvSpec, library_version, steps_in_python
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.population.members import MemberId
@@ -151,13 +154,15 @@ def seed_range(first: int, count: int) -> tuple[int, ...]:
 
 
 def versions_now(env_spec: EnvSpec) -> dict[str, str]:
-    """The versions of the packages that results depend on."""
+    """What results depend on: the versions of packages, the device and its precision."""
     library = library_version(env_spec.framework)
-    return {"python": platform.python_version(), **package_versions(), **library}
+    backend = "cpu" if steps_in_python(env_spec.framework) else None
+    device = recorded(jax.local_devices(backend=backend)[0])
+    return {"python": platform.python_version(), **package_versions(), **library, **device}
 
 
 def changed_versions(begun_with: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """A sentence about packages that have changed; empty if none has."""
+    """A sentence about packages and devices that have changed; empty if none has."""
     changed = [
         f"{name} {version} (now {now.get(name, 'absent')})"
         for name, version in begun_with.items()

@@ -11,6 +11,7 @@ from arlbench.core.environments.registry import (
     make_env_from_spec,
     missing_extra,
     register_framework,
+    steps_in_python,
 )
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep, VectorisedEnvironment
@@ -30,4 +31,5 @@ __all__ = [
     "make_env_from_spec",
     "missing_extra",
     "register_framework",
+    "steps_in_python",
 ]

@@ -247,6 +247,11 @@ def library_version(framework: str) -> dict[str, str]:
         return {}
 
 
+def steps_in_python(framework: str) -> bool:
+    """Whether a framework's environments step in Python; false if it is unknown."""
+    return framework in _frameworks and _frameworks[framework].on_host
+
+
 def find_framework(name: str) -> str:
     """The framework that has an environment of this name.
 

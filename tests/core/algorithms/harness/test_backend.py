@@ -16,6 +16,7 @@ from arlbench.core.algorithms.harness.backend import (
     Backend,
     backend_of,
     precise,
+    recorded,
 )
 from arlbench.errors import ConfigurationError
 
@@ -24,6 +25,7 @@ class Device(NamedTuple):
     """What is read of a device of JAX."""
 
     platform: str
+    device_kind: str = "some device"
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +80,16 @@ def test_a_precision_that_jax_itself_was_told_goes_before(monkeypatch, caplog):
             assert "HIGHEST" in precision_of_a_product()
     assert backend == Backend(waits=False, precision=None)
     assert caplog.messages == []
+
+
+def test_files_record_the_device_and_on_an_accelerator_its_precision(monkeypatch):
+    assert recorded(Device("cpu", "cpu")) == {"device": "cpu"}
+    card = Device("gpu", "NVIDIA H100")
+    assert recorded(card) == {"device": "NVIDIA H100", "precision": "float32"}
+    monkeypatch.setenv(PRECISION_VARIABLE, "TF32")
+    assert recorded(card)["precision"] == "tf32"
+    with jax.default_matmul_precision("highest"):
+        assert recorded(card)["precision"] == "highest"
 
 
 @pytest.mark.parametrize("asked", ["tf32", "half"])

@@ -76,6 +76,14 @@ def backend_of(device: Any) -> Backend:
     return Backend(False, precision, kernels=device.platform in _GPUS and not exact)
 
 
+def recorded(device: Any) -> dict[str, str]:
+    """What files record about a device: its kind and, since rounding differs, its precision."""
+    if device.platform == "cpu":
+        return {"device": device.device_kind}
+    precision = jax.config.jax_default_matmul_precision or _asked()  # type: ignore[attr-defined]
+    return {"device": device.device_kind, "precision": precision}
+
+
 @contextlib.contextmanager
 def precise() -> Iterator[None]:
     """Within this context, programs for the default device multiply with the chosen precision."""
@@ -88,14 +96,19 @@ def _precision() -> str | None:
     """The chosen precision; None if it is set in JAX itself."""
     if jax.config.jax_default_matmul_precision is not None:  # type: ignore[attr-defined]
         return None
+    asked = _asked()
+    _log.info("matrix products in %s", asked)
+    return _PRECISIONS[asked]
+
+
+def _asked() -> str:
     asked = os.environ.get(PRECISION_VARIABLE, "float32").lower()
     if asked not in _PRECISIONS:
         raise ConfigurationError(
             f"{PRECISION_VARIABLE} is {asked!r}; set it to 'float32', or to 'tf32', which is "
             "faster and keeps about three decimal digits of each product."
         )
-    _log.info("matrix products in %s", asked)
-    return _PRECISIONS[asked]
+    return asked
 
 
 @contextlib.contextmanager
