@@ -29,9 +29,9 @@ MAY_IMPORT = {
     ".": {"runtime", "core", "autorl", "arlbench"},
     # One training in one call.
     "arlbench": {"autorl", "core", "errors"},
-    "core": {"errors"},
+    "core": {"errors", "runtime"},
     "autorl": {"population", "core", "errors"},
-    "population": {"core", "errors"},
+    "population": {"core", "errors", "runtime"},
     "experiments": {"population", "core", "errors"},
     # Studies: tuners that learn from results.
     "tuning": {"experiments", "population", "core", "errors"},
@@ -115,7 +115,7 @@ MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
     ".": {"algorithm", "dqn"},
     "possible": set(),
     "declarations": {"possible"},
-    "convolutions": set(),
+    "convolutions": {"layers"},
     "layers": set(),
     "two_layers": set(),
     "harness": set(),

@@ -103,8 +103,30 @@ def test_a_public_name_that_does_not_exist_is_an_attribute_error():
 def test_one_thread_unless_the_environment_says_otherwise(clean_environment, given, nproc):
     for name, value in given.items():
         clean_environment.setenv(name, value)
+    clean_environment.setattr(runtime, "_CHOSEN", {})
     runtime.limit_cpu_threads()
     assert os.environ.get("NPROC") == nproc
+
+
+@pytest.mark.parametrize(
+    ("given", "nproc", "of_children"),
+    [
+        ({}, None, {"NPROC": "1"}),
+        ({"ARLBENCH_CPU_THREADS": "3"}, "3", {}),
+        ({"ARLBENCH_CPU_THREADS": "all"}, None, {}),
+        ({"NPROC": "1"}, "1", {}),
+    ],
+)
+def test_large_kernels_get_all_threads_unless_the_environment_says_otherwise(
+    clean_environment, given, nproc, of_children
+):
+    for name, value in given.items():
+        clean_environment.setenv(name, value)
+    clean_environment.setattr(runtime, "_CHOSEN", {})
+    runtime.limit_cpu_threads()
+    runtime.use_all_threads()
+    assert os.environ.get("NPROC") == nproc
+    assert runtime.variables_of_children() == of_children
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads in /proc")

@@ -20,6 +20,9 @@ CACHE_VARIABLE = "ARLBENCH_COMPILATION_CACHE"
 # XLA's CPU client takes the size of its thread pool from this variable.
 _XLA_THREADS_VARIABLE = "NPROC"
 
+# What this module has chosen for the threads, if the user has not.
+_CHOSEN: dict[str, str] = {}
+
 # Programs that compile in fewer seconds than this are not stored.
 _MIN_COMPILE_SECONDS = 0.2
 _MIN_COMPILE_VARIABLE = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
@@ -38,8 +41,25 @@ def limit_cpu_threads() -> None:
     longer than running them. This has no effect after JAX has been used.
     """
     threads = os.environ.get(THREADS_VARIABLE, "1")
-    if threads != "all":
-        os.environ.setdefault(_XLA_THREADS_VARIABLE, threads)
+    if threads != "all" and _XLA_THREADS_VARIABLE not in os.environ:
+        os.environ[_XLA_THREADS_VARIABLE] = threads
+        if THREADS_VARIABLE not in os.environ:
+            _CHOSEN[_XLA_THREADS_VARIABLE] = threads
+
+
+def use_all_threads() -> None:
+    """Lets XLA choose the number of threads, unless an environment variable sets it.
+
+    This suits networks with large kernels, whose results do not depend on the number. It has no
+    effect after JAX has been used.
+    """
+    for name in _CHOSEN:
+        os.environ.pop(name, None)
+
+
+def variables_of_children() -> dict[str, str]:
+    """Environment variables for processes that share the cores: one thread each by default."""
+    return dict(_CHOSEN)
 
 
 def compilation_cache_folder() -> Path | None:

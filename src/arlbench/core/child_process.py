@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from arlbench import runtime
+
 
 class ChildProcess:
     """A process and the connection to it. It is started as a program, not forked.
@@ -29,6 +31,7 @@ class ChildProcess:
                 pass_fds=[theirs.fileno()],
                 env={
                     **os.environ,
+                    **runtime.variables_of_children(),
                     "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
                     "JAX_PLATFORMS": "cpu",
                 },

@@ -156,8 +156,9 @@ def seed_range(first: int, count: int) -> tuple[int, ...]:
 def versions_now(env_spec: EnvSpec) -> dict[str, str]:
     """What results depend on: the versions of packages, the device and its precision."""
     library = library_version(env_spec.framework)
-    backend = "cpu" if steps_in_python(env_spec.framework) else None
-    device = recorded(jax.local_devices(backend=backend)[0])
+    # Asking JAX for its devices would fix the number of threads before the network is known.
+    in_python = steps_in_python(env_spec.framework)
+    device = {"device": "cpu"} if in_python else recorded(jax.local_devices()[0])
     return {"python": platform.python_version(), **package_versions(), **library, **device}
 
 

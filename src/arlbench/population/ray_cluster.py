@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from arlbench import runtime
 from arlbench.errors import ConfigurationError, MissingExtraError
 from arlbench.population import workers
 from arlbench.population.ray_actor import Trainer
@@ -123,7 +124,7 @@ class Cluster:
 
     def _started(self) -> RayWorker:
         variables = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
-        environ = {**variables, "JAX_PLATFORMS": "cpu"}
+        environ = {**variables, **runtime.variables_of_children(), "JAX_PLATFORMS": "cpu"}
         search_path = [path or os.getcwd() for path in sys.path]
         options = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0}
         actor = self.ray.remote(Trainer).options(**options)

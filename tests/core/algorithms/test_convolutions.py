@@ -18,7 +18,7 @@ CASES = [(8, 4, 84, 4), (4, 2, 20, 3), (3, 1, 9, 5), (4, 2, 11, 1)]
 
 def pair(size: int, stride: int, features: int) -> tuple[nn.Module, nn.Module]:
     shape, strides = (size, size), (stride, stride)
-    return Conv(features, shape, strides), nn.Conv(features, shape, strides, "VALID")
+    return Conv(features, size, stride), nn.Conv(features, shape, strides, "VALID")
 
 
 @pytest.mark.parametrize(("size", "stride", "side", "channels"), CASES)

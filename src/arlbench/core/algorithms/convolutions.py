@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from arlbench.core.algorithms.layers import transposed_first
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
@@ -30,16 +31,22 @@ def _derivative(
     products of the same size. Forwards, its convolutions are the faster ones.
     """
     (x, kernel), (dx, dkernel) = primals, tangents
-    by_kind = {
-        "cpu": functools.partial(_as_product, stride=stride),
-        "default": functools.partial(_convolution, stride=stride),
-    }
-    by_x = jax.lax.platform_dependent(dx, kernel, **by_kind)
-    by_kernel = jax.lax.platform_dependent(x, dkernel, **by_kind)
+    elsewhere = functools.partial(_convolution, stride=stride)
+    by_x, by_kernel = (
+        jax.lax.platform_dependent(
+            *factors, cpu=functools.partial(_as_product, stride, multiply), default=elsewhere
+        )
+        for factors, multiply in (((dx, kernel), jnp.matmul), ((x, dkernel), transposed_first))
+    )
     return _convolution(x, kernel, stride), by_x + by_kernel
 
 
-def _as_product(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+def _as_product(
+    stride: int,
+    multiply: Callable[[jax.Array, jax.Array], jax.Array],
+    x: jax.Array,
+    kernel: jax.Array,
+) -> jax.Array:
     """The same as a product of matrices; the kernel's size is a multiple of the stride.
 
     Pixels are first joined to blocks of ``stride`` by ``stride``, over which the kernel moves by
@@ -54,7 +61,7 @@ def _as_product(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     inputs = jnp.concatenate(seen, -1).reshape(x.shape[0] * n_rows * n_columns, -1)
     parts = kernel.reshape(n_blocks, stride, n_blocks, stride, n_channels, n_features)
     weights = parts.transpose(0, 2, 1, 3, 4, 5).reshape(-1, n_features)
-    return (inputs @ weights).reshape(x.shape[0], n_rows, n_columns, n_features)
+    return multiply(inputs, weights).reshape(x.shape[0], n_rows, n_columns, n_features)
 
 
 def _blocks(x: jax.Array, n_rows: int, n_columns: int, stride: int) -> jax.Array:
@@ -64,11 +71,45 @@ def _blocks(x: jax.Array, n_rows: int, n_columns: int, stride: int) -> jax.Array
     return parts.transpose(0, 1, 3, 2, 4, 5).reshape(x.shape[0], n_rows, n_columns, -1)
 
 
-def _for_flax(x: jax.Array, kernel: jax.Array, strides: Sequence[int], *_: Any, **__: Any) -> Any:
-    # The other arguments from flax are those of an ordinary convolution without padding.
-    return _convolution(x, kernel, strides[0])
+@jax.custom_jvp
+def _with_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
+    """``x [B, H, W, F]`` plus ``bias [F]``."""
+    return x + bias.reshape(1, 1, 1, -1)
 
 
-#: :class:`flax.linen.Conv` for square kernels without padding, with another order of work in its
-#: gradient. The stride divides the kernel's size.
-Conv = functools.partial(nn.Conv, padding="VALID", conv_general_dilated=_for_flax)
+@_with_bias.defjvp
+def _derivative_with_bias(
+    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    """The derivative; its transpose sums over pixels by a product with ones.
+
+    The order of an ordinary sum would depend on the number of threads.
+    """
+    (x, bias), (dx, dbias) = primals, tangents
+    ones = jnp.ones((x.size // x.shape[-1], 1), x.dtype)
+    return _with_bias(x, bias), dx + (ones @ dbias.reshape(1, -1)).reshape(x.shape)
+
+
+class Conv(nn.Module):
+    """:class:`flax.linen.Conv` without padding, with another order of work in its gradient.
+
+    Attributes:
+        features: Channels of the output.
+        size: Pixels on each side of the kernel, a multiple of the stride.
+        stride: Pixels by which the kernel moves.
+        kernel_init: How the kernel is initialised.
+    """
+
+    features: int
+    size: int
+    stride: int
+    kernel_init: Callable[..., jax.Array] = nn.linear.default_kernel_init
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """``[..., H, W, C]`` convolved to ``[..., H', W', features]``."""
+        shape = (self.size, self.size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        out = _with_bias(_convolution(x.reshape(-1, *x.shape[-3:]), kernel, self.stride), bias)
+        return out.reshape(*x.shape[:-3], *out.shape[1:])

@@ -23,12 +23,12 @@ def _derivative(
 ) -> tuple[jax.Array, jax.Array]:
     (x, kernel), (dx, dkernel) = primals, tangents
     rows = x.reshape(-1, x.shape[-1])
-    by_kernel = jax.lax.platform_dependent(rows, dkernel, cpu=_transposed_first, default=jnp.matmul)
+    by_kernel = jax.lax.platform_dependent(rows, dkernel, cpu=transposed_first, default=jnp.matmul)
     out = product(x, kernel)
     return out, dx @ kernel + by_kernel.reshape(out.shape)
 
 
-def _transposed_first(x: jax.Array, dkernel: jax.Array) -> jax.Array:
+def transposed_first(x: jax.Array, dkernel: jax.Array) -> jax.Array:
     """``x [B, n_in]`` times ``dkernel [n_in, n_out]``, written so that its transpose is fast.
 
     The transpose is the gradient ``x.T @ g`` of the kernel. XLA's CPU backend computes such a

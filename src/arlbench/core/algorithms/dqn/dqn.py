@@ -17,6 +17,7 @@ from ConfigSpace import Configuration
 from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectoryBufferState
 from flax.core.frozen_dict import FrozenDict
 
+from arlbench import runtime
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.declarations import Declarations, probability
 from arlbench.core.algorithms.dqn import checkpoint, forecast, hyperparameters, networks
@@ -131,14 +132,10 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         self.batch_sizes = hyperparameters.check_batch_sizes(batch_sizes)
         self.nas_config = hyperparameters.resolve_nas(nas_config)
         network = networks.choose(self.env, bool(cnn_policy), self.nas_config)
-        agent = AgentStructure(
-            env=self.env,
-            eval_env=self.eval_env,
-            network=network,
-            images=networks.reads_pictures(network),
-            deterministic_eval=bool(deterministic_eval),
-            eval_eps=probability("eval_eps", eval_eps),
-        )
+        if images := networks.reads_pictures(network):
+            runtime.use_all_threads()
+        is_greedy, eps = bool(deterministic_eval), probability("eval_eps", eval_eps)
+        agent = AgentStructure(self.env, self.eval_env, network, images, is_greedy, eps)
         self._plain_agent = agent.with_frames(frame_buffer)
         self.extensions = None if extensions is None else registry.parse(extensions)
         self._set_hpo_config(hpo_config)

@@ -72,8 +72,7 @@ class CNNQ(nn.Module):
         """Makes the layers."""
         shapes = [(32, 8, 4), (64, 4, 2), (64, 3, 1)]
         self.convolutions = [
-            Conv(features, (kernel, kernel), (stride, stride), kernel_init=HIDDEN_INIT)
-            for features, kernel, stride in shapes
+            Conv(features, size, stride, HIDDEN_INIT) for features, size, stride in shapes
         ]
         self.hidden = Dense(self.hidden_size, kernel_init=HIDDEN_INIT)
         self.out = Dense(self.action_dim, kernel_init=OUTPUT_INIT)

@@ -168,8 +168,7 @@ class ExtendedQ(nn.Module):
         n_hidden = self.n_layers
         if self.pictures:
             self.convolutions = [
-                Conv(n, (side, side), (stride, stride), kernel_init=HIDDEN_INIT)
-                for n, side, stride in _PICTURE_LAYERS
+                Conv(n, side, stride, HIDDEN_INIT) for n, side, stride in _PICTURE_LAYERS
             ]
             n_hidden -= 1
         elif self.grid is not None:
