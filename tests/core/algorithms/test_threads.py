@@ -18,8 +18,9 @@ from arlbench.core.environments.wrappers import wrap
 from probes import Pictures
 
 env = wrap(Pictures(n_envs=2, side=44), [("frame_stack", {"n_frames": 2})])
-given = {"buffer_size": 256, "buffer_batch_size": 16, "learning_starts": 32, **json.loads(sys.argv[1])}
-dqn = DQN(given, env, cnn_policy=True, nas_config=json.loads(sys.argv[2]))
+small = {"buffer_size": 256, "buffer_batch_size": 16, "learning_starts": 32}
+hyperparameters, architecture = map(json.loads, sys.argv[1:])
+dqn = DQN({**small, **hyperparameters}, env, cnn_policy=True, nas_config=architecture)
 threads = os.environ.get("NPROC")
 
 import jax
