@@ -47,21 +47,25 @@ def _as_product(
     x: jax.Array,
     kernel: jax.Array,
 ) -> jax.Array:
-    """The same as a product of matrices; the kernel's size is a multiple of the stride.
+    """The same as products of matrices; the kernel's size is a multiple of the stride.
 
     Pixels are first joined to blocks of ``stride`` by ``stride``, over which the kernel moves by
-    one block in each step, so few copies have to be laid side by side.
+    one block in each step. Each block of the kernel then has one product.
     """
     size, _, n_channels, n_features = kernel.shape
     n_blocks = size // stride
     n_rows, n_columns = ((side - size) // stride + 1 for side in x.shape[1:3])
     blocks = _blocks(x, n_rows + n_blocks - 1, n_columns + n_blocks - 1, stride)
+    parts = kernel.reshape(n_blocks, stride, n_blocks, stride, n_channels, n_features)
+    weights = parts.transpose(0, 2, 1, 3, 4, 5).reshape(n_blocks, n_blocks, -1, n_features)
     offsets = [(i, j) for i in range(n_blocks) for j in range(n_blocks)]
     seen = [blocks[:, i : i + n_rows, j : j + n_columns] for i, j in offsets]
-    inputs = jnp.concatenate(seen, -1).reshape(x.shape[0] * n_rows * n_columns, -1)
-    parts = kernel.reshape(n_blocks, stride, n_blocks, stride, n_channels, n_features)
-    weights = parts.transpose(0, 2, 1, 3, 4, 5).reshape(-1, n_features)
-    return multiply(inputs, weights).reshape(x.shape[0], n_rows, n_columns, n_features)
+    products = [
+        multiply(inputs.reshape(-1, inputs.shape[-1]), weights[offset])
+        for inputs, offset in zip(seen, offsets, strict=True)
+    ]
+    total = functools.reduce(jnp.add, products)
+    return total.reshape(x.shape[0], n_rows, n_columns, n_features)
 
 
 def _blocks(x: jax.Array, n_rows: int, n_columns: int, stride: int) -> jax.Array:
