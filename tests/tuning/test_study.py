@@ -172,12 +172,20 @@ def test_a_small_space_is_searched_once(tmp_path) -> None:
 
 
 def test_the_incumbents_are_trained_with_other_seeds(tmp_path) -> None:
-    outcome = study(tmp_path / "study", test_seeds=(100, 101))
+    outcome = study(tmp_path / "study", test_seeds=(100, 101), tuner_seed=3)
     assert set(outcome.tests) == {result.number for result in outcome.incumbents}
     for number, test in outcome.tests.items():
         noise = np.array([np.random.default_rng(seed).normal() for seed in (100, 101)])
         expected = quality(outcome.results[number].trial.config) + noise
         np.testing.assert_allclose(test.returns[:, -1], expected, rtol=1e-5)
+    only = study(tmp_path / "only", test_seeds=(100, 101), test_last=True, tuner_seed=3)
+    last = outcome.incumbents[-1].number
+    assert len(outcome.tests) > 1
+    assert set(only.tests) == {last}
+    np.testing.assert_array_equal(only.tests[last].returns, outcome.tests[last].returns)
+    # The others can be tested later; the last one is not trained again.
+    later = resume(only.folder, test_seeds=(100, 101), train=FakePopulation())
+    assert set(later.tests) == set(outcome.tests)
     with pytest.raises(ConfigurationError, match="Seed 1 is a tuning seed"):
         study(tmp_path / "other", test_seeds=(1,))
 

@@ -86,7 +86,8 @@ SECTIONS: dict[str, dict[str, Key]] = {
     "seeds": {
         "first": Key("seed", "number", "The first tuning seed."),
         "tuning": Key("seeds", "number", "How many seeds each trial is trained with."),
-        "test": Key("test_seeds", "number", "How many other seeds the best trial is trained with."),
+        "test": Key("test_seeds", "number", "How many other seeds to train the best trials with."),
+        "test_last": Key("test_last", "flag", "Whether to test only the best trial in the end."),
     },
     "objective": {
         "name": Key("objective", "word", "What to maximise: final, best or area."),

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 
 # What may be given along with --resume.
 _WITH_RESUME = (
-    "resume", "more", "n_trials", "test_seeds", "state_limit", "memory_limit", "optuna_storage",
-    "ray", "quiet", "as_json",
+    "resume", "more", "n_trials", "test_seeds", "test_last", "state_limit", "memory_limit",
+    "optuna_storage", "ray", "quiet", "as_json",
 )  # fmt: skip
 
 _WITH_REPLAY = ("replay", "seeds", "seed", "memory_limit", "ray", "quiet", "as_json")
@@ -95,7 +95,10 @@ _MAX_SECONDS = typer.Option(None, help="Begin no trial after this many seconds o
 _PARALLEL = typer.Option(
     None, help="Trials in flight; proposals depend on it.", show_default="what suits the tuner"
 )
-_TEST_SEEDS = typer.Option(3, help="How many other seeds to train the best trial with.")
+_TEST_SEEDS = typer.Option(3, help="How many other seeds to train the best trials with.")
+_TEST_LAST = typer.Option(
+    False, "--test-last", help="Test only the best trial, not also those that were the best before."
+)
 _OBJECTIVE = typer.Option("final", help="The return to maximise: final, best or area.")
 _MINIMISE = typer.Option(False, "--minimise", help="Minimise the objective instead.")
 _RESTART = typer.Option(
@@ -160,6 +163,7 @@ def tune(
     seeds: int = seeds_option("each trial"),
     seed: int = SEED,
     test_seeds: int = _TEST_SEEDS,
+    test_last: bool = _TEST_LAST,
     tuner_seed: int = typer.Option(0, help="The seed of the tuner."),
     objective: str = _OBJECTIVE,
     minimise: bool = _MINIMISE,
@@ -224,7 +228,7 @@ def _job(given: dict[str, Any], folder: Path) -> _Job:
 def _settings_of_call(given: dict[str, Any]) -> dict[str, Any]:
     """Arguments of a study that are not part of its definition."""
     names = {"state_limit": "state_limit_gib", "memory_limit": "memory_limit_gib"}
-    names["optuna_storage"] = "optuna_storage"
+    names |= {name: name for name in ("test_last", "optuna_storage")}
     return {argument: given[option] for option, argument in names.items()}
 
 

@@ -147,9 +147,9 @@ class Loop:
             for result in self._results.values():
                 callbacks.on_result(result)
 
-    def run(self, test_seeds: Sequence[int]) -> StudyOutcome:
+    def run(self, test_seeds: Sequence[int], test_last: bool = False) -> StudyOutcome:
         """Works until the study is finished, or stopped."""
-        whole = self._search() and self._test(test_seeds)
+        whole = self._search() and self._test(test_seeds, test_last)
         return StudyOutcome(
             folder=self._folder.path,
             status="finished" if whole else "interrupted",
@@ -280,14 +280,14 @@ class Loop:
                 "restore its code and the versions of packages, or begin a study in another folder."
             )
 
-    def _test(self, seeds: Sequence[int]) -> bool:
+    def _test(self, seeds: Sequence[int], only_last: bool) -> bool:
         """Trains the incumbents with the seeds of the test; False if it was stopped."""
         if not seeds:
             return True
-        wanted = tuple(seeds)
+        wanted, best = tuple(seeds), comparable(incumbents(self._told.values()))
         schedules = {
             result.number: schedule_of(result, self._told)
-            for result in comparable(incumbents(self._told.values()))
+            for result in (best[-1:] if only_last else best)
             if result.number not in self._tests or self._tests[result.number].seeds != wanted
         }
 

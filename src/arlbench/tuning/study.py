@@ -38,6 +38,7 @@ def tune(
     seconds: float | None = None,
     seeds: Sequence[int] = (0, 1, 2),
     test_seeds: Sequence[int] = (100, 101, 102),
+    test_last: bool = False,
     parallel: int | None = None,
     tuner_seed: int = 0,
     tuner_settings: Mapping[str, Any] | None = None,
@@ -70,6 +71,7 @@ def tune(
         seeds: The seeds with which each trial is trained.
         test_seeds: The seeds with which each incumbent is trained in the end; an empty sequence
             leaves this out.
+        test_last: Whether only the last incumbent is trained with them, not those before it.
         parallel: The number of trials in flight; None takes the tuner's own number.
         tuner_seed: The seed of the tuner.
         tuner_settings: Settings of the tuner by name.
@@ -123,7 +125,7 @@ def tune(
             calls.notices(space.note, start.note, asking.note, *begun.notes)
             states = states_of(begun.path, state_limit_gib) if cls.continues else None
             loop = Loop(begun, asking, shared, states, budget, calls, memory_limit_gib, train)
-            return loop.run(tests)
+            return loop.run(tests, test_last)
 
 
 def _asking(
