@@ -76,9 +76,16 @@ class Task(NamedTuple):
         return command_line.trained(out, words)
 
 
+# The tuned values of "arlbench train" use some of the components, so the plain agent has its own.
+_PLAIN_DOORKEY = (
+    "--defaults", "--n-envs=4", "activation=relu", "buffer_size=100000", "buffer_batch_size=32",
+    "exploration_fraction=0.1368", "gamma=0.9063", "gradient_steps=1", "learning_rate=1.3502e-3",
+    "learning_starts=1000", "target_epsilon=0.1305", "target_update_interval=1018", "train_freq=1",
+)  # fmt: skip
+
 TASKS = {
     "cartpole": Task("CartPole-v1", 100_000, 10, (0, 100)),
-    "doorkey": Task("MiniGrid-DoorKey-5x5", 300_000, 10, (0, 1)),
+    "doorkey": Task("MiniGrid-DoorKey-5x5", 300_000, 10, (0, 1), _PLAIN_DOORKEY),
     "breakout": Task("Breakout-MinAtar", 300_000, 5, (0, 20)),
 }
 

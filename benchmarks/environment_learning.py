@@ -48,7 +48,6 @@ def measure(task: Task) -> dict[str, Any]:
     return {
         "framework": task.framework,
         "n_envs": task.n_envs,
-        "wrappers": task.wrappers,
         "timesteps": task.timesteps,
         "hyperparameters": dict(tuned_for(task.name).hyperparameters),
         "cnn_policy": task.spec.cnn_policy,

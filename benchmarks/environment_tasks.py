@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from arlbench.core.environments import EnvSpec
 from arlbench.experiments.presets import tuned_for
@@ -16,31 +16,24 @@ class Task(NamedTuple):
         name: Its name there.
         n_envs: Environments that step together.
         timesteps: Environment steps of a training.
-        wrappers: Names and settings.
     """
 
     framework: str
     name: str
     n_envs: int = 8
     timesteps: int = 1_000_000
-    wrappers: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     @property
     def spec(self) -> EnvSpec:
         """The environment, read by the kind of network that was tuned for it."""
         cnn_policy = tuned_for(self.name).cnn_policy
-        return EnvSpec(
-            self.framework, self.name, self.n_envs, cnn_policy=cnn_policy, wrappers=self.wrappers
-        )
+        return EnvSpec(self.framework, self.name, self.n_envs, cnn_policy=cnn_policy)
 
-
-# An agent sees only what is in front of it, so its last observations tell it more.
-_THREE_FRAMES = (("frame_stack", {"n_frames": 3}),)
 
 #: The tasks of ``environment_learning.py``; the budgets of MiniGrid are the published ones.
 LEARNT = (
     Task("xland", "MiniGrid-EmptyRandom-5x5", n_envs=4, timesteps=100_000),
-    Task("xland", "MiniGrid-DoorKey-5x5", n_envs=4, wrappers=_THREE_FRAMES),
+    Task("xland", "MiniGrid-DoorKey-5x5", n_envs=4),
     Task("gymnax", "Breakout-MinAtar"),
     Task("gymnax", "Asterix-MinAtar"),
     Task("gymnax", "Freeway-MinAtar"),
