@@ -70,7 +70,7 @@ def test_seeds_one_after_another_have_one_bar(progress: Progress) -> None:
 def test_seeds_that_ended_before_are_counted(progress: Progress) -> None:
     bars = SeedBars(SEEDS, progress)
     bars.show(experiment({2: stands(200, 1.0)}, members_total=1))
-    assert shown(progress) == [("seed 11 (3/3)", 2200, 3000, "return 1.0")]
+    assert shown(progress) == [("seed 11 (3/3)", 2200, 3000, "return 1.000")]
 
 
 def test_seeds_side_by_side_have_a_bar_each(progress: Progress) -> None:

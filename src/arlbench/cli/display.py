@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from arlbench.cli import tables
+from arlbench.report.numbers import together, written
 from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class SeedBars:
             completed=done,
             total=total,
             speed=self._speeds.setdefault(task, Speed()).text(done, total),
-            latest=f"return {returns[-1].mean():.1f}" if len(returns) else "",
+            latest=f"return {written(returns[-1].mean())}" if len(returns) else "",
         )
 
 
@@ -203,12 +204,12 @@ def return_text(final: np.ndarray) -> str:
     """The mean of the seeds' final returns ``[n_seeds]``, with their interval or range."""
     if not len(final):
         return "none yet"
-    mean, low, high = spread(final)
     if len(final) == 1:
-        return f"{mean:.1f} (one seed)"
+        return f"{written(final[0])} (one seed)"
+    mean, low, high = together(*spread(final))
     if len(final) < LEAST_FOR_INTERVAL:
-        return f"{mean:.1f}, from {low:.1f} to {high:.1f} over {len(final)} seeds"
-    return f"{mean:.1f}, 95 % interval {low:.1f} to {high:.1f} over {len(final)} seeds"
+        return f"{mean}, from {low} to {high} over {len(final)} seeds"
+    return f"{mean}, 95 % interval {low} to {high} over {len(final)} seeds"
 
 
 def interrupted(folder: Path) -> None:

@@ -14,6 +14,7 @@ from arlbench.cli import tables
 from arlbench.cli.display import Speed, bar_of_training
 from arlbench.experiments.experiment import Experiment
 from arlbench.experiments.training import ExperimentOutcome, ExperimentProgress
+from arlbench.report.numbers import together, written
 from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread_name
 from arlbench.report.sweep_results import Rank, SweepResults, ranking
 
@@ -74,7 +75,7 @@ def progress_bar(shown: bool) -> Iterator[Callable[[ExperimentProgress], None]]:
         population = experiment.population
         done = f"{experiment.members_done}/{experiment.members_total}"
         best = experiment.best
-        latest = f"best {best.mean_return:.1f} (config {best.config})" if best else ""
+        latest = f"best {written(best.mean_return)} (config {best.config})" if best else ""
         progress.update(
             task,
             total=population.total_timesteps,
@@ -120,7 +121,7 @@ def best_table(results: SweepResults, width: int) -> list[str]:
     shown = [rank for rank in ranking(results)[:_N_SHOWN] if not math.isnan(rank.mean)]
     rows = [
         ("best configurations", *(f"config {rank.config}" for rank in shown)),
-        ("final return", *(f"{rank.mean:.1f}" for rank in shown)),
+        ("final return", *(written(rank.mean) for rank in shown)),
         *_spread_rows(shown, len(results.seeds)),
         *(
             (name, *(value_text(h.values[r.row]) if h.counts[r.row] else "-" for r in shown))
@@ -135,10 +136,11 @@ def _spread_rows(shown: Sequence[Rank], n_seeds: int) -> list[tuple[str, ...]]:
     if n_seeds == 1:
         return []
     if n_seeds >= LEAST_FOR_INTERVAL:
-        return [(spread_name(n_seeds), *(f"± {rank.high - rank.mean:.1f}" for rank in shown))]
+        halves = [together(rank.high - rank.mean, rank.mean)[0] for rank in shown]
+        return [(spread_name(n_seeds), *(f"± {half}" for half in halves))]
     return [
-        ("lowest seed", *(f"{rank.low:.1f}" for rank in shown)),
-        ("highest seed", *(f"{rank.high:.1f}" for rank in shown)),
+        ("lowest seed", *(written(rank.low) for rank in shown)),
+        ("highest seed", *(written(rank.high) for rank in shown)),
     ]
 
 

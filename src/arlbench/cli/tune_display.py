@@ -14,6 +14,7 @@ from rich.console import Console
 from arlbench.cli import tables
 from arlbench.cli.display import Speed, bar_of_training, return_text
 from arlbench.cli.sweep_display import count, listing, value_text
+from arlbench.report.numbers import together, written
 from arlbench.tuning.incumbents import ranked
 from arlbench.tuning.tuners import name_of, short_name
 
@@ -126,7 +127,8 @@ def _latest(study: StudyProgress) -> str:
     if best is None:
         return ""
     low, high = best.returns[:, -1].min(), best.returns[:, -1].max()
-    return f"best trial {best.number}: {_mean(best):.1f} ({low:.1f} to {high:.1f})"
+    mean, lowest, highest = together(_mean(best), low, high)
+    return f"best trial {best.number}: {mean} ({lowest} to {highest})"
 
 
 def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
@@ -155,7 +157,7 @@ def best_table(study: LoadedStudy, width: int) -> list[str]:
     names = dict.fromkeys(name for result in shown for name in result.trial.config)
     rows = [
         ("best trials", *(f"trial {result.number}" for result in shown)),
-        ("tuning return", *(f"{_mean(result):.1f}" for result in shown)),
+        ("tuning return", *(written(_mean(result)) for result in shown)),
         ("test return", *(_test_text(study, result) for result in shown)),
         ("timesteps", *(f"{result.trial.fidelity:,}" for result in shown)),
         *((name, *(_value(result, name) for result in shown)) for name in names),
@@ -190,10 +192,11 @@ def summary(study: LoadedStudy, outcome: StudyOutcome) -> Iterator[str]:
     best = study.incumbents[-1] if study.incumbents else None
     if best is not None and best.number in study.tests:
         test = study.tests[best.number]
-        tuned, tested = _mean(best), float(np.nanmean(test.returns[:, -1]))
+        returns = _mean(best), float(np.nanmean(test.returns[:, -1]))
+        tuned, tested, gap = together(*returns, returns[0] - returns[1])
         yield (
-            f"trial {best.number} returns {tuned:.1f} with its tuning seeds and {tested:.1f} with "
-            f"{count(len(test.seeds), 'other seed')}: a gap of {tuned - tested:.1f}"
+            f"trial {best.number} returns {tuned} with its tuning seeds and {tested} with "
+            f"{count(len(test.seeds), 'other seed')}: a gap of {gap}"
         )
     diverged = sum(result.status == "diverged" for result in outcome.results)
     if diverged:
@@ -216,7 +219,7 @@ def _mean(result: Result) -> float:
 
 def _test_text(study: LoadedStudy, result: Result) -> str:
     test = study.tests.get(result.number)
-    return "-" if test is None else f"{np.nanmean(test.returns[:, -1]):.1f}"
+    return "-" if test is None else written(np.nanmean(test.returns[:, -1]))
 
 
 def _value(result: Result, name: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from arlbench.cli import display, tables, tune_display
 from arlbench.cli.stopping import StoppableWork
+from arlbench.report.numbers import together, written
 from arlbench.report.statistics import MeanInterval, spread, spread_name
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def sentences(repeats: Sequence[LoadedStudy], best: Sequence[Best]) -> list[str]
         said.append(f"{missing} of {len(repeats)} repeats have no trial that ended well")
     gaps = [each.tuning - each.test for each in best if not math.isnan(each.test)]
     if gaps:
-        said.append(f"from tuning to test return there is a gap of {np.mean(gaps):.1f} on average")
+        gap, *_ = together(np.mean(gaps), *(each.tuning for each in best))
+        said.append(f"from tuning to test return there is a gap of {gap} on average")
     return said
 
 
@@ -135,11 +137,11 @@ def _spread(values: Sequence[float]) -> MeanInterval:
 
 
 def _text(value: float | np.ndarray) -> str:
-    return "-" if np.isnan(value) else f"{float(value):.1f}"
+    return "-" if np.isnan(value) else written(value)
 
 
 def _ends(mean: MeanInterval) -> str:
-    return "-" if np.isnan(mean.low) else f"{mean.low:.1f} to {mean.high:.1f}"
+    return "-" if np.isnan(mean.low) else " to ".join(together(mean.low, mean.high))
 
 
 def _as_json(values: Sequence[float]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
+from arlbench.report.numbers import together, written
 from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread, spread_name
 from arlbench.report.sweep_results import (
     Hyperparameter,
@@ -233,12 +234,13 @@ def _text(option: Any) -> str:
 
 
 def _rank_text(rank: Rank, n_seeds: int) -> str:
-    text = f"config {rank.config}:  {rank.mean:.1f}"
+    text = f"config {rank.config}: "
     if math.isnan(rank.low):
-        return text
+        return f"{text} {written(rank.mean)}"
+    mean, low, high, half = together(rank.mean, rank.low, rank.high, rank.high - rank.mean)
     if n_seeds < LEAST_FOR_INTERVAL:
-        return f"{text} ({rank.low:.1f} to {rank.high:.1f})"
-    return f"{text} ± {rank.high - rank.mean:.1f}"
+        return f"{text} {mean} ({low} to {high})"
+    return f"{text} {mean} ± {half}"
 
 
 def _legend_title(results: SweepResults) -> str:

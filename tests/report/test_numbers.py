@@ -1,0 +1,19 @@
+"""How returns are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from arlbench.report.numbers import together, written
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(500, "500.0"), (-78.26, "-78.3"), (2, "2.0"), (0.9649, "0.965")]
+)
+def test_small_returns_have_three_decimals(value, text) -> None:
+    assert written(value) == text
+
+
+def test_returns_beside_each_other_have_equally_many_decimals() -> None:
+    assert together(-0.1, 8.1) == ["-0.1", "8.1"]
+    assert together(0.96, 0.9, 1.1) == ["0.960", "0.900", "1.100"]
