@@ -137,8 +137,8 @@ def _measured(train: Train, tell: Say, file: str) -> Speeds | None:
         return None
     micro = [f"{1e6 * seconds:.1f}" for seconds in speeds[:3]]
     tell(
-        f"An iteration takes {micro[0]} µs on {device}, {micro[1]} more for each member, and "
-        f"{micro[2]} for one member on a core (measured in {time.perf_counter() - begin:.0f} s "
+        f"An iteration of small members takes {micro[0]} µs on {device} and {micro[1]} more for "
+        f"each member, and {micro[2]} for one member on a core (measured in {time.perf_counter() - begin:.0f} s "
         f"and kept in {file})."
     )
     return speeds

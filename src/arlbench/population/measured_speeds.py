@@ -101,7 +101,7 @@ def _seconds_on_a_core(problem: Problem, train: Train) -> float:
     """The time of an iteration of one member in a worker process."""
     config = problem.algorithm_class.typical_config()
     steps = problem.make_algorithm(config).steps_per_iteration
-    # The first one compiles; the worker stays for the second one.
-    results = [train(problem, [config], [seed], placement="cores") for seed in range(2)]
+    # The first one compiles; the worker stays for the others.
+    results = [train(problem, [config], [seed], placement="cores") for seed in range(_TIMINGS)]
     seconds = min(result.train_seconds for result in results)
     return float(seconds * steps / results[0].members[0].timesteps[-1])
