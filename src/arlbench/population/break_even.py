@@ -138,8 +138,8 @@ def _measured(train: Train, tell: Say, file: str) -> Speeds | None:
     micro = [f"{1e6 * seconds:.1f}" for seconds in speeds[:3]]
     tell(
         f"An iteration of small members takes {micro[0]} µs on {device} and {micro[1]} more for "
-        f"each member, and {micro[2]} for one member on a core (measured in {time.perf_counter() - begin:.0f} s "
-        f"and kept in {file})."
+        f"each member, and {micro[2]} for one member on a core (measured in "
+        f"{time.perf_counter() - begin:.0f} s, to be kept in {file})."
     )
     return speeds
 
