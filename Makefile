@@ -49,7 +49,7 @@ smoke: $(VENV)/.dev
 # Exact tests need exact products; by default a GPU multiplies in TF32.
 test-gpu: $(VENV)/.dev
 	$(BIN)/python -c 'import jax; print(*jax.devices()); assert jax.default_backend() != "cpu", "JAX finds no GPU"'
-	JAX_DEFAULT_MATMUL_PRECISION=highest $(PYTEST) @tests/accelerator.txt
+	ARLBENCH_BREAK_EVEN=1 JAX_DEFAULT_MATMUL_PRECISION=highest $(PYTEST) @tests/accelerator.txt
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

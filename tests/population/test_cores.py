@@ -6,6 +6,7 @@ import os
 import signal
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -125,3 +126,36 @@ def test_an_error_in_the_callers_function_is_raised(two_processes):
 def test_use_cores_refuses_none():
     with pytest.raises(ArlbenchError, match="at least 1"):
         use_cores(0)
+
+
+def test_with_an_accelerator_only_workers_train_few_members(population, two_processes, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setenv("ARLBENCH_BREAK_EVEN", "100")
+    trained_here = []
+    train_member = cores.train_member
+    monkeypatch.setattr(
+        cores,
+        "train_member",
+        lambda task, *rest: trained_here.append(task.id) or train_member(task, *rest),
+    )
+    result = train([UNIFORM])
+    assert trained_here == []
+    assert result.n_processes == 2
+    np.testing.assert_array_equal(result.returns[0], population.returns[0])
+
+
+def test_members_that_cannot_leave_train_here_even_then(population, two_processes, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(cores.sending, "obstacle", lambda _: "of a test.")
+    notices = []
+    result = train([UNIFORM], [3], placement="cores", on_notice=notices.append)
+    assert result.n_processes == 1
+    assert notices == ["The population trains on one core, because of a test."]
+    np.testing.assert_array_equal(result.returns[0, 0], population.returns[0, 0])
+
+
+def test_what_no_worker_trains_is_trained_here_even_then(population, two_processes, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(cores, "_serve", lambda *_: None)
+    result = train([UNIFORM], [3], placement="cores")
+    np.testing.assert_array_equal(result.returns[0, 0], population.returns[0, 0])

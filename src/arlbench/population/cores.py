@@ -67,8 +67,18 @@ def start_workers_for(work: float, n_members: int) -> None:
         workers.start_workers(max(n_useful - 1, workers.n_started()))
 
 
-def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
-    """Trains members until all are done; returns how many processes were used."""
+def train_on_cores(
+    tasks: Sequence[MemberTask], tracker: Tracker, only_workers: bool = False
+) -> int:
+    """Trains members until all are done; returns how many processes were used.
+
+    Args:
+        tasks: The members.
+        tracker: Receives their progress, and says when to stop.
+        only_workers: Whether this process, whose default device is an accelerator, leaves all
+            members to workers. It still trains those that cannot leave it, or that no worker has
+            trained.
+    """
     queue = TaskQueue(tasks, tracker.fed)
     work = sum(task.cost for task in tasks)
     here_already = min(1 + workers.n_started(), round(work / _WORTH_A_MESSAGE))
@@ -78,6 +88,8 @@ def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
     useful = min(workers.wanted_cores(), most)
     # Accelerators belong to this process; workers are for the CPU.
     n_helpers = useful - 1 if jax.default_backend() == "cpu" else 0
+    if only_workers:
+        n_helpers = useful
     if n_helpers and not _can_leave(tasks[0].problem, tracker):
         n_helpers = 0
     with workers.borrowed(n_helpers) as helpers:
@@ -87,15 +99,17 @@ def train_on_cores(tasks: Sequence[MemberTask], tracker: Tracker) -> int:
         ]
         for thread in threads:
             thread.start()
+        trains_here = not (only_workers and helpers)
         try:
-            _train_here(queue, tracker, "forwards" if helpers else None)
+            if trains_here:
+                _train_here(queue, tracker, "forwards" if helpers else None)
             _join(threads)
             # If a worker died at the end, its member is still to be trained.
             _train_here(queue, tracker, None)
         except BaseException as error:
             tracker.fail(error)
             _join(threads)
-        return 1 + len(helpers)
+        return len(helpers) + trains_here
 
 
 def _can_leave(problem: Problem, tracker: Tracker) -> bool:

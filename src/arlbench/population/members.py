@@ -175,7 +175,7 @@ class PopulationResult(NamedTuple):
         members: Every member that ended, in order.
         interrupted: Whether it was stopped early.
         n_groups: The number of compiled training programs that it needed.
-        n_processes: The number of processes that trained, including this one.
+        n_processes: The number of processes that trained, including this one if it did.
         init_options: Options of ``Algorithm.init`` with which members began.
         has_states: Whether members hold everything that further training needs.
         compile_seconds: Time spent on compilation, as the sum over members.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.harness.plan import Lengths
@@ -11,9 +11,10 @@ from arlbench.core.algorithms.harness.structure import Learning
 from arlbench.core.checks import known_names
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
+from arlbench.population.break_even import Crowd
 from arlbench.population.handover import Handover
 from arlbench.population.members import Keeping, MemberId, MemberTask
-from arlbench.population.placement import choose_placement
+from arlbench.population.placement import Placed, choose_placement
 from arlbench.population.saving import MemberSaving
 
 
@@ -30,7 +31,7 @@ class Population(NamedTuple):
     tasks: tuple[MemberTask, ...]
     n_groups: int
     init_options: Mapping[str, Any]
-    placement: Literal["sequential", "batched"]
+    placement: Placed
 
 
 class Trained(NamedTuple):
@@ -57,6 +58,7 @@ class Request(NamedTuple):
         options: Options of the algorithm's class; those of the problem take precedence.
         placement: The placement that the caller asks for.
         on_cpu: Whether the default device is a CPU.
+        prefers_cores: Whether members are faster on the cores than on an accelerator.
         members: The members to train; None trains all.
         parts: The parts from which members continue.
         init_options: Options of ``Algorithm.init`` that the caller asks for.
@@ -70,6 +72,7 @@ class Request(NamedTuple):
     options: Mapping[str, Any]
     placement: str
     on_cpu: bool
+    prefers_cores: Callable[[Crowd], bool]
     members: Collection[MemberId] | None
     parts: Mapping[MemberId, Mapping[str, Any]]
     init_options: Mapping[str, Any] | None
@@ -102,9 +105,9 @@ def plan(
     options: list[dict[str, Any]] = [own] * len(configs)
     algorithms = _make_all(configs, options, problem)
     _check_parts(request.keeping, algorithms[0])
-    placement = choose_placement(request.placement, algorithms[0].uses_host, request.on_cpu)
+    placement = _placement(configs, algorithms, request)
     # In a batch, every member would do the work of all batch sizes.
-    if placement == "sequential" and request.share_programs:
+    if placement != "batched" and request.share_programs:
         options = [{**own, **more} for more in _options_to_share(algorithms, problem)]
         algorithms = _make_all(configs, options, problem)
     totals = [
@@ -142,6 +145,24 @@ def plan(
         if request.members is None or (i, j) in request.members
     )
     return Population(tasks, len({task.group for task in tasks}), init_options, placement)
+
+
+def _placement(
+    configs: Sequence[Trained], algorithms: Sequence[Algorithm], request: Request
+) -> Placed:
+    """How members are distributed, before their tasks are made."""
+
+    def prefers_cores() -> bool:
+        each = [
+            algorithm
+            for i, (of_one, algorithm) in enumerate(zip(configs, algorithms, strict=True))
+            for j in range(len(of_one.seeds))
+            if request.members is None or (i, j) in request.members
+        ]
+        return request.prefers_cores(Crowd.of(request.problem, each))
+
+    uses_host = algorithms[0].uses_host
+    return choose_placement(request.placement, uses_host, request.on_cpu, prefers_cores)
 
 
 def _make_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from arlbench.errors import ConfigurationError
 from arlbench.population import arguments
 from arlbench.population import tasks as planning
 from arlbench.population.batched import train_batched
+from arlbench.population.break_even import prefers_cores
 from arlbench.population.cores import train_on_cores
 from arlbench.population.feeding import Feed, Feeder
 from arlbench.population.handover import Handover
@@ -75,8 +77,10 @@ def train_population(
         members: Which (configuration, seed) pairs of indices to train; None trains all.
         state: The state from which members continue; members that are not in it start new runs.
         placement: ``"sequential"`` trains members one after another in each process,
-            ``"batched"`` many at a time in one program; ``"auto"`` batches on accelerators,
-            unless an environment steps in Python.
+            ``"batched"`` many at a time in one program, and ``"cores"`` one after another on the
+            CPU's cores, even if there is an accelerator. ``"auto"`` chooses: on accelerators it
+            batches, unless members are so few that the cores are faster, or an environment
+            steps in Python.
         init_options: Options of the algorithm's ``init``; they are raised if members need more.
         memory_limit_gib: Refuse members that would need more memory, counted for each member;
             the problem's own option takes precedence.
@@ -122,6 +126,7 @@ def train_population(
         options={"memory_limit_gib": memory_limit_gib},
         placement=placement,
         on_cpu=_on_cpu(),
+        prefers_cores=functools.partial(prefers_cores, train_population, on_notice),
         members=None if members is None else arguments.member_ids(members, *shape),
         parts={} if state is None else state.parts,
         init_options=init_options,
@@ -154,7 +159,10 @@ def _run(
     seeds, n_configs = trained[0].seeds, len(trained)
     feeder = None
     if feed is not None:
-        request = request._replace(init_options=population.init_options)
+        # What joins is placed like the others.
+        request = request._replace(
+            init_options=population.init_options, placement=population.placement
+        )
         feeder = Feeder(feed, seeds, request, groups, n_configs)
     tracker = Tracker(population.tasks, callbacks, None if feeder is None else feeder.tasks)
     n_processes = _train(population, tracker)
@@ -165,10 +173,10 @@ def _run(
 
 def _train(population: planning.Population, tracker: Tracker) -> int:
     """Trains all members; returns how many processes were used."""
-    if population.placement == "sequential":
+    if population.placement != "batched":
         if (joined := cluster()) is not None:
             return train_on_ray(population.tasks, tracker, joined)
-        return train_on_cores(population.tasks, tracker)
+        return train_on_cores(population.tasks, tracker, population.placement == "cores")
     if cluster() is not None:
         raise ConfigurationError(
             "Members are not batched on a Ray cluster; leave placement out, or call leave_ray."

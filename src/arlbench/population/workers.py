@@ -128,6 +128,11 @@ def n_started() -> int:
     return len(_living())
 
 
+def are_borrowed() -> bool:
+    """Whether a population has them."""
+    return _pool.in_use.locked()
+
+
 def start_workers(n: int) -> list[Worker]:
     """Makes the number of workers ``n``: starts new ones, or ends those beyond ``n``."""
     _pool.workers = _living()

@@ -163,6 +163,11 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         """Configurations that have a name, each with the values that differ from the defaults."""
         return {}
 
+    @staticmethod
+    def typical_config() -> Mapping[str, Any]:
+        """The configuration of a usual training with which machines are measured."""
+        return {}
+
     @classmethod
     def option_names(cls) -> tuple[str, ...]:
         """The names of the constructor's options, without configurations and environments."""

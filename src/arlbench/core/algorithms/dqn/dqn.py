@@ -140,6 +140,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         self.extensions = None if extensions is None else registry.parse(extensions)
         self._set_hpo_config(hpo_config)
 
+    typical_config = staticmethod(hyperparameters.typical_config)
     options_for_space = staticmethod(registry.options_for_space)
     get_hpo_config_space = staticmethod(hyperparameters.hpo_config_space)
     get_nas_config_space = staticmethod(hyperparameters.nas_config_space)

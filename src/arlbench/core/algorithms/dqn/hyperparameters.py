@@ -107,6 +107,12 @@ def nas_config_space(seed: int | None = None, extended: bool = False) -> Configu
     return declarations.config_space("DQNNASConfigSpace", known, seed)
 
 
+def typical_config() -> dict[str, Any]:
+    """One update of many transitions after each vector step; see :class:`Algorithm`."""
+    often = {"train_freq": 1, "gradient_steps": 1, "buffer_batch_size": 64}
+    return {**often, "buffer_size": 10_000, "learning_starts": 1_000}
+
+
 def default_hpo_config() -> Configuration:
     """The default hyperparameters."""
     return hpo_config_space().get_default_configuration()

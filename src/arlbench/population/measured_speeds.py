@@ -1,0 +1,107 @@
+"""Measures how fast an accelerator and a core train a small population."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from arlbench.core import memory
+from arlbench.core.algorithms.harness.batching import Batch
+from arlbench.core.environments import EnvSpec
+from arlbench.core.problem import Problem
+from arlbench.population.members import PopulationResult
+from arlbench.population.speeds import Speeds, fitted
+
+#: ``train_population``.
+Train = Callable[..., PopulationResult]
+
+
+class Scale(NamedTuple):
+    """The sizes of the measurement.
+
+    Attributes:
+        few: Members of the smaller batch.
+        many: Members of the larger batch.
+        iterations: Iterations of one timing of a batch.
+        timesteps: Environment steps of the member that trains on a core.
+    """
+
+    few: int = 32
+    many: int = 256
+    iterations: int = 1_024
+    timesteps: int = 100_000
+
+
+SCALE = Scale()
+
+#: A fast environment, so that the learning is what is measured.
+_ENVIRONMENT = EnvSpec("gymnax", "CartPole-v1", n_envs=8)
+
+# Iterations before the first timing, after which members learn.
+_FIRST = 256
+
+# The shortest of several timings is the one that was disturbed least.
+_TIMINGS = 3
+
+
+def measure(train: Train, scale: Scale | None = None) -> Speeds:
+    """The speeds of this machine; both kinds of programs are compiled first."""
+    scale = scale or SCALE
+    problem = Problem(
+        _ENVIRONMENT, n_total_timesteps=scale.timesteps, n_eval_steps=1, n_eval_episodes=1
+    )
+    sizes = scale.few, scale.many
+    with ThreadPoolExecutor() as pool:
+        batches = list(pool.map(lambda n: _Running(problem, n), sizes))
+    few, many = (batch.seconds(scale.iterations) for batch in batches)
+    overhead, member = fitted((scale.few, few), (scale.many, many))
+    template = batches[0].algorithm.checkpoint_template()
+    speeds = Speeds(
+        overhead, member, _seconds_on_a_core(problem, train), memory.tree_bytes(template["params"])
+    )
+    if not speeds.plausible:
+        raise ValueError(f"{speeds} cannot be durations")
+    return speeds
+
+
+class _Running:
+    """A batch that has been compiled and learns.
+
+    Attributes:
+        algorithm: The algorithm of its members.
+    """
+
+    def __init__(self, problem: Problem, n_members: int) -> None:
+        self.algorithm = problem.make_algorithm(problem.algorithm_class.typical_config())
+        self._n = n_members
+        algorithms = [self.algorithm] * n_members
+        totals = [problem.n_total_timesteps] * n_members
+        options = problem.algorithm_class.shared_init_options(algorithms, totals, [], None)
+        self._batch = Batch(algorithms, totals, jax.local_devices()[:1])
+        self._state: Any = self._batch.prepare(self._batch.init(range(n_members), options))
+        self._advance(_FIRST)
+
+    def seconds(self, n_iterations: int) -> float:
+        """The time of an iteration."""
+        return min(self._advance(n_iterations) for _ in range(_TIMINGS)) / n_iterations
+
+    def _advance(self, n_iterations: int) -> float:
+        begin = time.perf_counter()
+        self._state = self._batch.advance(self._state, np.full(self._n, n_iterations, np.int32))
+        jax.block_until_ready(self._state)
+        return time.perf_counter() - begin
+
+
+def _seconds_on_a_core(problem: Problem, train: Train) -> float:
+    """The time of an iteration of one member in a worker process."""
+    config = problem.algorithm_class.typical_config()
+    steps = problem.make_algorithm(config).steps_per_iteration
+    # The first one compiles; the worker stays for the others.
+    results = [train(problem, [config], [seed], placement="cores") for seed in range(_TIMINGS)]
+    seconds = min(result.train_seconds for result in results)
+    return float(seconds * steps / results[0].members[0].timesteps[-1])
