@@ -83,7 +83,7 @@ class Problem:
         """The class of the algorithm."""
         return algorithm_class(self.algorithm)
 
-    @property
+    @functools.cached_property
     def evaluation_spec(self) -> EnvSpec:
         """The environment of evaluations."""
         return self.eval_env_spec or evaluation_spec(self.env_spec)
@@ -117,11 +117,18 @@ class Problem:
         whole = {**self.hpo_config, **self.nas_config, **given}
         return resolve(whole, self.declarations, "hyperparameter")
 
-    def make_algorithm(self, config: Mapping[str, Any] | None = None, **options: Any) -> Algorithm:
+    def make_algorithm(
+        self,
+        config: Mapping[str, Any] | None = None,
+        environments: tuple[Environment, Environment] | None = None,
+        **options: Any,
+    ) -> Algorithm:
         """The algorithm, bound to environments of its own, or to values that all can share.
 
         Args:
             config: Hyperparameters and architecture choices besides the fixed ones.
+            environments: Where to learn and where to evaluate, as an algorithm of this problem has
+                them; None makes them.
             **options: Options of its class, which take precedence over those of the problem.
 
         Raises:
@@ -134,7 +141,7 @@ class Problem:
         of_env = {name: value for name, value in images.items() if name in cls.option_names()}
         return cls(
             {**self.hpo_config, **hpo_config},
-            *self._environments(),
+            *(environments or self._environments()),
             nas_config={**self.nas_config, **nas_config},
             **{**of_env, **self.options, **options},
         )
@@ -175,8 +182,9 @@ class Problem:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the environments, which other processes make for themselves."""
-        return {name: value for name, value in self.__dict__.items() if name != "_known"}
+        """Without the environments and their spec, which other processes make for themselves."""
+        made = ("_known", "evaluation_spec")
+        return {name: value for name, value in self.__dict__.items() if name not in made}
 
     def _environments(self) -> tuple[Environment, Environment]:
         """Where to learn and where to evaluate.

@@ -36,11 +36,13 @@ class TaskQueue:
     def add(self, tasks: Iterable[MemberTask]) -> None:
         """Takes in members that wait."""
         with self._changed:
+            joined = set()
             for task in tasks:
+                joined.add(task.group)
                 self._waiting[task.group].append(task)
                 self._work[task.group] += task.cost
-            for waiting in self._waiting.values():
-                waiting.sort(key=lambda task: (-task.cost, task.id), reverse=True)
+            for group in joined:
+                self._waiting[group].sort(key=lambda task: (-task.cost, task.id), reverse=True)
             self._changed.notify_all()
 
     def take(self, who: Hashable) -> MemberTask | None:

@@ -103,25 +103,24 @@ def plan(
     problem = request.problem
     own = {k: v for k, v in request.options.items() if k not in problem.options}
     options: list[dict[str, Any]] = [own] * len(configs)
-    algorithms = _make_all(configs, options, problem)
+    algorithms = _make_all(configs, own, problem)
+    structures = [algorithm.structure for algorithm in algorithms]
     _check_parts(request.keeping, algorithms[0])
     placement = _placement(configs, algorithms, request)
     # In a batch, every member would do the work of all batch sizes.
     if placement != "batched" and request.share_programs:
         options = [{**own, **more} for more in _options_to_share(algorithms, problem)]
-        algorithms = _make_all(configs, options, problem)
-    totals = [
-        algorithm.plan(of_one.lengths).total_timesteps
-        for algorithm, of_one in zip(algorithms, configs, strict=True)
-    ]
+        structures = _structures_with(options, configs, algorithms, problem)
+    pairs = zip(algorithms, configs, strict=True)
+    totals = [algorithm.plan(of_one.lengths).total_timesteps for algorithm, of_one in pairs]
     # The options suit all configurations, even if only some are trained, so that the rest of a
     # population has the same shapes.
     init_options = problem.algorithm_class.shared_init_options(
         algorithms, totals, list(request.parts.values()), request.init_options
     )
     known: Groups = {} if groups is None else groups
-    for algorithm in algorithms:
-        known.setdefault(algorithm.structure, len(known))
+    for structure in structures:
+        known.setdefault(structure, len(known))
     tasks = tuple(
         MemberTask(
             id=MemberId(first + i, j),
@@ -131,7 +130,7 @@ def plan(
             options=options[i],
             lengths=of_one.lengths,
             timesteps_before=of_one.timesteps_before,
-            group=known[algorithms[i].structure],
+            group=known[structures[i]],
             cost=algorithms[i].cost(totals[i]),
             total_timesteps=totals[i],
             init_options=init_options,
@@ -166,19 +165,43 @@ def _placement(
 
 
 def _make_all(
-    configs: Sequence[Trained], options: Sequence[Mapping[str, Any]], problem: Problem
+    configs: Sequence[Trained], options: Mapping[str, Any], problem: Problem
 ) -> list[Algorithm]:
-    pairs = zip(configs, options, strict=True)
-    return [_make(i, problem, of_one.config, own) for i, (of_one, own) in enumerate(pairs)]
+    made: list[Algorithm] = []
+    for i, of_one in enumerate(configs):
+        made.append(_make(i, problem, of_one.config, options, made[0] if made else None))
+    return made
 
 
 def _make(
-    index: int, problem: Problem, config: Mapping[str, Any], options: Mapping[str, Any]
+    index: int,
+    problem: Problem,
+    config: Mapping[str, Any],
+    options: Mapping[str, Any],
+    other: Algorithm | None,
 ) -> Algorithm:
+    """An algorithm with the environments of another one, because planning does not step them."""
+    environments = None if other is None else (other.env, other.eval_env)
     try:
-        return problem.make_algorithm(config, **options)
+        return problem.make_algorithm(config, environments, **options)
     except ConfigurationError as error:
         raise ConfigurationError(f"Configuration {index}: {error}") from None
+
+
+def _structures_with(
+    options: Sequence[Mapping[str, Any]],
+    configs: Sequence[Trained],
+    algorithms: Sequence[Algorithm],
+    problem: Problem,
+) -> list[Learning]:
+    """The algorithms' structures with these options; one algorithm of each kind is made again."""
+    kinds = [(a.structure, repr(own)) for a, own in zip(algorithms, options, strict=True)]
+    made: dict[Any, Learning] = {}
+    for i, kind in enumerate(kinds):
+        if kind not in made:
+            again = _make(i, problem, configs[i].config, options[i], algorithms[0])
+            made[kind] = again.structure
+    return [made[kind] for kind in kinds]
 
 
 def _options_to_share(algorithms: Sequence[Algorithm], problem: Problem) -> list[dict[str, Any]]:

@@ -235,7 +235,9 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         work of all.
 
         Returns:
-            For each algorithm, the options with which to make it again.
+            For each algorithm, the options with which to make it again. They change nothing but
+            the structure, and algorithms of equal structures that get equal options have equal
+            structures again.
         """
         return [{} for _ in algorithms]
 

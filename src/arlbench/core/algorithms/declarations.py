@@ -10,6 +10,7 @@ default counts.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, NoReturn, get_args, get_type_hints
 
@@ -90,6 +91,11 @@ class Hyperparameter:
         """The condition under which it has an effect; None if it always does."""
         return self.active_if or self.counts_if
 
+    @functools.cached_property
+    def checked_default(self) -> Any:
+        """The default, as ``check`` returns it."""
+        return self.check(self.default)
+
     def is_active(self, values: Mapping[str, Any]) -> bool:
         """Whether it is active with these values of others; a missing parent counts as fitting."""
         parent = self.active_if
@@ -106,9 +112,9 @@ class Hyperparameter:
         Raises:
             ConfigurationError: If the value is impossible.
         """
-        value = _plain(value)
         if is_tracer(value):
             return self._check_tracer(value)
+        value = _plain(value)
         if self.type is bool:
             return _to_bool(self.name, value)
         if self.type is str:
@@ -254,8 +260,8 @@ def resolve(
     known_names(given, declarations, kind)
     values = {**(current or {}), **given}
     resolved = {
-        name: hyperparameter.check(values.get(name, hyperparameter.default))
-        for name, hyperparameter in declarations.items()
+        name: declared.check(values[name]) if name in values else declared.checked_default
+        for name, declared in declarations.items()
     }
     return without_inactive(resolved, declarations)
 
@@ -351,8 +357,9 @@ def is_tracer(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """The value as a Python value, if it is a NumPy or JAX scalar whose value is known."""
-    if is_tracer(value):
+    """The value as a Python value, if it is a NumPy or JAX scalar; it is not a tracer."""
+    # Most values are, and populations have thousands of members with dozens of values each.
+    if type(value) in _DTYPES:
         return value
     is_scalar = isinstance(value, np.generic) or (
         isinstance(value, jax.Array | np.ndarray) and value.ndim == 0

@@ -54,7 +54,7 @@ def _to_int(name: str, value: Any) -> int:
 
 
 def _to_float(name: str, value: Any) -> float:
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    is_number = isinstance(value, float | numbers.Real) and not isinstance(value, bool)
     if is_number and abs(value) <= _FLOAT32_MAX:
         return float(value)
     raise ConfigurationError(f"{name} must be a finite number of 32 bits, not {_short(value)}.")

@@ -81,7 +81,9 @@ def for_space(possible: Mapping[str, Sequence[Any]]) -> Extensions:
         possible: The values of each hyperparameter: all choices, both ends of a range, or one
             value. One that is not named is off.
     """
-    names = tuple(name for name in EXTENSIONS if any(map(_is_on(name), possible.get(name, ()))))
+    names = tuple(
+        name for name in EXTENSIONS if any(_is_on(name, value) for value in possible.get(name, ()))
+    )
     if _N_STEP not in names:
         return Extensions(names)
     return Extensions(names, max(map(_bound, possible[_N_STEP])))
@@ -93,9 +95,8 @@ def options_for_space(possible: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     return {"extensions": extensions.to_options()} if extensions else {}
 
 
-def _is_on(name: str) -> Any:
-    default = EXTENDED[name].default
-    return lambda value: is_tracer(value) or value != default
+def _is_on(name: str, value: Any) -> bool:
+    return is_tracer(value) or bool(value != EXTENDED[name].default)
 
 
 def _bound(n_step: Any) -> int:
