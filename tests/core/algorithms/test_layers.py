@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from arlbench.core.algorithms.layers import Dense, _transposed_first
+from arlbench.core.algorithms.layers import Dense, transposed_first
 
 # Narrower inputs, narrower outputs, neither, and a kernel larger than the batch.
 WIDTHS = [(4, 64), (64, 2), (16, 16), (96, 40)]
@@ -112,6 +112,6 @@ def test_no_product_on_a_cpu_sums_over_the_rows_of_both_sides(n_in, n_out):
     ],
 )
 def test_as_few_numbers_as_possible_are_transposed(n_rows, n_in, n_out, n_transposed):
-    jaxpr = jax.make_jaxpr(_transposed_first)(jnp.zeros((n_rows, n_in)), jnp.zeros((n_in, n_out)))
+    jaxpr = jax.make_jaxpr(transposed_first)(jnp.zeros((n_rows, n_in)), jnp.zeros((n_in, n_out)))
     transposed = [e for e in jaxpr.eqns if e.primitive.name == "optimization_barrier"]
     assert sum(out.aval.size for e in transposed for out in e.outvars) == n_transposed
