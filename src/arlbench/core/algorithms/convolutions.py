@@ -85,13 +85,17 @@ def _with_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
 def _derivative_with_bias(
     primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
-    """The derivative; its transpose sums over pixels by a product with ones.
+    """The derivative; its transpose, the gradient, sums over pixels by a product on a CPU.
 
-    The order of an ordinary sum would depend on the number of threads.
+    There, the order of an ordinary sum would depend on the number of threads.
     """
     (x, bias), (dx, dbias) = primals, tangents
-    ones = jnp.ones((x.size // x.shape[-1], 1), x.dtype)
-    return _with_bias(x, bias), dx + (ones @ dbias.reshape(1, -1)).reshape(x.shape)
+    by_kind = {
+        "cpu": lambda row: jnp.ones((x.size // x.shape[-1], 1), x.dtype) @ row,
+        "default": lambda row: jnp.broadcast_to(row, (x.size // x.shape[-1], x.shape[-1])),
+    }
+    by_bias = jax.lax.platform_dependent(dbias.reshape(1, -1), **by_kind)
+    return _with_bias(x, bias), dx + by_bias.reshape(x.shape)
 
 
 class Conv(nn.Module):
