@@ -130,7 +130,10 @@ def write(results: Mapping[Training, MeanInterval]) -> None:
     }
     reporting.write_json("ablation", {"mean_low_high": numbers})
     tasks = [task for task in TASKS if any(training.task == task for training in results)]
-    rows = [[agent, *(_cell(results.get(Training(t, agent))) for t in tasks)] for agent in agents()]
+    rows = [
+        [agent, *(reporting.interval(results.get(Training(t, agent)), 2) for t in tasks)]
+        for agent in agents()
+    ]
     text = (
         "# Which improvements of DQN matter where\n\n"
         "Final returns with 95 % intervals of the mean over seeds (Student's t): each component "
@@ -141,10 +144,6 @@ def write(results: Mapping[Training, MeanInterval]) -> None:
     table = reporting.markdown_table(["agent", *described], rows)
     (reporting.RESULTS / "ablation.md").write_text(text + table + "\n")
     draw(results, tasks).savefig(reporting.RESULTS / "ablation.png", dpi=120)
-
-
-def _cell(found: MeanInterval | None) -> str:
-    return "" if found is None else f"{found.mean:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
 def draw(results: Mapping[Training, MeanInterval], tasks: Sequence[str]) -> Figure:

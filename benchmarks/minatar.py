@@ -4,7 +4,7 @@ python benchmarks/minatar.py                         Breakout and Freeway
 python benchmarks/minatar.py Asterix Seaquest SpaceInvaders
 
 The plain agent has the tuned values of ``arlbench train``: one gradient step for every 8 steps. The
-extended one has all components of ``ablation.py`` besides. Actions are repeated with probability
+extended one also has all components of ``ablation.py``. Actions are repeated with probability
 0.1, as in Young and Tian (2019). Each agent is one call of ``arlbench train`` that continues if it
 was interrupted; those that have ended are not run again.
 """
@@ -54,7 +54,8 @@ def write(results: Mapping[str, Mapping[str, MeanInterval]]) -> None:
     }
     reporting.write_json("minatar", {"mean_low_high": numbers})
     rows = [
-        [game, *(_cell(agents.get(agent)) for agent in AGENTS)] for game, agents in results.items()
+        [game, *(reporting.interval(agents.get(agent), 1) for agent in AGENTS)]
+        for game, agents in results.items()
     ]
     text = (
         "# MinAtar with sticky actions\n\n"
@@ -63,10 +64,6 @@ def write(results: Mapping[str, Mapping[str, MeanInterval]]) -> None:
     )
     table = reporting.markdown_table(["game", *AGENTS], rows)
     (reporting.RESULTS / "minatar.md").write_text(text + table + "\n")
-
-
-def _cell(found: MeanInterval | None) -> str:
-    return "" if found is None else f"{found.mean:.1f} ({found.low:.1f} to {found.high:.1f})"
 
 
 def main() -> None:

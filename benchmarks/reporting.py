@@ -8,7 +8,10 @@ import platform
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from arlbench.report.statistics import MeanInterval
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -40,6 +43,14 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table whose first column is text and whose others are numbers."""
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def interval(found: MeanInterval | None, decimals: int) -> str:
+    """A mean and its interval as a cell of a table; empty if there is none."""
+    if found is None:
+        return ""
+    mean, low, high = (f"{float(value):.{decimals}f}" for value in found)
+    return f"{mean} ({low} to {high})"
 
 
 def show_machine(described: dict[str, Any]) -> None:

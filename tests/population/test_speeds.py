@@ -1,4 +1,4 @@
-"""The number of members from which on an accelerator is faster, by hand and by trying all."""
+"""The smallest population that is faster on an accelerator, by hand and by trying all."""
 
 from __future__ import annotations
 

@@ -14,6 +14,6 @@ def test_small_returns_have_three_decimals(value, text) -> None:
     assert written(value) == text
 
 
-def test_returns_beside_each_other_have_equally_many_decimals() -> None:
+def test_returns_next_to_each_other_have_the_same_number_of_decimals() -> None:
     assert together(-0.1, 8.1) == ["-0.1", "8.1"]
     assert together(0.96, 0.9, 1.1) == ["0.960", "0.900", "1.100"]

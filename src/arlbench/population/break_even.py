@@ -1,9 +1,9 @@
 """Decides whether few members train on the cores of a machine that has an accelerator.
 
-The number from which on the accelerator is faster is set by an environment variable, or it follows
-from speeds that are measured once a machine (:mod:`arlbench.population.measured_speeds`) and kept
-(:mod:`arlbench.population.kept_speeds`). It is asked for only if the placement depends on it, so
-nothing is measured or read on a CPU.
+The size from which a population is faster on the accelerator is set by an environment variable, or
+follows from speeds that are measured once on each machine
+(:mod:`arlbench.population.measured_speeds`) and kept (:mod:`arlbench.population.kept_speeds`). It
+is asked for only if the placement depends on it, so nothing is measured or read on a CPU.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from arlbench.population.speeds import Amounts, Speeds, break_even
 
 _log = logging.getLogger(__name__)
 
-#: The environment variable for the number of members from which on "auto" uses an accelerator.
+#: The environment variable for the smallest population that "auto" trains on an accelerator.
 BREAK_EVEN_VARIABLE = "ARLBENCH_BREAK_EVEN"
 
 # Programs whose networks are looked at; each takes a fraction of a second.
@@ -109,7 +109,7 @@ def _given() -> int | None:
 
 
 def _on_this_machine(train: Train, tell: Say, crowd: Crowd) -> float:
-    """The number from which on members like these are faster on its accelerators."""
+    """The smallest population of members like these that is faster on its accelerators."""
     machine = this_machine()
     speeds = speeds_of(machine, lambda: _measured(train, tell, str(file_of(machine))))
     # Batching is right more often.
@@ -131,8 +131,8 @@ def _measured(train: Train, tell: Say, file: str) -> Speeds | None:
     except Exception as error:
         tell(
             f"The measurement failed ({type(error).__name__}: {error}), so members train on "
-            f"{device}; set {BREAK_EVEN_VARIABLE} to the number of members from which on they are "
-            "to do so."
+            f"{device}; set {BREAK_EVEN_VARIABLE} to the size of the smallest population that "
+            "should use it."
         )
         return None
     micro = [f"{1e6 * seconds:.1f}" for seconds in speeds[:3]]
@@ -148,7 +148,7 @@ def _reason(number: float) -> str:
     how_many = "any number of" if math.isinf(number) else f"fewer than {number}"
     return (
         f"Members train on the CPU's cores, which for {how_many} members like these are faster "
-        f"than {_device()}; set {BREAK_EVEN_VARIABLE}=1 to train on it nevertheless."
+        f"than {_device()}; set {BREAK_EVEN_VARIABLE}=1 to train on it anyway."
     )
 
 

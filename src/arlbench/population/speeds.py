@@ -61,7 +61,7 @@ def fitted(few: tuple[int, float], many: tuple[int, float]) -> tuple[float, floa
 
 
 def break_even(speeds: Speeds, amounts: Amounts) -> float:
-    """The least number from which on any number of members is at least as fast on accelerators.
+    """The smallest population such that it and all larger ones are no slower on accelerators.
 
     Larger networks take longer on a core and on an accelerator, but what an accelerator takes for
     any number of members stays the same. Smaller ones count as those that were measured. The

@@ -11,7 +11,7 @@ def written(value: SupportsFloat) -> str:
 
 
 def together(*values: SupportsFloat) -> list[str]:
-    """Returns that stand beside each other, with equally many decimals."""
+    """Returns shown next to each other, all with the same number of decimals."""
     numbers = [float(value) for value in values]
     decimals = 3 if max(map(abs, numbers)) < 2 else 1
     return [f"{number:.{decimals}f}" for number in numbers]
