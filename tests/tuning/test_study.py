@@ -183,8 +183,10 @@ def test_the_incumbents_are_trained_with_other_seeds(tmp_path) -> None:
     assert len(outcome.tests) > 1
     assert set(only.tests) == {last}
     np.testing.assert_array_equal(only.tests[last].returns, outcome.tests[last].returns)
+    # The study remembers what is tested.
+    assert set(resume(only.folder, train=FakePopulation()).tests) == {last}
     # The others can be tested later; the last one is not trained again.
-    later = resume(only.folder, test_seeds=(100, 101), train=FakePopulation())
+    later = resume(only.folder, test_last=False, train=FakePopulation())
     assert set(later.tests) == set(outcome.tests)
     with pytest.raises(ConfigurationError, match="Seed 1 is a tuning seed"):
         study(tmp_path / "other", test_seeds=(1,))

@@ -17,6 +17,7 @@ from arlbench.cli.arguments import (
     network_option,
     refuse_with_resume,
     start_workers,
+    was_given,
 )
 from arlbench.cli.options import (
     AGENT,
@@ -204,7 +205,11 @@ def tune(
         _replay(replay, (seed, seeds), memory_limit, ray, quiet, as_json)
     elif resume is not None:
         refuse_with_resume(context, _WITH_RESUME)
-        _run(_job(given, resume), _begun(resume, more, n_trials, ray))
+        begun = _begun(resume, more, n_trials, ray)
+        if "test_seeds" in begun and not was_given(context, "test_seeds"):
+            given["test_seeds"] = len(begun["test_seeds"])
+        given["test_last"] = test_last or begun["test_last"]
+        _run(_job(given, resume), begun)
     else:
         _begin(context, given)
 

@@ -47,11 +47,15 @@ class Budget:
         trials: The number of trials; None means no limit.
         timesteps: Environment steps of training, over all trials and seeds.
         seconds: Seconds of work; pauses do not count.
+        test_seeds: The seeds of the test in the end; None in studies that did not record them.
+        test_last: Whether only the last incumbent is tested.
     """
 
     trials: int | None = None
     timesteps: int | None = None
     seconds: float | None = None
+    test_seeds: tuple[int, ...] | None = None
+    test_last: bool = False
 
     def __post_init__(self) -> None:
         """Checks it.

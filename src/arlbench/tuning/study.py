@@ -116,7 +116,8 @@ def tune(
         restart=bool(restart),
         start_from=tuple(space.choice(config) for config in start.configs),
     )
-    budget, tests = Budget(n_trials, n_timesteps, seconds), _test_seeds(test_seeds, settings.seeds)
+    tests = _test_seeds(test_seeds, settings.seeds)
+    budget = Budget(n_trials, n_timesteps, seconds, tests, test_last)
     with contextlib.closing(_asking(cls, space, settings, answer_seconds, start)) as asking:
         shared = shared_by_all(space, settings.horizon, memory_limit_gib)
         opening = StudyFolder(_path(folder, problem), settings, budget)
@@ -199,6 +200,8 @@ def arguments_of(
         "n_trials": None if trials is None else trials + more,
         "n_timesteps": budget.timesteps,
         "seconds": budget.seconds,
+        **({} if budget.test_seeds is None else {"test_seeds": tuple(budget.test_seeds)}),
+        "test_last": budget.test_last,
         "folder": folder,
     }
 
