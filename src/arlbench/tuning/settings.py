@@ -60,7 +60,7 @@ class StudySettings:
         """
         seeds = tuple(seed_in_range(seed) for seed in self.seeds)
         if not seeds or len(set(seeds)) < len(seeds):
-            raise ConfigurationError("A study needs one tuning seed or more, each of them once.")
+            raise ConfigurationError("A study needs one or more tuning seeds, all different.")
         own = {
             "seeds": seeds,
             "parallel": positive_whole("parallel", self.parallel),
