@@ -69,7 +69,7 @@ def tune(
             it no trial is begun.
         seconds: The largest number of seconds of work; beyond it no trial is begun.
         seeds: The seeds with which each trial is trained.
-        test_seeds: The seeds with which each incumbent is trained in the end; an empty sequence
+        test_seeds: The seeds with which each incumbent is trained at the end; an empty sequence
             leaves this out.
         test_last: Whether only the last incumbent is trained with them, not those before it.
         parallel: The number of trials in flight; None takes the tuner's own number.
