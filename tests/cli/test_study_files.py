@@ -209,7 +209,7 @@ def test_the_command_line_goes_before_the_protocol(begun) -> None:
 PROTOCOL_MISTAKES = {
     "unknown": (["--protocol", "randm"], "Did you mean 'random'"),
     "another tuner": (
-        ["--protocol", "pbt", "--tuner", "pb2"], "one of the tuner pbt; leave --tuner out"
+        ["--protocol", "pbt", "--tuner", "pb2"], "uses the tuner pbt; leave --tuner out"
     ),
     "a study file": (["study.yaml", "--protocol", "pbt"], "leave --protocol out"),
 }  # fmt: skip

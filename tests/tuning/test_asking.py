@@ -74,7 +74,7 @@ def test_a_tuner_that_never_answers_is_given_up(tmp_path) -> None:
 
 def test_a_trial_must_end_after_the_one_that_it_continues(tmp_path) -> None:
     answers = iter([[Trial(RATE, 300)], [Trial(RATE, 300, continues=0)]])
-    with pytest.raises(TunerError, match="trial 0 stands at 300 already"):
+    with pytest.raises(TunerError, match="trial 0 already ended at 300"):
         study(tmp_path / "study", answering(lambda n: next(answers)))
 
 

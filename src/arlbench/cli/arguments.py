@@ -97,8 +97,8 @@ RAY = typer.Option(
     None,
     "--ray",
     metavar="[ADDRESS]",
-    help="Train on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without an address, Ray is "
-    "started on this machine.",
+    help="Train on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without an address, the one "
+    "of RAY_ADDRESS, or else Ray is started on this machine.",
 )
 
 # What follows --ray if it is not an address belongs to the command.

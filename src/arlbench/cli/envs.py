@@ -44,7 +44,7 @@ def envs(
     pattern: str = typer.Argument(
         None,
         metavar="[PATTERN]",
-        help="Only names that contain this, or that match 'MiniGrid-*-5x5'.",
+        help="Only names that contain this, or match a pattern such as 'MiniGrid-*-5x5'.",
     ),
     every: bool = typer.Option(
         False, "--all", help="Also list environments that cannot be trained, and why."

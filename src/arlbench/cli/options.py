@@ -56,4 +56,6 @@ def seeds_option(of: str) -> Any:
 
 def memory_option(verb: str) -> Any:
     """The option for the memory limit, beyond which training would ``verb`` too much."""
-    return typer.Option(4.0, help=f"GiB of memory; training that would {verb} more is refused.")
+    return typer.Option(
+        4.0, help=f"Memory limit in GiB; training that would {verb} more is refused."
+    )

@@ -31,7 +31,7 @@ class _Asked(NamedTuple):
 
 def play(
     run: Path = typer.Argument(..., metavar="RUN", help="The folder of a run, or a checkpoint."),
-    episodes: int = typer.Option(1, help="How many episodes."),
+    episodes: int = typer.Option(1, help="How many episodes to play."),
     film_format: str = typer.Option(
         None,
         "--format",

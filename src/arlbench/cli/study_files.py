@@ -75,8 +75,10 @@ SECTIONS: dict[str, dict[str, Key]] = {
         "settings": Key("settings", "mapping", "Settings of the tuner."),
         "parallel": Key("parallel", "number", "How many trials train at the same time."),
         "restart": Key("restart", "flag", "Whether promoted trials are trained from step 0."),
-        "start_from": Key("start_from", "word", "A table or study to take first trials from."),
-        "start_count": Key("start_count", "number", "How many first trials, at most."),
+        "start_from": Key(
+            "start_from", "word", "A table or study whose configurations come first."
+        ),
+        "start_count": Key("start_count", "number", "How many of these configurations, at most."),
     },
     "budget": {
         "trials": Key("n_trials", "number", "The largest number of trials."),
@@ -86,8 +88,10 @@ SECTIONS: dict[str, dict[str, Key]] = {
     "seeds": {
         "first": Key("seed", "number", "The first tuning seed."),
         "tuning": Key("seeds", "number", "How many seeds each trial is trained with."),
-        "test": Key("test_seeds", "number", "How many other seeds to train the best trials with."),
-        "test_last": Key("test_last", "flag", "Whether to test only the best trial in the end."),
+        "test": Key(
+            "test_seeds", "number", "How many seeds, other than tuning seeds, to test with."
+        ),
+        "test_last": Key("test_last", "flag", "Whether to test only the best trial."),
     },
     "objective": {
         "name": Key("objective", "word", "What to maximise: final, best or area."),

@@ -122,7 +122,7 @@ def sweep(
     only_named: bool = _ONLY_NAMED,
     defaults: bool = _DEFAULTS,
     out: Path = typer.Option(
-        None, help="The sweep's folder; if it holds a sweep, this continues. By default a new one."
+        None, help="The sweep's folder; if it holds a sweep, it is continued. By default a new one."
     ),
     memory_limit: float = memory_option("need"),
     ray: str = RAY,

@@ -101,7 +101,7 @@ def train(
         None, metavar="RUN", help="Continue the run in this folder, as if it had not stopped."
     ),
     checkpoint_every: float = _CHECKPOINT_EVERY,
-    keep: int = typer.Option(2, help="How many checkpoints to keep of each seed."),
+    keep: int = typer.Option(2, help="How many checkpoints of each seed to keep."),
     ray: str = RAY,
     quiet: bool = QUIET,
     as_json: bool = AS_JSON,

@@ -88,17 +88,21 @@ _TUNER = typer.Option(
 )
 _N_TRIALS = typer.Option(
     None,
-    help=f"Trials at most; {DEFAULT_TRIALS} unless another limit or the tuner ends the study.",
+    help=f"Maximum of trials; {DEFAULT_TRIALS} unless another limit or the tuner ends the study.",
     show_default=False,
 )
-_MAX_STEPS = typer.Option(None, help="Begin no trial after this many environment steps in all.")
+_MAX_STEPS = typer.Option(None, help="Begin no trial after this many environment steps in total.")
 _MAX_SECONDS = typer.Option(None, help="Begin no trial after this many seconds of work.")
 _PARALLEL = typer.Option(
-    None, help="Trials in flight; proposals depend on it.", show_default="what suits the tuner"
+    None,
+    help="How many trials train at the same time; the proposals depend on it.",
+    show_default="what suits the tuner",
 )
-_TEST_SEEDS = typer.Option(3, help="How many other seeds to train the best trials with.")
+_TEST_SEEDS = typer.Option(
+    3, help="How many seeds, other than tuning seeds, to test the best trials with."
+)
 _TEST_LAST = typer.Option(
-    False, "--test-last", help="Test only the best trial, not also those that were the best before."
+    False, "--test-last", help="Test only the best trial, not those that were the best before it."
 )
 _OBJECTIVE = typer.Option("final", help="The return to maximise: final, best or area.")
 _MINIMISE = typer.Option(False, "--minimise", help="Minimise the objective instead.")
@@ -106,10 +110,10 @@ _RESTART = typer.Option(
     False, "--restart", help="Train promoted trials from step 0 instead of continuing them."
 )
 _START_FROM = typer.Option(
-    None, help="Try the configurations of a table first, or the best ones of the study in a folder."
+    None, help="Configurations to try first: a table, or a study's folder for its best ones."
 )
 _START_COUNT = typer.Option(
-    None, help="How many of these: by default all of a table, or 8 of a study.", show_default=False
+    None, help="How many of them; by default all of a table, 8 of a study.", show_default=False
 )
 _ONLY_NAMED = typer.Option(
     False, "--only-named", help="Search only the named hyperparameters; the rest keep tuned values."
@@ -118,9 +122,9 @@ _DEFAULTS = typer.Option(
     False, "--defaults", help="With --only-named: the rest keep the space's defaults instead."
 )
 _OUT = typer.Option(
-    None, help="The study's folder; if it holds this study, this continues. By default a new one."
+    None, help="The study's folder; if it holds this study, it is continued. By default a new one."
 )
-_RESUME = typer.Option(None, help="Continue the study in this folder, with its settings.")
+_RESUME = typer.Option(None, help="Continue the study in this folder with its settings.")
 _REPLAY = typer.Option(
     None, help="Train the best schedule of the study in this folder again, with --seeds new seeds."
 )
@@ -134,7 +138,7 @@ _REPEAT = typer.Option(
 _MORE = typer.Option(0, help="With --resume: how many trials to add to the study.")
 _STATE_LIMIT = typer.Option(20.0, help="GiB on disk that the states of trials may take.")
 _OPTUNA = typer.Option(
-    None, metavar="URL", help="An Optuna storage that follows the study: sqlite:///study.db."
+    None, metavar="URL", help="An Optuna storage to keep up to date, such as sqlite:///study.db."
 )
 
 

@@ -60,7 +60,7 @@ def _with_tuner(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]
     tuner = published_protocol(given["protocol"]).tuner
     if was_given(context, "tuner") and given["tuner"] != tuner:
         raise ConfigurationError(
-            f"--protocol {given['protocol']} is one of the tuner {tuner}; leave --tuner out."
+            f"--protocol {given['protocol']} uses the tuner {tuner}; leave --tuner out."
         )
     return {**given, "tuner": tuner}
 

@@ -206,10 +206,10 @@ def summary(study: LoadedStudy, outcome: StudyOutcome) -> Iterator[str]:
     if outcome.timesteps < whole and any(r.trial.continues is not None for r in outcome.results):
         share = outcome.timesteps / whole
         cost += f" ({share:.0%} of {whole:,} if none had continued another)"
-    yield f"{cost} in {outcome.seconds:.1f} s; the tuner took {outcome.tuner_seconds:.1f} s of it"
+    yield f"{cost} in {outcome.seconds:.1f} s; the tuner took {outcome.tuner_seconds:.1f} s of that"
     restarted = sum(result.restarted for result in outcome.results)
     if restarted and not study.settings.restart:
-        yield f"{count(restarted, 'trial')} began at step 0 again, because its state was removed"
+        yield f"{count(restarted, 'trial')} restarted from step 0, because states were removed"
     yield f"saved in {outcome.folder}"
 
 

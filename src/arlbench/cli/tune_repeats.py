@@ -121,11 +121,11 @@ def sentences(repeats: Sequence[LoadedStudy], best: Sequence[Best]) -> list[str]
     said = []
     if len(best) < len(repeats):
         missing = len(repeats) - len(best)
-        said.append(f"{missing} of {len(repeats)} repeats have no trial that ended well")
+        said.append(f"{missing} of {len(repeats)} repeats have no trial that did not diverge")
     gaps = [each.tuning - each.test for each in best if not math.isnan(each.test)]
     if gaps:
         gap, *_ = together(np.mean(gaps), *(each.tuning for each in best))
-        said.append(f"from tuning to test return there is a gap of {gap} on average")
+        said.append(f"between tuning and test return there is a gap of {gap} on average")
     return said
 
 

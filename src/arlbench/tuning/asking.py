@@ -120,8 +120,8 @@ class Asking:
             succeeded, value = answers.get(timeout=self._limit)
         except queue.Empty:
             raise self._error(
-                f"has not returned from {method} for {self._limit:g} seconds; look for a loop "
-                "without an end in it."
+                f"has not returned from {method} for {self._limit:g} seconds; look for an "
+                "endless loop in it."
             ) from None
         finally:
             self.seconds += time.perf_counter() - begin
@@ -147,8 +147,8 @@ class Asking:
             self._check_parent(parent, fidelity, number, results)
         if trial.network_of is not None and trial.continues is None:
             raise self._error(
-                f"proposed trial {number} with the network of another and the state of none; give "
-                "continues as well."
+                f"proposed trial {number} with the network of another trial, but the state of "
+                "none; give continues as well."
             )
         return trial._replace(config=config, fidelity=fidelity, info=info, number=number)
 
@@ -176,18 +176,19 @@ class Asking:
             return
         if parent not in results:
             raise self._error(
-                f"proposed that trial {number} continues trial {parent}, which it was not told of; "
-                "wait for its result."
+                f"proposed that trial {number} continues trial {parent}, which it was not told "
+                "about; wait for its result."
             )
         result = results[parent]
         if result.status == "diverged":
             raise self._error(
-                f"proposed that trial {number} continues trial {parent}, which diverged; leave it."
+                f"proposed that trial {number} continues trial {parent}, which diverged; "
+                "continue another."
             )
         if not (result.trial.fidelity or 0) < fidelity:
             raise self._error(
-                f"proposed that trial {number} ends at {fidelity} timesteps, where trial {parent} "
-                f"stands at {result.trial.fidelity} already; take a larger fidelity."
+                f"proposed that trial {number} ends at {fidelity} timesteps, but trial {parent} "
+                f"already ended at {result.trial.fidelity}; take a larger fidelity."
             )
 
     def _error(self, sentence: str) -> TunerError:

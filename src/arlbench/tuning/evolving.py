@@ -66,7 +66,9 @@ class Evolving(Tuner):
             raise ConfigurationError(f"quantile must lie above 0 and up to 0.5, not {quantile}.")
         self._n_replaced = math.ceil(quantile * self._n_members)
         if self._n_members < 2:
-            raise ConfigurationError("n_members must be 2 or more: one cannot replace another.")
+            raise ConfigurationError(
+                "n_members must be 2 or more, so that one can replace another."
+            )
         self._resample = share("resample", resample)
         self._levels = step_ends(space.problem, n_steps)
         self._fresh = Sampler("random", space, seed)

@@ -47,7 +47,7 @@ class Budget:
         trials: The number of trials; None means no limit.
         timesteps: Environment steps of training, over all trials and seeds.
         seconds: Seconds of work; pauses do not count.
-        test_seeds: The seeds of the test in the end; None in studies that did not record them.
+        test_seeds: The seeds of the test at the end; None in studies that did not record them.
         test_last: Whether only the last incumbent is tested.
     """
 

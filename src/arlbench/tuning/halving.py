@@ -112,7 +112,7 @@ class Bracket:
 
     @property
     def wanted(self) -> int:
-        """How many trials of the present rung have not been asked for yet."""
+        """How many trials of the current rung have not been asked for yet."""
         return self._n_here - self._asked
 
     @property
@@ -159,7 +159,7 @@ class Bracket:
         self._advance()
 
     def _advance(self) -> None:
-        """Begins the next rung once all trials of the present one have ended."""
+        """Begins the next rung once all trials of the current one have ended."""
         while not self.done and len(self._results) == self._n_here:
             self._rung += 1
             n = 0 if self.done else self._rungs[self._rung].n

@@ -34,7 +34,7 @@ class StudyProgress(NamedTuple):
         incumbent: The best trial so far; None if none has ended.
         position: The tuner's position, in a few words.
         testing: Whether the seeds of the test are being trained.
-        population: The progress of the population that trains at present.
+        population: The progress of the population that is training.
     """
 
     trials_done: int
@@ -202,7 +202,7 @@ class Loop:
         return [trial for n, trial in self._trials.items() if n not in self._results]
 
     def _ask(self, n: int) -> list[Trial]:
-        """Asks for trials; none ends the study if nothing is in flight."""
+        """Asks for trials; if there are none and nothing is in flight, the study ends."""
         trials = self._asking.ask(n, len(self._trials), self._told)
         if not trials:
             return []

@@ -27,7 +27,7 @@ _NOT_COMPARED = ("problem", "versions", "format_version")
 
 
 def name_there(folder: str | Path) -> str:
-    """The name of a study in Optuna: that of its folder, and in front of it that of all repeats."""
+    """The name of a study in Optuna: that of its folder, for a repeat after that of all repeats."""
     path = Path(folder).resolve()
     is_repeat = (path.parent / REPEATS).exists()
     return f"{path.parent.name}-{path.name}" if is_repeat else path.name

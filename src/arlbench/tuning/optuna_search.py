@@ -136,7 +136,7 @@ class OptunaProposals(Proposals):
         return config
 
     def _suggested(self, trial: Any) -> Config:
-        """The values of a new trial, parents before what depends on them."""
+        """The values of a new trial; hyperparameters come after those that they depend on."""
         values: Config = {}
         for name, distribution in self._distributions.items():
             condition = self._space.conditions.get(name)

@@ -51,7 +51,7 @@ class RepeatedOutcome:
 
     Attributes:
         folder: The folder of all repeats.
-        n_repeats: The number of repeats that there are to be.
+        n_repeats: The number of repeats that are planned.
         outcomes: The outcome of each repeat that was begun, in order.
     """
 
@@ -71,7 +71,7 @@ class LoadedRepeats:
     """The content of the folder of a repeated study.
 
     Attributes:
-        n_repeats: The number of repeats that there are to be.
+        n_repeats: The number of repeats that are planned.
         repeats: The repeats that were begun, in order.
     """
 
@@ -276,7 +276,7 @@ def _read(path: Path) -> int:
 
 
 def _number_before(path: Path, n: int) -> int:
-    """How many repeats there were to be; 0 if the folder is new.
+    """How many repeats were planned; 0 if the folder is new.
 
     Raises:
         StorageError: If there were more than ``n``.

@@ -52,7 +52,7 @@ def replay(
     fresh = tuple(seed_in_range(seed) for seed in seeds)
     if not fresh or set(fresh) & set(study.settings.seeds):
         raise ConfigurationError(
-            "A replay needs one seed or more that the study was not tuned with; give others."
+            "A replay needs one or more seeds that the study was not tuned with; give others."
         )
     settings = study.settings
     space = Space(settings.problem, settings.words)

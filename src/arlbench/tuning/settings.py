@@ -60,7 +60,7 @@ class StudySettings:
         """
         seeds = tuple(seed_in_range(seed) for seed in self.seeds)
         if not seeds or len(set(seeds)) < len(seeds):
-            raise ConfigurationError("A study needs one tuning seed or more, each of them once.")
+            raise ConfigurationError("A study needs one or more tuning seeds, all different.")
         own = {
             "seeds": seeds,
             "parallel": positive_whole("parallel", self.parallel),
@@ -76,7 +76,7 @@ class StudySettings:
         return self.problem.lengths.schedule_timesteps
 
     def first_difference(self, other: StudySettings) -> str:
-        """The first difference to another study, in words; empty if they are the same."""
+        """The first difference from another study, in words; empty if they are the same."""
         problems = (Experiment(of.problem, ({},), (0,)) for of in (self, other))
         here, there = problems
         if difference := here.first_difference(there):
@@ -108,7 +108,7 @@ class StudySettings:
 
 
 def _given(configs: Sequence[Mapping[str, Any]]) -> str:
-    """Configurations to start from, as many words as they fit."""
+    """Configurations to start from, in words: the first one, and how many more."""
     if not configs:
         return "none"
     rest = f" and {len(configs) - 1} more" if len(configs) > 1 else ""

@@ -42,7 +42,7 @@ class Proposed(NamedTuple):
 class SmacBrackets:
     """SMAC3's facade for many fidelities, with its intensifier Hyperband.
 
-    If it is asked for more than what is left in a rung before it was told all results of
+    If it is asked for more trials than a rung has left before it was told all results of
     this rung, SMAC3 begins the next bracket and never returns to this one (its issue 1148).
     Therefore no trial is returned while a rung waits for results.
 
@@ -104,7 +104,7 @@ class SmacBrackets:
         self._search.tell(proposed.info, score)
 
     def awaits(self, config: Config) -> bool:
-        """Whether a configuration is in the present rung, and was not asked for yet."""
+        """Whether a configuration is in the current rung, and was not asked for yet."""
         return key_of(config) in self._waiting
 
     def _enter_rung(self, key: tuple[Any, ...], budget: float) -> None:

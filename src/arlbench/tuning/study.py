@@ -69,7 +69,7 @@ def tune(
             it no trial is begun.
         seconds: The largest number of seconds of work; beyond it no trial is begun.
         seeds: The seeds with which each trial is trained.
-        test_seeds: The seeds with which each incumbent is trained in the end; an empty sequence
+        test_seeds: The seeds with which each incumbent is trained at the end; an empty sequence
             leaves this out.
         test_last: Whether only the last incumbent is trained with them, not those before it.
         parallel: The number of trials in flight; None takes the tuner's own number.
@@ -89,7 +89,7 @@ def tune(
             can be continued.
         on_notice: Takes sentences for the user.
         on_result: Called with each trial that has ended, those of earlier calls first.
-        optuna_storage: The address of an Optuna storage that follows the study; see
+        optuna_storage: The address of an Optuna storage to keep up to date; see
             :mod:`arlbench.tuning.optuna_mirror`.
         train: The function that trains populations.
 
@@ -189,7 +189,7 @@ def arguments_of(
     trials = budget.trials if n_trials is None else n_trials
     if more and trials is None:
         raise ConfigurationError(
-            f"The study in {folder} has no number of trials that could be extended; give n_trials."
+            f"The study in {folder} has no limit of trials that could be extended; give n_trials."
         )
     what = ("problem", "words", "seeds", "parallel", "objective", "minimise", "restart")
     kept = (*what, "tuner_seed", "tuner_settings")

@@ -32,7 +32,7 @@ class Hearing(NamedTuple):
         on_result: Called with each trial that ends, in the order in which they do.
         on_progress: Called several times a second; training stops if it returns True.
         on_notice: Takes sentences for the user.
-        feed: Called after each member that ends; returns trials that join. None lets none join.
+        feed: Called after each member that ends; returns trials that join. If None, no trials join.
     """
 
     on_result: Callable[[Result], None]
