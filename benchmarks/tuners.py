@@ -175,11 +175,11 @@ def write(results: dict[Study, dict[str, Any]]) -> None:
     parts = [
         "# What tuners find in the published spaces\n",
         "Published spaces and settings (`arlbench tune --preset`), three tuning seeds and three "
-        "test seeds. Random search, TPE and SMAC train 32 configurations; both Hyperbands have "
-        "half as many environment steps; populations have 32 members and ten generations. Numbers "
-        "are means over tuner seeds; the published ones are those of arlbench 0.1.3 over five. "
-        "Seconds include the trainings with test seeds; wall-clock seconds are meaningful only if "
-        "nothing else ran. Written by `python benchmarks/tuners.py`.\n",
+        "test seeds. Random search, TPE and SMAC train 32 configurations; both Hyperbands begin no "
+        "trials after half as many environment steps; populations have 32 members and ten "
+        "generations. Numbers are means over tuner seeds; the published ones are those of arlbench "
+        "0.1.3 over five. Seconds include the trainings with test seeds; wall-clock seconds are "
+        "meaningful only if nothing else ran. Written by `python benchmarks/tuners.py`.\n",
     ]
     for preset in PRESETS:
         if any(study.preset == preset for study in results):
