@@ -79,6 +79,8 @@ def train_on_cores(
             members to workers. It still trains those that cannot leave it, or that no worker has
             trained.
     """
+    if not tasks:  # nobody could end, so nobody could join either
+        return 0
     queue = TaskQueue(tasks, tracker.fed)
     work = sum(task.cost for task in tasks)
     here_already = min(1 + workers.n_started(), round(work / _WORTH_A_MESSAGE))
@@ -115,7 +117,8 @@ def train_on_cores(
 def _can_leave(problem: Problem, tracker: Tracker) -> bool:
     """Whether members can train in other processes; if not, the user is told."""
     if (reason := sending.obstacle(problem)) is not None:
-        tracker.warn(f"The population trains on one core, because {reason}")
+        where = "on one core" if jax.default_backend() == "cpu" else "in this process"
+        tracker.warn(f"The population trains {where}, because {reason}")
         return False
     if sending.have_changed(problem):
         # Existing workers have imported definitions that have changed since.
