@@ -15,6 +15,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -111,7 +112,7 @@ def _given() -> int | None:
 def _on_this_machine(train: Train, tell: Say, crowd: Crowd) -> float:
     """The smallest population of members like these that is faster on its accelerators."""
     machine = this_machine()
-    speeds = speeds_of(machine, lambda: _measured(train, tell, str(file_of(machine))))
+    speeds = speeds_of(machine, lambda: _measured(train, tell, file_of(machine)))
     # Batching is right more often.
     return 1 if speeds is None else _number(speeds, crowd.n_programs, crowd.network_bytes)
 
@@ -122,7 +123,7 @@ def _number(speeds: Speeds, n_programs: int, network_bytes: float) -> float:
     return break_even(speeds, amounts)
 
 
-def _measured(train: Train, tell: Say, file: str) -> Speeds | None:
+def _measured(train: Train, tell: Say, file: Path | None) -> Speeds | None:
     """Measures the speeds of this machine; None if this fails, in whatever way."""
     begin, device = time.perf_counter(), _device()
     tell(f"Measuring, once on this machine, how fast {device} and the CPU's cores train.")
@@ -135,11 +136,12 @@ def _measured(train: Train, tell: Say, file: str) -> Speeds | None:
             "should use it."
         )
         return None
+    where = "until this process ends" if file is None else f"in {file}"
     micro = [f"{1e6 * seconds:.1f}" for seconds in speeds[:3]]
     tell(
         f"An iteration of small members takes {micro[0]} µs on {device} and {micro[1]} more for "
         f"each member, and {micro[2]} for one member on a core (measured in "
-        f"{time.perf_counter() - begin:.0f} s, to be kept in {file})."
+        f"{time.perf_counter() - begin:.0f} s, to be kept {where})."
     )
     return speeds
 
