@@ -165,5 +165,16 @@ def test_members_that_cannot_leave_train_here_even_then(population, two_processe
 def test_what_no_worker_trains_is_trained_here_even_then(population, two_processes, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(cores, "_serve", lambda *_: None)
-    result = train([UNIFORM], [3], placement="cores")
+    notices = []
+    result = train([UNIFORM], [3], placement="cores", on_notice=notices.append)
     np.testing.assert_array_equal(result.returns[0, 0], population.returns[0, 0])
+    assert len(notices) == 1
+    assert "in this process, one after another" in notices[0]
+
+
+def test_nothing_is_said_if_workers_are_stopped(two_processes, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    notices = []
+    stopping = {"on_progress": lambda _: True, "on_notice": notices.append}
+    assert train([UNIFORM], placement="cores", **stopping).interrupted
+    assert notices == []

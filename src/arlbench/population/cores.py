@@ -27,6 +27,9 @@ from arlbench.population.tracking import Tracker
 _WORTH_A_PROCESS = 4e6
 _WORTH_A_MESSAGE = 5e5
 
+_NO_WORKER = (
+    "Members train in this process, one after another, because no worker process could train them."
+)
 
 AnyWorker = TypeVar("AnyWorker", workers.Worker, RayWorker)
 
@@ -101,11 +104,15 @@ def train_on_cores(
         ]
         for thread in threads:
             thread.start()
-        trains_here = not (only_workers and helpers)
+        trains_here = not only_workers
         try:
             if trains_here:
                 _train_here(queue, tracker, "forwards" if helpers else None)
             _join(threads)
+            if only_workers and not queue.is_done and not tracker.stopped.is_set():
+                trains_here = True
+                if n_helpers:
+                    tracker.warn(_NO_WORKER)
             # If a worker died at the end, its member is still to be trained.
             _train_here(queue, tracker, None)
         except BaseException as error:
