@@ -14,7 +14,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ import jax
 
 from arlbench.core import memory
 from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.harness.structure import Learning
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.population import sending, workers
@@ -61,7 +62,7 @@ class Crowd(NamedTuple):
     def of(cls, problem: Problem, members: Sequence[tuple[Algorithm, float]]) -> Crowd:
         """The crowd of members with these algorithms and this work, ``[n_members]``."""
         one_of = {algorithm.structure: algorithm for algorithm, _ in members}
-        costs: dict[Hashable, list[float]] = {structure: [] for structure in one_of}
+        costs: dict[Learning, list[float]] = {structure: [] for structure in one_of}
         for algorithm, cost in members:
             costs[algorithm.structure].append(cost)
         looked_at = sorted(costs, key=lambda structure: -len(costs[structure]))[:_MOST_NETWORKS]
