@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +154,25 @@ def test_by_default_the_cache_lies_where_the_system_keeps_caches(clean_environme
         clean_environment.setenv("ARLBENCH_COMPILATION_CACHE", setting)
     expected = Path(platformdirs.user_cache_dir("arlbench")) / "compiled"
     assert runtime.compilation_cache_folder() == expected
+
+
+def nobody_knows(_: int) -> None:
+    raise KeyError("a number that has no user, as in some containers")
+
+
+def test_without_a_home_folder_there_is_no_cache(clean_environment):
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        clean_environment.delenv(name, raising=False)
+    clean_environment.setattr(pwd, "getpwuid", nobody_knows)
+    clean_environment.delitem(sys.modules, "jax", raising=False)
+    assert runtime.compilation_cache_folder() is None
+    runtime.enable_compilation_cache()
+    assert CACHE not in os.environ
+
+
+def test_a_folder_of_older_platformdirs_without_a_home_folder_is_not_used(clean_environment):
+    clean_environment.setattr(platformdirs, "user_cache_path", lambda name: Path("~/.cache") / name)
+    assert runtime.cache_folder() is None
 
 
 def test_the_cache_may_lie_in_any_folder(clean_environment, tmp_path):

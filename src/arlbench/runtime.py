@@ -62,12 +62,24 @@ def variables_of_children() -> dict[str, str]:
     return dict(_CHOSEN)
 
 
+def cache_folder() -> Path | None:
+    """The folder in which the user's caches lie; None for a user without a home folder."""
+    try:
+        folder = platformdirs.user_cache_path("arlbench")
+    except RuntimeError:  # of newer versions; older ones give a folder that begins with "~"
+        return None
+    return folder if folder.is_absolute() else None
+
+
 def compilation_cache_folder() -> Path | None:
     """The folder in which compiled programs are kept between processes; None if they are not."""
     setting = os.environ.get(CACHE_VARIABLE, "")
     if setting.lower() in {"off", "0", "false", "no"}:
         return None
-    return Path(setting) if setting else platformdirs.user_cache_path("arlbench") / "compiled"
+    if setting:
+        return Path(setting)
+    folder = cache_folder()
+    return None if folder is None else folder / "compiled"
 
 
 def enable_compilation_cache() -> None:

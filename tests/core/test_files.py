@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import filelock
 import pytest
 
 from arlbench.core import files
@@ -115,3 +116,34 @@ def test_the_next_folder_is_the_first_that_does_not_exist(tmp_path: Path) -> Non
     (tmp_path / "CartPole-v1-003").mkdir()
     assert files.next_folder(tmp_path, "CartPole-v1").name == "CartPole-v1-002"
     assert files.next_folder(tmp_path, "ALE/Pong v5").name == "ALE-Pong-v5-001"
+
+
+def test_what_is_done_alone_holds_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "lock"
+    with files.alone(file) as is_alone:
+        assert is_alone
+        with pytest.raises(BlockingIOError):
+            files.hold(file)
+    files.hold(file).release()
+
+
+def test_a_file_that_another_holds_for_too_long_is_not_waited_for(tmp_path: Path) -> None:
+    held = files.hold(tmp_path / "lock")
+    with files.alone(tmp_path / "lock", 0.01) as is_alone:
+        assert not is_alone
+    held.release()
+
+
+@pytest.mark.parametrize("error", [PermissionError("read-only"), NotImplementedError("no locks")])
+def test_what_cannot_be_locked_is_done_anyway(tmp_path: Path, monkeypatch, error) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(filelock.FileLock, "_acquire", fail)
+    with files.alone(tmp_path / "lock") as is_alone:
+        assert not is_alone
+
+
+def test_errors_of_what_is_done_alone_are_raised(tmp_path: Path) -> None:
+    with pytest.raises(NotADirectoryError), files.alone(tmp_path / "lock"):
+        raise NotADirectoryError

@@ -123,6 +123,14 @@ def test_an_error_in_the_callers_function_is_raised(two_processes):
         train(on_member=lambda _: 1 / 0)
 
 
+@pytest.mark.parametrize("changed", [{}, {"feed": lambda: ()}, {"placement": "batched"}])
+def test_a_population_without_members_has_no_results(changed):
+    result = train([UNIFORM], members=[], **changed)
+    assert result.members == ()
+    assert (result.status == "missing").all()
+    assert not result.interrupted
+
+
 def test_use_cores_refuses_none():
     with pytest.raises(ArlbenchError, match="at least 1"):
         use_cores(0)
@@ -150,12 +158,23 @@ def test_members_that_cannot_leave_train_here_even_then(population, two_processe
     notices = []
     result = train([UNIFORM], [3], placement="cores", on_notice=notices.append)
     assert result.n_processes == 1
-    assert notices == ["The population trains on one core, because of a test."]
+    assert notices == ["The population trains in this process, because of a test."]
     np.testing.assert_array_equal(result.returns[0, 0], population.returns[0, 0])
 
 
 def test_what_no_worker_trains_is_trained_here_even_then(population, two_processes, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(cores, "_serve", lambda *_: None)
-    result = train([UNIFORM], [3], placement="cores")
+    notices = []
+    result = train([UNIFORM], [3], placement="cores", on_notice=notices.append)
     np.testing.assert_array_equal(result.returns[0, 0], population.returns[0, 0])
+    assert len(notices) == 1
+    assert "in this process, one after another" in notices[0]
+
+
+def test_nothing_is_said_if_workers_are_stopped(two_processes, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    notices = []
+    stopping = {"on_progress": lambda _: True, "on_notice": notices.append}
+    assert train([UNIFORM], placement="cores", **stopping).interrupted
+    assert notices == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from arlbench import runtime
 from arlbench.population import kept_speeds
 from arlbench.population.kept_speeds import file_of, speeds_of, this_machine
 from arlbench.population.speeds import Speeds
@@ -78,6 +79,10 @@ def rename(content: dict) -> None:
     content["machine"]["device"] = "Another"
 
 
+def overflow(content: dict) -> None:
+    content["speeds"]["core"] = 10**400
+
+
 def flatten(content: dict) -> None:
     content["speeds"] = [1.0, 2.0]
 
@@ -86,7 +91,7 @@ def extend(content: dict) -> None:
     content["speeds"]["newer"] = 1.0
 
 
-@pytest.mark.parametrize("change", [damage, invalidate, spoil, rename, flatten, extend])
+@pytest.mark.parametrize("change", [damage, invalidate, spoil, rename, overflow, flatten, extend])
 def test_a_file_that_cannot_be_used_is_written_again(change: Callable[[dict], None]) -> None:
     speeds_of(MACHINE, Measured())
     content = json.loads(file_of(MACHINE).read_text())
@@ -98,7 +103,7 @@ def test_a_file_that_cannot_be_used_is_written_again(change: Callable[[dict], No
     assert json.loads(file_of(MACHINE).read_text())["speeds"] == SPEEDS._asdict()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", "\0"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", "\0", "[" * 100_000])
 def test_a_damaged_file_is_written_again(text: str) -> None:
     speeds_of(MACHINE, Measured())
     file_of(MACHINE).write_text(text)
@@ -120,6 +125,16 @@ def test_a_folder_that_cannot_be_written_does_not_matter(folder: Path) -> None:
     measure = Measured()
     assert [speeds_of(MACHINE, measure) for _ in range(2)] == [SPEEDS] * 2
     assert measure.count == 1
+
+
+def test_without_a_folder_they_are_measured_in_each_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "cache_folder", lambda: None)
+    measure = Measured()
+    assert [speeds_of(MACHINE, measure) for _ in range(2)] == [SPEEDS] * 2
+    assert in_another_process(measure) == SPEEDS
+    assert measure.count == 2
 
 
 def test_a_machine_is_described_by_its_devices_and_versions() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from accelerated import ACCELERATOR, programs_for
 from arlbench.core.problem import Problem
-from arlbench.population import measured_speeds, train_population, use_cores
+from arlbench.population import cores, measured_speeds, train_population, use_cores, workers
 from arlbench.population.measured_speeds import Scale, measure
 from arlbench.population.speeds import Speeds
 
@@ -40,7 +40,7 @@ def taking(*seconds: float) -> Any:
     """A function in the place of ``train_population``, with the time of each call."""
     left = list(seconds)
 
-    def train(problem: Problem, configs: Any, seeds: Any, placement: str) -> Any:
+    def train(problem: Problem, configs: Any, seeds: Any, placement: str, on_notice: Any) -> Any:
         assert (len(configs), len(seeds), placement) == (1, 1, "cores")
         timesteps = np.array([problem.n_total_timesteps])
         member = SimpleNamespace(timesteps=timesteps)
@@ -58,6 +58,16 @@ def test_the_speeds_follow_from_the_shortest_timings(fake_batches: None) -> None
 def test_impossible_speeds_are_an_error(fake_batches: None) -> None:
     with pytest.raises(ValueError, match="cannot be durations"):
         measure(taking(0.0, 0.0, 0.0))
+
+
+def test_a_member_that_trains_on_the_accelerator_is_no_measure_of_a_core(
+    fake_batches: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another population may have the workers, or none could start."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(cores, "train_member", lambda *_: None)
+    with workers.borrowed(0), pytest.raises(RuntimeError, match="no worker process could"):
+        measure(train_population)
 
 
 @pytest.mark.thorough

@@ -1,4 +1,4 @@
-"""The smallest population that is faster on an accelerator, by hand and by trying all."""
+"""Whether a population is faster on the cores, by hand and within limits."""
 
 from __future__ import annotations
 
@@ -8,65 +8,89 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arlbench.population.speeds import Amounts, Speeds, break_even, fitted
+from arlbench.population.speeds import Amounts, Speeds, break_even, cores_are_faster, fitted
 
-#: On the accelerator n members take 100 + n; on 16 cores they take 50 * n / 16, but at least 50.
+#: On the accelerator n members take 100 + n; on 16 cores they take 50 each, 16 at a time.
 SPEEDS = Speeds(overhead=100.0, member=1.0, core=50.0, network_bytes=1_000.0)
-AMOUNTS = Amounts(cores=16, devices=1, programs=1, network_bytes=1_000.0)
+
+
+def alike(n_members: int, n_programs: int = 1, **changed: float) -> Amounts:
+    """Members of each program that have equal work, on 16 cores and one device."""
+    return Amounts(16, 1, [[1.0] * n_members] * n_programs, 1_000.0)._replace(**changed)
 
 
 @pytest.mark.parametrize(
-    ("changed", "number"),
+    ("amounts", "faster"),
     [
-        # 100 + 47 > 50 * 47 / 16 = 146.9, and 100 + 48 < 50 * 48 / 16 = 150.
-        ({}, 48),
-        # Each of two programs takes 100.
-        ({"programs": 2}, 95),
-        # Two devices take half as long for each member.
-        ({"devices": 2}, 39),
-        # One core takes 50 per member, for which the accelerator takes 100 + n: 3 * 50 > 103.
-        ({"cores": 1}, 3),
-        # A core takes twice as long, and so does each member on the accelerator: 100 + 2 * n.
-        ({"network_bytes": 2_000.0}, 24),
-        # A core takes 250 even for one, and the accelerator 100 + 16 * 5 for as many as cores.
-        ({"network_bytes": 5_000.0}, 1),
+        # 2 * 50 < 100 + 32, but 3 * 50 > 100 + 33.
+        (alike(32), True),
+        (alike(33), False),
+        # Two programs, each of which takes 100 + 24: 3 * 50 < 2 * 124.
+        (alike(24, 2), True),
+        # 2 * 50 on 20 cores, and 100 + 40 on one device.
+        (alike(40)._replace(cores=20), True),
+        # 6 * 50 on 42 cores; 100 + 251 on one device, and 100 + 251 / 2 on two.
+        (alike(251)._replace(cores=42), True),
+        (alike(251)._replace(cores=42, devices=2), False),
+        # One core: 2 * 50 < 102, but 3 * 50 > 103.
+        (alike(2)._replace(cores=1), True),
+        (alike(3)._replace(cores=1), False),
+        # A core takes twice as long, and so does each member on the accelerator: 100 < 100 + 2 * n.
+        (alike(16, network_bytes=2_000.0), True),
+        (alike(17, network_bytes=2_000.0), False),
+        # A core takes 650 even for one, and the accelerator 100 + 13 * n, however many cores.
+        (alike(1, network_bytes=13_000.0)._replace(cores=64), False),
+        (alike(42, network_bytes=13_000.0)._replace(cores=64), False),
+        (alike(43, network_bytes=13_000.0)._replace(cores=64), True),
         # Smaller networks count as those that were measured.
-        ({"network_bytes": 10.0}, 48),
-        ({"network_bytes": 0.0}, 48),
-        # A further member takes 1 on the accelerator, and 50 / 50 on the cores.
-        ({"cores": 50}, math.inf),
-        ({"cores": 64}, math.inf),
+        (alike(32, network_bytes=10.0), True),
+        (alike(33, network_bytes=0.0), False),
+        # Nothing is to be trained.
+        (alike(0, 0), False),
     ],
 )
-def test_the_number_by_hand(changed: dict[str, float], number: float) -> None:
-    assert break_even(SPEEDS, AMOUNTS._replace(**changed)) == number
+def test_what_is_faster_by_hand(amounts: Amounts, faster: bool) -> None:
+    assert cores_are_faster(SPEEDS, amounts) is faster
+
+
+def test_members_of_different_lengths_wait_for_the_longest_in_a_batch_only() -> None:
+    # 100 * (100 + 100) in a batch; on the cores the 99 short ones end long before the long one.
+    one_long = Amounts(16, 1, [[100.0] + [1.0] * 99], 1_000.0)
+    assert cores_are_faster(SPEEDS, one_long)
+    assert not cores_are_faster(SPEEDS, alike(100))
 
 
 @given(
-    overhead=st.integers(0, 400),
-    member=st.integers(0, 20),
-    core=st.integers(1, 400),
-    cores=st.integers(1, 40),
+    costs=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=9), min_size=1, max_size=3),
+    cores=st.integers(1, 8),
 )
-def test_from_the_number_on_the_accelerator_is_never_slower(
-    overhead: int, member: int, core: int, cores: int
-) -> None:
-    speeds = Speeds(overhead, member, core, 1.0)
-    number = break_even(speeds, Amounts(cores, 1, 1, 1.0))
+def test_the_core_that_ends_last_is_within_its_limits(costs: list[list[int]], cores: int) -> None:
+    """Longest first takes at least the mean and the longest, and at most their sum."""
+    members = [cost for of_one in costs for cost in of_one]
+    least = max(*members, sum(members) / cores)
+    most = sum(members) / cores + max(members)
+    for limit, faster in ((least * 0.99, False), (most * 1.01, True)):
+        # The batch takes the limit, whatever its members.
+        speeds = Speeds(limit / sum(max(of_one) for of_one in costs), 0.0, 1.0, 1.0)
+        assert cores_are_faster(speeds, Amounts(cores, 1, costs, 1.0)) is faster
 
-    def is_faster(n: int) -> bool:
-        # n / (overhead + n * member) >= min(n, cores) / core, in whole numbers
-        return n * core >= min(n, cores) * (overhead + n * member)
 
-    every = range(1, 3_000)
-    slower = [n for n in every if not is_faster(n)]
-    if number == 1:
-        # Fewer members than cores are faster, too.
-        assert slower == []
-    elif math.isinf(number) or number > every[-1]:
-        assert slower[-1] == every[-1]
-    else:
-        assert slower[-1] == number - 1
+@pytest.mark.parametrize(
+    ("cores", "devices", "number"),
+    [
+        # 100 + 47 > 50 * 47 / 16 = 146.9, and 100 + 48 < 50 * 48 / 16 = 150.
+        (16, 1, 48),
+        # Two devices take half as long for each member.
+        (16, 2, 39),
+        # One core takes 50 per member, for which the accelerator takes 100 + n: 3 * 50 > 103.
+        (1, 1, 3),
+        # A further member takes 1 on the accelerator, and 50 / 50 on the cores.
+        (50, 1, math.inf),
+        (64, 1, math.inf),
+    ],
+)
+def test_the_number_by_hand(cores: int, devices: int, number: float) -> None:
+    assert break_even(SPEEDS, cores, devices) == number
 
 
 def test_a_line_through_two_timings() -> None:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -98,6 +98,28 @@ def hold(path: Path) -> filelock.BaseFileLock:
     except filelock.Timeout:
         raise BlockingIOError(f"Another process holds {path}.") from None
     return lock
+
+
+@contextlib.contextmanager
+def alone(path: Path, patience_seconds: float = -1) -> Iterator[bool]:
+    """Within this context other processes wait for a file, if it can be written and locked.
+
+    It gives whether they do.
+
+    Args:
+        path: The file.
+        patience_seconds: How long to wait for another process before going on anyway; a negative
+            number waits until it has ended.
+    """
+    is_held = False
+    with contextlib.ExitStack() as stack:
+        # A folder may be read-only, and older versions of filelock raise the second error on a
+        # file system without locks.
+        with contextlib.suppress(OSError, NotImplementedError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(filelock.FileLock(path, timeout=patience_seconds))
+            is_held = True
+        yield is_held
 
 
 def next_folder(parent: Path, name: str) -> Path:

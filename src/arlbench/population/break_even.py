@@ -1,9 +1,10 @@
 """Decides whether few members train on the cores of a machine that has an accelerator.
 
-The size from which a population is faster on the accelerator is set by an environment variable, or
-follows from speeds that are measured once on each machine
-(:mod:`arlbench.population.measured_speeds`) and kept (:mod:`arlbench.population.kept_speeds`). It
-is asked for only if the placement depends on it, so nothing is measured or read on a CPU.
+An environment variable sets the size from which a population uses the accelerator. Without it,
+durations are estimated (:mod:`arlbench.population.speeds`) from speeds that are measured once on
+each machine (:mod:`arlbench.population.measured_speeds`) and kept
+(:mod:`arlbench.population.kept_speeds`). This happens only if the placement depends on it, so
+nothing is measured or read on a CPU.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ import logging
 import math
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import jax
 
 from arlbench.core import memory
 from arlbench.core.algorithms.algorithm import Algorithm
+from arlbench.core.algorithms.harness.structure import Learning
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.population import sending, workers
 from arlbench.population.kept_speeds import file_of, speeds_of, this_machine
 from arlbench.population.measured_speeds import Train, measure
-from arlbench.population.speeds import Amounts, Speeds, break_even
+from arlbench.population.speeds import Amounts, Speeds, break_even, cores_are_faster
 
 _log = logging.getLogger(__name__)
 
@@ -48,25 +50,33 @@ class Crowd(NamedTuple):
 
     Attributes:
         problem: The problem that they train on.
-        n_members: How many there are.
-        n_programs: How many programs train them in batches.
+        costs: The work of each, in one sequence for each program that trains them in batches.
         network_bytes: The mean size of their networks.
     """
 
     problem: Problem
-    n_members: int
-    n_programs: int
+    costs: tuple[tuple[float, ...], ...]
     network_bytes: float
 
     @classmethod
-    def of(cls, problem: Problem, algorithms: Sequence[Algorithm]) -> Crowd:
-        """The crowd of members with these algorithms, ``[n_members]``."""
-        one_of = {algorithm.structure: algorithm for algorithm in algorithms}
-        members_of = Counter(algorithm.structure for algorithm in algorithms)
-        looked_at = members_of.most_common(_MOST_NETWORKS)
-        each = [_network_bytes(one_of[structure]) * n for structure, n in looked_at]
-        mean = sum(each) / max(sum(n for _, n in looked_at), 1)
-        return cls(problem, len(algorithms), len(one_of), mean)
+    def of(cls, problem: Problem, members: Sequence[tuple[Algorithm, float]]) -> Crowd:
+        """The crowd of members with these algorithms and this work, ``[n_members]``."""
+        one_of = {algorithm.structure: algorithm for algorithm, _ in members}
+        costs: dict[Learning, list[float]] = {structure: [] for structure in one_of}
+        for algorithm, cost in members:
+            costs[algorithm.structure].append(cost)
+        looked_at = sorted(costs, key=lambda structure: -len(costs[structure]))[:_MOST_NETWORKS]
+        each = [
+            _network_bytes(one_of[structure]) * len(costs[structure]) for structure in looked_at
+        ]
+        n_looked_at = sum(len(costs[structure]) for structure in looked_at)
+        mean = sum(each) / max(n_looked_at, 1)
+        return cls(problem, tuple(map(tuple, costs.values())), mean)
+
+    @property
+    def n_members(self) -> int:
+        """How many there are."""
+        return sum(map(len, self.costs))
 
 
 def _network_bytes(algorithm: Algorithm) -> int:
@@ -89,11 +99,13 @@ def prefers_cores(train: Train, say: Say | None, crowd: Crowd) -> bool:
     if workers.are_borrowed() or sending.obstacle(crowd.problem) is not None:
         return False
     tell = functools.partial(_tell, say)
-    number = _on_this_machine(train, tell, crowd) if given is None else given
-    if crowd.n_members >= number:
+    if given is not None:
+        return crowd.n_members < given
+    speeds = _speeds(train, tell)
+    # Without a measurement: batching is right more often.
+    if speeds is None or not cores_are_faster(speeds, _amounts(crowd)):
         return False
-    if given is None:
-        tell(_reason(number))
+    tell(_reason(break_even(speeds, *_cores_and_devices())))
     return True
 
 
@@ -108,21 +120,20 @@ def _given() -> int | None:
     return int(text)
 
 
-def _on_this_machine(train: Train, tell: Say, crowd: Crowd) -> float:
-    """The smallest population of members like these that is faster on its accelerators."""
+def _speeds(train: Train, tell: Say) -> Speeds | None:
     machine = this_machine()
-    speeds = speeds_of(machine, lambda: _measured(train, tell, str(file_of(machine))))
-    # Batching is right more often.
-    return 1 if speeds is None else _number(speeds, crowd.n_programs, crowd.network_bytes)
+    return speeds_of(machine, lambda: _measured(train, tell, file_of(machine)))
 
 
-def _number(speeds: Speeds, n_programs: int, network_bytes: float) -> float:
-    devices = len(jax.local_devices())
-    amounts = Amounts(workers.wanted_cores(), devices, n_programs, network_bytes)
-    return break_even(speeds, amounts)
+def _amounts(crowd: Crowd) -> Amounts:
+    return Amounts(*_cores_and_devices(), crowd.costs, crowd.network_bytes)
 
 
-def _measured(train: Train, tell: Say, file: str) -> Speeds | None:
+def _cores_and_devices() -> tuple[int, int]:
+    return workers.wanted_cores(), len(jax.local_devices())
+
+
+def _measured(train: Train, tell: Say, file: Path | None) -> Speeds | None:
     """Measures the speeds of this machine; None if this fails, in whatever way."""
     begin, device = time.perf_counter(), _device()
     tell(f"Measuring, once on this machine, how fast {device} and the CPU's cores train.")
@@ -135,20 +146,22 @@ def _measured(train: Train, tell: Say, file: str) -> Speeds | None:
             "should use it."
         )
         return None
+    where = "until this process ends" if file is None else f"in {file}"
     micro = [f"{1e6 * seconds:.1f}" for seconds in speeds[:3]]
     tell(
         f"An iteration of small members takes {micro[0]} µs on {device} and {micro[1]} more for "
         f"each member, and {micro[2]} for one member on a core (measured in "
-        f"{time.perf_counter() - begin:.0f} s, to be kept in {file})."
+        f"{time.perf_counter() - begin:.0f} s, to be kept {where})."
     )
     return speeds
 
 
 def _reason(number: float) -> str:
-    how_many = "any number of" if math.isinf(number) else f"fewer than {number}"
+    few = "any number" if math.isinf(number) else f"fewer than about {number}"
     return (
-        f"Members train on the CPU's cores, which for {how_many} members like these are faster "
-        f"than {_device()}; set {BREAK_EVEN_VARIABLE}=1 to train on it anyway."
+        f"Members train on the CPU's cores, where so few should end earlier than on {_device()} "
+        f"(of small members of one program and one length, {few}); set {BREAK_EVEN_VARIABLE}=1 to "
+        "train on it anyway."
     )
 
 

@@ -27,6 +27,9 @@ from arlbench.population.tracking import Tracker
 _WORTH_A_PROCESS = 4e6
 _WORTH_A_MESSAGE = 5e5
 
+_NO_WORKER = (
+    "Members train in this process, one after another, because no worker process could train them."
+)
 
 AnyWorker = TypeVar("AnyWorker", workers.Worker, RayWorker)
 
@@ -79,6 +82,8 @@ def train_on_cores(
             members to workers. It still trains those that cannot leave it, or that no worker has
             trained.
     """
+    if not tasks:  # nobody could end, so nobody could join either
+        return 0
     queue = TaskQueue(tasks, tracker.fed)
     work = sum(task.cost for task in tasks)
     here_already = min(1 + workers.n_started(), round(work / _WORTH_A_MESSAGE))
@@ -99,11 +104,15 @@ def train_on_cores(
         ]
         for thread in threads:
             thread.start()
-        trains_here = not (only_workers and helpers)
+        trains_here = not only_workers
         try:
             if trains_here:
                 _train_here(queue, tracker, "forwards" if helpers else None)
             _join(threads)
+            if only_workers and not queue.is_done and not tracker.stopped.is_set():
+                trains_here = True
+                if n_helpers:
+                    tracker.warn(_NO_WORKER)
             # If a worker died at the end, its member is still to be trained.
             _train_here(queue, tracker, None)
         except BaseException as error:
@@ -115,7 +124,8 @@ def train_on_cores(
 def _can_leave(problem: Problem, tracker: Tracker) -> bool:
     """Whether members can train in other processes; if not, the user is told."""
     if (reason := sending.obstacle(problem)) is not None:
-        tracker.warn(f"The population trains on one core, because {reason}")
+        where = "on one core" if jax.default_backend() == "cpu" else "in this process"
+        tracker.warn(f"The population trains {where}, because {reason}")
         return False
     if sending.have_changed(problem):
         # Existing workers have imported definitions that have changed since.

@@ -8,15 +8,14 @@ import json
 import logging
 import platform
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import filelock
 import jax
-import platformdirs
 
+from arlbench import runtime
 from arlbench.core import files
 from arlbench.core.algorithms.harness.backend import recorded
 from arlbench.population.speeds import Speeds
@@ -28,8 +27,8 @@ _PATIENCE_SECONDS = 120.0
 
 _CPU_INFO = Path("/proc/cpuinfo")
 
-#: Speeds that this process knows, by their file; None if they could not be measured.
-_known: dict[Path, Speeds | None] = {}
+#: Speeds that this process knows, by their machine; None if they could not be measured.
+_known: dict[str, Speeds | None] = {}
 _asking = threading.Lock()
 
 
@@ -40,12 +39,11 @@ def speeds_of(machine: Mapping[str, str], measure: Callable[[], Speeds | None]) 
         machine: What they depend on, by :func:`this_machine`.
         measure: Measures them; None if that fails, which holds until this process ends.
     """
-    path = file_of(machine)
+    name = _name_of(machine)
     with _asking:
-        if path not in _known:
-            with _alone(path):
-                _known[path] = _kept(path, machine) or _measured(path, machine, measure)
-        return _known[path]
+        if name not in _known:
+            _known[name] = _kept_or_measured(file_of(machine), machine, measure)
+        return _known[name]
 
 
 def this_machine() -> dict[str, str]:
@@ -57,23 +55,36 @@ def this_machine() -> dict[str, str]:
     }
 
 
-def file_of(machine: Mapping[str, str]) -> Path:
-    """The file for the speeds of a machine; several machines may share the folder."""
-    name = hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:16]
-    return platformdirs.user_cache_path("arlbench") / "speeds" / f"{name}.json"
+def file_of(machine: Mapping[str, str]) -> Path | None:
+    """The file for the speeds of a machine; None if there is no folder for caches."""
+    folder = runtime.cache_folder()
+    # Several machines may share the folder.
+    return None if folder is None else folder / "speeds" / f"{_name_of(machine)}.json"
 
 
-def _measured(
-    path: Path, machine: Mapping[str, str], measure: Callable[[], Speeds | None]
+def _name_of(machine: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _kept_or_measured(
+    path: Path | None, machine: Mapping[str, str], measure: Callable[[], Speeds | None]
 ) -> Speeds | None:
-    speeds = measure()
-    if speeds is not None:
-        content = {"machine": dict(machine), "speeds": speeds._asdict()}
-        try:
-            files.write(path, json.dumps(content, indent=1) + "\n")
-        except OSError as error:
-            _log.warning("The speeds of this machine are not kept: %s", error)
-    return speeds
+    if path is None:
+        return measure()
+    with files.alone(path.with_suffix(".lock"), _PATIENCE_SECONDS):
+        kept = _kept(path, machine)
+        speeds = kept or measure()
+        if kept is None and speeds is not None:
+            _keep(path, machine, speeds)
+        return speeds
+
+
+def _keep(path: Path, machine: Mapping[str, str], speeds: Speeds) -> None:
+    content = {"machine": dict(machine), "speeds": speeds._asdict()}
+    try:
+        files.write(path, json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        _log.warning("The speeds of this machine are not kept: %s", error)
 
 
 def _kept(path: Path, machine: Mapping[str, str]) -> Speeds | None:
@@ -82,20 +93,9 @@ def _kept(path: Path, machine: Mapping[str, str]) -> Speeds | None:
         content: Any = json.loads(path.read_text())
         speeds = Speeds(**{name: float(x) for name, x in content["speeds"].items()})
         is_usable = speeds.plausible and content["machine"] == dict(machine)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except Exception:  # whatever is in the file
         return None
     return speeds if is_usable else None
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Within this context, other processes wait before they measure, if files can be written."""
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(path.with_suffix(".lock"), timeout=_PATIENCE_SECONDS)
-            stack.enter_context(lock)
-        yield
 
 
 def _cpu_model() -> str:

@@ -1,13 +1,15 @@
-"""From how many members on an accelerator is faster than the cores, by arithmetic.
+"""Whether a population ends earlier on the cores or on accelerators, by arithmetic.
 
 An accelerator takes almost as long for one member as for many, because it waits for its work; the
-cores take as long as they have members. Between the two is a number at which they are equally
-fast. It follows from three durations that are measured once on each machine.
+cores take as long as they have members. Both follow from three durations that are measured once on
+each machine.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -34,18 +36,19 @@ class Speeds(NamedTuple):
 
 
 class Amounts(NamedTuple):
-    """What else the number of members depends on.
+    """What else the durations depend on.
 
     Attributes:
         cores: Cores that train.
         devices: Accelerators that train.
-        programs: Programs of a batched population, which train one after the other.
+        costs: The work of each member, in any unit: one sequence for each program of a batched
+            population. The programs train one after the other.
         network_bytes: The mean size of a member's network.
     """
 
     cores: int
     devices: int
-    programs: int
+    costs: Sequence[Sequence[float]]
     network_bytes: float
 
 
@@ -60,20 +63,36 @@ def fitted(few: tuple[int, float], many: tuple[int, float]) -> tuple[float, floa
     return max(few[1] - few[0] * member, 0.0), member
 
 
-def break_even(speeds: Speeds, amounts: Amounts) -> float:
-    """The smallest population such that it and all larger ones are no slower on accelerators.
+def cores_are_faster(speeds: Speeds, amounts: Amounts) -> bool:
+    """Whether a population ends earlier on the cores than on accelerators.
 
     Larger networks take longer on a core and on an accelerator, but what an accelerator takes for
-    any number of members stays the same. Smaller ones count as those that were measured. The
-    number is infinite if the cores are always faster.
+    any number of members stays the same. Smaller ones count as those that were measured.
     """
     larger = max(amounts.network_bytes / speeds.network_bytes, 1.0)
-    overhead = speeds.overhead * amounts.programs
     member = speeds.member * larger / amounts.devices
-    core = speeds.core * larger
-    # With as many members as cores, each takes the time of one.
-    if overhead + amounts.cores * member <= core:
-        return 1
-    # With more, they share the cores: overhead + n * member == n * core / cores.
-    gained = core / amounts.cores - member
-    return math.ceil(overhead / gained) if gained > 0 else math.inf
+    # All members of a batch take part until the last one has ended.
+    batched = sum(
+        max(of_one) * (speeds.overhead + len(of_one) * member) for of_one in amounts.costs
+    )
+    return speeds.core * larger * _work_of_a_core(amounts) < batched
+
+
+def _work_of_a_core(amounts: Amounts) -> float:
+    """The work of the core that ends last, if each takes the longest member that waits."""
+    members = sorted((cost for of_one in amounts.costs for cost in of_one), reverse=True)
+    cores = [0.0] * min(amounts.cores, max(len(members), 1))
+    for cost in members:
+        heapq.heapreplace(cores, cores[0] + cost)
+    return max(cores)
+
+
+def break_even(speeds: Speeds, cores: int, devices: int) -> float:
+    """From about how many members on accelerators are faster, for small ones of one program.
+
+    They are of equal length and as many as keep all cores busy. The number is infinite if the cores
+    are always faster.
+    """
+    # overhead + n * member == n * core / cores
+    gained = speeds.core / cores - speeds.member / devices
+    return math.ceil(speeds.overhead / gained) if gained > 0 else math.inf

@@ -106,13 +106,14 @@ def plan(
     algorithms = _make_all(configs, own, problem)
     structures = [algorithm.structure for algorithm in algorithms]
     _check_parts(request.keeping, algorithms[0])
-    placement = _placement(configs, algorithms, request)
+    pairs = zip(algorithms, configs, strict=True)
+    totals = [algorithm.plan(of_one.lengths).total_timesteps for algorithm, of_one in pairs]
+    costs = [algorithm.cost(total) for algorithm, total in zip(algorithms, totals, strict=True)]
+    placement = _placement(configs, algorithms, costs, request)
     # In a batch, every member would do the work of all batch sizes.
     if placement != "batched" and request.share_programs:
         options = [{**own, **more} for more in _options_to_share(algorithms, problem)]
         structures = _structures_with(options, configs, algorithms, problem)
-    pairs = zip(algorithms, configs, strict=True)
-    totals = [algorithm.plan(of_one.lengths).total_timesteps for algorithm, of_one in pairs]
     # The options suit all configurations, even if only some are trained, so that the rest of a
     # population has the same shapes.
     init_options = problem.algorithm_class.shared_init_options(
@@ -131,7 +132,7 @@ def plan(
             lengths=of_one.lengths,
             timesteps_before=of_one.timesteps_before,
             group=known[structures[i]],
-            cost=algorithms[i].cost(totals[i]),
+            cost=costs[i],
             total_timesteps=totals[i],
             init_options=init_options,
             parts=request.parts.get(MemberId(first + i, j)),
@@ -147,14 +148,17 @@ def plan(
 
 
 def _placement(
-    configs: Sequence[Trained], algorithms: Sequence[Algorithm], request: Request
+    configs: Sequence[Trained],
+    algorithms: Sequence[Algorithm],
+    costs: Sequence[float],
+    request: Request,
 ) -> Placed:
     """How members are distributed, before their tasks are made."""
 
     def prefers_cores() -> bool:
         each = [
-            algorithm
-            for i, (of_one, algorithm) in enumerate(zip(configs, algorithms, strict=True))
+            (algorithms[i], costs[i])
+            for i, of_one in enumerate(configs)
             for j in range(len(of_one.seeds))
             if request.members is None or (i, j) in request.members
         ]

@@ -13,9 +13,9 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
-import filelock
 import jax
 
+from arlbench.core import files
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.harness.structure import InitOptions, as_static
 
@@ -61,13 +61,11 @@ class _ByStructure:
 def _warm_once(
     group: _ByStructure, options: InitOptions, n_eval_episodes: int, backwards: bool, locks: Path
 ) -> None:
-    try:
-        locks.mkdir(parents=True, exist_ok=True)
-    except OSError:  # the cache cannot be written, so nothing is shared
-        return
     programs = list(group.algorithm.rehearsals(dict(options), n_eval_episodes).items())
     for name, compiled in reversed(programs) if backwards else programs:
         # If another run has a different program with the same name, one waits without need.
         file_name = hashlib.sha256(name.encode()).hexdigest()[:32]
-        with filelock.FileLock(locks / file_name):
+        with files.alone(locks / file_name) as is_alone:
+            if not is_alone:  # the cache cannot be written, so nothing is shared
+                return
             compiled()
