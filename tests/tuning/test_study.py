@@ -145,15 +145,22 @@ def test_a_tuner_that_proposes_something_else_is_noticed(tmp_path) -> None:
 
 
 def test_budgets_in_steps_and_seconds_begin_no_trial_beyond_them(tmp_path) -> None:
-    # Four trials in flight cost 7200 steps, unless one diverges.
+    # A trial costs 1800 steps, so the fifth begins within the budget and ends beyond it.
     by_steps = study(tmp_path / "steps", n_trials=None, n_timesteps=7300)
-    assert len(by_steps.results) == 8
+    assert len(by_steps.results) == 5
     by_seconds = study(tmp_path / "seconds", n_trials=None, seconds=1e-9, test_seeds=())
     assert by_seconds.results == ()
     with pytest.raises(ConfigurationError, match="n_trials must be a positive whole number"):
         study(tmp_path / "none", n_trials=0)
     with pytest.raises(ConfigurationError, match="seconds must be above 0"):
         study(tmp_path / "none", seconds=0.0)
+
+
+def test_many_trials_in_flight_do_not_exceed_a_budget_in_steps(tmp_path) -> None:
+    outcome = study(tmp_path / "study", n_trials=None, n_timesteps=5400, parallel=64)
+    assert [result.cost for result in outcome.results] == [1800] * 3
+    arriving = study(tmp_path / "late", Arriving, n_trials=None, n_timesteps=5400, parallel=64)
+    assert len(arriving.results) == 3
 
 
 def test_a_grid_ends_with_its_last_combination(tmp_path) -> None:
