@@ -16,7 +16,7 @@ import pytest
 
 from arlbench.errors import ConfigurationError, StorageError
 from arlbench.experiments.tuners import tuner_class as sampler
-from arlbench.tuning import Result, Trial, Tuner, load, resume
+from arlbench.tuning import Result, Trial, Tuner, load, resume, tune
 from arlbench.tuning.incumbents import incumbents, schedule_of
 from arlbench.tuning.journal import FILE, Asked, events_in
 from arlbench.tuning.objectives import register_objective
@@ -161,6 +161,15 @@ def test_many_trials_in_flight_do_not_exceed_a_budget_in_steps(tmp_path) -> None
     assert [result.cost for result in outcome.results] == [1800] * 3
     arriving = study(tmp_path / "late", Arriving, n_trials=None, n_timesteps=5400, parallel=64)
     assert len(arriving.results) == 3
+
+
+def test_arguments_of_another_type_are_named(tmp_path) -> None:
+    with pytest.raises(ConfigurationError, match=r"needs a Problem, not a EnvSpec; give Problem\("):
+        tune(FIXED.env_spec, folder=tmp_path / "study")
+    for name in ("seeds", "test_seeds"):
+        with pytest.raises(ConfigurationError, match=r"sequence such as \(0, 1, 2\), not 3; give"):
+            tune(FIXED, folder=tmp_path / "study", **{name: 3})
+    assert not (tmp_path / "study").exists()
 
 
 def test_a_grid_ends_with_its_last_combination(tmp_path) -> None:
