@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from arlbench.cli import tables
+from arlbench.cli import tables, train_command
 from arlbench.cli.display import Speed, bar_of_training, return_text
 from arlbench.cli.sweep_display import count, listing, value_text
 from arlbench.report.numbers import together, written
@@ -144,6 +144,10 @@ def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
         _console.print(line, markup=False, soft_wrap=True)
     if pictures:
         _console.print(f"drawn: {listing([picture.name for picture in pictures])}", markup=False)
+    command = train_command.of_best(study)
+    if command is not None:
+        _console.print(f"trial {study.incumbents[-1].number} again, to keep its agents:")
+        _console.print(f"  {command}", markup=False, soft_wrap=True, highlight=False)
 
 
 def best_table(study: LoadedStudy, width: int) -> list[str]:
