@@ -147,6 +147,14 @@ def test_a_tuner_of_ones_own(tmp_path, capsys) -> None:
     assert load(tmp_path / "study").settings.tuner == "own_tuner:Own"
 
 
+@pytest.mark.parametrize(("tuner", "begun"), [("Raising", True), ("Broken", False)])
+def test_a_fault_of_ones_own_is_followed_by_how_to_continue(tuner, begun, tmp_path, capsys) -> None:
+    out = tmp_path / "study"
+    assert arlbench("tune", *SHORT, "--tuner", f"own_tuner:{tuner}", "--out", out) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert (f"'arlbench tune --resume {out}' continues the study" in said) is begun
+
+
 def test_a_person_sees_where_it_stands(tmp_path, capsys) -> None:
     words = ["--tuner", "random", "--n-trials", "2", "--out", tmp_path / "study"]
     assert arlbench("tune", *SHORT, *words) == 0

@@ -172,6 +172,16 @@ def test_arguments_of_another_type_are_named(tmp_path) -> None:
     assert not (tmp_path / "study").exists()
 
 
+def test_only_a_number_of_trials_can_be_raised_by_more(tmp_path) -> None:
+    study(tmp_path / "study", n_trials=None, n_timesteps=1800)
+    with pytest.raises(ConfigurationError, match=r"not limited to a number of trials, .* larger"):
+        resume(tmp_path / "study", more=2)
+    with pytest.raises(ConfigurationError, match="to add must be 0 or more, not -3"):
+        resume(tmp_path / "study", more=-3)
+    # What the sentence recommends.
+    assert len(study(tmp_path / "study", n_trials=None, n_timesteps=5400).results) == 3
+
+
 def test_a_grid_ends_with_its_last_combination(tmp_path) -> None:
     words = {"learning_rate": "1e-4,1e-3,1e-2", "use_target_network": "true,false"}
     outcome = study(tmp_path / "study", "grid", words=words, n_trials=None)

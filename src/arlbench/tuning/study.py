@@ -202,9 +202,12 @@ def arguments_of(
     """
     begun, budget = read_study(Path(folder))
     trials = budget.trials if n_trials is None else n_trials
+    if more < 0:
+        raise ConfigurationError(f"The number of trials to add must be 0 or more, not {more}.")
     if more and trials is None:
         raise ConfigurationError(
-            f"The study in {folder} has no number of trials that could be extended; give n_trials."
+            f"The study in {folder} is not limited to a number of trials, so none can be added; "
+            "begin it again in this folder with larger limits, and it continues."
         )
     what = ("problem", "words", "seeds", "parallel", "objective", "minimise", "restart")
     kept = (*what, "tuner_seed", "tuner_settings")
