@@ -297,7 +297,7 @@ def _recipe(spec: EnvSpec) -> Recipe:
     if inspect.isclass(found.creator) and issubclass(found.creator, Environment):
         raise UnknownEnvironmentError(
             f"{spec.name} is a compiled environment, not one of gymnasium; give an instance of it "
-            "to DQN in Python, or register an adapter for it with register_framework."
+            "to the algorithm in Python, or register an adapter for it with register_framework."
         )
     return found
 
