@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from arlbench.cli import train_command
 from arlbench.cli.tune_display import best_table, summary
 from arlbench.tuning import load
 from in_process import arlbench
@@ -145,6 +147,14 @@ def test_a_tuner_of_ones_own(tmp_path, capsys) -> None:
     assert load(tmp_path / "study").settings.tuner == "own_tuner:Own"
 
 
+@pytest.mark.parametrize(("tuner", "begun"), [("Raising", True), ("Broken", False)])
+def test_a_fault_of_ones_own_is_followed_by_how_to_continue(tuner, begun, tmp_path, capsys) -> None:
+    out = tmp_path / "study"
+    assert arlbench("tune", *SHORT, "--tuner", f"own_tuner:{tuner}", "--out", out) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert (f"'arlbench tune --resume {out}' continues the study" in said) is begun
+
+
 def test_a_person_sees_where_it_stands(tmp_path, capsys) -> None:
     words = ["--tuner", "random", "--n-trials", "2", "--out", tmp_path / "study"]
     assert arlbench("tune", *SHORT, *words) == 0
@@ -165,3 +175,13 @@ def test_the_best_is_trained_again_on_fresh_seeds(finished, capsys) -> None:
     # The seeds of tuning would say nothing new.
     assert arlbench("tune", "--replay", finished, "--seed", "1", "--quiet") == 2
     assert "not tuned with" in capsys.readouterr().err
+
+
+def test_the_command_for_the_best_gives_the_same_returns(finished, tmp_path) -> None:
+    study = load(finished)
+    command = train_command.of_best(study)
+    assert command is not None
+    _, *words = shlex.split(command)
+    assert arlbench(*words, "--out", tmp_path / "run", "--quiet") == 0
+    returns = json.loads((tmp_path / "run" / "summary.json").read_text())["final_return_by_seed"]
+    assert list(returns.values()) == study.incumbents[-1].returns[:, -1].tolist()

@@ -8,6 +8,10 @@ import textwrap
 
 import pytest
 
+import arlbench
+import arlbench.autorl
+import arlbench.population
+import arlbench.tuning
 from arlbench.core.lazy_imports import deferred
 
 FILES = {
@@ -110,3 +114,11 @@ def test_contexts_can_be_nested(ran):
     assert probe.value == 1
     assert sys.modules["lazy_other"].value == 2
     assert ran == ["lazy_probe", "lazy_other"]
+
+
+@pytest.mark.parametrize(
+    "package", [arlbench, arlbench.autorl, arlbench.population, arlbench.tuning]
+)
+def test_public_names_are_listed_before_they_are_used(package) -> None:
+    assert set(package.__all__) <= set(dir(package))
+    assert "__name__" in dir(package)

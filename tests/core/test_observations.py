@@ -8,7 +8,7 @@ import pytest
 from gymnasium import spaces
 
 from arlbench.core.observations import Grid, action_mask, encode, find_grid
-from arlbench.errors import UnknownEnvironmentError
+from arlbench.errors import ConfigurationError, UnknownEnvironmentError
 
 
 def assert_features(encoded, expected):
@@ -184,3 +184,10 @@ GRID = spaces.MultiDiscrete(np.broadcast_to([13, 12], (7, 7, 2)))
 )
 def test_a_small_grid_is_found_among_the_features(space, grid):
     assert find_grid(space) == grid
+
+
+def test_observations_that_do_not_fit_their_space_are_refused():
+    with pytest.raises(ConfigurationError, match=r"shape \(3,\), but .* have the shape \(2,\)"):
+        encode(spaces.Box(-1, 1, (2,)), jnp.zeros((5, 3)))
+    with pytest.raises(ConfigurationError, match=r"shape \(\), but .* have the shape \(2,\)"):
+        encode(spaces.Dict({"a": spaces.MultiBinary(2)}), {"a": jnp.zeros(5)})

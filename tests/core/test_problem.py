@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pickle
 
+import pytest
+
 from arlbench.core.environments import EnvSpec, registry
 from arlbench.core.problem import Problem
+from arlbench.errors import ConfigurationError
 from probe_framework import walk
 from probes import SMALL
 
@@ -16,6 +19,13 @@ def test_traceable_environments_are_made_once_for_all_algorithms():
     assert first.env is second.env
     assert first.eval_env is second.eval_env
     assert first.env is not Problem(walk()).make_algorithm().env
+
+
+@pytest.mark.parametrize("names", [("env_spec",), ("env_spec", "eval_env_spec")])
+def test_a_problem_needs_the_spec_of_an_environment(names):
+    given = {"env_spec": walk(), names[-1]: "CartPole-v1"}
+    with pytest.raises(ConfigurationError, match=r"needs an EnvSpec, .* not a str; an environment"):
+        Problem(**given)
 
 
 def test_a_problem_is_sent_and_compared_without_its_environments():

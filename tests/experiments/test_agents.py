@@ -239,6 +239,11 @@ def damaged_settings(path: Path) -> Path:
     return path
 
 
+def a_study(path: Path) -> Path:
+    (path / "study.json").write_text("{}")
+    return path
+
+
 def made_by_hand(path: Path) -> Path:
     dqn = small_dqn()
     Checkpointer(path).save(dqn, small_state(dqn))
@@ -263,6 +268,7 @@ FAULTS: dict[Any, tuple[type[ArlbenchError], str]] = {
     no_folder: (RunFolderError, "nothing is not an existing folder; give the folder"),
     a_file: (RunFolderError, "is not an existing folder; give the folder"),
     a_sweep: (RunFolderError, "is a sweep, which keeps returns but not agents; train"),
+    a_study: (RunFolderError, "is a study, which keeps returns but not agents; train"),
     (lambda path: path): (RunFolderError, "neither a run nor a checkpoint"),
     not_begun: (
         RunFolderError,

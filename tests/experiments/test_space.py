@@ -70,6 +70,12 @@ def test_what_contradicts_itself_is_refused(name, text, named) -> None:
         parse_dimension(name, text, PROBLEM.declarations)
 
 
+@pytest.mark.parametrize("value", [0.9, (0.9, 0.99), DQN.get_hpo_config_space()["gamma"]])
+def test_only_a_text_says_where_to_search(value) -> None:
+    with pytest.raises(ConfigurationError, match=r"gamma must be a text, .* put it in quotes"):
+        search_space(PROBLEM, {"gamma": value})
+
+
 def test_what_is_not_named_varies_over_the_published_space() -> None:
     space = search_space(PROBLEM, {"gamma": "0.99", "train_freq": "1,2"})
     assert space.fixed == {"gamma": 0.99}

@@ -38,6 +38,7 @@ RATE = {"learning_rate": 1e-3}
 FAULTS = {
     "outside the space": (lambda n: [Trial({"learning_rate": 0.5})], "outside the range"),
     "unknown name": (lambda n: [Trial({"rate": 0.5})], "Unknown hyperparameter 'rate'"),
+    "misspelt name": (lambda n: [Trial({"learning_rte": 1e-3})], "Did you mean 'learning_rate'?"),
     "fixed": (lambda n: [Trial({"gamma": 0.5})], "the study fixes it at 0.99"),
     "not a trial": (lambda n: [RATE], "proposed a dict; propose a Trial"),
     "too many": (lambda n: [Trial(RATE)] * (n + 1), "asked for 4 trials and gave 5"),
@@ -58,6 +59,7 @@ def test_a_fault_of_a_tuner_is_one_sentence(tmp_path, fault) -> None:
         study(tmp_path / "study", answering(ask))
     assert complaint in str(raised.value)
     assert "The tuner Answering " in str(raised.value)
+    assert not str(raised.value).endswith(("?.", ".."))
     assert "\n" not in str(raised.value)
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from arlbench.errors import ConfigurationError, StorageError
 from arlbench.experiments.tuners import tuner_class as sampler
-from arlbench.tuning import Result, Trial, Tuner, load, resume
+from arlbench.tuning import Result, Trial, Tuner, load, resume, tune
 from arlbench.tuning.incumbents import incumbents, schedule_of
 from arlbench.tuning.journal import FILE, Asked, events_in
 from arlbench.tuning.objectives import register_objective
@@ -145,15 +145,41 @@ def test_a_tuner_that_proposes_something_else_is_noticed(tmp_path) -> None:
 
 
 def test_budgets_in_steps_and_seconds_begin_no_trial_beyond_them(tmp_path) -> None:
-    # Four trials in flight cost 7200 steps, unless one diverges.
+    # A trial costs 1800 steps, so the fifth begins within the budget and ends beyond it.
     by_steps = study(tmp_path / "steps", n_trials=None, n_timesteps=7300)
-    assert len(by_steps.results) == 8
+    assert len(by_steps.results) == 5
     by_seconds = study(tmp_path / "seconds", n_trials=None, seconds=1e-9, test_seeds=())
     assert by_seconds.results == ()
     with pytest.raises(ConfigurationError, match="n_trials must be a positive whole number"):
         study(tmp_path / "none", n_trials=0)
     with pytest.raises(ConfigurationError, match="seconds must be above 0"):
         study(tmp_path / "none", seconds=0.0)
+
+
+def test_many_trials_in_flight_do_not_exceed_a_budget_in_steps(tmp_path) -> None:
+    outcome = study(tmp_path / "study", n_trials=None, n_timesteps=5400, parallel=64)
+    assert [result.cost for result in outcome.results] == [1800] * 3
+    arriving = study(tmp_path / "late", Arriving, n_trials=None, n_timesteps=5400, parallel=64)
+    assert len(arriving.results) == 3
+
+
+def test_arguments_of_another_type_are_named(tmp_path) -> None:
+    with pytest.raises(ConfigurationError, match=r"needs a Problem, not a EnvSpec; give Problem\("):
+        tune(FIXED.env_spec, folder=tmp_path / "study")
+    for name in ("seeds", "test_seeds"):
+        with pytest.raises(ConfigurationError, match=r"sequence such as \(0, 1, 2\), not 3; give"):
+            tune(FIXED, folder=tmp_path / "study", **{name: 3})
+    assert not (tmp_path / "study").exists()
+
+
+def test_only_a_number_of_trials_can_be_raised_by_more(tmp_path) -> None:
+    study(tmp_path / "study", n_trials=None, n_timesteps=1800)
+    with pytest.raises(ConfigurationError, match=r"not limited to a number of trials, .* larger"):
+        resume(tmp_path / "study", more=2)
+    with pytest.raises(ConfigurationError, match="to add must be 0 or more, not -3"):
+        resume(tmp_path / "study", more=-3)
+    # What the sentence recommends.
+    assert len(study(tmp_path / "study", n_trials=None, n_timesteps=5400).results) == 3
 
 
 def test_a_grid_ends_with_its_last_combination(tmp_path) -> None:

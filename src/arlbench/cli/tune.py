@@ -282,7 +282,8 @@ def _run(job: _Job, arguments: dict[str, Any]) -> None:
     if "repeats" in arguments:
         _run_repeats(job, arguments)
         return
-    outcome, work = _work(job, arguments)
+    with tune_display.continuable(job.folder, not job.quiet):
+        outcome, work = _work(job, arguments)
     if outcome is None or outcome.status == "interrupted":
         if not job.quiet:
             tune_display.interrupted(job.folder)
@@ -301,7 +302,8 @@ def _run_repeats(job: _Job, arguments: dict[str, Any]) -> None:
     """Runs the repeats of a study, and reports them together."""
     from arlbench.cli import tune_display, tune_repeats
 
-    outcome, work = tune_repeats.work(arguments, job.quiet, job.talkative)
+    with tune_display.continuable(job.folder, not job.quiet):
+        outcome, work = tune_repeats.work(arguments, job.quiet, job.talkative)
     if outcome is None or outcome.status == "interrupted":
         if not job.quiet:
             tune_display.interrupted(job.folder)

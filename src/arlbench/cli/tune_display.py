@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from arlbench.cli import tables
-from arlbench.cli.display import Speed, bar_of_training, return_text
+from arlbench.cli import tables, train_command
+from arlbench.cli.display import Speed, bar_of_training, notice, return_text
 from arlbench.cli.sweep_display import count, listing, value_text
+from arlbench.errors import EnvironmentFaultError, TunerError
 from arlbench.report.numbers import together, written
 from arlbench.tuning.incumbents import ranked
 from arlbench.tuning.tuners import name_of, short_name
@@ -144,6 +145,10 @@ def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
         _console.print(line, markup=False, soft_wrap=True)
     if pictures:
         _console.print(f"drawn: {listing([picture.name for picture in pictures])}", markup=False)
+    command = train_command.of_best(study)
+    if command is not None:
+        _console.print(f"trial {study.incumbents[-1].number} again, to keep its agents:")
+        _console.print(f"  {command}", markup=False, soft_wrap=True, highlight=False)
 
 
 def best_table(study: LoadedStudy, width: int) -> list[str]:
@@ -225,6 +230,18 @@ def _test_text(study: LoadedStudy, result: Result) -> str:
 def _value(result: Result, name: str) -> str:
     config = result.trial.config
     return value_text(config[name]) if name in config else "-"
+
+
+@contextlib.contextmanager
+def continuable(folder: Path, shown: bool) -> Iterator[None]:
+    """Says how to continue if the user's environment or tuner ends the study with an error."""
+    try:
+        yield
+    except (EnvironmentFaultError, TunerError):
+        begun = any((folder / name).exists() for name in ("study.json", "repeats.json"))
+        if shown and begun:
+            notice(f"once this is corrected, 'arlbench tune --resume {folder}' continues the study")
+        raise
 
 
 def interrupted(folder: Path) -> None:

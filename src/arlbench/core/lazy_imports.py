@@ -51,6 +51,9 @@ def deferred(*names: str) -> Iterator[None]:
 def public_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     """Makes a ``__getattr__`` that imports a package's public names when they are first used.
 
+    It also gives the package a ``__dir__`` that lists them, so that editors and notebooks can
+    complete them.
+
     Args:
         package: The name of the package.
         homes: The module of each public name.
@@ -61,4 +64,6 @@ def public_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]
             raise AttributeError(f"module '{package}' has no attribute '{name}'")
         return getattr(importlib.import_module(homes[name]), name)
 
+    contents = vars(sys.modules[package])
+    contents["__dir__"] = lambda: sorted({*contents, *homes})
     return find

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
-from arlbench.errors import UnknownEnvironmentError
+from arlbench.errors import ConfigurationError, UnknownEnvironmentError
 
 #: The entry of a ``Dict`` observation that says which actions are legal; it is not a feature.
 ACTION_MASK = "action_mask"
@@ -49,6 +49,7 @@ def encode(space: spaces.Space, obs: Any, images: bool = False) -> jax.Array:
 
     Raises:
         UnknownEnvironmentError: If a network cannot read observations of this kind.
+        ConfigurationError: If they have more or fewer entries than their space.
     """
     if images and isinstance(space, spaces.Box):
         return jnp.asarray(obs).astype(jnp.float32)
@@ -107,9 +108,23 @@ def _parts(space: spaces.Space, obs: Any = None) -> Iterator[tuple[spaces.Space,
         yield space, obs
 
 
+def _check_size(space: spaces.Space, obs: Any) -> None:
+    """Raises if observations have more or fewer entries than their space; costs nothing compiled.
+
+    A network would learn from them all the same, and a mistake in a compiled environment of the
+    user's own would stay unnoticed.
+    """
+    if int(np.prod(obs.shape[1:])) != _size(space):
+        raise ConfigurationError(
+            f"The environment returns observations of the shape {obs.shape[1:]}, but those in its "
+            f"observation_space have the shape {space.shape}; make them equal."
+        )
+
+
 def _flat(space: spaces.Space, obs: Any) -> jax.Array:
     """The features ``[B, features]`` of a space that is not composed."""
     if isinstance(space, spaces.Box | spaces.MultiBinary):
+        _check_size(space, obs)
         return jnp.asarray(obs).astype(jnp.float32).reshape(obs.shape[0], -1)
     if isinstance(space, spaces.Discrete):
         return jax.nn.one_hot(obs - int(space.start), int(space.n), dtype=jnp.float32)

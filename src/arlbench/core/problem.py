@@ -59,8 +59,10 @@ class Problem:
         """Checks the fields and copies them.
 
         Raises:
-            ConfigurationError: If an option, hyperparameter or length is impossible.
+            ConfigurationError: If an environment, option, hyperparameter or length is impossible.
         """
+        for spec in filter(None, (self.env_spec, self.eval_env_spec)):
+            _check_spec(spec)
         known_names(self.options, self.algorithm_class.option_names(), "option")
         lengths = Lengths.checked(
             self.n_total_timesteps, self.n_eval_steps, self.n_eval_episodes, self.schedule_timesteps
@@ -208,6 +210,15 @@ class Problem:
         return (
             {name: value for name, value in config.items() if name not in choices},
             {name: value for name, value in config.items() if name in choices},
+        )
+
+
+def _check_spec(spec: Any) -> None:
+    """Raises if something else describes an environment."""
+    if not isinstance(spec, EnvSpec):
+        raise ConfigurationError(
+            "A Problem needs an EnvSpec, such as EnvSpec('gymnax', 'CartPole-v1', n_envs=8), not a "
+            f"{type(spec).__name__}; an environment of make_env has one as its 'spec'."
         )
 
 

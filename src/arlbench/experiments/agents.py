@@ -112,6 +112,11 @@ def find_agents(path: Path, run_seed: int | None = None) -> StoredAgents:
             f"{path} is a sweep, which keeps returns but not agents; train one of its "
             "configurations with arlbench train."
         )
+    if (path / "study.json").exists() or (path / "repeats.json").exists():
+        raise RunFolderError(
+            f"{path} is a study, which keeps returns but not agents; train its best configuration "
+            "with arlbench train ('arlbench tune --resume' prints the command at its end)."
+        )
     found = _checkpoints_in(path)
     if not found:
         raise RunFolderError(

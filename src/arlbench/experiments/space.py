@@ -65,7 +65,7 @@ class SearchSpace(NamedTuple):
     note: str = ""
 
 
-def parse_dimension(name: str, text: str, declarations: Declarations) -> Any | Choices | Range:
+def parse_dimension(name: str, text: Any, declarations: Declarations) -> Any | Choices | Range:
     """Parses the user's text for a hyperparameter: one value, several values, or a range.
 
     Raises:
@@ -74,6 +74,11 @@ def parse_dimension(name: str, text: str, declarations: Declarations) -> Any | C
     """
     known_names([name], declarations, "hyperparameter")
     hyperparameter = declarations[name]
+    if not isinstance(text, str):
+        raise ConfigurationError(
+            f"What to search of {name} must be a text, such as '1', '1..2' or '1,2', not a value "
+            f"of type {type(text).__name__}; put it in quotes."
+        )
     if _RANGE in text:
         return _parse_range(hyperparameter, text)
     if _LIST in text:

@@ -142,7 +142,9 @@ class Asking:
             config = space.require(trial.config)
             fidelity, info = self._fidelity(trial), _as_written(trial.info)
         except ConfigurationError as error:
-            raise self._error(f"proposed trial {number}: {str(error).rstrip('.')}.") from None
+            reason = str(error)
+            end = "" if reason.endswith((".", "?")) else "."
+            raise self._error(f"proposed trial {number}: {reason}{end}") from None
         for parent in (trial.continues, trial.network_of):
             self._check_parent(parent, fidelity, number, results)
         if trial.network_of is not None and trial.continues is None:

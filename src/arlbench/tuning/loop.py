@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -187,7 +188,21 @@ class Loop:
         if budget.seconds is not None and self._seconds >= budget.seconds:
             return 0
         room = self._settings.parallel - (len(self._trials) - len(self._results))
+        if budget.timesteps is not None and not self._asking.tuner.continues:
+            room = min(room, self._whole_trials(budget.timesteps))
         return room if budget.trials is None else min(room, budget.trials - len(self._trials))
+
+    def _whole_trials(self, timesteps: float) -> int:
+        """How many trials of full length may begin, besides those in flight.
+
+        Without this, as many trials as are in flight together would begin at once, however few of
+        them the limit allows. Trials that continue others are not counted in advance, because
+        their rungs may be much shorter.
+        """
+        n_seeds = len(self._settings.seeds)
+        in_flight = sum(trial.fidelity or 0 for trial in self._left) * n_seeds
+        whole = self._settings.problem.n_total_timesteps * n_seeds
+        return math.ceil((timesteps - self._spent - in_flight) / whole)
 
     def _feed(self) -> list[Trial]:
         """Further trials to replace those that have ended."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,7 @@ def tune(
     Raises:
         ArlbenchError: If an argument is impossible, or the tuner is at fault.
     """
+    _check_types(problem, seeds, test_seeds)
     cls = tuner if inspect.isclass(tuner) else tuner_class(str(tuner))
     space = Space(problem, words)
     start = read_start(start_from, space, start_count)
@@ -161,6 +162,20 @@ def _mirrored(
         yield add
 
 
+def _check_types(problem: Any, *seeds: Any) -> None:
+    """Raises if the problem, or what should be several seeds, is something else."""
+    if not isinstance(problem, Problem):
+        raise ConfigurationError(
+            f"A study needs a Problem, not a {type(problem).__name__}; give "
+            "Problem(EnvSpec(...), ...)."
+        )
+    for several in seeds:
+        if not isinstance(several, Iterable):
+            raise ConfigurationError(
+                f"Seeds must be a sequence such as (0, 1, 2), not {several!r}; give each of them."
+            )
+
+
 def _test_seeds(test_seeds: Sequence[int], seeds: Sequence[int]) -> tuple[int, ...]:
     for seed in test_seeds:
         if seed in seeds:
@@ -187,9 +202,12 @@ def arguments_of(
     """
     begun, budget = read_study(Path(folder))
     trials = budget.trials if n_trials is None else n_trials
+    if more < 0:
+        raise ConfigurationError(f"The number of trials to add must be 0 or more, not {more}.")
     if more and trials is None:
         raise ConfigurationError(
-            f"The study in {folder} has no limit of trials that could be extended; give n_trials."
+            f"The study in {folder} is not limited to a number of trials, so none can be added; "
+            "begin it again in this folder with larger limits, and it continues."
         )
     what = ("problem", "words", "seeds", "parallel", "objective", "minimise", "restart")
     kept = (*what, "tuner_seed", "tuner_settings")

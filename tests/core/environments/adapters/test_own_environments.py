@@ -143,6 +143,33 @@ def test_the_nearest_class_of_a_module_is_proposed() -> None:
         make_env("gymnasium", "own_probes:Countin")
 
 
+def test_no_environment_of_another_module_is_proposed() -> None:
+    with pytest.raises(UnknownEnvironmentError, match=r"Known: .*own_probes:Counting") as raised:
+        make_env("gymnasium", "own_probes:AntMaze-v5")
+    assert "Ant-v5" not in str(raised.value)
+
+
+def test_a_registered_environment_of_the_module_is_proposed() -> None:
+    gymnasium.register("OwnProbe-v3", "own_probes:Counting")
+    try:
+        with pytest.raises(UnknownEnvironmentError, match="Did you mean 'own_probes:OwnProbe-v3'"):
+            make_env("gymnasium", "own_probes:OwnProb-v3")
+    finally:
+        del gymnasium.registry["OwnProbe-v3"]
+
+
+def test_a_compiled_environment_is_not_one_of_gymnasium() -> None:
+    with pytest.raises(UnknownEnvironmentError, match=r"compiled environment.*register_framework"):
+        make_env("gymnasium", "probes:Walk")
+
+
+def test_without_settings_none_are_blamed() -> None:
+    with pytest.raises(ConfigurationError, match=r"^builtins:dict cannot be made: The environment"):
+        make_env("gymnasium", "builtins:dict")
+    with pytest.raises(ConfigurationError, match=r"'amont'$"):
+        make_env("gymnasium", Counting, env_kwargs={"amont": 2})
+
+
 def test_an_error_of_a_later_copy_names_it() -> None:
     class Two(Counting):
         """An environment of which at most two instances may exist."""

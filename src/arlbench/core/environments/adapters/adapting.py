@@ -146,9 +146,11 @@ def refusals(spec: EnvSpec) -> Iterator[None]:
         raise
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ConfigurationError(
-            f"{spec.name} refused the settings {dict(spec.env_kwargs)}: {reason}"
-        ) from error
+        # gymnasium adds this to an error in a constructor.
+        reason = reason.partition(" was raised from the environment creator for")[0]
+        settings = dict(spec.env_kwargs)
+        failed = f"refused the settings {settings}" if settings else "cannot be made"
+        raise ConfigurationError(f"{spec.name} {failed}: {reason}") from error
 
 
 def try_out(env: VectorisedEnvironment) -> None:

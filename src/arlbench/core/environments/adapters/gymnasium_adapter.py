@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import inspect
 from collections.abc import Hashable
 from typing import Any
 
@@ -34,7 +35,7 @@ from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.faults import raised_by, user_frames
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
-from arlbench.errors import ConfigurationError, MissingExtraError
+from arlbench.errors import ConfigurationError, MissingExtraError, UnknownEnvironmentError
 
 _TIME_LIMIT = "max_episode_steps"
 
@@ -289,10 +290,16 @@ def _recipe(spec: EnvSpec) -> Recipe:
     try:
         # Messages from the user's own modules are not hidden.
         with contextlib.nullcontext() if ":" in spec.name else quiet_pygame():
-            return recipes.find(spec.name)
+            found = recipes.find(spec.name)
     except DependencyNotInstalled as error:
         family = recipes.family(registered) if registered else ""
         raise _missing(spec.name, family, error) from error
+    if inspect.isclass(found.creator) and issubclass(found.creator, Environment):
+        raise UnknownEnvironmentError(
+            f"{spec.name} is a compiled environment, not one of gymnasium; give an instance of it "
+            "to the algorithm in Python, or register an adapter for it with register_framework."
+        )
+    return found
 
 
 def _make(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:

@@ -90,12 +90,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 def family(entry: Entry) -> str:
     """The package that contains an environment, as its first three names."""
-    point = entry.entry_point
-    if isinstance(point, str):
-        module = point.partition(":")[0]
-    else:
-        module = str(getattr(point, "__module__", ""))
-    return ".".join(module.split(".")[:3])
+    return ".".join(_module_of(entry).split(".")[:3])
 
 
 def find(name: str) -> Recipe:
@@ -192,20 +187,44 @@ def _is_within(module_name: str, missing: str | None) -> bool:
 
 
 def _unknown(name: str, own_name: str, module: ModuleType | None) -> UnknownEnvironmentError:
-    prefix = "" if module is None else f"{module.__name__}:"
-    known = [prefix + entry for entry in gymnasium.registry]
-    where = "" if module is None else f" ({getattr(module, '__file__', None) or 'this program'})"
     if module is not None:
-        known += [prefix + key for key in _environments_in(module)]
+        return _unknown_in(name, own_name, module)
     return UnknownEnvironmentError(
-        f"gymnasium has no environment named '{name}'{where}."
-        + (did_you_mean(name, known) or " 'arlbench envs' lists them.")
+        f"gymnasium has no environment named '{name}'."
+        + (did_you_mean(name, list(gymnasium.registry)) or " 'arlbench envs' lists them.")
+    )
+
+
+def _unknown_in(name: str, own_name: str, module: ModuleType) -> UnknownEnvironmentError:
+    own, prefix = _environments_in(module), f"{module.__name__}:"
+    known = ", ".join(f"{prefix}{each}" for each in own)
+    # Compared without the module, which would make every name similar.
+    nearest = did_you_mean(own_name, own).replace("'", f"'{prefix}", 1)
+    others = f" Known: {known}." if known else " Name a class or function of its own."
+    return UnknownEnvironmentError(
+        f"gymnasium has no environment named '{name}' "
+        f"({getattr(module, '__file__', None) or 'this program'}).{nearest or others}"
     )
 
 
 def _environments_in(module: ModuleType) -> list[str]:
-    return [
+    """The environments that a module defines, and those that it or its package has registered."""
+    classes = [
         key
         for key, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, gymnasium.Env)
+        if isinstance(value, type)
+        and issubclass(value, gymnasium.Env)
+        and value is not gymnasium.Env
     ]
+    own = f"{module.__name__}."
+    return classes + [
+        entry.id for entry in gymnasium.registry.values() if f"{_module_of(entry)}.".startswith(own)
+    ]
+
+
+def _module_of(entry: Entry) -> str:
+    """The module of an environment's entry point."""
+    point = entry.entry_point
+    if isinstance(point, str):
+        return point.partition(":")[0]
+    return str(getattr(point, "__module__", ""))

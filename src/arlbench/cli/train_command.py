@@ -1,0 +1,79 @@
+"""The command that trains a configuration of a study, so that its agent can be kept."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from arlbench.core.algorithms.declarations import differing_from_defaults
+from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
+
+if TYPE_CHECKING:
+    from arlbench.core.environments import EnvSpec
+    from arlbench.core.problem import Problem
+    from arlbench.tuning.reading import LoadedStudy
+
+
+def of_best(study: LoadedStudy) -> str | None:
+    """The command that trains the best trial of a study again with its tuning seeds.
+
+    None if no trial has ended without diverging, or if the best one changed its configuration
+    while it learnt, which a single command cannot do.
+    """
+    from arlbench.tuning.incumbents import schedule_of
+    from arlbench.tuning.space import Space
+
+    if not study.incumbents:
+        return None
+    best, settings = study.incumbents[-1], study.settings
+    if len(schedule_of(best, study.results)) > 1:
+        return None
+    seeds = settings.seeds
+    if tuple(seeds) != tuple(range(seeds[0], seeds[0] + len(seeds))):
+        return None
+    whole = Space(settings.problem, settings.words).complete(best.trial.config)
+    return of(settings.problem, whole, seeds[0], len(seeds))
+
+
+def of(problem: Problem, config: Mapping[str, Any], first_seed: int, n_seeds: int) -> str:
+    """The command that trains a configuration of a problem.
+
+    Args:
+        problem: The problem.
+        config: Hyperparameters and architecture choices besides those that the problem fixes.
+        first_seed: The first seed.
+        n_seeds: How many seeds.
+    """
+    values = differing_from_defaults(problem.resolve(config), problem.declarations)
+    lengths = problem.lengths
+    options: dict[str, int | str] = {
+        "--n-envs": problem.env_spec.n_envs,
+        "--timesteps": lengths.n_total_timesteps,
+        "--evaluations": lengths.n_eval_steps,
+        "--eval-episodes": lengths.n_eval_episodes,
+        "--seed": first_seed,
+        "--seeds": n_seeds,
+    }
+    if problem.algorithm != DEFAULT_ALGORITHM:
+        options["--algorithm"] = problem.algorithm
+    words = ["arlbench", "train", problem.env_spec.name, "--defaults"]
+    words += [f"{name}={_text(value)}" for name, value in values.items()]
+    words += [str(word) for option in options.items() for word in option]
+    return shlex.join([*words, *_of_environment(problem.env_spec)])
+
+
+def _of_environment(spec: EnvSpec) -> list[str]:
+    words = ["--framework", spec.framework]
+    if spec.env_kwargs:
+        words += ["--env-kwargs", json.dumps(dict(spec.env_kwargs))]
+    for name, settings in spec.wrappers:
+        pairs = ",".join(f"{key}={_text(value)}" for key, value in settings.items())
+        words += ["--wrap", f"{name}:{pairs}" if pairs else name]
+    return [*words, "--cnn-policy"] if spec.cnn_policy else words
+
+
+def _text(value: Any) -> str:
+    """The value as the command line reads it, with every digit of a number."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
