@@ -25,7 +25,8 @@ from arlbench.population import (
     use_cores,
     workers,
 )
-from arlbench.population.break_even import BREAK_EVEN_VARIABLE, Crowd
+from arlbench.population import tasks as planning
+from arlbench.population.break_even import BREAK_EVEN_VARIABLE, workload_of
 from arlbench.population.feeding import Addition
 from arlbench.population.speeds import Speeds
 
@@ -152,7 +153,7 @@ def test_on_a_cpu_nothing_is_asked(
     machine: Machine, begun: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
-    monkeypatch.setattr(Crowd, "of", None)
+    monkeypatch.setattr(planning, "workload_of", None)
     monkeypatch.setenv(BREAK_EVEN_VARIABLE, "wrong")
     for placement in ("auto", "sequential", "cores"):
         train(1, placement=placement)
@@ -248,7 +249,7 @@ def test_what_joins_is_placed_like_the_others(
 
     def batched(tasks: Any, tracker: Any, devices: Any) -> None:
         monkeypatch.setattr(break_even, "prefers_cores", None)
-        monkeypatch.setattr(Crowd, "of", None)
+        monkeypatch.setattr(planning, "workload_of", None)
         joined.extend(tracker._feed())
         raise BeginsError
 
@@ -276,8 +277,8 @@ def test_fewer_cores_are_worth_less(machine: Machine, begun: Any) -> None:
 def test_the_size_of_networks_is_a_mean_over_members() -> None:
     small, large = (PROBLEM.make_algorithm({"hidden_size": size}) for size in (64, 128))
     of_large = 4 * (5 * 128 + 129 * 128 + 129 * 2)
-    crowd = Crowd.of(PROBLEM, [(small, 1.0), (small, 2.0), (small, 3.0), (large, 4.0)])
-    assert crowd.n_members == 4
-    assert crowd.costs == ((1.0, 2.0, 3.0), (4.0,))
-    np.testing.assert_allclose(crowd.network_bytes, (3 * NETWORK_BYTES + of_large) / 4)
-    assert Crowd.of(PROBLEM, [])[1:] == ((), 0.0)
+    workload = workload_of([(small, 1.0), (small, 2.0), (small, 3.0), (large, 4.0)])
+    assert workload.n_members == 4
+    assert workload.costs == ((1.0, 2.0, 3.0), (4.0,))
+    np.testing.assert_allclose(workload.network_bytes, (3 * NETWORK_BYTES + of_large) / 4)
+    assert workload_of([]) == ((), 0.0)

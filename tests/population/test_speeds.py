@@ -8,56 +8,63 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arlbench.population.speeds import Amounts, Speeds, break_even, cores_are_faster, fitted
+from arlbench.population.speeds import (
+    Resources,
+    Speeds,
+    Workload,
+    break_even,
+    cores_are_faster,
+    fitted,
+)
 
 #: On the accelerator n members take 100 + n; on 16 cores they take 50 each, 16 at a time.
 SPEEDS = Speeds(overhead=100.0, member=1.0, core=50.0, network_bytes=1_000.0)
 
 
-def alike(n_members: int, n_programs: int = 1, **changed: float) -> Amounts:
-    """Members of each program that have equal work, on 16 cores and one device."""
-    return Amounts(16, 1, [[1.0] * n_members] * n_programs, 1_000.0)._replace(**changed)
+def alike(n_members: int, n_programs: int = 1, network_bytes: float = 1_000.0) -> Workload:
+    """Members of each program that have equal work."""
+    return Workload([[1.0] * n_members] * n_programs, network_bytes)
 
 
 @pytest.mark.parametrize(
-    ("amounts", "faster"),
+    ("workload", "cores", "devices", "faster"),
     [
         # 2 * 50 < 100 + 32, but 3 * 50 > 100 + 33.
-        (alike(32), True),
-        (alike(33), False),
+        (alike(32), 16, 1, True),
+        (alike(33), 16, 1, False),
         # Two programs, each of which takes 100 + 24: 3 * 50 < 2 * 124.
-        (alike(24, 2), True),
+        (alike(24, 2), 16, 1, True),
         # 2 * 50 on 20 cores, and 100 + 40 on one device.
-        (alike(40)._replace(cores=20), True),
+        (alike(40), 20, 1, True),
         # 6 * 50 on 42 cores; 100 + 251 on one device, and 100 + 251 / 2 on two.
-        (alike(251)._replace(cores=42), True),
-        (alike(251)._replace(cores=42, devices=2), False),
+        (alike(251), 42, 1, True),
+        (alike(251), 42, 2, False),
         # One core: 2 * 50 < 102, but 3 * 50 > 103.
-        (alike(2)._replace(cores=1), True),
-        (alike(3)._replace(cores=1), False),
+        (alike(2), 1, 1, True),
+        (alike(3), 1, 1, False),
         # A core takes twice as long, and so does each member on the accelerator: 100 < 100 + 2 * n.
-        (alike(16, network_bytes=2_000.0), True),
-        (alike(17, network_bytes=2_000.0), False),
+        (alike(16, network_bytes=2_000.0), 16, 1, True),
+        (alike(17, network_bytes=2_000.0), 16, 1, False),
         # A core takes 650 even for one, and the accelerator 100 + 13 * n, however many cores.
-        (alike(1, network_bytes=13_000.0)._replace(cores=64), False),
-        (alike(42, network_bytes=13_000.0)._replace(cores=64), False),
-        (alike(43, network_bytes=13_000.0)._replace(cores=64), True),
+        (alike(1, network_bytes=13_000.0), 64, 1, False),
+        (alike(42, network_bytes=13_000.0), 64, 1, False),
+        (alike(43, network_bytes=13_000.0), 64, 1, True),
         # Smaller networks count as those that were measured.
-        (alike(32, network_bytes=10.0), True),
-        (alike(33, network_bytes=0.0), False),
+        (alike(32, network_bytes=10.0), 16, 1, True),
+        (alike(33, network_bytes=0.0), 16, 1, False),
         # Nothing is to be trained.
-        (alike(0, 0), False),
+        (alike(0, 0), 16, 1, False),
     ],
 )
-def test_what_is_faster_by_hand(amounts: Amounts, faster: bool) -> None:
-    assert cores_are_faster(SPEEDS, amounts) is faster
+def test_what_is_faster_by_hand(workload: Workload, cores: int, devices: int, faster: bool) -> None:
+    assert cores_are_faster(SPEEDS, workload, Resources(cores, devices)) is faster
 
 
 def test_members_of_different_lengths_wait_for_the_longest_in_a_batch_only() -> None:
     # 100 * (100 + 100) in a batch; on the cores the 99 short ones end long before the long one.
-    one_long = Amounts(16, 1, [[100.0] + [1.0] * 99], 1_000.0)
-    assert cores_are_faster(SPEEDS, one_long)
-    assert not cores_are_faster(SPEEDS, alike(100))
+    one_long = Workload([[100.0] + [1.0] * 99], 1_000.0)
+    assert cores_are_faster(SPEEDS, one_long, Resources(16, 1))
+    assert not cores_are_faster(SPEEDS, alike(100), Resources(16, 1))
 
 
 @given(
@@ -72,7 +79,7 @@ def test_the_core_that_ends_last_is_within_its_limits(costs: list[list[int]], co
     for limit, faster in ((least * 0.99, False), (most * 1.01, True)):
         # The batch takes the limit, whatever its members.
         speeds = Speeds(limit / sum(max(of_one) for of_one in costs), 0.0, 1.0, 1.0)
-        assert cores_are_faster(speeds, Amounts(cores, 1, costs, 1.0)) is faster
+        assert cores_are_faster(speeds, Workload(costs, 1.0), Resources(cores, 1)) is faster
 
 
 @pytest.mark.parametrize(
@@ -90,7 +97,7 @@ def test_the_core_that_ends_last_is_within_its_limits(costs: list[list[int]], co
     ],
 )
 def test_the_number_by_hand(cores: int, devices: int, number: float) -> None:
-    assert break_even(SPEEDS, cores, devices) == number
+    assert break_even(SPEEDS, Resources(cores, devices)) == number
 
 
 def test_a_line_through_two_timings() -> None:

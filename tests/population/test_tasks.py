@@ -75,7 +75,7 @@ def test_planning_makes_environments_once_and_few_algorithms_twice(monkeypatch):
     configs = [{"gamma": 0.9 + 0.01 * i, "buffer_batch_size": 8 * (1 + i % 2)} for i in range(6)]
     trained = [Trained(config, [0, 1], problem.lengths, None) for config in configs]
     request = Request(
-        problem, {}, "auto", True, lambda crowd: False, None, {}, None, Keeping(), {}, {}
+        problem, {}, "auto", True, lambda workload: False, None, {}, None, Keeping(), {}, {}
     )
     population = plan(trained, request)
     # One environment for training and one for evaluation.

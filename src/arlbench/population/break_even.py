@@ -16,7 +16,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 
@@ -28,7 +27,13 @@ from arlbench.errors import ConfigurationError
 from arlbench.population import sending, workers
 from arlbench.population.kept_speeds import file_of, speeds_of, this_machine
 from arlbench.population.measured_speeds import Train, measure
-from arlbench.population.speeds import Amounts, Speeds, break_even, cores_are_faster
+from arlbench.population.speeds import (
+    Resources,
+    Speeds,
+    Workload,
+    break_even,
+    cores_are_faster,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -45,67 +50,46 @@ _said: set[str] = set()
 Say = Callable[[str], None]
 
 
-class Crowd(NamedTuple):
-    """The members of a population, as far as the decision depends on them.
-
-    Attributes:
-        problem: The problem that they train on.
-        costs: The work of each, in one sequence for each program that trains them in batches.
-        network_bytes: The mean size of their networks.
-    """
-
-    problem: Problem
-    costs: tuple[tuple[float, ...], ...]
-    network_bytes: float
-
-    @classmethod
-    def of(cls, problem: Problem, members: Sequence[tuple[Algorithm, float]]) -> Crowd:
-        """The crowd of members with these algorithms and this work, ``[n_members]``."""
-        one_of = {algorithm.structure: algorithm for algorithm, _ in members}
-        costs: dict[Learning, list[float]] = {structure: [] for structure in one_of}
-        for algorithm, cost in members:
-            costs[algorithm.structure].append(cost)
-        looked_at = sorted(costs, key=lambda structure: -len(costs[structure]))[:_MOST_NETWORKS]
-        each = [
-            _network_bytes(one_of[structure]) * len(costs[structure]) for structure in looked_at
-        ]
-        n_looked_at = sum(len(costs[structure]) for structure in looked_at)
-        mean = sum(each) / max(n_looked_at, 1)
-        return cls(problem, tuple(map(tuple, costs.values())), mean)
-
-    @property
-    def n_members(self) -> int:
-        """How many there are."""
-        return sum(map(len, self.costs))
+def workload_of(members: Sequence[tuple[Algorithm, float]]) -> Workload:
+    """The workload of members with these algorithms and this work, ``[n_members]``."""
+    one_of = {algorithm.structure: algorithm for algorithm, _ in members}
+    costs: dict[Learning, list[float]] = {structure: [] for structure in one_of}
+    for algorithm, cost in members:
+        costs[algorithm.structure].append(cost)
+    looked_at = sorted(costs, key=lambda structure: -len(costs[structure]))[:_MOST_NETWORKS]
+    each = [_network_bytes(one_of[structure]) * len(costs[structure]) for structure in looked_at]
+    n_looked_at = sum(len(costs[structure]) for structure in looked_at)
+    return Workload(tuple(map(tuple, costs.values())), sum(each) / max(n_looked_at, 1))
 
 
 def _network_bytes(algorithm: Algorithm) -> int:
     return memory.tree_bytes(algorithm.checkpoint_template().get("params", ()))
 
 
-def prefers_cores(train: Train, say: Say | None, crowd: Crowd) -> bool:
+def prefers_cores(train: Train, say: Say | None, problem: Problem, workload: Workload) -> bool:
     """Whether members train faster on the cores of this machine than on its accelerator.
 
     Args:
         train: ``train_population``, with which speeds are measured.
         say: Receives sentences for the user.
-        crowd: The members.
+        problem: The problem that they train on.
+        workload: What they have to do.
 
     Raises:
         ConfigurationError: If the environment variable is not a number.
     """
     given = _given()
     # Other processes are needed, because the default device of this one is the accelerator.
-    if workers.are_borrowed() or sending.obstacle(crowd.problem) is not None:
+    if workers.are_borrowed() or sending.obstacle(problem) is not None:
         return False
     tell = functools.partial(_tell, say)
     if given is not None:
-        return crowd.n_members < given
-    speeds = _speeds(train, tell)
+        return workload.n_members < given
+    speeds, resources = _speeds(train, tell), _resources()
     # Without a measurement: batching is right more often.
-    if speeds is None or not cores_are_faster(speeds, _amounts(crowd)):
+    if speeds is None or not cores_are_faster(speeds, workload, resources):
         return False
-    tell(_reason(break_even(speeds, *_cores_and_devices())))
+    tell(_reason(break_even(speeds, resources)))
     return True
 
 
@@ -125,12 +109,8 @@ def _speeds(train: Train, tell: Say) -> Speeds | None:
     return speeds_of(machine, lambda: _measured(train, tell, file_of(machine)))
 
 
-def _amounts(crowd: Crowd) -> Amounts:
-    return Amounts(*_cores_and_devices(), crowd.costs, crowd.network_bytes)
-
-
-def _cores_and_devices() -> tuple[int, int]:
-    return workers.wanted_cores(), len(jax.local_devices())
+def _resources() -> Resources:
+    return Resources(workers.wanted_cores(), len(jax.local_devices()))
 
 
 def _measured(train: Train, tell: Say, file: Path | None) -> Speeds | None:

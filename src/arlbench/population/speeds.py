@@ -35,21 +35,34 @@ class Speeds(NamedTuple):
         return positive and min(self) >= 0 and all(map(math.isfinite, self))
 
 
-class Amounts(NamedTuple):
-    """What else the durations depend on.
+class Resources(NamedTuple):
+    """What can train a population.
 
     Attributes:
         cores: Cores that train.
         devices: Accelerators that train.
+    """
+
+    cores: int
+    devices: int
+
+
+class Workload(NamedTuple):
+    """What a population has to do.
+
+    Attributes:
         costs: The work of each member, in any unit: one sequence for each program of a batched
             population. The programs train one after the other.
         network_bytes: The mean size of a member's network.
     """
 
-    cores: int
-    devices: int
     costs: Sequence[Sequence[float]]
     network_bytes: float
+
+    @property
+    def n_members(self) -> int:
+        """The size of the population."""
+        return sum(map(len, self.costs))
 
 
 def fitted(few: tuple[int, float], many: tuple[int, float]) -> tuple[float, float]:
@@ -63,36 +76,36 @@ def fitted(few: tuple[int, float], many: tuple[int, float]) -> tuple[float, floa
     return max(few[1] - few[0] * member, 0.0), member
 
 
-def cores_are_faster(speeds: Speeds, amounts: Amounts) -> bool:
+def cores_are_faster(speeds: Speeds, workload: Workload, resources: Resources) -> bool:
     """Whether a population ends earlier on the cores than on accelerators.
 
     Larger networks take longer on a core and on an accelerator, but what an accelerator takes for
     any number of members stays the same. Smaller ones count as those that were measured.
     """
-    larger = max(amounts.network_bytes / speeds.network_bytes, 1.0)
-    member = speeds.member * larger / amounts.devices
+    larger = max(workload.network_bytes / speeds.network_bytes, 1.0)
+    member = speeds.member * larger / resources.devices
     # All members of a batch take part until the last one has ended.
     batched = sum(
-        max(of_one) * (speeds.overhead + len(of_one) * member) for of_one in amounts.costs
+        max(of_one) * (speeds.overhead + len(of_one) * member) for of_one in workload.costs
     )
-    return speeds.core * larger * _work_of_a_core(amounts) < batched
+    return speeds.core * larger * _work_of_a_core(workload, resources.cores) < batched
 
 
-def _work_of_a_core(amounts: Amounts) -> float:
+def _work_of_a_core(workload: Workload, n_cores: int) -> float:
     """The work of the core that ends last, if each takes the longest member that waits."""
-    members = sorted((cost for of_one in amounts.costs for cost in of_one), reverse=True)
-    cores = [0.0] * min(amounts.cores, max(len(members), 1))
+    members = sorted((cost for of_one in workload.costs for cost in of_one), reverse=True)
+    cores = [0.0] * min(n_cores, max(len(members), 1))
     for cost in members:
         heapq.heapreplace(cores, cores[0] + cost)
     return max(cores)
 
 
-def break_even(speeds: Speeds, cores: int, devices: int) -> float:
+def break_even(speeds: Speeds, resources: Resources) -> float:
     """From about how many members on accelerators are faster, for small ones of one program.
 
     They are of equal length and as many as keep all cores busy. The number is infinite if the cores
     are always faster.
     """
     # overhead + n * member == n * core / cores
-    gained = speeds.core / cores - speeds.member / devices
+    gained = speeds.core / resources.cores - speeds.member / resources.devices
     return math.ceil(speeds.overhead / gained) if gained > 0 else math.inf

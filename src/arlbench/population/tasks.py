@@ -11,11 +11,12 @@ from arlbench.core.algorithms.harness.structure import Learning
 from arlbench.core.checks import known_names
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
-from arlbench.population.break_even import Crowd
+from arlbench.population.break_even import workload_of
 from arlbench.population.handover import Handover
 from arlbench.population.members import Keeping, MemberId, MemberTask
 from arlbench.population.placement import Placed, choose_placement
 from arlbench.population.saving import MemberSaving
+from arlbench.population.speeds import Workload
 
 
 class Population(NamedTuple):
@@ -72,7 +73,7 @@ class Request(NamedTuple):
     options: Mapping[str, Any]
     placement: str
     on_cpu: bool
-    prefers_cores: Callable[[Crowd], bool]
+    prefers_cores: Callable[[Workload], bool]
     members: Collection[MemberId] | None
     parts: Mapping[MemberId, Mapping[str, Any]]
     init_options: Mapping[str, Any] | None
@@ -162,7 +163,7 @@ def _placement(
             for j in range(len(of_one.seeds))
             if request.members is None or (i, j) in request.members
         ]
-        return request.prefers_cores(Crowd.of(request.problem, each))
+        return request.prefers_cores(workload_of(each))
 
     uses_host = algorithms[0].uses_host
     return choose_placement(request.placement, uses_host, request.on_cpu, prefers_cores)

@@ -126,7 +126,7 @@ def train_population(
         options={"memory_limit_gib": memory_limit_gib},
         placement=placement,
         on_cpu=_on_cpu(),
-        prefers_cores=functools.partial(prefers_cores, train_population, on_notice),
+        prefers_cores=functools.partial(prefers_cores, train_population, on_notice, problem),
         members=None if members is None else arguments.member_ids(members, *shape),
         parts={} if state is None else state.parts,
         init_options=init_options,
