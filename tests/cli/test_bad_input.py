@@ -65,6 +65,12 @@ CASES = {
     "negative memory": (["--memory-limit=-1"], ["memory_limit_gib", "greater than 0"]),
     "settings no JSON": (["--env-kwargs", "{size: 5}"], ["--env-kwargs", "JSON"]),
     "settings no object": (["--env-kwargs", "[1]"], ["JSON object"]),
+    "options no JSON": (["--algorithm-options", "{x"], ["--algorithm-options", "JSON"]),
+    "unknown option": (["--algorithm-options", '{"extension": []}'], ["mean 'extensions'"]),
+    "extension that is missing": (
+        ["double_q=true", "--algorithm-options", '{"extensions": ["loss"]}'],
+        ["double_q is not compiled in", "add it to extensions"],
+    ),
     "unknown setting": (
         ["--env-kwargs", '{"max_steps": 5}'],
         ["max_steps", "Did you mean 'max_steps_in_episode'"],

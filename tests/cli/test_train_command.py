@@ -14,17 +14,20 @@ def test_the_command_has_all_that_differs_from_the_defaults() -> None:
     wrappers = (("sticky_action", {"probability": 0.25}), ("clip_reward", {}))
     kwargs = {"use_minimal_action_set": False}
     spec = EnvSpec("gymnax", "Breakout-MinAtar", 4, kwargs, cnn_policy=True, wrappers=wrappers)
-    problem = Problem(spec, hpo_config={"gamma": 0.9}, n_total_timesteps=900, n_eval_steps=3)
+    lengths = {"n_total_timesteps": 900, "n_eval_steps": 3}
+    options = {"extensions": ["double_q"]}
+    problem = Problem(spec, options=options, hpo_config={"gamma": 0.9}, **lengths)
     rate = 1 / 3000
     words = shlex.split(train_command.of(problem, {"learning_rate": rate, "double_q": True}, 5, 2))
     assert words[:4] == ["arlbench", "train", "Breakout-MinAtar", "--defaults"]
     assert set(words[4:7]) == {"gamma=0.9", f"learning_rate={rate!r}", "double_q=true"}
     assert words[-1] == "--cnn-policy"
-    options = list(zip(words[7:-1:2], words[8:-1:2], strict=True))
-    wraps = [value for name, value in options if name == "--wrap"]
+    pairs = list(zip(words[7:-1:2], words[8:-1:2], strict=True))
+    wraps = [value for name, value in pairs if name == "--wrap"]
     assert tuple(parse_wrappers(wraps)) == wrappers
-    given = {name: value for name, value in options if name != "--wrap"}
+    given = {name: value for name, value in pairs if name != "--wrap"}
     assert json.loads(given.pop("--env-kwargs")) == kwargs
+    assert json.loads(given.pop("--algorithm-options")) == options
     assert given == {
         "--framework": "gymnax", "--n-envs": "4", "--timesteps": "900", "--evaluations": "3",
         "--eval-episodes": "10", "--seed": "5", "--seeds": "2",

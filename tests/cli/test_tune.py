@@ -12,6 +12,7 @@ import pytest
 from arlbench.cli import train_command
 from arlbench.cli.tune_display import best_table, summary
 from arlbench.tuning import load
+from arlbench.tuning.reading import LoadedStudy
 from in_process import arlbench
 
 SHORT = [
@@ -177,11 +178,23 @@ def test_the_best_is_trained_again_on_fresh_seeds(finished, capsys) -> None:
     assert "not tuned with" in capsys.readouterr().err
 
 
-def test_the_command_for_the_best_gives_the_same_returns(finished, tmp_path) -> None:
-    study = load(finished)
+def train_best(study: LoadedStudy, out: Path) -> None:
+    """Trains the best trial of a study by its command, and compares its returns."""
     command = train_command.of_best(study)
     assert command is not None
     _, *words = shlex.split(command)
-    assert arlbench(*words, "--out", tmp_path / "run", "--quiet") == 0
-    returns = json.loads((tmp_path / "run" / "summary.json").read_text())["final_return_by_seed"]
+    assert arlbench(*words, "--out", out, "--quiet") == 0
+    returns = json.loads((out / "summary.json").read_text())["final_return_by_seed"]
     assert list(returns.values()) == study.incumbents[-1].returns[:, -1].tolist()
+
+
+def test_the_command_for_the_best_gives_the_same_returns(finished, tmp_path) -> None:
+    train_best(load(finished), tmp_path / "run")
+
+
+def test_the_command_has_the_extensions_of_the_study(tmp_path) -> None:
+    words = ["n_step=1,3", "exploration=epsilon_greedy,ez_greedy", "--n-trials", "1"]
+    assert arlbench("tune", *SHORT, *words, "--out", tmp_path / "study", "--quiet") == 0
+    train_best(load(tmp_path / "study"), tmp_path / "run")
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert settings["options"] == {"extensions": ["n_step=3", "exploration"]}

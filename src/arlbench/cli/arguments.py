@@ -55,17 +55,29 @@ def parse_env_kwargs(text: str, env_workers: int = 0) -> dict[str, Any]:
     Raises:
         ConfigurationError: If the text is not a JSON object.
     """
+    settings = _json_object("--env-kwargs", text, '{"size": 5}')
+    return {**settings, "env_workers": env_workers} if env_workers else settings
+
+
+def parse_algorithm_options(text: str) -> dict[str, Any]:
+    """Options of the algorithm's class from a JSON object.
+
+    Raises:
+        ConfigurationError: If the text is not a JSON object.
+    """
+    return _json_object("--algorithm-options", text, '{"deterministic_eval": false}')
+
+
+def _json_object(option: str, text: str, example: str) -> dict[str, Any]:
     try:
-        settings = json.loads(text)
+        content = json.loads(text)
     except json.JSONDecodeError as error:
         raise ConfigurationError(
-            f"--env-kwargs is not JSON ({error.msg}); write it like '{{\"size\": 5}}'."
+            f"{option} is not JSON ({error.msg}); write it like '{example}'."
         ) from None
-    if not isinstance(settings, dict):
-        raise ConfigurationError(
-            f"--env-kwargs must be a JSON object like '{{\"size\": 5}}', not {text}."
-        )
-    return {**settings, "env_workers": env_workers} if env_workers else settings
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{option} must be a JSON object like '{example}', not {text}.")
+    return content
 
 
 #: The algorithm.

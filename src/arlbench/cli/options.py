@@ -18,6 +18,11 @@ EVAL_EPISODES = typer.Option(32, help="Episodes of each evaluation.")
 #: Settings of the environment.
 ENV_KWARGS = typer.Option("{}", help="Settings of the environment, as JSON.")
 
+#: Options of the algorithm's class.
+ALGORITHM_OPTIONS = typer.Option(
+    "{}", help="Options of the algorithm, as JSON, such as the extensions of a study's program."
+)
+
 #: Processes for environments that step in Python.
 ENV_WORKERS = typer.Option(
     0, help="Spread the copies of a gymnasium environment over this many processes; 0 uses none."

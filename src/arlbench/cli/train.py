@@ -16,6 +16,7 @@ from arlbench.cli.arguments import (
     RAY,
     WRAP,
     network_option,
+    parse_algorithm_options,
     parse_env_kwargs,
     parse_wrappers,
     refuse_with_resume,
@@ -24,6 +25,7 @@ from arlbench.cli.arguments import (
 )
 from arlbench.cli.options import (
     AGENT,
+    ALGORITHM_OPTIONS,
     AS_JSON,
     ENV_KWARGS,
     ENV_WORKERS,
@@ -87,6 +89,7 @@ def train(
     evaluations: int = evaluations_option("each seed", 20),
     eval_episodes: int = EVAL_EPISODES,
     algorithm: str = ALGORITHM,
+    algorithm_options: str = ALGORITHM_OPTIONS,
     framework: str = FRAMEWORK,
     env_kwargs: str = ENV_KWARGS,
     env_workers: int = ENV_WORKERS,
@@ -124,6 +127,7 @@ def train(
             "memory_limit_gib": memory_limit,
             "tuned": not defaults,
             "cnn_policy": cnn_policy,
+            "options": parse_algorithm_options(algorithm_options),
             **({"algorithm": algorithm} if algorithm else {}),
         }
         kwargs = parse_env_kwargs(env_kwargs, env_workers)

@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 def of_best(study: LoadedStudy) -> str | None:
     """The command that trains the best trial of a study again with its tuning seeds.
 
-    None if no trial has ended without diverging, or if the best one changed its configuration
-    while it learnt, which a single command cannot do.
+    None if no trial has ended without diverging, or if a single command cannot train the best one:
+    it changed its configuration while it learnt, its seeds are not consecutive, or its problem has
+    a schedule or environment of evaluations of its own.
     """
     from arlbench.tuning.incumbents import schedule_of
     from arlbench.tuning.space import Space
 
     if not study.incumbents:
         return None
-    best, settings = study.incumbents[-1], study.settings
-    if len(schedule_of(best, study.results)) > 1:
+    best, problem, seeds = study.incumbents[-1], study.settings.problem, study.settings.seeds
+    changes = len(schedule_of(best, study.results)) > 1
+    is_range = tuple(seeds) == tuple(range(seeds[0], seeds[0] + len(seeds)))
+    has_own = problem.schedule_timesteps is not None or problem.eval_env_spec is not None
+    if changes or not is_range or has_own:
         return None
-    seeds = settings.seeds
-    if tuple(seeds) != tuple(range(seeds[0], seeds[0] + len(seeds))):
-        return None
-    whole = Space(settings.problem, settings.words).complete(best.trial.config)
-    return of(settings.problem, whole, seeds[0], len(seeds))
+    whole = Space(problem, study.settings.words).complete(best.trial.config)
+    return of(problem, whole, seeds[0], len(seeds))
 
 
 def of(problem: Problem, config: Mapping[str, Any], first_seed: int, n_seeds: int) -> str:
@@ -58,6 +59,8 @@ def of(problem: Problem, config: Mapping[str, Any], first_seed: int, n_seeds: in
     }
     if problem.algorithm != DEFAULT_ALGORITHM:
         options["--algorithm"] = problem.algorithm
+    if problem.options:
+        options["--algorithm-options"] = json.dumps(dict(problem.options))
     words = ["arlbench", "train", problem.env_spec.name, "--defaults"]
     words += [f"{name}={_text(value)}" for name, value in values.items()]
     words += [str(word) for option in options.items() for word in option]

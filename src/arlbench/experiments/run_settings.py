@@ -112,6 +112,7 @@ def resolve(
     overrides: Mapping[str, Any],
     *,
     algorithm: str = DEFAULT_ALGORITHM,
+    options: Mapping[str, Any] | None = None,
     first_seed: int = 0,
     n_seeds: int = 1,
     n_total_timesteps: int | float = 100_000,
@@ -128,6 +129,7 @@ def resolve(
         env_spec: The environment.
         overrides: Hyperparameters and architecture choices by name.
         algorithm: The name of the algorithm.
+        options: Options of its class, such as ``deterministic_eval``.
         first_seed: The first seed; the others follow it.
         n_seeds: Number of seeds.
         n_total_timesteps: Environment steps of each training.
@@ -150,6 +152,7 @@ def resolve(
     problem = Problem(
         dataclasses.replace(env_spec, cnn_policy=cnn_policy),
         algorithm=algorithm,
+        options=options or {},
         n_total_timesteps=positive_whole("timesteps", n_total_timesteps),
         n_eval_steps=positive_whole("evaluations", n_eval_steps),
         n_eval_episodes=positive_whole("eval_episodes", n_eval_episodes),
