@@ -66,7 +66,9 @@ CASES = {
     "settings no JSON": (["--env-kwargs", "{size: 5}"], ["--env-kwargs", "JSON"]),
     "settings no object": (["--env-kwargs", "[1]"], ["JSON object"]),
     "options no JSON": (["--algorithm-options", "{x"], ["--algorithm-options", "JSON"]),
-    "unknown option": (["--algorithm-options", '{"extension": []}'], ["mean 'extensions'"]),
+    "unknown option of the algorithm": (
+        ["--algorithm-options", '{"extension": []}'], ["mean 'extensions'"]
+    ),
     "extension that is missing": (
         ["double_q=true", "--algorithm-options", '{"extensions": ["loss"]}'],
         ["double_q is not compiled in", "add it to extensions"],
