@@ -145,10 +145,10 @@ def _running(repeats: Mapping[str, Sequence[LoadedStudy]]) -> Iterator[str]:
 def _short(repeats: Mapping[str, Sequence[LoadedStudy]]) -> Iterator[str]:
     """Sentences about best trials that are shorter than a full-length trial."""
     for name, found in repeats.items():
-        lengths = [study.incumbents[-1].trial.fidelity for study in found]
-        n = sum(length != found[0].settings.problem.n_total_timesteps for length in lengths)
+        full = found[0].settings.problem.n_total_timesteps
+        n = sum(study.incumbents[-1].trial.fidelity != full for study in found)
         if n:
-            yield f"the best trial of {name} has not the full length in {n} of {len(found)} repeats"
+            yield f"the best trial of {name} ends before step {full:,} in {n} of its repeats"
 
 
 def _unequal(table: pd.DataFrame, curves: pd.DataFrame) -> Iterator[str]:
