@@ -33,8 +33,8 @@ MAY_IMPORT = {
     "autorl": {"population", "core", "errors"},
     "population": {"core", "errors", "runtime"},
     "experiments": {"population", "core", "errors"},
-    # Studies: tuners that learn from results.
-    "tuning": {"experiments", "population", "core", "errors"},
+    # Studies: tuners that learn from results, and statistics of several of them.
+    "tuning": {"experiments", "population", "report", "core", "errors"},
     # Reports read only rows, so they do not need anything that trains.
     "report": {"errors"},
     "__main__": {"cli"},

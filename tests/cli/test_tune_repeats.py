@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 
-from arlbench.cli.tune_repeats import Best, sentences, table
+from arlbench.cli.tune_repeats import sentences, table
 from arlbench.tuning import load
+from arlbench.tuning.best import Best
 from in_process import arlbench
 
 SHORT = [
@@ -24,6 +25,7 @@ def test_the_table_over_repeats() -> None:
         Best(2, 9, 31, 490.0, math.nan, 3_000),
     ]
     rows = [line.split() for line in table(best)]
+    assert rows[0][-2:] == ["total", "steps"]
     assert rows[1] == ["0", "7", "12", "480.0", "470.0", "1,000"]
     assert rows[3] == ["2", "9", "31", "490.0", "-", "3,000"]
     assert rows[4] == ["mean", "490.0", "460.0"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from arlbench.report.repeat_pictures import DrawnRepeat, course, draw, draw_incumbent
+from arlbench.report.courses import DrawnRepeat
+from arlbench.report.repeat_pictures import draw, draw_incumbent
 
 
 def repeat(spent, best, end=100, test=np.nan) -> DrawnRepeat:
@@ -13,20 +14,6 @@ def repeat(spent, best, end=100, test=np.nan) -> DrawnRepeat:
 
 
 TWO = [repeat([10, 40], [1, 3], 90, 2.5), repeat([20, 40, 60], [2, 5, 6], 80, 4.5)]
-
-
-def test_the_course_holds_each_best_until_the_next() -> None:
-    steps, each = course(TWO)
-    # It begins where both have a best trial, and ends with the longer one.
-    assert steps.tolist() == [20, 40, 60, 90]
-    assert each.tolist() == [[1, 3, 3, 3], [2, 5, 6, 6]]
-
-
-def test_a_repeat_that_begins_late_is_waited_for() -> None:
-    late = [repeat([10], [1], 50), repeat([70], [2], 70)]
-    steps, each = course(late)
-    assert steps.tolist() == [70, 70]
-    assert each.tolist() == [[1, 1], [2, 2]]
 
 
 def test_each_repeat_their_mean_and_the_test_are_drawn() -> None:

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from arlbench import __version__
 from arlbench.cli.arguments import with_ray_address
+from arlbench.cli.compare import compare
 from arlbench.cli.envs import envs
 from arlbench.cli.evaluate import evaluate
 from arlbench.cli.export import export
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(sweep)
 app.command()(tune)
+app.command()(compare)
 app.command()(export)
 app.command()(evaluate)
 app.command()(play)

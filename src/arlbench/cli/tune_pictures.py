@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from arlbench.core import files
 from arlbench.errors import StorageError
 from arlbench.report import repeat_pictures, study_pictures
-from arlbench.report.repeat_pictures import DrawnRepeat
 from arlbench.report.study_pictures import DrawnTrial
+from arlbench.tuning.best import best_over_time
 from arlbench.tuning.incumbents import incumbents
 from arlbench.tuning.repeating import folder_of
 
@@ -37,22 +35,9 @@ def draw_repeats(repeats: Sequence[LoadedStudy], folder: Path) -> list[Path]:
     """
     for index, study in enumerate(repeats):
         draw(study, folder_of(folder, index))
-    drawn = [drawn_repeat(study) for study in repeats if study.incumbents]
+    drawn = [best_over_time(study) for study in repeats if study.incumbents]
     title = f"{_title(repeats[0])}, {len(drawn)} repeat{'s' * (len(drawn) != 1)}"
     return _written(repeat_pictures.draw(drawn, title), folder)
-
-
-def drawn_repeat(study: LoadedStudy) -> DrawnRepeat:
-    """The best trials of a study over time."""
-    trials = drawn_trials(study)
-    best = [trial for trial in trials if trial.is_incumbent]
-    test = best[-1].test
-    return DrawnRepeat(
-        spent=np.array([trial.spent for trial in best]),
-        best=np.array([trial.final for trial in best]),
-        end=trials[-1].spent,
-        test=np.nan if test is None else float(np.nanmean(test)),
-    )
 
 
 def _title(study: LoadedStudy) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,30 +12,11 @@ from arlbench.cli import display, tables, tune_display
 from arlbench.cli.stopping import StoppableWork
 from arlbench.report.numbers import together, written
 from arlbench.report.statistics import MeanInterval, spread, spread_name
+from arlbench.tuning.best import Best, best_of_each
 
 if TYPE_CHECKING:
     from arlbench.tuning.reading import LoadedStudy
     from arlbench.tuning.repeating import RepeatedOutcome
-
-
-class Best(NamedTuple):
-    """The best trial of a repeat.
-
-    Attributes:
-        repeat: The index of the repeat.
-        tuner_seed: The seed of its tuner.
-        number: The number of the trial.
-        tuning: Its final return with the tuning seeds.
-        test: The same with the test seeds; NaN if it was not tested.
-        timesteps: Environment steps of all trials of the repeat.
-    """
-
-    repeat: int
-    tuner_seed: int
-    number: int
-    tuning: float
-    test: float
-    timesteps: int
 
 
 def work(
@@ -79,29 +60,13 @@ def close(outcome: RepeatedOutcome, talkative: bool) -> dict[str, Any]:
     }
 
 
-def best_of_each(repeats: Sequence[LoadedStudy]) -> list[Best]:
-    """The best trial of each repeat that has one."""
-    found = []
-    for index, study in enumerate(repeats):
-        if not study.incumbents:
-            continue
-        best = study.incumbents[-1]
-        test = study.tests.get(best.number)
-        spent = sum(result.cost for result in study.results.values())
-        tested = math.nan if test is None else float(np.nanmean(test.returns[:, -1]))
-        tuned = float(best.returns[:, -1].mean())
-        seed = study.settings.tuner_seed
-        found.append(Best(index, seed, best.number, tuned, tested, spent))
-    return found
-
-
 def table(best: Sequence[Best]) -> list[str]:
     """Lines with the best trial of each repeat, then their mean and its spread."""
     tested = [each for each in best if not math.isnan(each.test)]
     columns = [[each.tuning for each in best], [each.test for each in tested]]
     means = [_spread(values) for values in columns]
     rows: list[tuple[str, ...]] = [
-        ("repeat", "tuner seed", "best trial", "tuning return", "test return", "timesteps"),
+        ("repeat", "tuner seed", "best trial", "tuning return", "test return", "total steps"),
         *(
             (str(each.repeat), str(each.tuner_seed), str(each.number), _text(each.tuning),
              _text(each.test), f"{each.timesteps:,}")

@@ -89,12 +89,11 @@ class Experiment:
         """The first difference between two problems in words; empty if they are equal."""
         if self.problem.fingerprint == other.problem.fingerprint:
             return ""
-        there, here = _decisive(self.problem), _decisive(other.problem)
+        there, here = decisive(self.problem), decisive(other.problem)
         for name in {**there, **here}:
-            if there.get(name) != here.get(name):
-                return (
-                    f"{name} is {_short(there.get(name))} there and {_short(here.get(name))} here"
-                )
+            old, new = there.get(name), here.get(name)
+            if old != new:
+                return f"{name} is {short_text(old)} there and {short_text(new)} here"
         return "their problems differ"
 
     def grown_by(self, other: Experiment) -> Experiment:
@@ -176,7 +175,7 @@ def _key(config: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(config.values())
 
 
-def _decisive(problem: Problem) -> dict[str, Any]:
+def decisive(problem: Problem) -> dict[str, Any]:
     """The values that identify a problem, by names for people."""
     content = problem.to_mapping()
     specs = {"env_spec": content["env_spec"], "eval_env_spec": problem.evaluation_spec.to_mapping()}
@@ -192,6 +191,7 @@ def _decisive(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _short(value: Any) -> str:
+def short_text(value: Any) -> str:
+    """A value in a sentence, cut off if it is long."""
     text = json.dumps(value)
     return text if len(text) <= 80 else f"{text[:60]}…"

@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from arlbench.report.courses import Course, DrawnRepeat, course
 from arlbench.report.statistics import MeanInterval, spread, spread_name
 from arlbench.report.study_pictures import FAINT, HELD, LINE, TEST, new_figure, png_of
-
-
-class DrawnRepeat(NamedTuple):
-    """The best trial of a repeat over time.
-
-    Attributes:
-        spent: Environment steps of all trials when each incumbent was told, rising, ``[n]``.
-        best: The final return of each incumbent, ``[n]``.
-        end: Environment steps of all trials in the end.
-        test: The final return of the last incumbent with the test seeds; NaN if not tested.
-    """
-
-    spent: np.ndarray
-    best: np.ndarray
-    end: int
-    test: float
-
-
-class Course(NamedTuple):
-    """The best returns of all repeats at the same numbers of environment steps.
-
-    Attributes:
-        steps: Environment steps at which any of them changes, ``[n]``.
-        each: The best return so far of each repeat, ``[n_repeats, n]``.
-    """
-
-    steps: np.ndarray
-    each: np.ndarray
 
 
 def draw(repeats: Sequence[DrawnRepeat], title: str) -> dict[str, bytes]:
@@ -47,16 +19,6 @@ def draw(repeats: Sequence[DrawnRepeat], title: str) -> dict[str, bytes]:
     figure = draw_incumbent(repeats)
     figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     return {"incumbent": png_of(figure)}
-
-
-def course(repeats: Sequence[DrawnRepeat]) -> Course:
-    """The best returns so far, from where every repeat has one, each held to the latest end."""
-    begin, end = max(repeat.spent[0] for repeat in repeats), max(r.end for r in repeats)
-    changes = np.unique(np.concatenate([repeat.spent for repeat in repeats]))
-    steps = np.append(changes[changes >= begin], end)
-    places = [np.searchsorted(repeat.spent, steps, side="right") - 1 for repeat in repeats]
-    pairs = zip(repeats, places, strict=True)
-    return Course(steps, np.stack([repeat.best[place] for repeat, place in pairs]))
 
 
 def _beyond_the_end(found: Course) -> Course:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from arlbench.core.lazy_imports import public_names
 
 if TYPE_CHECKING:
+    from arlbench.tuning.comparing import Comparison, compare
     from arlbench.tuning.repeating import load, resume_repeats, tune_repeats
     from arlbench.tuning.replaying import replay
     from arlbench.tuning.space import Space
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from arlbench.tuning.tuner import Tuner
 
 __all__ = [
+    "Comparison",
     "Result",
     "Space",
     "Trial",
     "Tuner",
+    "compare",
     "load",
     "replay",
     "resume",
@@ -42,10 +45,12 @@ __all__ = [
 __getattr__ = public_names(
     __name__,
     {
+        "Comparison": "arlbench.tuning.comparing",
         "Result": "arlbench.tuning.trials",
         "Space": "arlbench.tuning.space",
         "Trial": "arlbench.tuning.trials",
         "Tuner": "arlbench.tuning.tuner",
+        "compare": "arlbench.tuning.comparing",
         "load": "arlbench.tuning.repeating",
         "replay": "arlbench.tuning.replaying",
         "resume": "arlbench.tuning.study",

@@ -142,7 +142,7 @@ def read_study(path: Path) -> tuple[StudySettings, Budget]:
     try:
         content: dict[str, Any] = json.loads(file.read_text())
         version = content["format_version"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if (path / REPEATS).exists():
             raise StorageError(
                 f"{path} holds the repeats of a study; name one of them, such as {path}/repeat-0."

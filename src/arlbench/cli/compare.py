@@ -1,0 +1,174 @@
+"""``arlbench compare``: studies of one problem with several tuners, in one table and picture."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from arlbench.cli import tables
+from arlbench.errors import StorageError
+from arlbench.report.numbers import together
+from arlbench.report.statistics import LEAST_FOR_INTERVAL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from arlbench.tuning import Comparison
+
+#: The name of the picture.
+PICTURE = "comparison.png"
+
+#: The columns of the table that fit into the first half of a narrow terminal.
+_N_FIRST = 5
+
+#: The heading of intervals of several kinds.
+_ANY_SPREAD = "interval"
+
+_FOLDERS = typer.Argument(
+    ..., metavar="[NAME=]FOLDER", help="The folders of studies, repeated or not, and names."
+)
+_OUT = typer.Option(
+    Path(), metavar="FOLDER", help=f"Where to draw {PICTURE}.", show_default="the current folder"
+)
+_CSV = typer.Option(None, "--csv", metavar="FILE", help="Also write the table to this file.")
+
+
+def compare(
+    folders: list[str] = _FOLDERS,
+    out: Path = _OUT,
+    csv: Path = _CSV,
+    quiet: bool = typer.Option(False, "--quiet", help="Print nothing."),
+    as_json: bool = typer.Option(False, "--json", help="Print the table as JSON only."),
+) -> None:
+    """Compare: arlbench compare random=runs/study-001 runs/hyperband --csv table.csv"""
+    from arlbench.tuning.comparing import compare as compare_studies
+
+    found = compare_studies(folders)
+    picture = _draw(found, out)
+    if csv is not None:
+        _write(csv, found.table.to_csv())
+    written_files = [str(path) for path in (picture, csv) if path is not None]
+    if as_json:
+        typer.echo(json.dumps(_as_json(found, written_files)))
+    elif not quiet:
+        _say(found, written_files)
+
+
+def _draw(found: Comparison, folder: Path) -> Path | None:
+    """Draws the picture into a folder; its path, or None if no study has anything to draw."""
+    from arlbench.report import comparison_picture
+    from arlbench.report.comparison_picture import DrawnStudy
+    from arlbench.report.courses import Course
+
+    known = {name: found.returns[name].dropna() for name in found.table.index}
+    studies = [
+        DrawnStudy(name, Course(returns.index.to_numpy(), returns.to_numpy().T))
+        for name, returns in known.items()
+        if len(returns)
+    ]
+    if not studies:
+        return None
+    path = folder / PICTURE
+    _write(path, comparison_picture.draw(studies, found.title))
+    return path
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    from arlbench.core import files
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write(path, content)
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror}); choose another place."
+        ) from error
+
+
+def _say(found: Comparison, written_files: Sequence[str]) -> None:
+    """Prints the table for people."""
+    console = Console(highlight=False)
+    width = console.width if console.is_terminal else None
+    for line in [*table(found.table, width), *_explanation(found.table)]:
+        console.print(line, markup=False, soft_wrap=True)
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False, soft_wrap=not console.is_terminal)
+    console.print(f"written: {', '.join(written_files)}", markup=False, soft_wrap=True)
+
+
+def table(found: pd.DataFrame, width: int | None = None) -> list[str]:
+    """Lines with one row for each study; two tables under each other if they are too wide.
+
+    Args:
+        found: The table of a comparison.
+        width: Characters of a line; None has no limit.
+    """
+    counts = [_counts(name, row) for name, row in found.iterrows()]
+    columns = [_returns(found, what) for what in ("tuning", "test")]
+    header = ("study", "tuner", "repeats", "trials", "total steps")
+    spreads = [_spread_name(found[f"{what}_spread"]) for what in ("tuning", "test")]
+    rows = [
+        (*header, "tuning return", spreads[0], "test return", spreads[1]),
+        *((*cells, *tuning, *test) for cells, tuning, test in zip(counts, *columns, strict=True)),
+    ]
+    lines = tables.lines(rows, range(2, len(rows[0])))
+    if width is None or max(map(len, lines)) <= width:
+        return lines
+    first = tables.lines([row[:_N_FIRST] for row in rows], range(2, _N_FIRST))
+    rest = [(row[0], *row[_N_FIRST:]) for row in rows]
+    return [*first, "", *tables.lines(rest, range(1, len(rest[0])))]
+
+
+def _counts(name: Any, row: pd.Series[Any]) -> tuple[str, ...]:
+    counts = (row["trials"], round(row["total_steps"]))
+    return str(name), str(row["tuner"]), str(row["repeats"]), *map(_count, counts)
+
+
+def _count(value: float) -> str:
+    """A mean of whole numbers, with a decimal only if it is not one."""
+    return f"{value:,.1f}".removesuffix(".0")
+
+
+def _returns(found: pd.DataFrame, what: str) -> list[tuple[str, str]]:
+    """For each study the mean and its spread, all with the same number of decimals."""
+    values = found[[f"{what}_{end}" for end in ("return", "low", "high")]].to_numpy(float)
+    texts = np.full(values.shape, "-", dtype=object)
+    known = np.isfinite(values)
+    if known.any():
+        texts[known] = together(*values[known])
+    return [(mean, f"{low} to {high}" if low != "-" else "-") for mean, low, high in texts]
+
+
+def _spread_name(names: pd.Series[str]) -> str:
+    """The name of the spreads in a column."""
+    known = dict.fromkeys(filter(None, names))
+    return known.popitem()[0] if len(known) == 1 else _ANY_SPREAD
+
+
+def _explanation(found: pd.DataFrame) -> list[str]:
+    """A line about what the spreads are, if they are not the same in all rows."""
+    known = set(filter(None, found["tuning_spread"]))
+    few = f"the range of fewer than {LEAST_FOR_INTERVAL} repeats"
+    line = f"{_ANY_SPREAD}: the 95 % interval of the mean, or {few}"
+    return [line] if len(known) > 1 else []
+
+
+def _as_json(found: Comparison, written_files: Sequence[str]) -> dict[str, Any]:
+    rows = found.table.reset_index().to_dict(orient="records")
+    return {
+        "studies": [{name: _plain(value) for name, value in row.items()} for row in rows],
+        "notes": list(found.notes),
+        "written": list(written_files),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """None instead of NaN, which JSON does not have."""
+    return None if isinstance(value, float) and math.isnan(value) else value

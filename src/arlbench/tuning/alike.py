@@ -1,0 +1,103 @@
+"""Whether studies search for the best configuration of the same problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from arlbench.errors import ConfigurationError
+from arlbench.experiments.experiment import decisive, short_text
+from arlbench.tuning.settings import StudySettings
+from arlbench.tuning.space import Space
+
+
+def require_alike(studies: Mapping[str, StudySettings]) -> list[str]:
+    """Checks that the returns of studies can be compared.
+
+    Args:
+        studies: The studies by the names under which they are compared.
+
+    Returns:
+        Sentences about studies that search in other spaces.
+
+    Raises:
+        ConfigurationError: If the problem, the objective or the number of seeds of a study is not
+            that of the first one.
+    """
+    spaces = {name: Space(of.problem, of.words) for name, of in studies.items()}
+    (first, reference), *others = studies.items()
+    for name, settings in others:
+        pairs = (reference, spaces[first]), (settings, spaces[name])
+        for what, one, other in _differences(*pairs):
+            raise ConfigurationError(
+                f"{first} and {name} cannot be compared, because {what} is {_text(one)} in "
+                f"{first} and {_text(other)} in {name}; compare studies of the same problem."
+            )
+    return [*_not_searched(spaces), *_other_ranges(spaces)]
+
+
+def _differences(
+    one: tuple[StudySettings, Space], other: tuple[StudySettings, Space]
+) -> Iterator[tuple[str, Any, Any]]:
+    """What differs of two studies in which only tuner and space may differ: name and values."""
+    varied = {*one[1].varied, *other[1].varied}
+    here, there = (_content(settings, space, varied) for settings, space in (one, other))
+    for name in {**here, **there}:
+        if here.get(name) != there.get(name):
+            yield name, here.get(name), there.get(name)
+
+
+def _content(settings: StudySettings, space: Space, varied: set[str]) -> dict[str, Any]:
+    """What must be the same, by names for people."""
+    problem = settings.problem
+    # These follow from the space, so that one program fits all of it.
+    of_space = Space(problem.replace(options={}), settings.words).problem.options
+    skipped = {*problem.declarations, *(f"option {name}" for name in of_space)}
+    fixed = {**problem.hpo_config, **problem.nas_config, **space.fixed}
+    return {
+        "the environment": problem.env_spec.name,
+        **{name: value for name, value in decisive(problem).items() if name not in skipped},
+        "the objective": settings.objective,
+        "minimise": settings.minimise,
+        "the number of seeds of a trial": len(settings.seeds),
+        **{
+            name: fixed.get(name, declared.default)
+            for name, declared in problem.declarations.items()
+            if name not in varied
+        },
+    }
+
+
+def _not_searched(spaces: Mapping[str, Space]) -> Iterator[str]:
+    """Sentences about studies that leave out what others search."""
+    left_out: dict[tuple[str, ...], list[str]] = {}
+    for what in _searched(spaces):
+        without = tuple(name for name, space in spaces.items() if what not in space.varied)
+        left_out.setdefault(without, []).append(what)
+    for without, whats in left_out.items():
+        if without:
+            yield f"not searched by {_listing(without)}, but by the others: {_listing(whats)}"
+
+
+def _other_ranges(spaces: Mapping[str, Space]) -> Iterator[str]:
+    """A sentence about hyperparameters that studies search in different ranges, if there are."""
+    differing = [
+        what
+        for what in _searched(spaces)
+        if len({space.varied[what] for space in spaces.values() if what in space.varied}) > 1
+    ]
+    if differing:
+        yield f"not searched in the same range by all: {_listing(differing)}"
+
+
+def _searched(spaces: Mapping[str, Space]) -> dict[str, None]:
+    """The hyperparameters that any of the spaces varies."""
+    return dict.fromkeys(name for space in spaces.values() for name in space.varied)
+
+
+def _listing(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, str) else short_text(value)
