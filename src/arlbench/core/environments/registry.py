@@ -162,10 +162,10 @@ def make_env(
         return make_env_from_spec(EnvSpec(framework, name, n_envs, kwargs, cnn_policy, seed))
     make_own = getattr(_adapter(framework), "make_own", None)
     if make_own is None:
+        given = "class" if isinstance(name, type) else type(name).__name__
         raise ConfigurationError(
-            f"The framework '{framework}' needs the name of an environment, not a "
-            f"{type(name).__name__}; for an environment of your own, use 'gymnasium', or 'jax' "
-            "if it can be compiled."
+            f"The framework '{framework}' needs the name of an environment, not a {given}; for an "
+            "environment of your own, use 'gymnasium', or 'jax' if it can be compiled."
         )
     return make_own(name, EnvSpec(framework, "", n_envs, kwargs, cnn_policy, seed))
 

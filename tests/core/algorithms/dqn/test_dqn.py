@@ -12,6 +12,7 @@ from flax.core import freeze
 
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.dqn.models import MLPQ
+from arlbench.core.algorithms.harness.training import divergence_sentence
 from arlbench.core.buffers import replay
 from arlbench.core.running_statistics import RunningStatisticsState
 from arlbench.errors import (
@@ -271,17 +272,37 @@ def test_a_state_that_training_took_over_cannot_be_used_again(consume: str) -> N
 
 # 1e38 is finite, but its square is not: Adam divides by infinity and makes no progress.
 @pytest.mark.thorough
-@pytest.mark.parametrize("reward", [pytest.param(float("nan"), marks=pytest.mark.thorough), 1e38])
+@pytest.mark.parametrize(
+    ("reward", "reason"),
+    [(float("nan"), "Constant gave rewards that were not finite"), (1e38, "lower learning_rate")],
+)
 def test_learning_that_is_not_finite_ends_with_an_error_that_holds_the_state(
-    reward: float,
+    reward: float, reason: str
 ) -> None:
     dqn = small_dqn(Constant(reward), learning_starts=100, settings={"track_metrics": True})
     # Learning starts in the second of three intervals.
-    with pytest.raises(DivergenceError, match=r"first 192 of 288 steps.*learning_rate") as caught:
+    with pytest.raises(DivergenceError, match=f"first 192 of 288 steps; {reason}") as caught:
         dqn.train(*small_state(dqn), 288, 3, 2)
     assert caught.value.state.runner_state.global_step == 192 // 4
     assert caught.value.result.eval_rewards.shape == (1, 2)
     assert not np.all(np.isfinite(caught.value.result.metrics.loss))
+
+
+def test_what_the_environment_gave_is_found_in_the_state() -> None:
+    """The reason for a divergence, without training for it."""
+    dqn = small_dqn()
+    state = small_state(dqn)
+    stored = state.buffer_state.experience.transition
+    wrong = stored.next_obs.at[0, 7, 1].set(jnp.inf)
+    experience = state.buffer_state.experience._replace(transition=stored._replace(next_obs=wrong))
+    changed = state._replace(buffer_state=state.buffer_state.replace(experience=experience))
+    for given, reason in (
+        (state, "lower learning_rate (now 0.01) or scale the rewards down."),
+        (changed, "Walk gave observations that were not finite, which is a fault of the "
+                  "environment and not of a hyperparameter."),
+    ):  # fmt: skip
+        sentence = divergence_sentence(dqn.structure, dqn.hp, 8, 9, dqn.structure.given(given))
+        assert sentence == f"Learning became non-finite within the first 8 of 9 steps; {reason}"
 
 
 def test_the_memory_error_of_a_buffer_names_its_size_and_the_cure() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from gymnasium import spaces
 
 from arlbench.core.environments.actions import action_shapes
@@ -22,6 +23,7 @@ from arlbench.errors import EnvironmentFaultError
 
 _SINGLE_STEP = "return SingleStep(env_state, obs, reward, terminated, truncated)"
 _TIMESTEP = "return env_state, (obs, reward, done, info)"
+_LEAVES = (jax.Array, np.ndarray, np.generic, bool, int, float)
 _INFO = ("terminated", "truncated", "final_observation")
 
 # What JAX's errors mean, and what to write instead; the first that fits counts.
@@ -128,7 +130,7 @@ def _begun(method: str) -> Callable[[Any], Any]:
         if not isinstance(returned, tuple | list) or len(returned) != 2:
             what = f"returned {_kind(returned)} from {method}, not a state and an observation"
             raise MisfitError(what, "end it with 'return env_state, obs'")
-        return tuple(returned)
+        return _arrays(*returned)
 
     return check
 
@@ -140,7 +142,7 @@ def _single_step(returned: Any) -> Any:
         raise MisfitError(what, _SINGLE_STEP)
     for field in ("reward", "terminated", "truncated"):
         _require_shape(field, getattr(returned, field), ())
-    return returned.env_state, returned.obs
+    return _arrays(returned.env_state, returned.obs)
 
 
 def _timestep(n_envs: int) -> Callable[[Any], Any]:
@@ -159,9 +161,19 @@ def _timestep(n_envs: int) -> Callable[[Any], Any]:
         flags = {key: info[key] for key in _INFO[:2]}
         for field, value in {"reward": reward, "done": done, **flags}.items():
             _require_shape(field, value, (n_envs,))
-        return state, obs
+        return _arrays(state, obs)
 
     return check
+
+
+def _arrays(state: Any, obs: Any) -> tuple[Any, Any]:
+    """Both, if they consist of arrays and numbers only."""
+    for what, tree in (("state", state), ("observation", obs)):
+        for leaf in jax.tree.leaves(tree):
+            if not isinstance(leaf, _LEAVES):
+                kind = type(leaf).__name__
+                raise MisfitError(f"has a {kind} in its {what}", "use arrays of jax.numpy")
+    return state, obs
 
 
 def _require_shape(field: str, value: Any, shape: tuple[int, ...]) -> None:
