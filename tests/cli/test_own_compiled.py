@@ -150,7 +150,8 @@ def test_it_is_swept_and_tuned(folder: Path) -> None:
         folder, "sweep", *words, "--only-named", "--n-configs", "2", "--seeds", "2", "--out", "s"
     )
     assert code == 0, said
-    assert sweep_folder.read_rows(folder / "s").num_rows == 4
+    # Two configurations, two seeds and two evaluations.
+    assert sweep_folder.read_rows(folder / "s").num_rows == 8
     code, said = arlbench(
         folder, "tune", *words, "--only-named", "--n-trials", "2", "--seeds", "2", "--out", "t"
     )

@@ -14,6 +14,7 @@ from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.dqn.models import MLPQ
 from arlbench.core.algorithms.harness.training import divergence_sentence
 from arlbench.core.buffers import replay
+from arlbench.core.environments.wrappers import FrameStack
 from arlbench.core.running_statistics import RunningStatisticsState
 from arlbench.errors import (
     ConfigurationError,
@@ -21,7 +22,7 @@ from arlbench.errors import (
     DivergenceError,
     MemoryLimitError,
 )
-from probes import CAPACITY, Constant, OneStep, same_bits, small_dqn, small_state
+from probes import CAPACITY, Constant, OneStep, Walk, same_bits, small_dqn, small_state
 
 OBSERVATIONS = jax.random.normal(jax.random.key(9), (500, 2))
 
@@ -288,21 +289,28 @@ def test_learning_that_is_not_finite_ends_with_an_error_that_holds_the_state(
     assert not np.all(np.isfinite(caught.value.result.metrics.loss))
 
 
-def test_what_the_environment_gave_is_found_in_the_state() -> None:
+@pytest.mark.parametrize("framed", [False, True])
+def test_what_the_environment_gave_is_found_in_the_state(framed: bool) -> None:
     """The reason for a divergence, without training for it."""
-    dqn = small_dqn()
+    env = FrameStack(Walk(), 2) if framed else Walk()
+    dqn = small_dqn(env, settings={"frame_buffer": framed})
     state = small_state(dqn)
-    stored = state.buffer_state.experience.transition
-    wrong = stored.next_obs.at[0, 7, 1].set(jnp.inf)
-    experience = state.buffer_state.experience._replace(transition=stored._replace(next_obs=wrong))
-    changed = state._replace(buffer_state=state.buffer_state.replace(experience=experience))
-    for given, reason in (
-        (state, "lower learning_rate (now 0.01) or scale the rewards down."),
-        (changed, "Walk gave observations that were not finite, which is a fault of the "
-                  "environment and not of a hyperparameter."),
-    ):  # fmt: skip
-        sentence = divergence_sentence(dqn.structure, dqn.hp, 8, 9, dqn.structure.given(given))
-        assert sentence == f"Learning became non-finite within the first 8 of 9 steps; {reason}"
+    given = dqn.structure.given(state)
+    assert given["rewards"].shape == (1, CAPACITY)
+
+    def sentence(given: Any) -> str:
+        return divergence_sentence(dqn.structure, dqn.hp, 8, 9, given)
+
+    assert sentence(given) == (
+        "Learning became non-finite within the first 8 of 9 steps; lower learning_rate (now 0.01) "
+        "or scale the rewards down."
+    )
+    for name, arrays in given.items():
+        wrong = jax.tree.map(lambda x: x.at[0, 7].set(jnp.inf), arrays)
+        assert sentence({**given, name: wrong}).endswith(
+            f"; Walk gave {name} that were not finite, which is a fault of the environment and not "
+            "of a hyperparameter."
+        )
 
 
 def test_the_memory_error_of_a_buffer_names_its_size_and_the_cure() -> None:
