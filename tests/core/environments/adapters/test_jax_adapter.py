@@ -22,7 +22,12 @@ from arlbench.core.environments.registry import (
 )
 from arlbench.core.environments.wrappers import FrameStack
 from arlbench.core.problem import Problem
-from arlbench.errors import ConfigurationError, EnvironmentFaultError, UnknownEnvironmentError
+from arlbench.errors import (
+    ConfigurationError,
+    EnvironmentFaultError,
+    RenderingError,
+    UnknownEnvironmentError,
+)
 from own_compiled import AllAtOnce, Inherited, NamesItself, PassesOn, Tube
 from own_probes import Counting
 
@@ -51,6 +56,16 @@ def test_it_steps_with_its_settings() -> None:
     _, (after, reward, _, _) = env.step(state, jnp.int32([0, 1]), KEY)
     np.testing.assert_allclose(after - before, [[-0.5, 1.0], [0.5, 1.0]], rtol=1e-6)
     np.testing.assert_array_equal(reward, [3.0, 3.0])
+
+
+def test_it_is_drawn_by_its_own_method() -> None:
+    env = make_env("jax", Tube, 2)
+    state, _ = env.reset(KEY)
+    state, _ = env.step(state, jnp.zeros(2, jnp.int32), KEY)
+    np.testing.assert_array_equal(env.render(state), np.full((16, 16, 3), 10))
+    without = make_env("jax", Inherited, 2)
+    with pytest.raises(RenderingError, match="of your own needs the method render_one"):
+        without.render(without.reset(KEY)[0])
 
 
 def test_wrappers_of_the_spec_are_applied() -> None:
