@@ -189,7 +189,7 @@ def test_the_recipes_on_machines_can_be_read(tmp_path: Path) -> None:
 
 def test_the_examples_on_environments_run_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     run("environments.md")
-    assert capsys.readouterr().out.startswith("50\n(12,)\n")
+    assert capsys.readouterr().out.startswith("100\n50\n(12,)\n")
 
 
 @pytest.mark.parametrize("name", ["environment_learning", "environment_speed"])

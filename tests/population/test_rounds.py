@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from arlbench.core.algorithms.harness import batching
+from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
 from arlbench.population import rounds, train_population
 from arlbench.population.seconds import SharedSeconds
@@ -20,8 +21,9 @@ from probes import CAPACITY, SMALL
 CONFIGS = [{**SMALL, "train_freq": train_freq} for train_freq in (5, 2, 1, 10)]
 
 
-def train(configs: Any, placement: Any, **lengths: Any) -> Any:
-    problem = Problem(walk(), nas_config={"hidden_size": 8}, **{"n_eval_episodes": 3, **lengths})
+def train(configs: Any, placement: Any, env_spec: Any = None, **lengths: Any) -> Any:
+    spec = env_spec or walk()
+    problem = Problem(spec, nas_config={"hidden_size": 8}, **{"n_eval_episodes": 3, **lengths})
     return train_population(
         problem, configs, [3], placement=placement, init_options={"capacity": CAPACITY}
     )
@@ -102,4 +104,15 @@ def test_seconds_of_a_member_are_those_until_its_end(monkeypatch: pytest.MonkeyP
     assert diverged.train_seconds == pytest.approx(2 / 4)
     assert first.train_seconds == last.train_seconds == pytest.approx(2 / 4 + 3 * 2 / 3)
     assert "within the first 64 of 256 steps; " in diverged.divergence
+    assert diverged.divergence.endswith(
+        "; lower learning_rate (now 1e+38) or scale the rewards down."
+    )
     assert first.divergence == ""
+
+
+@pytest.mark.thorough
+def test_a_fault_of_the_environment_is_not_blamed_on_a_hyperparameter() -> None:
+    nan = EnvSpec("jax", "own_compiled:Tube", 4, {"reward": "nan"})
+    result = train(CONFIGS[:2], "batched", nan, n_total_timesteps=64, n_eval_steps=1)
+    for member in result.members:
+        assert "steps; Tube gave rewards that were not finite, which is" in member.divergence

@@ -200,7 +200,6 @@ class Rounds:
         member.ended = True
         member.saved.close()
         done, total, eval_rewards = member.progress
-        structure, hp = member.algorithm.structure, member.algorithm.hp
         outcome = TrainingOutcome(
             state=self._kept(state, i) if member.keeps_state else None,
             result=None,
@@ -208,7 +207,7 @@ class Rounds:
             timesteps=member.plan.evaluate_after * member.plan.steps_per_iteration,
             done_timesteps=done,
             diverged_at=done if diverged else None,
-            divergence=divergence_sentence(structure, hp, done, total) if diverged else "",
+            divergence=self._divergence(i, state, done, total) if diverged else "",
             stopped=False,
             seconds=self._seconds.of(i),
             statistics=self._batch.statistics(i),
@@ -217,6 +216,11 @@ class Rounds:
             left(member.task.handover, member.algorithm, outcome.state)
         seconds = member.before + outcome.seconds
         self._tracker.on_result(member_result(member.task, member.algorithm, outcome, seconds))
+
+    def _divergence(self, i: int, state: State, done: int, total: int) -> str:
+        structure, hp = self._members[i].algorithm.structure, self._members[i].algorithm.hp
+        given = jax.tree.map(lambda x: x[i], structure.given(state))
+        return divergence_sentence(structure, hp, done, total, given)
 
     def _kept(self, state: State, i: int) -> State:
         """The part of a member's state from which something is kept.

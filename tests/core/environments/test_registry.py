@@ -133,6 +133,17 @@ def test_a_name_tells_the_framework(name: str, framework: str) -> None:
     assert find_framework(name) == framework
 
 
+def test_a_class_of_a_module_tells_the_framework() -> None:
+    assert find_framework("own_compiled:Tube") == "jax"
+    assert find_framework("own_probes:Counting") == "gymnasium"
+    assert find_framework("own_probes:giving") == "gymnasium"
+    assert find_framework("own_compiled:Tub") == "gymnasium"
+    with pytest.raises(UnknownEnvironmentError, match="Did you mean 'own_compiled:Tube'"):
+        make_env("gymnasium", "own_compiled:Tub")
+    with pytest.raises(UnknownEnvironmentError, match="module that cannot be imported"):
+        find_framework("no_such_module:Tube")
+
+
 def test_an_unknown_name_is_answered_with_the_nearest_of_all_frameworks() -> None:
     with pytest.raises(UnknownEnvironmentError, match=r"'snake-v1'.* Did you mean 'Snake-v1'"):
         find_framework("snake-v1")

@@ -48,6 +48,15 @@ def field(state: PrioritisedTrajectoryBufferState, name: str) -> jax.Array:
     return stored[0]
 
 
+def given(state: PrioritisedTrajectoryBufferState) -> dict[str, Any]:
+    """The rewards and the observations of all rows, as they are stored, by names in words."""
+    rows = _rows(state)
+    observed = (
+        state.experience.pool.frames if frames.is_framed(state) else (rows.obs, rows.next_obs)
+    )
+    return {"rewards": rows.reward, "observations": observed}
+
+
 def has_field(state: PrioritisedTrajectoryBufferState, name: str) -> bool:
     """Whether rows have this field."""
     is_ours = hasattr(state.experience, "transition")

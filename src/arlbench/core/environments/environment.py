@@ -96,7 +96,8 @@ class Environment(abc.ABC):
             RenderingError: If the library cannot draw this environment.
         """
         raise RenderingError(
-            f"{self.env_name} cannot be drawn, because its library has no renderer for it."
+            f"{self.env_name} cannot be drawn, because its library has no renderer for it; a class "
+            "of your own needs the method render_one."
         )
 
     @property

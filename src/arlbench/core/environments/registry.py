@@ -82,7 +82,10 @@ _LIBRARIES: dict[str, Framework] = {
 # The import names of what the extras for single environments install.
 _PACKAGES_OF_EXTRAS = {"box2d": "Box2D"}
 
-_frameworks = dict(_LIBRARIES)
+# Compiled environments of the user's own are classes in modules, which no table lists.
+_OWN = {"jax": Framework("arlbench.core.environments.adapters.jax_adapter", "jax", None)}
+
+_frameworks = _LIBRARIES | _OWN
 
 
 def register_framework(
@@ -140,8 +143,8 @@ def make_env(
 
     Args:
         framework: The library that provides it, such as ``"gymnax"``.
-        name: Its name there. With ``"gymnasium"`` also a class, a function that makes an
-            environment, or an existing environment.
+        name: Its name there. With ``"jax"`` also the class of a compiled environment; with
+            ``"gymnasium"`` a class, a function that makes an environment, or an existing one.
         n_envs: How many copies step together.
         env_kwargs: Settings for the library.
         cnn_policy: Whether observations are kept as images for a convolutional network.
@@ -151,17 +154,18 @@ def make_env(
         UnknownEnvironmentError: If the environment does not exist or cannot be used.
         ConfigurationError: If the framework or a setting is unknown or impossible.
         MissingExtraError: If the framework is not installed.
-        EnvironmentFaultError: If it steps in Python, and its first reset or step returns wrong
-            values.
+        EnvironmentFaultError: If it is one of your own or steps in Python, and its first reset or
+            step fails or returns wrong values.
     """
     kwargs = {} if env_kwargs is None else env_kwargs
     if isinstance(name, str):
         return make_env_from_spec(EnvSpec(framework, name, n_envs, kwargs, cnn_policy, seed))
     make_own = getattr(_adapter(framework), "make_own", None)
     if make_own is None:
+        given = "class" if isinstance(name, type) else type(name).__name__
         raise ConfigurationError(
-            f"The framework '{framework}' needs the name of an environment, not a "
-            f"{type(name).__name__}; use 'gymnasium' for an environment of your own."
+            f"The framework '{framework}' needs the name of an environment, not a {given}; for an "
+            "environment of your own, use 'gymnasium', or 'jax' if it can be compiled."
         )
     return make_own(name, EnvSpec(framework, "", n_envs, kwargs, cnn_policy, seed))
 
@@ -255,15 +259,16 @@ def steps_in_python(framework: str) -> bool:
 def find_framework(name: str) -> str:
     """The framework that has an environment of this name.
 
-    If the name exists both compiled and in Python, the compiled one is found. A name that begins
-    with a module, as in ``"my_package:MyTask-v0"``, belongs to gymnasium.
+    If the name exists both compiled and in Python, the compiled one is found. If it begins with a
+    module, as in ``"my_package:MyTask-v0"``, this is imported: a class of a compiled environment
+    belongs to jax, and anything else to gymnasium.
 
     Raises:
-        UnknownEnvironmentError: If no framework has it.
+        UnknownEnvironmentError: If no framework has it, or its module cannot be imported.
         ConfigurationError: If several frameworks have it.
     """
     if ":" in name:
-        return "gymnasium"
+        return "jax" if cast(Any, _adapter("jax")).has(name) else "gymnasium"
     for framework, entry in _frameworks.items():
         if entry.namespace and name.startswith(entry.namespace):
             return framework

@@ -12,7 +12,9 @@ from flax.core import freeze
 
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.dqn.models import MLPQ
+from arlbench.core.algorithms.harness.training import divergence_sentence
 from arlbench.core.buffers import replay
+from arlbench.core.environments.wrappers import FrameStack
 from arlbench.core.running_statistics import RunningStatisticsState
 from arlbench.errors import (
     ConfigurationError,
@@ -20,7 +22,7 @@ from arlbench.errors import (
     DivergenceError,
     MemoryLimitError,
 )
-from probes import CAPACITY, Constant, OneStep, same_bits, small_dqn, small_state
+from probes import CAPACITY, Constant, OneStep, Walk, same_bits, small_dqn, small_state
 
 OBSERVATIONS = jax.random.normal(jax.random.key(9), (500, 2))
 
@@ -271,17 +273,44 @@ def test_a_state_that_training_took_over_cannot_be_used_again(consume: str) -> N
 
 # 1e38 is finite, but its square is not: Adam divides by infinity and makes no progress.
 @pytest.mark.thorough
-@pytest.mark.parametrize("reward", [pytest.param(float("nan"), marks=pytest.mark.thorough), 1e38])
+@pytest.mark.parametrize(
+    ("reward", "reason"),
+    [(float("nan"), "Constant gave rewards that were not finite"), (1e38, "lower learning_rate")],
+)
 def test_learning_that_is_not_finite_ends_with_an_error_that_holds_the_state(
-    reward: float,
+    reward: float, reason: str
 ) -> None:
     dqn = small_dqn(Constant(reward), learning_starts=100, settings={"track_metrics": True})
     # Learning starts in the second of three intervals.
-    with pytest.raises(DivergenceError, match=r"first 192 of 288 steps.*learning_rate") as caught:
+    with pytest.raises(DivergenceError, match=f"first 192 of 288 steps; {reason}") as caught:
         dqn.train(*small_state(dqn), 288, 3, 2)
     assert caught.value.state.runner_state.global_step == 192 // 4
     assert caught.value.result.eval_rewards.shape == (1, 2)
     assert not np.all(np.isfinite(caught.value.result.metrics.loss))
+
+
+@pytest.mark.parametrize("framed", [False, True])
+def test_what_the_environment_gave_is_found_in_the_state(framed: bool) -> None:
+    """The reason for a divergence, without training for it."""
+    env = FrameStack(Walk(), 2) if framed else Walk()
+    dqn = small_dqn(env, settings={"frame_buffer": framed})
+    state = small_state(dqn)
+    given = dqn.structure.given(state)
+    assert given["rewards"].shape == (1, CAPACITY)
+
+    def sentence(given: Any) -> str:
+        return divergence_sentence(dqn.structure, dqn.hp, 8, 9, given)
+
+    assert sentence(given) == (
+        "Learning became non-finite within the first 8 of 9 steps; lower learning_rate (now 0.01) "
+        "or scale the rewards down."
+    )
+    for name, arrays in given.items():
+        wrong = jax.tree.map(lambda x: x.at[0, 7].set(jnp.inf), arrays)
+        assert sentence({**given, name: wrong}).endswith(
+            f"; Walk gave {name} that were not finite, which is a fault of the environment and not "
+            "of a hyperparameter."
+        )
 
 
 def test_the_memory_error_of_a_buffer_names_its_size_and_the_cure() -> None:

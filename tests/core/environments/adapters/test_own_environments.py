@@ -159,7 +159,7 @@ def test_a_registered_environment_of_the_module_is_proposed() -> None:
 
 
 def test_a_compiled_environment_is_not_one_of_gymnasium() -> None:
-    with pytest.raises(UnknownEnvironmentError, match=r"compiled environment.*register_framework"):
+    with pytest.raises(UnknownEnvironmentError, match=r"compiled environment.*the framework .jax."):
         make_env("gymnasium", "probes:Walk")
 
 

@@ -7,7 +7,7 @@ static, ``hp`` is traced.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -333,6 +333,9 @@ class Structure(Learning):
     @property
     def fault_sentence(self) -> str:
         return self.agent.overflow_sentence
+
+    def given(self, state: State) -> Mapping[str, Any]:
+        return storage.given(state[1])
 
     def divergence_cure(self, hp: TracedHyperparameters) -> str:
         return f"lower learning_rate (now {float(hp.learning_rate):g}) or scale the rewards down"

@@ -229,6 +229,14 @@ class Learning(abc.ABC):
         """The sentence for users about such a fault, with its cure."""
         return ""
 
+    def given(self, state: State) -> Mapping[str, Any]:
+        """What a state holds of what the environment gave it: trees of arrays, by names in words.
+
+        If learning became non-finite, those that are not finite are the reason. The arrays are
+        parts of the state, without computation, so that the state may be that of a batch.
+        """
+        return {}
+
     @abc.abstractmethod
     def divergence_cure(self, hp: Any) -> str:
         """What to change if learning became non-finite, as the last part of a sentence."""

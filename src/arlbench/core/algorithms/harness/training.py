@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -100,12 +101,33 @@ def _with_present_episodes(agent: Acting, state: State) -> State:
     return agent.state(programs.begin_episodes(agent, state[0]), state[1])
 
 
-def divergence_sentence(structure: Learning, hp: Any, timesteps: int, total: int) -> str:
-    """Says that learning became non-finite within this many environment steps, and the cure."""
-    return (
-        f"Learning became non-finite within the first {timesteps} of {total} steps; "
-        f"{structure.divergence_cure(hp)}."
+def divergence_sentence(
+    structure: Learning, hp: Any, timesteps: int, total: int, given: Mapping[str, Any]
+) -> str:
+    """Says that learning became non-finite within this many environment steps, and the cure.
+
+    Args:
+        structure: The structure of the training.
+        hp: Its traced hyperparameters.
+        timesteps: Environment steps of the training so far.
+        total: Environment steps of the whole training.
+        given: What its state holds of what the environment gave; see :meth:`Learning.given`.
+    """
+    wrong = next((name for name, arrays in given.items() if not _are_finite(arrays)), None)
+    reason = (
+        structure.divergence_cure(hp)
+        if wrong is None
+        else f"{structure.agent.env.env_name} gave {wrong} that were not finite, which is a fault "
+        "of the environment and not of a hyperparameter"
     )
+    return f"Learning became non-finite within the first {timesteps} of {total} steps; {reason}."
+
+
+@jax.jit
+def _are_finite(arrays: Any) -> jax.Array:
+    """Whether all real numbers in a tree are finite."""
+    numbers = [x for x in jax.tree.leaves(arrays) if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.all(jnp.array([jnp.isfinite(x).all() for x in numbers], bool))
 
 
 def require_sound(structure: Learning, state: State) -> None:
@@ -233,7 +255,9 @@ class HostTraining:
     def _diverged(self, state: State, recorder: Recorder) -> DivergenceError:
         total = self._plan.total_timesteps
         return DivergenceError(
-            divergence_sentence(self._structure, self._hp, self._timesteps, total),
+            divergence_sentence(
+                self._structure, self._hp, self._timesteps, total, self._structure.given(state)
+            ),
             state,
             self._result(recorder),
             self._timesteps,

@@ -16,7 +16,7 @@ from gymnasium.envs.registration import EnvSpec as RegisteredEnv
 from gymnasium.error import DependencyNotInstalled
 
 from arlbench.core.environments.adapters import gymnasium_batches as batches
-from arlbench.core.environments.adapters import recipes, sending
+from arlbench.core.environments.adapters import modules, recipes, sending
 from arlbench.core.environments.adapters.adapting import (
     check_at_least_one,
     listing,
@@ -157,7 +157,7 @@ def make_own(own: Any, spec: EnvSpec) -> Environment:
             "make_env takes the name of an environment, its class, a function that makes one, or "
             f"a gymnasium.Env, not a {type(own).__name__}."
         )
-    name = f"{getattr(own, '__module__', '')}:{getattr(own, '__qualname__', '')}"
+    name = modules.name_of(own)
     if recipes.is_found_at(own, name):
         return make(dataclasses.replace(spec, name=name))
     short = str(getattr(own, "__qualname__", type(own).__name__))
@@ -296,8 +296,7 @@ def _recipe(spec: EnvSpec) -> Recipe:
         raise _missing(spec.name, family, error) from error
     if inspect.isclass(found.creator) and issubclass(found.creator, Environment):
         raise UnknownEnvironmentError(
-            f"{spec.name} is a compiled environment, not one of gymnasium; give an instance of it "
-            "to the algorithm in Python, or register an adapter for it with register_framework."
+            f"{spec.name} is a compiled environment, not one of gymnasium; use the framework 'jax'."
         )
     return found
 

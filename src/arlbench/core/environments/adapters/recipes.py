@@ -7,9 +7,6 @@ is reloaded. So everything that is kept for an environment belongs to its recipe
 from __future__ import annotations
 
 import copy
-import functools
-import importlib
-import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -18,7 +15,8 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec as Entry
 from gymnasium.envs.registration import load_env_creator
 
-from arlbench.core.environments.faults import place_of
+from arlbench.core.environments.adapters import modules
+from arlbench.core.environments.environment import Environment
 from arlbench.errors import UnknownEnvironmentError, did_you_mean
 
 # Recipes that another process has sent, and that no module of this process contains.
@@ -104,14 +102,16 @@ def find(name: str) -> Recipe:
     """
     if name in _sent:
         return _sent[name]
-    module_name, _, own_name = name.rpartition(":")
-    module = _imported(name, module_name) if module_name else None
+    own_name = name.rpartition(":")[2]
+    module = modules.module_of(name)
     try:
         entry = gymnasium.spec(own_name)
     except gymnasium.error.Error as error:
-        creator = None if module is None else attribute(module, own_name)
+        if module is None:
+            raise _unknown(name) from error
+        creator = modules.attribute(module, own_name)
         if not callable(creator):
-            raise _unknown(name, own_name, module) from error
+            raise modules.unknown_in(module, name, _environments_in(module)) from error
         return Recipe(name, of_creator(name, creator), creator)
     return Recipe(name, entry, _creator_of(name, entry))
 
@@ -136,28 +136,6 @@ def adopt(name: str, recipe: Recipe) -> None:
     _sent[name] = recipe
 
 
-def attribute(module: ModuleType, qualified_name: str) -> Any:
-    """The attribute of a module with a name, which may be dotted; None if it does not exist."""
-    try:
-        return functools.reduce(getattr, qualified_name.split("."), module)
-    except AttributeError:
-        return None
-
-
-def _imported(name: str, module_name: str) -> ModuleType:
-    if module_name in sys.modules:
-        return sys.modules[module_name]
-    try:
-        return importlib.import_module(module_name)
-    except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and _is_within(module_name, error.name):
-            raise UnknownEnvironmentError(
-                f"{name} is in a module that cannot be imported ({error}); install it, run this in "
-                "the folder that it is in, or fix its name."
-            ) from error
-        raise _broken(module_name, error) from error
-
-
 def _creator_of(name: str, entry: Entry) -> Callable[..., Any]:
     if callable(entry.entry_point):
         return entry.entry_point
@@ -171,53 +149,20 @@ def _creator_of(name: str, entry: Entry) -> Callable[..., Any]:
     except gymnasium.error.DependencyNotInstalled:
         raise
     except Exception as error:
-        raise _broken(entry.entry_point, error) from error
+        raise modules.broken(entry.entry_point, error) from error
 
 
-def _broken(what: str, error: Exception) -> UnknownEnvironmentError:
-    said = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
-    return UnknownEnvironmentError(
-        f"{what} cannot be imported: {type(error).__name__}: {said} ({place_of(error)})."
-    )
-
-
-def _is_within(module_name: str, missing: str | None) -> bool:
-    """Whether the missing module is the requested one, or a package that contains it."""
-    return missing is not None and f"{module_name}.".startswith(f"{missing}.")
-
-
-def _unknown(name: str, own_name: str, module: ModuleType | None) -> UnknownEnvironmentError:
-    if module is not None:
-        return _unknown_in(name, own_name, module)
+def _unknown(name: str) -> UnknownEnvironmentError:
     return UnknownEnvironmentError(
         f"gymnasium has no environment named '{name}'."
         + (did_you_mean(name, list(gymnasium.registry)) or " 'arlbench envs' lists them.")
     )
 
 
-def _unknown_in(name: str, own_name: str, module: ModuleType) -> UnknownEnvironmentError:
-    own, prefix = _environments_in(module), f"{module.__name__}:"
-    known = ", ".join(f"{prefix}{each}" for each in own)
-    # Compared without the module, which would make every name similar.
-    nearest = did_you_mean(own_name, own).replace("'", f"'{prefix}", 1)
-    others = f" Known: {known}." if known else " Name a class or function of its own."
-    return UnknownEnvironmentError(
-        f"gymnasium has no environment named '{name}' "
-        f"({getattr(module, '__file__', None) or 'this program'}).{nearest or others}"
-    )
-
-
 def _environments_in(module: ModuleType) -> list[str]:
     """The environments that a module defines, and those that it or its package has registered."""
-    classes = [
-        key
-        for key, value in vars(module).items()
-        if isinstance(value, type)
-        and issubclass(value, gymnasium.Env)
-        and value is not gymnasium.Env
-    ]
     own = f"{module.__name__}."
-    return classes + [
+    return modules.classes_in(module, gymnasium.Env, Environment) + [
         entry.id for entry in gymnasium.registry.values() if f"{_module_of(entry)}.".startswith(own)
     ]
 

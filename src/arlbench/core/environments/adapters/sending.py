@@ -1,9 +1,10 @@
-"""Recipes as bytes, for other processes of this program."""
+"""Recipes and classes as bytes, for other processes of this program."""
 
 from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Hashable
 from typing import Any
 
 import cloudpickle
@@ -24,11 +25,24 @@ def pack(recipe: Recipe) -> bytes | None:
     Raises:
         UnknownEnvironmentError: If it cannot be sent; the message names the cure.
     """
-    module = recipe.name.rpartition(":")[0]
-    is_of_library = recipe.family.startswith("gymnasium.") and not module
-    if is_of_library or (module and _can_be_imported(module)):
+    if recipe.family.startswith("gymnasium.") and ":" not in recipe.name:
         return None
-    return _pickled(recipe)
+    return packed(recipe.name, getattr(recipe.creator, "__module__", ""), recipe)
+
+
+def packed(name: str, module: str, value: Hashable) -> bytes | None:
+    """The bytes of what a name refers to; None if other processes can import it by its name.
+
+    Args:
+        name: The name.
+        module: The module that defines the class or function.
+        value: What they need.
+
+    Raises:
+        UnknownEnvironmentError: If it cannot be sent; the message names the cure.
+    """
+    named = name.rpartition(":")[0]
+    return None if named and _can_be_imported(named) else _pickled(name, module, value)
 
 
 def adopt(name: str, content: bytes) -> None:
@@ -40,19 +54,19 @@ def adopt(name: str, content: bytes) -> None:
 
 # Cached, so that equal recipes give equal bytes and are adopted once.
 @functools.lru_cache(maxsize=64)
-def _pickled(recipe: Recipe) -> bytes:
-    module = sys.modules.get(getattr(recipe.creator, "__module__", ""))
+def _pickled(name: str, defined_in: str, value: Hashable) -> bytes:
+    module = sys.modules.get(defined_in)
     # Modules that other processes can import are sent by name, but never the main program.
     by_value = module is not None and not _can_be_imported(module.__name__)
     by_value = by_value and module is not None and module.__name__ != _MAIN
     try:
         if by_value:
             cloudpickle.register_pickle_by_value(module)
-        return bytes(cloudpickle.dumps(recipe))
+        return bytes(cloudpickle.dumps(value))
     except Exception as error:
         said = " ".join(str(error).split())
         raise UnknownEnvironmentError(
-            f"{recipe.name} cannot be sent to other processes ({type(error).__name__}: {said}); "
+            f"{name} cannot be sent to other processes ({type(error).__name__}: {said}); "
             "put its class into a module of its own and name it 'my_module:MyClass', so that they "
             "can import it."
         ) from error

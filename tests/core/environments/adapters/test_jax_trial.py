@@ -1,0 +1,162 @@
+"""What a reset and a step of a compiled environment must return is checked before compiling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from arlbench import make_env
+from arlbench.core.environments import SingleStep
+from arlbench.errors import EnvironmentFaultError
+from own_compiled import AllAtOnce, Tube
+
+
+def after(make: Callable[[Any, Any], Any]) -> type[Tube]:
+    """A class whose steps return what a function makes of the place and the number of steps."""
+    return type("After", (Tube,), {"after": lambda self, place, n_steps: make(place, n_steps)})
+
+
+def beginning(make: Callable[[], Any]) -> type[Tube]:
+    return type("Beginning", (Tube,), {"reset_one": lambda self, rng: make()})
+
+
+def a_step(place: Any, n_steps: Any, **changes: Any) -> SingleStep:
+    obs = jnp.stack([place, jnp.float32(n_steps)])
+    return SingleStep((place, n_steps), obs, 1.0, False, False)._replace(**changes)
+
+
+def decides(place: Any, n_steps: Any) -> SingleStep:
+    reward = 1.0
+    if place > 1:
+        reward = 2.0
+    return a_step(place, n_steps, reward=reward)
+
+
+@pytest.mark.parametrize(
+    ("make", "said", "cure"),
+    [
+        (decides, "decides with a Python 'if'", "use jnp.where, jax.lax.cond or"),
+        (
+            lambda p, n: a_step(p, n, obs=jnp.zeros(2)[jnp.zeros(2) < p]),
+            "selects rows with a mask",
+            "use jnp.where",
+        ),
+        (
+            lambda p, n: a_step(p, n, reward=[1.0, 2.0][n]),
+            "uses a value as a number of Python",
+            "make the list an array of jax.numpy",
+        ),
+        (
+            lambda p, n: a_step(p, n, reward=np.sin(p)),
+            "gives numpy or Python a value",
+            "use jax.numpy instead of numpy",
+        ),
+        (
+            lambda p, n: a_step(p, n, reward=float(p)),
+            "asks for the number in a value",
+            "use .astype instead of int and float",
+        ),
+    ],
+)
+def test_code_that_cannot_be_compiled_names_the_environment_the_cure_and_the_lines(
+    make: Any, said: str, cure: str
+) -> None:
+    with pytest.raises(EnvironmentFaultError) as raised:
+        make_env("jax", after(make))
+    sentence, *frames = str(raised.value).splitlines()
+    known_later = r",? that is known only when the compiled program runs \(in step_one\); "
+    assert re.fullmatch(f"After {said}.*{known_later}{re.escape(cure)}.*\\.", sentence)
+    files = [frame for frame in frames if frame.startswith("  File")]
+    assert "test_jax_trial.py" in files[-1]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda p, n: (p, p, 1.0, False, False, {}),
+            r"returned a tuple of 6 values from step_one, not a SingleStep; return SingleStep\(env",
+        ),
+        (lambda p, n: None, "returned nothing from step_one"),
+        (
+            lambda p, n: a_step(p, n, reward=jnp.ones(1)),
+            r"gave a reward of the shape \(1,\), not a scalar; use reward\[0\]",
+        ),
+        (lambda p, n: a_step(p, n, truncated=jnp.ones(2, bool)), "gave a truncated of the shape"),
+        (
+            lambda p, n: a_step(p, n, obs=jnp.zeros(3)),
+            r"returns observations float32\[3\] after a step, but float32\[2\] after a reset",
+        ),
+        (lambda p, n: a_step(p, n, obs=jnp.zeros(2, jnp.int32)), r"observations int32\[2\] after"),
+        (lambda p, n: a_step(p, n, env_state=(p,)), "returns states of another structure"),
+        (
+            lambda p, n: a_step(p, n, env_state=(p, jnp.zeros(3))),
+            r"states with \[1\] of float32\[3\] after a step, but int32\[\] after a reset",
+        ),
+        (lambda p, n: a_step(p, n, obs="high"), "has a str in its observation"),
+        (lambda p, n: p.nothing, "raised AttributeError in step_one: "),
+    ],
+)
+def test_a_step_of_the_wrong_kind_is_told(make: Any, message: str) -> None:
+    with pytest.raises(EnvironmentFaultError, match=message):
+        make_env("jax", after(make))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: None, "returned nothing from reset_one, not a state and an observation; end it"),
+        (lambda: jnp.zeros(2), "from reset_one, not a state and an observation"),
+        (lambda: (jnp.zeros(2), jnp.zeros(2), {}), "returned a tuple of 3 values from reset_one"),
+        (lambda: ("low", jnp.zeros(2)), "has a str in its state"),
+    ],
+)
+def test_a_reset_of_the_wrong_kind_is_told(make: Any, message: str) -> None:
+    with pytest.raises(EnvironmentFaultError, match=message):
+        make_env("jax", beginning(make))
+
+
+def test_another_precision_of_a_state_is_accepted() -> None:
+    """It is converted to that of the state at the beginning."""
+    make_env("jax", after(lambda p, n: a_step(p, n, env_state=(p, n.astype(jnp.float32)))))
+
+
+@pytest.mark.parametrize("which", ["action_space", "observation_space"])
+def test_spaces_must_be_spaces(which: str) -> None:
+    with pytest.raises(EnvironmentFaultError, match=f"has a list as its {which}; make it a space"):
+        make_env("jax", type("Spaces", (Tube,), {which: [2]}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"flags": ("terminated",)}, "returned an info without 'truncated' from step"),
+        ({"shape": (3, 1)}, r"gave a reward of the shape \(3, 1\), not an array of the shape \(3,"),
+        ({"step": lambda *given: given}, "from step, not a state and a timestep; return env_sta"),
+        ({"reset": lambda *given: 0}, "returned a int from reset, not a state and an observation"),
+    ],
+)
+def test_environments_that_step_all_copies_are_checked_too(changes: Any, message: str) -> None:
+    make_env("jax", AllAtOnce, 3)
+    with pytest.raises(EnvironmentFaultError, match=message):
+        make_env("jax", type("Changed", (AllAtOnce,), changes), 3)
+
+
+def test_a_composed_observation_is_compared_part_by_part() -> None:
+    parts = spaces.Dict({"a": spaces.Discrete(2), "b": spaces.Discrete(2)})
+
+    class Composed(Tube):
+        observation_space = parts
+
+        def observe(self, place: Any, n_steps: Any) -> Any:
+            begun = isinstance(n_steps, int)
+            return {"a": jnp.int32(0), "b": jnp.int32(0) if begun else jnp.float32(0)}
+
+    with pytest.raises(EnvironmentFaultError, match=r"observations with \['b'\] of float32\[\]"):
+        make_env("jax", Composed)
