@@ -14,7 +14,7 @@ from arlbench.report import repeat_pictures, study_pictures
 from arlbench.report.repeat_pictures import DrawnRepeat
 from arlbench.report.study_pictures import DrawnTrial
 from arlbench.tuning.incumbents import incumbents
-from arlbench.tuning.repeating import folder_of
+from arlbench.tuning.repeats import folder_of
 
 if TYPE_CHECKING:
     from arlbench.tuning.reading import LoadedStudy
