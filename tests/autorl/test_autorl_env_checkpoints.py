@@ -27,6 +27,32 @@ def test_the_checkpoint_of_every_step_is_told_and_kept(tmp_path: Path) -> None:
     assert info["checkpoint"] == env.checkpoints[-1]
 
 
+# By ``learning_starts``, the updates of four steps: two in each iteration that ends after it.
+UPDATES = {0: [12, 10, 12, 10], 40: [8, 10, 12, 10], 120: [0, 8, 12, 10]}
+RECORDED = [("loss", 0), ("loss", 40), ("loss", 120), ("all", 120), ("trajectories", 120)]
+
+
+@pytest.mark.parametrize(("part", "learning_starts"), RECORDED)
+def test_records_do_not_make_a_later_step_compile(
+    part: str, learning_starts: int, tmp_path: Path, count_compilations: Any
+) -> None:
+    # Iterations of 16 steps; with budgets of 88, the four steps have 6, 5, 6 and 5 of them.
+    env = tiny_env(checkpoint=[part], checkpoint_dir=str(tmp_path), n_total_timesteps=88)
+    env.reset()
+    env.step({**SMALL, "learning_starts": learning_starts, "train_freq": 4})
+    with count_compilations() as counter:
+        infos = [env.step({"learning_rate": rate})[-1] for rate in RATES[1:]]
+    assert counter.names == []
+    assert [info["compile_seconds"] for info in infos] == [0, 0, 0]
+    kept = [Checkpointer.load(path, env._algorithm).parts for path in env.checkpoints]
+    if part != "trajectories":
+        assert [len(parts["loss"]) for parts in kept] == UPDATES[learning_starts]
+        assert not any(jax.numpy.isnan(parts["loss"]).any() for parts in kept)
+    if part != "loss":
+        lengths = [parts["trajectories"].reward.shape for parts in kept]
+        assert lengths == [(24, 4), (20, 4), (24, 4), (20, 4)]
+
+
 @pytest.mark.thorough
 def test_records_are_kept_where_a_checkpoint_asks_for_them(tmp_path: Path) -> None:
     env = begun_env(checkpoint=["params", "loss", "trajectories"], checkpoint_dir=str(tmp_path))

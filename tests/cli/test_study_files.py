@@ -165,7 +165,7 @@ def begun(monkeypatch):
     from arlbench.cli import tune
 
     found: list[tuple] = []
-    monkeypatch.setattr(tune, "_run", lambda job, arguments: found.append((job, arguments)))
+    monkeypatch.setattr(tune, "run", lambda job, arguments: found.append((job, arguments)))
 
     def arguments_of(*words: object) -> dict:
         assert arlbench("tune", *words) == 0

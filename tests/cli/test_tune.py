@@ -74,7 +74,19 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "resume with settings": (["--resume", "nowhere", "--tuner", "grid"], ["--resume", "'tuner'"]),
     "folder of something else": (["--out", "taken"], ["something that is not a study"]),
     "unwritable folder": (["--out", "/proc/arlbench"], ["/proc/arlbench cannot be written"]),
+    "repeats without a seed": (
+        ["--repeat", "2", "--tuner-seed", "4294967295"], ["need seeds beyond 2**32 - 1"]
+    ),
+    "test seeds beyond 32 bits": (
+        ["--seed", "4294967293"], ["Seeds must be whole numbers", "4294967296"]
+    ),
+    "states below nothing": (["--state-limit=-1"], ["state_limit_gib must be 0 or more, not -1"]),
+    "no memory": (["--memory-limit", "0.001"], ["more than the limit"]),
 }  # fmt: skip
+
+# These are known only when the tuner is asked.
+UNNAMED = {"tuner that proposes too short a trial", "tuner that raises",
+           "tuner that leaves the space"}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -89,6 +101,34 @@ def test_a_mistake_is_one_sentence(case, tmp_path, monkeypatch, capsys) -> None:
         assert part in message
     assert message.startswith("error: ")
     assert message.count("\n") == 1
+
+
+EARLY = [(case, ()) for case in CASES if case not in UNNAMED]
+WAYS = [("--repeat", "2"), ("--preset", "cartpole"), ("study.yaml",)]
+SOME = ["unknown tuner", "impossible setting of a tuner", "no steps", "states below nothing"]
+
+
+@pytest.mark.parametrize(
+    ("case", "options"), EARLY + [(case, way) for way in WAYS for case in SOME]
+)
+def test_a_mistake_is_found_before_anything_is_shown_or_made(
+    case, options, tmp_path, monkeypatch, capsys
+) -> None:
+    words, said = CASES[case]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("mine")
+    (tmp_path / "study.yaml").write_text("space: {gamma: 0.9..1}\n")
+    before = sorted(tmp_path.rglob("*"))
+    # A limit, without which the tuner would have to be known sooner.
+    limit = [] if {"--n-trials", "--resume"} & {*words} else ["--n-trials", "1"]
+    assert arlbench("tune", *options, *words, *limit) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+    assert all(part in printed.err for part in said)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +177,25 @@ def test_a_finished_study_has_more_trials(finished, tmp_path, capsys) -> None:
     assert (printed["status"], printed["n_trials"], printed["trained_now"]) == ("finished", 10, 2)
     assert printed["incumbent"]["test_objective"] is not None
     assert printed["timesteps"] <= printed["timesteps_restarted"]
+
+
+def test_a_study_is_not_limited_to_fewer_trials_than_it_has(finished, capsys) -> None:
+    before = (finished / "study.json").read_text()
+    assert arlbench("tune", "--resume", finished, "--n-trials", "2") == 2
+    printed = capsys.readouterr().err
+    assert "has 8 trials already, so it cannot be limited to 2; allow 8 or more" in " ".join(
+        printed.split()
+    )
+    assert printed.startswith("error: ")
+    assert (finished / "study.json").read_text() == before
+    assert arlbench("tune", "--resume", finished, "--n-trials", "8", "--quiet") == 0
+
+
+def test_a_replay_is_refused_before_anything_is_shown(finished, capsys) -> None:
+    assert arlbench("tune", "--replay", finished, "--seed", "1") == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: A replay needs")
+    assert printed.count("\n") == 1
 
 
 def test_a_tuner_of_ones_own(tmp_path, capsys) -> None:

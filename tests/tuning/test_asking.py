@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from arlbench.errors import ArlbenchError, ConfigurationError, TunerError
-from arlbench.tuning import Trial, Tuner
+from arlbench.tuning import Trial, Tuner, load
 from arlbench.tuning.asking import Asking
 from arlbench.tuning.tuner import make_tuner
 from arlbench.tuning.tuners import name_of, tuner_class, tuner_names
@@ -48,8 +50,36 @@ FAULTS = {
     "no fidelity": (lambda n: [Trial(RATE, -1)], "positive whole number"),
     "unknown parent": (lambda n: [Trial(RATE, 900, 7)], "continues trial 7, which it was not told"),
     "network alone": (lambda n: [Trial(RATE, 900, None, 7)], "trial 7, which it was not told"),
+    "half a fidelity": (lambda n: [Trial(RATE, 450.5)], "whole number"),
+    "word for a fidelity": (lambda n: [Trial(RATE, "long")], "whole number"),
+    "half a parent": (
+        lambda n: [Trial(RATE, 900, 0.5)], "continues 0.5, which is not the number of a trial"
+    ),
+    "list of parents": (
+        lambda n: [Trial(RATE, 900, [0])], "continues [0], which is not the number of a trial"
+    ),
     "info that no file can hold": (lambda n: [Trial(RATE, info={"a": {1}})], "info"),
-}
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float64, jnp.int32])
+def test_whole_numbers_of_other_libraries_are_whole_numbers(tmp_path, kind) -> None:
+    parent = np.int64(0) if kind is np.float64 else kind(0)
+
+    class Continuing(Tuner):
+        continues = True
+        parallel = 1
+        n = 0
+
+        def ask(self, n: int) -> Any:
+            self.n += 1
+            return [Trial(RATE, kind(300)) if self.n == 1 else Trial(RATE, kind(600), parent)]
+
+    outcome = study(tmp_path / "study", Continuing, n_trials=2)
+    second = outcome.results[1].trial
+    assert (second.fidelity, second.continues) == (600, 0)
+    assert type(second.continues) is int
+    assert load(tmp_path / "study").results[1].trial.continues == 0
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -11,7 +11,8 @@ import pytest
 from arlbench.errors import ConfigurationError, StorageError
 from arlbench.tuning import load, resume, resume_repeats, tune_repeats
 from arlbench.tuning.folder import REPEATS
-from arlbench.tuning.repeating import LoadedRepeats, RepeatedOutcome, folder_of
+from arlbench.tuning.repeating import LoadedRepeats
+from arlbench.tuning.repeats import RepeatedOutcome, folder_of
 from fake_studies import FIXED, WORDS, FakePopulation, numbers, study
 
 
@@ -105,8 +106,12 @@ def test_mistakes_leave_no_folder(tmp_path) -> None:
     with pytest.raises(StorageError, match="holds no repeats of a study"):
         resume_repeats(tmp_path)
     study(tmp_path / "single", n_trials=1)
-    with pytest.raises(StorageError, match="something that is not a repeated study"):
+    with pytest.raises(StorageError, match=r"single holds one study, .* without --repeat"):
         repeated(tmp_path / "single")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("precious")
+    with pytest.raises(StorageError, match="something that is not a repeated study"):
+        repeated(tmp_path / "notes")
 
 
 def test_a_refused_command_leaves_the_number_of_repeats(tmp_path) -> None:

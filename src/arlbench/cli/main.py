@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import difflib
 import io
 import os
 import sys
@@ -73,8 +74,16 @@ def run() -> None:
     except ArlbenchError as error:
         _fail(str(error))
     except TyperException as error:
+        _keep_nearest(error)
         _fail(f"{error.format_message().rstrip('.')}. 'arlbench COMMAND --help' lists the options.")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _keep_nearest(error: Any) -> None:
+    """Of the options that an unknown one may stand for, keeps only the most similar one."""
+    options = getattr(error, "possibilities", None)
+    if options:
+        error.possibilities = difflib.get_close_matches(error.option_name, options, 1, 0.0)
 
 
 def _in_one_line(message: Warning | str, *_: Any) -> str:

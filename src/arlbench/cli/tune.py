@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import Any
 
 import typer
 
@@ -41,14 +40,10 @@ from arlbench.cli.tune_arguments import (
     study_arguments,
     with_file,
 )
-from arlbench.cli.tune_summary import summarise
+from arlbench.cli.tune_running import Job, run, train_again
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.published_studies import PROTOCOLS
 from arlbench.tuning.tuners import DEFAULT_TUNER, tuner_names
-
-if TYPE_CHECKING:
-    from arlbench.cli.stopping import StoppableWork
-    from arlbench.tuning.loop import StudyOutcome
 
 # What may be given along with --resume.
 _WITH_RESUME = (
@@ -61,20 +56,6 @@ _WITH_REPLAY = ("replay", "seeds", "seed", "memory_limit", "ray", "quiet", "as_j
 _SET = typer.Option(
     None, "--set", metavar="KEY=VALUE", help="A setting of the tuner, such as eta=3; repeatable."
 )
-
-
-class _Job(NamedTuple):
-    """A study, and how much to print about it."""
-
-    folder: Path
-    n_test_seeds: int
-    limits: dict[str, Any]
-    quiet: bool
-    as_json: bool
-
-    @property
-    def talkative(self) -> bool:
-        return not (self.quiet or self.as_json)
 
 
 _WORDS = typer.Argument(
@@ -206,14 +187,15 @@ def tune(
     given = dict(locals())
     if replay is not None:
         refuse_with_resume(context, _WITH_REPLAY, "--replay")
-        _replay(replay, (seed, seeds), memory_limit, ray, quiet, as_json)
+        start_workers(ray)
+        train_again(replay, (seed, seeds), memory_limit, quiet, as_json)
     elif resume is not None:
         refuse_with_resume(context, _WITH_RESUME)
         begun = _begun(resume, more, n_trials, ray)
         if "test_seeds" in begun and not was_given(context, "test_seeds"):
             given["test_seeds"] = len(begun["test_seeds"])
         given["test_last"] = test_last or begun["test_last"]
-        _run(_job(given, resume), begun)
+        run(_job(given, resume), begun)
     else:
         _begin(context, given)
 
@@ -226,12 +208,12 @@ def _begin(context: typer.Context, given: dict[str, Any]) -> None:
     arguments = study_arguments(given, env_name, ranges)
     if given["repeat"] is not None:
         arguments["repeats"] = given["repeat"]
-    _run(_job(given, given["out"] or _new_folder(env_name)), arguments)
+    run(_job(given, given["out"] or _new_folder(env_name)), arguments)
 
 
-def _job(given: dict[str, Any], folder: Path) -> _Job:
+def _job(given: dict[str, Any], folder: Path) -> Job:
     limits = _settings_of_call(given)
-    return _Job(folder, given["test_seeds"], limits, given["quiet"], given["as_json"])
+    return Job(folder, given["test_seeds"], limits, given["quiet"], given["as_json"])
 
 
 def _settings_of_call(given: dict[str, Any]) -> dict[str, Any]:
@@ -249,132 +231,10 @@ def _new_folder(env_name: str) -> Path:
 
 def _begun(folder: Path, more: int, n_trials: int | None, ray: str | None) -> dict[str, Any]:
     """The arguments of a study that was begun, with another number of trials if one is given."""
-    from arlbench.tuning.repeating import arguments_of_repeats, is_repeated
+    from arlbench.tuning.repeating import arguments_of_repeats
+    from arlbench.tuning.repeats import is_repeated
     from arlbench.tuning.study import arguments_of
 
     start_workers(ray)
     read = arguments_of_repeats if is_repeated(folder) else arguments_of
     return read(folder, more=more, n_trials=n_trials)
-
-
-def _test_seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
-    """The test seeds, which follow the tuning seeds."""
-    from arlbench.tuning.study import FIRST_TEST_SEED
-
-    first = max(FIRST_TEST_SEED, max(seeds) + 1)
-    return tuple(range(first, first + count))
-
-
-def _run(job: _Job, arguments: dict[str, Any]) -> None:
-    """Runs the study, and reports the results."""
-    from arlbench.cli import tune_display
-
-    if job.n_test_seeds < 0:
-        raise ConfigurationError(f"--test-seeds must be 0 or more, not {job.n_test_seeds}.")
-    arguments = {
-        **arguments,
-        **job.limits,
-        "test_seeds": _test_seeds(arguments["seeds"], job.n_test_seeds),
-        "folder": job.folder,
-    }
-    if job.talkative:
-        tune_display.header(arguments)
-    if "repeats" in arguments:
-        _run_repeats(job, arguments)
-        return
-    with tune_display.continuable(job.folder, not job.quiet):
-        outcome, work = _work(job, arguments)
-    if outcome is None or outcome.status == "interrupted":
-        if not job.quiet:
-            tune_display.interrupted(job.folder)
-        _leave(128 + work.signal, at_once=outcome is None)
-    from arlbench.cli import tune_pictures
-    from arlbench.tuning.reading import load
-
-    pictures = tune_pictures.draw(load(outcome.folder), outcome.folder)
-    if job.talkative:
-        tune_display.closing(outcome, pictures)
-    if job.as_json:
-        typer.echo(json.dumps(summarise(outcome)))
-
-
-def _run_repeats(job: _Job, arguments: dict[str, Any]) -> None:
-    """Runs the repeats of a study, and reports them together."""
-    from arlbench.cli import tune_display, tune_repeats
-
-    with tune_display.continuable(job.folder, not job.quiet):
-        outcome, work = tune_repeats.work(arguments, job.quiet, job.talkative)
-    if outcome is None or outcome.status == "interrupted":
-        if not job.quiet:
-            tune_display.interrupted(job.folder)
-        _leave(128 + work.signal, at_once=outcome is None)
-    summary = tune_repeats.close(outcome, job.talkative)
-    if job.as_json:
-        repeats = [summarise(each) for each in outcome.outcomes]
-        typer.echo(json.dumps({**summary, "repeats": repeats}))
-
-
-def _replay(
-    folder: Path,
-    seeds: tuple[int, int],
-    memory_limit: float,
-    ray: str | None,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    """Trains the best schedule of a study again."""
-    from arlbench.cli import display, tune_display
-    from arlbench.cli.stopping import StoppableWork
-    from arlbench.experiments.experiment import seed_range
-    from arlbench.tuning.replaying import replay
-    from arlbench.tuning.study import FIRST_TEST_SEED
-
-    start_workers(ray)
-    fresh = seed_range(seeds[0] or FIRST_TEST_SEED, seeds[1])
-    with tune_display.replay_bar(shown=not (quiet or as_json)) as show:
-        work = StoppableWork(
-            lambda: replay(
-                folder,
-                fresh,
-                memory_limit_gib=memory_limit,
-                on_progress=lambda progress: show(progress) or work.wants_to_stop(),
-                on_notice=None if quiet else display.notice,
-            )
-        )
-        work.start()
-        retrained = work.finish()
-    if retrained is None:
-        _leave(128 + work.signal, at_once=True)
-    if not (quiet or as_json):
-        tune_display.replayed(retrained)
-    if as_json:
-        returns = dict(zip(map(str, fresh), retrained.returns[:, -1].tolist(), strict=True))
-        typer.echo(json.dumps({"number": retrained.number, "final_returns": returns}))
-
-
-def _work(
-    job: _Job, arguments: dict[str, Any]
-) -> tuple[StudyOutcome | None, StoppableWork[StudyOutcome]]:
-    """Runs in a thread and shows progress; the outcome is None if the thread did not stop."""
-    from arlbench.cli import display, tune_display
-    from arlbench.cli.stopping import StoppableWork
-    from arlbench.tuning.study import tune as tune_study
-
-    with tune_display.progress_bar(shown=job.talkative) as show:
-        work = StoppableWork(
-            lambda: tune_study(
-                **arguments,
-                on_progress=lambda progress: show(progress) or work.wants_to_stop(),
-                on_notice=None if job.quiet else display.notice,
-            )
-        )
-        work.start()
-        outcome = work.finish()
-    return outcome, work
-
-
-def _leave(code: int, at_once: bool) -> NoReturn:
-    if at_once:
-        # The thread is still compiling and cannot be stopped; it has nothing to keep.
-        os._exit(code)
-    raise typer.Exit(code)

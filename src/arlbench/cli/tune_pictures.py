@@ -12,7 +12,7 @@ from arlbench.report import repeat_pictures, study_pictures
 from arlbench.report.study_pictures import DrawnTrial
 from arlbench.tuning.best import best_over_time
 from arlbench.tuning.incumbents import incumbents
-from arlbench.tuning.repeating import folder_of
+from arlbench.tuning.repeats import folder_of
 
 if TYPE_CHECKING:
     from arlbench.tuning.reading import LoadedStudy

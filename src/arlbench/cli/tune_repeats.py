@@ -15,27 +15,25 @@ from arlbench.report.statistics import MeanInterval, spread, spread_name
 from arlbench.tuning.best import Best, best_of_each
 
 if TYPE_CHECKING:
+    from arlbench.tuning.preparing_repeats import OpenRepeats
     from arlbench.tuning.reading import LoadedStudy
-    from arlbench.tuning.repeating import RepeatedOutcome
+    from arlbench.tuning.repeats import RepeatedOutcome
 
 
 def work(
-    arguments: dict[str, Any], quiet: bool, talkative: bool
+    study: OpenRepeats, quiet: bool, talkative: bool
 ) -> tuple[RepeatedOutcome | None, StoppableWork[RepeatedOutcome]]:
     """Runs in a thread and shows progress; the outcome is None if the thread did not stop."""
-    from arlbench.tuning.repeating import tune_repeats
+    from arlbench.tuning.loop import Callbacks
 
     place = [0]
-    n = arguments["repeats"]
+    n = study.prepared.n_repeats
     with tune_display.progress_bar(talkative, lambda: f"repeat {place[0] + 1}/{n}, ") as show:
-        running = StoppableWork(
-            lambda: tune_repeats(
-                **arguments,
-                on_begin=lambda index: place.__setitem__(0, index),
-                on_progress=lambda progress: show(progress) or running.wants_to_stop(),
-                on_notice=None if quiet else display.notice,
-            )
+        calls = Callbacks(
+            lambda progress: show(progress) or running.wants_to_stop(),
+            None if quiet else display.notice,
         )
+        running = StoppableWork(lambda: study.run(calls, lambda i: place.__setitem__(0, i)))
         running.start()
         outcome = running.finish()
     return outcome, running

@@ -125,9 +125,19 @@ def extended_words(problem: Problem) -> dict[str, str]:
 
 def _text_of(declared: Hyperparameter) -> str:
     if declared.choices:
-        return _listing(str(choice).lower() for choice in declared.choices)
+        return listing(declared.choices)
     scale = f"{_SCALE}log" if declared.log else ""
     return f"{declared.low}{_RANGE}{declared.high}{scale}"
+
+
+def listing(values: Iterable[Any]) -> str:
+    """The text for values of a hyperparameter."""
+    return _LIST.join(str(v).lower() if isinstance(v, bool) else str(v) for v in values)
+
+
+def between(low: float, high: float, log: bool) -> str:
+    """The text for a range on a scale."""
+    return f"{low}{_RANGE}{high}{_SCALE}{'log' if log else 'linear'}"
 
 
 def with_options(problem: Problem, space: SearchSpace) -> Problem:
@@ -227,7 +237,7 @@ def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
     if hyperparameter.choices:
         raise ConfigurationError(
             f"{name} takes separate values, so it cannot have the range {text}; list them as in "
-            f"{name}={_listing(hyperparameter.choices)}."
+            f"{name}={listing(hyperparameter.choices)}."
         )
     low, high = (hyperparameter.check(parse_value(end)) for end in ends)
     if low >= high:
@@ -242,10 +252,6 @@ def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
             "begin above 0, or write :linear."
         )
     return Range(low, high, log)
-
-
-def _listing(values: Iterable[Any]) -> str:
-    return _LIST.join(str(value) for value in values)
 
 
 def _parse_choices(hyperparameter: Hyperparameter, text: str) -> Choices:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 from arlbench.core.checks import SEED_LIMIT
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
+from arlbench.experiments.config_spaces import Where, in_texts
 from arlbench.population import MemberResult
 
 #: A larger number is taken for a typing mistake.
@@ -48,7 +49,7 @@ class Tuner(abc.ABC):
     def __init__(
         self,
         problem: Problem,
-        words: Mapping[str, str],
+        words: Where,
         *,
         seed: int = 0,
         file: Path | None = None,
@@ -62,8 +63,7 @@ class Tuner(abc.ABC):
             raise ConfigurationError(
                 f"The sampler's seed must lie in 0 to 2**32 - 1, not be {seed}."
             )
-        self.problem = problem
-        self.words = dict(words)
+        self.problem, self.words = in_texts(problem, words)
         self.seed = seed
         self.file = file
         self.note = ""

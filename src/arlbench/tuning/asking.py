@@ -145,21 +145,23 @@ class Asking:
             reason = str(error)
             end = "" if reason.endswith((".", "?")) else "."
             raise self._error(f"proposed trial {number}: {reason}{end}") from None
-        for parent in (trial.continues, trial.network_of):
+        parents = [self._parent(of, number) for of in (trial.continues, trial.network_of)]
+        for parent in parents:
             self._check_parent(parent, fidelity, number, results)
         if trial.network_of is not None and trial.continues is None:
             raise self._error(
                 f"proposed trial {number} with the network of another trial, but the state of "
                 "none; give continues as well."
             )
-        return trial._replace(config=config, fidelity=fidelity, info=info, number=number)
+        continues, network_of = parents
+        return Trial(config, fidelity, continues, network_of, info, number)
 
     def _fidelity(self, trial: Trial) -> int:
         problem = self.tuner.space.problem
         total, n_evaluations = problem.n_total_timesteps, problem.n_eval_steps
         if trial.fidelity is None:
             return total
-        fidelity = positive_whole("its fidelity", trial.fidelity)
+        fidelity = positive_whole("its fidelity", _as_python(trial.fidelity))
         if evaluations_within(fidelity, total, n_evaluations) < 1:
             raise ConfigurationError(
                 f"its fidelity of {fidelity} timesteps ends before the first of {n_evaluations} "
@@ -170,6 +172,16 @@ class Asking:
                 f"its fidelity of {fidelity} timesteps is beyond the {total} of the problem"
             )
         return fidelity
+
+    def _parent(self, parent: Any, number: int) -> int | None:
+        """The number of a trial as an int; None if there is none."""
+        value = _as_python(parent)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        raise self._error(
+            f"proposed that trial {number} continues {value!r}, which is not the number of a "
+            "trial; give result.number."
+        )
 
     def _check_parent(
         self, parent: int | None, fidelity: int, number: int, results: Mapping[int, Result]
@@ -195,6 +207,11 @@ class Asking:
 
     def _error(self, sentence: str) -> TunerError:
         return TunerError(f"The tuner {self._name} {sentence}")
+
+
+def _as_python(value: Any) -> Any:
+    """The Python value of a scalar of NumPy or JAX."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -91,17 +92,20 @@ class StudyFolder:
     Raises:
         StorageError: If the folder cannot be written, holds something else or another
             study, or if another process holds it.
+        ConfigurationError: If the study has more trials than the budget allows.
     """
 
     def __init__(self, path: Path, settings: StudySettings, budget: Budget) -> None:
         self.path = path
+        _refuse_repeats(path)
         KIND.make(path)
         self._lock = KIND.hold(path)
         try:
             files.remove_leftovers(path)
             self.settings, self.notes = _continued(path, settings)
-            _write(path, self.settings, budget)
             self.events = list(journal.events_in(path / journal.FILE))
+            _require_room(path, self.events, budget)
+            _write(path, self.settings, budget)
             self._journal = journal.Journal(path / journal.FILE)
         except BaseException:
             self._lock.release()
@@ -143,10 +147,7 @@ def read_study(path: Path) -> tuple[StudySettings, Budget]:
         content: dict[str, Any] = json.loads(file.read_text())
         version = content["format_version"]
     except (FileNotFoundError, NotADirectoryError):
-        if (path / REPEATS).exists():
-            raise StorageError(
-                f"{path} holds the repeats of a study; name one of them, such as {path}/repeat-0."
-            ) from None
+        _refuse_repeats(path)
         raise StorageError(f"{path} is not the folder of a study: it has no {_STUDY}.") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(
@@ -166,6 +167,25 @@ def read_study(path: Path) -> tuple[StudySettings, Budget]:
         raise StorageError(
             f"{file} is damaged ({error}); begin a study in another folder."
         ) from error
+
+
+def _refuse_repeats(path: Path) -> None:
+    """Raises if a folder holds the repeats of a study instead of one."""
+    if (path / REPEATS).exists():
+        raise StorageError(
+            f"{path} holds the repeats of a study; name one of them, such as {path}/repeat-0, or "
+            "continue all of them (--resume)."
+        ) from None
+
+
+def _require_room(path: Path, events: Iterable[journal.Event], budget: Budget) -> None:
+    """Raises if a study has begun more trials than it may have."""
+    n = sum(len(event.trials) for event in events if isinstance(event, journal.Asked))
+    if budget.trials is not None and n > budget.trials:
+        raise ConfigurationError(
+            f"The study in {path} has {n} trials already, so it cannot be limited to "
+            f"{budget.trials}; allow {n} or more."
+        )
 
 
 def _continued(path: Path, settings: StudySettings) -> tuple[StudySettings, list[str]]:

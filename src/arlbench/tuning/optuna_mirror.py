@@ -33,6 +33,20 @@ def name_there(folder: str | Path) -> str:
     return f"{path.parent.name}-{path.name}" if is_repeat else path.name
 
 
+def require_storage(url: str) -> None:
+    """Raises if a storage cannot be reached; makes its tables if it is new.
+
+    Raises:
+        MissingExtraError: If Optuna is not installed.
+        StorageError: If the storage cannot be reached.
+    """
+    optuna = import_optuna()
+    with _Reaching(url, optuna):
+        storage = optuna.storages.RDBStorage(url)
+        storage.remove_session()
+        storage.engine.dispose()
+
+
 class Mirror:
     """A study in Optuna that follows one of ours.
 

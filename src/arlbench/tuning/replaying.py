@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,11 +12,88 @@ from arlbench.population import PopulationProgress, PopulationResult, train_popu
 from arlbench.tuning.again import train_again
 from arlbench.tuning.incumbents import Segment, schedule_of
 from arlbench.tuning.journal import Journal, Retrained
-from arlbench.tuning.programs import shared_by_all
+from arlbench.tuning.programs import Shared, shared_by_all
 from arlbench.tuning.reading import REPLAYS, LoadedStudy, load
 from arlbench.tuning.space import Space
 from arlbench.tuning.training import Hearing, Training
 from arlbench.tuning.trials import Result
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedReplay:
+    """A schedule that has been checked, and has not been trained again yet.
+
+    Attributes:
+        folder: The folder of the study.
+        study: The study.
+        seeds: New seeds.
+        number: The number of the trial.
+        schedule: The configurations under which it was trained.
+        shared: The part that all trials have in common.
+        memory_limit_gib: The memory limit of each member.
+    """
+
+    folder: Path
+    study: LoadedStudy
+    seeds: tuple[int, ...]
+    number: int
+    schedule: list[Segment]
+    shared: Shared
+    memory_limit_gib: float
+
+    def run(
+        self,
+        on_progress: Callable[[PopulationProgress], bool | None] | None = None,
+        on_notice: Callable[[str], None] | None = None,
+        train: Callable[..., PopulationResult] = train_population,
+    ) -> Retrained | None:
+        """Trains it; see :func:`replay`."""
+        found: list[Retrained] = []
+
+        def keep(result: Result) -> None:
+            found.append(Retrained(result.number, self.seeds, result.returns))
+
+        settings, limit = self.study.settings, self.memory_limit_gib
+        whole = train_again(
+            {self.number: self.schedule},
+            self.seeds,
+            lambda states: Training(settings, self.shared, states, limit, train),
+            Hearing(keep, on_progress, on_notice),
+        )
+        if not whole:
+            return None
+        journal = Journal(self.folder / REPLAYS)
+        try:
+            journal.append(found[0])
+        finally:
+            journal.close()
+        return found[0]
+
+
+def prepare_replay(
+    folder: str | Path,
+    seeds: Sequence[int],
+    *,
+    number: int | None = None,
+    memory_limit_gib: float = 4.0,
+) -> PreparedReplay:
+    """Checks that a trial can be trained again; the arguments are those of :func:`replay`.
+
+    Raises:
+        ArlbenchError: If the study or the trial does not exist, or a seed was used for tuning.
+    """
+    study = load(folder)
+    fresh = tuple(seed_in_range(seed) for seed in seeds)
+    if not fresh or set(fresh) & set(study.settings.seeds):
+        raise ConfigurationError(
+            "A replay needs one or more seeds that the study was not tuned with; give others."
+        )
+    settings = study.settings
+    space = Space(settings.problem, settings.words)
+    schedule = schedule_of_study(study, space, number)
+    shared = shared_by_all(space, settings.horizon, memory_limit_gib)
+    chosen = _chosen(study, number).number
+    return PreparedReplay(Path(folder), study, fresh, chosen, schedule, shared, memory_limit_gib)
 
 
 def replay(
@@ -48,35 +126,8 @@ def replay(
     Raises:
         ArlbenchError: If the study or the trial does not exist, or a seed was used for tuning.
     """
-    study = load(folder)
-    fresh = tuple(seed_in_range(seed) for seed in seeds)
-    if not fresh or set(fresh) & set(study.settings.seeds):
-        raise ConfigurationError(
-            "A replay needs one or more seeds that the study was not tuned with; give others."
-        )
-    settings = study.settings
-    space = Space(settings.problem, settings.words)
-    schedule = schedule_of_study(study, space, number)
-    shared = shared_by_all(space, settings.horizon, memory_limit_gib)
-    found: list[Retrained] = []
-
-    def keep(result: Result) -> None:
-        found.append(Retrained(result.number, fresh, result.returns))
-
-    whole = train_again(
-        {_chosen(study, number).number: schedule},
-        fresh,
-        lambda states: Training(settings, shared, states, memory_limit_gib, train),
-        Hearing(keep, on_progress, on_notice),
-    )
-    if not whole:
-        return None
-    journal = Journal(Path(folder) / REPLAYS)
-    try:
-        journal.append(found[0])
-    finally:
-        journal.close()
-    return found[0]
+    prepared = prepare_replay(folder, seeds, number=number, memory_limit_gib=memory_limit_gib)
+    return prepared.run(on_progress, on_notice, train)
 
 
 def schedule_of_study(study: LoadedStudy, space: Space, number: int | None = None) -> list[Segment]:

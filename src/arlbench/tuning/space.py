@@ -13,6 +13,7 @@ from arlbench.core.algorithms.declarations import Condition, Declarations
 from arlbench.core.checks import known_names
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
+from arlbench.experiments.config_spaces import Where, in_texts
 from arlbench.experiments.drawing import value_at
 from arlbench.experiments.space import Choices, Range, SearchSpace, search_space, with_options
 
@@ -30,11 +31,12 @@ class Space:
     Args:
         problem: The problem to train on.
         words: For each named hyperparameter ``VALUE``, ``LOW..HIGH`` or ``a,b,c``. One that is
-            not named keeps its published range, or the value that the problem gives it.
+            not named keeps its published range, or the value that the problem gives it. Or a
+            ConfigSpace space, of which those that it lacks keep their values in the problem.
 
     Attributes:
         problem: The problem to train on, with the options that fit the whole space.
-        words: The words, as given.
+        words: The words, as given; a ConfigSpace space in words.
         varied: Where to search, by name; each parent comes before its dependants.
         fixed: The values of other hyperparameters, by name.
         conditions: For each varied hyperparameter that is not always active, the value that
@@ -45,8 +47,8 @@ class Space:
         ConfigurationError: If a word is impossible, or nothing is left to search.
     """
 
-    def __init__(self, problem: Problem, words: Mapping[str, str] | None = None) -> None:
-        self.words = dict(words or {})
+    def __init__(self, problem: Problem, words: Where | None = None) -> None:
+        problem, self.words = in_texts(problem, words)
         found = _without_effectless(search_space(problem, self.words), problem.declarations)
         if not found.varied:
             raise ConfigurationError(

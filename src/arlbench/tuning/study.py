@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from arlbench.core import files
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
+from arlbench.experiments.config_spaces import Where
 from arlbench.population import PopulationResult, train_population
-from arlbench.tuning.asking import ANSWER_SECONDS, Asking
-from arlbench.tuning.folder import Budget, StudyFolder, read_study, states_of
-from arlbench.tuning.loop import Callbacks, Loop, StudyOutcome, StudyProgress
-from arlbench.tuning.optuna_mirror import Mirror, name_there
-from arlbench.tuning.programs import shared_by_all
-from arlbench.tuning.settings import StudySettings
-from arlbench.tuning.space import Space
-from arlbench.tuning.starting import Source, Start, read_start
+from arlbench.tuning.asking import ANSWER_SECONDS
+from arlbench.tuning.folder import read_study
+from arlbench.tuning.loop import Callbacks, StudyOutcome, StudyProgress
+from arlbench.tuning.preparing import prepare
+from arlbench.tuning.starting import Source
 from arlbench.tuning.trials import Result
-from arlbench.tuning.tuner import Tuner, make_tuner
-from arlbench.tuning.tuners import DEFAULT_TUNER, name_of, short_name, tuner_class
-
-#: The seeds of the test begin here; by default, tuning seeds are smaller.
-FIRST_TEST_SEED = 100
+from arlbench.tuning.tuner import Tuner
+from arlbench.tuning.tuners import DEFAULT_TUNER, tuner_class
 
 
 def tune(
     problem: Problem,
     tuner: str | type[Tuner] = DEFAULT_TUNER,
     *,
-    words: Mapping[str, str] | None = None,
+    words: Where | None = None,
     n_trials: int | None = None,
     n_timesteps: int | None = None,
     seconds: float | None = None,
@@ -63,7 +55,8 @@ def tune(
         problem: The problem to train on; its length is the largest fidelity.
         tuner: The tuner's name, ``"MODULE:CLASS"``, or a subclass of :class:`Tuner`.
         words: Where to search: ``VALUE``, ``LOW..HIGH`` or ``a,b,c`` by hyperparameter. One
-            that is not named keeps its published range, or the value that the problem fixes.
+            that is not named keeps its published range, or the value that the problem fixes. Or a
+            ConfigSpace ``ConfigurationSpace``: what it lacks keeps its value in the problem.
         n_trials: The largest number of trials, including those that continue others.
         n_timesteps: The largest number of environment steps, over all trials and seeds; beyond
             it no trial is begun.
@@ -99,91 +92,10 @@ def tune(
     Raises:
         ArlbenchError: If an argument is impossible, or the tuner is at fault.
     """
-    _check_types(problem, seeds, test_seeds)
-    cls = tuner if inspect.isclass(tuner) else tuner_class(str(tuner))
-    space = Space(problem, words)
-    start = read_start(start_from, space, start_count)
-    settings = StudySettings(
-        problem=space.problem,
-        words=dict(words or {}),
-        tuner=name_of(cls),
-        tuner_seed=tuner_seed,
-        tuner_settings=dict(tuner_settings or {}),
-        tuner_version=cls.version,
-        seeds=tuple(seeds),
-        parallel=cls.parallel if parallel is None else parallel,
-        objective=objective,
-        minimise=bool(minimise),
-        restart=bool(restart),
-        start_from=tuple(space.choice(config) for config in start.configs),
-    )
-    tests = _test_seeds(test_seeds, settings.seeds)
-    budget = Budget(n_trials, n_timesteps, seconds, tests, test_last)
-    with contextlib.closing(_asking(cls, space, settings, answer_seconds, start)) as asking:
-        shared = shared_by_all(space, settings.horizon, memory_limit_gib)
-        opening = StudyFolder(_path(folder, problem), settings, budget)
-        with opening as begun, _mirrored(optuna_storage, begun, on_result) as on_end:
-            calls = Callbacks(on_progress, on_notice, on_end)
-            calls.notices(space.note, start.note, asking.note, *begun.notes)
-            states = states_of(begun.path, state_limit_gib) if cls.continues else None
-            loop = Loop(begun, asking, shared, states, budget, calls, memory_limit_gib, train)
-            return loop.run(tests, test_last)
-
-
-def _asking(
-    cls: type[Tuner], space: Space, settings: StudySettings, answer_seconds: float, start: Start
-) -> Asking:
-    """A new tuner, which has not been asked yet."""
-    made = make_tuner(cls, space, settings.tuner_seed, settings.tuner_settings)
-    return Asking(short_name(settings.tuner), made, answer_seconds, start.configs)
-
-
-def _path(folder: str | Path | None, problem: Problem) -> Path:
-    if folder is not None:
-        return Path(folder)
-    return files.next_folder(Path("runs"), f"{problem.env_spec.name}-study")
-
-
-@contextlib.contextmanager
-def _mirrored(
-    url: str | None, folder: StudyFolder, on_result: Callable[[Result], None] | None
-) -> Iterator[Callable[[Result], None] | None]:
-    """Also adds each trial to a storage of Optuna, if one is given."""
-    if url is None:
-        yield on_result
-        return
-    with Mirror(url, name_there(folder.path), folder.settings) as mirror:
-
-        def add(result: Result) -> None:
-            mirror.add(result)
-            if on_result is not None:
-                on_result(result)
-
-        yield add
-
-
-def _check_types(problem: Any, *seeds: Any) -> None:
-    """Raises if the problem, or what should be several seeds, is something else."""
-    if not isinstance(problem, Problem):
-        raise ConfigurationError(
-            f"A study needs a Problem, not a {type(problem).__name__}; give "
-            "Problem(EnvSpec(...), ...)."
-        )
-    for several in seeds:
-        if not isinstance(several, Iterable):
-            raise ConfigurationError(
-                f"Seeds must be a sequence such as (0, 1, 2), not {several!r}; give each of them."
-            )
-
-
-def _test_seeds(test_seeds: Sequence[int], seeds: Sequence[int]) -> tuple[int, ...]:
-    for seed in test_seeds:
-        if seed in seeds:
-            raise ConfigurationError(
-                f"Seed {seed} is a tuning seed, so it cannot be one of the test; test with others, "
-                f"such as those from {max(FIRST_TEST_SEED, max(seeds) + 1)} on."
-            )
-    return tuple(test_seeds)
+    given = dict(locals())
+    callbacks = Callbacks(*(given.pop(name) for name in Callbacks._fields))
+    with prepare(**given) as prepared, prepared.opened() as study:
+        return study.run(callbacks)
 
 
 def arguments_of(

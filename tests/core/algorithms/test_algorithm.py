@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from arlbench import DQN, make_env
 from arlbench.core.randomness import Stream, stream_key
 from probes import Walk, small_dqn, small_state
 
@@ -46,3 +47,16 @@ def test_a_policy_that_is_not_deterministic_explores_with_its_epsilon() -> None:
     np.testing.assert_array_equal(returns[0.0, True], returns[0.0, False])
     np.testing.assert_array_equal(returns[0.0, True], returns[1.0, True])
     assert not np.array_equal(returns[1.0, True], returns[1.0, False])
+
+
+def test_an_algorithm_says_what_differs_from_the_defaults() -> None:
+    env = make_env("gymnax", "CartPole-v1", n_envs=8)
+    dqn = DQN({"learning_rate": 0.5, "gamma": 0.99}, env, nas_config={"hidden_size": 8})
+    assert repr(dqn) == f"DQN({env!r}, learning_rate=0.5, hidden_size=8)"
+    assert repr(DQN(None, env)) == f"DQN({env!r})"
+
+    def traced(rate):
+        assert "learning_rate=" in repr(DQN({"learning_rate": rate}, env))
+        return rate
+
+    jax.jit(traced)(0.1)

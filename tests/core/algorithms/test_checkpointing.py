@@ -363,3 +363,12 @@ def test_as_many_checkpoints_stay_as_are_to_be_kept(tmp_path: Path) -> None:
         "newest", "checkpoint-000003", "checkpoint-000004",
     }  # fmt: skip
     assert Checkpointer.load(tmp_path / "checkpoint-000003", counter).info == {}
+
+
+def test_parts_can_be_checked_before_anything_is_trained(tmp_path) -> None:
+    dqn = small_dqn()
+    with pytest.raises(ConfigurationError, match=r"no part called 'parms'. Did you mean 'params'"):
+        Checkpointer(tmp_path / "new", ["parms"], algorithm=dqn)
+    assert not (tmp_path / "new").exists()
+    for names in (["params", "buffer"], "all", "state", ["loss", "trajectories"]):
+        Checkpointer(tmp_path / "new", names, algorithm=dqn)

@@ -23,6 +23,7 @@ from arlbench.core.environments import (
     register_framework,
     registry,
 )
+from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError, MissingExtraError, UnknownEnvironmentError
 from probes import OneStep
 
@@ -190,3 +191,31 @@ def test_an_evaluation_leaves_out_what_is_for_training_only() -> None:
 def test_an_evaluation_without_a_wrapper_that_is_unknown_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"'clip_rewards'.*Did you mean 'clip_reward'"):
         evaluation_spec(EnvSpec("gymnax", "CartPole-v1").wrapped("clip_rewards", {}))
+
+
+def test_the_framework_and_the_name_the_other_way_round_are_put_right() -> None:
+    cure = r"make_env\('gymnax', 'CartPole-v1'\)"
+    for call in (
+        lambda: make_env("CartPole-v1", "gymnax"),
+        lambda: make_env(framework="CartPole-v1", name="gymnax"),
+        lambda: Problem(EnvSpec("CartPole-v1", "gymnax")).make_algorithm(),
+        lambda: make_env("CartPole-v1"),
+        lambda: make_env(name="CartPole-v1", n_envs=8),
+        make_env,
+    ):
+        with pytest.raises(ConfigurationError, match=cure):
+            call()
+
+
+def test_an_environment_says_what_it_is() -> None:
+    env = make_env("gymnax", "CartPole-v1", 8, {"max_steps_in_episode": 100})
+    assert repr(env) == (
+        "GymnaxEnvironment('gymnax', 'CartPole-v1', n_envs=8, "
+        "env_kwargs={'max_steps_in_episode': 100})"
+    )
+    wrapped = make_env_from_spec(
+        EnvSpec("gymnax", "CartPole-v1", 2, wrappers=[("frame_stack", {"n_frames": 4})])
+    )
+    assert repr(wrapped) == (
+        "FrameStack('gymnax', 'CartPole-v1', n_envs=2, wrappers=['frame_stack'])"
+    )

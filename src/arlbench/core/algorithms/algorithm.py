@@ -14,6 +14,7 @@ from ConfigSpace import Configuration, ConfigurationSpace
 from arlbench.core.algorithms.declarations import (
     Declarations,
     config_space,
+    differs,
     positive,
     without_extended,
 )
@@ -117,6 +118,13 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
     @abc.abstractmethod
     def architecture_choices() -> Declarations:
         """The declarations of all architecture choices, by name."""
+
+    def __repr__(self) -> str:
+        """The environment, and what differs from the defaults."""
+        declared = {**self.hyperparameters(), **self.architecture_choices()}
+        values = {**self.hpo_config, **self.nas_config}
+        own = [f"{k}={v!r}" for k, v in values.items() if differs(v, declared[k].default)]
+        return f"{type(self).__name__}({', '.join([repr(self.env), *own])})"
 
     @classmethod
     def get_hpo_config_space(

@@ -6,7 +6,7 @@ module works for every algorithm.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -102,6 +102,7 @@ class Checkpointer:
         background: Write in a thread, so that the caller only waits while the state is copied
             into ordinary memory. An error is then raised by the next call to this object, at
             the latest by ``wait``.
+        algorithm: Checks now whether it has these parts; otherwise the first ``save`` does.
     """
 
     def __init__(
@@ -111,11 +112,14 @@ class Checkpointer:
         *,
         keep: int | None = None,
         background: bool = False,
+        algorithm: Algorithm | None = None,
     ) -> None:
         self.path = Path(path)
         self.names = (names,) if isinstance(names, str) else tuple(names)
         if not self.names:
             raise ConfigurationError("names is empty; give 'all', 'state' or the parts to save.")
+        if algorithm is not None:
+            _check_names(self.names, algorithm, list(algorithm.checkpoint_template()))
         if keep is not None and keep < 1:
             raise ConfigurationError(f"keep must be at least 1, or None to keep all, not {keep}.")
         self._folder = checkpoints.CheckpointFolder(self.path, keep)
@@ -266,13 +270,7 @@ class Checkpointer:
             *algorithm.get_checkpoint_factory(state[0], train_result),
             *([BUFFER] if has_buffer else []),
         ]
-        for name in self.names:
-            if name not in (*known, ALL, STATE):
-                raise ConfigurationError(
-                    f"{algorithm.name} has no part called {name!r}."
-                    f"{did_you_mean(name, [*known, ALL, STATE])} The parts are: "
-                    f"{', '.join(known)}, {STATE}, {ALL}."
-                )
+        _check_names(self.names, algorithm, known)
         wanted = None if ALL in self.names else _with_companions(algorithm, self.names, known)
         parts = collect(algorithm, state, wanted, train_result)
         unsaveable = algorithm.environment_parts if algorithm.env.kind == "host" else ()
@@ -307,6 +305,17 @@ def _with_companions(
         companions = algorithm.companion_parts.get(name, ())
         wanted += of_state if name == STATE else (name, *companions)
     return tuple(dict.fromkeys(wanted))
+
+
+def _check_names(names: Iterable[str], algorithm: Algorithm, known: Sequence[str]) -> None:
+    """Raises if a name is not one of an algorithm's parts."""
+    for name in names:
+        if name not in (*known, ALL, STATE):
+            raise ConfigurationError(
+                f"{algorithm.name} has no part called {name!r}."
+                f"{did_you_mean(name, [*known, ALL, STATE])} The parts are: "
+                f"{', '.join(known)}, {STATE}, {ALL}."
+            )
 
 
 def _require_memory(state: Any) -> None:

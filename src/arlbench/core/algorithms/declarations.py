@@ -356,6 +356,11 @@ def is_tracer(value: Any) -> bool:
     return isinstance(value, jax.core.Tracer)
 
 
+def differs(value: Any, default: Any) -> bool:
+    """Whether a value is another one than the default; one that is not known yet may be."""
+    return is_tracer(value) or bool(value != default)
+
+
 def _plain(value: Any) -> Any:
     """The value as a Python value, if it is a NumPy or JAX scalar; it is not a tracer."""
     # Most values are, and populations have thousands of members with dozens of values each.

@@ -132,3 +132,12 @@ class Environment(abc.ABC):
 
     def __hash__(self) -> int:
         return hash((type(self), self.identity()))
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        parts = [repr(self.env_name), f"n_envs={self.n_envs}"]
+        if spec is not None:
+            parts.insert(0, repr(spec.framework))
+            parts += [f"env_kwargs={dict(spec.env_kwargs)}"] if spec.env_kwargs else []
+            parts += [f"wrappers={[name for name, _ in spec.wrappers]}"] if spec.wrappers else []
+        return f"{type(self).__name__}({', '.join(parts)})"

@@ -44,6 +44,11 @@ def published_calls(make: Callable[P, R]) -> Callable[P, R]:
             if name in by_name:
                 raise ConfigurationError(f"{name} is given twice; keep one of them.")
             by_name[name] = value
+        if len(args) + len(by_name.keys() & set(_NAMES.values())) < _N_LEADING:
+            raise ConfigurationError(
+                "An environment needs a framework and a name, as in make_env('gymnax', "
+                "'CartPole-v1'); 'arlbench envs' lists both."
+            )
         return make(*args, **by_name)
 
     return called

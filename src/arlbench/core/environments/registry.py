@@ -160,7 +160,7 @@ def make_env(
     kwargs = {} if env_kwargs is None else env_kwargs
     if isinstance(name, str):
         return make_env_from_spec(EnvSpec(framework, name, n_envs, kwargs, cnn_policy, seed))
-    make_own = getattr(_adapter(framework), "make_own", None)
+    make_own = getattr(_adapter(framework, name), "make_own", None)
     if make_own is None:
         given = "class" if isinstance(name, type) else type(name).__name__
         raise ConfigurationError(
@@ -173,7 +173,7 @@ def make_env(
 def make_env_from_spec(spec: EnvSpec) -> Environment:
     """Makes the environment that ``spec`` describes, with its wrappers; see :func:`make_env`."""
     if not spec.wrappers:
-        return _adapter(spec.framework).make(spec)
+        return _adapter(spec.framework, spec.name).make(spec)
     env = make_env_from_spec(dataclasses.replace(spec, wrappers=()))
     return wrap(env, spec.wrappers)
 
@@ -189,7 +189,7 @@ def evaluation_spec(spec: EnvSpec) -> EnvSpec:
     """
     kept = [entry for entry in spec.wrappers if not wrapper_class(entry[0]).training_only]
     of_task = dataclasses.replace(spec, wrappers=kept)
-    change = getattr(_adapter(spec.framework), "for_evaluation", None)
+    change = getattr(_adapter(spec.framework, spec.name), "for_evaluation", None)
     return of_task if change is None else change(of_task)
 
 
@@ -199,7 +199,7 @@ def packed_environment(spec: EnvSpec) -> bytes | None:
     Raises:
         UnknownEnvironmentError: If it cannot be sent; the message names the cure.
     """
-    pack = getattr(_adapter(spec.framework), "pack", None)
+    pack = getattr(_adapter(spec.framework, spec.name), "pack", None)
     return None if pack is None else pack(spec)
 
 
@@ -210,7 +210,7 @@ def adopt_environment(framework: str, name: str, content: bytes) -> None:
 
 def meaning_of(spec: EnvSpec) -> Hashable:
     """What the name of an environment refers to at present, as a value to compare."""
-    meaning = getattr(_adapter(spec.framework), "meaning", None)
+    meaning = getattr(_adapter(spec.framework, spec.name), "meaning", None)
     return None if meaning is None else meaning(spec)
 
 
@@ -290,8 +290,14 @@ def find_framework(name: str) -> str:
     return found[0]
 
 
-def _adapter(framework: str) -> Adapter:
+def _adapter(framework: str, env_name: Any = "") -> Adapter:
+    """The adapter of a framework; an error may say that it was swapped with the name."""
     if framework not in _frameworks:
+        if isinstance(env_name, str) and env_name in _frameworks:
+            raise ConfigurationError(
+                f"'{framework}' comes before its framework; write the framework first, as in "
+                f"make_env('{env_name}', '{framework}')."
+            )
         raise ConfigurationError(
             f"Unknown environment framework '{framework}'."
             f"{did_you_mean(framework, _frameworks)} Known: {', '.join(_frameworks)}."

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from arlbench.core.checks import positive_whole
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError, did_you_mean
+from arlbench.experiments.config_spaces import Where
 from arlbench.experiments.reading import Row, read_rows
 from arlbench.experiments.space import Choices, Range, parse_dimension
 from arlbench.experiments.tuner import Trial, Tuner
@@ -41,7 +42,7 @@ class File(Tuner):
     reads_file = True
 
     def __init__(
-        self, problem: Problem, words: Mapping[str, str], *, seed: int = 0, file: Path | None = None
+        self, problem: Problem, words: Where, *, seed: int = 0, file: Path | None = None
     ) -> None:
         super().__init__(problem, words, seed=seed, file=file)
         if file is None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
+from arlbench.experiments.config_spaces import Where
 from arlbench.experiments.drawing import distinct
 from arlbench.experiments.space import listed_values
 from arlbench.experiments.tuner import Trial, Tuner, check_count
@@ -20,15 +20,15 @@ class Grid(Tuner):
     takes_count = False
 
     def __init__(
-        self, problem: Problem, words: Mapping[str, str], *, seed: int = 0, file: Path | None = None
+        self, problem: Problem, words: Where, *, seed: int = 0, file: Path | None = None
     ) -> None:
         super().__init__(problem, words, seed=seed, file=file)
-        listed = listed_values(problem, words)
+        listed = listed_values(self.problem, self.words)
         check_count(math.prod(len(values) for values in listed.values()))
         combinations = (
             dict(zip(listed, values, strict=True)) for values in itertools.product(*listed.values())
         )
-        self._configs = list(distinct(problem.resolve(values) for values in combinations))
+        self._configs = list(distinct(self.problem.resolve(values) for values in combinations))
         self._n_asked = 0
 
     @property

@@ -72,6 +72,8 @@ class Plan(NamedTuple):
         steps_per_iteration: Environment steps of one iteration.
         done_iterations: Iterations that an earlier call has already done.
         done_evaluations: Evaluations that an earlier call has already done.
+        spare_iterations: Iterations that the budget allows, but that earlier parts of the same
+            schedule have done already.
     """
 
     evaluate_after: Any
@@ -80,6 +82,7 @@ class Plan(NamedTuple):
     steps_per_iteration: Any
     done_iterations: int = 0
     done_evaluations: int = 0
+    spare_iterations: Any = 0
 
     @property
     def n_eval_steps(self) -> int:
@@ -164,6 +167,7 @@ def make_plan(
         n_eval_episodes=lengths.n_eval_episodes,
         schedule_timesteps=np.float32(lengths.schedule_timesteps),
         steps_per_iteration=steps_per_iteration,
+        spare_iterations=-(-lengths.n_total_timesteps // steps_per_iteration) - n_iterations,
     )
     return plan if progress is None else plan.continued(progress)
 

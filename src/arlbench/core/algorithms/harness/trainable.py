@@ -258,7 +258,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
             validation.no_progress_when_traced(progress)
             validation.not_in_place_when_traced(self.env)
             self.require_room(state, None if plan.is_traced else plan.total_timesteps)
-            shapes = self._record_shapes(state, plan)
+            shapes = self._record_shapes(state, plan, traced=True)
             return training.train_traced(self.structure, self.hp, plan, state, shapes)
         state = self.make_room(state, plan.remaining_timesteps)
         shapes = self._record_shapes(state, plan)
@@ -267,13 +267,15 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         )
         return loop.run(programs.unshared(state), shapes)
 
-    def _record_shapes(self, state: State, plan: Plan) -> Recorder:
+    def _record_shapes(self, state: State, plan: Plan, traced: bool = False) -> Recorder:
         """Shapes of the records of a training.
 
         Raises:
             MemoryLimitError: If the records and the buffer together would need too much memory.
         """
-        shapes = training.record_shapes(self.structure, self.hp, state, plan, self._tracking)
+        shapes = training.record_shapes(
+            self.structure, self.hp, state, plan, self._tracking, traced
+        )
         parts = {
             "buffer": memory.tree_bytes(state[1]),
             "trajectories": memory.tree_bytes(shapes.trajectories),

@@ -24,12 +24,20 @@ _log = logging.getLogger(__name__)
 
 
 def record_shapes(
-    structure: Learning, hp: Any, state: State, plan: Plan, tracking: Tracking
+    structure: Learning,
+    hp: Any,
+    state: State,
+    plan: Plan,
+    tracking: Tracking,
+    traced: bool = False,
 ) -> Recorder:
     """Shapes of the records of a training.
 
-    If the step counter is not known yet, inside ``jax.jit``, they have room for updates
-    in every iteration.
+    They shape its program. On the host, what is not written is left out, so there is room for
+    the whole budget, and for losses in every iteration: the parts of a schedule then share a
+    program, whenever learning starts and however a part is rounded. Inside ``jax.jit`` the
+    records fit, unless the step counter is not known yet: then there is room for updates in
+    every iteration.
 
     Raises:
         ConfigurationError: If the number of records is not known before the program runs.
@@ -43,17 +51,24 @@ def record_shapes(
             "updates to record is not known; set track_trajectories=False, track_metrics=False and "
             "track_losses=False."
         )
-    n_iterations = plan.remaining_iterations
+    spare = 0 if traced else max(int(plan.spare_iterations), 0)
+    n_iterations = plan.remaining_iterations + spare
     begin = state[0].global_step
-    known_begin = None if validation.is_traced(begin) else int(begin)
+    # Records of whole updates are too large for any to be left out.
+    only_losses = not traced and not tracking.metrics
+    known_begin = None if only_losses or validation.is_traced(begin) else int(begin)
     of_update = structure.update_record if tracking.metrics else structure.loss_record
     return recording.shapes(
         structure.step_record() if tracking.trajectories else None,
         of_update(hp) if tracking.updates else None,
-        plan.remaining_timesteps // structure.agent.env.n_envs if tracking.trajectories else None,
+        _vector_steps(structure, plan, n_iterations) if tracking.trajectories else None,
         structure.count_updates(hp, known_begin, n_iterations) if tracking.updates else None,
         n_statistics,
     )
+
+
+def _vector_steps(structure: Learning, plan: Plan, n_iterations: int) -> int:
+    return n_iterations * plan.steps_per_iteration // structure.agent.env.n_envs
 
 
 def train_traced(

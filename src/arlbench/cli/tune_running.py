@@ -1,0 +1,175 @@
+"""Prepares and runs the studies of ``arlbench tune``, and reports their results.
+
+Everything is checked, and the folder opened, before anything is shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import typer
+
+from arlbench.cli.tune_summary import summarise
+from arlbench.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from arlbench.cli.stopping import StoppableWork
+    from arlbench.tuning.loop import StudyOutcome
+    from arlbench.tuning.preparing import OpenStudy
+
+
+class Job(NamedTuple):
+    """A study, and how much to print about it.
+
+    Attributes:
+        folder: Its folder.
+        n_test_seeds: The number of seeds of the test.
+        limits: Arguments of the study that are not part of its definition.
+        quiet: Whether only mistakes are printed.
+        as_json: Whether the results are printed as JSON.
+    """
+
+    folder: Path
+    n_test_seeds: int
+    limits: dict[str, Any]
+    quiet: bool
+    as_json: bool
+
+    @property
+    def talkative(self) -> bool:
+        """Whether a person watches."""
+        return not (self.quiet or self.as_json)
+
+
+def run(job: Job, arguments: dict[str, Any]) -> None:
+    """Runs a study or its repeats, and reports the results."""
+    if job.n_test_seeds < 0:
+        raise ConfigurationError(f"--test-seeds must be 0 or more, not {job.n_test_seeds}.")
+    arguments = {
+        **arguments,
+        **job.limits,
+        "test_seeds": _test_seeds(arguments["seeds"], job.n_test_seeds),
+        "folder": job.folder,
+    }
+    if "repeats" in arguments:
+        _run_repeats(job, arguments)
+    else:
+        _run_one(job, arguments)
+
+
+def _test_seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
+    """The test seeds, which follow the tuning seeds."""
+    from arlbench.tuning.preparing import FIRST_TEST_SEED
+
+    first = max(FIRST_TEST_SEED, max(seeds) + 1)
+    return tuple(range(first, first + count))
+
+
+def _run_one(job: Job, arguments: dict[str, Any]) -> None:
+    from arlbench.cli import tune_display, tune_pictures
+    from arlbench.tuning.preparing import prepare
+    from arlbench.tuning.reading import load
+
+    with prepare(**arguments) as prepared, prepared.opened() as study:
+        if job.talkative:
+            tune_display.header(arguments)
+        with tune_display.continuable(job.folder, not job.quiet):
+            outcome, work = _work(job, study)
+        if outcome is None or outcome.status == "interrupted":
+            _stopped(job, work, at_once=outcome is None)
+    pictures = tune_pictures.draw(load(outcome.folder), outcome.folder)
+    if job.talkative:
+        tune_display.closing(outcome, pictures)
+    if job.as_json:
+        typer.echo(json.dumps(summarise(outcome)))
+
+
+def _run_repeats(job: Job, arguments: dict[str, Any]) -> None:
+    """Runs the repeats of a study, and reports them together."""
+    from arlbench.cli import tune_display, tune_repeats
+    from arlbench.tuning.preparing_repeats import prepare_repeats
+
+    with prepare_repeats(**arguments) as prepared, prepared.opened() as study:
+        if job.talkative:
+            tune_display.header(arguments)
+        with tune_display.continuable(job.folder, not job.quiet):
+            outcome, work = tune_repeats.work(study, job.quiet, job.talkative)
+        if outcome is None or outcome.status == "interrupted":
+            _stopped(job, work, at_once=outcome is None)
+    summary = tune_repeats.close(outcome, job.talkative)
+    if job.as_json:
+        repeats = [summarise(each) for each in outcome.outcomes]
+        typer.echo(json.dumps({**summary, "repeats": repeats}))
+
+
+def _work(job: Job, study: OpenStudy) -> tuple[StudyOutcome | None, StoppableWork[StudyOutcome]]:
+    """Runs in a thread and shows progress; the outcome is None if the thread did not stop."""
+    from arlbench.cli import display, tune_display
+    from arlbench.cli.stopping import StoppableWork
+    from arlbench.tuning.loop import Callbacks
+
+    with tune_display.progress_bar(shown=job.talkative) as show:
+        calls = Callbacks(
+            lambda progress: show(progress) or work.wants_to_stop(),
+            None if job.quiet else display.notice,
+        )
+        work = StoppableWork(lambda: study.run(calls))
+        work.start()
+        outcome = work.finish()
+    return outcome, work
+
+
+def _stopped(job: Job, work: StoppableWork[Any], at_once: bool) -> NoReturn:
+    from arlbench.cli import tune_display
+
+    if not job.quiet:
+        tune_display.interrupted(job.folder)
+    _leave(128 + work.signal, at_once)
+
+
+def train_again(
+    folder: Path, seeds: tuple[int, int], memory_limit: float, quiet: bool, as_json: bool
+) -> None:
+    """Trains the best schedule of a study again.
+
+    Args:
+        folder: The folder of the study.
+        seeds: The first of the new seeds, 0 for the usual one, and how many.
+        memory_limit: The memory limit of each member, in GiB.
+        quiet: Whether only mistakes are printed.
+        as_json: Whether the results are printed as JSON.
+    """
+    from arlbench.cli import display, tune_display
+    from arlbench.cli.stopping import StoppableWork
+    from arlbench.experiments.experiment import seed_range
+    from arlbench.tuning.preparing import FIRST_TEST_SEED
+    from arlbench.tuning.replaying import prepare_replay
+
+    fresh = seed_range(seeds[0] or FIRST_TEST_SEED, seeds[1])
+    prepared = prepare_replay(folder, fresh, memory_limit_gib=memory_limit)
+    with tune_display.replay_bar(shown=not (quiet or as_json)) as show:
+        work = StoppableWork(
+            lambda: prepared.run(
+                lambda progress: show(progress) or work.wants_to_stop(),
+                None if quiet else display.notice,
+            )
+        )
+        work.start()
+        retrained = work.finish()
+    if retrained is None:
+        _leave(128 + work.signal, at_once=True)
+    if not (quiet or as_json):
+        tune_display.replayed(retrained)
+    if as_json:
+        returns = dict(zip(map(str, fresh), retrained.returns[:, -1].tolist(), strict=True))
+        typer.echo(json.dumps({"number": retrained.number, "final_returns": returns}))
+
+
+def _leave(code: int, at_once: bool) -> NoReturn:
+    if at_once:
+        # The thread is still compiling and cannot be stopped; it has nothing to keep.
+        os._exit(code)
+    raise typer.Exit(code)

@@ -1,0 +1,112 @@
+"""ConfigSpace spaces as places to search, in the texts that files keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ConfigSpace import (
+    CategoricalHyperparameter,
+    ConfigurationSpace,
+    Constant,
+    EqualsCondition,
+    InCondition,
+    OrdinalHyperparameter,
+    UniformFloatHyperparameter,
+    UniformIntegerHyperparameter,
+)
+
+from arlbench.core.algorithms.declarations import Declarations, Hyperparameter, without_extended
+from arlbench.core.checks import known_names
+from arlbench.core.problem import Problem
+from arlbench.errors import ConfigurationError
+from arlbench.experiments.space import between, listing
+
+#: Where to search: texts by hyperparameter, or a space.
+Where = Mapping[str, str] | ConfigurationSpace
+
+
+def in_texts(problem: Problem, where: Where | None) -> tuple[Problem, dict[str, str]]:
+    """The problem and the texts with which the search varies what a ConfigSpace space has.
+
+    Published hyperparameters that the space lacks keep their values in the problem, which then
+    fixes them. Texts are returned as they are, with the problem as it is.
+
+    Raises:
+        ConfigurationError: If the space has an unknown hyperparameter, or one, a condition or a
+            forbidden clause that cannot be searched.
+    """
+    if not isinstance(where, ConfigurationSpace):
+        return problem, dict(where or {})
+    declarations = problem.declarations
+    known_names(where, declarations, "hyperparameter")
+    _check_conditions(where, declarations)
+    texts = {name: _text(declarations[name], where[name]) for name in where}
+    known = problem.resolve()
+    published = without_extended(problem.algorithm_class.hyperparameters())
+    rest = {name: known[name] for name in published if name not in texts}
+    return problem.replace(hpo_config={**problem.hpo_config, **rest}), texts
+
+
+def _check_conditions(space: ConfigurationSpace, declarations: Declarations) -> None:
+    """Raises if a space has forbidden clauses, or conditions that hyperparameters do not have."""
+    if space.forbidden_clauses:
+        raise ConfigurationError(
+            "Forbidden clauses of a ConfigurationSpace cannot be searched around, and this one has "
+            f"'{space.forbidden_clauses[0]}'; leave them out."
+        )
+    for condition in space.conditions:
+        if not _is_ours(condition, declarations):
+            raise ConfigurationError(
+                f"The ConfigurationSpace has the condition '{condition}', which is not one of the "
+                "algorithm's own conditions; leave it out."
+            )
+
+
+def _is_ours(condition: Any, declarations: Declarations) -> bool:
+    if isinstance(condition, EqualsCondition):
+        values = [condition.value]
+    elif isinstance(condition, InCondition):
+        values = list(condition.values)
+    else:
+        return False
+    own = declarations[condition.child.name].effect_if
+    return own is not None and condition.parent.name == own.name and values == [own.value]
+
+
+def _text(declared: Hyperparameter, found: Any) -> str:
+    """A hyperparameter of a space as the text that says the same."""
+    if isinstance(found, Constant):
+        return listing([declared.check(found.value)])
+    if isinstance(found, OrdinalHyperparameter):
+        return _choices(declared, found.sequence)
+    if isinstance(found, CategoricalHyperparameter):
+        if len(set(found.probabilities)) > 1:
+            raise ConfigurationError(
+                f"{found.name} has choices of unequal weights, which cannot be searched; leave "
+                "the weights out."
+            )
+        return _choices(declared, found.choices)
+    return _range(declared, found)
+
+
+def _choices(declared: Hyperparameter, values: Sequence[Any]) -> str:
+    return listing(declared.check(value) for value in values)
+
+
+def _range(declared: Hyperparameter, found: Any) -> str:
+    kinds = {float: UniformFloatHyperparameter, int: UniformIntegerHyperparameter}
+    # Older versions of ConfigSpace have quantised numbers.
+    uniform = isinstance(found, tuple(kinds.values())) and getattr(found, "q", None) is None
+    if not uniform:
+        raise ConfigurationError(
+            f"{found.name} is a {type(found).__name__}, which cannot be searched; use a uniform "
+            "Float or Integer, a Categorical or a Constant."
+        )
+    if declared.type in kinds and not isinstance(found, kinds[declared.type]):
+        needed = "a Float" if declared.type is float else "an Integer"
+        raise ConfigurationError(
+            f"{found.name} is a {type(found).__name__}, but its values are of type "
+            f"{declared.type.__name__}; use {needed}."
+        )
+    return between(found.lower, found.upper, found.log)
