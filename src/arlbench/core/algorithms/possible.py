@@ -57,7 +57,8 @@ def _to_float(name: str, value: Any) -> float:
     is_number = isinstance(value, float | numbers.Real) and not isinstance(value, bool)
     if is_number and abs(value) <= _FLOAT32_MAX:
         return float(value)
-    too_large = " of 32 bits" if is_number and math.isfinite(value) else ""
+    # A whole number may be too large for any float, and then only comparisons are possible.
+    too_large = " of 32 bits" if is_number and _FLOAT32_MAX < abs(value) < math.inf else ""
     raise ConfigurationError(f"{name} must be a finite number{too_large}, not {_short(value)}.")
 
 
