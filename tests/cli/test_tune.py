@@ -251,6 +251,7 @@ def test_the_command_for_the_best_gives_the_same_returns(finished, tmp_path) -> 
     train_best(load(finished), tmp_path / "run")
 
 
+@pytest.mark.thorough
 def test_the_command_has_the_extensions_of_the_study(tmp_path) -> None:
     words = ["n_step=1,3", "exploration=epsilon_greedy,ez_greedy", "--n-trials", "1"]
     assert arlbench("tune", *SHORT, *words, "--out", tmp_path / "study", "--quiet") == 0
