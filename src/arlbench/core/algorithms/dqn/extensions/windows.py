@@ -58,7 +58,8 @@ def window(
     step = jnp.arange(at_most, dtype=jnp.int32)[:, None]
     at = (rows[None, :] + step * n_envs) % size
     terminated = storage.field(buffer, "terminated")
-    ended = (terminated | storage.field(buffer, "cut_off"))[at].astype(jnp.int32)
+    # Rows are taken first: an operation on the whole buffer would take longer the larger it is.
+    ended = (terminated[at] | storage.field(buffer, "cut_off")[at]).astype(jnp.int32)
     exists = (step < n_step) & (step * n_envs <= age[None, :])
     inside = exists & (jnp.cumsum(ended, axis=0) == ended)
     powers = jnp.cumprod(jnp.full((at_most,), gamma, jnp.float32))
