@@ -84,6 +84,35 @@ _DOOR_AND_KEY = Tuned(
     },
 )
 
+# As above. One in 6,000 random steps ends an episode well, and the buffer keeps all of them.
+_UNLOCK = Tuned(
+    {
+        **_EMPTY_ROOM.hyperparameters,
+        "adam_epsilon": 6.85e-5,
+        "buffer_batch_size": 64,
+        "buffer_prio_sampling": True,
+        "buffer_size": 1_000_000,
+        "distribution": "categorical",
+        "exploration": "ez_greedy",
+        "exploration_fraction": 0.5911,
+        "gamma": 0.9408,
+        "huber_delta": 1.634,
+        "learning_rate": 3.152e-4,
+        "learning_rate_final_factor": 0.1,
+        "loss": "huber",
+        "max_grad_norm": 10.0,
+        "munchausen_alpha": 0.8574,
+        "munchausen_temperature": 1.26e-3,
+        "n_atoms": 21,
+        "n_step": 9,
+        "target_epsilon": 0.0525,
+        "target_update_interval": 1_720,
+        "v_max": 1.0,
+        "v_min": 0.0,
+        "weight_decay": 0.0544,
+    },
+)
+
 # Not tuned here: the values that most implementations use for Atari games (Mnih et al. 2015, with
 # Adam), with one update for every four steps of 8 environments.
 _ATARI = Tuned(
@@ -141,6 +170,7 @@ TUNED: dict[str, Tuned] = {
     "MiniGrid-DoorKey-5x5": _DOOR_AND_KEY,
     "MiniGrid-Empty-5x5": _EMPTY_ROOM,
     "MiniGrid-EmptyRandom-5x5": _EMPTY_ROOM,
+    "MiniGrid-Unlock": _UNLOCK,
     **{
         f"{game}-MinAtar": _MINATAR
         for game in ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")
