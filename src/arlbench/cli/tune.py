@@ -190,14 +190,19 @@ def tune(
         start_workers(ray)
         train_again(replay, (seed, seeds), memory_limit, quiet, as_json)
     elif resume is not None:
-        refuse_with_resume(context, _WITH_RESUME)
-        begun = _begun(resume, more, n_trials, ray)
-        if "test_seeds" in begun and not was_given(context, "test_seeds"):
-            given["test_seeds"] = len(begun["test_seeds"])
-        given["test_last"] = test_last or begun["test_last"]
-        run(_job(given, resume), begun)
+        _continue(context, given)
     else:
         _begin(context, given)
+
+
+def _continue(context: typer.Context, given: dict[str, Any]) -> None:
+    """Continues a study, which is tested as it was begun unless other options are given."""
+    refuse_with_resume(context, _WITH_RESUME)
+    begun = _begun(given["resume"], given["more"], given["n_trials"], given["ray"])
+    if "test_seeds" in begun and not was_given(context, "test_seeds"):
+        given["test_seeds"] = len(begun["test_seeds"])
+    given["test_last"] = given["test_last"] or begun["test_last"]
+    run(_job(given, given["resume"]), begun)
 
 
 def _begin(context: typer.Context, given: dict[str, Any]) -> None:

@@ -102,14 +102,12 @@ def hold(path: Path) -> filelock.BaseFileLock:
 
 @contextlib.contextmanager
 def alone(path: Path, patience_seconds: float = -1) -> Iterator[bool]:
-    """Within this context other processes wait for a file, if it can be written and locked.
-
-    It gives whether they do.
+    """Locks a file within this context, and yields whether that was possible.
 
     Args:
         path: The file.
-        patience_seconds: How long to wait for another process before going on anyway; a negative
-            number waits until it has ended.
+        patience_seconds: How long to wait for another process that holds the lock before continuing
+            without it; a negative number waits until it is released.
     """
     is_held = False
     with contextlib.ExitStack() as stack:

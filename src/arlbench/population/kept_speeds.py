@@ -56,7 +56,7 @@ def this_machine() -> dict[str, str]:
 
 
 def file_of(machine: Mapping[str, str]) -> Path | None:
-    """The file for the speeds of a machine; None if there is no folder for caches."""
+    """The file for the speeds of a machine; None without a folder for caches."""
     folder = runtime.cache_folder()
     # Several machines may share the folder.
     return None if folder is None else folder / "speeds" / f"{_name_of(machine)}.json"

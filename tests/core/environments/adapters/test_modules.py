@@ -43,4 +43,4 @@ def test_the_classes_of_a_module_are_its_own() -> None:
     known = ["Tube", "Inherited", "PassesOn", "NamesItself", "AllAtOnce"]
     assert modules.classes_in(own_compiled, gymnasium.Env, Environment) == known
     error = modules.unknown_in(own_compiled, "own_compiled:AllAtonce", known)
-    assert str(error).endswith("own_compiled.py. Did you mean 'own_compiled:AllAtOnce'?")
+    assert str(error).endswith("'own_compiled:AllAtonce'. Did you mean 'own_compiled:AllAtOnce'?")

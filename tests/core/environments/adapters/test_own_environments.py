@@ -123,7 +123,10 @@ def test_what_is_not_an_environment_is_one_sentence() -> None:
         ("x = 1\ny = x +\n", r"SyntaxError: invalid syntax \(.*broken_module\.py, line 2\)"),
         ("\n\nz = undefined\n", r"NameError: .*'undefined'.* \(.*broken_module\.py, line 3\)"),
         ("import not_there\n", r"ModuleNotFoundError: .*'not_there' \(.*broken_module\.py, line 1"),
-        ("MyEnw = int\n", r"no environment named 'broken_module:MyEnv' in .*broken_module\.py\."),
+        (
+            "MyEnw = int\n",
+            r"broken_module\.py does not define .* 'broken_module:MyEnv'",
+        ),
     ],
 )
 def test_a_module_that_cannot_be_imported_is_told_with_file_and_line(

@@ -72,10 +72,10 @@ def unknown_in(module: ModuleType, name: str, own: Sequence[str]) -> UnknownEnvi
     known = ", ".join(f"{prefix}{each}" for each in own)
     # Compared without the module, which would make every name similar.
     nearest = did_you_mean(name.rpartition(":")[2], own).replace("'", f"'{prefix}", 1)
-    place = getattr(module, "__file__", None) or "this program"
+    place = getattr(module, "__file__", None) or "This program"
     others = f"Known: {known}." if known else "Define its class or function there."
     return UnknownEnvironmentError(
-        f"There is no environment named '{name}' in {place}. {nearest.strip() or others}"
+        f"{place} does not define an environment '{name}'. {nearest.strip() or others}"
     )
 
 
