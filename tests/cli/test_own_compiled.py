@@ -116,7 +116,7 @@ def test_a_class_that_is_not_there_is_answered_with_those_that_are(
 ) -> None:
     assert in_process.arlbench("train", "my_module:Tub") == 2
     (said,) = capsys.readouterr().err.splitlines()
-    assert said.endswith("my_module.py). Did you mean 'my_module:Tube'?")
+    assert said.endswith("Did you mean 'my_module:Tube'?")
 
 
 @pytest.mark.thorough

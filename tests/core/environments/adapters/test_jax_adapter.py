@@ -179,7 +179,7 @@ def test_only_classes_of_compiled_environments_are_taken(own: Any, message: str)
     ("name", "message"),
     [
         ("Tube", "'Tube' is not the name of a class; .* such as 'my_module:MyEnv'"),
-        ("own_compiled:Tub", r"There is no .*own_compiled\.py.* Did you mean 'own_compiled:Tube'"),
+        ("own_compiled:Tub", r".*own_compiled\.py.* Did you mean 'own_compiled:Tube'"),
         ("own_compiled:XYZ", "Known: own_compiled:Tube, .*own_compiled:AllAtOnce"),
         ("own_compiled:np", "own_compiled:np is not a compiled environment, but a module"),
         ("own_probes:Counting", "but the class Counting; use the framework 'gymnasium'"),
