@@ -34,7 +34,7 @@ problem:
 space:
   learning_rate: 1e-4..1e-2
   buffer_epsilon: {low: 1e-7, high: 1e-3, log: true}
-  buffer_batch_size: [4, 8]
+  buffer_alpha: [0.4, 0.6]
   buffer_prio_sampling: true
 tuner: {name: successive_halving, seed: 3, settings: {eta: 2}}
 budget: {trials: 4}
@@ -61,9 +61,9 @@ def test_a_study_from_a_file(tmp_path, study_file) -> None:
     assert (problem.n_total_timesteps, problem.n_eval_steps) == (900, 3)
     assert [wrapper[0] for wrapper in problem.env_spec.wrappers] == ["end_at_time_limit"]
     space = Space(problem, settings.words)
-    assert set(space.names) == {"learning_rate", "buffer_epsilon", "buffer_batch_size"}
+    assert set(space.names) == {"learning_rate", "buffer_epsilon", "buffer_alpha"}
     assert space.varied["buffer_epsilon"] == (1e-7, 1e-3, True)
-    assert space.varied["buffer_batch_size"].values == (4, 8)
+    assert space.varied["buffer_alpha"].values == (0.4, 0.6)
     assert space.fixed["hidden_size"] == 8
 
 

@@ -168,7 +168,9 @@ def test_kept_parameters_are_those_of_the_kept_states_whenever_a_member_ends():
 
 
 def test_a_batch_can_be_stopped():
-    result = train(placement="batched", on_progress=lambda progress: progress.timesteps > 0)
+    result = train(
+        CONFIGS[:1], placement="batched", on_progress=lambda progress: progress.timesteps > 0
+    )
     assert result.interrupted
     assert result.members == ()
 

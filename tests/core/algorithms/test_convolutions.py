@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -51,10 +53,14 @@ def test_members_of_a_batch_are_convolved_each_with_its_own_kernel() -> None:
     ours, flax = pair(4, 2, features=3)
     x = jax.random.normal(jax.random.key(0), (2, 5, 8, 8, 2))
     keys = jax.random.split(jax.random.key(1), 2)
-    params = jax.vmap(lambda key: flax.init(key, x[0]))(keys)
-    together = jax.vmap(jax.grad(lambda p, x: jnp.sum(ours.apply(p, x) ** 2)))(params, x)
+    params = jax.jit(jax.vmap(lambda key: flax.init(key, x[0])))(keys)
+
+    def gradient(network: nn.Module) -> Callable[..., Any]:
+        return jax.grad(lambda params, x: jnp.sum(network.apply(params, x) ** 2))
+
+    together = jax.jit(jax.vmap(gradient(ours)))(params, x)
     for i in range(2):
         own = jax.tree.map(lambda leaf, i=i: leaf[i], params)
-        alone = jax.grad(lambda p, x: jnp.sum(flax.apply(p, x) ** 2))(own, x[i])
+        alone = jax.jit(gradient(flax))(own, x[i])
         for left, right in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
             np.testing.assert_allclose(left[i], right, rtol=1e-4, atol=1e-4)

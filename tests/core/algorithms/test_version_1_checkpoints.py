@@ -42,6 +42,7 @@ def checkpoint_in(folder: Path) -> Path:
     return copy_of(NAME, folder) / "checkpoint-000001"
 
 
+@pytest.mark.thorough
 def test_a_training_continues_as_it_did(made_with: dict[str, Any]) -> None:
     dqn = learner(made_with)
     loaded = Checkpointer.load(FOLDER / NAME, dqn)

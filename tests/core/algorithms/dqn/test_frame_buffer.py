@@ -64,6 +64,7 @@ def test_the_same_with_uniform_replay() -> None:
     assert same_bits(contents(ours), contents(theirs))
 
 
+@pytest.mark.thorough
 def test_a_training_continues_from_a_checkpoint(tmp_path: Path) -> None:
     dqn = made(True)
     half = trained(dqn, begun(dqn), 0.5)
