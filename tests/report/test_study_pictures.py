@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from arlbench.cli.tune_pictures import draw, drawn_trials
 from arlbench.report.study_pictures import (
@@ -50,6 +51,16 @@ def test_the_incumbent_is_a_step_at_each_improvement(tmp_path) -> None:
     # Held a little beyond the end, so that what the last trial found is seen.
     np.testing.assert_allclose(line.get_xdata(), [*expected, 1.03 * costs[-1]])
     assert len(tests.get_xdata()) == len(outcome.tests)
+
+
+@pytest.mark.parametrize(
+    ("tuner", "explained"),
+    [("random", ""), ("successive_halving", "a longer trial replaces any shorter one")],
+)
+def test_a_curve_that_may_fall_is_explained(tuner: str, explained: str, tmp_path) -> None:
+    study(tmp_path / "study", tuner, n_trials=13)
+    legend = draw_incumbent(drawn_trials(load(tmp_path / "study"))).axes[0].get_legend()
+    assert legend.get_title().get_text() == explained
 
 
 def test_every_trial_is_a_curve(tmp_path) -> None:

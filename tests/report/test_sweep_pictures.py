@@ -40,6 +40,15 @@ def test_the_title_names_what_learnt_and_where() -> None:
     assert "DQN on CartPole-v1: 4 configurations, 3 seeds" in titles
 
 
+@pytest.mark.parametrize(("n_configs", "orange"), [(7, "the best"), (8, "the best 2")])
+def test_the_explanation_says_how_many_points_are_orange(n_configs: int, orange: str) -> None:
+    configs = tuple({"learning_rate": 10.0 ** -(2 + k / 4)} for k in range(n_configs))
+    texts = texts_of(sweep_pictures.draw_landscape(results(configs=configs)))
+    assert f"a point for each configuration, mean over seeds; orange: {orange}" in {
+        text.partition("; line")[0] for text in texts
+    }
+
+
 def test_a_panel_for_each_hyperparameter_that_varies() -> None:
     words = {"learning_rate": "1e-5..1e-2", "activation": "tanh,relu"}
     configs = tuple(propose("sobol", words, 20))

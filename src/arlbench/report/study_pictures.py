@@ -104,7 +104,10 @@ def draw_incumbent(trials: Sequence[DrawnTrial]) -> Figure:
         )  # fmt: skip
     panel.set_xlabel("environment steps of all trials")
     panel.set_ylabel("final return of the best trial so far")
-    panel.legend(fontsize=8, frameon=False)
+    # Without the title, a curve that falls where trials become longer would look like a mistake.
+    is_one_length = len({trial.ends for trial in best}) == 1
+    title = None if is_one_length else "a longer trial replaces any shorter one"
+    panel.legend(fontsize=8, frameon=False, title=title, title_fontsize=8, alignment="left")
     return figure
 
 

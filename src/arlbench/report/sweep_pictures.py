@@ -253,7 +253,9 @@ def _legend_title(results: SweepResults) -> str:
 
 
 def _explanation(results: SweepResults) -> str:
-    parts = ["a point for each configuration, mean over seeds", "orange: the best"]
+    n_best = len(_best(results))
+    orange = f"orange: the best {n_best}" if n_best > 1 else "orange: the best"
+    parts = ["a point for each configuration, mean over seeds", orange]
     if len(results.configs) >= LEAST_FOR_TREND:
         parts += ["line: local average", "what explains most comes first"]
     return "; ".join([*parts, *(["cross: diverged"] if results.diverged.any() else [])])
