@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pytest
 
@@ -65,3 +66,16 @@ def test_a_folder_of_repeats_is_not_a_study(tmp_path) -> None:
     tune_repeats(FIXED, repeats=1, folder=tmp_path, **given)
     with pytest.raises(StorageError, match=r"holds the repeats of a study; name one of them"):
         study(tmp_path)
+
+
+def test_a_study_without_a_limit_says_so(tmp_path) -> None:
+    def notes(tuner: str, **limits: Any) -> tuple[str, ...]:
+        given = {"words": {"gamma": "0.9,0.99"}, "folder": tmp_path / "study", **limits}
+        with prepare(FIXED, tuner, **given) as prepared:
+            return tuple(filter(None, prepared.notes))
+
+    (note,) = notes("random")
+    assert "no limit, so it continues until it is stopped" in note
+    # This tuner ends by itself.
+    assert notes("grid") == ()
+    assert notes("random", seconds=3.0) == ()

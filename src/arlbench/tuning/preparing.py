@@ -163,7 +163,8 @@ def prepare(
         require_storage(optuna_storage)
     with contextlib.closing(_asking(cls, space, settings, answer_seconds, start)) as asking:
         shared = shared_by_all(space, settings.horizon, memory_limit_gib)
-        notes, path = (space.note, start.note, asking.note), _path(folder, problem)
+        notes = (space.note, start.note, asking.note, _note_on(budget, cls))
+        path = _path(folder, problem)
         yield PreparedStudy(
             path, settings, budget, asking, shared, notes, *limits, optuna_storage, train
         )
@@ -175,6 +176,16 @@ def _asking(
     """A new tuner, which has not been asked yet."""
     made = make_tuner(cls, space, settings.tuner_seed, settings.tuner_settings)
     return Asking(short_name(settings.tuner), made, answer_seconds, start.configs)
+
+
+def _note_on(budget: Budget, cls: type[Tuner]) -> str:
+    """A sentence if nothing ends the study; otherwise empty."""
+    if not budget.unlimited or cls.ends:
+        return ""
+    return (
+        "The study has no limit, so it continues until it is stopped; to end it sooner, set "
+        "n_trials, n_timesteps or seconds."
+    )
 
 
 def _path(folder: str | Path | None, problem: Problem) -> Path:
