@@ -6,7 +6,8 @@ python benchmarks/ablation.py --only cartpole        some tasks, or TASK/AGENT a
 The plain agent has the environment's tuned values; the full one has all components. Each agent
 is one call of ``arlbench train``, which continues if it was interrupted, and those that have ended
 are not run again, so the work can be spread over days. Folders are in ``--folder``; the table is in
-``results/ablation.md`` and the figure in ``results/ablation.png``.
+``results/ablation.md`` and the figure in ``results/ablation.png``. What was written there before
+stays until it is measured again, so the work can also be spread over machines.
 """
 
 from __future__ import annotations
@@ -117,10 +118,13 @@ def components_of(agent: str) -> list[str]:
 
 
 def ended(folder: Path) -> Iterator[tuple[Training, MeanInterval]]:
-    """Every training that has ended, also in earlier calls."""
+    """Every training that has ended: those in the folder, and others whose results are kept."""
+    kept = reporting.read_json("ablation").get("mean_low_high", {})
     for training in (Training(task, agent) for task in TASKS for agent in agents()):
         if (found := command_line.final_returns(folder / training.name)) is not None:
             yield training, mean_interval(found)
+        elif training.name in kept:
+            yield training, MeanInterval(*kept[training.name])
 
 
 def write(results: Mapping[Training, MeanInterval]) -> None:

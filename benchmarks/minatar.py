@@ -6,12 +6,14 @@ python benchmarks/minatar.py Asterix Seaquest SpaceInvaders
 The plain agent has the tuned values of ``arlbench train``: one gradient step for every 8 steps. The
 extended one also has all components of ``ablation.py``. Actions are repeated with probability
 0.1, as in Young and Tian (2019). Each agent is one call of ``arlbench train`` that continues if it
-was interrupted; those that have ended are not run again.
+was interrupted; those that have ended are not run again. The results of other games stay as they
+were written.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,12 +39,14 @@ TASKS = {
 
 
 def ended(folder: Path) -> dict[str, dict[str, MeanInterval]]:
-    """Final returns of the agents that have ended, also in earlier calls, by game."""
+    """Final returns by game: of the agents that have ended in the folder, and those kept."""
+    kept = reporting.read_json("minatar").get("mean_low_high", {})
     found: dict[str, dict[str, MeanInterval]] = {}
-    for game in GAMES:
-        for agent in AGENTS:
-            if (returns := command_line.final_returns(folder / game / agent)) is not None:
-                found.setdefault(game, {})[agent] = mean_interval(returns)
+    for game, agent in itertools.product(GAMES, AGENTS):
+        if (returns := command_line.final_returns(folder / game / agent)) is not None:
+            found.setdefault(game, {})[agent] = mean_interval(returns)
+        elif agent in kept.get(game, {}):
+            found.setdefault(game, {})[agent] = MeanInterval(*kept[game][agent])
     return found
 
 

@@ -64,3 +64,9 @@ def write_json(name: str, results: dict[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(results, indent=2) + "\n")
     return path
+
+
+def read_json(name: str) -> dict[str, Any]:
+    """The content of ``results/<name>.json``; empty if nothing has been written yet."""
+    path = RESULTS / f"{name}.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}

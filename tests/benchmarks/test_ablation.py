@@ -60,3 +60,25 @@ def test_a_run_is_begun_once_and_resumed_until_it_has_ended(
     assert begun[:2] == ["train", "MiniGrid-DoorKey-5x5"]
     assert {"--timesteps=300000", "--seeds=10"} <= set(begun)
     assert resumed == ["train", "--resume", str(out), "--quiet"]
+
+
+def test_what_was_written_stays_until_it_is_measured_again(
+    ablation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("reporting.RESULTS", tmp_path)
+
+    def measured(folder: str, agent: str, *returns: float) -> None:
+        out = tmp_path / folder / "cartpole" / agent
+        out.mkdir(parents=True)
+        content = {"status": "finished", "final_return_by_seed": dict(enumerate(returns))}
+        (out / "summary.json").write_text(json.dumps(content))
+
+    measured("first", "plain", 1, 2, 3)
+    measured("first", "full", 9, 9, 9)
+    measured("second", "full", 4, 4, 4)
+    for folder in ("first", "second"):
+        ablation.write(dict(ablation.ended(tmp_path / folder)))
+    rows = (tmp_path / "ablation.md").read_text().splitlines()
+    # Student's t with two degrees of freedom: 4.303 / sqrt(3) = 2.48 on each side of the mean.
+    assert "| plain | 2.00 (-0.48 to 4.48) |" in rows
+    assert "| full | 4.00 (4.00 to 4.00) |" in rows

@@ -40,3 +40,6 @@ def test_the_table_has_what_has_ended(minatar, monkeypatch, tmp_path) -> None:
     # Student's t with two degrees of freedom: 4.303 / sqrt(3) = 2.48 on each side of the mean.
     row = (tmp_path / "minatar.md").read_text().splitlines()[-1]
     assert row == "| Breakout | 2.0 (-0.5 to 4.5) |  |"
+    # Without the folders, what has been written stays.
+    minatar.write(minatar.ended(tmp_path / "elsewhere"))
+    assert (tmp_path / "minatar.md").read_text().splitlines()[-1] == row
