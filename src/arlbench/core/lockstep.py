@@ -65,7 +65,7 @@ def repeat(
         body: A function of the carry and of whether the turn counts.
         carry: The values that change from turn to turn.
         axis: The name of the batch; None without a batch.
-        at_most: An upper limit of every member's turns, for programs that do not wait.
+        at_most: An upper limit on any member's turns; programs that do not wait run this many.
     """
     if at_most is not None and not may_wait():
         return _masked(n, body, carry, at_most)
