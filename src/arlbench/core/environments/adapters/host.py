@@ -33,11 +33,11 @@ class HostEnvironment(SteppedInPython):
 
     @abc.abstractmethod
     def make_instance(self, copy: int) -> gymnasium.Env:
-        """Makes a copy. A finite set of actions counts from 0."""
+        """Makes a copy, whose discrete actions must count from 0."""
 
     @abc.abstractmethod
     def instance_kind(self, copy: int) -> Hashable:
-        """A value that is equal for instances that can replace each other as this copy."""
+        """A value that is equal for all instances that can serve as this copy."""
 
     def render(self, env_state: Any) -> np.ndarray:
         first = INSTANCES.present(*(int(numbers[0]) for numbers in env_state.env_state))
