@@ -87,7 +87,7 @@ HYPERPARAMETERS: Declarations = declarations.declared(TracedHyperparameters)
 #: Every architecture choice of the published space by name.
 ARCHITECTURE_CHOICES: Declarations = declarations.declared(Architecture)
 
-#: The same with those that only the extended space has.
+#: The same, together with those that only the extended space has.
 ALL_HYPERPARAMETERS: Declarations = {**HYPERPARAMETERS, **EXTENDED}
 ALL_ARCHITECTURE_CHOICES: Declarations = {**ARCHITECTURE_CHOICES, **EXTENDED_CHOICES}
 

@@ -1,4 +1,4 @@
-"""From which action's value a target is bootstrapped, and what is added to the reward."""
+"""Which actions' values a target is bootstrapped from, and what is added to the reward."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def soft(q: jax.Array, mask: jax.Array | None, temperature: chex.Numeric) -> Boo
 def log_probabilities(q: jax.Array, mask: jax.Array | None, temperature: chex.Numeric) -> jax.Array:
     """Logarithms of ``softmax(q / temperature)`` over legal actions, ``[B, num_actions]``."""
     legal = losses.legal_values(q, mask)
-    # The largest value first, because an illegal action's value divided by it could overflow.
+    # The largest value is subtracted first, because divided by the temperature it could overflow.
     return jax.nn.log_softmax((legal - jnp.max(legal, axis=-1, keepdims=True)) / temperature)
 
 

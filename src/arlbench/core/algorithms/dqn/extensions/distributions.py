@@ -10,8 +10,8 @@ import jax.numpy as jnp
 def projected(returns: jax.Array, probabilities: jax.Array, atoms: jax.Array) -> jax.Array:
     """Moves probabilities of any returns to the nearest atoms (Bellemare et al. 2017, eq. 7).
 
-    A return between two atoms is shared between them in proportion to its nearness; one outside
-    of their range counts as the first or last atom.
+    The probability of a return between two atoms is shared between them in proportion to its
+    nearness; a return outside their range counts as the first or last atom.
 
     Args:
         returns: ``[B, N]``.
