@@ -322,7 +322,7 @@ def _require_memory(state: Any) -> None:
     """Raises if a later call to ``train`` has reused the memory of a state."""
     if any(isinstance(x, jax.Array) and x.is_deleted() for x in jax.tree.leaves(state)):
         raise ConsumedStateError(
-            "train has reused the memory of this state; save the one that it returned."
+            "train has reused the memory of this state; save the state that it returned."
         )
 
 

@@ -1,4 +1,4 @@
-"""Declarations of hyperparameters, from which spaces, validation, inputs and tables are made.
+"""Declarations of hyperparameters, the source of spaces, checks, programs' inputs and tables.
 
 A declaration gives the range to search, the possible values, the default, when the
 hyperparameter has an effect, and whether it is *structural* (it shapes compiled programs) or

@@ -154,7 +154,7 @@ def compiled_extensions(config: Mapping[str, Any], given: Extensions | None) -> 
     """The given extensions, or else those that a resolved configuration needs.
 
     Raises:
-        ConfigurationError: If the configuration needs one that is not given.
+        ConfigurationError: If the configuration needs an extension that is not given.
     """
     if given is None:
         return registry.needed(config)

@@ -159,7 +159,7 @@ class Structure(Learning):
         return self.learn(inputs, carry._replace(state=state), active)
 
     def _with_cuts(self, hp: TracedHyperparameters, state: State, active: Active) -> State:
-        """The state, in whose buffer episodes left between two iterations are marked as cut off."""
+        """The state; its buffer marks episodes left between two iterations as cut off."""
         runner, buffer = state
         size, n_envs = logical_size(hp, buffer), self.agent.env.n_envs
         return DQNState(runner, windows.with_cuts(buffer, runner.obs, size, n_envs, active))

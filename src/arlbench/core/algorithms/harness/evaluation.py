@@ -95,8 +95,8 @@ def play_episodes(
     """Returns and lengths of ``n_episodes`` episodes.
 
     Environment ``j`` plays episodes ``j``, ``j + n_envs``, and so on. They are assigned in advance,
-    because taking the first ``n_episodes`` that end would favour short ones. An episode longer than
-    ``step_cap`` counts with the rewards until then.
+    because taking the first ``n_episodes`` that end would favour short ones. Of an episode longer
+    than ``step_cap`` steps, only the rewards until then count.
     """
     # If true, no episode is cut off here, and another reset need not be compiled.
     ends_in_time = env.max_episode_steps is not None and env.max_episode_steps <= step_cap
@@ -164,7 +164,7 @@ def evaluate_at_once(
         policy: Returns actions ``[n_envs]`` for observations and a key.
         rng: The key.
         n_episodes: The number of episodes.
-        step_cap: A longer episode counts with the rewards until this step.
+        step_cap: Of a longer episode, only the rewards until this step count.
         axis: The name of the batch of members that are evaluated together; None without a batch.
 
     Returns:

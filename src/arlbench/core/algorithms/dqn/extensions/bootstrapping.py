@@ -29,8 +29,8 @@ class Bootstrap(NamedTuple):
 def greedy(q: jax.Array, mask: jax.Array | None) -> Bootstrap:
     """The legal action with the largest value ``[B, num_actions]``.
 
-    If the values are those of the target network, this is the target of Mnih et al. (2015); if
-    they are those of the network itself, it is that of van Hasselt et al. (2016).
+    With values of the target network, this gives the target of Mnih et al. (2015); with values of
+    the network itself, the target of van Hasselt et al. (2016).
     """
     best = jnp.argmax(losses.legal_values(q, mask), axis=-1)
     return Bootstrap(jax.nn.one_hot(best, q.shape[-1], dtype=q.dtype), jnp.zeros_like(q[:, 0]))

@@ -162,8 +162,8 @@ def check_architecture(config: Mapping[str, Any]) -> None:
     low, high = config["v_min"], config["v_max"]
     if low >= high:
         raise ConfigurationError(
-            f"v_min is {low:g} and v_max {high:g}, so the atoms would have no range; give v_min a "
-            "smaller value than v_max."
+            f"v_min is {low:g} and v_max {high:g}, so the atoms would have no range; make v_min "
+            "smaller than v_max."
         )
 
 

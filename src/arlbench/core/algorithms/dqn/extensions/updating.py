@@ -76,7 +76,7 @@ def _targets(
     known: ExtendedHyperparameters,
     noise: _Noise,
 ) -> tuple[jax.Array, Any]:
-    """The targets of the expected values ``[B]``, and those of the head's outputs."""
+    """The targets for the expected values ``[B]``, and for the head's outputs."""
     head, params = networks.head_of(network), train_state.target_params
     params = train_state.params if params is None else params
     outputs = networks.outputs(network, params, batch.next_features, noise.target)
