@@ -10,7 +10,7 @@ Without an ``axis`` there is only one member; every turn counts and nothing is s
 An accelerator waits for the host whenever the next kernel depends on a number that was just
 computed: at every turn of a loop of unknown length, and at every branch. Programs that are
 traced :func:`without_waiting` therefore make a number of turns that is known in advance,
-of which some may not count, and compute both sides of a branch and select from them.
+some of which may not count, and compute both sides of a branch to select from them.
 """
 
 from __future__ import annotations

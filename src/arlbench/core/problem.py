@@ -41,7 +41,7 @@ class Problem:
         n_eval_steps: Number of evaluations in a training.
         n_eval_episodes: Episodes of each evaluation.
         schedule_timesteps: Environment steps over which exploration schedules run; None
-            takes those of the training.
+            takes ``n_total_timesteps``.
     """
 
     env_spec: EnvSpec

@@ -77,9 +77,8 @@ class Manifest:
         if content["format_version"] > FORMAT_VERSION:
             raise CheckpointError(
                 f"{path} has the format {content['format_version']}, and this version of arlbench "
-                f"reads up to {FORMAT_VERSION}; it was written by arlbench "
-                f"{content.get('versions', {}).get('arlbench')}; install that version or a newer "
-                "one."
+                f"reads up to {FORMAT_VERSION}; install arlbench "
+                f"{content.get('versions', {}).get('arlbench')}, which wrote it, or a newer one."
             )
         return cls(
             files={name: FileRecord(**record) for name, record in content["files"].items()},

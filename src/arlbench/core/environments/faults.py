@@ -1,8 +1,8 @@
 """Raises errors of environments that step in Python directly, instead of JAX's errors about them.
 
-If a program calls the host and an error is raised there, JAX raises another error, in whose text
-the original error is one of many lines. With these functions, code that waits for a program gets
-the original error instead.
+If a program calls the host and an error is raised there, JAX raises another error, whose text
+mentions the original one in one of many lines. With these functions, code that waits for a program
+gets the original error instead.
 """
 
 from __future__ import annotations

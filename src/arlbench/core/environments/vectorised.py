@@ -121,7 +121,7 @@ class VectorisedEnvironment(Environment):
         outcome = self.step_one(env_state, action, step_key)
         terminated = jnp.asarray(outcome.terminated, bool)
         return SingleStep(
-            # A step may return another precision than that of the stored state.
+            # A step may return a state of another precision than the stored one.
             jax.tree.map(_cast, outcome.env_state, env_state),
             outcome.obs,
             jnp.asarray(outcome.reward, jnp.float32),

@@ -45,7 +45,7 @@ class HostEnvironment(SteppedInPython):
         return super().render(env_state) if picture is None else picture
 
     def draw(self, env: gymnasium.Env) -> np.ndarray | None:
-        """A picture of a copy, uint8 ``[height, width, 3]``; None, the default, if it has none."""
+        """A picture of a copy, uint8 ``[height, width, 3]``; None if it cannot be drawn."""
         return None
 
     def fill_reset(self, out: Begun, seeds: np.ndarray) -> None:

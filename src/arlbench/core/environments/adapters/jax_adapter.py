@@ -106,7 +106,7 @@ def _found(name: str) -> type[Environment]:
     module, found = modules.module_of(name), _named(name)
     if module is None:
         raise UnknownEnvironmentError(
-            f"'{name}' is not the name of a class; the framework 'jax' has the classes of your own "
+            f"'{name}' is not the name of a class; the framework 'jax' finds classes in your own "
             "modules, such as 'my_module:MyEnv'."
         )
     if found is None:

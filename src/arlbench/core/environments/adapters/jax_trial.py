@@ -189,8 +189,9 @@ def _require_equal(what: str, begun: Any, stepped: Any, with_dtype: bool = True)
     cure = "make them equal"
     structures: list[Any] = [jax.tree.structure(tree) for tree in (begun, stepped)]
     if structures[0] != structures[1]:
-        message = f"returns {what} of another structure from a step than from a reset"
-        raise MisfitError(message, cure)
+        raise MisfitError(
+            f"returns {what} of another structure from a step than from a reset", cure
+        )
     after = jax.tree.leaves(stepped)
     for (path, before), now in zip(jax.tree.leaves_with_path(begun), after, strict=True):
         if before.shape != now.shape or (with_dtype and before.dtype != now.dtype):
