@@ -230,7 +230,7 @@ def test_a_damaged_checkpoint_is_an_error_that_changes_nothing(
     # Apply the cure that it names.
     shutil.rmtree(newest)
     assert resume(folder) == 0
-    assert "checkpoint-000001 was taken" in capfd.readouterr().err
+    assert "checkpoint-000001 is used" in capfd.readouterr().err
     assert outcome(folder) == outcome(uninterrupted)
 
 

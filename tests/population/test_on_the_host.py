@@ -131,7 +131,7 @@ def test_what_cannot_be_sent_trains_here_and_says_so(two_processes: None) -> Non
     assert rewards(problem, on_notice=told.append) == ({0.0}, 1)
     assert len(told) == 1
     assert "trains on one core, because Locked-v0 cannot be sent" in told[0]
-    with pytest.warns(RuntimeWarning, match="put its class into a module of its own"):
+    with pytest.warns(RuntimeWarning, match="put its class into a separate module"):
         rewards(problem)
 
 

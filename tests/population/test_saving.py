@@ -176,7 +176,7 @@ def test_a_damaged_checkpoint_is_an_error_that_says_what_to_remove(
     assert same_bits(result.members[0].parts, whole.members[0].parts)
     # The pointer still names the checkpoint that was removed.
     assert len(notices) == 1
-    assert "does not name the newest checkpoint; checkpoint-000001 was taken" in notices[0]
+    assert "does not name the newest checkpoint; checkpoint-000001 is used" in notices[0]
 
 
 def test_an_error_of_a_checkpoint_in_a_worker_is_raised_as_itself(

@@ -48,7 +48,7 @@ def seed_in_range(seed: Any) -> int:
 
 
 def known_names(names: Iterable[str], known: Iterable[str], kind: str) -> None:
-    """Raises if a name is unknown, with the most similar known name."""
+    """Raises if a name is unknown; the message suggests the most similar known name."""
     known = list(known)
     for name in names:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Processes of this package that run a module and answer messages."""
+"""Child processes that run a Python module and answer messages."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ChildProcess:
     """A process and the connection to it. It is started as a program, not forked.
 
     Args:
-        program: Arguments of Python, such as ``["-m", MODULE]``. The number of the process's end
-            of the connection is added as the last one.
+        program: Arguments of Python, such as ``["-m", MODULE]``. The file descriptor of the child's
+            end of the connection is appended to them.
     """
 
     def __init__(self, program: Sequence[str]) -> None:
@@ -50,7 +50,7 @@ class ChildProcess:
         self._connection.send(message)
 
     def has_message(self, seconds: float) -> bool:
-        """Waits at most this long until it has sent something or ended."""
+        """Waits at most this long; returns whether the process has sent something or ended."""
         return self._connection.poll(seconds)
 
     def receive(self) -> Any:
@@ -71,14 +71,14 @@ class ChildProcess:
 
     @property
     def exit_status(self) -> int | None:
-        """The exit status, negative for a signal; None while it runs."""
+        """The exit status, negative for a signal; None if it still runs after a second."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._process.wait(timeout=1.0)
         return None
 
     @property
     def pid(self) -> int:
-        """The number of the process."""
+        """The process ID."""
         return self._process.pid
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """Files that are always complete or absent, even if their writer is killed.
 
-A file is written under a temporary name, synced and then renamed, and its folder is synced. A
-name that begins with a dot and ends in ``.part`` or ``.old`` is being written or removed. If its
-writer is killed, it stays, and the next writer removes it.
+A file is written under a temporary name, synced and then renamed, and its folder is synced. A file
+or folder whose name begins with a dot and ends in ``.part`` or ``.old`` is being written or
+removed. If its writer is killed, it stays, and the next writer removes it.
 """
 
 from __future__ import annotations
@@ -86,11 +86,11 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def hold(path: Path) -> filelock.BaseFileLock:
-    """Locks a file; the system releases it when this process ends, however it ends.
+    """Locks a file; the system releases the lock when this process ends, however it ends.
 
     Raises:
-        BlockingIOError: If another process holds it.
-        OSError: If it cannot be written.
+        BlockingIOError: If another process holds the lock.
+        OSError: If the file cannot be written.
     """
     lock = filelock.FileLock(path, blocking=False, thread_local=False)
     try:

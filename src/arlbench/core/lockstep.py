@@ -10,7 +10,7 @@ Without an ``axis`` there is only one member; every turn counts and nothing is s
 An accelerator waits for the host whenever the next kernel depends on a number that was just
 computed: at every turn of a loop of unknown length, and at every branch. Programs that are
 traced :func:`without_waiting` therefore make a number of turns that is known in advance,
-of which some may not count, and compute both sides of a branch and select from them.
+some of which may not count, and compute both sides of a branch to select from them.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def repeat(
         body: A function of the carry and of whether the turn counts.
         carry: The values that change from turn to turn.
         axis: The name of the batch; None without a batch.
-        at_most: An upper limit of every member's turns, for programs that do not wait.
+        at_most: An upper limit on any member's turns; programs that do not wait run this many.
     """
     if at_most is not None and not may_wait():
         return _masked(n, body, carry, at_most)

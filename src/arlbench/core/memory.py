@@ -27,7 +27,8 @@ def check(parts: Mapping[str, int], limit_gib: float, cures: Mapping[str, str]) 
         cures: What to change, for parts that can be made smaller.
 
     Raises:
-        MemoryLimitError: If they do. It names every part's size, and the cure for the largest.
+        MemoryLimitError: If the limit is exceeded. The message names every part's size, and the
+            cure for the largest.
     """
     total = sum(parts.values())
     if total <= limit_gib * GIB:

@@ -20,7 +20,7 @@ GRID_SIDES = range(3, 36)
 
 
 class Grid(NamedTuple):
-    """The place of a grid of cells in flat features.
+    """The position of a grid of cells among flat features.
 
     Attributes:
         shape: Height, width and number of features of a cell.
@@ -109,10 +109,11 @@ def _parts(space: spaces.Space, obs: Any = None) -> Iterator[tuple[spaces.Space,
 
 
 def _check_size(space: spaces.Space, obs: Any) -> None:
-    """Raises if observations have more or fewer entries than their space; costs nothing compiled.
+    """Raises if observations have more or fewer entries than their space.
 
-    A network would learn from them all the same, and a mistake in a compiled environment of the
-    user's own would stay unnoticed.
+    Otherwise a network would learn from them anyway, and a mistake in a user's own compiled
+    environment would go unnoticed. Shapes are known while tracing, so a program does not pay for
+    this check.
     """
     if int(np.prod(obs.shape[1:])) != _size(space):
         raise ConfigurationError(
@@ -138,7 +139,7 @@ def _flat(space: spaces.Space, obs: Any) -> jax.Array:
 
 def _one_hots(space: spaces.MultiDiscrete, obs: jax.Array) -> jax.Array:
     """The one-hot vectors of all variables, joined."""
-    # Variables with the same categories, such as the cells of a grid, are compared at once.
+    # Variables with the same categories, such as the cells of a grid, are compared together.
     n_columns = space.shape[-1] if _same_in_every_cell(space) else space.nvec.size
     n_columns = 1 if np.all(space.nvec == space.nvec.flat[0]) else n_columns
     counts = space.nvec.reshape(-1, n_columns)[0]

@@ -41,7 +41,7 @@ class Problem:
         n_eval_steps: Number of evaluations in a training.
         n_eval_episodes: Episodes of each evaluation.
         schedule_timesteps: Environment steps over which exploration schedules run; None
-            takes those of the training.
+            takes ``n_total_timesteps``.
     """
 
     env_spec: EnvSpec
@@ -104,7 +104,7 @@ class Problem:
         return {**cls.hyperparameters(), **cls.architecture_choices()}
 
     def resolve(self, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The complete configuration: given values, then fixed ones, then defaults.
+        """The complete configuration: given values, else fixed ones, else defaults.
 
         Inactive hyperparameters have their defaults, so two configurations with the same active
         values are equal.
@@ -125,12 +125,12 @@ class Problem:
         environments: tuple[Environment, Environment] | None = None,
         **options: Any,
     ) -> Algorithm:
-        """The algorithm, bound to environments of its own, or to values that all can share.
+        """The algorithm, bound to its own environments, or to shared ones if they can be compiled.
 
         Args:
             config: Hyperparameters and architecture choices besides the fixed ones.
-            environments: Where to learn and where to evaluate, as an algorithm of this problem has
-                them; None makes them.
+            environments: The environments to learn in and to evaluate in, such as those of another
+                algorithm of this problem; None makes them.
             **options: Options of its class, which take precedence over those of the problem.
 
         Raises:
@@ -184,14 +184,14 @@ class Problem:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the environments and their spec, which other processes make for themselves."""
+        """Without cached values, which other processes make for themselves."""
         made = ("_known", "evaluation_spec")
         return {name: value for name, value in self.__dict__.items() if name not in made}
 
     def _environments(self) -> tuple[Environment, Environment]:
-        """Where to learn and where to evaluate.
+        """The environments to learn in and to evaluate in.
 
-        Those that can be compiled have no state, so one pair serves every algorithm.
+        Environments that can be compiled have no state, so all algorithms share one pair.
         """
         specs = (self.env_spec, self.evaluation_spec)
         meaning = [meaning_of(spec) for spec in specs]
@@ -214,11 +214,11 @@ class Problem:
 
 
 def _check_spec(spec: Any) -> None:
-    """Raises if something else describes an environment."""
+    """Raises if an environment is described by something other than an ``EnvSpec``."""
     if not isinstance(spec, EnvSpec):
         raise ConfigurationError(
             "A Problem needs an EnvSpec, such as EnvSpec('gymnax', 'CartPole-v1', n_envs=8), not a "
-            f"{type(spec).__name__}; an environment of make_env has one as its 'spec'."
+            f"{type(spec).__name__}; an environment made by make_env has one as its 'spec'."
         )
 
 

@@ -13,10 +13,11 @@ R = TypeVar("R")
 
 
 def leniently(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, run with JAX's default settings, whatever the user has set.
+    """The function, run with JAX's default settings instead of the user's.
 
-    By default, ranks and types are promoted implicitly, and numbers have 32 bits. Users who choose
-    strict promotion or double precision for their own code cannot change the code of a library.
+    By default, ranks and types are promoted implicitly, and numbers have 32 bits. Users may choose
+    strict promotion or double precision for their own code, but a library's code may not be
+    written for these settings.
     """
 
     @functools.wraps(function)

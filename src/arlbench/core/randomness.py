@@ -49,8 +49,8 @@ class Block(NamedTuple):
     """The draws of ``BLOCK`` consecutive values of a counter.
 
     Attributes:
-        number: The block has the values from ``number * BLOCK`` on, int32 ``[]``; -1 if nothing
-            has been drawn yet.
+        number: The block begins at the counter's value ``number * BLOCK``, int32 ``[]``; -1 if
+            nothing has been drawn yet.
         draws: A tree of draws with leaves ``[BLOCK, ...]``.
     """
 
@@ -84,8 +84,8 @@ def draw_row(
 ) -> tuple[Block, Any]:
     """The draws for one value of the counter, and the block that contains them.
 
-    The block is the given one, or a new one if the given one has ended. A program that does
-    not wait does not keep a block: if only one row of a new block is used, XLA computes only
+    The given block is returned if it covers this value, and otherwise a new one. A program that
+    does not wait does not keep a block: if only one row of a new block is used, XLA computes only
     that row on an accelerator.
 
     Args:

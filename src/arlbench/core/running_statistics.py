@@ -11,8 +11,9 @@ import jax.numpy as jnp
 #: Standardised inputs are clipped to this many standard deviations.
 CLIP = 10.0
 
-# With smaller deviations than these, a feature counts as constant and is not scaled up. The
-# second limit is relative to the mean, because rounding of the mean looks like a deviation.
+# Lower limits of the standard deviation, so that the rounding errors of a constant feature are not
+# scaled up to the size of other features. The second is relative to the mean, whose rounding error
+# looks like a deviation.
 _MIN_STD = 1e-4
 _MIN_RELATIVE_STD = 1e-5
 
@@ -24,7 +25,8 @@ class RunningStatisticsState(NamedTuple):
         count: Number of vectors seen, int32 ``[]``.
         mean: Their mean, ``[*features]``.
         summed_variance: Sum of squared deviations from the mean, ``[*features]``.
-        std: Population standard deviation, ``[*features]``; 1 before anything is seen.
+        std: Population standard deviation, ``[*features]``, with a small lower limit; 1 before
+            anything is seen.
     """
 
     count: jax.Array  # type: ignore[assignment]  # the name is the field's, not tuple's

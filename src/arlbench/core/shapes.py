@@ -38,7 +38,7 @@ class ArrayTemplate:
 
 @dataclasses.dataclass(frozen=True)
 class OneOf:
-    """Templates of which a stored tree must fit one; they differ in the names of their leaves.
+    """Alternative templates, which differ in the names of their leaves; a stored tree must fit one.
 
     Attributes:
         templates: Trees of arrays, shapes or templates; the first is described in errors.

@@ -37,7 +37,7 @@ class CompilationClock:
         self.close()
 
     def close(self) -> None:
-        """Stops listening for ever; the measured time is kept. Closing again does nothing."""
+        """Stops listening permanently; the measured time is kept. Closing again does nothing."""
         if self._is_open:
             jax.monitoring.unregister_event_duration_listener(self._listen)
             self._is_open = False
@@ -47,7 +47,7 @@ class CompilationClock:
             self.add(time.perf_counter(), duration_secs)
 
     def add(self, end: float, duration: float) -> None:
-        """Adds a report that ends now; a later report may include earlier ones."""
+        """Adds a report of ``duration`` seconds until ``end``; it may include earlier reports."""
         begin = end - duration
         while self._intervals and self._intervals[-1][0] >= begin:
             self._intervals.pop()

@@ -206,9 +206,9 @@ def test_a_state_that_training_has_taken_over_is_refused(tmp_path: Path) -> None
     dqn = small_dqn()
     state = small_state(dqn)
     dqn.train(*state, 160, 1, 2)
-    with pytest.raises(ConsumedStateError, match="save the one that it returned"):
+    with pytest.raises(ConsumedStateError, match="save the state that it returned"):
         Checkpointer(tmp_path / "new").save(dqn, state)
-    with pytest.raises(ConsumedStateError, match="save the one that it returned"):
+    with pytest.raises(ConsumedStateError, match="save the state that it returned"):
         Checkpointer(tmp_path / "new").save_buffer(dqn, state.buffer_state)
     assert not (tmp_path / "new").exists()
 

@@ -158,7 +158,7 @@ def test_progress_of_another_training_is_refused(fault: str) -> None:
     dqn = small_dqn()
     state = small_state(dqn)
     right = TrainingProgress(state, 1040, TIMESTEPS, np.zeros((1, N_EPISODES), np.float32))
-    with pytest.raises(ConfigurationError, match="the numbers that it began with"):
+    with pytest.raises(ConfigurationError, match="the lengths of the earlier call"):
         dqn.train(*state, TIMESTEPS, 2, N_EPISODES, progress=WRONG[fault](right))
     # The state's memory was not reused, and the right progress is accepted.
     dqn.train(*state, TIMESTEPS, 2, N_EPISODES, progress=right)

@@ -94,7 +94,7 @@ def test_the_newest_is_found_whatever_the_pointer_says(pointer: str | None, tmp_
     found = newest_in(tmp_path)
     assert found is not None
     assert value_in(found[0]) == 2.0
-    assert found[1].endswith("does not name the newest checkpoint; checkpoint-000002 was taken.")
+    assert found[1].endswith("does not name the newest checkpoint; checkpoint-000002 is used.")
 
 
 def test_a_pointer_to_nothing_at_all_is_an_error(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ MISFITS = {
     ),
     "a key for a number": (
         {"net": {**ZEROS["net"], "step": HostKey(np.zeros(2, np.uint32), "threefry2x32")}},
-        ["net/step", "random key on both sides"],
+        ["net/step", "random key of the same shape"],
     ),
 }
 

@@ -55,7 +55,7 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
     #: Parts that exist only if an option of the class tracks them, each with that option.
     tracked_parts: ClassVar[Mapping[str, str]] = {}
 
-    #: Options that keep the records which "all" parts of a checkpoint include.
+    #: Options that keep the records that a checkpoint of "all" parts includes.
     tracked_by_all: ClassVar[tuple[str, ...]] = ()
 
     #: For a part that is saved, the other parts that are saved with it.
@@ -173,7 +173,7 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
 
     @staticmethod
     def typical_config() -> Mapping[str, Any]:
-        """The configuration of a usual training with which machines are measured."""
+        """The configuration of a typical training, with which the speed of machines is measured."""
         return {}
 
     @classmethod
@@ -225,7 +225,7 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
             algorithms: One for each member, ``[M]``.
             n_total_timesteps: Environment steps of each one's training, ``[M]``.
             earlier: Parts of the states from which members continue.
-            given: Options that a caller asks for; they are raised if members need more.
+            given: Options that a caller asks for; they are increased if members need more.
 
         Raises:
             ConfigurationError: If an option is unknown.
@@ -273,8 +273,8 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
 
         Returns:
             Trees of ``jax.ShapeDtypeStruct`` by name, or of ``ArrayTemplate`` if any length is
-            possible. ``buffer`` is the packed form of the buffer state; it is left out if the
-            algorithm has no buffer, and is ``OneOf`` several if it can continue from each of them.
+            possible. ``buffer`` is the packed form of the buffer state. It is left out if the
+            algorithm has no buffer, and is a ``OneOf`` if it can continue from several forms.
         """
 
     @abc.abstractmethod
@@ -309,7 +309,7 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
     def cost(self, n_total_timesteps: int | float) -> float:
         """A rough estimate of a training's work, in units of about 2 microseconds of one core.
 
-        Populations start with the longest trainings, and compare the work with the time that
+        A population trains its longest members first, and compares their work with the time that
         another process takes to start.
         """
 

@@ -102,7 +102,7 @@ class Checkpointer:
         background: Write in a thread, so that the caller only waits while the state is copied
             into ordinary memory. An error is then raised by the next call to this object, at
             the latest by ``wait``.
-        algorithm: Checks now whether it has these parts; otherwise the first ``save`` does.
+        algorithm: If given, the names are checked now; otherwise by the first ``save``.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class Checkpointer:
         """Saves only a replay buffer, without its empty rows, as the next checkpoint.
 
         Raises:
-            ConfigurationError: If the algorithm has no buffer.
+            ConfigurationError: If the algorithm has no buffer; other errors as in :meth:`save`.
         """
         _require_memory(buffer_state)
         packed = algorithm.pack_buffer(buffer_state)
@@ -202,7 +202,7 @@ class Checkpointer:
             self._background.raise_if_failed()
 
     def wait(self) -> None:
-        """Waits until everything is written."""
+        """Waits until everything is written; raises an error that occurred in the background."""
         if self._background is not None:
             self._background.wait()
 
@@ -322,7 +322,7 @@ def _require_memory(state: Any) -> None:
     """Raises if a later call to ``train`` has reused the memory of a state."""
     if any(isinstance(x, jax.Array) and x.is_deleted() for x in jax.tree.leaves(state)):
         raise ConsumedStateError(
-            "train has reused the memory of this state; save the one that it returned."
+            "train has reused the memory of this state; save the state that it returned."
         )
 
 

@@ -25,10 +25,10 @@ def _convolution(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
 def _derivative(
     stride: int, primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
-    """The derivative; its transpose, the gradient, consists of products on a CPU.
+    """The derivative; on a CPU its transpose, the gradient, consists of products of matrices.
 
     Within a loop, XLA's CPU backend computes gradients of convolutions ten times as slowly as
-    products of the same size. Forwards, its convolutions are the faster ones.
+    products of the same size. In the forward pass, its convolutions are faster than products.
     """
     (x, kernel), (dx, dkernel) = primals, tangents
     elsewhere = functools.partial(_convolution, stride=stride)
@@ -47,7 +47,7 @@ def _as_product(
     x: jax.Array,
     kernel: jax.Array,
 ) -> jax.Array:
-    """The same as products of matrices; the kernel's size is a multiple of the stride.
+    """The convolution as products of matrices; the kernel's size is a multiple of the stride.
 
     Pixels are first joined to blocks of ``stride`` by ``stride``, over which the kernel moves by
     one block in each step. Each block of the kernel then has one product.
@@ -85,9 +85,9 @@ def _with_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
 def _derivative_with_bias(
     primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
-    """The derivative; its transpose, the gradient, sums over pixels by a product on a CPU.
+    """The derivative; on a CPU its transpose, the gradient, sums over pixels by a product.
 
-    There, the order of an ordinary sum would depend on the number of threads.
+    The order of an ordinary sum would depend on the number of threads there.
     """
     (x, bias), (dx, dbias) = primals, tangents
     by_kind = {
@@ -99,7 +99,7 @@ def _derivative_with_bias(
 
 
 class Conv(nn.Module):
-    """:class:`flax.linen.Conv` without padding, with another order of work in its gradient.
+    """:class:`flax.linen.Conv` without padding, with a gradient that is faster on a CPU.
 
     Attributes:
         features: Channels of the output.

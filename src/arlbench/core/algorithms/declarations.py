@@ -1,10 +1,10 @@
-"""Declarations of hyperparameters, from which spaces, validation, inputs and tables are made.
+"""Declarations of hyperparameters, the source of spaces, checks, programs' inputs and tables.
 
 A declaration gives the range to search, the possible values, the default, when the
 hyperparameter has an effect, and whether it is *structural* (it shapes compiled programs) or
-*traced* (an input of them). A default never changes once a version was released: files leave
-out values that equal their defaults, so in a file that is older than a hyperparameter, its
-default counts.
+*traced* (an input of them). A default never changes once it has been released, because files
+leave out values that equal their defaults. For the same reason, a file that is older than a
+hyperparameter stands for its default.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Hyperparameter:
         return self.check(self.default)
 
     def is_active(self, values: Mapping[str, Any]) -> bool:
-        """Whether it is active with these values of others; a missing parent counts as fitting."""
+        """Whether the other values make it active; a parent without a value is assumed to."""
         parent = self.active_if
         if parent is None:
             return True
@@ -124,7 +124,7 @@ class Hyperparameter:
     def as_input(self, value: Any) -> Any:
         """A checked value as an input of a program: a scalar with a fixed type.
 
-        A word becomes its place among the choices.
+        A word becomes its index among the choices.
         """
         dtype = _DTYPES[self.type]
         if isinstance(value, str):
@@ -352,18 +352,18 @@ def positive(name: str, value: Any) -> float:
 
 
 def is_tracer(value: Any) -> bool:
-    """Whether a value stands for one that is only known when the traced program runs."""
+    """Whether a value is only known when the traced program runs."""
     return isinstance(value, jax.core.Tracer)
 
 
 def differs(value: Any, default: Any) -> bool:
-    """Whether a value is another one than the default; one that is not known yet may be."""
+    """Whether a value differs from the default; a tracer is assumed to differ."""
     return is_tracer(value) or bool(value != default)
 
 
 def _plain(value: Any) -> Any:
-    """The value as a Python value, if it is a NumPy or JAX scalar; it is not a tracer."""
-    # Most values are, and populations have thousands of members with dozens of values each.
+    """A NumPy or JAX scalar as a Python value; other values, which are not tracers, unchanged."""
+    # The usual case first: populations have thousands of members with dozens of values each.
     if type(value) in _DTYPES:
         return value
     is_scalar = isinstance(value, np.generic) or (

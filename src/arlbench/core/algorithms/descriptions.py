@@ -1,8 +1,8 @@
 """The description of an algorithm in its checkpoints, and whether it fits another algorithm.
 
-A description has a format version; version 1 did not write its own number. If a description
-does not name a hyperparameter or an architecture choice, it did not exist when the description
-was written, and its default counts.
+A description has a format version; version 1 did not write its own number. A hyperparameter or
+an architecture choice that a description does not name did not exist when the description was
+written, so its default is used.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.declarations import Declarations
 from arlbench.errors import CheckpointError
 
-#: Increased when a description changes so that current versions could not read it.
+#: Increased when earlier versions of arlbench cannot read the descriptions of this version.
 FORMAT_VERSION = 2
 
-# Keys that exist since version 1.
+# Keys that have existed since version 1.
 _REQUIRED = frozenset({"algorithm", "hpo_config", "nas_config", "env_spec", "info"})
 
 

@@ -12,7 +12,7 @@ from arlbench.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
 
-# A million rows that are smaller take less than a GiB, however they are stored.
+# A million rows with fewer bytes than this take less than a GiB, however they are stored.
 _SMALL_ROW = 1024
 
 #: How to do without, as the last part of a sentence.
@@ -25,8 +25,8 @@ def choose(env: Environment, example: Any, asked: bool | None) -> Layout | None:
     Args:
         env: The environment.
         example: One row of the buffer, a transition of shapes.
-        asked: Whether to store frames; None does so if rows then have at most half of their
-            bytes, and would otherwise not be small.
+        asked: Whether to store frames; None does so if this at least halves the bytes of a row,
+            unless rows are small anyway.
 
     Raises:
         ConfigurationError: If frames are asked for, but observations are not known to be stacks.

@@ -33,8 +33,8 @@ def transposed_first(x: jax.Array, dkernel: jax.Array) -> jax.Array:
 
     The transpose is the gradient ``x.T @ g`` of the kernel. XLA's CPU backend computes such a
     product, which sums over the rows of both sides, at a half to a twentieth of the speed of an
-    ordinary one, and it merges transpositions into products. Therefore either ``x`` is
-    transposed in memory first, or ``g`` is, and then the product: whichever moves fewer numbers.
+    ordinary one, and it merges transpositions into products. Therefore this function transposes
+    in memory either ``x``, or both ``g`` and the product, whichever moves fewer numbers.
     """
     n_rows, (n_in, n_out) = x.shape[0], dkernel.shape
     if n_rows * n_in <= (n_rows + n_in) * n_out:
@@ -47,5 +47,5 @@ def _for_flax(x: jax.Array, kernel: jax.Array, *_: Any, **__: Any) -> jax.Array:
     return product(x, kernel)
 
 
-#: :class:`flax.linen.Dense` with another order of work in its gradient.
+#: :class:`flax.linen.Dense` with a gradient that is faster on a CPU.
 Dense = functools.partial(nn.Dense, dot_general=_for_flax)

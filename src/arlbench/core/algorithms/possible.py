@@ -37,7 +37,7 @@ def in_range(name: str, kind: type, value: Any, possible: Possible) -> Any:
         ConfigurationError: If it is not possible.
     """
     converted = (_to_int if kind is int else _to_float)(name, value)
-    # The program computes with 32 bits, so the rounded number counts.
+    # The program computes with 32 bits, so the rounded number must be above the lower limit.
     smallest = np.float32(converted) if isinstance(converted, float) else converted
     below = smallest <= possible.lower if possible.open_below else smallest < possible.lower
     if below or converted > possible.upper:

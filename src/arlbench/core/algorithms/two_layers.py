@@ -64,8 +64,8 @@ class Adam(NamedTuple):
         b2: The decay of the second moment.
         eps: Added to the square root.
         eps_root: Added within the square root.
-        scale_1: What corrects the bias of the first moment, ``1 / (1 - b1^t)``.
-        scale_2: What corrects the bias of the second moment, ``1 / (1 - b2^t)``.
+        scale_1: The factor that corrects the bias of the first moment, ``1 / (1 - b1^t)``.
+        scale_2: The factor that corrects the bias of the second moment, ``1 / (1 - b2^t)``.
     """
 
     step_size: chex.Numeric
@@ -84,7 +84,7 @@ class Step(NamedTuple):
         params: The new parameters.
         mu: Adam's new first moments, like the parameters.
         nu: Adam's new second moments, like the parameters.
-        td_error: TD errors, ``[B]``.
+        td_error: Values minus targets, before the step, ``[B]``.
         q_value: Values of the batch's actions, before the step, ``[B]``.
         grads: Gradients, like the parameters; None if they were not asked for.
     """
@@ -138,7 +138,7 @@ def step(
         moments: Adam's first and second moments, each like the parameters.
         batch: The transitions to learn from.
         adam: Adam's constants.
-        active: Whether the step counts, bool ``[]``; if not, parameters and moments stay.
+        active: Whether the step counts, bool ``[]``; if not, parameters and moments do not change.
         with_grads: Whether to return the gradients too.
         interpret: Whether to run it without a GPU, for tests.
     """

@@ -27,7 +27,7 @@ class PackedFrames(NamedTuple):
         next_slot: The slot of the next frame, int32 ``[]``.
         stack: Slots of the frames of each environment's last step, int32 ``[n_envs, n_frames]``.
         last: These frames, ``[n_envs, n_frames, *frame]``.
-        overflowed: bool ``[]``.
+        overflowed: Whether the buffer has stopped for lack of frames, bool ``[]``.
         n_slots: The number of allocated frames, int32 ``[]``.
         n_rows: The number of allocated rows, int32 ``[]``.
         axis: The axis along which frames are joined, int32 ``[]``.

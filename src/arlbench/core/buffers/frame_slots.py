@@ -1,4 +1,4 @@
-"""Where the frames of new observations lie in a ring of frames, and how they get there."""
+"""Finds slots in a ring of frames for the frames of new observations, and writes them there."""
 
 from __future__ import annotations
 
@@ -63,9 +63,8 @@ class Placed(NamedTuple):
     Attributes:
         obs: Slots of the frames before the step, int32 ``[n_envs, n_frames]``.
         next_obs: Slots of the frames after it, int32 ``[n_envs, n_frames]``.
-        is_new: Which frames are not in the ring yet, besides the newest frame of each
-            environment, which always is new; bool ``[n_envs, 2 * n_frames]``, first those before
-            the step.
+        is_new: Which frames are not in the ring yet, bool ``[n_envs, 2 * n_frames]``; those before
+            the step come first. It leaves out the last frame after the step, which is always new.
         next_slot: The slot after all new frames, int32 ``[]``.
         n_new: The number of new frames, int32 ``[]``.
         oldest: The slot of the oldest frame of ``obs``, int32 ``[]``.
@@ -90,11 +89,11 @@ def age(slots: Any, next_slot: Any, n_slots: int) -> Any:
 def place(known: Known, obs: jax.Array, next_obs: jax.Array) -> Placed:
     """Finds the frames that the ring already has, and slots for all others.
 
-    An episode continues if an environment's frames before the step are those to which its last step
-    led; they may also be those but for a newest one. In the frames after the step, only the
-    newest one is new. Where that is not so, frames are stored as a new stack, in which
-    neighbours that are equal are stored once. Older frames are never looked for, so that none
-    stays in use for longer than ``n_frames`` steps.
+    While an episode continues, an environment's frames before the step are those after its last
+    step, or these moved on by one new frame. The frames after the step are those before it, moved
+    on by one new frame. All other frames are stored as a new stack, in which equal neighbours are
+    stored once. No earlier frame is searched for, so none stays in use for longer than
+    ``n_frames`` steps.
 
     Args:
         known: The ring and the last step.
@@ -148,9 +147,9 @@ def write(
     n_slots, n = frames.shape[1], placed.obs.shape[1]
     slots = jnp.concatenate([placed.obs, placed.next_obs], axis=1)
     is_written = placed.is_new | (jnp.arange(2 * n) == 2 * n - 1)[None]
-    # A slot past the end is not written. Neither a loop over the few new frames nor a branch, which
-    # could read a stack of the running episode after XLA has overwritten it: the option that
-    # keeps the sum tree in its place (see programs.py) lets it drop a copy of what they read.
+    # A slot past the end is not written. A loop over the few new frames, or a branch, could read a
+    # stack of the running episode after XLA has overwritten it: the option that keeps the sum tree
+    # in its place (see programs.py) lets XLA drop the copy that they would need.
     slots = jnp.where(is_written & active, slots, n_slots)
     return frames.at[0, slots].set(jnp.concatenate([obs, next_obs], axis=1), mode="drop")
 
@@ -161,14 +160,14 @@ def _are_equal(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _differ_from_neighbours(frames: jax.Array) -> jax.Array:
-    """Which frames differ from the one before them, bool ``[n_envs, n_frames]``."""
+    """Which frames are first or differ from the one before them, bool ``[n_envs, n_frames]``."""
     bits = _bits(frames)
     differ = jnp.any(bits[:, 1:] != bits[:, :-1], axis=tuple(range(2, bits.ndim)))
     return jnp.concatenate([jnp.ones((len(frames), 1), bool), differ], axis=1)
 
 
 def _bits(values: jax.Array) -> jax.Array:
-    """Values whose equality is that of bits: 0 and -0 differ, and a NaN equals itself."""
+    """The values so that they are compared bit by bit: 0 and -0 differ, and a NaN equals itself."""
     if not jnp.issubdtype(values.dtype, jnp.floating):
         return values
     return jax.lax.bitcast_convert_type(values, f"uint{8 * values.dtype.itemsize}")

@@ -1,14 +1,14 @@
 """A ring of transitions whose observations are stacks of frames, each of them stored once.
 
 A row of the ring does not hold its observations, but the *slots* of their frames in a second
-ring, the pool. A step usually adds one frame to the pool: the newest one of the observation after
-the action. The first observation of an episode adds further frames. What can be shared is found
-out by comparing the frames, not assumed, so the buffer gives back exactly what it was given,
-whatever an environment does.
+ring, the pool. A step usually adds one frame to the pool: the newest frame of the observation after
+the action. The first observation of an episode adds further frames. Frames are compared to find out
+which of them can be shared, so the buffer returns exactly what was stored, whatever an environment
+does.
 
 Frames are overwritten in the order in which they were written. If a frame that a row still needs
 would be overwritten, the buffer sets ``overflowed`` and does not change any more; its caller must
-then stop. Everything else (priorities, the sum tree, the counters) is that of the plain buffer
+then stop. Everything else (priorities, the sum tree, the counters) works as in the plain buffer
 (:mod:`arlbench.core.buffers.replay`), whose functions are used.
 """
 
@@ -33,8 +33,8 @@ from arlbench.core.lockstep import Active
 # episodes have 20 steps on average.
 _FURTHER_FRAMES = 3 / 20
 
-# In small buffers, episodes may be shorter than their average for as long as they hold. These
-# bytes are room for such times, but not for more than one further frame a row.
+# All episodes in a small buffer may be shorter than the average. This many bytes are allocated in
+# addition for such times, but at most one further frame for each row.
 _SPARE_BYTES = 8 * 2**20
 
 
@@ -61,7 +61,7 @@ class Pool:
         stack: Slots of the frames to which the last step of each environment led, int32
             ``[n_envs, n_frames]``; ``NO_SLOT`` before the first step.
         last: The same frames, ``[n_envs, n_frames, *frame]``.
-        overflowed: Whether a frame that was still needed would have been overwritten.
+        overflowed: Whether a frame that was still needed would have been overwritten, bool ``[]``.
         layout: How observations consist of frames.
     """
 
@@ -137,7 +137,7 @@ def init(example: Any, rows: int, n_envs: int, layout: Layout) -> PrioritisedTra
         layout=layout,
     )
     stored = jax.tree.map(lambda x: jnp.zeros((1, rows, *x.shape), x.dtype), _row(example, layout))
-    # The plain buffer without content has what belongs to all of its rows.
+    # A plain buffer of empty transitions provides the priorities, the sum tree and the counters.
     plain = replay.init((), replay.power_of_two_at_least(rows))
     return _with_pool(plain.replace(experience=Experience(stored, plain.experience.priority)), pool)
 
@@ -156,14 +156,14 @@ def append(
 ) -> PrioritisedTrajectoryBufferState:
     """Writes one transition of each environment over the oldest rows.
 
-    If that would overwrite a frame that is still needed, it only sets ``overflowed``.
+    If this would overwrite a frame that is still needed, only ``overflowed`` is set.
 
     Args:
         state: The buffer.
         transitions: A batch, leaves ``[n_envs, ...]``, in the order of the environments.
         size: The buffer's logical size, at most its capacity.
         alpha: See :func:`arlbench.core.buffers.replay.append`.
-        active: Whether to write at all.
+        active: Whether to write, bool ``[]``; None writes.
     """
     pool = state.experience.pool
     obs, next_obs = pool.layout.split(transitions.obs), pool.layout.split(transitions.next_obs)
@@ -239,7 +239,7 @@ def grow(
 
 
 def _fits(state: PrioritisedTrajectoryBufferState, placed: Placed, size: chex.Numeric) -> jax.Array:
-    """Whether the new frames leave those of the rows that stay, bool ``[]``."""
+    """Whether the new frames overwrite no frame of the rows that stay, bool ``[]``."""
     pool, n_new = state.experience.pool, placed.obs.shape[0]
     end = state.current_index + n_new
     first = jnp.where(state.is_full | (end >= size), end % size, 0)

@@ -14,7 +14,7 @@ from arlbench.core.buffers.replay import EMPTY, Experience
 from arlbench.core.shapes import ArrayTemplate, any_number
 from arlbench.errors import ConfigurationError
 
-# In flashbax, an axis of batches comes before the axis of rows.
+# In flashbax, a batch axis comes before the axis of rows.
 _N_AXES = 2
 
 
@@ -130,5 +130,5 @@ def _sums_above(leaf_values: np.ndarray) -> np.ndarray:
 
 def on_device(array: Any) -> jax.Array:
     """The array in new memory of the default device."""
-    # In its own memory, because training reuses it, and NumPy's memory cannot be reused.
+    # In new memory, because training donates these buffers, and NumPy's memory cannot be donated.
     return jax.device_put(np.asarray(array), may_alias=False)

@@ -1,7 +1,7 @@
 """A ring of transitions in flashbax's prioritised buffer state.
 
-The state's arrays have a fixed *capacity*, a power of two that shapes the program. The
-*size*, how many of the rows are used, is an ordinary number that may differ between calls
+The state's arrays have a fixed *capacity*, a power of two that determines shapes in the program.
+The *size*, how many of the rows are used, is an ordinary number that may differ between calls
 and between members. Every function here is pure and traceable.
 """
 
@@ -30,7 +30,7 @@ _SHARED_BYTES = 8 * 2**20
 
 
 class Experience(NamedTuple):
-    """The content of the buffer, with flashbax's first axes: one row of ``capacity`` steps.
+    """The content of the buffer, with flashbax's axes: a batch of one, then ``capacity`` steps.
 
     Attributes:
         transition: Any pytree, leaves ``[1, capacity, ...]``.
@@ -111,7 +111,7 @@ def append(
         size: The buffer's logical size, at most its capacity.
         alpha: The exponent of the sum tree; None leaves the tree unchanged, which is
             right while sampling is uniform.
-        active: Whether to write at all.
+        active: Whether to write, bool ``[]``; None writes.
     """
     n_new = jax.tree.leaves(transitions)[0].shape[0]
     offsets = jnp.arange(n_new, dtype=jnp.int32)
@@ -159,8 +159,8 @@ def sample_uniform(
         size: The buffer's logical size.
 
     Returns:
-        Rows, int32 ``[B]``. The remainder favours some rows by a factor of at most
-        ``1 + size / 2**32``.
+        Rows, int32 ``[B]``. Because they are remainders, some rows are more likely, by a factor
+        of at most ``1 + size / 2**32``.
     """
     return (words % count(state, size).astype(jnp.uint32)).astype(jnp.int32)
 
@@ -195,9 +195,9 @@ def set_priorities(
     alpha: chex.Numeric,
     active: Active = None,
 ) -> PrioritisedTrajectoryBufferState:
-    """Gives rows ``[B]`` new raw priorities ``[B]``; a NaN counts as the largest.
+    """Gives rows ``[B]`` new raw priorities ``[B]``; a NaN becomes ``MAX_PRIORITY``.
 
-    If it is not ``active``, nothing changes.
+    Nothing changes unless ``active`` is true or None.
     """
     priorities = jnp.minimum(jnp.nan_to_num(priorities, nan=MAX_PRIORITY), MAX_PRIORITY)
     tree = state.sum_tree_state
@@ -217,7 +217,7 @@ def set_priorities(
 def with_wide_tree(state: PrioritisedTrajectoryBufferState) -> PrioritisedTrajectoryBufferState:
     """The buffer with a wide tree instead of the binary one, for accelerators.
 
-    Only a program's own iterations use this form, which no longer has flashbax's type.
+    This form does not have flashbax's type, so only the iterations within a program use it.
     """
     tree = state.sum_tree_state
     nodes = wide_tree.build(sum_tree.leaves(tree.nodes))

@@ -1,6 +1,6 @@
-"""What a buffer does in its own way: the plain one, or the one that stores frames once.
+"""Operations that differ between the plain buffer and the buffer that stores frames once.
 
-Everything else is the same for both, in :mod:`arlbench.core.buffers.replay`.
+All other operations are the same for both and are in :mod:`arlbench.core.buffers.replay`.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def gather(state: PrioritisedTrajectoryBufferState, rows: jax.Array) -> Any:
 
 
 def field(state: PrioritisedTrajectoryBufferState, name: str) -> jax.Array:
-    """One field of all rows, ``[capacity, ...]``, if it is not an observation."""
+    """One field of all rows, ``[capacity, ...]``; it must not be an observation."""
     stored: jax.Array = getattr(_rows(state), name)
     return stored[0]
 
 
 def given(state: PrioritisedTrajectoryBufferState) -> dict[str, Any]:
-    """The rewards and the observations of all rows, as they are stored, by names in words."""
+    """The stored rewards and observations of all rows, by the words that messages use for them."""
     rows = _rows(state)
     observed = (
         state.experience.pool.frames if frames.is_framed(state) else (rows.obs, rows.next_obs)
@@ -70,7 +70,7 @@ def with_field(
     values: jax.Array,
     active: Active = None,
 ) -> PrioritisedTrajectoryBufferState:
-    """The buffer with other values ``[B]`` of one field in these rows ``[B]``."""
+    """The buffer with new values ``[B]`` of one field in these rows ``[B]``, if active."""
     written = rows if active is None else jnp.where(active, rows, capacity(state))
     changed = getattr(_rows(state), name).at[0, written].set(values, mode="drop")
     transition = _rows(state)._replace(**{name: changed})
@@ -100,7 +100,7 @@ def grow(
 
 
 def has_overflowed(state: PrioritisedTrajectoryBufferState) -> jax.Array | None:
-    """Whether the buffer has stopped because of too many frames; None if it has none."""
+    """Whether the buffer has stopped for lack of room for frames; None if it has no frames."""
     return state.experience.pool.overflowed if frames.is_framed(state) else None
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-# The levels that one round of the descent passes together: eight neighbouring descendants
-# are one short read, while three levels one after another would be three reads that wait.
+# The levels that one round of the descent passes together: eight neighbouring descendants are one
+# short read, while three levels one after another would be three reads that wait for each other.
 _LEVELS_PER_ROUND = 3
 
 # The top of the tree is summed as a whole: a batch of rows changes most of it anyway, and a
@@ -98,14 +98,25 @@ def find(nodes: jax.Array, quantiles: jax.Array) -> jax.Array:
 def _descend(
     nodes: jax.Array, node: jax.Array, remaining: jax.Array, level: int | jax.Array, width: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Moves from each node to that of its ``width`` descendants at ``level`` with the rest."""
+    """Moves from each node to the descendant at ``level`` in which ``remaining`` falls.
+
+    Args:
+        nodes: The tree.
+        node: Positions within their level, int32 ``[B]``.
+        remaining: Sums to pass, counted from the first leaf below each node, ``[B]``.
+        level: The level to move to.
+        width: The number of descendants of a node at that level.
+
+    Returns:
+        The descendants' positions in ``level``, and the sums that remain within them.
+    """
     values = nodes[_first(level) + node[:, None] * width + jnp.arange(width)[None, :]]
     child, start = jnp.zeros_like(node), jnp.zeros_like(remaining)
     before = jnp.zeros_like(remaining)
-    # Finds the last child with mass that begins at or before the rest. If rounding carries the
-    # rest past the end, that child still has mass: an empty leaf is never reached. It looks at
-    # one child after another, because XLA on a CPU makes slow loops for sums and maxima over
-    # this few.
+    # Finds the last child with mass that begins at or before the remaining sum. If rounding
+    # carries the sum past the end, that child still has mass: an empty leaf is never reached.
+    # Children are looked at one after another, because XLA on a CPU makes slow loops for sums and
+    # maxima over so few values.
     for column in range(width):
         reachable = (values[:, column] > 0) & (before <= remaining)
         child = jnp.where(reachable, column, child)

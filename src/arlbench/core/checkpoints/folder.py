@@ -180,7 +180,8 @@ class CheckpointFolder:
         try:
             files.write(self.path / _POINTER, path.name + "\n")
         except OSError as error:
-            # It is complete, but nothing points at it: remove it, as if it had not been written.
+            # The checkpoint is complete, but nothing points at it: remove it, as if it had not
+            # been written.
             with contextlib.suppress(OSError):
                 _move_away(path)
             raise _unwritable(path, error) from error
@@ -201,7 +202,7 @@ def newest_in(path: Path) -> tuple[Path, str] | None:
     number, even if a writer was killed before it could point at it.
 
     Returns:
-        Its path, and a sentence if the pointer does not name it.
+        Its path, and a sentence to show if the pointer does not name it, otherwise "".
 
     Raises:
         CheckpointError: If a checkpoint is recorded but missing.
@@ -216,7 +217,7 @@ def newest_in(path: Path) -> tuple[Path, str] | None:
         named = pointer.read_text().strip()
     except (OSError, UnicodeDecodeError):
         named = ""
-    note = f"The file {pointer} does not name the newest checkpoint; {newest.name} was taken."
+    note = f"The file {pointer} does not name the newest checkpoint; {newest.name} is used."
     return newest, "" if named == newest.name else note
 
 
@@ -241,7 +242,7 @@ def _verify(file: Path, manifest: Manifest) -> None:
             f"{file} is damaged: it has {found.size} bytes, but {expected.size} were written."
         )
     if found != expected:
-        raise CheckpointError(f"{file} is damaged: its checksum differs from when it was saved.")
+        raise CheckpointError(f"{file} is damaged: its checksum is not the one that was saved.")
 
 
 def _unwritable(path: Path, error: OSError) -> CheckpointError:
@@ -251,7 +252,7 @@ def _unwritable(path: Path, error: OSError) -> CheckpointError:
 
 
 def _move_away(path: Path) -> None:
-    """Removes a folder, in a way that it never looks like a checkpoint while half removed."""
+    """Removes a folder, which never looks like a checkpoint while it is half removed."""
     aside = files.aside(path, "old")
     files.remove(aside)
     path.rename(aside)

@@ -15,7 +15,7 @@ import numpy as np
 
 from arlbench.errors import CheckpointError, ConfigurationError
 
-#: Raised when present versions could not read what is written.
+#: Increased when earlier versions of arlbench cannot read what this version writes.
 FORMAT_VERSION = 1
 
 _FORMAT = "arlbench checkpoint"
@@ -37,7 +37,7 @@ class Manifest:
     Attributes:
         files: Every file of the checkpoint by its name.
         info: Information from the writer for readers, JSON values.
-        versions: The versions of the packages it was written with.
+        versions: The versions of the packages that wrote it.
         format_version: Version of the folder's layout.
     """
 
@@ -77,8 +77,8 @@ class Manifest:
         if content["format_version"] > FORMAT_VERSION:
             raise CheckpointError(
                 f"{path} has the format {content['format_version']}, and this version of arlbench "
-                f"reads up to {FORMAT_VERSION}; it was written by arlbench "
-                f"{content.get('versions', {}).get('arlbench')}, so install that or a newer one."
+                f"reads up to {FORMAT_VERSION}; install arlbench "
+                f"{content.get('versions', {}).get('arlbench')}, which wrote it, or a newer one."
             )
         return cls(
             files={name: FileRecord(**record) for name, record in content["files"].items()},

@@ -26,7 +26,7 @@ _KEY = "key:"
 _OF_A_PACKAGE = 2
 
 
-# Errors from reading a file of another kind.
+# Errors that NumPy and zipfile raise when they read a file of another kind.
 _NO_TREE = (
     OSError,
     ValueError,
@@ -51,15 +51,15 @@ class HostKey(NamedTuple):
 
 
 def on_host(tree: Any) -> Any:
-    """A copy in ordinary memory, which a training that continues cannot overwrite."""
+    """A copy in ordinary memory, which cannot be overwritten when the training continues."""
     return jax.tree.map(_copy, tree, is_leaf=_is_host_key)
 
 
 def on_device(tree: Any) -> Any:
     """The inverse of :func:`on_host`, in new memory of the default device."""
     leaves, treedef = jax.tree.flatten(tree, is_leaf=_is_host_key)
-    # In new memory, because training reuses it, and NumPy's memory cannot be reused. All leaves in
-    # one call, because a call takes longer than copying.
+    # In new memory, because training donates these buffers, and NumPy's memory cannot be donated.
+    # All leaves in one call, because a call takes longer than copying.
     arrays = jax.device_put([x.data if _is_host_key(x) else x for x in leaves], may_alias=False)
     made = [
         jax.random.wrap_key_data(array, impl=leaf.generator) if _is_host_key(leaf) else array
@@ -110,8 +110,8 @@ def read_tree(path: Path, like: Any, what: str) -> Any:
 
     Args:
         path: The file.
-        like: A tree of arrays, ``jax.ShapeDtypeStruct``, or ``ArrayTemplate`` for leaves with
-            arbitrary lengths, or ``OneOf`` for parts that are one of several trees.
+        like: A tree whose leaves are arrays, ``jax.ShapeDtypeStruct``, ``ArrayTemplate`` for
+            arrays with arbitrary lengths, or ``OneOf`` for parts that have one of several forms.
         what: The name of the tree in an error.
 
     Returns:
@@ -137,9 +137,9 @@ def read_tree(path: Path, like: Any, what: str) -> Any:
 
 
 def _with_choices(like: Any, names: Collection[str]) -> Any:
-    """The tree with, for each ``OneOf``, the template whose leaves have the stored names.
+    """The tree, in which the template whose leaves have the stored names replaces each ``OneOf``.
 
-    If none does, it is the first one.
+    If no template has these names, the first one is used.
     """
 
     def choose(path: Any, leaf: Any) -> Any:
@@ -205,7 +205,10 @@ def _check(what: str, name: str, stored: Any, wanted: Any) -> None:
     if _is_key(wanted) or isinstance(stored, HostKey):
         same_kind = _is_key(wanted) and isinstance(stored, HostKey)
         if not same_kind or stored.data.shape[:-1] != wanted.shape:
-            raise CheckpointError(f"{what}: the leaf {name} must be a random key on both sides.")
+            raise CheckpointError(
+                f"{what}: the leaf {name} must be a random key of the same shape both in the "
+                "checkpoint and here."
+            )
         return
     template = _template(wanted)
     if not template.fits(stored.shape):

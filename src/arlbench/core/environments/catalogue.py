@@ -31,7 +31,7 @@ def read(framework: str) -> tuple[EnvListing, ...]:
 
 
 def table(framework: str) -> Traversable:
-    """The path of the table for this Python, whether or not it exists."""
+    """The path of the table for this Python, even if it does not exist."""
     folder = _folder()
     for_this_python = folder / f"{framework}-{_PYTHON}.csv"
     return for_this_python if for_this_python.is_file() else folder / f"{framework}.csv"

@@ -30,14 +30,14 @@ class Environment(abc.ABC):
             On the host a state is only a reference: the environment itself is in this process.
         env_name: The name, for people.
         n_envs: The number of copies, the first axis of everything below.
-        spec: Describes how to make this environment again; None if it was made by hand.
+        spec: Describes how to make this environment again; None if it was not made from a spec.
         max_episode_steps: The time limit of an episode; None without a time limit.
-        evaluated_in_place: Whether a reset takes the environment away from others that step
-            it, because only one instance exists. Only possible on the host.
+        evaluated_in_place: Whether only one instance exists, so that an evaluation resets the
+            instance that a training is stepping. Only possible on the host.
         stacked_frames: The number of frames that an observation consists of, the oldest first,
             if it is one array and each step replaces the oldest by a new one; otherwise None.
             A replay buffer then stores each frame only once. This is a hint about memory: the
-            buffer compares the frames, so that a wrong hint costs room but does no harm.
+            buffer compares the frames, so a wrong hint wastes memory but does no other harm.
         frame_axis: The axis of one copy's observation along which these frames are joined.
     """
 
@@ -68,7 +68,7 @@ class Environment(abc.ABC):
 
     @abc.abstractmethod
     def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
-        """Steps every copy; if the episode of a copy ends, the next one starts at once.
+        """Steps every copy; if the episode of a copy ends, the next one starts immediately.
 
         Args:
             env_state: A state that ``reset`` or ``step`` returned.
@@ -83,11 +83,11 @@ class Environment(abc.ABC):
         """
 
     def is_present(self, env_state: Any) -> bool:
-        """Whether ``step`` can continue from this state; always True unless it is on the host."""
+        """Whether ``step`` can continue from this state; always True if ``step`` is compiled."""
         return True
 
-    def release(self, env_state: Any) -> None:  # noqa: B027 (few have anything to do)
-        """Says that this state will not be used any more, so that the host can free it."""
+    def release(self, env_state: Any) -> None:  # noqa: B027 (most have nothing to free)
+        """Frees what the host keeps for this state, which must not be used any more."""
 
     def render(self, env_state: Any) -> np.ndarray:
         """A picture of the first copy by the library's own renderer, uint8 ``[height, width, 3]``.

@@ -1,8 +1,8 @@
 """Raises errors of environments that step in Python directly, instead of JAX's errors about them.
 
-If a program calls the host and an error is raised there, JAX raises an error of its own, in whose
-text the original error is one of many lines. Code that waits for a program gets the original
-error instead.
+If a program calls the host and an error is raised there, JAX raises another error, whose text
+mentions the original one in one of many lines. With these functions, code that waits for a program
+gets the original error instead.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _remembered_in(text: str) -> ArlbenchError | None:
 
 
 def raised_by(name: str, when: str, error: BaseException) -> EnvironmentFaultError:
-    """The error to report for an environment's own error, with the user's own frames.
+    """The error to report for an error that an environment raised, with the user's frames.
 
     Args:
         name: The environment's name.
@@ -126,6 +126,6 @@ def _is_foreign(filename: str) -> bool:
     if filename.startswith("<frozen"):
         return True
     resolved = str(Path(filename).resolve())
-    # Installed packages are in a folder of Python's library, and an environment may be in one.
+    # Installed packages are in a folder of Python's library, but may contain a user's environment.
     is_standard = resolved.startswith(_STANDARD) and "site-packages" not in resolved
     return is_standard or resolved.startswith(_FOREIGN)

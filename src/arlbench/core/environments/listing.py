@@ -11,7 +11,7 @@ class EnvListing(NamedTuple):
     Attributes:
         framework: The library that provides it.
         name: Its name there.
-        observation: Its observation, for people.
+        observation: A description of its observation, for people.
         n_actions: The number of actions; None if they are not a finite set, or are unknown.
         time_limit: Steps until an episode is cut off; None if it never is.
         unusable: Why it cannot be used with any algorithm; None if it can.

@@ -38,12 +38,13 @@ class Framework(NamedTuple):
 
     Attributes:
         module: The adapter's module.
-        package: The import name of the package that it needs.
+        package: The package that it needs: the name of its distribution. For the libraries below,
+            this is also the name to import.
         extra: The extra of arlbench that installs it; None if it is always installed.
         on_host: Whether its environments step in Python.
         namespace: The beginning of names that belong to it, such as ``"ALE/"``; None if none do.
-        on_request: Whether a name that another framework has too is only found here if this
-            framework is named.
+        on_request: Whether :func:`find_framework` prefers any other framework that has the same
+            name.
     """
 
     module: str
@@ -82,7 +83,7 @@ _LIBRARIES: dict[str, Framework] = {
 # The import names of what the extras for single environments install.
 _PACKAGES_OF_EXTRAS = {"box2d": "Box2D"}
 
-# Compiled environments of the user's own are classes in modules, which no table lists.
+# A user's own compiled environments are classes in modules, which no table lists.
 _OWN = {"jax": Framework("arlbench.core.environments.adapters.jax_adapter", "jax", None)}
 
 _frameworks = _LIBRARIES | _OWN
@@ -102,8 +103,8 @@ def register_framework(
         module: The adapter's module, imported when first used.
         package: The distribution that the adapter needs; errors name it if it is missing.
         extra: The extra of arlbench that installs it, if one exists.
-        on_host: Whether its environments step in Python. If a name is in several frameworks,
-            a compiled one is found first.
+        on_host: Whether its environments step in Python. If several frameworks have an environment
+            of the same name, compiled ones are preferred.
 
     Raises:
         ConfigurationError: If the name is taken.
@@ -194,7 +195,7 @@ def evaluation_spec(spec: EnvSpec) -> EnvSpec:
 
 
 def packed_environment(spec: EnvSpec) -> bytes | None:
-    """The bytes that another process needs to make an environment, besides its spec; None if none.
+    """What another process needs to make an environment in addition to its spec; None if nothing.
 
     Raises:
         UnknownEnvironmentError: If it cannot be sent; the message names the cure.
@@ -221,7 +222,10 @@ def list_environments() -> list[EnvListing]:
 
 
 def live_listings(frameworks: Iterable[str] | None = None) -> list[EnvListing]:
-    """The environments of installed libraries, from the libraries themselves; by default of all."""
+    """The environments of some (by default all) libraries, as far as they are installed.
+
+    They are read from the libraries themselves, not from tables.
+    """
     listings: list[EnvListing] = []
     for name in _frameworks if frameworks is None else frameworks:
         with contextlib.suppress(MissingExtraError):
@@ -232,7 +236,7 @@ def live_listings(frameworks: Iterable[str] | None = None) -> list[EnvListing]:
 def missing_extra(listing: EnvListing) -> str | None:
     """The extra of arlbench that must be installed to make an environment; this imports nothing."""
     entry = _frameworks[listing.framework]
-    # A distribution and its module may have different names, which the adapter knows.
+    # A registered framework names its distribution, whose module may have another name.
     if listing.framework in _LIBRARIES and importlib.util.find_spec(entry.package) is None:
         return entry.extra
     package = _PACKAGES_OF_EXTRAS.get(listing.extra or "")
@@ -260,8 +264,8 @@ def find_framework(name: str) -> str:
     """The framework that has an environment of this name.
 
     If the name exists both compiled and in Python, the compiled one is found. If it begins with a
-    module, as in ``"my_package:MyTask-v0"``, this is imported: a class of a compiled environment
-    belongs to jax, and anything else to gymnasium.
+    module, as in ``"my_package:MyTask-v0"``, that module is imported: a class of a compiled
+    environment belongs to jax, and anything else to gymnasium.
 
     Raises:
         UnknownEnvironmentError: If no framework has it, or its module cannot be imported.
@@ -291,7 +295,7 @@ def find_framework(name: str) -> str:
 
 
 def _adapter(framework: str, env_name: Any = "") -> Adapter:
-    """The adapter of a framework; an error may say that it was swapped with the name."""
+    """The adapter of a framework; ``env_name`` is only used to recognise swapped arguments."""
     if framework not in _frameworks:
         if isinstance(env_name, str) and env_name in _frameworks:
             raise ConfigurationError(

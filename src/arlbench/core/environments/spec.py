@@ -83,7 +83,7 @@ class EnvSpec:
 
 
 def _entries(wrappers: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """Names and settings of wrappers, checked as far as they are known here."""
+    """Names and settings of wrappers; only their form is checked, not whether they exist."""
     is_list = isinstance(wrappers, Sequence) and not isinstance(wrappers, str)
     entries = list(wrappers) if is_list else [wrappers]
     for entry in entries:

@@ -121,7 +121,7 @@ class VectorisedEnvironment(Environment):
         outcome = self.step_one(env_state, action, step_key)
         terminated = jnp.asarray(outcome.terminated, bool)
         return SingleStep(
-            # A step may compute with another precision than that of the stored state.
+            # A step may return a state of another precision than the stored one.
             jax.tree.map(_cast, outcome.env_state, env_state),
             outcome.obs,
             jnp.asarray(outcome.reward, jnp.float32),
@@ -130,7 +130,7 @@ class VectorisedEnvironment(Environment):
         )
 
     def _reset_ended(self, done: jax.Array, rng: chex.PRNGKey, current: Any) -> Any:
-        """Resets the copies whose episode ended, one after another; usually none has."""
+        """Resets the copies whose episode ended, one after another; usually there are none."""
         if not lockstep.may_wait() and self._is_reset_cheap:
             return self._select_fresh(done, rng, current)
 

@@ -152,7 +152,7 @@ def test_a_process_that_dies_is_reported_with_its_copy() -> None:
 @pytest.mark.parametrize(
     ("own", "n_envs", "settings", "match"),
     [
-        (Counters, 2, {"per_copy": {"mode": [1, 2]}}, "makes all copies at once"),
+        (Counters, 2, {"per_copy": {"mode": [1, 2]}}, "makes all copies together"),
         ("CartPole-v1", 2, {"vectorization_mode": "async"}, "not 'async'; env_workers steps"),
         (lambda num_envs: None, 2, {}, "takes num_envs, but made a NoneType"),
         (lambda num_envs: Counters(3), 2, {}, "made 3 copies where num_envs=2"),

@@ -49,17 +49,17 @@ def decides(place: Any, n_steps: Any) -> SingleStep:
         ),
         (
             lambda p, n: a_step(p, n, reward=[1.0, 2.0][n]),
-            "uses a value as a number of Python",
+            "uses a value as a Python number",
             "make the list an array of jax.numpy",
         ),
         (
             lambda p, n: a_step(p, n, reward=np.sin(p)),
-            "gives numpy or Python a value",
+            "passes numpy or Python a value",
             "use jax.numpy instead of numpy",
         ),
         (
             lambda p, n: a_step(p, n, reward=float(p)),
-            "asks for the number in a value",
+            "needs the number in a value",
             "use .astype instead of int and float",
         ),
     ],

@@ -138,7 +138,7 @@ class AgentStructure(Acting):
         features = self.features(obs)
         standardised = running_statistics.normalize(normalizer_state, features)
         if self.images:
-            # CNNQ divides by this. That suits pixels, but would make deviations too small.
+            # CNNQ divides by this. That suits pixels, but would make standardised values too small.
             standardised = standardised * MAX_PIXEL
         return jnp.where(normalize, standardised, features)
 
@@ -301,7 +301,7 @@ def require_learnable(env: Environment) -> None:
     if has_action_mask(space) and space[ACTION_MASK].shape != (n_actions,):  # type: ignore[index]
         raise UnknownEnvironmentError(
             f"{env.env_name} has an '{ACTION_MASK}' of shape {space[ACTION_MASK].shape}, "  # type: ignore[index]
-            f"but {n_actions} actions; give it one entry for each action, or another name."
+            f"but {n_actions} actions; give it one entry for each action, or rename it."
         )
 
 
@@ -309,7 +309,7 @@ def _random_legal(mask: jax.Array, fraction: jax.Array) -> jax.Array:
     """The legal action at a fraction in [0, 1) of the list of legal actions, int32 ``[B]``."""
     n_in_all = jnp.sum(mask, axis=-1).astype(jnp.float32)
     n_before = jnp.floor(fraction * n_in_all).astype(jnp.int32)
-    # The first action up to which, including itself, more than this many are legal.
+    # The first action at which the running number of legal actions exceeds ``n_before``.
     n_legal = jnp.cumsum(mask, axis=-1, dtype=jnp.int32)
     return jnp.argmax(n_legal > n_before[:, None], axis=-1).astype(jnp.int32)
 

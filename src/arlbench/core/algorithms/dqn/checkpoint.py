@@ -1,4 +1,4 @@
-"""The named parts of a state: saved, passed to ``init``, and put together into a state again."""
+"""The named parts of a state: to save, to pass to ``init``, and to put together into a state."""
 
 from __future__ import annotations
 
@@ -167,8 +167,9 @@ def given_buffer(
     known = replay.Experience | frames.FramedExperience
     if not isinstance(getattr(given, "experience", None), known):
         raise ConfigurationError(
-            f"buffer_state must be the buffer of an arlbench DQN, not a {type(given).__name__} of "
-            "another origin; take it from the state that init or train returned."
+            "buffer_state must be the buffer of an arlbench DQN, not a "
+            f"{type(given).__name__} from elsewhere; take it from the state that init or train "
+            "returned."
         )
     _require_fitting_buffer(agent, given)
     # Both kinds of buffers can be continued.
@@ -180,7 +181,7 @@ def given_buffer(
     validation.same_structure("buffer_state", given, jax.eval_shape(lambda: like.init_buffer(rows)))
     copied: PrioritisedTrajectoryBufferState = programs.copy(given)
     if agent.keeps_ends and not frames.is_framed(given):
-        # It does not say of how many environments it is.
+        # The buffer does not say how many environments filled it.
         copied = windows.with_breaks(copied, agent.env.n_envs)
     return copied
 
@@ -249,7 +250,7 @@ def _plain(params: Any) -> Any:
 
 
 def _comparable(runner: DQNRunnerState) -> Any:
-    """The parts of a state whose shapes must fit; the target may be missing, any key is fine."""
+    """The parts of a state whose shapes must fit; a target may be missing, and any key fits."""
     train_state = runner.train_state
     return {
         "params": train_state.params,

@@ -171,8 +171,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
         A state continues with the new values in the next call to ``train``. Another program is
         only needed for ``buffer_prio_sampling``, a ``buffer_batch_size`` outside ``batch_sizes``,
-        a ``buffer_size`` beyond the allocated rows, and another set of extensions, in which
-        ``n_step`` and ``exploration`` must be from the beginning, because states hold more then.
+        a ``buffer_size`` beyond the allocated rows, and another set of extensions. The extensions
+        ``n_step`` and ``exploration`` must be there from the beginning: they add to the state.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -278,7 +278,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     def get_checkpoint_factory(
         runner_state: DQNRunnerState, train_result: DQNTrainingResult | None
     ) -> dict[str, Callable[[], Any]]:
-        """Creates a factory dictionary of all possible checkpointing options for DQN.
+        """For each part that can be saved, a function that returns it.
 
         The replay buffer is saved separately. Records that were not tracked are None.
         """
@@ -321,7 +321,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         return self.env.n_envs * self.hpo_config["train_freq"]
 
     def check_length(self, n_total_timesteps: int) -> None:
-        """Raises a ConfigurationError if a run of this length does not have any update."""
+        """Raises a ConfigurationError if a run of this length makes no update."""
         forecast.check_length(self.hpo_config, self.env.n_envs, n_total_timesteps)
 
     def cost(self, n_total_timesteps: int | float) -> float:

@@ -21,7 +21,7 @@ from arlbench.errors import ConfigurationError
 BUFFER_CURE = "lower buffer_size or give init a smaller capacity"
 
 # Measured on one core, in units of a gradient step's cost for one transition: the cost of a
-# vector step, the cost of a gradient step besides its batch, and the factor for sampling by
+# vector step, the cost of a gradient step apart from its batch, and the factor for sampling by
 # priority.
 _VECTOR_STEP_COST = 10.0
 _UPDATE_COST = 25.0
@@ -84,8 +84,9 @@ def _at_least(rows: int, framed: bool) -> int:
 def rows_to_fill(algorithm: Any, n_timesteps: int) -> int:
     """Rows that an algorithm's training of this many environment steps may fill.
 
-    A training ends with a whole iteration. With rows for it, a buffer of frames holds the same
-    transitions as a buffer of whole observations, whose rows are a power of two.
+    A training ends with a whole iteration, so it may exceed these steps. A buffer of frames needs
+    rows for the excess to hold the same transitions as a buffer of whole observations, which has
+    them because it is rounded up to a power of two.
     """
     if algorithm.structure.agent.frames is None:
         return n_timesteps
@@ -100,7 +101,7 @@ def rows_for_all(
 ) -> int:
     """Rows to allocate for each of several members, ``[M]``, that may continue earlier runs.
 
-    See :meth:`DQN.shared_init_options`; ``capacity`` is raised if members can fill more rows.
+    See :meth:`DQN.shared_init_options`; ``capacity`` is increased if members can fill more rows.
     """
     written = max((int(parts["buffer"].running_index) for parts in earlier), default=0)
     fillable = map(rows_to_fill, algorithms, n_total_timesteps)
@@ -182,7 +183,7 @@ def count_updates(
 
 
 def check_length(config: Mapping[str, Any], n_envs: int, n_total_timesteps: int) -> None:
-    """Raises a ConfigurationError if a run of this length does not have any update."""
+    """Raises a ConfigurationError if a run of this length makes no update."""
     learning_starts = config["learning_starts"]
     if n_total_timesteps // n_envs <= last_idle_step(learning_starts, n_envs):
         raise ConfigurationError(

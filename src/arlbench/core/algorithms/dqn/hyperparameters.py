@@ -87,7 +87,7 @@ HYPERPARAMETERS: Declarations = declarations.declared(TracedHyperparameters)
 #: Every architecture choice of the published space by name.
 ARCHITECTURE_CHOICES: Declarations = declarations.declared(Architecture)
 
-#: The same with those that only the extended space has.
+#: The same, together with those that only the extended space has.
 ALL_HYPERPARAMETERS: Declarations = {**HYPERPARAMETERS, **EXTENDED}
 ALL_ARCHITECTURE_CHOICES: Declarations = {**ARCHITECTURE_CHOICES, **EXTENDED_CHOICES}
 
@@ -154,7 +154,7 @@ def compiled_extensions(config: Mapping[str, Any], given: Extensions | None) -> 
     """The given extensions, or else those that a resolved configuration needs.
 
     Raises:
-        ConfigurationError: If the configuration needs one that is not given.
+        ConfigurationError: If the configuration needs an extension that is not given.
     """
     if given is None:
         return registry.needed(config)

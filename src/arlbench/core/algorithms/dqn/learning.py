@@ -116,7 +116,7 @@ class Preparation:
 
 @dataclasses.dataclass(frozen=True)
 class Structure(Learning):
-    """Everything that shapes training, besides the shapes of its arrays.
+    """Everything that shapes training, apart from the shapes of its arrays.
 
     Attributes:
         agent: Everything that shapes acting.
@@ -159,7 +159,7 @@ class Structure(Learning):
         return self.learn(inputs, carry._replace(state=state), active)
 
     def _with_cuts(self, hp: TracedHyperparameters, state: State, active: Active) -> State:
-        """The state, whose buffer knows of new episodes that began between two iterations."""
+        """The state; its buffer marks episodes left between two iterations as cut off."""
         runner, buffer = state
         size, n_envs = logical_size(hp, buffer), self.agent.env.n_envs
         return DQNState(runner, windows.with_cuts(buffer, runner.obs, size, n_envs, active))

@@ -58,7 +58,7 @@ class DQNTrainState(TrainState):
 
 
 class DQNRunnerState(NamedTuple):
-    """DQN runner state. Consists of (rng, train_state, env_state, obs, global_step).
+    """DQN runner state: the agent, its environments and the counter of steps.
 
     Attributes:
         rng: The run's key ``[]``. It stays the same: the key of each draw is made from it

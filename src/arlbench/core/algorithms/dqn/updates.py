@@ -16,9 +16,9 @@ from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
 from arlbench.core.algorithms.dqn.state import DQNMetrics, DQNTrainState
 from arlbench.core.promotion import leniently
 
-#: The numbers that statistics are computed of, one of each for every update: the gradient's
-#: Euclidean norm and the variance of its entries, the loss, and the batch's mean absolute TD
-#: error and mean value of the actions taken.
+#: The numbers of each update of which statistics are computed: the gradient's Euclidean norm and
+#: the variance of its entries, the loss, and the batch's mean absolute TD error and mean value of
+#: the actions taken.
 STATISTICS = ("grad_norm", "grad_variance", "loss", "td_error", "q_value")
 
 
@@ -64,10 +64,10 @@ class UpdateOutcome(NamedTuple):
     Attributes:
         train_state: The state after the step.
         loss: ``[]``.
-        td_error: ``[B]``.
+        td_error: Values minus targets, before the step, ``[B]``.
         grads: Gradients, with the shapes of the parameters.
         q_value: Values of the actions taken, before the step, ``[B]``.
-        priorities: By how much each transition should be drawn again, ``[B]``.
+        priorities: The transitions' new priorities, without ``buffer_epsilon``, ``[B]``.
     """
 
     train_state: DQNTrainState
@@ -194,7 +194,8 @@ def update_target(
     """Makes the target updates that became due in vector steps ``(step_before, step_now]``.
 
     ``target = tau * params + (1 - tau) * target`` (Lillicrap et al. 2016), every
-    ``target_update_interval`` environment steps once learning has started.
+    ``target_update_interval`` environment steps, rounded up to whole vector steps, once learning
+    has started.
     """
     interval = -(-hp.target_update_interval // n_envs)
     begin = jnp.maximum(step_before, last_idle_step(hp.learning_starts, n_envs))
@@ -227,7 +228,7 @@ def _follow(train_state: DQNTrainState, share: jax.Array, by_kernel: bool) -> DQ
 def last_idle_step(learning_starts: Any, n_envs: int) -> Any:
     """The last vector step after which nothing is learnt yet.
 
-    ``learning_starts`` counts environment steps. Learning starts with the vector step that
-    follows the last complete one within them.
+    Learning starts with the first vector step after which more than ``learning_starts``
+    environment steps have been taken.
     """
     return learning_starts // n_envs

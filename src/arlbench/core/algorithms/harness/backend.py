@@ -29,8 +29,8 @@ _GPUS = ("gpu", "cuda")
 #: copy their operands together; a loop whose body is not unrolled twice copies values that it
 #: still reads; and without the analysis of regions, all leaves of the replay buffer's tree are
 #: copied twice in every iteration. Trying out kernels for each small product takes more
-#: compilation time than it saves. Without a number of its own, a program's kernels are compiled one
-#: after the other, even those of programs that are compiled side by side.
+#: compilation time than it saves. Unless their parallelism is set, kernels are compiled one after
+#: another, even those of programs that are compiled at the same time.
 COMPILER_OPTIONS = {
     "xla_gpu_autotune_level": 0,
     "xla_gpu_dot_merger_threshold_mb": 0,

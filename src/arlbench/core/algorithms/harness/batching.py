@@ -66,7 +66,7 @@ class Batch:
         devices: Sequence[Any],
     ) -> None:
         self._mesh = Mesh(np.asarray(devices), (_DEVICES,))
-        # Every device has the same number of members; the last ones may be there only to fill up.
+        # Every device has the same number of members, so copies of the last one may fill it up.
         n_spare = -len(algorithms) % len(devices)
         self._algorithms = [*algorithms, *[algorithms[-1]] * n_spare]
         self._structure = algorithms[0].structure
@@ -87,7 +87,7 @@ class Batch:
     def compilations(
         self, init_options: Mapping[str, Any], n_episodes: int
     ) -> list[Callable[[], Any]]:
-        """Functions that compile this batch's programs, the program with the longest time first.
+        """Functions that compile this batch's programs, the slowest to compile first.
 
         They are for new states with these options, and may be called in threads. On a CPU the
         list is empty, because compilation would delay the training.
@@ -120,7 +120,7 @@ class Batch:
         return _init(self._structure.agent, options, self._mesh, self._hp, padded)
 
     def join(self, states: Sequence[State], init_options: Mapping[str, Any]) -> State:
-        """One state of all members from their states, with at least the room of the options."""
+        """The members' states as one, with at least the room that the options ask for."""
         equal = self._algorithms[0].with_equal_shapes(states, init_options)
         spare = [equal[-1]] * (len(self._algorithms) - len(states))
         return self._stacked([*equal, *spare])
@@ -146,7 +146,10 @@ class Batch:
         return state
 
     def evaluate(self, state: State, n_episodes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns ``[M, n_episodes]``, and whether what was learnt is finite, ``[M]``."""
+        """Returns ``[M, n_episodes]``, and whether what was learnt is finite, ``[M]``.
+
+        Rows of copies that only fill up the devices come last.
+        """
         agent = self._structure.agent
         returns, finite = self._evaluation(
             agent, n_episodes, self._mesh, self._backend, self._hp, state

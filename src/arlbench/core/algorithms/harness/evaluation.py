@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from arlbench.core.algorithms.harness.structure import SPAN
 from arlbench.core.environments import Environment
 
-#: Steps after which an episode that does not end is cut off (108,000 Atari frames, four a step).
+#: Steps after which an unfinished episode is cut off (108,000 Atari frames, four per step).
 EPISODE_STEP_CAP = 27_000
 
 
@@ -94,11 +94,11 @@ def play_episodes(
 ) -> EpisodeOutcomes:
     """Returns and lengths of ``n_episodes`` episodes.
 
-    Environment ``j`` plays episodes ``j``, ``j + n_envs``, and so on, in whatever order they
-    finish, because taking episodes in the order in which they end would favour short ones. An
-    episode longer than ``step_cap`` counts with the rewards until then.
+    Environment ``j`` plays episodes ``j``, ``j + n_envs``, and so on. They are assigned in advance,
+    because taking the first ``n_episodes`` that end would favour short ones. Of an episode longer
+    than ``step_cap`` steps, only the rewards until then count.
     """
-    # If so, no episode is cut off here, and another reset need not be compiled.
+    # If true, no episode is cut off here, and another reset need not be compiled.
     ends_in_time = env.max_episode_steps is not None and env.max_episode_steps <= step_cap
     slots = jnp.arange(env.n_envs, dtype=jnp.int32)
     reset_key, play_key = jax.random.split(rng)
@@ -164,8 +164,8 @@ def evaluate_at_once(
         policy: Returns actions ``[n_envs]`` for observations and a key.
         rng: The key.
         n_episodes: The number of episodes.
-        step_cap: A longer episode counts with the rewards until this step.
-        axis: The name of the batch of members that are evaluated together; None without one.
+        step_cap: Of a longer episode, only the rewards until this step count.
+        axis: The name of the batch of members that are evaluated together; None without a batch.
 
     Returns:
         float32 ``[n_episodes]``.

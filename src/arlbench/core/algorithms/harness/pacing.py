@@ -24,6 +24,6 @@ class Pacer:
         return min(remaining, self._next)
 
     def took(self, iterations: int, seconds: float) -> None:
-        """Takes in a segment's time; growth is limited, as the first time may be unusual."""
+        """Notes a segment's time; growth is limited, because the first time may be unusual."""
         fitting = int(self._seconds * iterations / max(seconds, 1e-9))
         self._next = max(1, min(fitting, _LARGEST_GROWTH * max(iterations, _FIRST_SEGMENT)))

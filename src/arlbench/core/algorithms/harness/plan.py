@@ -136,7 +136,7 @@ class Plan(NamedTuple):
                 f"progress is at {progress.timesteps} of {progress.total_timesteps} timesteps "
                 f"with evaluations {shape}, which is not a point in a training of "
                 f"{self.total_timesteps} timesteps with {self.n_eval_steps} evaluations of "
-                f"{self.n_eval_episodes} episodes; call train with the numbers that it began with."
+                f"{self.n_eval_episodes} episodes; give train the lengths of the earlier call."
             )
         return self._replace(done_iterations=done_iterations, done_evaluations=n_done)
 

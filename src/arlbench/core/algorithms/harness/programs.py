@@ -18,10 +18,10 @@ from arlbench.core.algorithms.harness import recording, segments
 from arlbench.core.algorithms.harness.recording import Recorder
 from arlbench.core.algorithms.harness.structure import Acting, InitOptions, State
 
-# LLVM's third level compiles a quarter longer than its second, and its programs are not faster
-# and give the same bits (measured on a CPU, batches of 64 and 256).
-# Options are only allowed for a program that is not part of another one; inside another program,
-# call the functions that these are made from.
+# LLVM's third level takes a quarter longer to compile than its second, for programs that are not
+# faster and give the same bits (measured on a CPU, batches of 64 and 256). Options are only allowed
+# for a program that is not part of another one; inside another program, call the functions that
+# these are made from.
 _compiled = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 2})
 
 # Without this analysis, XLA on the CPU cannot see that the sum tree is read before it is
@@ -99,8 +99,8 @@ def copy(tree: Any) -> Any:
 def unshared(tree: Any) -> Any:
     """The tree with a copy of any array that occurs twice.
 
-    A user may give the same parameters as the target too, but memory can be reused only
-    once.
+    A user may pass the same arrays as ``params`` and ``target_params``, but their memory can be
+    reused only once.
     """
     seen: set[int] = set()
 

@@ -72,14 +72,14 @@ def _in_spans(
 def evaluate(
     agent: Acting, n_episodes: int, runner_state: Any, hp: Any, axis: str | None = None
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns of whole episodes ``[n_episodes]``, and whether what was learnt is finite.
+    """Returns of whole episodes ``[n_episodes]``, and whether what was learnt is finite, ``[]``.
 
     Args:
         agent: Static.
         n_episodes: Static.
         runner_state: The runner state with the policy to evaluate.
         hp: Traced hyperparameters.
-        axis: The name of the batch of members that are evaluated together; None without one.
+        axis: The name of the batch of members that are evaluated together; None without a batch.
     """
 
     def policy(obs: Any, key: chex.PRNGKey) -> jax.Array:

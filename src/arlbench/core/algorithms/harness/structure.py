@@ -41,7 +41,7 @@ class RunnerState(Protocol):
     def global_step(self) -> Any: ...
 
 
-#: The number of short turns that a program which does not wait makes together, all or none.
+#: How many short turns form a span: a program for an accelerator waits only between spans.
 SPAN = 32
 
 #: A runner state and a buffer state.
@@ -149,7 +149,7 @@ class Learning(abc.ABC):
     @property
     @abc.abstractmethod
     def label(self) -> str:
-        """The difference to other training programs of the same agent, in words."""
+        """What distinguishes it from other training programs of the same agent, in words."""
 
     @property
     @abc.abstractmethod
@@ -178,19 +178,20 @@ class Learning(abc.ABC):
 
     @property
     def span(self) -> int:
-        """The number of iterations that a program which does not wait makes together, all or none.
+        """How many iterations form a span: a program for an accelerator waits only between spans.
 
-        It is small enough that empty iterations at the end of a segment cost little, and large
-        enough that one wait between two spans costs little too.
+        The number is small enough that iterations that do not count, at the end of a segment, cost
+        little, and large enough that the wait between two spans costs little too.
         """
         return SPAN
 
     def for_accelerator(self, hps: Sequence[Any], kernels: bool) -> Learning:
         """A structure for an accelerator, and for members whose ``hp`` have these values, ``[M]``.
 
-        Programs that do not wait make the number of turns of each loop that the structure knows
-        to be enough; see :func:`arlbench.core.lockstep.repeat`. If ``kernels``, the algorithm's
-        own kernels may be used. By default the structure does not change.
+        In programs that do not wait, each loop makes a fixed number of turns, which the structure
+        must know to be enough for all members; see :func:`arlbench.core.lockstep.repeat`. If
+        ``kernels``, the algorithm's own kernels may be used. By default the structure does not
+        change.
         """
         return self
 
@@ -220,7 +221,7 @@ class Learning(abc.ABC):
     def fault(self, state: State) -> jax.Array | None:
         """Whether a training had to stop learning within the last segment, bool ``[]``.
 
-        None if that is not possible. Training then ends with ``fault_sentence``.
+        Such a training ends with ``fault_sentence``. None if this cannot happen.
         """
         return None
 
@@ -230,10 +231,13 @@ class Learning(abc.ABC):
         return ""
 
     def given(self, state: State) -> Mapping[str, Any]:
-        """What a state holds of what the environment gave it: trees of arrays, by names in words.
+        """The parts of a state that come from its environment, such as stored rewards.
 
-        If learning became non-finite, those that are not finite are the reason. The arrays are
-        parts of the state, without computation, so that the state may be that of a batch.
+        If learning became non-finite and one of these is not finite either, the environment is at
+        fault. They are taken from the state without computation, so it may be the state of a batch.
+
+        Returns:
+            Trees of arrays, by the words that messages use for them.
         """
         return {}
 

@@ -88,7 +88,11 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         return state
 
     def require_room(self, state: State, n_timesteps: int | None) -> None:
-        """Checks the room inside ``jax.jit``, where memory cannot grow; None is not known yet.
+        """Checks the room inside ``jax.jit``, where memory cannot grow.
+
+        Args:
+            state: The state to train from.
+            n_timesteps: Environment steps of the training; None if they are not known yet.
 
         Raises:
             ConfigurationError: If the state has too little room.
@@ -175,7 +179,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         return answered(lambda: play(self.structure.agent, n, runner_state, self.hp))[0]
 
     def release(self, state: State) -> None:
-        """Says that nothing will continue from this state, so that the host can free it."""
+        """Frees what the host keeps for this state, from which nothing may continue."""
         self.structure.agent.env.release(state[0].env_state)
 
     def eval(self, runner_state: RunnerT, num_eval_episodes: int = 10) -> jax.Array:
@@ -228,7 +232,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
                 to the whole run's length when training in parts.
             on_progress: Called between segments of about a quarter of a second; the
                 training stops early if it returns True.
-            progress: The progress of an earlier call with the same numbers; this call does
+            progress: The progress of an earlier call with the same lengths; this call does
                 the rest. It returns all evaluations, but only its own records.
             timesteps_before: The sum of the budgets of earlier parts of the same run. This
                 part does as many fewer steps as the earlier parts exceeded their budgets, so

@@ -33,11 +33,11 @@ def record_shapes(
 ) -> Recorder:
     """Shapes of the records of a training.
 
-    They shape its program. On the host, what is not written is left out, so there is room for
-    the whole budget, and for losses in every iteration: the parts of a schedule then share a
-    program, whenever learning starts and however a part is rounded. Inside ``jax.jit`` the
-    records fit, unless the step counter is not known yet: then there is room for updates in
-    every iteration.
+    They are part of the compiled program. On the host, unused rows are removed afterwards, so
+    there is room for the whole budget, and for losses in every iteration. Then all parts of a
+    schedule share a program, no matter when learning starts and how a part is rounded. Inside
+    ``jax.jit`` there is just enough room, unless the step counter is traced: then there is room
+    for updates in every iteration.
 
     Raises:
         ConfigurationError: If the number of records is not known before the program runs.
@@ -54,7 +54,7 @@ def record_shapes(
     spare = 0 if traced else max(int(plan.spare_iterations), 0)
     n_iterations = plan.remaining_iterations + spare
     begin = state[0].global_step
-    # Records of whole updates are too large for any to be left out.
+    # Records of whole updates are large, so there is room only for those that will be written.
     only_losses = not traced and not tracking.metrics
     known_begin = None if only_losses or validation.is_traced(begin) else int(begin)
     of_update = structure.update_record if tracking.metrics else structure.loss_record
@@ -88,7 +88,7 @@ def train_traced(
         )
         returns, _ = segments.evaluate(structure.agent, plan.n_eval_episodes, state[0], hp)
         if (fault := structure.fault(state)) is not None:
-            # Here no error can be raised.
+            # A traced function cannot raise an error.
             returns = jnp.where(fault, jnp.nan, returns)
         return (state, recorder), returns
 
@@ -106,9 +106,9 @@ def _shifted(evaluate_after: Any) -> Any:
 
 
 def _with_present_episodes(agent: Acting, state: State) -> State:
-    """The state, with new episodes if its environments have been stepped or reset without it.
+    """The state, with new episodes if something else has stepped or reset its environments.
 
-    That can only happen if the environments step on the host.
+    This can only happen if the environments step on the host.
     """
     if agent.env.is_present(state[0].env_state):
         return state
@@ -126,7 +126,7 @@ def divergence_sentence(
         hp: Its traced hyperparameters.
         timesteps: Environment steps of the training so far.
         total: Environment steps of the whole training.
-        given: What its state holds of what the environment gave; see :meth:`Learning.given`.
+        given: The parts of its state that come from the environment; see :meth:`Learning.given`.
     """
     wrong = next((name for name, arrays in given.items() if not _are_finite(arrays)), None)
     reason = (
@@ -183,7 +183,7 @@ class HostTraining:
 
         Raises:
             DivergenceError: If what was learnt is not finite at an evaluation.
-            MemoryLimitError: If the memory that was made for it turns out to be too small.
+            MemoryLimitError: If the memory that was allocated turns out to be too small.
             EnvironmentFaultError: If an environment that steps in Python fails.
         """
         with surfacing():

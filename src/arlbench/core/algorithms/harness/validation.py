@@ -69,7 +69,7 @@ def not_consumed(*trees: Any) -> None:
 
 
 def not_in_place_when_traced(env: Environment) -> None:
-    """Raises if evaluations would take the environment away from a traced training."""
+    """Raises if evaluations would end the episodes of a traced training."""
     if env.evaluated_in_place:
         raise ConfigurationError(
             f"{env.env_name} is evaluated in the same instances in which it trains, which starts "
@@ -79,7 +79,7 @@ def not_in_place_when_traced(env: Environment) -> None:
 
 
 def no_progress_when_traced(progress: Any) -> None:
-    """Raises if a training inside ``jax.jit`` is asked to continue from a progress."""
+    """Raises if a training inside ``jax.jit`` is given the progress of an earlier call."""
     if progress is not None:
         raise ConfigurationError(
             "Inside jax.jit a training cannot continue from a progress; call train outside of it."
@@ -88,7 +88,7 @@ def no_progress_when_traced(progress: Any) -> None:
 
 def is_traced(tree: Any) -> bool:
     """Whether any leaf stands for a value that is not known yet, or a trace is active."""
-    # Within jit even this constant is traced, also if the state was closed over.
+    # Inside jit even this constant is traced, which shows a trace that closed over the state.
     tree = (tree, jax.device_put(np.int32(0)))
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
 

@@ -1,4 +1,4 @@
-"""Shared by the adapters of environment libraries: a base class, and checks of their settings."""
+"""What the adapters of environment libraries share: base classes, and checks of settings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ R = TypeVar("R")
 
 
 class Interface(NamedTuple):
-    """What an agent has to know about an environment.
+    """What an agent must know about an environment.
 
     Attributes:
         action_space: The space of one copy's action.
@@ -185,7 +185,7 @@ def describe(space: spaces.Space) -> str:
 
 
 def new_figure(width: float, height: float, **settings: Any) -> tuple[Any, Any]:
-    """A figure without a window, which no global list keeps, and its axes; sizes in inches."""
+    """A figure and its axes, made without pyplot's windows and global list; sizes in inches."""
     from matplotlib.figure import Figure  # noqa: PLC0415 (for pictures only)
 
     figure = Figure((width, height), **settings)

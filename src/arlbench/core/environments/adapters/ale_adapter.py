@@ -63,7 +63,7 @@ _EVALUATION_DEFAULTS = {"episodic_life": False, "clip_rewards": False}
 _VERSION = "-v5"
 _NAMESPACE = "ALE/"
 
-# Importing the library does this in some versions only.
+# Only some versions of the library do this when they are imported.
 gymnasium.register_envs(ale_py)
 
 # A picture in the console's own size and colours.
@@ -140,10 +140,10 @@ class AleBatch(Batch):
         return BatchStep(obs, final, reward.astype(np.float32), terminated, truncated)
 
     def draw(self) -> np.ndarray | None:
-        """The screen of the first copy, in colour.
+        """The screen of the first copy, in colour; None if the first call comes after a step.
 
-        Another copy of the emulators, which is made here and then takes the same steps, shows it:
-        the network's own pictures are small and gray. Begin to draw before the first step.
+        Observations are small and gray. Therefore the first call makes a second set of emulators
+        with colours, which then takes the same steps.
         """
         if self._in_colour is None and self._n_steps == 0:
             settings = {**self._settings, **_COLOURS}
@@ -199,7 +199,7 @@ def canonical_name(name: str) -> str:
 
 @functools.cache
 def _games() -> dict[str, str]:
-    """The library's names of all games for one player, by gymnasium's."""
+    """The library's names of all games for one player, by gymnasium's names."""
     return {
         entry.id.removeprefix(_NAMESPACE): entry.kwargs["game"]
         for entry in gymnasium.registry.values()

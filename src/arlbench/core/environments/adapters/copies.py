@@ -14,10 +14,11 @@ PER_COPY = "per_copy"
 #: A setting: whether evaluations use the instances that train.
 EVALUATE_IN_PLACE = "evaluate_in_place"
 
-#: A setting: in how many processes of their own the copies step; 0 steps them in this one.
+#: A setting: how many worker processes step the copies; 0 steps them in this process.
 ENV_WORKERS = "env_workers"
 
-#: A setting: how ``gymnasium.make_vec`` makes all copies as one; None makes single ones.
+#: A setting: the mode in which ``gymnasium.make_vec`` makes all copies as one vectorised
+#: environment; None makes each copy separately.
 VECTORIZATION_MODE = "vectorization_mode"
 
 
@@ -27,10 +28,10 @@ class Copies(NamedTuple):
     Attributes:
         settings: Settings of the environment that all copies share.
         per_copy: Other settings, with one value for each copy.
-        evaluate_in_place: Whether evaluations use the instances that train, so that never more
-            instances than copies exist.
-        n_workers: How many processes step the copies; 0 means this process.
-        vectorization_mode: How all copies are made as one; None makes single ones.
+        evaluate_in_place: Whether evaluations use the instances that train, so that there are
+            never more instances than copies.
+        n_workers: How many worker processes step the copies; 0 means this process.
+        vectorization_mode: The mode of ``gymnasium.make_vec``; None makes each copy separately.
     """
 
     settings: Mapping[str, Any]

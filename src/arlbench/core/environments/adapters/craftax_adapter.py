@@ -92,7 +92,8 @@ class CraftaxEnvironment(AdaptedEnvironment):
     @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         obs, after, reward, done, _ = self._env.step_env(rng, env_state, action, self._params)
-        # The library's end is death, victory or the time limit. At time 0 it cannot be the limit.
+        # The library ends an episode at death, victory or the time limit. With the time set to 0,
+        # it cannot be the limit.
         terminated = self._env.is_terminal(after.replace(timestep=0), self._params)
         return SingleStep(after, obs, reward, terminated, done & ~terminated)
 
@@ -188,7 +189,7 @@ class _Textures:
     @functools.cached_property
     def _all(self) -> dict[str, jax.Array]:
         module: Any = importlib.import_module(self._renderer)
-        # They are requested while a program is traced, but must be plain values.
+        # They are requested while a program is traced, but must be concrete values.
         with jax.ensure_compile_time_eval():
             return module.load_all_textures_given_size(self._size)
 
@@ -207,7 +208,7 @@ class _Sizes:
 def _textures_as_needed(renderer: str) -> Iterator[None]:
     """Objects that are made within the context create their textures only when they draw.
 
-    By itself the library spends a minute making textures of three sizes, hundreds of megabytes,
+    Otherwise the library spends a minute making textures of three sizes, hundreds of megabytes,
     stores them in a file next to its code, and prints messages.
     """
     module: Any = importlib.import_module(renderer)

@@ -1,8 +1,9 @@
 """Environments of envpool (https://envpool.readthedocs.io), which the published runs used.
 
-Only those of the published experiments are listed: the Atari games, LunarLander-v2 and
+Only the kinds of the published experiments are listed: the Atari games, LunarLander-v2 and
 CartPole-v1. Settings have envpool's names. envpool resets a copy in the step after the end of its
-episode. That step is taken at once here, for the ended copies alone, so it is never a transition.
+episode. Here that step is taken immediately, and only for the copies that ended, so it never
+becomes a transition.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 
-# The defaults in Atari that differ from envpool's, in trainings; evaluations have envpool's.
+# In Atari, these defaults for training differ from envpool's; evaluations use envpool's.
 _ATARI_TRAINING = {"episodic_life": True, "reward_clip": True}
 _ATARI_EVALUATION = {"episodic_life": False, "reward_clip": False}
 
-# Settings that are not the user's.
+# Settings that users cannot change, because the adapter or envpool sets them.
 _OWN = {
     "num_envs", "batch_size", "max_num_players", "base_path", "seed", "env_seed",
     "gym_reset_return_info", "task", "thread_affinity_offset",
@@ -171,7 +172,7 @@ def _settings(spec: EnvSpec) -> dict[str, Any]:
 
 
 def _single(name: str, settings: Mapping[str, Any]) -> Any:
-    """A copy that shows the spaces of an environment."""
+    """An environment of one copy, made to read its spaces."""
     with refusals(EnvSpec("envpool", name, env_kwargs=dict(settings))):
         return _pool(name, 1, settings)
 
@@ -181,7 +182,7 @@ def _pool(name: str, n_envs: int, settings: Mapping[str, Any]) -> Any:
 
 
 def _quietly(call: Any, *args: Any, **kwargs: Any) -> Any:
-    """Calls the library, whose spaces warn of their own bounds."""
+    """Calls the library without warnings, because it warns of the bounds of its own spaces."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return call(*args, **kwargs)

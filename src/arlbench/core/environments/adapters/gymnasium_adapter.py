@@ -145,8 +145,8 @@ def make_own(own: Any, spec: EnvSpec) -> Environment:
     Raises:
         ConfigurationError: If ``own`` is something else, or if several copies of an existing
             environment are requested.
-    UnknownEnvironmentError: If it cannot be used.
-    EnvironmentFaultError: If its first reset or step returns wrong values.
+        UnknownEnvironmentError: If it cannot be used.
+        EnvironmentFaultError: If its first reset or step returns wrong values.
     """
     if isinstance(own, gymnasium.Env):
         return _the_one(own, spec)
@@ -263,7 +263,11 @@ def _time_limit(env: gymnasium.Env) -> int | None:
 
 
 def _made(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
-    """Makes a first copy. An error in the user's code names its place; others blame settings."""
+    """Makes a first copy.
+
+    An error in the user's code is reported with its place. For any other, the message blames the
+    settings.
+    """
     try:
         return _make(recipe, spec)
     except MissingExtraError:
@@ -303,7 +307,7 @@ def _recipe(spec: EnvSpec) -> Recipe:
 
 def _make(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
     try:
-        # Their libraries use deprecated names of other libraries.
+        # Some environments' libraries use deprecated names of other libraries.
         with quiet_pygame():
             env = recipe.make(spec.env_kwargs)
     except DependencyNotInstalled as error:

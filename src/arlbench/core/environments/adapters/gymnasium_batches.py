@@ -37,7 +37,7 @@ from arlbench.errors import ArlbenchError, ConfigurationError
 class WorkerEnvironment(BatchEnvironment):
     """Copies of a single environment that are spread over processes.
 
-    Results are those of copies in this process, bit for bit.
+    Results equal those of copies in this process, bit for bit.
     """
 
     def __init__(
@@ -107,8 +107,8 @@ def of_recipe(spec: EnvSpec, recipe: Recipe, copies: Copies) -> VectorEnvironmen
     """
     if copies.per_copy:
         raise ConfigurationError(
-            f"{spec.name} makes all copies at once, so {PER_COPY} cannot give each its own "
-            "settings; use a single environment."
+            f"{spec.name} makes all copies together, so {PER_COPY} cannot give each its own "
+            "settings; use a class or function that makes a single copy."
         )
     env = _made(recipe, spec.n_envs, copies)
     try:
@@ -213,7 +213,7 @@ def _kind(recipe: Recipe, n_envs: int, copies: Copies) -> Hashable:
 
 
 def _share(spec: EnvSpec, copies: Copies, numbers: list[int]) -> EnvSpec:
-    """The spec of some of the copies, which step in the process that makes them."""
+    """The spec of the copies of one worker, which steps them in its own process."""
     env_kwargs: dict[str, Any] = {k: v for k, v in spec.env_kwargs.items() if k != ENV_WORKERS}
     if copies.per_copy:
         env_kwargs[PER_COPY] = _values_of(copies.per_copy, numbers)

@@ -1,4 +1,4 @@
-"""What an agent has to know about an environment, from gymnasium's spaces."""
+"""What an agent must know about an environment, from gymnasium's spaces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Found(NamedTuple):
     """Facts about an environment, found by making it once.
 
     Attributes:
-        interface: What an agent has to know.
+        interface: What an agent must know.
         declared: What the environment declares.
     """
 

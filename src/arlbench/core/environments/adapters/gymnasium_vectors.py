@@ -1,8 +1,8 @@
 """Gymnasium's own vector environments, whose copies step together.
 
-They are taken in the modes SAME_STEP and DISABLED, in which every step is a real one. In DISABLED,
-each episode begins with its own seed, so results are those of single copies. In NEXT_STEP, the
-step after the end of an episode only resets it, and all other copies have to wait.
+The modes SAME_STEP and DISABLED are accepted, because in them every step is a transition. In
+DISABLED, each episode begins with its own seed, so results are those of single copies. NEXT_STEP
+is refused: the step after the end of an episode only resets that copy.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def checked_mode(env: VectorEnv, name: str) -> AutoresetMode:
     """How a vector environment begins the next episode.
 
     Raises:
-        ConfigurationError: If it does so in a step of its own.
+        ConfigurationError: If a separate step, which is not a transition, begins it.
     """
     mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
     if AutoresetMode(mode) is AutoresetMode.NEXT_STEP:
@@ -123,7 +123,7 @@ def make_vector(recipe: Recipe, n_envs: int, settings: Mapping[str, Any], mode: 
         if mode not in _MODES:
             raise ConfigurationError(
                 f"{VECTORIZATION_MODE} of {recipe.name} must be {' or '.join(_MODES)}, not "
-                f"{mode!r}; {ENV_WORKERS} steps copies in processes of their own."
+                f"{mode!r}; {ENV_WORKERS} steps copies in other processes."
             )
         chosen = {"autoreset_mode": AutoresetMode.DISABLED} if mode == _SYNC else {}
         made = gymnasium.make_vec(recipe.entry, n_envs, mode, chosen, **settings)

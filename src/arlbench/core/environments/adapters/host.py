@@ -33,11 +33,11 @@ class HostEnvironment(SteppedInPython):
 
     @abc.abstractmethod
     def make_instance(self, copy: int) -> gymnasium.Env:
-        """Makes a copy. A finite set of actions counts from 0."""
+        """Makes a copy, whose discrete actions must count from 0."""
 
     @abc.abstractmethod
     def instance_kind(self, copy: int) -> Hashable:
-        """A value that is equal for instances that can replace each other as this copy."""
+        """A value that is equal for all instances that can serve as this copy."""
 
     def render(self, env_state: Any) -> np.ndarray:
         first = INSTANCES.present(*(int(numbers[0]) for numbers in env_state.env_state))
@@ -45,7 +45,7 @@ class HostEnvironment(SteppedInPython):
         return super().render(env_state) if picture is None else picture
 
     def draw(self, env: gymnasium.Env) -> np.ndarray | None:
-        """A picture of a copy, uint8 ``[height, width, 3]``; None, the default, if it has none."""
+        """A picture of a copy, uint8 ``[height, width, 3]``; None if it cannot be drawn."""
         return None
 
     def fill_reset(self, out: Begun, seeds: np.ndarray) -> None:

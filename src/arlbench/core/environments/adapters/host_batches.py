@@ -16,7 +16,7 @@ from arlbench.core.environments.adapters.instances import Instances
 from arlbench.core.environments.faults import raised_by
 from arlbench.errors import ArlbenchError
 
-#: Training, evaluation and the same again, for a few environments.
+#: The most batches to keep: enough for training and evaluation in several environments.
 _MAX_BATCHES = 16
 
 
@@ -40,7 +40,7 @@ class BatchStep(NamedTuple):
 
 
 class Batch(abc.ABC):
-    """``n_envs`` copies that step together; a copy whose episode ends begins the next at once."""
+    """``n_envs`` copies that step together; when a copy's episode ends, the same step resets it."""
 
     @abc.abstractmethod
     def reset(self, seeds: np.ndarray) -> Any:
@@ -57,16 +57,16 @@ class Batch(abc.ABC):
         Args:
             actions: ``[n_envs, ...]``.
             seeds: As in :meth:`reset`, for the next episodes of copies whose episode ends;
-                libraries that cannot use them draw seeds from those of the reset.
+                libraries that cannot use them derive seeds from those of the reset.
         """
 
     def draw(self) -> np.ndarray | None:
-        """A picture of the first copy, uint8 ``[height, width, 3]``; None, the default, if none."""
+        """A picture of the first copy, uint8 ``[height, width, 3]``; None if it cannot be drawn."""
         return None
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Frees what it holds."""
+        """Closes the library's environments."""
 
 
 class BatchInstance:
@@ -107,7 +107,7 @@ class BatchEnvironment(SteppedInPython):
 
     @abc.abstractmethod
     def make_batch(self) -> Batch:
-        """Makes all copies. A finite set of actions counts from 0."""
+        """Makes all copies, whose discrete actions must count from 0."""
 
     @abc.abstractmethod
     def batch_kind(self) -> Hashable:

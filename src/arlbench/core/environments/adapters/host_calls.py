@@ -28,7 +28,7 @@ from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import Episodes, SingleStep
 from arlbench.errors import ConfigurationError
 
-# This keeps the copies for training and for evaluations, and the same number again.
+# A quarter, so that there is room for the copies of two trainings and of their evaluations.
 _MAX_COPIES = MAX_INSTANCES // 4
 
 #: A function of arrays to fill, and arrays to read.
@@ -39,7 +39,7 @@ class Handles(NamedTuple):
     """References to the copies.
 
     The environments themselves are in this process and have only a current state: once a step
-    was taken from a state, it cannot be stepped again.
+    has been taken from a state, no other step can be taken from it.
 
     Attributes:
         instance: Numbers of the copies' instances, int32 ``[n_envs]``. Copies that step together
@@ -84,7 +84,7 @@ class Declared(NamedTuple):
 class SteppedInPython(LibraryEnvironment):
     """``n_envs`` copies of an environment that steps in Python.
 
-    Subclasses fill arrays on the host; here are the calls from within compiled programs.
+    Subclasses fill arrays on the host; this class calls them from within compiled programs.
 
     Attributes:
         instances: The instances that states refer to.
@@ -104,10 +104,10 @@ class SteppedInPython(LibraryEnvironment):
 
         Args:
             spec: The spec of the environment.
-            interface: What an agent has to know.
+            interface: What an agent must know.
             declared: What one copy declares.
-            evaluated_in_place: Whether never more than ``n_envs`` copies exist. Then a reset takes
-                over those that are in use.
+            evaluated_in_place: Whether at most ``n_envs`` copies may exist, so that a reset takes
+                over copies that are in use.
 
         Raises:
             ConfigurationError: If its seed is not a whole number from 0 to 2**32 - 1, or if
@@ -138,7 +138,11 @@ class SteppedInPython(LibraryEnvironment):
         action: np.ndarray,
         seed: np.ndarray,
     ) -> None:
-        """Steps every copy; the next episode of one that ends has its ``seed``, if it can."""
+        """Steps every copy.
+
+        If an episode ends, the next one begins with the copy's ``seed``, where the library allows
+        this. Arrays are ``[n_envs, ...]``.
+        """
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         begun = faults.answered(lambda: self._call_reset(self._seeds(rng)))

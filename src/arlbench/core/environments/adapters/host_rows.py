@@ -23,11 +23,11 @@ _SPACE_CURE = "return values of that space, or change the space"
 
 
 class Rows:
-    """Writes observations of a space into arrays ``[n_envs, ...]``, one for each of its parts.
+    """Writes observations into arrays ``[n_envs, ...]``, one for each part of their space.
 
     An observation with the dtype and shape of its space is only copied. Anything else is accepted
     if it has the same numbers in another form, and refused otherwise. Numbers of 64 bits are first
-    stored as they are, and then converted to 32 bits for all copies at once.
+    stored as they are, and then converted to 32 bits for all copies together.
 
     Args:
         space: The space of one observation, with the environment's own dtypes.
@@ -190,7 +190,7 @@ def _is_small(row: np.ndarray) -> bool:
 
 
 def described(space: spaces.Space) -> str:
-    """A space in a sentence."""
+    """A short description of a space, as part of a sentence."""
     if isinstance(space, spaces.MultiDiscrete):
         return f"MultiDiscrete of shape {space.shape}"
     text = " ".join(str(space).split())

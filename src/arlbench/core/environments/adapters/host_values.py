@@ -97,7 +97,7 @@ def flag_of(name: str, flag: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value in a sentence."""
+    """A short form of a value, as part of a sentence."""
     text = " ".join(repr(value.tolist() if isinstance(value, np.ndarray) else value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -1,4 +1,4 @@
-"""Copies of slow environments that step in processes of their own, at the same time."""
+"""Steps copies of slow environments in several worker processes at the same time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environments in this process, known by numbers that a compiled program can store."""
+"""Environments in this process, identified by numbers that a compiled program can store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from arlbench.core.environments.adapters.host_values import (
 )
 from arlbench.errors import StaleEnvironmentError
 
-#: At most this many are kept; those that were used longest ago are closed.
+#: At most this many are kept; the least recently used are closed.
 MAX_INSTANCES = 1024
 
 # Numbers start at a random value, so that states of other processes are not mistaken for ours.
@@ -35,7 +35,7 @@ class HostStep(NamedTuple):
         reward: A number.
         terminated: Whether the task ended.
         truncated: Whether the episode was cut off, for example by a time limit.
-        first_observation: The first one of the next episode; None if this one continues.
+        first_observation: The first observation of the next episode; None if the episode continues.
     """
 
     final_observation: Any
@@ -113,7 +113,7 @@ T = TypeVar("T", bound=Held)
 
 
 class Instances(Generic[T]):
-    """Instances by number. New ones replace those that were used longest ago.
+    """Instances by number. New instances replace the least recently used.
 
     Args:
         instance: Makes an instance of an environment and its kind.
@@ -141,8 +141,8 @@ class Instances(Generic[T]):
         Args:
             kind: The required kind.
             make: Makes a new instance.
-            own: If no further instances may be made, the numbers of those that must not be
-                taken; all others may be taken even if they are in use.
+            own: None if further instances may be made. Otherwise the numbers of instances that
+                must not be taken; all others may be taken even if they are in use.
         """
         with self._lock:
             number = self._found(kind, own)
@@ -182,9 +182,9 @@ class Instances(Generic[T]):
         with self._lock:
             if not self.is_present(number, clock):
                 raise StaleEnvironmentError(
-                    "This state of an environment on the host is not its current one: it was "
-                    "stepped from there already, or closed. Continue from the state that the "
-                    "last step returned, or reset it."
+                    "This state of an environment on the host is not its current one: a step was "
+                    "taken from it already, or the environment was closed. Continue from the state "
+                    "that the last step returned, or reset the environment."
                 )
             self._by_number.move_to_end(number)
             return self._by_number[number]

@@ -1,4 +1,4 @@
-"""Compiled environments of the user's own: classes in modules, as in ``"my_module:MyEnv"``."""
+"""Users' own compiled environments: classes in modules, as in ``"my_module:MyEnv"``."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def meaning(spec: EnvSpec) -> Hashable:
 
 
 def list_environments() -> list[EnvListing]:
-    """None, because a name is the place of a class."""
+    """An empty list, because names refer to classes in users' own modules."""
     return []
 
 
@@ -106,7 +106,7 @@ def _found(name: str) -> type[Environment]:
     module, found = modules.module_of(name), _named(name)
     if module is None:
         raise UnknownEnvironmentError(
-            f"'{name}' is not the name of a class; the framework 'jax' has the classes of your own "
+            f"'{name}' is not the name of a class; the framework 'jax' finds classes in your own "
             "modules, such as 'my_module:MyEnv'."
         )
     if found is None:
@@ -201,7 +201,7 @@ def _arguments(spec: EnvSpec, cls: type[Environment]) -> dict[str, Any]:
     named = [name for name, parameter in parameters.items() if parameter.kind not in starred]
     known = [*named, *(spec.env_kwargs if takes_any else ())]
     check_settings(spec, {name: None for name in known if name not in _ARGUMENTS})
-    # A constructor with *args passes on the name too; one with only **kwargs has its own.
+    # A constructor with *args passes the name on; one with only **kwargs chooses its own name.
     takes_name = "env_name" in parameters or inspect.Parameter.VAR_POSITIONAL in kinds
     name = {"env_name": spec.name} if takes_name else {}
     return {**name, "n_envs": spec.n_envs, **spec.env_kwargs}

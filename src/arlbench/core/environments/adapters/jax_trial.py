@@ -1,4 +1,4 @@
-"""Traces a reset and a step of a compiled environment of the user's own.
+"""Traces a reset and a step of a user's own compiled environment.
 
 JAX's errors about code that cannot be compiled, and those that wrong kinds of values cause later,
 name neither the environment nor what to write instead.
@@ -26,7 +26,7 @@ _TIMESTEP = "return env_state, (obs, reward, done, info)"
 _LEAVES = (jax.Array, np.ndarray, np.generic, bool, int, float)
 _INFO = ("terminated", "truncated", "final_observation")
 
-# What JAX's errors mean, and what to write instead; the first that fits counts.
+# What JAX's errors mean, and what to write instead; the first that fits is used.
 _UNCOMPILED: tuple[tuple[type[Exception], str, str], ...] = (
     (
         jax.errors.TracerBoolConversionError,
@@ -40,17 +40,17 @@ _UNCOMPILED: tuple[tuple[type[Exception], str, str], ...] = (
     ),
     (
         jax.errors.TracerIntegerConversionError,
-        "uses a value as a number of Python, such as the index of a list,",
+        "uses a value as a Python number, such as the index of a list,",
         "make the list an array of jax.numpy, or use jax.lax.fori_loop",
     ),
     (
         jax.errors.TracerArrayConversionError,
-        "gives numpy or Python a value",
+        "passes numpy or Python a value",
         "use jax.numpy instead of numpy",
     ),
     (
         jax.errors.ConcretizationTypeError,
-        "asks for the number in a value",
+        "needs the number in a value",
         "use .astype instead of int and float, and shapes that do not depend on values",
     ),
 )
@@ -89,7 +89,8 @@ def _try_one(name: str, env: VectorisedEnvironment) -> None:
     actions = action_shapes(env.action_space)
     begun = _traced(name, "reset_one", env.reset_one, _begun("reset_one"), key)
     state, obs = _traced(name, "step_one", env.step_one, _single_step, begun[0], actions, key)
-    # A step may compute with another precision, which is converted, but only in states.
+    # A step may return another precision than a reset in its state, which is then converted, but
+    # not in its observation.
     _require_equal("states", begun[0], state, with_dtype=False)
     _require_equal("observations", begun[1], obs)
 
@@ -184,11 +185,13 @@ def _require_shape(field: str, value: Any, shape: tuple[int, ...]) -> None:
 
 
 def _require_equal(what: str, begun: Any, stepped: Any, with_dtype: bool = True) -> None:
-    """Raises if those of a step cannot follow those of a reset."""
+    """Raises if a step returns a tree that cannot take the place of what a reset returns."""
     cure = "make them equal"
     structures: list[Any] = [jax.tree.structure(tree) for tree in (begun, stepped)]
     if structures[0] != structures[1]:
-        raise MisfitError(f"returns {what} of another structure from a step than a reset", cure)
+        raise MisfitError(
+            f"returns {what} of another structure from a step than from a reset", cure
+        )
     after = jax.tree.leaves(stepped)
     for (path, before), now in zip(jax.tree.leaves_with_path(begun), after, strict=True):
         if before.shape != now.shape or (with_dtype and before.dtype != now.dtype):

@@ -47,7 +47,7 @@ _NEVER = int(np.iinfo(np.int32).max)
 # An entry of observations. The library's bounds exclude the last step, or are infinite.
 _STEP_COUNT = "step_count"
 
-# An entry of observations that may be lower than the library declares: not in any city yet.
+# An entry of observations that may be lower than the library declares: -1 before the first city.
 _LOWEST = {TSP: {"position": -1}}
 
 _DOWNLOAD = "it downloads its levels when it is made"
@@ -60,7 +60,7 @@ _UNUSABLE = {
     "Sokoban-v0": _DOWNLOAD,
 }
 
-# In inches of a hundred pixels; the library uses twice this size.
+# In inches, each of which has 100 pixels; the library uses twice this size.
 _PICTURE_SIZE = (5.0, 5.0)
 
 
@@ -71,7 +71,7 @@ class _Task(NamedTuple):
         env: The environment.
         untimed: The same with a time limit that is never reached; without a time limit, the
             environment itself.
-        interface: What an agent has to know about it.
+        interface: What an agent must know about it.
     """
 
     env: Any
@@ -94,8 +94,8 @@ class JumanjiEnvironment(AdaptedEnvironment):
     @in_library
     def step_one(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> SingleStep:
         after, timestep = self._env.step(env_state, action)
-        # The library reports most time limits as terminations. An episode that also ends without a
-        # limit has terminated. The compiler merges the two steps, which differ in one comparison.
+        # The library reports most time limits as terminations. An episode has terminated if it also
+        # ends without the limit. The compiler merges the two steps, which differ in one comparison.
         _, untimed = self._untimed.step(env_state, action)
         terminated = untimed.last() & (timestep.discount == 0.0)
         truncated = timestep.last() & ~terminated

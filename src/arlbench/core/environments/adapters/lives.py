@@ -1,4 +1,4 @@
-"""Lives in Atari games: a lost one ends an episode for the learner, while the game continues."""
+"""Lives in Atari games: losing one ends an episode for the learner, while the game continues."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Lives:
         self._left = np.zeros(0, np.int64)
 
     def begin(self, lives: np.ndarray) -> None:
-        """Takes the lives after a reset, ``[n_envs]``."""
+        """Stores the lives after a reset, ``[n_envs]``."""
         self._left = np.array(lives)
 
     def lost(self, lives: np.ndarray, done: np.ndarray) -> np.ndarray:

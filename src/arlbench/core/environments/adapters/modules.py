@@ -14,7 +14,7 @@ from arlbench.errors import UnknownEnvironmentError, did_you_mean
 
 
 def module_of(name: str) -> ModuleType | None:
-    """The module with which a name begins, which is imported; None if it begins with none.
+    """The module with which a name begins, imported if necessary; None if it has no module.
 
     Raises:
         UnknownEnvironmentError: If the module cannot be imported.

@@ -1,4 +1,4 @@
-"""A recipe makes instances of a gymnasium environment: it is what a name refers to at present.
+"""Recipes, which make instances of gymnasium environments: what a name refers to at present.
 
 A name may be registered again, for example by a notebook cell that runs twice or a module that
 is reloaded. So everything that is kept for an environment belongs to its recipe, not its name.
@@ -92,7 +92,7 @@ def family(entry: Entry) -> str:
 
 
 def find(name: str) -> Recipe:
-    """The recipe for a name; if the name begins with a module, it is imported.
+    """The recipe for a name; if the name begins with a module, that module is imported.
 
     After the module comes the name of an environment that it registers, or of a class or
     function in it.

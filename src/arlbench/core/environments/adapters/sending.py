@@ -20,7 +20,7 @@ _MAIN = "__main__"
 
 
 def pack(recipe: Recipe) -> bytes | None:
-    """The bytes that another process needs for a recipe, besides its name; None if none.
+    """What another process needs for a recipe in addition to its name; None if it needs nothing.
 
     Raises:
         UnknownEnvironmentError: If it cannot be sent; the message names the cure.
@@ -36,7 +36,7 @@ def packed(name: str, module: str, value: Hashable) -> bytes | None:
     Args:
         name: The name.
         module: The module that defines the class or function.
-        value: What they need.
+        value: The recipe or class that the other processes need.
 
     Raises:
         UnknownEnvironmentError: If it cannot be sent; the message names the cure.
@@ -56,7 +56,8 @@ def adopt(name: str, content: bytes) -> None:
 @functools.lru_cache(maxsize=64)
 def _pickled(name: str, defined_in: str, value: Hashable) -> bytes:
     module = sys.modules.get(defined_in)
-    # Modules that other processes can import are sent by name, but never the main program.
+    # Classes of modules that other processes cannot import are sent by value. For those of the main
+    # program, cloudpickle does this without being told.
     by_value = module is not None and not _can_be_imported(module.__name__)
     by_value = by_value and module is not None and module.__name__ != _MAIN
     try:
@@ -67,7 +68,7 @@ def _pickled(name: str, defined_in: str, value: Hashable) -> bytes:
         said = " ".join(str(error).split())
         raise UnknownEnvironmentError(
             f"{name} cannot be sent to other processes ({type(error).__name__}: {said}); "
-            "put its class into a module of its own and name it 'my_module:MyClass', so that they "
+            "put its class into a separate module and name it 'my_module:MyClass', so that they "
             "can import it."
         ) from error
     finally:

@@ -43,7 +43,7 @@ class CastObservation(ObservationWrapper):
 
     @property
     def stacked_frames(self) -> int | None:  # type: ignore[override]
-        return self.env.stacked_frames  # each number is cast for itself
+        return self.env.stacked_frames  # each number is cast separately
 
     def change(self, obs: Any) -> Any:
         def cast(_: spaces.Space, values: jax.Array) -> jax.Array:

@@ -36,12 +36,12 @@ class FrameStack(Wrapper):
     """The last ``n_frames`` observations as one, the oldest first.
 
     Numbers ``[]`` become ``[n]`` and vectors ``[F]`` become ``[F * n]``. Pictures ``[H, W]``
-    become ``[n, H, W]``, channels first; with channels they keep these last, ``[H, W, C]``
-    becomes ``[H, W, C * n]``.
+    become ``[n, H, W]``, with channels first. Pictures that have channels keep them last:
+    ``[H, W, C]`` becomes ``[H, W, C * n]``.
 
-    Categories stay categories. At the start of an episode, the stack has its first frame
-    ``n_frames`` times. ``final_observation`` is the stack with the last frame of the episode that
-    has ended.
+    Categories stay categories. At the start of an episode, the stack contains the first frame
+    ``n_frames`` times. ``final_observation`` is the stack that ends with the last frame of an
+    episode, even if ``obs`` is already the stack of the next one.
     """
 
     spec_name = "frame_stack"

@@ -24,10 +24,10 @@ _PICTURE_RANK = 3
 class OneHotObservation(ObservationWrapper):
     """Whole numbers as one-hot vectors, float32, along a new last axis.
 
-    A board ``[H, W]`` becomes ``[H, W, n]``; pictures keep three axes, ``[H, W, C]``
-    becomes ``[H, W, C * n]``. Categories are those of the space. In a box they go from its lowest
-    bound to its highest, and all numbers have the same categories. A number outside of them
-    becomes zeros.
+    A board ``[H, W]`` becomes ``[H, W, n]``. Pictures keep three axes: ``[H, W, C]`` becomes
+    ``[H, W, C * n]``. Categories are those of the space. In a box they go from its lowest bound to
+    its highest, and all numbers have the same categories. A number that is none of them becomes a
+    vector of zeros.
     """
 
     spec_name = "one_hot"

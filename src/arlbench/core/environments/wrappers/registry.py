@@ -57,7 +57,7 @@ def wrapper_class(name: str) -> type[Wrapper]:
 
 
 def wrap(env: Environment, wrappers: Iterable[tuple[str, Mapping[str, Any]]]) -> Environment:
-    """The environment in wrappers, the first of them innermost.
+    """The environment inside these wrappers, the first of which is the innermost.
 
     Args:
         env: The environment to wrap.

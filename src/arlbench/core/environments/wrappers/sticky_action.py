@@ -32,8 +32,8 @@ class StickyAction(Wrapper):
     """Repeats the previous action with some probability, whatever the new one is.
 
     Machado et al. (2018), "Revisiting the Arcade Learning Environment", make environments
-    stochastic in this way, with probability 0.25. The first action of an episode is always
-    done. If some actions are illegal, a repeated action may be illegal.
+    stochastic in this way, with probability 0.25. The first action of an episode is never
+    replaced. If some actions are illegal, a repeated action may be illegal.
     """
 
     spec_name = "sticky_action"

@@ -27,13 +27,13 @@ class Timed(NamedTuple):
 
 
 class TimeLimit(Wrapper):
-    """Cuts episodes off after ``max_episode_steps`` steps, unless they end before.
+    """Cuts episodes off after ``max_episode_steps`` steps, unless they end earlier.
 
     This is a truncation: the task has not ended, so learners bootstrap from the final
     observation. The environment's own time limit stays in force.
 
-    If one copy is cut off, the reset is computed for all copies, and the others ignore it. So if
-    a reset is slow, prefer a setting of the environment.
+    If one copy is cut off, the reset is computed for all copies, and the others ignore it. If
+    resets are slow, set the time limit with the environment's own settings instead.
     """
 
     spec_name = "time_limit"

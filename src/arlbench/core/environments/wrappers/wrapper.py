@@ -29,8 +29,8 @@ class Wrapper(Environment):
     its own state has to reset this state for the copies that are ``done``.
 
     Attributes:
-        spec_name: The name of exactly this class in an ``EnvSpec``; environments of a class
-            without its own name do not have a spec.
+        spec_name: The name of this class in an ``EnvSpec``, which subclasses do not inherit.
+            Environments of a class without a name do not have a spec.
         training_only: Whether the wrapper is meant for training only and is not a part of the
             task; ``evaluation_spec`` leaves it out.
         keeps_observations: Whether observations are exactly those of the wrapped environment, so
@@ -103,7 +103,7 @@ class Wrapper(Environment):
         return (self.env, self.settings)
 
     def own_key(self, rng: chex.PRNGKey) -> chex.PRNGKey:
-        """A key that differs from all that other wrappers or the environment derive from ``rng``.
+        """A key unlike those that the other wrappers and the environment derive from ``rng``.
 
         The wrapped environment gets ``rng`` itself, so it has the same random numbers as without
         the wrapper.

@@ -35,8 +35,8 @@ def scheduled(
 ) -> TracedHyperparameters:
     """The hyperparameters after some environment steps of a schedule.
 
-    The learning rate falls to ``learning_rate_final_factor`` of itself, and beta rises (Schaul et
-    al. 2016), both linearly.
+    The learning rate falls to ``learning_rate_final_factor`` times its initial value, and beta
+    rises (Schaul et al. 2016), both linearly.
     """
     extended = hp.extended
     if extended is None:

@@ -1,4 +1,4 @@
-"""From which action's value a target is bootstrapped, and what is added to the reward."""
+"""Which actions' values a target is bootstrapped from, and what is added to the reward."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Bootstrap(NamedTuple):
 def greedy(q: jax.Array, mask: jax.Array | None) -> Bootstrap:
     """The legal action with the largest value ``[B, num_actions]``.
 
-    If the values are those of the target network, this is the target of Mnih et al. (2015); if
-    they are those of the network itself, it is that of van Hasselt et al. (2016).
+    With values of the target network, this gives the target of Mnih et al. (2015); with values of
+    the network itself, the target of van Hasselt et al. (2016).
     """
     best = jnp.argmax(losses.legal_values(q, mask), axis=-1)
     return Bootstrap(jax.nn.one_hot(best, q.shape[-1], dtype=q.dtype), jnp.zeros_like(q[:, 0]))
@@ -47,7 +47,7 @@ def soft(q: jax.Array, mask: jax.Array | None, temperature: chex.Numeric) -> Boo
 def log_probabilities(q: jax.Array, mask: jax.Array | None, temperature: chex.Numeric) -> jax.Array:
     """Logarithms of ``softmax(q / temperature)`` over legal actions, ``[B, num_actions]``."""
     legal = losses.legal_values(q, mask)
-    # The largest value first, because an illegal action's value divided by it could overflow.
+    # The largest value is subtracted first, because divided by the temperature it could overflow.
     return jax.nn.log_softmax((legal - jnp.max(legal, axis=-1, keepdims=True)) / temperature)
 
 

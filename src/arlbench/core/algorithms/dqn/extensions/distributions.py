@@ -10,8 +10,8 @@ import jax.numpy as jnp
 def projected(returns: jax.Array, probabilities: jax.Array, atoms: jax.Array) -> jax.Array:
     """Moves probabilities of any returns to the nearest atoms (Bellemare et al. 2017, eq. 7).
 
-    A return between two atoms is shared between them in proportion to its nearness; one outside
-    of their range counts as the first or last atom.
+    The probability of a return between two atoms is shared between them in proportion to its
+    nearness; a return outside their range counts as the first or last atom.
 
     Args:
         returns: ``[B, N]``.
@@ -38,9 +38,9 @@ def cross_entropy(logits: jax.Array, target: jax.Array) -> jax.Array:
 def quantile_huber(quantiles: jax.Array, target: jax.Array, kappa: chex.Numeric) -> jax.Array:
     """The quantile Huber loss (Dabney et al. 2018, eq. 10), divided by kappa; ``[B]``.
 
-    Quantile ``i`` of ``N`` is learnt for the midpoint ``(i + 0.5) / N``: an error counts with the
-    midpoint if the target is larger, and with one minus the midpoint if it is smaller. The loss is
-    the sum over quantiles of the mean over targets.
+    Quantile ``i`` of ``N`` is learnt for the midpoint ``(i + 0.5) / N``: an error is weighted by
+    the midpoint if the target is larger, and by one minus the midpoint if it is smaller. The loss
+    is the sum over quantiles of the mean over targets.
 
     Args:
         quantiles: ``[B, N]``.

@@ -1,4 +1,4 @@
-"""How an agent explores: greedily with chance, by Boltzmann's distribution, or persistently."""
+"""How an agent explores: epsilon-greedily, by Boltzmann's distribution, or persistently."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Persisting(NamedTuple):
     Attributes:
         env_state: The state of the environments.
         n_left: For how many further steps the action lasts, int32 ``[n_envs]``.
-        action: The action, int32 ``[n_envs]``.
+        action: The action that lasts, int32 ``[n_envs]``.
     """
 
     env_state: Any
@@ -44,7 +44,7 @@ class Persisting(NamedTuple):
 
 
 class PersistingActions(Wrapper):
-    """Keeps the actions that last in the state; an action ends with its episode."""
+    """Makes room in the environments' state for actions that last; they end with the episode."""
 
     keeps_observations = True
 
@@ -63,12 +63,12 @@ class PersistingActions(Wrapper):
 
 
 def with_persistence(env: Environment) -> Environment:
-    """The environment, able to keep actions that last."""
+    """The environment, with room for actions that last in its state."""
     return PersistingActions(env)
 
 
 def is_persisting(found: Any) -> bool:
-    """Whether an environment, or its state, can keep actions that last."""
+    """Whether an environment, or its state, has room for actions that last."""
     return isinstance(found, Persisting | PersistingActions)
 
 
@@ -169,7 +169,7 @@ def persistent(
     Args:
         proposal: What epsilon-greedy exploration would do.
         state: The state of the environments.
-        steps: For how many steps an action would last that begins now, ``[n_envs]``.
+        steps: For how many steps an action that begins now would last, ``[n_envs]``.
         mask: Legal actions; None if all are legal.
     """
     lasts = state.n_left > 0

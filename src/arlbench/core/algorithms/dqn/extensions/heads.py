@@ -21,7 +21,7 @@ class Head(Protocol):
 
     @property
     def size(self) -> int | None:
-        """Outputs for each action; None if the only one is the value itself."""
+        """The number of outputs for each action; None for a single output, the value itself."""
 
     def values(self, outputs: jax.Array) -> jax.Array:
         """Expected returns ``[B, num_actions]``, or ``[B]`` for the outputs of one action each."""
@@ -51,7 +51,7 @@ class Head(Protocol):
         """
 
     def priorities(self, losses: jax.Array, td_error: jax.Array) -> jax.Array:
-        """By how much each row should be drawn, ``[B]``."""
+        """The new priority of each row, without ``buffer_epsilon``, ``[B]``."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The hyperparameters that only the extended space has, and presets.
 
-Every default is *off*: with it, DQN is that of the published space.
+Every default means *off*: with all defaults, DQN is that of the published space.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NOT_NEGATIVE = Possible(0.0)
 N_STEPS = Possible(1, 100)
 ATOMS = Possible(2, 1000)
 
-#: The choices of ``loss``; as an input of a program, a choice is its place here.
+#: The choices of ``loss``; as an input of a program, a choice is its index here.
 SQUARED, HUBER = LOSSES = ("squared", "huber")
 
 #: The choices of ``exploration``.
@@ -49,7 +49,8 @@ _QUANTILE = Condition("distribution", QUANTILE)
 class ExtendedHyperparameters(NamedTuple):
     """Extended hyperparameters as inputs of a program, each a scalar ``[]``.
 
-    One whose extension is not compiled in is None, which is not an input. The papers:
+    If its extension is not compiled in, a hyperparameter is None, which is not an input. The
+    papers:
 
     - ``loss``, ``huber_delta``: errors beyond delta count linearly (Mnih et al. 2015).
     - ``max_grad_norm``: gradients are scaled down to this norm (Pascanu et al. 2013); 0: off.
@@ -95,7 +96,7 @@ class ExtendedArchitecture(NamedTuple):
     """Extended architecture choices, all structural.
 
     - ``activation``: also gelu (Hendrycks & Gimpel 2016), silu and elu (Clevert et al. 2016).
-    - ``n_layers``: hidden layers, of which a convolutional network's convolutions are the first.
+    - ``n_layers``: hidden layers; the convolutions of a convolutional network count as one.
     - ``layer_norm``: each dense hidden layer is normalised before its nonlinearity (Ba et al.
       2016).
     - ``dueling``: values are the sum of a state's value and advantages (Wang et al. 2016).

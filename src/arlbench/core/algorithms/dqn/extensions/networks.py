@@ -31,7 +31,7 @@ NOISE = "noise"
 # The names of its variables, and of the parameter that scales it.
 _INPUT, _OUTPUT, _SIGMA_KERNEL = "input", "output", "sigma_kernel"
 
-#: The deviation of the noise in a layer with one input, at the start.
+#: The initial standard deviation of the noise in a layer with one input.
 _SIGMA = 0.5
 
 #: Filters, size and stride of the convolutions over pictures (Mnih et al. 2015).
@@ -124,7 +124,7 @@ class ExtendedQ(nn.Module):
         action_dim: Number of actions.
         activation: A name of the extended space's choices.
         hidden_size: Units of each hidden layer.
-        n_layers: Hidden layers, of which the convolutions, if there are any, are the first.
+        n_layers: Hidden layers; convolutions, if there are any, count as one.
         layer_norm: Whether dense hidden layers are normalised.
         dueling: Whether the last hidden layer exists twice, for values and for advantages.
         noisy: Whether dense layers have noise in their weights.
@@ -270,14 +270,14 @@ def is_noisy(network: nn.Module) -> bool:
 
 
 def needs_extended_update(network: nn.Module) -> bool:
-    """Whether a network learns from more than values without noise."""
+    """Whether the published update cannot train a network, because of its noise or its head."""
     return is_noisy(network) or not isinstance(head_of(network), Values)
 
 
 def outputs(
     network: nn.Module, params: Any, features: jax.Array, noise: Mapping[str, Any] | None
 ) -> jax.Array:
-    """What the network's head reads, with this noise of :func:`draw_noise` in the weights."""
+    """What the network's head reads; ``noise`` comes from :func:`draw_noise`, or is None."""
     if not isinstance(network, ExtendedQ):
         return network.apply(params, features)  # type: ignore[return-value]
     variables = params if noise is None else {**params, NOISE: noise}

@@ -19,7 +19,7 @@ from arlbench.core.algorithms.dqn.models import ACTIVATIONS
 from arlbench.core.checks import known_names
 from arlbench.errors import ConfigurationError
 
-#: Each extension has the name of the hyperparameter that switches it on. These have others too.
+#: An extension is named after the hyperparameter that switches it on. These have further ones.
 _FURTHER = {
     "loss": ("huber_delta",),
     "munchausen_alpha": ("munchausen_temperature",),
@@ -79,7 +79,7 @@ def for_space(possible: Mapping[str, Sequence[Any]]) -> Extensions:
 
     Args:
         possible: The values of each hyperparameter: all choices, both ends of a range, or one
-            value. One that is not named is off.
+            value. A hyperparameter that is not named is off.
     """
     names = tuple(
         name for name in EXTENSIONS if any(_is_on(name, value) for value in possible.get(name, ()))
@@ -162,8 +162,8 @@ def check_architecture(config: Mapping[str, Any]) -> None:
     low, high = config["v_min"], config["v_max"]
     if low >= high:
         raise ConfigurationError(
-            f"v_min is {low:g} and v_max {high:g}, so the atoms would have no range; give v_min a "
-            "smaller value than v_max."
+            f"v_min is {low:g} and v_max {high:g}, so the atoms would have no range; make v_min "
+            "smaller than v_max."
         )
 
 

@@ -1,4 +1,4 @@
-"""What happens to errors and gradients: Huber's loss, clipping, decay and linear schedules."""
+"""Formulas for errors and gradients: Huber's loss, clipping, decay and linear schedules."""
 
 from __future__ import annotations
 

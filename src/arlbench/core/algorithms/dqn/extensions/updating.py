@@ -1,4 +1,4 @@
-"""One gradient step with whatever extensions the program contains."""
+"""One gradient step with the extensions that the program contains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from arlbench.core.algorithms.dqn.state import DQNTrainState
 from arlbench.core.algorithms.dqn.updates import Batch, UpdateOutcome
 from arlbench.core.promotion import leniently
 
-#: No extension is compiled in.
+#: The inputs if no extension is compiled in.
 _NOTHING = ExtendedHyperparameters(*[None] * len(ExtendedHyperparameters._fields))
 
 
@@ -76,7 +76,7 @@ def _targets(
     known: ExtendedHyperparameters,
     noise: _Noise,
 ) -> tuple[jax.Array, Any]:
-    """The targets of the expected values ``[B]``, and those of the head's outputs."""
+    """The targets for the expected values ``[B]``, and for the head's outputs."""
     head, params = networks.head_of(network), train_state.target_params
     params = train_state.params if params is None else params
     outputs = networks.outputs(network, params, batch.next_features, noise.target)
@@ -102,7 +102,7 @@ def _munchausen(
     otherwise: Bootstrap,
     known: ExtendedHyperparameters,
 ) -> tuple[jax.Array, Bootstrap]:
-    """The addition to the reward ``[B]`` and the soft policy; the greedy one if alpha is 0."""
+    """The bonus to the reward ``[B]``, and the soft policy; 0 and ``otherwise`` if alpha is 0."""
     alpha, temperature = known.munchausen_alpha, known.munchausen_temperature
     bonus = bootstrapping.munchausen_reward(before, batch.mask, batch.actions, alpha, temperature)
     soft = bootstrapping.soft(choosing, batch.next_mask, temperature)
@@ -113,7 +113,7 @@ def _munchausen(
 def _stepped(
     train_state: DQNTrainState, grads: Any, known: ExtendedHyperparameters
 ) -> DQNTrainState:
-    """The state after a step of Adam; clipping, epsilon and decay leave the optimiser's tree."""
+    """The state after a step of Adam; no extension changes the tree of the optimiser's state."""
     if known.max_grad_norm is not None:
         grads = regression.clipped(grads, known.max_grad_norm)
     before = train_state

@@ -18,7 +18,7 @@ from arlbench.core.lockstep import Active
 
 
 class Window(NamedTuple):
-    """What rows and those that follow them amount to.
+    """The results of windows that begin with given rows.
 
     Attributes:
         last: The last row of each window, int32 ``[B]``.
@@ -42,7 +42,7 @@ def window(
 ) -> Window:
     """The sum of up to ``n_step`` rewards (Sutton 1988; Hessel et al. 2018).
 
-    A window ends before that with its episode, if the episode was cut off, or with the newest row.
+    A window ends earlier where its episode terminated or was cut off, and at the newest row.
 
     Args:
         buffer: The buffer, with the fields ``reward``, ``terminated`` and ``cut_off``.
@@ -50,7 +50,7 @@ def window(
         size: The buffer's logical size.
         n_envs: Rows of a vector step.
         n_step: The most rows of a window, at most ``at_most``.
-        at_most: The largest number that shapes the program.
+        at_most: The largest ``n_step`` that the program can take, which shapes it.
         gamma: The discount of one step.
     """
     newest = (buffer.current_index - 1) % size
@@ -72,17 +72,18 @@ def window(
 
 
 def with_cuts(buffer: Any, obs: Any, size: chex.Numeric, n_envs: int, active: Active = None) -> Any:
-    """Marks the newest rows of environments that now are somewhere else as cut off.
+    """Marks the newest rows of environments that have left their episodes as cut off.
 
-    That happens if new episodes begin without an end of the old ones, as after an evaluation in
-    the environment of the training, or with a state that was restored without its environments.
+    They have if a new episode began before the old one ended, as after an evaluation in the
+    environment of the training, or in a state that was restored without its environments. Rows
+    with which an episode ended are marked too, which changes nothing.
 
     Args:
         buffer: The buffer.
         obs: The observations to act on next, leaves ``[n_envs, ...]``.
         size: The buffer's logical size.
         n_envs: Rows of a vector step.
-        active: Whether to write at all.
+        active: Whether to write, bool ``[]``; None writes.
     """
     rows = (buffer.current_index - n_envs + jnp.arange(n_envs, dtype=jnp.int32)) % size
     elsewhere = _differ(storage.gather(buffer, rows).next_obs, obs)
@@ -92,7 +93,7 @@ def with_cuts(buffer: Any, obs: Any, size: chex.Numeric, n_envs: int, active: Ac
 
 @partial(jax.jit, static_argnames="n_envs")
 def with_breaks(buffer: Any, n_envs: int) -> Any:
-    """Marks every row as cut off whose next observation does not begin the row that follows it.
+    """Marks as cut off every row whose next observation is not that of the row ``n_envs`` later.
 
     In a buffer that was filled with a different number of environments, the row ``n_envs`` later
     belongs to a different environment.
