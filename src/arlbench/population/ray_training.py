@@ -71,7 +71,7 @@ class _Serving:
         )
 
     def is_set(self) -> bool:
-        """Whether a worker that has not started yet is no longer needed."""
+        """Whether a worker that has not started yet is not needed any more."""
         return self._tracker.stopped.is_set() or self._queue.is_done
 
     def run(self) -> None:

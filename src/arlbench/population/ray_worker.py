@@ -19,7 +19,7 @@ _WAIT_SECONDS = 0.5
 
 
 class Flag(Protocol):
-    """Says that waiting is no longer useful."""
+    """Says that waiting is not useful any more."""
 
     def is_set(self) -> bool: ...
 
