@@ -57,7 +57,7 @@ CASES = {
     "zero environments": (["--n-envs", "0"], ["n_envs", "at least 1"]),
     "negative environments": (["--n-envs=-2"], ["n_envs", "at least 1"]),
     "no seeds": (["--seeds", "0"], ["seeds", "positive whole"]),
-    "negative seed": (["--seed=-1"], ["Seeds", "0 to 2**32 - 1", "not begin at -1"]),
+    "negative seed": (["--seed=-1"], ["Seeds", "0 and 2**32 - 1", "cannot be -1"]),
     "seed too large": (["--seed", "4294967296"], ["Seeds", "0 to 2**32 - 1"]),
     "seed not a number": (["--seed", "one"], ["--seed", "valid integer"]),
     "no evaluations": (["--evaluations", "0"], ["evaluations", "positive whole"]),
