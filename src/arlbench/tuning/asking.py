@@ -21,7 +21,7 @@ Answer = TypeVar("Answer")
 
 
 class Asking:
-    """Asks and tells a tuner, in one thread of its own.
+    """Asks and tells a tuner, in its own thread.
 
     Args:
         name: The name of the tuner in sentences.
@@ -150,8 +150,8 @@ class Asking:
             self._check_parent(parent, fidelity, number, results)
         if trial.network_of is not None and trial.continues is None:
             raise self._error(
-                f"proposed trial {number} with the network of another trial, but the state of "
-                "none; give continues as well."
+                f"proposed trial {number} with the network of another trial, but without a state "
+                "to continue from; give continues as well."
             )
         continues, network_of = parents
         return Trial(config, fidelity, continues, network_of, info, number)
@@ -215,7 +215,7 @@ def _as_python(value: Any) -> Any:
 
 
 def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:
-    """A tuner's own values as they are when read from a file."""
+    """A tuner's own values as they would be if read from a file."""
     try:
         written: dict[str, Any] = json.loads(json.dumps(dict(info), allow_nan=False))
     except (TypeError, ValueError) as error:

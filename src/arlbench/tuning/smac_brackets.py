@@ -1,4 +1,4 @@
-"""SMAC3's Hyperband, asked so that each of its brackets stays whole."""
+"""SMAC3's Hyperband, asked in such a way that it completes each bracket."""
 
 from __future__ import annotations
 
