@@ -37,7 +37,7 @@ NAME = "host_speed"
 LIBRARY, ADAPTER, IDLE = "library's own loop", "adapter", "learner idle"
 OURS, SB3 = "this project", "stable-baselines3"
 
-#: The aim of part (a), as a part of the library's own speed.
+#: The aim of part (a), as a fraction of the library's own speed.
 AIM = 0.8
 
 LEARNING = (Case("gymnasium", "LunarLander-v3"), Case("ale", "Pong-v5"))
@@ -61,7 +61,7 @@ def in_turn(variants: dict[str, Callable[[], Speed]], n_repeats: int) -> dict[st
 
 def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function returns in a process that has not used JAX, and so can choose its threads."""
-    # Importing arlbench has set it for this process.
+    # Importing arlbench has set this variable.
     os.environ.pop("NPROC", None)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, context) as pool:

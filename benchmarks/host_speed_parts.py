@@ -81,9 +81,9 @@ class Speed(NamedTuple):
     """Environment steps per second.
 
     Attributes:
-        wall: Of the clock.
-        processor: Of the processors, all threads together, on which a busy machine has little
-            influence.
+        wall: Per second of wall-clock time.
+        processor: Per second of processor time, summed over threads, which depends little on what
+            else the machine does.
     """
 
     wall: float

@@ -27,7 +27,7 @@ from command_line import arlbench
 
 N_SEEDS = 3
 
-#: Settings of each tuner: 32 whole trainings, or as many environment steps; methods of brackets
+#: Settings of each tuner: 32 whole trainings, or as many environment steps; methods with brackets
 #: have half of that, as in the published experiments.
 _TRIALS = ("--n-trials=32",)
 _POPULATION = ("--set=n_members=32", "--set=n_steps=10")
