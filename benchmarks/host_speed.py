@@ -2,7 +2,7 @@
 
 (a) Trainings whose learner never starts, and random actions through the adapter alone, compared
 with the library's own loop with random actions. All take turns in one process.
-(b) Trainings that learn, compared with stable-baselines3 in an environment of its own, with the
+(b) Trainings that learn, compared with stable-baselines3 in its own environment, with the
 same network, buffer and updates. Both take turns, and what both did is checked.
 
 python benchmarks/host_speed.py                        everything, about ten minutes

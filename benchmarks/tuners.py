@@ -4,9 +4,9 @@ python benchmarks/tuners.py                             everything, in hours
 python benchmarks/tuners.py --only cartpole/tpe/0       some studies: PRESET/TUNER/TUNER_SEED
 python benchmarks/tuners.py --only cartpole,acrobot/tpe
 
-Each study is one call of ``arlbench tune`` in a process of its own, which continues if it was
-interrupted. Studies that have ended are not run again, so the work can be spread over days. Their
-folders are in ``--folder``; the results are in ``results/tuners.json`` and ``results/tuners.md``.
+Each study is one call of ``arlbench tune``, which continues if it was interrupted. Studies that
+have ended are not run again, so the work can be spread over days. Their folders are in
+``--folder``; the results are in ``results/tuners.json`` and ``results/tuners.md``.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ class Asking:
         if evaluations_within(fidelity, total, n_evaluations) < 1:
             raise ConfigurationError(
                 f"its fidelity of {fidelity} timesteps ends before the first of {n_evaluations} "
-                f"evaluations; take {-(-total // n_evaluations)} or more, or evaluate more often"
+                f"evaluations; use {-(-total // n_evaluations)} or more, or evaluate more often"
             )
         if fidelity > total:
             raise ConfigurationError(
@@ -202,7 +202,7 @@ class Asking:
         if not (result.trial.fidelity or 0) < fidelity:
             raise self._error(
                 f"proposed that trial {number} ends at {fidelity} timesteps, but trial {parent} "
-                f"already ended at {result.trial.fidelity}; take a larger fidelity."
+                f"already ended at {result.trial.fidelity}; use a larger fidelity."
             )
 
     def _error(self, sentence: str) -> TunerError:

@@ -13,8 +13,8 @@ from arlbench.experiments.space import Choices
 from arlbench.experiments.training import check
 from arlbench.tuning.space import Config, Space
 
-# With more combinations of choices than this, each choice is checked alone, and only the trials
-# that train together share a program.
+# With more combinations of choices than this, each choice is tried alone. Programs that this does
+# not cover are shared only by the trials that train together.
 _MOST_COMBINATIONS = 128
 
 
