@@ -56,7 +56,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "setting of no form": (["--set", "eta"], ["--set 'eta'", "KEY=VALUE"]),
     "too few evaluations": (
-        ["--tuner", "hyperband", "--evaluations", "1"], ["equally long", "evaluate more often"]
+        ["--tuner", "hyperband", "--evaluations", "1"], ["the same length", "evaluate more often"]
     ),
     "no trials": (["--n-trials", "0"], ["n_trials", "positive whole"]),
     "no steps": (["--max-steps", "0"], ["n_timesteps", "positive whole"]),

@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 #: The environment variable for the smallest population that "auto" trains on an accelerator.
 BREAK_EVEN_VARIABLE = "ARLBENCH_BREAK_EVEN"
 
-# The number of programs whose networks are measured at most; each takes a fraction of a second.
+# The largest number of programs whose networks are measured; each takes a fraction of a second.
 _MOST_NETWORKS = 8
 
 # Sentences that the user has been told; none is repeated.

@@ -103,7 +103,7 @@ def named_folders(folders: Iterable[str | Path]) -> dict[str, Path]:
 def _named(text: str | Path) -> tuple[str, Path]:
     path = Path(text)
     name, equals, rest = str(text).partition("=")
-    # A folder whose name contains the sign is meant as it is.
+    # If a folder of this name exists, the sign is part of its name.
     if isinstance(text, Path) or not equals or path.is_dir():
         return path.resolve().name, path
     if not name or not rest:

@@ -55,7 +55,7 @@ class Mirror:
 
     Args:
         url: The address of its storage, such as ``sqlite:///study.db``.
-        name: Its name there; a study that exists is continued.
+        name: The name of the study in the storage; if it exists, it is continued.
         settings: The definition of our study.
 
     Raises:
