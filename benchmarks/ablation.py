@@ -1,4 +1,4 @@
-"""Which improvements of DQN matter where: each added to the plain agent and removed from the full.
+"""Which improvements of DQN matter where: each added to a plain agent, or removed from a full one.
 
 python benchmarks/ablation.py                        everything, in hours
 python benchmarks/ablation.py --only cartpole        some tasks, or TASK/AGENT as in doorkey/+noisy
@@ -48,8 +48,8 @@ class Task(NamedTuple):
 
     Attributes:
         env: The environment.
-        timesteps: Of each seed.
-        n_seeds: Of each agent.
+        timesteps: Environment steps of each seed.
+        n_seeds: Seeds of each agent.
         returns: The range of its discounted returns, for the atoms of a distribution.
         words: More words of the command line.
     """

@@ -79,7 +79,7 @@ class Run(NamedTuple):
 
     Attributes:
         part: Its name.
-        precision: Of its matrix products.
+        precision: The precision of its matrix products.
     """
 
     part: str
@@ -211,7 +211,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def _note(row: Row, done: float | None) -> str:
-    """What there is to say of a row, and how much was done of what failed."""
+    """What diverged, failed or was skipped in a row, and how much was done before a failure."""
     diverged = row.get("diverged") or 0
     notes = [f"{diverged} diverged"] if diverged else []
     if "error" in row and done is not None:

@@ -33,7 +33,7 @@ PARTS = {
     "c": "Many learners",
 }
 
-#: Targets: how many times as fast a schedule is, and how many times as long as its training a step.
+#: Targets: how many times as fast a schedule is, and a step's time as a multiple of its training's.
 SCHEDULE_TARGET, STEP_TARGET = 8, 1.1
 
 N_REPEATS = 5

@@ -90,7 +90,7 @@ def actions(scale: Scale, n_learners: int = 1) -> list[list[dict[str, Any]]]:
     ]
 
 
-# -- (a) a schedule, in a process of its own ---------------------------------------------
+# -- (a) a schedule, in its own process ---------------------------------------------------
 
 
 def measure_schedule(scale: Scale, n_repeats: int, folder: Path) -> Results:

@@ -30,7 +30,7 @@ N_ROWS = 1_000_000
 #: The interval between checkpoints, and the approximate length of the trainings, in seconds.
 EVERY_SECONDS, RUN_SECONDS = 10.0, 28.0
 
-SAVE, COPY, LOAD = "save", "of it, what holds up a training", "load"
+SAVE, COPY, LOAD = "save", "save, time that a training waits", "load"
 PLAIN, SAVING = "without checkpoints", f"a checkpoint every {EVERY_SECONDS:g} s"
 HERE, ORBAX = "this package", "orbax"
 

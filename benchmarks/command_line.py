@@ -1,4 +1,4 @@
-"""The command line in processes of its own, and training runs in folders that resume."""
+"""Calls the command line in separate processes, and trains runs that resume in their folders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def arlbench(*words: str) -> list[str]:
 
 
 def trained(out: Path, words: Sequence[str]) -> np.ndarray:
-    """Final returns of all seeds ``[n_seeds]`` of a run, trained as far as they have not been yet.
+    """Final returns of all seeds ``[n_seeds]`` of a run, after training what is missing of it.
 
     Args:
         out: The folder of the run.

@@ -2,7 +2,7 @@
 
 (a) Trainings whose learner never starts, and random actions through the adapter alone, compared
 with the library's own loop with random actions. All take turns in one process.
-(b) Trainings that learn, compared with stable-baselines3 in an environment of its own, with the
+(b) Trainings that learn, compared with stable-baselines3 in its own environment, with the
 same network, buffer and updates. Both take turns, and what both did is checked.
 
 python benchmarks/host_speed.py                        everything, about ten minutes
@@ -37,7 +37,7 @@ NAME = "host_speed"
 LIBRARY, ADAPTER, IDLE = "library's own loop", "adapter", "learner idle"
 OURS, SB3 = "this project", "stable-baselines3"
 
-#: The aim of part (a), as a part of the library's own speed.
+#: The aim of part (a), as a fraction of the library's own speed.
 AIM = 0.8
 
 LEARNING = (Case("gymnasium", "LunarLander-v3"), Case("ale", "Pong-v5"))
@@ -61,7 +61,7 @@ def in_turn(variants: dict[str, Callable[[], Speed]], n_repeats: int) -> dict[st
 
 def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function returns in a process that has not used JAX, and so can choose its threads."""
-    # Importing arlbench has set it for this process.
+    # Importing arlbench has set this variable.
     os.environ.pop("NPROC", None)
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, context) as pool:

@@ -81,9 +81,9 @@ class Speed(NamedTuple):
     """Environment steps per second.
 
     Attributes:
-        wall: Of the clock.
-        processor: Of the processors, all threads together, on which a busy machine has little
-            influence.
+        wall: Per second of wall-clock time.
+        processor: Per second of processor time, summed over threads, which depends little on what
+            else the machine does.
     """
 
     wall: float
@@ -205,7 +205,7 @@ def sb3_job(case: Case, seconds: float) -> dict[str, Any]:
 
 
 def sb3_training(case: Case, folder: Path, seconds: float) -> Callable[[], dict[str, Any]]:
-    """Measures stable-baselines3, in a process of its own for each measurement."""
+    """Measures stable-baselines3, in a new process for each measurement."""
     python = environments.interpreter(SB3, folder)
     job = sb3_job(case, seconds)
     return lambda: processes.run_job(python, SB3, job)

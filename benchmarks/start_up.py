@@ -34,7 +34,7 @@ def process_seconds(command: list[str], variables: Mapping[str, str] | None = No
 
 
 def measure_imports(n_repeats: int) -> dict[str, Any]:
-    """Each import in a process of its own."""
+    """Each import in its own process."""
     variants = {
         code: partial(process_seconds, [sys.executable, "-c", code])
         for code in (EMPTY, BARE, JAX_FLAX, EVERYTHING)

@@ -6,8 +6,8 @@ python benchmarks/study_speed.py --quick          a few minutes, to see that it 
 
 The random search is ``arlbench tune --preset cartpole``: 32 configurations with 3 seeds, without
 test seeds. arlbench 0.1.3 trains and evaluates the same 96 in one process, as its users do; with
-more processes than one it would use more cores. Each is a process of its own, timed from its start
-to its end, and the two take turns. Ours begins with an empty cache of compiled programs.
+several processes it would use more cores. Each search is timed from the start of its process to
+the end, and the two take turns. Ours begins with an empty cache of compiled programs.
 """
 
 from __future__ import annotations

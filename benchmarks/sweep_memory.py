@@ -14,7 +14,7 @@ TIMESTEPS = 20_000
 
 
 def measure(n_configs: int) -> dict[str, float]:
-    """Peak resident memory in MiB of one sweep, in a process of its own."""
+    """Peak resident memory in MiB of one sweep, in its own process."""
     command = [sys.executable, __file__, str(n_configs)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])

@@ -4,9 +4,9 @@ python benchmarks/tuners.py                             everything, in hours
 python benchmarks/tuners.py --only cartpole/tpe/0       some studies: PRESET/TUNER/TUNER_SEED
 python benchmarks/tuners.py --only cartpole,acrobot/tpe
 
-Each study is one call of ``arlbench tune`` in a process of its own, which continues if it was
-interrupted. Studies that have ended are not run again, so the work can be spread over days. Their
-folders are in ``--folder``; the results are in ``results/tuners.json`` and ``results/tuners.md``.
+Each study is one call of ``arlbench tune``, which continues if it was interrupted. Studies that
+have ended are not run again, so the work can be spread over days. Their folders are in
+``--folder``; the results are in ``results/tuners.json`` and ``results/tuners.md``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from command_line import arlbench
 
 N_SEEDS = 3
 
-#: Settings of each tuner: 32 whole trainings, or as many environment steps; methods of brackets
+#: Settings of each tuner: 32 whole trainings, or as many environment steps; methods with brackets
 #: have half of that, as in the published experiments.
 _TRIALS = ("--n-trials=32",)
 _POPULATION = ("--set=n_members=32", "--set=n_steps=10")

@@ -19,7 +19,7 @@ from arlbench.report.statistics import mean_interval
 SCRIPT = "reactive_schedule"
 
 # Without ``schedule_timesteps``, epsilon falls within the first step. In later steps it *is*
-# ``target_epsilon``, so that changes of ``target_epsilon`` have an effect at once.
+# ``target_epsilon``, so that changes of ``target_epsilon`` have an immediate effect.
 SETTINGS = {
     "env_name": "CartPole-v1",
     "n_envs": 8,

@@ -26,7 +26,7 @@ FIXED: dict[str, Any] = {
     "hidden_size": 64,
 }
 
-#: Those that differ from row to row; an empty cell is one that plays no part there.
+#: Hyperparameters that differ from row to row; in a row with an empty cell, one has no effect.
 VARIED = (
     "buffer_batch_size",
     "buffer_prio_sampling",

@@ -1,4 +1,4 @@
-"""Runs workloads: variants in turn, each job in a process. Computes their seconds."""
+"""Runs the variants of workloads in turn, each job in its own process, and computes seconds."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One training in one call: a configuration in, its objectives out.
 
-So Hydra's multirun, or any optimiser that calls a function, can use this package.
+Hydra's multirun, or any optimiser that calls a function, can use this package through it.
 """
 
 from __future__ import annotations

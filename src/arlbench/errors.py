@@ -50,7 +50,7 @@ class StorageError(ArlbenchError, OSError):
 
 
 class TunerError(ArlbenchError, RuntimeError):
-    """A tuner that proposed what is impossible, raised an error, or did not answer."""
+    """A tuner that made an impossible proposal, raised an error, or did not answer."""
 
 
 class RunFolderError(StorageError):

@@ -29,7 +29,7 @@ _MIN_COMPILE_VARIABLE = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
 def configure() -> None:
-    """Applies both settings below."""
+    """Limits the threads of the CPU backend and enables the compilation cache."""
     limit_cpu_threads()
     enable_compilation_cache()
 
@@ -63,10 +63,10 @@ def variables_of_children() -> dict[str, str]:
 
 
 def cache_folder() -> Path | None:
-    """The folder in which the user's caches lie; None for a user without a home folder."""
+    """The folder for this user's caches; None for a user without a home folder."""
     try:
         folder = platformdirs.user_cache_path("arlbench")
-    except RuntimeError:  # of newer versions; older ones give a folder that begins with "~"
+    except RuntimeError:  # newer platformdirs; older versions return a path that begins with "~"
         return None
     return folder if folder.is_absolute() else None
 

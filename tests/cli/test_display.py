@@ -122,5 +122,5 @@ def test_the_closing_table_tells_seconds_by_the_clock_if_seeds_trained_side_by_s
     told = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in printed)
     assert told["compilation"] == "4.0 s"
     assert told["training"] == "26.0 s (1,538 steps/s with evaluations)"
-    together = "11.0 s by the clock; the times above are sums over seeds"
+    together = "11.0 s elapsed; the times above are sums over seeds"
     assert told.get("together") == (together if wall_seconds < 18 else None)

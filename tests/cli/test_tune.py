@@ -31,7 +31,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["--tuner", "own_tuner:Outside"], ["Outside proposed trial 0", "outside the range"]
     ),
     "tuner that proposes too short a trial": (
-        ["--tuner", "own_tuner:TooShort"], ["ends before the first of 10 evaluations", "take 10000"]
+        ["--tuner", "own_tuner:TooShort"], ["ends before the first of 10 evaluations", "use 10000"]
     ),
     "tuner that raises": (
         ["--tuner", "own_tuner:Raising"], ["Raising raised KeyError in ask", "correct it"]
@@ -56,7 +56,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "setting of no form": (["--set", "eta"], ["--set 'eta'", "KEY=VALUE"]),
     "too few evaluations": (
-        ["--tuner", "hyperband", "--evaluations", "1"], ["equally long", "evaluate more often"]
+        ["--tuner", "hyperband", "--evaluations", "1"], ["the same length", "evaluate more often"]
     ),
     "no trials": (["--n-trials", "0"], ["n_trials", "positive whole"]),
     "no steps": (["--max-steps", "0"], ["n_timesteps", "positive whole"]),

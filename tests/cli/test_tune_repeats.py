@@ -35,8 +35,8 @@ def test_the_table_over_repeats() -> None:
     four = table([*best, Best(3, 10, 1, 490.0, 460.0, 1)])
     assert four[-1].startswith("95 % interval")
     said = sentences([None] * 4, best)  # type: ignore[list-item]
-    assert said[0] == "1 of 4 repeats have no trial that did not diverge"
-    assert "a gap of 30.0 on average" in said[1]
+    assert said[0] == "in 1 of 4 repeats, no trial ended without diverging"
+    assert "return is 30.0 on average" in said[1]
 
 
 def test_repeats_from_the_command_line(tmp_path, capsys) -> None:

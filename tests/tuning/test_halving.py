@@ -47,7 +47,10 @@ def test_fidelities_are_the_length_divided_again_and_again() -> None:
         ({"eta": 1}, "eta must be more than 1, not 1"),
         ({"eta": "three"}, "eta must be a finite number"),
         ({"min_evaluations": 0}, "min_evaluations must be a positive whole number"),
-        ({"min_evaluations": 9}, "and min_evaluations=9, all trials are equally long; evaluate"),
+        (
+            {"min_evaluations": 9},
+            "and min_evaluations=9, all trials have the same length; evaluate",
+        ),
         ({"proposals": "rondom"}, "Did you mean 'random'"),
         ({"proposals": 3}, "proposals must be one of"),
     ],

@@ -153,7 +153,7 @@ def test_choices_that_are_drawn_by_themselves_are_named(tmp_path) -> None:
 
 def test_groups_that_are_related_only_among_themselves_are_named() -> None:
     assert make_tuner(tuner_class("tpe"), WHOLE, 0).note == (
-        "This tuner models some hyperparameters only with each other: buffer_alpha, "
+        "This tuner models some hyperparameters separately from all others: buffer_alpha, "
         "buffer_beta, buffer_epsilon; target_update_interval, tau."
     )
     assert make_tuner(tuner_class("tpe"), space({"learning_rate": "1e-5..1e-2"}), 0).note == ""

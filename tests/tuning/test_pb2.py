@@ -105,7 +105,7 @@ def test_a_space_without_numbers_is_refused() -> None:
     choices = space({"use_target_network": "true,false"})
     with pytest.raises(ConfigurationError, match="needs a hyperparameter with a range"):
         make_tuner(tuner_class("pb2"), choices)
-    with pytest.raises(ConfigurationError, match="resample must lie in 0 to 1"):
+    with pytest.raises(ConfigurationError, match="resample must be between 0 and 1"):
         make_tuner(tuner_class("pb2"), space(), 0, {"resample": 2})
 
 

@@ -135,7 +135,7 @@ def test_steps_end_with_evaluations() -> None:
         ({"exploit": "buffer"}, "Unknown exploit 'buffer'"),
         ({"exploit": 3}, "exploit must be one of state, network"),
         ({"quantile": 0.6}, "quantile must lie above 0 and up to 0.5"),
-        ({"perturb": 1.5}, "perturb must lie in 0 to 1"),
+        ({"perturb": 1.5}, "perturb must be between 0 and 1"),
         ({"resample": "often"}, "resample must be a finite number"),
     ],
 )

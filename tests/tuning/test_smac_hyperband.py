@@ -98,7 +98,7 @@ def test_fidelities_are_whole_evaluations() -> None:
     [
         ({"eta": 1}, "eta must be more than 1, not 1"),
         ({"eta": 1.5}, "eta must be a positive whole number"),
-        ({"min_evaluations": 9}, "all trials are equally long"),
+        ({"min_evaluations": 9}, "all trials have the same length"),
         ({"n_initial": 0}, "n_initial must be a positive whole number"),
         ({"n_inital": 3}, "Did you mean 'n_initial'"),
     ],

@@ -54,7 +54,7 @@ class LogBox(spaces.Box):
 
 
 class HyperparameterSpace(spaces.Dict):
-    """Changes of hyperparameters, by name; those that an action leaves out keep their values.
+    """Changes to hyperparameters, by name; those that an action leaves out keep their values.
 
     The ranges are suggestions for searching; ``step`` accepts every possible value.
     """

@@ -34,7 +34,7 @@ class AutoRLEnv(gymnasium.Env):
     """An environment whose actions are configurations of a learner.
 
     Each step trains the same learner further with the configuration that it is given.
-    Hyperparameters that do not shape the program change without compiling anything.
+    Changing hyperparameters that do not shape the program compiles nothing.
 
     Args:
         config: Settings by name; see :class:`AutoRLConfig` for all of them.
@@ -105,7 +105,7 @@ class AutoRLEnv(gymnasium.Env):
         seed = None if seed is None else seed_in_range(seed)
         super().reset(seed=seed)
         if self._schedule is not None and self._schedule.state is not None:
-            # The new learner can have its environments, if they step in Python.
+            # The new learner can reuse environments that step in Python.
             self._algorithm.release(self._schedule.state)
         self._algorithm = self._setup.make_algorithm()
         self._schedule = Schedule(self._settings.seed if seed is None else seed)
@@ -125,12 +125,12 @@ class AutoRLEnv(gymnasium.Env):
         Args:
             action: A configuration, or a mapping of the hyperparameters to change; the
                 others keep their values. Inactive ones are ignored and have their defaults.
-            checkpoint_path: Continue from this checkpoint. A checkpoint of a whole run
-                includes its hyperparameters and its place in the schedule, which is used
-                unless it is the end of this schedule.
+            checkpoint_path: Continue from this checkpoint. A checkpoint of a whole run also
+                restores its hyperparameters and its place in the schedule; at the end of the
+                schedule, a new one begins.
             n_total_timesteps: Budget of this step in environment steps; None takes that of the
-                settings. The step ends in the iteration in which the sum of the budgets so far
-                is reached. If earlier steps exceeded their budgets, this step is shorter.
+                settings. The step ends with the iteration that reaches the sum of the budgets
+                so far. If earlier steps exceeded their budgets, this step is shorter.
             n_eval_steps: Number of evaluations; None takes that of the settings.
             n_eval_episodes: Episodes of each evaluation; None takes that of the settings.
             seed: Seed of a new random key for the run; None keeps the present key.
@@ -193,7 +193,7 @@ class AutoRLEnv(gymnasium.Env):
         try:
             yield
         except (ConfigurationError, MemoryLimitError) as error:
-            # It was refused before the memory of the state was reused.
+            # The error was raised before the memory of the state was reused.
             self._algorithm.update_hpo_config(before)
             if isinstance(error, MemoryLimitError) and ALL in self._settings.checkpoint:
                 raise MemoryLimitError(
@@ -207,7 +207,7 @@ class AutoRLEnv(gymnasium.Env):
             raise
 
     def _reseeded(self, schedule: Schedule, seed: int) -> Schedule:
-        """The schedule with another key, also for its learner if it has one."""
+        """The schedule with another random key, which its learner receives too if it has one."""
         state = schedule.state
         if state is not None:
             state = self._algorithm.restore({"rng": jax.random.key(seed)}, state)

@@ -125,11 +125,12 @@ class AutoRLVectorEnv(VectorEnv):
 
         Returns:
             ``(obs, objectives, terminated, truncated, info)``: observations and objectives
-            by name with a first axis of length ``num_envs``. A learner that has diverged
-            earlier has its last observation again and NaN as objectives. ``info`` holds
-            ``train_info_df`` (a list of frames), ``inactive`` (for each learner, the names of
-            hyperparameters that had no effect), ``train_seconds`` and ``compile_seconds``,
-            which are summed over ``n_processes``, and ``wall_seconds``.
+            by name with a first axis of length ``num_envs``. A learner that diverged in an
+            earlier step repeats its last observation, and its objectives are NaN. ``info``
+            holds ``train_info_df`` (a list of frames; None for such a learner), ``inactive``
+            (for each learner, the names of hyperparameters that had no effect),
+            ``train_seconds`` and ``compile_seconds`` (sums over the learners),
+            ``wall_seconds``, and ``n_processes`` (the number of processes that trained).
 
         Raises:
             ConfigurationError: If no step can follow, or if an action is unknown or
@@ -174,13 +175,14 @@ class AutoRLVectorEnv(VectorEnv):
     def _refuse_what_only_one_can_have(self) -> None:
         if self._settings.checkpoint:
             raise ConfigurationError(
-                "AutoRLVectorEnv cannot write checkpoints; leave it out, or use AutoRLEnv."
+                "AutoRLVectorEnv cannot write checkpoints; leave the setting checkpoint out, or "
+                "use AutoRLEnv."
             )
         for objective in self._setup.objectives:
             if objective.meter is not None:
                 raise ConfigurationError(
-                    f"'{objective.name}' is measured for a whole process, which here trains many "
-                    "learners; leave it out, or use AutoRLEnv."
+                    f"The objective '{objective.name}' is measured for a whole process, which here "
+                    "trains many learners; leave it out, or use AutoRLEnv."
                 )
 
     def _seeds(self, seed: int | Sequence[int]) -> list[int]:
@@ -238,7 +240,7 @@ class AutoRLVectorEnv(VectorEnv):
             state=PopulationState(parts),
             init_options=self._init_options,
             # A program for the configurations of one step would be useless in the next step,
-            # which may have others.
+            # which may have other configurations.
             share_programs=False,
             keep_state=True,
         )

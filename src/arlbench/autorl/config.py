@@ -15,14 +15,14 @@ from arlbench.errors import ConfigurationError
 
 _DIRECTIONS = ("upper", "lower")
 
-# Settings of old configurations that are spelled differently here.
+# Settings of older configurations, with the way to express them now.
 _RENAMED = {
     "grad_obs": "Gradients are a state feature: give state_features=['grad_info'].",
     "hp_config": "Hyperparameters are what step() takes; run_arlbench takes both.",
     "hpo_config": "Hyperparameters are what step() takes; run_arlbench takes both.",
 }
 
-# Returns the value for the setting of this name, or raises a ConfigurationError.
+# Takes the name and the value of a setting; returns the value, or raises a ConfigurationError.
 _Check = Callable[[str, Any], Any]
 
 
@@ -103,9 +103,9 @@ class AutoRLConfig:
     Attributes:
         seed: The seed of a run's random key.
         env_framework: The library of the environment.
-        env_name: Its name there.
+        env_name: The name of the environment in this library.
         env_kwargs: Settings for the library.
-        eval_env_kwargs: The same for the environment of evaluations.
+        eval_env_kwargs: Settings for the library, for the environment of evaluations.
         n_envs: Copies that step together.
         algorithm: The name of the algorithm.
         cnn_policy: Read observations with a convolutional network.
@@ -220,7 +220,7 @@ class AutoRLConfig:
     def _options(self, known: Sequence[str]) -> dict[str, Any]:
         """Options of the algorithm, from settings with the same names."""
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        # The environment's spec passes cnn_policy on.
+        # cnn_policy is only checked here; it reaches the algorithm with the environment's spec.
         for name in ("cnn_policy", "deterministic_eval"):
             value = getattr(self, name)
             if value != defaults[name] and name not in known:

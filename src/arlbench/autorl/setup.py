@@ -1,4 +1,7 @@
-"""Finds what the settings name, for environments of one learner and of many."""
+"""Finds the objectives, state features and problem that the settings name.
+
+:class:`AutoRLEnv` and :class:`AutoRLVectorEnv` share this.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from arlbench.errors import ConfigurationError
 
 
 class Setup(NamedTuple):
-    """The settings, and what they name.
+    """The settings, and the objects that they name.
 
     Attributes:
         settings: Every setting.
@@ -32,7 +35,7 @@ class Setup(NamedTuple):
 
     @classmethod
     def of(cls, config: Mapping[str, Any] | AutoRLConfig | None) -> Setup:
-        """Finds what these settings name.
+        """Finds the objects that these settings name.
 
         Raises:
             ConfigurationError: If a setting is unknown or impossible.
@@ -67,7 +70,7 @@ class Setup(NamedTuple):
 
 
 def _of_extended_space(problem: Problem) -> dict[str, Any]:
-    """Options of the algorithm with which one program fits every action of the extended space."""
+    """Options with which one program of the algorithm fits every action of the extended space."""
     cls = problem.algorithm_class
     return cls.options_for_space(possible_values(cls.hyperparameters()))
 

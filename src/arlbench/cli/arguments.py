@@ -113,7 +113,7 @@ RAY = typer.Option(
     "of RAY_ADDRESS, or else Ray is started on this machine.",
 )
 
-# What follows --ray if it is not an address belongs to the command.
+# A word after --ray that is not an address belongs to the command.
 _ADDRESS = re.compile(r"auto|local|(ray://)?[^\s:/=]+:\d+|ray://.*")
 
 

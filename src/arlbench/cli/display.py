@@ -193,7 +193,7 @@ def closing_table(result: RunResult, start_up: float, folder: Path) -> None:
         ("training", f"{training:.1f} s ({per_second:,.0f} steps/s with evaluations)"),
     ]
     if result.wall_seconds < _TOGETHER * sum(result.seconds_now):
-        clock = f"{result.wall_seconds:.1f} s by the clock; the times above are sums over seeds"
+        clock = f"{result.wall_seconds:.1f} s elapsed; the times above are sums over seeds"
         rows.append(("together", clock))
     rows.append(("saved in", str(folder)))
     for line in tables.lines(rows):

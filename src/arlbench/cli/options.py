@@ -20,7 +20,7 @@ ENV_KWARGS = typer.Option("{}", help="Settings of the environment, as JSON.")
 
 #: Options of the algorithm's class.
 ALGORITHM_OPTIONS = typer.Option(
-    "{}", help="Options of the algorithm, as JSON, such as the extensions of a study's program."
+    "{}", help="Options of the algorithm, as JSON, such as those that arlbench tune prints."
 )
 
 #: Processes for environments that step in Python.
@@ -28,7 +28,7 @@ ENV_WORKERS = typer.Option(
     0, help="Spread the copies of a gymnasium environment over this many processes; 0 uses none."
 )
 
-#: Where the values that are not named come from.
+#: A published study whose space and settings are used where the user names none.
 PRESET = typer.Option(
     None, metavar="NAME", help="The published space and settings of an environment: cartpole, ..."
 )
@@ -60,7 +60,7 @@ def seeds_option(of: str) -> Any:
 
 
 def memory_option(verb: str) -> Any:
-    """The option for the memory limit, beyond which training would ``verb`` too much."""
+    """The option for the memory limit; the help refuses training that would ``verb`` more."""
     return typer.Option(
         4.0, help=f"Memory limit in GiB; training that would {verb} more is refused."
     )

@@ -37,7 +37,7 @@ def environment_and_lengths(
 
 
 def with_fixed(problem: Problem, words: Mapping[str, str]) -> Problem:
-    """The problem with the values among words that say where to search."""
+    """The problem, with the hyperparameters fixed for which the words give a single value."""
     from arlbench.experiments.space import Choices, Range, parse_dimension
 
     parsed = {

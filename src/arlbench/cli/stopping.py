@@ -1,4 +1,4 @@
-"""Runs work in a thread of its own, so that Ctrl-C works while something compiles."""
+"""Runs work in its own thread, so that Ctrl-C works while something compiles."""
 
 from __future__ import annotations
 

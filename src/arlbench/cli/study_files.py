@@ -46,7 +46,7 @@ _SCALAR = {"type": ["number", "string", "boolean"]}
 #: The JSON schema of each kind of value.
 VALUES: dict[str, dict[str, Any]] = {
     "word": {"type": "string"},
-    # YAML 1.1 takes 1e5 for text, because it has no point.
+    # YAML 1.1 reads 1e5 as text, because it lacks a decimal point.
     "number": {"anyOf": [{"type": "number"}, {"type": "string", "pattern": _NUMBER}]},
     "flag": {"type": "boolean"},
     "words": {"type": "array", "items": {"type": "string"}},
@@ -174,7 +174,7 @@ def options_of_preset(name: str, evolving: bool = False) -> dict[str, Any]:
 
     Args:
         name: Its short name.
-        evolving: Whether it is for a population that evolves.
+        evolving: Whether it is for an evolving population, which searches fewer hyperparameters.
     """
     study = published_study(name)
     return {
@@ -281,7 +281,7 @@ def _checked_values(where: str, kind: str, values: dict[str, Any]) -> dict[str, 
 
 
 def _word(name: str, value: Any) -> str:
-    """Where to search, as a word of the command line says it."""
+    """Where to search, in the form that the command line takes."""
     if isinstance(value, list):
         return ",".join(_scalar(name, each) for each in value)
     if isinstance(value, Mapping):

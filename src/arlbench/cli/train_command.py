@@ -21,7 +21,7 @@ def of_best(study: LoadedStudy) -> str | None:
 
     None if no trial has ended without diverging, or if a single command cannot train the best one:
     it changed its configuration while it learnt, its seeds are not consecutive, or its problem has
-    a schedule or environment of evaluations of its own.
+    its own exploration schedule or evaluation environment.
     """
     from arlbench.tuning.incumbents import schedule_of
     from arlbench.tuning.space import Space

@@ -69,7 +69,7 @@ _TUNER = typer.Option(
 )
 _N_TRIALS = typer.Option(
     None,
-    help=f"Maximum of trials; {DEFAULT_TRIALS} unless another limit or the tuner ends the study.",
+    help=f"Largest number of trials; {DEFAULT_TRIALS} unless another limit or the tuner ends it.",
     show_default=False,
 )
 _MAX_STEPS = typer.Option(None, help="Begin no trial after this many environment steps in total.")

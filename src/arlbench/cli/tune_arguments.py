@@ -31,8 +31,11 @@ _EVOLVING = ("pb2", "pbt")
 def with_file(
     context: typer.Context, given: dict[str, Any]
 ) -> tuple[dict[str, Any], str, dict[str, str]]:
-    """The options, completed by a study file, or by a preset and a protocol; the environment;
-    and the space."""
+    """Completes the options by a study file, or by a preset and a protocol.
+
+    Returns:
+        The options, the environment's name, and where to search by hyperparameter.
+    """
     given = _with_tuner(context, given)
     words = list(given["words"] or [])
     files = [word for word in words if "=" not in word and is_study_file(word)]
@@ -105,7 +108,7 @@ def study_arguments(
 
 
 def _n_trials(given: Mapping[str, Any]) -> int | None:
-    """The limit that was given, or one if nothing else would end the study."""
+    """The limit that was given, or the default one if nothing else would end the study."""
     from arlbench.tuning.tuners import tuner_class
 
     limits = (given["n_trials"], given["max_steps"], given["max_seconds"])

@@ -1,4 +1,4 @@
-"""What ``arlbench tune`` shows a person."""
+"""The output of ``arlbench tune`` for people."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def progress_bar(
             total=population.total_timesteps if study.testing else study.trials_total,
             completed=population.timesteps if study.testing else _trials_done(study),
             description=f"{place()}{_description(study)}",
-            # A round of trials that has ended is not the end.
+            # The study continues after a round of trials, so the speed is never that of the end.
             speed="" if study.testing else speed.text(study.timesteps, study.timesteps + 1),
             latest=_latest(study),
         )
@@ -106,7 +106,7 @@ def replayed(retrained: Retrained) -> None:
 
 
 def _trials_done(study: StudyProgress) -> float:
-    """Trials that have ended, and what is done of those in flight."""
+    """Trials that have ended, plus the fractions of those in flight that are done."""
     members = study.population.members.values()
     under_way = sum(m.timesteps / max(m.total_timesteps, 1) for m in members)
     n_members = max(study.population.members_total, 1)
@@ -147,7 +147,8 @@ def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
         _console.print(f"drawn: {listing([picture.name for picture in pictures])}", markup=False)
     command = train_command.of_best(study)
     if command is not None:
-        _console.print(f"trial {study.incumbents[-1].number} again, to keep its agents:")
+        number = study.incumbents[-1].number
+        _console.print(f"to train trial {number} again and keep its agents:")
         _console.print(f"  {command}", markup=False, soft_wrap=True, highlight=False)
 
 
@@ -172,7 +173,7 @@ def best_table(study: LoadedStudy, width: int) -> list[str]:
 
 
 def importance_lines(study: LoadedStudy, width: int) -> list[str]:
-    """How important the hyperparameters were; nothing if that is not known."""
+    """Lines about how important the hyperparameters were; empty if that is not known."""
     from arlbench.errors import MissingExtraError
 
     try:

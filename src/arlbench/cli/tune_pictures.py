@@ -57,7 +57,7 @@ def _written(pictures: Mapping[str, bytes], folder: Path) -> list[Path]:
 
 
 def drawn_trials(study: LoadedStudy) -> list[DrawnTrial]:
-    """The trials of a study, in the order of telling."""
+    """The trials of a study, in the order in which the tuner was told of them."""
     told = [study.results[number] for number in study.told]
     best = {result.number for result in incumbents(told)}
     spent = 0

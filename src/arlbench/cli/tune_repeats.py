@@ -80,15 +80,15 @@ def table(best: Sequence[Best]) -> list[str]:
 
 
 def sentences(repeats: Sequence[LoadedStudy], best: Sequence[Best]) -> list[str]:
-    """What the table does not say."""
+    """Sentences about what the table does not show."""
     said = []
     if len(best) < len(repeats):
         missing = len(repeats) - len(best)
-        said.append(f"{missing} of {len(repeats)} repeats have no trial that did not diverge")
+        said.append(f"in {missing} of {len(repeats)} repeats, no trial ended without diverging")
     gaps = [each.tuning - each.test for each in best if not math.isnan(each.test)]
     if gaps:
         gap, *_ = together(np.mean(gaps), *(each.tuning for each in best))
-        said.append(f"between tuning and test return there is a gap of {gap} on average")
+        said.append(f"the gap between tuning and test return is {gap} on average")
     return said
 
 

@@ -28,7 +28,7 @@ class Job(NamedTuple):
         folder: Its folder.
         n_test_seeds: The number of seeds of the test.
         limits: Arguments of the study that are not part of its definition.
-        quiet: Whether only mistakes are printed.
+        quiet: Whether only errors are printed.
         as_json: Whether the results are printed as JSON.
     """
 
@@ -40,7 +40,7 @@ class Job(NamedTuple):
 
     @property
     def talkative(self) -> bool:
-        """Whether a person watches."""
+        """Whether progress and results are printed for people."""
         return not (self.quiet or self.as_json)
 
 
@@ -137,9 +137,9 @@ def train_again(
 
     Args:
         folder: The folder of the study.
-        seeds: The first of the new seeds, 0 for the usual one, and how many.
+        seeds: The first of the new seeds (0 means the usual one), and how many.
         memory_limit: The memory limit of each member, in GiB.
-        quiet: Whether only mistakes are printed.
+        quiet: Whether only errors are printed.
         as_json: Whether the results are printed as JSON.
     """
     from arlbench.cli import display, tune_display

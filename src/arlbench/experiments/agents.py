@@ -33,7 +33,7 @@ class StoredAgent(NamedTuple):
 
     Attributes:
         name: The training's seed in words, or the checkpoint's name.
-        origin: From which point of its training it is, such as ``final parameters``.
+        origin: The point of its training from which it is taken, such as ``final parameters``.
         read: Reads the parts that acting needs.
     """
 
@@ -201,7 +201,10 @@ def _at_checkpoints(
 
 
 def _checkpoints_in(path: Path) -> dict[str, tuple[Path, str]]:
-    """Checkpoints by name, with a note: this folder, or the newest in it or in seeds' folders."""
+    """Checkpoints by name, each with a note on how it was found.
+
+    They are the folder itself, or else the newest one in it, or else the newest one of each seed.
+    """
     if checkpoints.is_checkpoint(path):
         return {path.name: (path, "")}
     if (found := checkpoints.newest_in(path)) is not None:

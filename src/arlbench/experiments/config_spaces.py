@@ -1,4 +1,4 @@
-"""ConfigSpace spaces as places to search, in the texts that files keep."""
+"""Converts ConfigSpace spaces to the texts that say where to search, which files keep."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Where = Mapping[str, str] | ConfigurationSpace
 
 
 def in_texts(problem: Problem, where: Where | None) -> tuple[Problem, dict[str, str]]:
-    """The problem and the texts with which the search varies what a ConfigSpace space has.
+    """The problem and the texts with which a search varies the hyperparameters of a space.
 
-    Published hyperparameters that the space lacks keep their values in the problem, which then
-    fixes them. Texts are returned as they are, with the problem as it is.
+    Published hyperparameters that are not in the space are fixed by the returned problem, at the
+    values that they have in the given one. If ``where`` consists of texts, nothing changes.
 
     Raises:
-        ConfigurationError: If the space has an unknown hyperparameter, or one, a condition or a
-            forbidden clause that cannot be searched.
+        ConfigurationError: If a hyperparameter of the space is unknown, or if a hyperparameter, a
+            condition or a forbidden clause cannot be searched.
     """
     if not isinstance(where, ConfigurationSpace):
         return problem, dict(where or {})
@@ -49,7 +49,7 @@ def in_texts(problem: Problem, where: Where | None) -> tuple[Problem, dict[str, 
 
 
 def _check_conditions(space: ConfigurationSpace, declarations: Declarations) -> None:
-    """Raises if a space has forbidden clauses, or conditions that hyperparameters do not have."""
+    """Raises if a space has forbidden clauses, or conditions that are not the algorithm's own."""
     if space.forbidden_clauses:
         raise ConfigurationError(
             "Forbidden clauses of a ConfigurationSpace cannot be searched around, and this one has "
@@ -75,7 +75,7 @@ def _is_ours(condition: Any, declarations: Declarations) -> bool:
 
 
 def _text(declared: Hyperparameter, found: Any) -> str:
-    """A hyperparameter of a space as the text that says the same."""
+    """The text that describes a hyperparameter of a space."""
     if isinstance(found, Constant):
         return listing([declared.check(found.value)])
     if isinstance(found, OrdinalHyperparameter):

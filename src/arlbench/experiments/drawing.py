@@ -17,7 +17,8 @@ from arlbench.experiments.tuner import Trial, Tuner, check_count
 
 Config = dict[str, Any]
 
-# If only few values are left, many points give the same configuration.
+# How often the number of points is doubled at most. In a small space, many points give the same
+# configuration, so more points are needed than configurations.
 _DOUBLINGS = 6
 
 
@@ -50,12 +51,12 @@ class Drawing(Tuner):
                 return configs
         raise ConfigurationError(
             f"Only {len(configs)} different configurations were found instead of {n}; lower "
-            "n_configs, widen the space, or take the sampler grid."
+            "n_configs, widen the space, or use the sampler grid."
         )
 
 
 def value_at(dimension: Choices | Range, u: float) -> Any:
-    """The value at ``u`` in [0, 1), which is divided equally among equally likely values."""
+    """The value at ``u`` in [0, 1); each value has a part of this interval, by its probability."""
     if isinstance(dimension, Choices):
         return dimension.values[int(u * len(dimension.values))]
     if isinstance(dimension.low, int) and isinstance(dimension.high, int):

@@ -20,7 +20,7 @@ from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.population.members import MemberId
 
-#: Version of the files of experiments; raised when earlier versions cannot read a new file.
+#: Version of the files of experiments; increased when earlier versions cannot read a new file.
 FORMAT_VERSION = 2
 
 _MAX_SEEDS = 10_000
@@ -97,9 +97,10 @@ class Experiment:
         return "their problems differ"
 
     def grown_by(self, other: Experiment) -> Experiment:
-        """The experiment, extended by what another one with the same problem has in addition.
+        """The experiment, with the additional configurations and seeds of another experiment.
 
-        Configurations and seeds keep their indices; new ones follow.
+        Both must have the same problem. Configurations and seeds keep their indices; new ones
+        follow.
         """
         known = {_key(config) for config in self.configs}
         configs = [config for config in other.configs if _key(config) not in known]
@@ -148,12 +149,14 @@ def seed_range(first: int, count: int) -> tuple[int, ...]:
     if positive_whole("seeds", count) > _MAX_SEEDS:
         raise ConfigurationError(f"seeds must be at most {_MAX_SEEDS}, not {count}.")
     if not 0 <= first <= 2**32 - count:
-        raise ConfigurationError(f"Seeds must lie in 0 to 2**32 - 1, not begin at {first}.")
+        raise ConfigurationError(
+            f"Seeds must be between 0 and 2**32 - 1; the first one cannot be {first}."
+        )
     return tuple(range(first, first + count))
 
 
 def versions_now(env_spec: EnvSpec) -> dict[str, str]:
-    """What results depend on: the versions of packages, the device and its precision."""
+    """The versions of packages, the device and its precision, on which results depend."""
     library = library_version(env_spec.framework)
     # Asking JAX for its devices would fix the number of threads before the network is known.
     in_python = steps_in_python(env_spec.framework)
@@ -176,7 +179,7 @@ def _key(config: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def decisive(problem: Problem) -> dict[str, Any]:
-    """The values that identify a problem, by names for people."""
+    """The values that identify a problem, by names for messages."""
     content = problem.to_mapping()
     specs = {"env_spec": content["env_spec"], "eval_env_spec": problem.evaluation_spec.to_mapping()}
     fixed = differing_from_defaults(problem.resolve(), problem.declarations)
@@ -192,6 +195,6 @@ def decisive(problem: Problem) -> dict[str, Any]:
 
 
 def short_text(value: Any) -> str:
-    """A value in a sentence, cut off if it is long."""
+    """A value as text for a sentence, cut off if it is long."""
     text = json.dumps(value)
     return text if len(text) <= 80 else f"{text[:60]}…"

@@ -59,7 +59,7 @@ class SweepFolder(Storage):
 
     Args:
         path: The folder, which is created if it does not exist. If it holds an experiment with
-            the same problem, that one continues, extended by the new parts of this one.
+            the same problem, that experiment continues, with the new configurations and seeds.
         experiment: The experiment to train.
         members_a_part: Write a part when this many members have ended.
         seconds_a_part: Or when this many seconds have passed since the first of them ended.
@@ -218,7 +218,10 @@ def _owner_of(file: Path, content: Mapping[str, Any]) -> parts.Owner:
 
 
 def _continued(path: Path, asked: Experiment) -> tuple[parts.Owner, list[str]]:
-    """The experiment in the folder, extended by the new parts of the requested one, and written."""
+    """The experiment in the folder, written again if it was extended, and notes.
+
+    It is extended by the configurations and seeds of ``asked`` that it does not have yet.
+    """
     if not is_sweep(path):
         _write_design(path, asked)
         return parts.Owner(asked), []

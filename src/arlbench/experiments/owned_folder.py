@@ -1,4 +1,4 @@
-"""Folders that one process writes: made, locked, and refused with a sentence."""
+"""Makes and locks folders that one process writes, and words the errors about them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from arlbench.errors import StorageError
 
 
 class FolderKind(NamedTuple):
-    """A kind of folder, and how sentences speak of it.
+    """A kind of folder, and the words for it in error messages.
 
     Attributes:
         noun: What such a folder holds.
         file: The name of the file that every such folder has.
-        lock: The name of the file that the process which writes it holds.
-        busy: What another process does to it.
+        lock: The name of the lock file that the writing process holds.
+        busy: The verb for what the writing process does, such as ``is training``.
         another: What to choose instead of a folder that cannot be used.
-        kept: What a failed write leaves as it was.
-        inside: The name of a folder that is made in it; empty if there is none.
+        kept: A sentence about what a failed write leaves intact.
+        inside: The name of a folder that is made in it; empty for none.
     """
 
     noun: str
@@ -37,7 +37,7 @@ class FolderKind(NamedTuple):
         """Makes the folder, unless it holds something else.
 
         Raises:
-            StorageError: If it does, or it cannot be written.
+            StorageError: If it holds something else, or cannot be written.
         """
         own = {self.lock, files.aside(path / self.file).name} | ({self.inside} - {""})
         try:
@@ -75,7 +75,7 @@ class FolderKind(NamedTuple):
             raise self.unwritable(path, error) from error
 
     def unwritable(self, path: Path, error: OSError) -> StorageError:
-        """The sentence about a folder in which a file could not be written."""
+        """The error for a folder in which a file could not be written."""
         return StorageError(
             f"The folder {path} cannot be written ({error.strerror or error}); make room or choose "
             f"{self.another}. {self.kept}"

@@ -32,7 +32,7 @@ class WatchedEpisode(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """One step of the environment's copy that is watched.
+    """One step of the copy of the environment that is watched.
 
     Attributes:
         env_state: State after the step, and after a reset if the episode has ended.

@@ -40,9 +40,10 @@ _MINATAR = Tuned(
     cnn_policy=True,
 )
 
-# Some actions in MiniGrid change nothing, and through them a value that is too high increases
-# itself: with a discount of 0.99, most of about forty configurations lost what they had learnt.
-# Tuned with 4 environments and the budget of the published experiments.
+# Some actions in MiniGrid change nothing, so the target of their value contains the value of the
+# same state, and a value that is too high increases itself: with a discount of 0.99, most of about
+# forty configurations lost what they had learnt. Tuned with 4 environments and the budget of the
+# published experiments.
 _EMPTY_ROOM = Tuned(
     {
         "activation": "relu",
@@ -84,7 +85,8 @@ _DOOR_AND_KEY = Tuned(
     },
 )
 
-# As above. One in 6,000 random steps ends an episode well, and the buffer keeps all of them.
+# Found in the same way. One in 6,000 random steps solves the task, and the buffer is large enough
+# to keep all of these.
 _UNLOCK = Tuned(
     {
         **_EMPTY_ROOM.hyperparameters,
@@ -188,7 +190,7 @@ def tuned_for(env_name: str, algorithm: str = DEFAULT_ALGORITHM) -> Tuned:
 
 
 def named_agent(name: str | None, algorithm: str = DEFAULT_ALGORITHM) -> Mapping[str, Any]:
-    """The values of an algorithm's named configuration; none without a name.
+    """The values of an algorithm's named configuration; empty if no name is given.
 
     Raises:
         ConfigurationError: If the algorithm has no configuration of this name.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from arlbench.core.checks import known_names
 
-#: What the space of every domain has.
+#: The part of the search space that all domains share.
 _COMMON: dict[str, str] = {
     "buffer_prio_sampling": "true,false",
     "buffer_alpha": "0.01..1",
@@ -53,14 +53,14 @@ class Published(NamedTuple):
     """A published study.
 
     Attributes:
-        environment: Its name here.
-        framework: Its library here.
+        environment: The name of its environment in this package.
+        framework: The library of its environment in this package.
         n_envs: Environments that step together.
         timesteps: Environment steps of a training run.
-        words: By hyperparameter, where to search, or its value if it is not searched.
+        words: For each hyperparameter, where to search, or its value if it is not searched.
         wrappers: The environment's wrappers, as ``--wrap`` takes them.
         cnn_policy: Whether a convolutional network reads the observations.
-        memory_limit: The memory that a training may need, in GiB.
+        memory_limit: The memory that a training may use, in GiB.
     """
 
     environment: str
@@ -74,7 +74,7 @@ class Published(NamedTuple):
 
     @property
     def evolving_words(self) -> dict[str, str]:
-        """The words for a population that evolves, in which fewer are searched."""
+        """The words for an evolving population, which searches fewer hyperparameters."""
         fixed = ("buffer_size", "use_target_network")
         return {name: text for name, text in self.words.items() if name not in fixed}
 
@@ -127,9 +127,9 @@ class Protocol(NamedTuple):
     """How a published optimiser was run.
 
     Attributes:
-        tuner: The tuner here.
+        tuner: The name of the tuner in this package.
         settings: Settings of the tuner.
-        trials: The number of configurations; None if something else ends it.
+        trials: The number of configurations; None if ``full_budgets`` or the tuner ends it.
         full_budgets: The environment steps of all trials, as a number of full-length trials.
     """
 
@@ -139,7 +139,7 @@ class Protocol(NamedTuple):
     full_budgets: int | None = None
 
 
-#: How the published optimisers were run, by their names here.
+#: How the published optimisers were run, by their names in this package.
 PROTOCOLS: dict[str, Protocol] = {
     "random": Protocol("random", trials=32),
     "smac": Protocol("smac", trials=32),
@@ -150,7 +150,7 @@ PROTOCOLS: dict[str, Protocol] = {
 #: The seeds of the published trials.
 PUBLISHED_SEEDS = 3
 
-#: The evaluation of all of them.
+#: In all published studies: evaluations of a training run, and episodes of each evaluation.
 EVALUATIONS, EVAL_EPISODES = 10, 128
 
 
@@ -158,7 +158,7 @@ def published_study(name: str) -> Published:
     """A published study by its short name.
 
     Raises:
-        ConfigurationError: If there is none.
+        ConfigurationError: If the name is unknown.
     """
     known_names([name], PUBLISHED, "preset")
     return PUBLISHED[name]
@@ -168,7 +168,7 @@ def published_protocol(name: str) -> Protocol:
     """How a published optimiser was run.
 
     Raises:
-        ConfigurationError: If there is none of this name.
+        ConfigurationError: If the name is unknown.
     """
     known_names([name], PROTOCOLS, "protocol")
     return PROTOCOLS[name]

@@ -1,7 +1,6 @@
 """The rows of a member's results, which :mod:`arlbench.experiments.table` describes.
 
-They are made without the library for tables, because importing it takes longer than a short
-training.
+They are made without pyarrow, because importing it takes longer than a short training.
 """
 
 from __future__ import annotations

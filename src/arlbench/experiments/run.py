@@ -1,4 +1,4 @@
-"""Trains the seeds of a run; each saves itself as it goes."""
+"""Trains the seeds of a run; each saves its state while it trains."""
 
 from __future__ import annotations
 

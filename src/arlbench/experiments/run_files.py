@@ -10,8 +10,8 @@
 ``checkpoints/seed-N/``    checkpoints of seed N, see :mod:`arlbench.core.checkpoints`
 =========================  ==========================================================
 
-Each part of a state that acting needs has such an ``.npz`` file. If a seed was stopped, they
-hold its parameters at that point until it has ended.
+Each part of a state that acting needs has such an ``.npz`` file. If a seed was stopped, its files
+hold the parameters at that point until it has ended.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class RunFiles:
             raise RunFolderError(f"{path} is damaged ({error}); start a new run.") from error
 
     def read_summary(self) -> dict[str, Any] | None:
-        """The closing numbers, or None if nothing has ended yet.
+        """The summary; None if nothing has ended yet.
 
         Raises:
             RunFolderError: If the file is damaged.

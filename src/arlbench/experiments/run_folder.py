@@ -95,7 +95,7 @@ class RunFolder(RunWriter, Storage):
 
     @functools.cached_property
     def algorithm(self) -> Algorithm:
-        """The algorithm, bound to environments of its own."""
+        """The algorithm, bound to its own environments."""
         return self.settings.make_algorithm()
 
     @functools.cached_property
@@ -202,10 +202,10 @@ class RunFolder(RunWriter, Storage):
     # Continuing, and keeping the agents of seeds that were stopped.
 
     def prepare(self) -> tuple[str, ...]:
-        """Finds the progress of each seed, before anything is changed.
+        """Reads the progress of each seed, so that training can continue.
 
         Returns:
-            Sentences about what has changed since then.
+            Sentences for the user, such as about settings that have changed since the run began.
 
         Raises:
             CheckpointError: If a checkpoint is damaged, or does not belong to this run.
@@ -238,7 +238,7 @@ class RunFolder(RunWriter, Storage):
         self._write_returns()
 
     def summarise(self, status: str) -> dict[str, Any]:
-        """The closing numbers, as JSON values."""
+        """The content of the summary, as JSON values."""
         final = self.final_returns
         timesteps, seconds = self.totals()
         return {
@@ -302,7 +302,7 @@ class RunFolder(RunWriter, Storage):
             )
 
     def _move_version_1(self) -> tuple[str, ...]:
-        """For a run of version 1, gives the unfinished seed a checkpoint of its own."""
+        """For a run of version 1, gives the unfinished seed its own checkpoint."""
         for seed in self._unfinished():
             own, newest = self.checkpoints_of(seed), self.newest_checkpoint(self.settings, seed)
             if newest is not None and newest.parent != own:

@@ -129,7 +129,7 @@ def resolve(
         env_spec: The environment.
         overrides: Hyperparameters and architecture choices by name.
         algorithm: The name of the algorithm.
-        options: Options of its class, such as ``deterministic_eval``.
+        options: Options of the algorithm's class, such as ``deterministic_eval``.
         first_seed: The first seed; the others follow it.
         n_seeds: Number of seeds.
         n_total_timesteps: Environment steps of each training.

@@ -98,7 +98,7 @@ class RunWriter(RunFiles):
             files.remove(path)
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Writes the closing numbers."""
+        """Writes the summary."""
         self._write(SUMMARY, json.dumps(summary, indent=2) + "\n")
 
     def _write(self, name: str, content: str | bytes) -> None:

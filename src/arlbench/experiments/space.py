@@ -1,8 +1,7 @@
 """The space to search: for each hyperparameter one value, several values, or a range.
 
 The user may narrow or fix a hyperparameter with a text ``VALUE``, ``LOW..HIGH``,
-``LOW..HIGH:log`` or ``a,b,c``;
-all others keep their published ranges or their defaults.
+``LOW..HIGH:log`` or ``a,b,c``; all others keep their published ranges or their defaults.
 """
 
 from __future__ import annotations
@@ -76,8 +75,8 @@ def parse_dimension(name: str, text: Any, declarations: Declarations) -> Any | C
     hyperparameter = declarations[name]
     if not isinstance(text, str):
         raise ConfigurationError(
-            f"What to search of {name} must be a text, such as '1', '1..2' or '1,2', not a value "
-            f"of type {type(text).__name__}; put it in quotes."
+            f"Where to search {name} must be a text, such as '1', '1..2' or '1,2', not a value of "
+            f"type {type(text).__name__}; put it in quotes."
         )
     if _RANGE in text:
         return _parse_range(hyperparameter, text)
@@ -141,9 +140,9 @@ def between(low: float, high: float, log: bool) -> str:
 
 
 def with_options(problem: Problem, space: SearchSpace) -> Problem:
-    """The problem with the options with which one program fits the whole space.
+    """The problem, with options that make one program fit the whole space.
 
-    Options that the problem has already take precedence, so those of a study that was begun stay.
+    Options that the problem has already take precedence, so a study keeps those that it began with.
     """
     possible: dict[str, Sequence[Any]] = {name: (value,) for name, value in space.fixed.items()}
     for name, where in space.varied.items():
@@ -152,7 +151,7 @@ def with_options(problem: Problem, space: SearchSpace) -> Problem:
 
 
 def with_options_of(problem: Problem, configs: Sequence[Mapping[str, Any]]) -> Problem:
-    """The problem with the options with which one program fits all of these configurations."""
+    """The problem, with options that make one program fit all of these configurations."""
     names = {name for config in configs for name in config}
     possible = {name: [config[name] for config in configs if name in config] for name in names}
     return _with_options(problem, possible)
@@ -164,7 +163,7 @@ def _with_options(problem: Problem, possible: Mapping[str, Sequence[Any]]) -> Pr
 
 
 def listed_values(problem: Problem, words: Mapping[str, str]) -> dict[str, tuple[Any, ...]]:
-    """All values of each named hyperparameter, of which at least one must have several.
+    """All values of each named hyperparameter; at least one hyperparameter must have several.
 
     Raises:
         ConfigurationError: If a text is impossible, a range has infinitely many values, or no
@@ -196,9 +195,10 @@ def _separate(dimensions: Mapping[str, Any]) -> SearchSpace:
 
 
 def _published(declarations: Declarations) -> dict[str, Choices | Range]:
-    """All dimensions, sorted by name but after those they depend on, however they are declared.
+    """All dimensions, sorted by name, but each after those on which it depends.
 
-    The order decides which number of a sequence a dimension gets, so it must never change.
+    The order decides which coordinate of a sampler's points a dimension gets, so it must never
+    change, and it does not depend on the order of declarations.
     """
     names = sorted(declarations, key=lambda name: (_depth(name, declarations), name))
     return {name: _dimension(declarations[name]) for name in names}
@@ -248,8 +248,8 @@ def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
     log = _SCALES[scale] if colon else hyperparameter.log
     if log and low <= 0:
         raise ConfigurationError(
-            f"The range {name}={text} has no orders of magnitude, because it begins at {ends[0]}; "
-            "begin above 0, or write :linear."
+            f"The range {name}={text} cannot be searched on a logarithmic scale, because it begins "
+            f"at {ends[0]}; begin above 0, or write :linear."
         )
     return Range(low, high, log)
 

@@ -108,7 +108,7 @@ def train_missing(
     Args:
         storage: Holds the experiment and its results so far.
         memory_limit_gib: Limit for each member; one member trains on each core at a time.
-        on_progress: Called now and then; training stops if it returns True.
+        on_progress: Called several times a second; training stops if it returns True.
         on_notice: Called with sentences for the user.
         train: The function that trains them.
 

@@ -13,7 +13,7 @@ from arlbench.errors import ConfigurationError
 from arlbench.experiments.config_spaces import Where, in_texts
 from arlbench.population import MemberResult
 
-#: A larger number is taken for a typing mistake.
+#: A larger number is treated as a typing mistake.
 MAX_TRIALS = 100_000
 
 
@@ -61,7 +61,7 @@ class Tuner(abc.ABC):
         """
         if not 0 <= seed < SEED_LIMIT:
             raise ConfigurationError(
-                f"The sampler's seed must lie in 0 to 2**32 - 1, not be {seed}."
+                f"The sampler's seed must be between 0 and 2**32 - 1, not {seed}."
             )
         self.problem, self.words = in_texts(problem, words)
         self.seed = seed

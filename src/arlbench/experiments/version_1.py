@@ -26,8 +26,8 @@ _DECISIVE = ("env_spec", "configs", "seeds", "n_total_timesteps", "n_eval_steps"
 def enlarged_timesteps(problem: Problem, config: Mapping[str, Any]) -> int:
     """The number of environment steps after rounding up.
 
-    With this number, and the schedule of the requested number, the present rule trains the same
-    iterations and evaluates after the same ones.
+    With this number, and the exploration schedule of the requested number, the present rule trains
+    the same iterations and evaluates after the same ones.
     """
     per_iteration = int(problem.make_algorithm(config).steps_per_iteration)
     n_evaluations = problem.n_eval_steps

@@ -26,7 +26,7 @@ _MEMORY_IF_UNKNOWN = 2**32
 
 def train_batched(tasks: Sequence[MemberTask], tracker: Tracker, devices: Sequence[Any]) -> None:
     """Trains members in one batch after another, until all are done."""
-    # Members of one batch should make about the same number of turns of their loops.
+    # Members of one batch should run for about the same number of loop iterations.
     by_group = sorted(
         tasks, key=lambda task: (task.group, task.lengths.n_total_timesteps, task.cost, task.id)
     )
@@ -35,7 +35,7 @@ def train_batched(tasks: Sequence[MemberTask], tracker: Tracker, devices: Sequen
         for _, group in itertools.groupby(by_group, key=lambda task: task.group)
         for chunk in _chunks(list(group), devices)
     ]
-    # Loaded states take memory, so these batches are only made when they are needed.
+    # Loaded states take memory, so these batches are not made before they are needed.
     if any(_may_continue(task) for task in tasks):
         for chunk in chunks:
             if not tracker.stopped.is_set():
@@ -49,7 +49,7 @@ def train_batched(tasks: Sequence[MemberTask], tracker: Tracker, devices: Sequen
 
 
 def _may_continue(task: MemberTask) -> bool:
-    """Whether a member may continue from a state that exists."""
+    """Whether there may be a state from which a member continues."""
     given = (task.parts, task.saving, task.handover.begin)
     return any(one is not None for one in given)
 

@@ -1,10 +1,10 @@
-"""Decides whether few members train on the cores of a machine that has an accelerator.
+"""Decides whether a small population trains on the cores of a machine that has an accelerator.
 
-An environment variable sets the size from which a population uses the accelerator. Without it,
-durations are estimated (:mod:`arlbench.population.speeds`) from speeds that are measured once on
-each machine (:mod:`arlbench.population.measured_speeds`) and kept
+An environment variable sets the size of the smallest population that uses the accelerator. Without
+it, durations are estimated (:mod:`arlbench.population.speeds`) from speeds that are measured once
+on each machine (:mod:`arlbench.population.measured_speeds`) and kept
 (:mod:`arlbench.population.kept_speeds`). This happens only if the placement depends on it, so
-nothing is measured or read on a CPU.
+nothing is measured or read on a machine without an accelerator.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _log = logging.getLogger(__name__)
 #: The environment variable for the smallest population that "auto" trains on an accelerator.
 BREAK_EVEN_VARIABLE = "ARLBENCH_BREAK_EVEN"
 
-# Programs whose networks are looked at; each takes a fraction of a second.
+# The largest number of programs whose networks are measured; each takes a fraction of a second.
 _MOST_NETWORKS = 8
 
-# Sentences that a user has read, of which each is said once.
+# Sentences that the user has been told; none is repeated.
 _said: set[str] = set()
 
 #: Receives a sentence for the user.
@@ -79,14 +79,14 @@ def prefers_cores(train: Train, say: Say | None, problem: Problem, workload: Wor
         ConfigurationError: If the environment variable is not a number.
     """
     given = _given()
-    # Other processes are needed, because the default device of this one is the accelerator.
+    # Cores need other processes, because the default device of this one is the accelerator.
     if workers.are_borrowed() or sending.obstacle(problem) is not None:
         return False
     tell = functools.partial(_tell, say)
     if given is not None:
         return workload.n_members < given
     speeds, resources = _speeds(train, tell), _resources()
-    # Without a measurement: batching is right more often.
+    # If the speeds are unknown, members are batched, which is right more often.
     if speeds is None or not cores_are_faster(speeds, workload, resources):
         return False
     tell(_reason(break_even(speeds, resources)))
@@ -114,7 +114,7 @@ def _resources() -> Resources:
 
 
 def _measured(train: Train, tell: Say, file: Path | None) -> Speeds | None:
-    """Measures the speeds of this machine; None if this fails, in whatever way."""
+    """Measures the speeds of this machine; None if this fails for any reason."""
     begin, device = time.perf_counter(), _device()
     tell(f"Measuring, once on this machine, how fast {device} and the CPU's cores train.")
     try:
@@ -129,19 +129,19 @@ def _measured(train: Train, tell: Say, file: Path | None) -> Speeds | None:
     where = "until this process ends" if file is None else f"in {file}"
     micro = [f"{1e6 * seconds:.1f}" for seconds in speeds[:3]]
     tell(
-        f"An iteration of small members takes {micro[0]} µs on {device} and {micro[1]} more for "
-        f"each member, and {micro[2]} for one member on a core (measured in "
-        f"{time.perf_counter() - begin:.0f} s, to be kept {where})."
+        f"An iteration of small members takes {micro[0]} µs on {device}, plus {micro[1]} µs for "
+        f"each member; an iteration of one member on a core takes {micro[2]} µs (measured in "
+        f"{time.perf_counter() - begin:.0f} s, and kept {where})."
     )
     return speeds
 
 
 def _reason(number: float) -> str:
-    few = "any number" if math.isinf(number) else f"fewer than about {number}"
+    few = "any number of" if math.isinf(number) else f"fewer than about {number}"
     return (
-        f"Members train on the CPU's cores, where so few should end earlier than on {_device()} "
-        f"(of small members of one program and one length, {few}); set {BREAK_EVEN_VARIABLE}=1 to "
-        "train on it anyway."
+        f"Members train on the CPU's cores, where so few should finish earlier than on {_device()} "
+        f"(as should {few} small members with one program and equal lengths); set "
+        f"{BREAK_EVEN_VARIABLE}=1 to use {_device()} anyway."
     )
 
 

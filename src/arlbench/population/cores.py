@@ -21,9 +21,9 @@ from arlbench.population.ray_worker import RayWorker
 from arlbench.population.sequential import Ahead, Listener, train_member
 from arlbench.population.tracking import Tracker
 
-# In the unit of Algorithm.cost. With less work than the first (about two seconds), the work is
-# done before another process could start on it; with less than the second, before a process
-# that already exists could start on it.
+# Amounts of work in the unit of Algorithm.cost. Less work than the first (about two seconds) is
+# done before a new process could begin with it; less than the second, before a process that
+# already exists could begin with it.
 _WORTH_A_PROCESS = 4e6
 _WORTH_A_MESSAGE = 5e5
 
@@ -35,13 +35,13 @@ AnyWorker = TypeVar("AnyWorker", workers.Worker, RayWorker)
 
 
 class Recovery(NamedTuple, Generic[AnyWorker]):
-    """What follows if a worker dies.
+    """What happens when a worker dies.
 
     Attributes:
-        replace: Starts another one.
-        most_deaths: How many workers have to die with a member until it is given up.
-        sentence: What is raised then, with ``{member}`` for the member.
-        notice: What the user is told of each death; empty for nothing.
+        replace: Starts another worker in its place.
+        most_deaths: How many workers have to die while training a member before training fails.
+        sentence: The error message in this case; ``{member}`` stands for the member.
+        notice: The sentence that tells the user of each death; empty for none.
     """
 
     replace: Callable[[AnyWorker], AnyWorker]
@@ -82,13 +82,13 @@ def train_on_cores(
             members to workers. It still trains those that cannot leave it, or that no worker has
             trained.
     """
-    if not tasks:  # nobody could end, so nobody could join either
+    if not tasks:  # members join only when others end
         return 0
     queue = TaskQueue(tasks, tracker.fed)
     work = sum(task.cost for task in tasks)
     here_already = min(1 + workers.n_started(), round(work / _WORTH_A_MESSAGE))
     worth = max(1, round(work / _WORTH_A_PROCESS), here_already)
-    # What joins later is worth a process, too, however little there is at first.
+    # Members that join later are worth processes too, even if there is little work at first.
     most = sys.maxsize if tracker.fed else min(len(tasks), worth)
     useful = min(workers.wanted_cores(), most)
     # Accelerators belong to this process; workers are for the CPU.
@@ -144,7 +144,7 @@ def _train_here(queue: TaskQueue, tracker: Tracker, ahead: Ahead) -> None:
 
 
 def _take_in(result: MemberResult, queue: TaskQueue, tracker: Tracker) -> None:
-    """Takes in a member that has ended, and those that join for it."""
+    """Records a member that has ended, and queues the members that join because of it."""
     tracker.on_result(result)
     queue.add(tracker.take_joined())
 
@@ -192,7 +192,7 @@ def serve_one(
     try:
         outcome = _trained_by(worker, task, tracker)
     except (EOFError, OSError):
-        # Makes sure that it has ended before another process continues from the checkpoint.
+        # The worker must have ended before another process continues from the checkpoint.
         worker.close()
         _give_back(task, queue, tracker, recovery)
         return recovery.replace(worker)
@@ -242,7 +242,7 @@ def _error_from(failed: Failed, task: MemberTask) -> Exception:
 def _give_back(
     task: MemberTask, queue: TaskQueue, tracker: Tracker, recovery: Recovery[AnyWorker]
 ) -> None:
-    """Lets another process train the member of a dead worker, which may have lacked memory."""
+    """Lets another process train the member of a dead worker, which may have run out of memory."""
     if task.attempts + 1 >= recovery.most_deaths:
         tracker.fail(RuntimeError(recovery.sentence.format(member=tuple(task.id))))
     elif recovery.notice:

@@ -19,8 +19,9 @@ class Addition(NamedTuple):
         config: Hyperparameters and architecture choices by name.
         n_total_timesteps: Environment steps of its members.
         n_eval_steps: Their evaluations.
-        timesteps_before: The budget of an earlier part of the same runs.
-        handovers: States in folders, one a seed; empty if there are none.
+        timesteps_before: The budget of the earlier parts of the same runs.
+        handovers: The handover of each seed's member, ``[n_seeds]``; empty if states are neither
+            read nor left.
     """
 
     config: Mapping[str, Any]
@@ -30,22 +31,23 @@ class Addition(NamedTuple):
     handovers: tuple[Handover, ...] = ()
 
 
-#: Asked after each member that ends, in turn with the other functions of the caller.
+#: Called after each member that ends, but never at the same time as the caller's other functions;
+#: returns the configurations that join.
 Feed = Callable[[], Sequence[Addition]]
 
 
 class Feeder:
-    """Makes tasks of what joins.
+    """Makes tasks from the configurations that join.
 
     Args:
-        feed: What joins.
-        seeds: Of each configuration.
-        request: What the population was asked for.
-        groups: Of the programs that it has; new ones are added.
-        n_configs: How many it began with.
+        feed: Returns the configurations that join.
+        seeds: The seeds of each configuration.
+        request: The arguments with which the population was called.
+        groups: The population's programs; new ones are added.
+        n_configs: The number of configurations with which the population began.
 
     Attributes:
-        n_configs: How many it has by now.
+        n_configs: The number of configurations by now.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Feeder:
         self._groups = groups
 
     def tasks(self) -> tuple[MemberTask, ...]:
-        """The members of what joins now; none if nothing does."""
+        """The members of the configurations that join now; empty if none does."""
         additions = list(self._feed())
         if not additions:
             return ()

@@ -1,6 +1,7 @@
-"""Members that begin from a state in a folder, and leave theirs in another.
+"""Members that begin from a state in one folder, and leave their last state in another.
 
-The process that trains a member reads and writes these, so states do not travel between processes.
+The process that trains a member reads and writes these states, so they need not be sent between
+processes.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ class Handover(NamedTuple):
     """From which state a member continues, and where it leaves its last one.
 
     Attributes:
-        begin: A folder that another handover has named as its end; None begins at step 0.
-        network: The same of another member, whose learnt parts replace those of ``begin``,
+        begin: The folder that another handover named as its ``end``; None begins at step 0.
+        network: Such a folder of another member, whose learnt parts replace those of ``begin``,
             while buffer, environment and random key stay; None replaces nothing.
         end: Where to leave the last state, unless the member diverges; None leaves none.
     """
@@ -32,10 +33,11 @@ class Handover(NamedTuple):
 def received(
     handover: Handover, algorithm: Algorithm, on_notice: Callable[[str], None]
 ) -> State | None:
-    """The state from which a member continues; None if it begins.
+    """The state from which a member continues; None if it begins at step 0.
 
     Raises:
-        CheckpointError: If it is absent, damaged, or of another environment or network.
+        CheckpointError: If the state is absent or damaged, or belongs to another environment or
+            network.
     """
     if handover.begin is None:
         return None

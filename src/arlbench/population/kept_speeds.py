@@ -22,7 +22,7 @@ from arlbench.population.speeds import Speeds
 
 _log = logging.getLogger(__name__)
 
-# How long to wait for another process that measures.
+# How long to wait for another process that is measuring.
 _PATIENCE_SECONDS = 120.0
 
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -36,8 +36,9 @@ def speeds_of(machine: Mapping[str, str], measure: Callable[[], Speeds | None]) 
     """The speeds of a machine, which are measured unless they are known or kept.
 
     Args:
-        machine: What they depend on, by :func:`this_machine`.
-        measure: Measures them; None if that fails, which holds until this process ends.
+        machine: What they depend on, as :func:`this_machine` returns it.
+        measure: Measures them; returns None if that fails, and is then not called again in this
+            process.
     """
     name = _name_of(machine)
     with _asking:
@@ -47,7 +48,7 @@ def speeds_of(machine: Mapping[str, str], measure: Callable[[], Speeds | None]) 
 
 
 def this_machine() -> dict[str, str]:
-    """What speeds depend on, besides the numbers of cores and accelerators."""
+    """The properties on which speeds depend, besides the numbers of cores and accelerators."""
     return {
         **recorded(jax.local_devices()[0]),
         "cpu": _cpu_model(),

@@ -42,15 +42,20 @@ SCALE = Scale()
 #: A fast environment, so that the learning is what is measured.
 _ENVIRONMENT = EnvSpec("gymnax", "CartPole-v1", n_envs=8)
 
-# Iterations before the first timing, after which members learn.
+# Iterations before the first timing; after these, members learn.
 _FIRST = 256
 
-# The shortest of several timings is the one that was disturbed least.
+# The number of timings. The shortest counts, because it was disturbed least.
 _TIMINGS = 3
 
 
 def measure(train: Train, scale: Scale | None = None) -> Speeds:
-    """The speeds of this machine; both kinds of programs are compiled first."""
+    """Measures the speeds of this machine; compilation does not count.
+
+    Raises:
+        RuntimeError: If no worker process could train.
+        ValueError: If the measured times cannot be durations.
+    """
     scale = scale or SCALE
     problem = Problem(
         _ENVIRONMENT, n_total_timesteps=scale.timesteps, n_eval_steps=1, n_eval_episodes=1
@@ -70,7 +75,7 @@ def measure(train: Train, scale: Scale | None = None) -> Speeds:
 
 
 class _Running:
-    """A batch that has been compiled and learns.
+    """A compiled batch whose members have begun to learn.
 
     Attributes:
         algorithm: The algorithm of its members.
@@ -87,7 +92,7 @@ class _Running:
         self._advance(_FIRST)
 
     def seconds(self, n_iterations: int) -> float:
-        """The time of an iteration."""
+        """The time of an iteration, in seconds."""
         return min(self._advance(n_iterations) for _ in range(_TIMINGS)) / n_iterations
 
     def _advance(self, n_iterations: int) -> float:
@@ -98,10 +103,10 @@ class _Running:
 
 
 def _seconds_on_a_core(problem: Problem, train: Train) -> float:
-    """The time of an iteration of one member in a worker process."""
+    """The time of an iteration of one member in a worker process, in seconds."""
     config = problem.algorithm_class.typical_config()
     steps = problem.make_algorithm(config).steps_per_iteration
-    # The first one compiles; the worker stays for the others.
+    # The first training compiles; the worker and its programs stay for the others.
     options = {"placement": "cores", "on_notice": _refuse}
     results = [train(problem, [config], [seed], **options) for seed in range(_TIMINGS)]
     seconds = min(result.train_seconds for result in results)
@@ -109,5 +114,5 @@ def _seconds_on_a_core(problem: Problem, train: Train) -> float:
 
 
 def _refuse(sentence: str) -> None:
-    """Takes a notice as a failure, such as that no worker was free, so this process trained."""
+    """Treats a notice as a failure, for example that this process trained instead of a worker."""
     raise RuntimeError(sentence)

@@ -17,7 +17,7 @@ MemberStatus = Literal["finished", "diverged"]
 
 
 class MemberId(NamedTuple):
-    """Which configuration and which seed, as indices of those that were given."""
+    """The indices of a member's configuration and seed among those that were given."""
 
     config_index: int
     seed_index: int

@@ -21,7 +21,7 @@ from arlbench.population.sending import SentEnvironment, sent_environments
 # The folder in which compiled programs are kept.
 _CACHE = "jax_compilation_cache_dir"
 
-# JAX settings that a result depends on, and that folder.
+# The JAX settings on which results depend, and the folder of compiled programs.
 _JAX_SETTINGS = (
     _CACHE,
     "jax_default_matmul_precision",
@@ -54,7 +54,7 @@ class Setup(NamedTuple):
         return cls(registered_frameworks(), registered_algorithms(), settings, sent)
 
     def elsewhere(self) -> Setup:
-        """The settings for a process on another machine, which has folders of its own."""
+        """The settings for a process on another machine, which has its own folders."""
         settings = {name: value for name, value in self.jax_settings.items() if name != _CACHE}
         return self._replace(jax_settings=settings)
 
@@ -94,7 +94,7 @@ class Failed(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """To a worker: the current member should end, after saving itself if it does so."""
+    """To a worker: the current member should stop, after saving itself if it has ``saving``."""
 
 
 #: The last message of a worker about a member; None if the member was stopped.

@@ -10,8 +10,8 @@ from arlbench.errors import ConfigurationError
 #: The possible arguments of a caller.
 Placement = Literal["auto", "sequential", "cores", "batched", "mapped"]
 
-#: What is decided. ``"cores"`` is for machines with an accelerator: one member after another, but
-#: only in worker processes, because this process would train on the accelerator.
+#: The possible decisions. ``"cores"`` is for machines with an accelerator: one member after
+#: another, but only in worker processes, because this process would train on the accelerator.
 Placed = Literal["sequential", "cores", "batched"]
 
 _PLACEMENTS = ("auto", "sequential", "cores", "batched", "mapped")

@@ -15,17 +15,17 @@ class TaskQueue:
     A process stays with the groups whose program it has. If these have no members left, it
     takes the group with the most work among those that no process has begun. Only if all
     groups have been begun does it help with a group of another process. Within a group the
-    longest members come first, and equally long ones in their order.
+    longest members come first, and members of equal length in their order.
 
     Args:
         tasks: The members that wait.
-        fed: Whether others may join, or come back from a process that others wait for; a process
-            then waits for them as long as any member is in training.
+        fed: Whether further members may appear, because they join or because the process that
+            trains them dies. A process without a member then waits as long as any is in training.
     """
 
     def __init__(self, tasks: Iterable[MemberTask], fed: bool = False) -> None:
-        self._waiting: dict[int, list[MemberTask]] = collections.defaultdict(list)
         # The last task of a list is taken first.
+        self._waiting: dict[int, list[MemberTask]] = collections.defaultdict(list)
         self._work: dict[int, float] = collections.defaultdict(float)
         self._fed = fed
         self._n_training = 0
@@ -67,7 +67,7 @@ class TaskQueue:
             self.done()
 
     def done(self) -> None:
-        """Hears that the training of a member has ended, in one way or another."""
+        """Records that the training of a member has ended, for whatever reason."""
         with self._changed:
             self._n_training -= 1
             self._changed.notify_all()

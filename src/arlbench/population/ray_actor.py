@@ -42,7 +42,7 @@ class Trainer:
         self._thread.start()
 
     def start(self) -> Versions:
-        """Answers as soon as the actor exists."""
+        """The versions of packages on this machine; the answer shows that the actor exists."""
         return how_to_find_versions()()
 
     def exchange(self, task: bytes | None, stop: bool, wait_seconds: float) -> list[bytes]:
@@ -73,7 +73,7 @@ class Trainer:
     def _trained(
         self, setup: Setup, task: MemberTask, parcels: tuple[Parcel, ...]
     ) -> tuple[Parcel | Answer, ...]:
-        """Trains a member; its last checkpoints, and its answer."""
+        """Trains a member; returns its last checkpoints, and then its answer."""
         from arlbench.population.messages import Failed, Notice
         from arlbench.population.sequential import Listener
         from arlbench.population.travelling import Lodging
@@ -105,7 +105,7 @@ class _Outbox:
         self._changed = threading.Condition()
 
     def put(self, *messages: Any) -> None:
-        """Adds messages, which are fetched at once."""
+        """Adds messages, and wakes the call that waits for them."""
         with self._changed:
             if messages:
                 self._messages += [*self._latest, *messages]
@@ -113,12 +113,12 @@ class _Outbox:
                 self._changed.notify_all()
 
     def put_latest(self, progress: Any) -> None:
-        """Adds a message that replaces the last of its kind, and that can wait."""
+        """Adds a message that replaces the previous one of its kind, and wakes no call."""
         with self._changed:
             self._latest = [progress]
 
     def take(self, wait_seconds: float) -> list[Any]:
-        """Waits for messages that cannot wait; returns all."""
+        """Waits for messages from :meth:`put`; returns all messages."""
         with self._changed:
             self._changed.wait_for(lambda: self._messages, wait_seconds)
             taken = [*self._messages, *self._latest]

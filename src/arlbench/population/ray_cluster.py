@@ -24,17 +24,17 @@ from arlbench.population.ray_worker import RayWorker
 #: Starts Ray on this machine.
 LOCAL = "local"
 
-# Variables that results depend on, or how fast they come.
+# Variables on which results or the speed of training depend.
 _VARIABLES = ("XLA_FLAGS", "ARLBENCH_CPU_THREADS", "NPROC", "JAX_ENABLE_X64")
 
-# What Ray does if it is started here: it says nothing, and sends nothing to its makers. The last
-# of them is what later versions of Ray will do anyway.
+# Settings of Ray if it is started here. The first prevents usage statistics from being sent; the
+# second chooses now what later versions of Ray will do anyway.
 _SETTINGS_OF_RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
-# Bytes of memory for objects, if Ray is started here. Larger objects are written to disk.
+# Bytes of memory for objects, if Ray is started here. Objects beyond that are written to disk.
 _OBJECT_STORE = 256 * 2**20
 
 _REACH_SECONDS = 5.0
@@ -46,7 +46,7 @@ class Cluster:
 
     Args:
         ray: The module, connected to a cluster.
-        is_ours: Whether this process has made the connection.
+        is_ours: Whether :func:`use_ray` made the connection, so that it must also end it.
     """
 
     def __init__(self, ray: Any, is_ours: bool) -> None:
@@ -56,11 +56,11 @@ class Cluster:
         self._workers: list[RayWorker] = []
         # Held by the population that uses the workers.
         self._in_use = threading.Lock()
-        # Held while a worker is replaced, because those of a lost node die together.
+        # Held while a worker is replaced, because all workers of a lost node die together.
         self._replacing = threading.Lock()
 
     def n_cores(self) -> int:
-        """Cores of the whole cluster, or as many as the environment says."""
+        """The cores of the whole cluster, or the number in the environment variable."""
         if workers.CORES_VARIABLE in os.environ:
             return workers.available_cores()
         return max(1, int(self.ray.cluster_resources().get("CPU", 0)))
@@ -73,7 +73,7 @@ class Cluster:
             return
         try:
             self._workers = [worker for worker in self._workers if worker.alive]
-            # Those that still wait for a core go first.
+            # If there are too many, workers that still wait for a core are closed first.
             self._workers.sort(key=lambda worker: not worker.is_ready)
             self.close_workers(keep=n)
             self._workers += [self._started() for _ in range(n - len(self._workers))]
@@ -147,8 +147,8 @@ def cluster() -> Cluster | None:
 def use_ray(address: str | None = None) -> int:
     """Lets populations train on the cores of a Ray cluster, from now on.
 
-    Results are those without Ray, bit for bit if the machines are equal. Every node needs the
-    same versions of this package and of JAX. Only this process writes folders of results.
+    Results are the same as without Ray, bit for bit if the machines are equal. Every node needs
+    the same versions of this package and of JAX. Only this process writes folders of results.
 
     Args:
         address: ``"auto"`` for the cluster that this machine belongs to, ``"HOST:PORT"`` or
@@ -220,13 +220,13 @@ def _connect(ray: Any, address: str) -> None:
             # JAX may have been used; the programs that Ray starts do not use its threads.
             warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called")
             ray.init(address, **quiet, **(ours if address == LOCAL else {}))
-    except Exception as error:  # Ray raises many kinds, and plain ones where a start takes too long
+    except Exception as error:  # Ray raises many types, and a plain Exception after a time-out
         ray.shutdown()
         raise _unreachable(address, _first_line(error)) from error
 
 
 def _require_listener(address: str) -> None:
-    """Raises at once if nothing listens there, because Ray would try for minutes."""
+    """Raises immediately if nothing listens at the address, because Ray would try for minutes."""
     if address in {LOCAL, "auto"}:
         return
     parsed = urllib.parse.urlsplit(address if "//" in address else f"//{address}")
@@ -253,5 +253,5 @@ def _unreachable(address: str, reason: str) -> ConfigurationError:
 
 
 def _first_line(error: BaseException) -> str:
-    """What an error of Ray's says, without its long tail."""
+    """The first line of an error from Ray, whose messages are long."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 30.0
 
 _REPORT_SECONDS = 0.25
 
-# How often in a row a worker may die before it has begun.
+# How often in a row a worker may die while it starts.
 _MOST_STARTS = 3
 
 
@@ -44,7 +44,8 @@ def train_on_ray(tasks: Sequence[MemberTask], tracker: Tracker, cluster: Cluster
 class _Serving:
     """Gives members to workers, each of which has a thread in this process.
 
-    A thread waits for members of others, whose workers may die.
+    A thread without a member waits while others train, because it takes over their members if
+    their workers die.
 
     Args:
         queue: The members that wait.
@@ -113,7 +114,7 @@ class _Serving:
             self._tracker.fail(error)
 
     def _when_ready(self, worker: RayWorker) -> tuple[RayWorker, bool]:
-        """The worker or its replacement, and whether it has started and not become needless."""
+        """The worker or its replacement, and whether it has started and is still needed."""
         for _ in range(_MOST_STARTS):
             try:
                 is_ready = worker.wait_until_ready(self)
@@ -124,6 +125,6 @@ class _Serving:
                 self._any_ready.set()
             return worker, is_ready
         raise ConfigurationError(
-            f"{_MOST_STARTS} Ray workers in a row ended while they started; Ray's logs, by default "
+            f"{_MOST_STARTS} Ray workers in a row died while they started; Ray's logs, by default "
             "in /tmp/ray/session_latest/logs, say why."
         )

@@ -10,7 +10,7 @@ from arlbench.errors import ConfigurationError
 #: Versions by the name of the package; None if it is missing.
 Versions = Mapping[str, str | None]
 
-#: With other versions of these, a member may have other results.
+#: The packages on whose versions a member's results may depend.
 PACKAGES = ("arlbench", "jax", "jaxlib", "numpy")
 
 

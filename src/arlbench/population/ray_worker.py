@@ -1,4 +1,4 @@
-"""The near side of an actor: the same methods as a worker process on this machine."""
+"""This process's side of an actor, with the methods of a worker process on this machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WAIT_SECONDS = 0.5
 
 
 class Flag(Protocol):
-    """Says that nothing more is to be waited for."""
+    """Says that waiting is not useful any more."""
 
     def is_set(self) -> bool: ...
 
@@ -75,7 +75,7 @@ class RayWorker:
         return True
 
     def send(self, message: tuple[Setup, MemberTask] | Stop) -> None:
-        """Sends a task, with the checkpoints that it begins with, or a request to stop."""
+        """Sends a request to stop, or a task with the checkpoints from which it begins."""
         if isinstance(message, Stop):
             self._exchange(stop=True, wait_seconds=0.0)
             return
@@ -89,7 +89,7 @@ class RayWorker:
         self._exchange(pickle.dumps((setup.elsewhere(), task, parcels)), wait_seconds=0.0)
 
     def receive(self) -> Any:
-        """Waits for a message. Checkpoints are kept at once, and not returned.
+        """Waits for a message. Checkpoints are written to their folders, and not returned.
 
         Raises:
             EOFError: If the worker has ended.
@@ -112,7 +112,7 @@ class RayWorker:
             self._ray.kill(self._actor)
 
     def _kept(self, parcel: Parcel) -> Any:
-        """Writes a checkpoint into its folder; what there is to say about it."""
+        """Writes a checkpoint into its folder; returns a message if that fails."""
         assert self._task is not None
         try:
             keep(parcel, self._task)

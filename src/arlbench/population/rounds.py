@@ -111,7 +111,7 @@ class Rounds:
         self._runners: Any = None
 
     def compilations(self) -> list[Callable[[], Any]]:
-        """Functions that compile its programs; none if a member continues from a state."""
+        """Functions that compile its programs; empty if a member continues from a state."""
         tasks = [member.task for member in self._members]
         if any(member.begun is not None for member in self._members):
             return []
@@ -119,7 +119,7 @@ class Rounds:
 
     def train(self) -> None:
         """Trains until every member has ended, or until training should stop."""
-        # Not before: earlier batches of the same call have their own time.
+        # Made only now, because the time of earlier batches of the same call must not count.
         self._seconds = SharedSeconds(len(self._members))
         try:
             state = self._batch.prepare(self._first_state())
@@ -157,7 +157,7 @@ class Rounds:
         return np.array([not member.ended for member in self._members])
 
     def _advance(self, state: State) -> tuple[State, bool]:
-        """Trains every member up to its next evaluation; returns whether it was stopped before."""
+        """Trains every member up to its next evaluation; also returns whether it was stopped."""
         while (remaining := self._remaining()).any():
             begin = time.perf_counter()
             n = np.minimum(remaining, self._pacer.next_segment(int(remaining.max())))

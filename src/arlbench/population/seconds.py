@@ -19,7 +19,7 @@ def _clock() -> tuple[float, float]:
 
 
 def _between(begin: tuple[float, float], end: tuple[float, float]) -> Seconds:
-    # What was compiled in other threads is reported at its end, and may have begun earlier.
+    # Compilation in other threads is reported when it ends, and may have begun before ``begin``.
     whole = end[0] - begin[0]
     compiling = min(end[1] - begin[1], whole)
     return Seconds(whole - compiling, compiling)

@@ -85,7 +85,7 @@ def train_member(task: MemberTask, listener: Listener, ahead: Ahead = None) -> M
         handover.left(task.handover, algorithm, outcome.state)
     seconds = before + watch.seconds
     result = None if outcome.stopped else member_result(task, algorithm, outcome, seconds)
-    # The next member can have its environments.
+    # The next member can reuse its environments.
     algorithm.release(outcome.state)
     return result
 
@@ -94,7 +94,7 @@ def state_of(algorithm: Algorithm, task: MemberTask, on_notice: Callable[[str], 
     """The state with which a member starts or from which it continues.
 
     Raises:
-        CheckpointError: If that is in a folder and cannot be read.
+        CheckpointError: If the state is in a folder and cannot be read.
     """
     if (state := handover.received(task.handover, algorithm, on_notice)) is not None:
         return state

@@ -1,8 +1,8 @@
-"""Whether a population ends earlier on the cores or on accelerators, by arithmetic.
+"""Estimates whether a population finishes earlier on the cores or on accelerators.
 
-An accelerator takes almost as long for one member as for many, because it waits for its work; the
-cores take as long as they have members. Both follow from three durations that are measured once on
-each machine.
+An accelerator takes almost as long for one member as for many, because starting its kernels takes
+most of the time; the time of the cores is proportional to the number of members. Both follow from
+three durations that are measured once on each machine.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ class Speeds(NamedTuple):
     """How long an iteration of small members takes on a machine, in seconds.
 
     Attributes:
-        overhead: On an accelerator, however many members train.
-        member: On an accelerator, for each member in addition.
+        overhead: On an accelerator, independent of the number of members.
+        member: On an accelerator, additionally for each member.
         core: On one core, for one member.
-        network_bytes: The size of a member's network.
+        network_bytes: The size of the network of the members that were timed.
     """
 
     overhead: float
@@ -66,21 +66,22 @@ class Workload(NamedTuple):
 
 
 def fitted(few: tuple[int, float], many: tuple[int, float]) -> tuple[float, float]:
-    """The duration of any number of members, and of each in addition, by a straight line.
+    """Fits a straight line: the duration without any member, and the duration for each member.
 
     Args:
         few: A number of members, and the duration of their iteration.
-        many: The same for a larger number.
+        many: The same for a larger number of members.
     """
     member = max((many[1] - few[1]) / (many[0] - few[0]), 0.0)
     return max(few[1] - few[0] * member, 0.0), member
 
 
 def cores_are_faster(speeds: Speeds, workload: Workload, resources: Resources) -> bool:
-    """Whether a population ends earlier on the cores than on accelerators.
+    """Whether a population finishes earlier on the cores than on accelerators.
 
-    Larger networks take longer on a core and on an accelerator, but what an accelerator takes for
-    any number of members stays the same. Smaller ones count as those that were measured.
+    For networks larger than the one that was timed, the durations for each member grow in
+    proportion, but the overhead of an accelerator stays the same. Smaller networks count as if
+    they had the size of that one.
     """
     larger = max(workload.network_bytes / speeds.network_bytes, 1.0)
     member = speeds.member * larger / resources.devices
@@ -92,7 +93,7 @@ def cores_are_faster(speeds: Speeds, workload: Workload, resources: Resources) -
 
 
 def _work_of_a_core(workload: Workload, n_cores: int) -> float:
-    """The work of the core that ends last, if each takes the longest member that waits."""
+    """The work of the core that ends last, if each core takes the longest waiting member."""
     members = sorted((cost for of_one in workload.costs for cost in of_one), reverse=True)
     cores = [0.0] * min(n_cores, max(len(members), 1))
     for cost in members:
@@ -101,10 +102,10 @@ def _work_of_a_core(workload: Workload, n_cores: int) -> float:
 
 
 def break_even(speeds: Speeds, resources: Resources) -> float:
-    """From about how many members on accelerators are faster, for small ones of one program.
+    """The approximate number of members from which accelerators are faster than the cores.
 
-    They are of equal length and as many as keep all cores busy. The number is infinite if the cores
-    are always faster.
+    It holds for small members of one program and equal length that keep all cores busy. It is
+    infinite if the cores are always faster.
     """
     # overhead + n * member == n * core / cores
     gained = speeds.core / resources.cores - speeds.member / resources.devices

@@ -93,8 +93,8 @@ def plan(
     """Every member to train.
 
     Args:
-        configs: What each configuration is to train.
-        request: What else was asked for.
+        configs: The training that is requested for each configuration.
+        request: The other arguments of the call.
         first: The index of the first configuration.
         groups: Programs that are known already; new ones are added.
 

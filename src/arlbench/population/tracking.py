@@ -39,7 +39,8 @@ class Tracker:
     Args:
         tasks: The members.
         callbacks: The caller's functions.
-        feed: Gives members that join, after each one that ends; None if none can.
+        feed: Called after each member that ends; returns the members that join. None if none can
+            join.
 
     Attributes:
         results: The members that have ended.
@@ -109,7 +110,7 @@ class Tracker:
 
     @property
     def n_members(self) -> int:
-        """Members of which it knows."""
+        """The number of members, including those that have joined."""
         return len(self._group_of)
 
     def take_joined(self) -> list[MemberTask]:

@@ -55,13 +55,13 @@ def train_population(
 ) -> PopulationResult:
     """Trains every configuration with every seed.
 
-    After :func:`use_ray` members train on the cores of a Ray cluster.
+    After :func:`use_ray`, members train on the cores of a Ray cluster.
 
-    On the CPU every core trains one member after another, in its own process, which stays
+    On the CPU, every core trains one member after another, in its own process, which stays
     for the next call; see :func:`use_cores`. A member then equals, bit for bit, the single
     run of its configuration from ``jax.random.key(seed)`` with the result's
-    ``init_options``. On accelerators members are batched, as many as fit into memory,
-    and agree with single runs up to rounding.
+    ``init_options``. On accelerators, as many members as fit into memory are batched, and
+    they agree with single runs up to rounding.
 
     Args:
         problem: The problem to train on.
@@ -81,9 +81,10 @@ def train_population(
             CPU's cores, even if there is an accelerator. ``"auto"`` chooses: on accelerators it
             batches, unless members are so few that the cores are faster, or an environment
             steps in Python.
-        init_options: Options of the algorithm's ``init``; they are raised if members need more.
-        memory_limit_gib: Refuse members that would need more memory, counted for each member;
-            the problem's own option takes precedence.
+        init_options: Options of the algorithm's ``init``; sizes are increased if members need
+            more.
+        memory_limit_gib: Refuse configurations of which one member would need more memory; the
+            problem's own option takes precedence.
         share_programs: Whether members that train one after another use one program if their
             algorithm can make one for several structures. It is made for the configurations
             of this call, so a later call with others compiles again. Set it to False if
@@ -95,10 +96,10 @@ def train_population(
         saving: Members that save themselves, in the process that trains them, and continue
             from their newest checkpoint, as if they had not been interrupted.
         handovers: Members that continue from a state in a folder, or leave theirs in one,
-            read and written by the process that trains them. ``init_options`` must ask for
+            read and written by the process that trains them. ``init_options`` must reserve
             the room that the longest training from a state needs.
-        feed: Asked after each member that ends for configurations that join, with the seeds
-            of the first; their indices follow those of ``configs``.
+        feed: Called after each member that ends; returns configurations that join, with the
+            seeds of the first configuration. Their indices follow those of ``configs``.
         on_member: Called with each member when it ends, possibly in another thread, but never
             with two members at the same time.
         on_progress: Called several times a second, in the same way; training stops early if
@@ -153,13 +154,13 @@ def _run(
     feed: Feed | None,
     begin: float,
 ) -> PopulationResult:
-    """Trains what is asked for, and what joins."""
+    """Trains the requested configurations, and those that join."""
     groups: planning.Groups = {}
     population = planning.plan(trained, request, groups=groups)
     seeds, n_configs = trained[0].seeds, len(trained)
     feeder = None
     if feed is not None:
-        # What joins is placed like the others.
+        # Configurations that join are placed like the others.
         request = request._replace(
             init_options=population.init_options, placement=population.placement
         )

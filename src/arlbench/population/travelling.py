@@ -1,8 +1,8 @@
 """Checkpoints of members that train on other machines, where the folders do not exist.
 
-The process that writes the folders sends the checkpoints that a member begins with. There, they
-are unpacked into a temporary folder, in which the member trains as if it were at home. The
-checkpoints that it writes are sent back, and kept in the folders to which they belong.
+The process that writes the folders sends the checkpoints from which a member begins. The other
+machine unpacks them into a temporary folder, in which the member trains as if it were at home. The
+checkpoints that the member writes are sent back to the folders to which they belong.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FROM_THE_WORKER = (END, SAVING)
 _PREFIX = "arlbench-member-"
 _LOCK = ".lock"
 
-# A folder that nobody has locked is left over, unless it was made so recently that it will be.
+# An unlocked folder is left over, unless it is so new that its process has not locked it yet.
 _LEFT_OVER_SECONDS = 60.0
 
 
@@ -116,7 +116,7 @@ class Lodging:
         """What the member has written since the last call, if it is complete."""
         found: list[Parcel] = []
         for name in _FROM_THE_WORKER:
-            # A checkpoint may be removed while it is packed, because the next one is complete.
+            # A checkpoint may be removed while it is packed, because a newer one is complete.
             with contextlib.suppress(CheckpointError):
                 path = _newest(self._here.get(name))
                 if path is not None and self._known.get(name) != path.name:

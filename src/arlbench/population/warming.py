@@ -63,7 +63,7 @@ def _warm_once(
 ) -> None:
     programs = list(group.algorithm.rehearsals(dict(options), n_eval_episodes).items())
     for name, compiled in reversed(programs) if backwards else programs:
-        # If another run has a different program with the same name, one waits without need.
+        # If another run has a different program with this name, one of them waits unnecessarily.
         file_name = hashlib.sha256(name.encode()).hexdigest()[:32]
         with files.alone(locks / file_name) as is_alone:
             if not is_alone:  # the cache cannot be written, so nothing is shared

@@ -2,7 +2,7 @@
 
 They are started as programs and not forked, so a script does not need a ``__main__`` guard,
 and JAX may already be in use. They stay for the next population, with their compiled
-programs, and end when this process ends, in whatever way.
+programs, and end when this process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def n_started() -> int:
 
 
 def are_borrowed() -> bool:
-    """Whether a population has them."""
+    """Whether a population is using the workers."""
     return _pool.in_use.locked()
 
 

@@ -20,7 +20,7 @@ _STYLES = ("-", "--", ":", "-.")
 #: How far the panel reaches beyond the returns, as a fraction of their range.
 _MARGIN = 0.05
 
-# Characters next to each other in the legend, and those that a line in it takes.
+# Characters that fit into a row of the legend, and those that a line's sample takes in it.
 _LEGEND_WIDTH, _SAMPLE_WIDTH = 88, 8
 
 #: Inches of height for each further row of the legend.
@@ -91,7 +91,7 @@ def _labels(studies: Sequence[DrawnStudy]) -> list[str]:
 
 
 def _title_of(studies: Sequence[DrawnStudy]) -> str:
-    """What the lines and areas are."""
+    """The title of the legend, which says what the lines and areas are."""
     counts = _counts(studies)
     names = dict.fromkeys(spread_name(n, "repeats") for n in counts if n > 1)
     of_all = f" ({_repeats(counts[0])})" if len(set(counts)) == 1 else ""

@@ -14,7 +14,7 @@ class DrawnRepeat(NamedTuple):
     Attributes:
         spent: Environment steps of all trials when each incumbent was told, rising, ``[n]``.
         best: The final return of each incumbent, ``[n]``.
-        end: Environment steps of all trials in the end.
+        end: Environment steps of all trials at the end.
         test: The final return of the last incumbent with the test seeds; NaN if not tested.
     """
 
@@ -37,7 +37,7 @@ class Course(NamedTuple):
 
 
 def course(repeats: Sequence[DrawnRepeat]) -> Course:
-    """The best returns so far, from where every repeat has one, each held to the latest end."""
+    """The best returns so far, from the step at which every repeat has one to the latest end."""
     end = max(repeat.end for repeat in repeats)
     changes = np.unique(np.concatenate([repeat.spent for repeat in repeats]))
     steps = np.append(changes[changes >= _begin(repeats)], end)
@@ -45,7 +45,7 @@ def course(repeats: Sequence[DrawnRepeat]) -> Course:
 
 
 def shared_course(repeats: Sequence[DrawnRepeat], grid: np.ndarray) -> Course:
-    """The best returns so far at those steps of a grid at which every repeat has one and runs.
+    """The best returns so far, at the steps of a grid at which every repeat has one and runs.
 
     Args:
         repeats: The repeats.
@@ -63,5 +63,5 @@ def best_at(repeats: Sequence[DrawnRepeat], steps: np.ndarray) -> np.ndarray:
 
 
 def _begin(repeats: Sequence[DrawnRepeat]) -> int:
-    """Environment steps from which on every repeat has a best trial."""
+    """The number of environment steps from which every repeat has a best trial."""
     return int(max(repeat.spent[0] for repeat in repeats))

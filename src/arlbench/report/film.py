@@ -323,7 +323,7 @@ def _ffmpeg() -> str:
     except (ImportError, RuntimeError) as error:
         raise MissingExtraError(
             "A film of the format mp4 needs ffmpeg, which is missing; install it with: "
-            "pip install 'arlbench[mp4]', or take --format gif."
+            "pip install 'arlbench[mp4]', or use --format gif."
         ) from error
 
 

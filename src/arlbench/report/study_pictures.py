@@ -1,4 +1,4 @@
-"""Pictures of a study: its incumbent, all its trials and, of a population, who copied whom."""
+"""Pictures of a study: its incumbent, all its trials and, for a population, who copied whom."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ FAINT, LINE, BEST, TEST = "#b6c2d1", "#1f6feb", "#d9480f", "#2b8a3e"
 #: How far the last best return is held beyond the end, so that what the last trial found is seen.
 HELD = 1.03
 
-# More lines than this hide each other.
+# The largest number of hyperparameters that are drawn, each in its own panel.
 _MOST_PANELS = 20
 
 
 class DrawnTrial(NamedTuple):
-    """A trial that has ended, in the order of telling.
+    """A trial that has ended; trials are in the order in which the tuner was told of them.
 
     Attributes:
-        number: Of the trial.
+        number: The trial's number.
         spent: Environment steps of all trials up to this one.
         timesteps: Environment steps before each evaluation, ``[n_evaluations]``.
         returns: Mean returns, ``[n_seeds, n_evaluations]``; NaN if not reached.
         is_incumbent: Whether it was the best when it was told.
         test: Final return with each seed of the test, ``[n_seeds]``; None if not tested.
-        parent: The trial whose network it took; None began at step 0.
+        parent: The trial whose network it took; None if it began at step 0.
         begins: Environment steps, from step 0, at which its own training begins.
-        config: What is varied and active.
+        config: The hyperparameters that are varied and active.
     """
 
     number: int
@@ -127,7 +127,7 @@ def draw_trials(trials: Sequence[DrawnTrial]) -> Figure:
 
 
 def draw_lineage(trials: Sequence[DrawnTrial]) -> Figure:
-    """Who took whose network: each trial at its end, joined to the one that it came from."""
+    """Who took whose network: each trial at its end, joined to the trial it came from."""
     figure, panel = new_figure()
     by_number = {trial.number: trial for trial in trials}
     ancestors = {trial.number for trial in lineage(trials)}

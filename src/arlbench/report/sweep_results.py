@@ -40,7 +40,7 @@ class SweepResults(NamedTuple):
         timesteps: Environment steps before each evaluation, ``[n_configs, n_evaluations]``.
         returns: Mean return of each evaluation, ``[n_configs, n_seeds, n_evaluations]``; NaN
             if a training has not ended or did not reach it.
-            diverged: Whether a training diverged, bool ``[n_configs, n_seeds]``.
+        diverged: Whether a training diverged, bool ``[n_configs, n_seeds]``.
         varied: The hyperparameters that differ, by name.
     """
 

@@ -18,7 +18,8 @@ _FEW = 7
 # the fifth root of the number of points, which is optimal for a smooth curve (Silverman 1986).
 _BANDWIDTH = 0.35
 
-# The number of points at which a local average is drawn, and of points from which it is computed.
+# The number of points at which a local average is drawn, and the largest number of points from
+# which it is computed.
 _N_DRAWN, _MOST = 60, 2000
 
 

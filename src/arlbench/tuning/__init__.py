@@ -7,7 +7,7 @@ and its answers are compared with those in the journal.
 
 Who calls whom::
 
-    tune -> StudyFolder (what it is, journal, states)
+    tune -> StudyFolder (definition, journal, states)
          -> Asking (the tuner, its answers checked) -> Tuner.ask, Tuner.tell
          -> Training (trials become members)         -> train_population
 """

@@ -1,4 +1,4 @@
-"""Whether studies search for the best configuration of the same problem."""
+"""Checks that studies search for the best configuration of the same problem."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def require_alike(studies: Mapping[str, StudySettings]) -> list[str]:
 def _differences(
     one: tuple[StudySettings, Space], other: tuple[StudySettings, Space]
 ) -> Iterator[tuple[str, Any, Any]]:
-    """What differs of two studies in which only tuner and space may differ: name and values."""
+    """The differences between two studies, besides tuner and space: a name and both values."""
     varied = {*one[1].varied, *other[1].varied}
     here, there = (_content(settings, space, varied) for settings, space in (one, other))
     for name in {**here, **there}:
@@ -48,9 +48,9 @@ def _differences(
 
 
 def _content(settings: StudySettings, space: Space, varied: set[str]) -> dict[str, Any]:
-    """What must be the same, by names for people."""
+    """What must be the same in both studies, by names for messages."""
     problem = settings.problem
-    # These follow from the space, so that one program fits all of it.
+    # These options make one program fit the whole space, so they differ if the spaces do.
     of_space = Space(problem.replace(options={}), settings.words).problem.options
     skipped = {*problem.declarations, *(f"option {name}" for name in of_space)}
     fixed = {**problem.hpo_config, **problem.nas_config, **space.fixed}
@@ -80,7 +80,7 @@ def _not_searched(spaces: Mapping[str, Space]) -> Iterator[str]:
 
 
 def _other_ranges(spaces: Mapping[str, Space]) -> Iterator[str]:
-    """A sentence about hyperparameters that studies search in different ranges, if there are."""
+    """A sentence about the hyperparameters that studies search in different ranges, if any."""
     differing = [
         what
         for what in _searched(spaces)

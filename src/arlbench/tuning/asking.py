@@ -21,7 +21,7 @@ Answer = TypeVar("Answer")
 
 
 class Asking:
-    """Asks and tells a tuner, in one thread of its own.
+    """Asks and tells a tuner, in its own thread.
 
     Args:
         name: The name of the tuner in sentences.
@@ -150,8 +150,8 @@ class Asking:
             self._check_parent(parent, fidelity, number, results)
         if trial.network_of is not None and trial.continues is None:
             raise self._error(
-                f"proposed trial {number} with the network of another trial, but the state of "
-                "none; give continues as well."
+                f"proposed trial {number} with the network of another trial, but without a state "
+                "to continue from; give continues as well."
             )
         continues, network_of = parents
         return Trial(config, fidelity, continues, network_of, info, number)
@@ -165,7 +165,7 @@ class Asking:
         if evaluations_within(fidelity, total, n_evaluations) < 1:
             raise ConfigurationError(
                 f"its fidelity of {fidelity} timesteps ends before the first of {n_evaluations} "
-                f"evaluations; take {-(-total // n_evaluations)} or more, or evaluate more often"
+                f"evaluations; use {-(-total // n_evaluations)} or more, or evaluate more often"
             )
         if fidelity > total:
             raise ConfigurationError(
@@ -202,7 +202,7 @@ class Asking:
         if not (result.trial.fidelity or 0) < fidelity:
             raise self._error(
                 f"proposed that trial {number} ends at {fidelity} timesteps, but trial {parent} "
-                f"already ended at {result.trial.fidelity}; take a larger fidelity."
+                f"already ended at {result.trial.fidelity}; use a larger fidelity."
             )
 
     def _error(self, sentence: str) -> TunerError:
@@ -215,7 +215,7 @@ def _as_python(value: Any) -> Any:
 
 
 def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:
-    """A tuner's own values as they are when read from a file."""
+    """A tuner's own values as they would be if read from a file."""
     try:
         written: dict[str, Any] = json.loads(json.dumps(dict(info), allow_nan=False))
     except (TypeError, ValueError) as error:

@@ -33,10 +33,11 @@ class Comparison:
 
     Attributes:
         table: One row for each study, by its name. ``repeats`` counts the repeats that have a best
-            trial, ``tested`` those of which it was tested. ``trials`` and ``total_steps`` are
-            means over repeats. ``tuning_return`` and ``test_return`` are means over repeats of
-            the final return of the best trial; ``tuning_low`` and so on are the ends of what
-            ``tuning_spread`` names. NaN where nothing is known.
+            trial, ``tested`` those whose best trial was tested. ``trials`` and ``total_steps``
+            are means over repeats. ``tuning_return`` and ``test_return`` are means over repeats
+            of the final return of the best trial. ``tuning_low`` and ``tuning_high`` are the ends
+            of the interval or range that ``tuning_spread`` names; the same holds for ``test_``.
+            NaN where nothing is known.
         returns: The final return of the best trial so far: one row for each number of environment
             steps at which any repeat changes, one column for each study and repeat. NaN where not
             all repeats of a study have a best trial, or one has ended.
@@ -57,8 +58,8 @@ def compare(folders: Iterable[str | Path]) -> Comparison:
     """Compares tuners by studies of the same problem, each repeated or not.
 
     Args:
-        folders: The folder of each study. Its name is that of the folder; ``"NAME=FOLDER"`` gives
-            another one.
+        folders: The folder of each study. A study is called like its folder; ``"NAME=FOLDER"``
+            gives it another name.
 
     Raises:
         ConfigurationError: If two studies have the same name or differ in more than tuner and
@@ -102,7 +103,7 @@ def named_folders(folders: Iterable[str | Path]) -> dict[str, Path]:
 def _named(text: str | Path) -> tuple[str, Path]:
     path = Path(text)
     name, equals, rest = str(text).partition("=")
-    # A folder whose name contains the sign is meant as it is.
+    # If a folder of this name exists, the sign is part of its name.
     if isinstance(text, Path) or not equals or path.is_dir():
         return path.resolve().name, path
     if not name or not rest:
@@ -111,7 +112,7 @@ def _named(text: str | Path) -> tuple[str, Path]:
 
 
 def _with_best(name: str, study: LoadedStudy | LoadedRepeats) -> list[LoadedStudy]:
-    """The repeats of a study that have a best trial; a study that is not repeated has one."""
+    """The repeats of a study that have a best trial; a single study counts as one repeat."""
     repeats = study.repeats if isinstance(study, LoadedRepeats) else (study,)
     found = [repeat for repeat in repeats if repeat.incumbents]
     if not found:

@@ -159,10 +159,10 @@ def share(name: str, value: float) -> float:
     """A setting that is a fraction or a probability.
 
     Raises:
-        ConfigurationError: If it does not lie in 0 to 1.
+        ConfigurationError: If it is not between 0 and 1.
     """
     if not 0 <= finite(name, value) <= 1:
-        raise ConfigurationError(f"{name} must lie in 0 to 1, not be {value}.")
+        raise ConfigurationError(f"{name} must be between 0 and 1, not {value}.")
     return value
 
 

@@ -33,7 +33,7 @@ KIND = FolderKind(
     lock="study.lock",
     busy="works on",
     another="another one",
-    kept="What was written before is whole.",
+    kept="Everything written before is intact.",
 )
 
 #: The file of a folder that holds the repeats of a study.
@@ -59,10 +59,10 @@ class Budget:
     test_last: bool = False
 
     def __post_init__(self) -> None:
-        """Checks it.
+        """Checks the limits.
 
         Raises:
-            ConfigurationError: If one is not positive.
+            ConfigurationError: If a limit is not positive.
         """
         for name in ("trials", "timesteps"):
             if getattr(self, name) is not None:
@@ -140,7 +140,7 @@ def read_study(path: Path) -> tuple[StudySettings, Budget]:
     """The definition of the study in a folder, and its budget.
 
     Raises:
-        StorageError: If the folder holds none, or it cannot be read.
+        StorageError: If the folder does not hold a study that can be read.
     """
     file = path / _STUDY
     try:

@@ -51,9 +51,9 @@ def fidelities(problem: Problem, eta: float, min_evaluations: int) -> list[int]:
         divisor *= eta
     if len(counts) < 2:
         raise ConfigurationError(
-            f"With evaluations={n_evaluations} and min_evaluations={least}, all trials are equally "
-            f"long; evaluate more often, such as {math.ceil(least * eta**2)} times, or lower eta "
-            "or min_evaluations."
+            f"With evaluations={n_evaluations} and min_evaluations={least}, all trials have the "
+            f"same length; evaluate more often, such as {math.ceil(least * eta**2)} times, or "
+            "lower eta or min_evaluations."
         )
     return [-(-count * total // n_evaluations) for count in reversed(counts)]
 
@@ -137,7 +137,7 @@ class Bracket:
         return [result.number for result in (*waiting, *self._results)]
 
     def begin(self, configs: Sequence[Config], n_wanted: int) -> list[Trial]:
-        """Trials of new configurations; the rung is shorter if there are fewer than wanted."""
+        """Trials of new configurations; the rung is smaller if fewer are given than wanted."""
         if len(configs) < n_wanted:
             self._n_here = self._asked + len(configs)
         self._asked += len(configs)

@@ -11,7 +11,7 @@ from arlbench.tuning.optuna_search import distributions_of, import_optuna, quiet
 from arlbench.tuning.space import Space
 from arlbench.tuning.trials import Result
 
-# Fewer trials say nothing.
+# With fewer trials, nothing can be said.
 _LEAST_TRIALS = 8
 
 # The estimate becomes stable with this many good trials.
@@ -35,9 +35,9 @@ class Importance(NamedTuple):
 def importance_of(space: Space, results: Mapping[int, Result]) -> Importance | None:
     """The importance of each hyperparameter for being among the best trials.
 
-    It is Optuna's conditional PED-ANOVA, which compares where the best trials lie with where
-    all lie. It uses only the ranks of scores, so trials that diverged count as the worst. A
-    hyperparameter that is not always active is judged on trials in which it is active.
+    It is Optuna's conditional PED-ANOVA, which compares the distribution of the best trials with
+    that of all trials. It uses only the ranks of scores, so trials that diverged count as the
+    worst. A hyperparameter that is not always active is judged on trials in which it is active.
 
     Args:
         space: Where the study searched.
@@ -90,7 +90,7 @@ def _evaluated(space: Space, results: Sequence[Result]) -> dict[str, float]:
     worst = min(result.score for result in results if math.isfinite(result.score)) - 1
     quantile = min(0.5, max(0.1, _GOOD_TRIALS / len(results)))
     with quietly(optuna), warnings.catch_warnings():
-        # It warns of hyperparameters that were active in one trial only, and leaves them out.
+        # Optuna warns about hyperparameters that were active in one trial only, and omits them.
         warnings.simplefilter("ignore")
         study = optuna.create_study(direction="maximize")
         for result in results:

@@ -13,7 +13,7 @@ A line is a JSON object with one key, which says what happened:
     A configuration was trained with the seeds of the test.
 
 A line is appended in one piece and synced. If the writer is killed while it writes a line, the
-line has no end and is ignored.
+line has no line end, and is ignored.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _of_trial(trial: Trial) -> dict[str, Any]:
 
 
 def _numbers(returns: np.ndarray) -> list[list[float | None]]:
-    # JSON has no infinity, and a study counts it as an evaluation that was not reached.
+    # JSON has no infinity; a study treats an infinite return like an evaluation not reached.
     return [[x if math.isfinite(x) else None for x in row] for row in returns.tolist()]
 
 

@@ -195,8 +195,8 @@ class Loop:
     def _whole_trials(self, timesteps: float) -> int:
         """How many trials of full length may begin, besides those in flight.
 
-        Without this, as many trials as are in flight together would begin at once, however few of
-        them the limit allows. Trials that continue others are not counted in advance, because
+        Without this, a study would always begin as many trials as may be in flight, even if the
+        limit allows only a few. Trials that continue others are not counted in advance, because
         their rungs may be much shorter.
         """
         n_seeds = len(self._settings.seeds)

@@ -33,7 +33,7 @@ _OBJECTIVES: dict[str, Objective] = {"final": final, "best": best, "area": area}
 
 
 def register_objective(name: str, objective: Objective) -> None:
-    """Registers an objective of your own for the studies of this process."""
+    """Registers your own objective for the studies of this process."""
     _OBJECTIVES[name] = objective
 
 
@@ -47,7 +47,7 @@ def check_objective(name: Any) -> str:
     if several or "," in str(name):
         raise ConfigurationError(
             "A study has one objective; give one of "
-            f"{', '.join(_OBJECTIVES)}, or register one that weighs several."
+            f"{', '.join(_OBJECTIVES)}, or register one that combines several."
         )
     known_names([name], _OBJECTIVES, "objective")
     return str(name)

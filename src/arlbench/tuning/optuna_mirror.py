@@ -22,12 +22,15 @@ from arlbench.tuning.trials import Result
 
 _NUMBER = "number"
 
-# What of a study's definition is compared in another way, or may change.
+# The parts of a study's definition that are compared in another way, or may change.
 _NOT_COMPARED = ("problem", "versions", "format_version")
 
 
 def name_there(folder: str | Path) -> str:
-    """The name of a study in Optuna: that of its folder, for a repeat after that of all repeats."""
+    """The default name of a study in Optuna: the name of its folder.
+
+    For a repeat, the name of the folder of all repeats comes before it.
+    """
     path = Path(folder).resolve()
     is_repeat = (path.parent / REPEATS).exists()
     return f"{path.parent.name}-{path.name}" if is_repeat else path.name
@@ -52,7 +55,7 @@ class Mirror:
 
     Args:
         url: The address of its storage, such as ``sqlite:///study.db``.
-        name: Its name there; a study that exists is continued.
+        name: The name of the study in the storage; if it exists, it is continued.
         settings: The definition of our study.
 
     Raises:

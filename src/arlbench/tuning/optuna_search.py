@@ -1,4 +1,4 @@
-"""Optuna's samplers as proposals, and its distributions as ours.
+"""Optuna's samplers as proposals, and conversions between its distributions and our dimensions.
 
 Optuna keeps its data only in memory here; the journal of the study is permanent.
 """
@@ -240,7 +240,7 @@ class Tpe(OptunaProposals):
         if not groups:
             return ""
         named = "; ".join(", ".join(names) for names in groups.values())
-        return f"This tuner models some hyperparameters only with each other: {named}."
+        return f"This tuner models some hyperparameters separately from all others: {named}."
 
     def sampler(self, optuna: Any, seed: int) -> Any:
         return optuna.samplers.TPESampler(
@@ -283,7 +283,7 @@ class Gp(OptunaProposals):
 
 
 class CmaEs(OptunaProposals):
-    """The evolution of a covariance matrix (Hansen and Ostermeier 2001) over all numbers."""
+    """CMA-ES (Hansen and Ostermeier 2001) over all numeric hyperparameters."""
 
     def note_on_space(self) -> str:
         return note_on_independent(_choices(self._space))

@@ -62,7 +62,7 @@ class OpenStudy:
 
 @dataclasses.dataclass(frozen=True)
 class PreparedStudy:
-    """A study that has been checked, and of which nothing has been written.
+    """A study that has been checked, but not written yet.
 
     Attributes:
         path: Its folder, which may not exist yet.
@@ -70,7 +70,7 @@ class PreparedStudy:
         budget: Its limits.
         asking: Its tuner, which has not been asked yet.
         shared: The part that all trials have in common.
-        notes: Sentences for the user; empty ones say nothing.
+        notes: Sentences for the user; empty ones are not shown.
         state_limit_gib: How much the states of trials may take on disk.
         memory_limit_gib: The memory limit of each member.
         optuna_storage: The address of an Optuna storage to keep up to date.
@@ -229,11 +229,11 @@ def _checked_tests(test_seeds: Sequence[int], seeds: Sequence[int]) -> tuple[int
     for seed in tests:
         if seed in seeds:
             raise ConfigurationError(
-                f"Seed {seed} is a tuning seed, so it cannot be one of the test; test with others, "
-                f"such as those from {max(FIRST_TEST_SEED, max(seeds) + 1)} on."
+                f"Seed {seed} is a tuning seed, so it cannot be a test seed; use other seeds, such "
+                f"as those from {max(FIRST_TEST_SEED, max(seeds) + 1)} on."
             )
     if len(set(tests)) < len(tests):
-        raise ConfigurationError("The seeds of the test must all be different; leave some out.")
+        raise ConfigurationError("The test seeds must all be different; give each of them once.")
     return tests
 
 

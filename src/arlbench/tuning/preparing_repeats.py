@@ -1,4 +1,4 @@
-"""Prepares studies that are repeated, as :mod:`arlbench.tuning.preparing` does single ones."""
+"""Prepares repeated studies, as :mod:`arlbench.tuning.preparing` prepares single ones."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ class OpenRepeats:
 
 @dataclasses.dataclass(frozen=True)
 class PreparedRepeats:
-    """A repeated study that has been checked, and of which nothing has been written.
+    """A repeated study that has been checked, but not written yet.
 
     Attributes:
         path: The folder of all repeats, which may not exist yet.
         n_repeats: The number of repeats.
         first: The first repeat.
         arguments: The arguments of :func:`arlbench.tuning.tune` for the first repeat.
-        note: A sentence for the user; an empty one says nothing.
+        note: A sentence for the user; empty if nothing needs to be said.
     """
 
     path: Path
@@ -154,7 +154,7 @@ def prepare_repeats(
 
 
 def _started(problem: Problem, arguments: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """The arguments with the configurations to start from instead of their source, and a note."""
+    """The arguments, with configurations in place of the source of ``start_from``, and a note."""
     source, count = arguments.get("start_from"), arguments.get("start_count")
     if source is None:
         return arguments, ""

@@ -13,8 +13,8 @@ from arlbench.experiments.space import Choices
 from arlbench.experiments.training import check
 from arlbench.tuning.space import Config, Space
 
-# With more combinations than this, each choice is tried alone, and the trials of a call share
-# the rest.
+# With more combinations of choices than this, each choice is tried alone. Programs that this does
+# not cover are shared only by the trials that train together.
 _MOST_COMBINATIONS = 128
 
 

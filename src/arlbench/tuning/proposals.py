@@ -55,7 +55,7 @@ class Started(Proposals):
     def propose(self, n: int) -> list[Config]:
         taken, self._waiting = self._waiting[:n], self._waiting[n:]
         while len(taken) < n and (more := self._others.propose(n - len(taken))):
-            # One that learns may have a reason to propose the same again.
+            # Proposals that learn may have a reason to repeat a configuration.
             taken += [c for c in more if self.learns or tuple(c.values()) not in self._given]
         return taken
 

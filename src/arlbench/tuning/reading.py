@@ -113,7 +113,7 @@ def load(folder: str | Path) -> LoadedStudy:
     """Reads the study in a folder, even while another process writes it.
 
     Raises:
-        StorageError: If there is none, or it cannot be read.
+        StorageError: If the folder does not hold a study that can be read.
     """
     path = Path(folder)
     settings, budget = read_study(path)

@@ -79,7 +79,7 @@ def tune_repeats(
         tuner: The tuner.
         repeats: The number of repeats. If the folder holds fewer, the rest is added.
         folder: The folder of all repeats; None makes a new one below ``runs``.
-        tuner_seed: The tuner's seed in the first repeat; each further one has the next.
+        tuner_seed: The tuner's seed in the first repeat; each further repeat has the next seed.
         on_begin: Called with the index of each repeat, before it begins or continues.
         **arguments: Other arguments of :func:`arlbench.tuning.tune`, the same for all.
 
@@ -100,8 +100,9 @@ def resume_repeats(
 
     Args:
         folder: The folder of all repeats.
-        more: How many trials to add to the budget of each.
-        n_trials: The largest number of trials of each; None takes that of the first, and ``more``.
+        more: How many trials to add to the budget of each repeat.
+        n_trials: The largest number of trials of each repeat, to which ``more`` is added; None
+            takes that of the first repeat.
         **others: Arguments of :func:`tune_repeats` that are not part of the study's definition.
 
     Raises:
@@ -117,11 +118,12 @@ def arguments_of_repeats(
 
     Args:
         folder: The folder of all repeats.
-        more: How many trials to add to the budget of each.
-        n_trials: The largest number of trials of each; None takes that of the first, and ``more``.
+        more: How many trials to add to the budget of each repeat.
+        n_trials: The largest number of trials of each repeat, to which ``more`` is added; None
+            takes that of the first repeat.
 
     Raises:
-        ArlbenchError: If there is none, or its first repeat cannot be continued.
+        ArlbenchError: If the folder holds no repeats, or the first one cannot be continued.
     """
     n = read_number(Path(folder))
     first = folder_of(folder, 0)
@@ -138,7 +140,7 @@ def load(folder: str | Path) -> LoadedStudy | LoadedRepeats:
     """Reads the study in a folder, or the repeats of one, even while it runs.
 
     Raises:
-        StorageError: If there is none, or it cannot be read.
+        StorageError: If the folder does not hold a study or repeats that can be read.
     """
     return load_repeats(folder) if is_repeated(folder) else reading.load(folder)
 
@@ -147,7 +149,7 @@ def load_repeats(folder: str | Path) -> LoadedRepeats:
     """Reads the repeats of a study, even while another process writes them.
 
     Raises:
-        StorageError: If there are none, or one cannot be read.
+        StorageError: If the folder holds no repeats, or one cannot be read.
     """
     n = read_number(Path(folder))
     begun = [folder_of(folder, index) for index in range(n)]

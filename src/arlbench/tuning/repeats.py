@@ -29,7 +29,7 @@ KIND = FolderKind(
     lock="repeats.lock",
     busy="works on",
     another="another one",
-    kept="What was written before is whole.",
+    kept="Everything written before is intact.",
 )
 
 
@@ -68,7 +68,7 @@ def read_number(path: Path) -> int:
     """How many repeats are planned in a folder.
 
     Raises:
-        StorageError: If there are none, or the file cannot be read.
+        StorageError: If the folder holds no repeats, or the file cannot be read.
     """
     file = path / REPEATS
     try:

@@ -42,7 +42,7 @@ class Sampler:
             self._exhausted = True
             return
         for trial in trials:
-            # A sampler also draws what has no effect in any configuration of the space.
+            # A sampler also draws hyperparameters that never have an effect in this space.
             drawn = trial.config.items()
             config = self._space.complete({k: v for k, v in drawn if k in self._space.varied})
             key = tuple(config.values())

@@ -12,7 +12,7 @@ from arlbench.errors import ConfigurationError
 from arlbench.experiments.experiment import Experiment, versions_now
 from arlbench.tuning.objectives import check_objective
 
-#: The version of the files of studies; raised when earlier versions could not read new files.
+#: The version of the files of studies; increased when earlier versions could not read new files.
 FORMAT_VERSION = 1
 
 

@@ -1,4 +1,4 @@
-"""SMAC3's Hyperband, asked so that each of its brackets stays whole."""
+"""SMAC3's Hyperband, asked in such a way that it completes each bracket."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class SmacBrackets:
     def __init__(self, space: Space, seed: int, eta: int, n_levels: int, n_initial: int) -> None:
         # SMAC3 rounds the logarithm of their quotient down, which must not lose a budget.
         smallest, largest = 1 - 1e-6, eta ** (n_levels - 1)
-        # Without results SMAC3 would draw the configurations of its initial design again, and
-        # it never ends a rung with one that was trained before.
+        # Without results, SMAC3 would draw the configurations of its initial design again, and
+        # a rung with a configuration that was trained before never ends.
         n_initial = max(n_initial, largest)
         facade = make_facade(
             "MultiFidelityFacade",

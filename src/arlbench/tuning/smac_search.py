@@ -1,4 +1,4 @@
-"""SMAC3 as proposals, and our spaces as ConfigSpace's."""
+"""SMAC3 as proposals, and conversions of our spaces to ConfigSpace."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class Search:
         """The next trial of SMAC3; None if the whole space has been tried."""
         try:
             with self._in_one_thread(), warnings.catch_warnings():
-                # It averages the times of a local search, even if that found no neighbours.
+                # SMAC3 averages the times of a local search even if it found no neighbours.
                 warnings.filterwarnings("ignore", "Mean of empty slice")
                 warnings.filterwarnings("ignore", "invalid value encountered in scalar divide")
                 return self.facade.ask()

@@ -31,12 +31,13 @@ class Space:
     Args:
         problem: The problem to train on.
         words: For each named hyperparameter ``VALUE``, ``LOW..HIGH`` or ``a,b,c``. One that is
-            not named keeps its published range, or the value that the problem gives it. Or a
-            ConfigSpace space, of which those that it lacks keep their values in the problem.
+            not named keeps its published range, or the value that the problem gives it.
+            Alternatively a ConfigSpace space; hyperparameters that are not in it keep their values
+            in the problem.
 
     Attributes:
         problem: The problem to train on, with the options that fit the whole space.
-        words: The words, as given; a ConfigSpace space in words.
+        words: The words, as given, or those that describe the given ConfigSpace space.
         varied: Where to search, by name; each parent comes before its dependants.
         fixed: The values of other hyperparameters, by name.
         conditions: For each varied hyperparameter that is not always active, the value that
@@ -86,7 +87,7 @@ class Space:
         return config[parent] == value and self._is_active(parent, config)
 
     def contains(self, name: str, value: Any) -> bool:
-        """Whether a hyperparameter is varied, and a value lies where it is searched."""
+        """Whether a hyperparameter is varied, and a value is in its range or choices."""
         return name in self.varied and _contains(self.varied[name], value)
 
     def complete(self, config: Mapping[str, Any]) -> Config:

@@ -72,7 +72,7 @@ def read_start(source: Source | None, space: Space, count: int | None = None) ->
 
 def _of_table(path: Path, space: Space) -> tuple[Iterator[tuple[str, Mapping[str, Any]]], str]:
     """The rows of a table, each with words that say where it is, and the table's note."""
-    # What the table does not have is as in the study.
+    # Hyperparameters that the table does not have get the values of the study.
     problem = space.problem.replace(hpo_config=space.complete({}), nas_config={})
     table = File(problem, {}, file=path)
     rows = zip(table.rows, table.ask(table.n_trials), strict=True)
@@ -87,7 +87,7 @@ def _of_study(path: Path, space: Space) -> Iterator[tuple[str, Mapping[str, Any]
     searched = {*theirs.varied, *space.varied}
     for result in ranked(study.results.values()):
         whole = theirs.complete(result.trial.config)
-        # What neither of them searches may differ.
+        # Hyperparameters that neither study searches may differ.
         config = {name: value for name, value in whole.items() if name in searched}
         yield f"{path}, trial {result.number}", config
 

@@ -55,8 +55,9 @@ def tune(
         problem: The problem to train on; its length is the largest fidelity.
         tuner: The tuner's name, ``"MODULE:CLASS"``, or a subclass of :class:`Tuner`.
         words: Where to search: ``VALUE``, ``LOW..HIGH`` or ``a,b,c`` by hyperparameter. One
-            that is not named keeps its published range, or the value that the problem fixes. Or a
-            ConfigSpace ``ConfigurationSpace``: what it lacks keeps its value in the problem.
+            that is not named keeps its published range, or the value that the problem fixes.
+            Alternatively a ConfigSpace ``ConfigurationSpace``; hyperparameters that are not in it
+            keep their values in the problem.
         n_trials: The largest number of trials, including those that continue others.
         n_timesteps: The largest number of environment steps, over all trials and seeds; beyond
             it no trial is begun.
@@ -73,7 +74,7 @@ def tune(
         restart: Whether trials that continue others are trained from step 0 instead.
         start_from: Configurations that are tried first: a table, the folder of another study,
             or mappings; see :func:`arlbench.tuning.starting.read_start`.
-        start_count: How many of them at most.
+        start_count: The largest number of these configurations.
         folder: The folder of the study; None makes a new one below ``runs``.
         state_limit_gib: How much the states of trials may take on disk.
         memory_limit_gib: The memory limit of each member.
@@ -106,7 +107,8 @@ def arguments_of(
     Args:
         folder: The folder of the study.
         more: How many trials to add to the budget of the study.
-        n_trials: The largest number of trials; None takes the budget of the study and ``more``.
+        n_trials: The largest number of trials, to which ``more`` is added; None takes that of
+            the study.
 
     Raises:
         ArlbenchError: If the folder holds no study, its tuner cannot be imported, or it has
@@ -144,7 +146,8 @@ def resume(
     Args:
         folder: The folder of the study.
         more: How many trials to add to the budget of the study.
-        n_trials: The largest number of trials; None takes the budget of the study and ``more``.
+        n_trials: The largest number of trials, to which ``more`` is added; None takes that of
+            the study.
         **others: Arguments of :func:`tune` that are not part of the study's definition.
 
     Raises:

@@ -33,13 +33,13 @@ class Tuner(abc.ABC):
 
     Attributes:
         asynchronous: Whether it is told each result when it arrives, and asked for another
-            trial at once. Otherwise it is told all results of the trials in flight
+            trial immediately. Otherwise it is told the results of all trials in flight
             together, in the order in which it proposed them.
         parallel: The number of trials in flight, unless the study sets another.
         continues: Whether its trials may continue others, whose states are kept for it.
         ends: Whether it ends by itself, so that a study needs no other limit.
         learns_from_any: Whether it can be told results of trials that it did not propose.
-        version: A number that is raised whenever the tuner's proposals change.
+        version: A number that is increased whenever the tuner's proposals change.
         space: Where to search.
         seed: The seed of its random numbers.
         rng: A generator of random numbers, made from the seed.
@@ -120,7 +120,7 @@ def make_tuner(
         TunerError: If its constructor raises another error.
     """
     if not 0 <= seed < SEED_LIMIT:
-        raise ConfigurationError(f"The tuner's seed must lie in 0 to 2**32 - 1, not be {seed}.")
+        raise ConfigurationError(f"The tuner's seed must be between 0 and 2**32 - 1, not {seed}.")
     given = dict(settings or {})
     known_names(given, settings_of(cls), f"setting of the tuner {cls.__name__}")
     try:

@@ -29,7 +29,7 @@ _RESULT = re.compile(
 
 
 class File(Tuner):
-    """Configurations in the order of a file; empty cells and missing names stand for defaults.
+    """Configurations in the order of a file; empty cells and missing names mean defaults.
 
     The user's arguments give values for hyperparameters that the file does not have. The name
     of the file ends in .yaml, .yml, .json, .csv, .tsv or .parquet. Repeated configurations,

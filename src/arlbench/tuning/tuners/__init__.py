@@ -1,4 +1,4 @@
-"""The tuners: each has a file of its own name here, or is a class in the user's own module."""
+"""The tuners: each is in a file with its name here, or is a class in the user's own module."""
 
 from __future__ import annotations
 

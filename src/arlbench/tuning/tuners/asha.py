@@ -1,4 +1,4 @@
-"""Asynchronous successive halving, ASHA (Li et al. 2020): a free process promotes or begins."""
+"""Asynchronous successive halving, ASHA (Li et al. 2020): it never waits for a rung to end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evolution of a covariance matrix, by Optuna."""
+"""Covariance matrix adaptation (CMA-ES), by Optuna."""
 
 from __future__ import annotations
 

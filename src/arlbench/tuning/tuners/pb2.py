@@ -16,7 +16,7 @@ from arlbench.tuning.proposals import note_on_independent
 from arlbench.tuning.space import Config, Space
 from arlbench.tuning.trials import Result
 
-# How many points the next one is chosen from, and how many observations are remembered.
+# The number of points from which one is chosen, and of observations that are remembered.
 _N_CANDIDATES, _MOST_OBSERVATIONS = 1000, 300
 
 
@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
 
 class Process(NamedTuple):
-    """What a generation's copies are chosen with.
+    """The Gaussian process with which the numbers of a generation's copies are chosen.
 
     Attributes:
         known: The changes, at the numbers and the score before, all in the unit interval.
@@ -51,7 +51,7 @@ class Process(NamedTuple):
 
 
 class Pb2(Evolving):
-    """Copies of good members, with numbers that a Gaussian process expects to improve most.
+    """Copies of good members, for which a Gaussian process chooses promising numbers.
 
     It learns from how much each member's score changed in each generation, which depends on the
     score before as well, and it forgets with time. Numbers are chosen where the upper bound is
@@ -70,7 +70,7 @@ class Pb2(Evolving):
         self._numbers = [space.names.index(n) for n in names if n not in architecture]
         if not self._numbers:
             raise ConfigurationError(
-                "The tuner pb2 needs a hyperparameter with a range; give it one, or take pbt."
+                "The tuner pb2 needs a hyperparameter with a range; give it one, or use pbt."
             )
         alone = [n for i, n in enumerate(space.names) if i not in self._numbers]
         self.note = note_on_independent([n for n in alone if n not in architecture])

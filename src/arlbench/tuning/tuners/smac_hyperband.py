@@ -17,8 +17,8 @@ from arlbench.tuning.tuner import Tuner
 class SmacHyperband(Tuner):
     """SMAC3 with its Hyperband (Lindauer et al. 2022), one rung after another.
 
-    At most the rest of a rung is in flight, so the trials are the same with any number of
-    trials in flight.
+    Only trials of one rung are in flight together, so the proposals do not depend on the number
+    of trials in flight.
 
     Args:
         space: Where to search.
@@ -69,7 +69,7 @@ class SmacHyperband(Tuner):
         config, place, _ = proposed
         info = {"bracket": place.bracket, "rung": place.rung}
         fidelity = self._levels[place.level]
-        # SMAC3 may take two configurations for different that are equal once they are rounded.
+        # SMAC3 may treat two configurations as different although they are equal after rounding.
         is_shorter = before is not None and (before.trial.fidelity or 0) < fidelity
         parent = before.number if before is not None and is_shorter else None
         return Trial(config, fidelity, parent, info=info)
