@@ -115,6 +115,35 @@ _UNLOCK = Tuned(
     },
 )
 
+# As above.
+_FOUR_ROOMS = Tuned(
+    {
+        **_EMPTY_ROOM.hyperparameters,
+        "adam_epsilon": 5.3e-10,
+        "buffer_batch_size": 64,
+        "buffer_beta_anneal": 0.2,
+        "buffer_prio_sampling": True,
+        "buffer_size": 1_000_000,
+        "distribution": "categorical",
+        "double_q": True,
+        "exploration_fraction": 0.175,
+        "gamma": 0.9515,
+        "hidden_size": 128,
+        "learning_rate": 1.25e-3,
+        "learning_rate_final_factor": 0.1,
+        "max_grad_norm": 10.0,
+        "munchausen_alpha": 0.942,
+        "munchausen_temperature": 0.01245,
+        "n_atoms": 21,
+        "n_step": 8,
+        "target_epsilon": 0.0615,
+        "target_update_interval": 578,
+        "v_max": 1.0,
+        "v_min": 0.0,
+        "weight_decay": 0.058,
+    },
+)
+
 # Not tuned here: the values that most implementations use for Atari games (Mnih et al. 2015, with
 # Adam), with one update for every four steps of 8 environments.
 _ATARI = Tuned(
@@ -172,6 +201,7 @@ TUNED: dict[str, Tuned] = {
     "MiniGrid-DoorKey-5x5": _DOOR_AND_KEY,
     "MiniGrid-Empty-5x5": _EMPTY_ROOM,
     "MiniGrid-EmptyRandom-5x5": _EMPTY_ROOM,
+    "MiniGrid-FourRooms": _FOUR_ROOMS,
     "MiniGrid-Unlock": _UNLOCK,
     **{
         f"{game}-MinAtar": _MINATAR
