@@ -22,8 +22,8 @@ import pytest
 
 from arlbench import DQN, make_env
 from arlbench.cli import main
-from arlbench.cli.sweep import command_to_continue
 from arlbench.cli.sweep_display import best_table
+from arlbench.cli.sweep_running import command_to_continue
 from arlbench.errors import StorageError
 from arlbench.experiments.folder import read_experiment, read_rows
 from arlbench.experiments.presets import tuned_for
@@ -252,7 +252,7 @@ def proposed(words: list[str], monkeypatch, capfd, tmp_path: Path) -> tuple[Any,
         raise StorageError("That is enough.")
 
     monkeypatch.setattr(command, "_open", open_nothing)
-    monkeypatch.setattr(command, "_run", run_nothing)
+    monkeypatch.setattr(command, "run", run_nothing)
     assert sweep([*SHORT, *words], monkeypatch) == 2
     return found[0], capfd.readouterr().err.splitlines()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -109,8 +108,7 @@ def _play(stored: StoredAgents, asked: _Asked) -> list[EpisodeOutcomes]:
     work.start()
     outcomes = work.finish()
     if outcomes is None:
-        # The thread is still playing and cannot be stopped; nothing needs to be kept.
-        os._exit(128 + work.signal)
+        work.leave(at_once=True)
     return outcomes
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
+
+import typer
 
 Result = TypeVar("Result")
 
@@ -57,6 +60,18 @@ class StoppableWork(Generic[Result]):
         if self._error:
             raise self._error[0]
         return self._result[0] if self._result else None
+
+    def leave(self, at_once: bool) -> NoReturn:
+        """Ends the process with the exit code of a command that a signal stopped.
+
+        Args:
+            at_once: Whether the thread did not stop. It is then compiling or playing, which nothing
+                can interrupt, and has nothing to save.
+        """
+        code = 128 + self.signal
+        if at_once:
+            os._exit(code)
+        raise typer.Exit(code)
 
     def _run(self) -> None:
         try:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import shlex
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
@@ -39,17 +34,15 @@ from arlbench.cli.options import (
 )
 from arlbench.cli.problems import environment_and_lengths, searched_problem, with_fixed
 from arlbench.cli.study_files import completed, options_of_preset
-from arlbench.errors import ConfigurationError, StorageError
+from arlbench.cli.sweep_running import Job, run
+from arlbench.errors import ConfigurationError
 from arlbench.experiments.tuners import DEFAULT_TUNER, tuner_names
 
 if TYPE_CHECKING:
-    from arlbench.cli.stopping import StoppableWork
     from arlbench.core.problem import Problem
     from arlbench.experiments.experiment import Experiment
     from arlbench.experiments.folder import SweepFolder
-    from arlbench.experiments.training import ExperimentOutcome
     from arlbench.experiments.tuner import Trial, Tuner
-    from arlbench.report.sweep_results import SweepResults
 
 DEFAULT_ENV = "CartPole-v1"
 
@@ -74,19 +67,6 @@ class _Chosen(NamedTuple):
     only_named: bool
     defaults: bool
     published: dict[str, str]
-
-
-class _Job(NamedTuple):
-    """What to train, and how much to print."""
-
-    storage: SweepFolder
-    memory_limit: float
-    quiet: bool
-    as_json: bool
-
-    @property
-    def talkative(self) -> bool:
-        return not (self.quiet or self.as_json)
 
 
 def sweep(
@@ -142,7 +122,7 @@ def sweep(
     with _open(experiment, out, memory_limit) as storage:
         if not quiet:
             _announce(tuner, chosen, as_json)
-        _run(_Job(storage, memory_limit, quiet, as_json))
+        run(Job(storage, memory_limit, quiet, as_json))
 
 
 def _experiment(
@@ -222,130 +202,3 @@ def _open(experiment: Experiment, out: Path | None, memory_limit: float) -> Swee
     check(experiment, memory_limit)
     name = f"{experiment.problem.env_spec.name}-sweep"
     return SweepFolder(out or next_folder(Path("runs"), name), experiment)
-
-
-def _run(job: _Job) -> None:
-    """Trains what is missing, and reports the results."""
-    from arlbench.cli import display, sweep_display
-
-    storage = job.storage
-    n_missing, n_members = len(storage.missing()), storage.experiment.n_members
-    if job.talkative:
-        sweep_display.header(storage.experiment, n_missing, storage.path)
-        for note in storage.notes:
-            display.notice(note)
-    if not n_missing and not job.quiet:
-        display.notice(f"The sweep in {storage.path} is finished; nothing is left to train.")
-    outcome, work = _train(job)
-    if outcome is None or outcome.status == "interrupted":
-        # Finished training runs are kept, even if the thread is still working.
-        storage.flush()
-        if not job.quiet:
-            kept = n_members - len(storage.missing())
-            command = command_to_continue(sys.argv, storage.path)
-            sweep_display.interrupted(kept, n_members, command)
-        _leave(128 + work.signal, at_once=outcome is None)
-    _close(job, outcome)
-
-
-def command_to_continue(argv: list[str], folder: Path) -> str:
-    """The command that was given, with its folder."""
-    words = ["arlbench", *argv[1:]]
-    named = any(word == "--out" or word.startswith("--out=") for word in words)
-    return shlex.join(words if named else [*words, "--out", str(folder)])
-
-
-def _train(job: _Job) -> tuple[ExperimentOutcome | None, StoppableWork[ExperimentOutcome]]:
-    """Trains in a thread and shows progress; the outcome is None if the thread did not stop."""
-    from arlbench.cli import display, sweep_display
-    from arlbench.cli.stopping import StoppableWork
-    from arlbench.experiments.training import train_missing
-
-    storage = job.storage
-    with sweep_display.progress_bar(shown=job.talkative and storage.missing() != []) as show:
-        work = StoppableWork(
-            lambda: train_missing(
-                storage,
-                memory_limit_gib=job.memory_limit,
-                on_progress=lambda progress: show(progress) or work.wants_to_stop(),
-                on_notice=None if job.quiet else display.notice,
-            )
-        )
-        work.start()
-        # Drawing needs slow imports, which run here while the other thread compiles.
-        from arlbench.report import sweep_pictures  # noqa: F401
-
-        outcome = work.finish()
-    return outcome, work
-
-
-def _close(job: _Job, outcome: ExperimentOutcome) -> None:
-    """Draws the pictures and prints the best configurations."""
-    from arlbench.cli import sweep_display
-    from arlbench.report.sweep_results import results_of
-
-    results = results_of(job.storage.rows())
-    if results is None:
-        return
-    folder = job.storage.path
-    try:
-        pictures = _draw(results, folder)
-    except OSError as error:
-        raise StorageError(
-            f"The pictures cannot be written to {folder} ({error.strerror}); make room and give "
-            "the command again. All results have been kept."
-        ) from error
-    if job.talkative:
-        sweep_display.closing_table(results, outcome, pictures)
-    if job.as_json:
-        typer.echo(json.dumps(summarise(folder, results, outcome)))
-
-
-def _draw(results: SweepResults, folder: Path) -> list[Path]:
-    """Writes the pictures to a folder and returns their paths."""
-    from arlbench.core import files
-    from arlbench.report import sweep_pictures
-
-    pictures = {folder / f"{name}.png": png for name, png in sweep_pictures.draw(results).items()}
-    for path, png in pictures.items():
-        files.write(path, png)
-    return list(pictures)
-
-
-def summarise(folder: Path, results: SweepResults, outcome: ExperimentOutcome) -> dict[str, Any]:
-    """The results of a sweep, as JSON values; the best configurations first."""
-    from arlbench.report.statistics import spread_name
-    from arlbench.report.sweep_results import ranking
-
-    return {
-        "folder": str(folder),
-        "status": outcome.status,
-        "n_configs": len(results.configs),
-        "n_seeds": len(results.seeds),
-        "diverged": int(results.diverged.sum()),
-        "trained_now": outcome.members_trained,
-        "compile_seconds": round(outcome.compile_seconds, 3),
-        "wall_seconds": round(outcome.wall_seconds, 3),
-        "ranking": [
-            {
-                "config": rank.config,
-                "final_return_mean": _number(rank.mean),
-                "interval": [_number(rank.low), _number(rank.high)],
-                "interval_kind": spread_name(len(results.seeds)),
-                "varied": {k: h.values.tolist()[rank.row] for k, h in results.varied.items()},
-            }
-            for rank in ranking(results)
-        ],
-    }
-
-
-def _number(value: float) -> float | None:
-    """None instead of NaN, which JSON does not have."""
-    return None if math.isnan(value) else value
-
-
-def _leave(code: int, at_once: bool) -> NoReturn:
-    if at_once:
-        # The thread is still compiling and cannot be stopped; it has nothing to keep.
-        os._exit(code)
-    raise typer.Exit(code)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
@@ -200,16 +199,9 @@ def _run(job: _Job, started: float) -> None:
         if result is None or result.status == "interrupted":
             if not job.quiet:
                 display.interrupted(run.path)
-            _leave(128 + work.signal, at_once=result is None)
+            work.leave(at_once=result is None)
     if job.as_json:
         typer.echo(json.dumps(run.read_summary()))
-
-
-def _leave(code: int, at_once: bool) -> NoReturn:
-    if at_once:
-        # The thread is still compiling and cannot be stopped; it has nothing to save.
-        os._exit(code)
-    raise typer.Exit(code)
 
 
 def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork[RunResult]]:

@@ -6,7 +6,6 @@ Everything is checked, and the folder opened, before anything is shown.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -127,7 +126,7 @@ def _stopped(job: Job, work: StoppableWork[Any], at_once: bool) -> NoReturn:
 
     if not job.quiet:
         tune_display.interrupted(job.folder)
-    _leave(128 + work.signal, at_once)
+    work.leave(at_once)
 
 
 def train_again(
@@ -160,16 +159,9 @@ def train_again(
         work.start()
         retrained = work.finish()
     if retrained is None:
-        _leave(128 + work.signal, at_once=True)
+        work.leave(at_once=True)
     if not (quiet or as_json):
         tune_display.replayed(retrained)
     if as_json:
         returns = dict(zip(map(str, fresh), retrained.returns[:, -1].tolist(), strict=True))
         typer.echo(json.dumps({"number": retrained.number, "final_returns": returns}))
-
-
-def _leave(code: int, at_once: bool) -> NoReturn:
-    if at_once:
-        # The thread is still compiling and cannot be stopped; it has nothing to keep.
-        os._exit(code)
-    raise typer.Exit(code)
