@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 #: How an episode's first stack is made: its first frame repeated, after empty frames, after other
-#: frames, or going on after the frames of the episode before.
-BEGINNINGS = ("repeated", "empty", "different", "going on")
+#: frames, or following the frames of the episode before.
+BEGINNINGS = ("repeated", "empty", "different", "following")
 
 
 class Row(NamedTuple):
@@ -65,7 +65,7 @@ class StackedPlay:
         beginning, frame = self._beginning, self._frame()
         if beginning == "any":
             beginning = BEGINNINGS[self._rng.integers(len(BEGINNINGS))]
-        if beginning == "going on" and before is not None:
+        if beginning == "following" and before is not None:
             return [*before[1:], frame]
         if beginning == "different":
             return [self._frame() for _ in range(self._n_frames - 1)] + [frame]

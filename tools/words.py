@@ -34,8 +34,9 @@ REFUSED = {
     "for want of": "because ... lacks",
     "slip of the hand": "typing mistake",
 }
+# "Is no longer" is good English.
 _PATTERNS = {
-    words: re.compile(r"\b" + r"\s+".join(words.split()) + r"\b", re.IGNORECASE)
+    words: re.compile(r"\b" + r"\s+".join(words.split()) + r"\b(?!\s+longer\b)", re.IGNORECASE)
     for words in REFUSED
 }
 

@@ -34,7 +34,7 @@ SETTINGS = [
     "buffer_size=2e3..2e4", "learning_starts=64", "--eval-episodes", "4", "--quiet",
     "--evaluations", "9",
 ]  # fmt: skip
-#: Of the sweep: so many that it is not done before an actor that was killed has been replaced.
+#: Of the sweep: enough that it is not done before an actor that was killed has been replaced.
 N_CONFIGS = 36
 COMMANDS = {
     "hyperband": [

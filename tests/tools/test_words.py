@@ -41,7 +41,9 @@ def test_words_across_the_lines_of_a_comment_are_found(words: Any, tmp_path: Pat
 def test_code_and_longer_words_are_not_prose(words: Any, tmp_path: Path) -> None:
     page, module = tmp_path / "page.md", tmp_path / "module.py"
     page.write_text("```\nthis is " + "no prose\n```\n`go " + "on` amends what is not prose\n")
-    module.write_text("anew = 1\nbeside = [anew]  # besides, amend or bygone ones\n")
+    module.write_text(
+        "anew = 1\nbeside = [anew]  # besides, amend or bygone ones; it is no longer so\n"
+    )
     assert words.main([str(page), str(module)]) == 0
 
 

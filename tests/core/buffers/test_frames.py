@@ -186,13 +186,13 @@ def slots_used(beginning: str, n_steps: int = 40) -> int:
 
 
 @pytest.mark.parametrize(
-    ("beginning", "further"), [("repeated", 1), ("empty", 2), ("different", 4), ("going on", 1)]
+    ("beginning", "further"), [("repeated", 1), ("empty", 2), ("different", 4), ("following", 1)]
 )
 def test_a_step_costs_one_frame_and_a_beginning_its_different_ones(
     beginning: str, further: int
 ) -> None:
     # The very first stack has nothing to go on from.
-    first = 1 if beginning == "going on" else further
+    first = 1 if beginning == "following" else further
     assert slots_used(beginning) == 40 + first + 3 * further
 
 
