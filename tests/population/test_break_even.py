@@ -93,6 +93,8 @@ def machine(begun: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Machi
     monkeypatch.setattr(kept_speeds, "_known", {})
     monkeypatch.setattr(break_even, "_said", set())
     monkeypatch.setattr(break_even, "measure", fake.measure)
+    # The populations of these tests are short.
+    monkeypatch.setattr(break_even, "_SHORT_SECONDS", 0.0)
     return fake
 
 
@@ -107,6 +109,21 @@ def test_few_members_train_on_the_cores_and_many_in_batches(machine: Machine, be
     for n in (1, 12, 13, 100):
         train(n)
     assert begun == ["only workers", "only workers", "batched", "batched"]
+    assert machine.measured == 1
+
+
+def test_short_work_needs_no_measurement(
+    machine: Machine, begun: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(break_even, "_SHORT_SECONDS", 10.0)
+    notices: list[str] = []
+    train(100, on_notice=notices.append)
+    assert begun == ["only workers"]
+    assert machine.measured == 0
+    assert len(notices) == 1
+    assert "finish before programs are compiled" in notices[0]
+    train(100, n_total_timesteps=2_000_000)
+    assert begun == ["only workers", "batched"]
     assert machine.measured == 1
 
 

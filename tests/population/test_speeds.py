@@ -15,6 +15,7 @@ from arlbench.population.speeds import (
     break_even,
     cores_are_faster,
     fitted,
+    rough_seconds_on_cores,
 )
 
 #: On the accelerator n members take 100 + n; on 16 cores they take 50 each, 16 at a time.
@@ -124,3 +125,21 @@ def test_timings_that_are_disturbed_are_not_negative() -> None:
 )
 def test_what_can_be_speeds(changed: dict[str, float], plausible: bool) -> None:
     assert SPEEDS._replace(**changed).plausible is plausible
+
+
+@pytest.mark.parametrize(
+    ("workload", "cores", "seconds"),
+    [
+        # A unit takes 2 microseconds, and 33 members make 3 turns on 16 cores.
+        (Workload([[1e6] * 33], 18_440), 16, 6.0),
+        # The longest members come first: 5 and 3 + 2 units on two cores.
+        (Workload([[2e6, 5e6], [3e6]], 1_000), 2, 10.0),
+        # Networks of four times the usual size.
+        (Workload([[1e6]], 2**17), 8, 8.0),
+        (Workload([], 0.0), 8, 0.0),
+    ],
+)
+def test_rough_seconds_follow_from_work_and_size(
+    workload: Workload, cores: int, seconds: float
+) -> None:
+    assert rough_seconds_on_cores(workload, Resources(cores, 1)) == pytest.approx(seconds)

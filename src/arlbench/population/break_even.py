@@ -33,6 +33,7 @@ from arlbench.population.speeds import (
     Workload,
     break_even,
     cores_are_faster,
+    rough_seconds_on_cores,
 )
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,10 @@ BREAK_EVEN_VARIABLE = "ARLBENCH_BREAK_EVEN"
 
 # The largest number of programs whose networks are measured; each takes a fraction of a second.
 _MOST_NETWORKS = 8
+
+# Compiling a population's programs for an accelerator takes about as long (7 to 11 seconds on an
+# H100), and measuring speeds takes longer.
+_SHORT_SECONDS = 10.0
 
 # Sentences that the user has been told; none is repeated.
 _said: set[str] = set()
@@ -85,7 +90,11 @@ def prefers_cores(train: Train, say: Say | None, problem: Problem, workload: Wor
     tell = functools.partial(_tell, say)
     if given is not None:
         return workload.n_members < given
-    speeds, resources = _speeds(train, tell), _resources()
+    resources = _resources()
+    if rough_seconds_on_cores(workload, resources) < _SHORT_SECONDS:
+        tell(_why_short())
+        return True
+    speeds = _speeds(train, tell)
     # If the speeds are unknown, members are batched, which is right more often.
     if speeds is None or not cores_are_faster(speeds, workload, resources):
         return False
@@ -134,6 +143,13 @@ def _measured(train: Train, tell: Say, file: Path | None) -> Speeds | None:
         f"{time.perf_counter() - begin:.0f} s, and kept {where})."
     )
     return speeds
+
+
+def _why_short() -> str:
+    return (
+        "Members train on the CPU's cores, which should finish before programs are compiled for "
+        f"{_device()}; set {BREAK_EVEN_VARIABLE}=1 to use it anyway."
+    )
 
 
 def _reason(number: float) -> str:

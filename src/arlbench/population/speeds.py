@@ -12,6 +12,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+# A unit of Algorithm.cost on one core, for networks of at most this size (bytes).
+_UNIT_SECONDS = 2e-6
+_USUAL_NETWORK_BYTES = 2**15
+
 
 class Speeds(NamedTuple):
     """How long an iteration of small members takes on a machine, in seconds.
@@ -51,8 +55,8 @@ class Workload(NamedTuple):
     """What a population has to do.
 
     Attributes:
-        costs: The work of each member, in any unit: one sequence for each program of a batched
-            population. The programs train one after the other.
+        costs: The work of each member, in the unit of ``Algorithm.cost``: one sequence for each
+            program of a batched population. The programs train one after the other.
         network_bytes: The mean size of a member's network.
     """
 
@@ -90,6 +94,12 @@ def cores_are_faster(speeds: Speeds, workload: Workload, resources: Resources) -
         max(of_one) * (speeds.overhead + len(of_one) * member) for of_one in workload.costs
     )
     return speeds.core * larger * _work_of_a_core(workload, resources.cores) < batched
+
+
+def rough_seconds_on_cores(workload: Workload, resources: Resources) -> float:
+    """How long a population takes on the cores, without any measurement; often wrong by half."""
+    larger = max(workload.network_bytes / _USUAL_NETWORK_BYTES, 1.0)
+    return _UNIT_SECONDS * larger * _work_of_a_core(workload, resources.cores)
 
 
 def _work_of_a_core(workload: Workload, n_cores: int) -> float:
