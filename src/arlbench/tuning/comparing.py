@@ -15,7 +15,7 @@ from arlbench.report.courses import shared_course
 from arlbench.report.numbers import together
 from arlbench.report.statistics import spread, spread_name
 from arlbench.tuning.alike import require_alike
-from arlbench.tuning.best import Best, best_of_each, best_over_time
+from arlbench.tuning.best import Best, best_of_each, best_over_time, lost_in_test
 from arlbench.tuning.reading import LoadedStudy
 from arlbench.tuning.repeating import LoadedRepeats, load
 from arlbench.tuning.tuners import short_name
@@ -70,7 +70,7 @@ def compare(folders: Iterable[str | Path]) -> Comparison:
     notes = require_alike({name: found[0].settings for name, found in repeats.items()})
     table, returns = _table(repeats), _returns(repeats)
     curves = _curves(returns)
-    notes += [*_incomplete(studies, table), *_running(repeats), *_short(repeats)]
+    notes += [*_incomplete(studies, table), *_lost(repeats), *_running(repeats), *_short(repeats)]
     notes += _unequal(table, curves)
     problem = next(iter(repeats.values()))[0].settings.problem
     title = f"{problem.algorithm_class.title} on {problem.env_spec.name}"
@@ -133,6 +133,17 @@ def _incomplete(
             yield f"{name} has a best trial in {n} of {planned} repeats; only these are counted"
         if 0 < n_tested < n:
             yield f"the test return of {name} is that of {n_tested} of {n} repeats"
+
+
+def _lost(repeats: Mapping[str, Sequence[LoadedStudy]]) -> Iterator[str]:
+    """Sentences about trainings of the test that diverged."""
+    for name, found in repeats.items():
+        lost, n = map(sum, zip(*map(lost_in_test, found), strict=True))
+        if lost:
+            yield (
+                f"the test return of {name} leaves out {lost} of {n} trainings, because learning "
+                "diverged"
+            )
 
 
 def _running(repeats: Mapping[str, Sequence[LoadedStudy]]) -> Iterator[str]:
