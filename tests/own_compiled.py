@@ -64,6 +64,13 @@ class PassesOn(Inherited):
         self.size = size
 
 
+class TakesMore(Inherited):
+    """Takes positional arguments that nobody gives, and no name."""
+
+    def __init__(self, n_envs: int, *more: Any) -> None:
+        super().__init__("more", n_envs)
+
+
 class NamesItself(Inherited):
     """Has its own name."""
 
@@ -79,12 +86,13 @@ class AllAtOnce(Environment):
     observation_space = spaces.Box(-9.0, 9.0, (1,), np.float32)
     flags = ("terminated", "truncated")
     shape: tuple[int, ...] = (3,)
+    kind_of_flags: Any = bool
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         zeros = jnp.zeros((self.n_envs, 1))
         return zeros, zeros
 
     def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
-        done = jnp.zeros(self.n_envs, bool)
+        done = jnp.zeros(self.n_envs, self.kind_of_flags)
         info = {"final_observation": env_state, **dict.fromkeys(self.flags, done)}
         return env_state, (env_state, jnp.zeros(self.shape), done, info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -108,6 +109,33 @@ def test_spreads_of_several_kinds_are_explained(folders, tmp_path, capsys) -> No
     assert explanation in capsys.readouterr().out
     assert arlbench("compare", *folders, "--out", tmp_path) == 0
     assert explanation not in capsys.readouterr().out
+    # In the column of tests alone: of four repeats, only two were tested.
+    tune_repeats(
+        FIXED, "sobol", repeats=4, folder=tmp_path / "half", train=FakePopulation(), words=WORDS,
+        n_trials=2, seeds=(0, 1),
+    )  # fmt: skip
+    for index in range(2):
+        journal = tmp_path / "half" / f"repeat-{index}" / "journal.jsonl"
+        lines = [line for line in journal.read_text().splitlines() if '"test"' not in line]
+        journal.write_text("\n".join([*lines, ""]))
+    assert arlbench("compare", folders[0], tmp_path / "half", "--out", tmp_path) == 0
+    assert explanation in capsys.readouterr().out
+
+
+def test_nothing_is_written_if_there_is_no_curve(tmp_path, capsys) -> None:
+    apart = tmp_path / "apart"
+    tune_repeats(
+        FIXED, "random", repeats=2, folder=apart, train=FakePopulation(), words=WORDS, n_trials=1,
+        seeds=(0, 1), test_seeds=(),
+    )  # fmt: skip
+    shutil.rmtree(apart / "repeat-1")
+    late = {**WORDS, "learning_rate": "0.004..0.01"}
+    study(apart / "repeat-1", words=late, n_trials=8, test_seeds=())
+    assert arlbench("compare", apart, "--out", tmp_path / "out") == 0
+    printed = capsys.readouterr().out
+    assert "note: apart has no curve" in printed
+    assert "written" not in printed
+    assert not (tmp_path / "out").exists()
 
 
 def test_mistakes_are_one_sentence(folders, tmp_path, capsys) -> None:

@@ -68,3 +68,14 @@ def test_long_names_fit_into_the_picture() -> None:
     (panel,) = figure.axes
     assert panel.get_window_extent().height > 200
     assert draw(long, "title").startswith(b"\x89PNG")
+
+
+def test_any_name_is_in_the_legend_as_it_is() -> None:
+    names = ["_baseline", "$x^{$", "$5 or $7", "100 %", r"\alpha_1"]
+    figure = draw_studies([ONE._replace(name=name) for name in names])
+    assert legend_of(figure)[1] == names
+    (legend,) = figure.legends
+    (panel,) = figure.axes
+    colours = [line.get_color() for line in panel.lines]
+    assert [line.get_color() for line in legend.get_lines()] == colours
+    assert draw([ONE._replace(name=name) for name in names], "$x^{$").startswith(b"\x89PNG")

@@ -30,9 +30,17 @@ def test_a_repeat_that_begins_late_is_waited_for() -> None:
 
 def test_on_a_grid_only_steps_at_which_all_repeats_run_are_left() -> None:
     # The second has no best trial before 20, and ends at 80.
-    steps, each = shared_course(TWO, np.array([10, 19, 20, 39, 40, 80, 81, 90]))
+    steps, each = shared_course(TWO, np.array([10, 19, 20, 39, 40, 80, 85, 90]))
     assert steps.tolist() == [20, 39, 40, 80]
     assert each.tolist() == [[1, 1, 3, 3], [2, 2, 5, 6]]
+
+
+def test_a_repeat_that_ends_a_little_before_the_others_is_held() -> None:
+    # The last trials of two repeats end one and four steps after that of the first.
+    three = [repeat([10, 96], [1, 3], 96), repeat([9, 97], [2, 5], 97), repeat([8], [4], 100)]
+    steps, each = shared_course(three, np.array([8, 10, 95, 96, 97, 100, 101]))
+    assert steps.tolist() == [10, 95, 96, 97, 100]
+    assert each.tolist() == [[1, 1, 3, 3, 3], [2, 2, 2, 5, 5], [4] * 5]
 
 
 def test_repeats_that_never_ran_together_have_an_empty_course() -> None:

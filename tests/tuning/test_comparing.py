@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from fake_studies import FIXED, WORDS, FakePopulation, study
 
 #: Every configuration diverges.
 DIVERGING = {**WORDS, "learning_rate": "0.006..0.01"}
+
+#: Most configurations diverge, the first ones too.
+LATE = {**WORDS, "learning_rate": "0.004..0.01"}
 
 
 def repeated(folder: Path, repeats: int, tuner: str = "random", train=None, **settings) -> Path:
@@ -60,7 +64,7 @@ def test_the_table_has_the_means_over_repeats(folders) -> None:
     assert row["total_steps"] == np.mean(costs)
 
 
-def test_curves_share_a_grid_and_end_with_the_first_repeat(folders) -> None:
+def test_curves_share_a_grid_and_end_as_the_table_says(folders) -> None:
     found = compare([folders["random"], folders["sobol"]])
     returns, curves = found.returns, found.curves
     assert returns.columns.tolist() == [("random", i) for i in range(4)] + [
@@ -71,7 +75,12 @@ def test_curves_share_a_grid_and_end_with_the_first_repeat(folders) -> None:
     for name, repeats in (("random", 4), ("sobol", 3)):
         of_repeats = [load(folders[name]).trials.loc[i] for i in range(repeats)]
         known = curves[name].dropna()
-        assert known.index[-1] == min(trials["cost"].sum() for trials in of_repeats)
+        # The repeats end within a few steps of each other.
+        assert known.index[-1] == max(trials["cost"].sum() for trials in of_repeats)
+        last = known.iloc[-1].tolist()
+        assert (
+            last == found.table.loc[name, ["tuning_return", "tuning_low", "tuning_high"]].tolist()
+        )
         for i, trials in enumerate(of_repeats):
             spent = trials["cost"].cumsum()
             for at in known.index:
@@ -179,3 +188,24 @@ def test_studies_without_a_best_trial_and_other_folders_are_refused(folders, tmp
     for path in (tmp_path / "nothing", folders["random"] / REPEATS):
         with pytest.raises(StorageError, match="not the folder of a study"):
             compare([path])
+
+
+def test_a_repeat_keeps_its_number_and_a_study_without_a_curve_is_said(folders, tmp_path) -> None:
+    # The first of three repeats has no best trial.
+    repeated(tmp_path / "late", 3, n_trials=1)
+    shutil.rmtree(tmp_path / "late" / "repeat-0")
+    study(tmp_path / "late" / "repeat-0", words=DIVERGING, n_trials=1, test_seeds=())
+    found = compare([tmp_path / "late"])
+    assert found.returns["late"].columns.tolist() == [1, 2]
+    assert found.notes == ("late has a best trial in 2 of 3 repeats; only these are counted",)
+    # The second repeat has no best trial before the first has ended.
+    repeated(tmp_path / "apart", 2, n_trials=1)
+    shutil.rmtree(tmp_path / "apart" / "repeat-1")
+    study(tmp_path / "apart" / "repeat-1", words=LATE, n_trials=8, test_seeds=())
+    assert load(tmp_path / "apart").repeats[1].incumbents[0].number > 0
+    found = compare([folders["random"], tmp_path / "apart"])
+    assert found.curves["apart"].isna().all(axis=None)
+    note = "apart has no curve, because one of its repeats ended before each of them had a best"
+    assert any(said.startswith(note) for said in found.notes)
+    (told,) = [said for said in found.notes if said.startswith("the budgets differ")]
+    assert "at" not in told.split()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from arlbench.errors import ConfigurationError, StorageError
@@ -24,10 +26,79 @@ def test_what_can_be_checked_is_checked_before_anything_is_written(tmp_path) -> 
         ({"state_limit_gib": "much"}, "state_limit_gib must be a finite number"),
         ({"memory_limit_gib": 0}, "memory_limit_gib must be greater than 0"),
         ({"optuna_storage": "nothing://here"}, "nothing://here cannot be used"),
+        ({"answer_seconds": -1}, "answer_seconds must be greater than 0"),
+        ({"answer_seconds": "long"}, "answer_seconds must be a finite number"),
+        ({"seconds": "5"}, "seconds must be above 0, not '5'"),
+        ({"tuner": int}, "int is not a tuner; make it a subclass of arlbench.tuning.Tuner"),
+        ({"tuner_seed": "1"}, "tuner's seed must be a whole number from 0 to .*, not '1'"),
+        ({"tuner_seed": 2**32}, "The tuner's seed must be|need seeds beyond"),
+        ({"tuner_settings": 3}, "settings of a tuner must be numbers, texts, .* by name, not 3"),
+        ({"tuner_settings": {"eta": {1}}}, r"settings of a tuner must be .*, not \{'eta': \{1\}\}"),
+        ({"minimise": "no"}, "minimise must be True or False, not 'no'"),
+        ({"restart": "no"}, "restart must be True or False, not 'no'"),
+        ({"test_last": "no"}, "test_last must be True or False, not 'no'"),
+        ({"words": 3}, "Where to search must be texts by hyperparameter, .*, not 3"),
+        ({"start_from": 3}, "start_from must be a table, .*, not a int; give one of these"),
+        ({"start_from": {"gamma": 0.9}}, "start_from must be .*, not a dict; put it in a list"),
+        ({"start_from": [3]}, "start_from, configuration 0 is a int; give values by name"),
+        ({"problem": "CartPole-v1"}, "A study needs a Problem, not a str"),
+        ({"seeds": 3}, r"Seeds must be a sequence such as \(0, 1, 2\), not 3"),
     ):
-        with pytest.raises((ConfigurationError, StorageError), match=sentence):
-            study(folder, **mistake)
-        assert not folder.exists()
+        given = {"words": WORDS, "n_trials": 1, "problem": FIXED, "seeds": (0, 1), **mistake}
+        for function, number in ((tune, {}), (tune_repeats, {"repeats": 2})):
+            with pytest.raises((ConfigurationError, StorageError), match=sentence):
+                function(**given, **number, folder=folder, train=FakePopulation())
+            assert not folder.exists()
+
+
+def test_numbers_of_numpy_are_recorded(tmp_path) -> None:
+    given = {
+        "tuner_seed": np.int64(1), "tuner_settings": {"eta": np.int64(3)}, "minimise": np.False_,
+        "seconds": np.float32(1000), "n_trials": np.int64(4), "seeds": np.arange(2),
+    }  # fmt: skip
+    study(tmp_path / "a", "hyperband", **given)
+    plain = {
+        "tuner_seed": 1, "tuner_settings": {"eta": 3}, "seconds": 1000.0, "n_trials": 4,
+        "seeds": (0, 1),
+    }  # fmt: skip
+    study(tmp_path / "b", "hyperband", **plain)
+    files = [(tmp_path / name / "study.json").read_text() for name in "ab"]
+    assert files[0] == files[1]
+
+
+def test_seeds_that_are_made_one_by_one_are_those_of_every_repeat(tmp_path) -> None:
+    tune_repeats(
+        FIXED, repeats=2, folder=tmp_path, words=WORDS, n_trials=1, train=FakePopulation(),
+        seeds=(seed for seed in range(2)), test_seeds=(seed for seed in range(100, 102)),
+    )  # fmt: skip
+    for repeat in load(tmp_path).repeats:
+        assert repeat.settings.seeds == (0, 1)
+        assert tuple(repeat.budget.test_seeds) == (100, 101)
+
+
+def content_of(folder: Path) -> dict[Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("begun", ["begun", "empty", "new"])
+@pytest.mark.parametrize("repeats", [{}, {"repeats": 1}], ids=["one", "repeated"])
+def test_a_study_that_its_storage_refuses_leaves_everything_as_it_was(
+    begun: str, repeats: dict[str, int], tmp_path: Path
+) -> None:
+    pytest.importorskip("optuna")
+    run, storage = tune_repeats if repeats else tune, f"sqlite:///{tmp_path}/all.db"
+    given = {"n_trials": 2, "train": FakePopulation(), **repeats}
+    run(FIXED, folder=tmp_path / "first" / "same", words=WORDS, optuna_storage=storage, **given)
+    folder = tmp_path / "second" / "same"
+    given["words"] = {"learning_rate": "1e-5..1e-2"}
+    if begun == "begun":
+        run(FIXED, folder=folder, **given)
+    else:
+        (folder if begun == "empty" else folder.parent).mkdir(parents=True)
+    before = content_of(folder.parent)
+    with pytest.raises(StorageError, match="holds another study called"):
+        run(FIXED, folder=folder, **{**given, "n_trials": 4}, optuna_storage=storage)
+    assert content_of(folder.parent) == before
 
 
 def test_preparing_takes_what_tune_takes() -> None:

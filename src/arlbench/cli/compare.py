@@ -100,7 +100,8 @@ def _say(found: Comparison, written_files: Sequence[str]) -> None:
         console.print(line, markup=False, soft_wrap=True)
     for note in found.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=not console.is_terminal)
-    console.print(f"written: {', '.join(written_files)}", markup=False, soft_wrap=True)
+    if written_files:
+        console.print(f"written: {', '.join(written_files)}", markup=False, soft_wrap=True)
 
 
 def table(found: pd.DataFrame, width: int | None = None) -> list[str]:
@@ -153,11 +154,11 @@ def _spread_name(names: pd.Series[str]) -> str:
 
 
 def _explanation(found: pd.DataFrame) -> list[str]:
-    """A line about what the spreads are, if they are not the same in all rows."""
-    known = set(filter(None, found["tuning_spread"]))
+    """A line about what the spreads are, if those of a column are not the same in all rows."""
+    known = [set(filter(None, found[f"{what}_spread"])) for what in ("tuning", "test")]
     few = f"the range of fewer than {LEAST_FOR_INTERVAL} repeats"
     line = f"{_ANY_SPREAD}: the 95 % interval of the mean, or {few}"
-    return [line] if len(known) > 1 else []
+    return [line] if max(map(len, known)) > 1 else []
 
 
 def _as_json(found: Comparison, written_files: Sequence[str]) -> dict[str, Any]:

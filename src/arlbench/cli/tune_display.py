@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,12 +17,12 @@ from arlbench.cli.display import Speed, bar_of_training, notice, return_text
 from arlbench.cli.sweep_display import count, listing, value_text
 from arlbench.errors import EnvironmentFaultError, TunerError
 from arlbench.report.numbers import together, written
+from arlbench.tuning.best import final_test_return, lost_in_test
 from arlbench.tuning.incumbents import ranked
 from arlbench.tuning.tuners import name_of, short_name
 
 if TYPE_CHECKING:
     from arlbench.population import PopulationProgress
-    from arlbench.tuning.journal import Retrained
     from arlbench.tuning.loop import StudyOutcome, StudyProgress
     from arlbench.tuning.reading import LoadedStudy
     from arlbench.tuning.trials import Result
@@ -99,10 +100,13 @@ def replay_bar(shown: bool) -> Iterator[Callable[[PopulationProgress], None]]:
         yield show
 
 
-def replayed(retrained: Retrained) -> None:
-    """Prints the returns of a schedule that was trained again."""
-    text = return_text(retrained.returns[:, -1])
-    _console.print(f"trial {retrained.number}, trained again: final return {text}")
+def replayed(number: int, final: np.ndarray) -> None:
+    """Prints the final returns ``[n_seeds]`` of a trial that was trained again."""
+    known = final[~np.isnan(final)]
+    if len(known):
+        _console.print(f"trial {number}, trained again: final return {return_text(known)}")
+    if lost := len(final) - len(known):
+        say([_without_return(number, lost, len(final))])
 
 
 def _trials_done(study: StudyProgress) -> float:
@@ -196,14 +200,8 @@ def importance_lines(study: LoadedStudy, width: int) -> list[str]:
 def summary(study: LoadedStudy, outcome: StudyOutcome) -> Iterator[str]:
     """Sentences about the incumbent's gap, failures, and costs."""
     best = study.incumbents[-1] if study.incumbents else None
-    if best is not None and best.number in study.tests:
-        test = study.tests[best.number]
-        returns = _mean(best), float(np.nanmean(test.returns[:, -1]))
-        tuned, tested, gap = together(*returns, returns[0] - returns[1])
-        yield (
-            f"trial {best.number} returns {tuned} with its tuning seeds and {tested} with "
-            f"{count(len(test.seeds), 'other seed')}: a gap of {gap}"
-        )
+    if best is not None:
+        yield from _about_test(study, best)
     diverged = sum(result.status == "diverged" for result in outcome.results)
     if diverged:
         yield f"{count(diverged, 'trial')} diverged and counted as the worst"
@@ -219,13 +217,32 @@ def summary(study: LoadedStudy, outcome: StudyOutcome) -> Iterator[str]:
     yield f"saved in {outcome.folder}"
 
 
+def _about_test(study: LoadedStudy, best: Result) -> Iterator[str]:
+    """Sentences about the incumbent with the seeds of the test."""
+    test_return = final_test_return(best, study.tests.get(best.number))
+    lost, n = lost_in_test(study)
+    if not math.isnan(test_return):
+        tuned, tested, gap = together(_mean(best), test_return, _mean(best) - test_return)
+        yield (
+            f"trial {best.number} returns {tuned} with its tuning seeds and {tested} with "
+            f"{count(n - lost, 'other seed')}: a gap of {gap}"
+        )
+    if lost:
+        yield _without_return(best.number, lost, n)
+
+
+def _without_return(number: int, lost: int, n: int) -> str:
+    """A sentence about new seeds with which a trial has no final return."""
+    return f"trial {number} has no final return with {lost} of {n} new seeds: learning diverged"
+
+
 def _mean(result: Result) -> float:
     return float(result.returns[:, -1].mean())
 
 
 def _test_text(study: LoadedStudy, result: Result) -> str:
-    test = study.tests.get(result.number)
-    return "-" if test is None else written(np.nanmean(test.returns[:, -1]))
+    test_return = final_test_return(result, study.tests.get(result.number))
+    return "-" if math.isnan(test_return) else written(test_return)
 
 
 def _value(result: Result, name: str) -> str:

@@ -12,7 +12,7 @@ from arlbench.cli import display, tables, tune_display
 from arlbench.cli.stopping import StoppableWork
 from arlbench.report.numbers import together, written
 from arlbench.report.statistics import MeanInterval, spread, spread_name
-from arlbench.tuning.best import Best, best_of_each
+from arlbench.tuning.best import Best, best_of_each, lost_in_test
 
 if TYPE_CHECKING:
     from arlbench.tuning.preparing_repeats import OpenRepeats
@@ -48,7 +48,8 @@ def close(outcome: RepeatedOutcome, talkative: bool) -> dict[str, Any]:
     pictures = tune_pictures.draw_repeats(repeats, outcome.folder)
     best = best_of_each(repeats)
     if talkative:
-        lines = [*table(best), *sentences(repeats, best), f"saved in {outcome.folder}"]
+        said = [*sentences(repeats, best), *_about_lost(repeats)]
+        lines = [*table(best), *said, f"saved in {outcome.folder}"]
         tune_display.say([*lines, *(f"drawn: {picture.name}" for picture in pictures)])
     return {
         "folder": str(outcome.folder),
@@ -90,6 +91,14 @@ def sentences(repeats: Sequence[LoadedStudy], best: Sequence[Best]) -> list[str]
         gap, *_ = together(np.mean(gaps), *(each.tuning for each in best))
         said.append(f"the gap between tuning and test return is {gap} on average")
     return said
+
+
+def _about_lost(repeats: Sequence[LoadedStudy]) -> list[str]:
+    """A sentence about trainings of the test that diverged, if there are any."""
+    lost, n = map(sum, zip(*map(lost_in_test, repeats), strict=True))
+    if not lost:
+        return []
+    return [f"the test return leaves out {lost} of {n} trainings, because learning diverged"]
 
 
 def _spread(values: Sequence[float]) -> MeanInterval:

@@ -6,6 +6,7 @@ Everything is checked, and the folder opened, before anything is shown.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -144,6 +145,7 @@ def train_again(
     from arlbench.cli import display, tune_display
     from arlbench.cli.stopping import StoppableWork
     from arlbench.experiments.experiment import seed_range
+    from arlbench.tuning.best import final_returns
     from arlbench.tuning.preparing import FIRST_TEST_SEED
     from arlbench.tuning.replaying import prepare_replay
 
@@ -160,8 +162,11 @@ def train_again(
         retrained = work.finish()
     if retrained is None:
         work.leave(at_once=True)
+    final = final_returns(prepared.study.results[prepared.number], retrained)
     if not (quiet or as_json):
-        tune_display.replayed(retrained)
+        tune_display.replayed(retrained.number, final)
     if as_json:
-        returns = dict(zip(map(str, fresh), retrained.returns[:, -1].tolist(), strict=True))
+        # JSON does not have NaN.
+        plain = [None if math.isnan(value) else value for value in final.tolist()]
+        returns = dict(zip(map(str, fresh), plain, strict=True))
         typer.echo(json.dumps({"number": retrained.number, "final_returns": returns}))

@@ -47,6 +47,13 @@ def seed_in_range(seed: Any) -> int:
     return int(seed)
 
 
+def flag(name: str, value: Any) -> bool:
+    """The value as a bool; a text such as 'no' is not accepted, because it would count as true."""
+    if isinstance(value, bool | np.bool_) or (isinstance(value, int) and value in {0, 1}):
+        return bool(value)
+    raise ConfigurationError(f"{name} must be True or False, not {value!r}.")
+
+
 def known_names(names: Iterable[str], known: Iterable[str], kind: str) -> None:
     """Raises if a name is unknown; the message suggests the most similar known name."""
     known = list(known)

@@ -37,7 +37,7 @@ def in_texts(problem: Problem, where: Where | None) -> tuple[Problem, dict[str, 
             condition or a forbidden clause cannot be searched.
     """
     if not isinstance(where, ConfigurationSpace):
-        return problem, dict(where or {})
+        return problem, _texts(where)
     declarations = problem.declarations
     known_names(where, declarations, "hyperparameter")
     _check_conditions(where, declarations)
@@ -46,6 +46,16 @@ def in_texts(problem: Problem, where: Where | None) -> tuple[Problem, dict[str, 
     published = without_extended(problem.algorithm_class.hyperparameters())
     rest = {name: known[name] for name in published if name not in texts}
     return problem.replace(hpo_config={**problem.hpo_config, **rest}), texts
+
+
+def _texts(where: Any) -> dict[str, str]:
+    try:
+        return dict(where or {})
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            "Where to search must be texts by hyperparameter, such as {NAME: '0.9..1'}, or a "
+            f"ConfigurationSpace, not {where!r}."
+        ) from None
 
 
 def _check_conditions(space: ConfigurationSpace, declarations: Declarations) -> None:

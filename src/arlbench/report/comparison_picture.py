@@ -42,7 +42,7 @@ class DrawnStudy(NamedTuple):
 def draw(studies: Sequence[DrawnStudy], title: str) -> bytes:
     """The best return so far of each study against environment steps, as a PNG file."""
     figure = draw_studies(studies)
-    figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    figure.suptitle(title, fontsize=10, x=0.01, ha="left", parse_math=False)
     return png_of(figure)
 
 
@@ -50,19 +50,23 @@ def draw_studies(studies: Sequence[DrawnStudy]) -> Figure:
     """The best return so far of each study: the mean over its repeats, and the spread."""
     figure, panel = new_figure()
     labels = _labels(studies)
-    for index, (study, label) in enumerate(zip(studies, labels, strict=True)):
+    for index, study in enumerate(studies):
         colour = _COLOURS[index % len(_COLOURS)]
         style = _STYLES[index // len(_COLOURS) % len(_STYLES)]
-        _draw_study(panel, study.course, color=colour, ls=style, label=label)
+        _draw_study(panel, study.course, color=colour, ls=style)
     _fit_to_returns(panel, studies)
     panel.set_xlabel("environment steps of all trials of a repeat")
     panel.set_ylabel("final return of the best trial so far")
     n_columns = max(_LEGEND_WIDTH // (max(map(len, labels)) + _SAMPLE_WIDTH), 1)
     figure.set_figheight(figure.get_figheight() + _ROW * (1 + math.ceil(len(labels) / n_columns)))
-    figure.legend(
-        loc="outside lower left", ncols=n_columns, fontsize=8, frameon=False,
-        title=_title_of(studies), title_fontsize=8, alignment="left",
+    legend = figure.legend(
+        panel.lines, map(str, range(len(labels))), loc="outside lower left", ncols=n_columns,
+        fontsize=8, frameon=False, title=_title_of(studies), title_fontsize=8, alignment="left",
     )  # fmt: skip
+    # Set afterwards, because a legend leaves out names that begin with an underscore.
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set_parse_math(False)
+        text.set_text(label)
     return figure
 
 

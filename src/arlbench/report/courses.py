@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+#: Numbers of environment steps count as equal up to this factor; few are equal to the step.
+SAME_BUDGET = 1.05
+
 
 class DrawnRepeat(NamedTuple):
     """The best trial of a repeat over time.
@@ -47,11 +50,15 @@ def course(repeats: Sequence[DrawnRepeat]) -> Course:
 def shared_course(repeats: Sequence[DrawnRepeat], grid: np.ndarray) -> Course:
     """The best returns so far, at the steps of a grid at which every repeat has one and runs.
 
+    A repeat that ends a little before the others keeps its best return: trials do not have the same
+    number of steps, so otherwise the last trials of most repeats would be left out.
+
     Args:
         repeats: The repeats.
         grid: Environment steps, rising, ``[n_grid]``.
     """
-    end = min(repeat.end for repeat in repeats)
+    ends = [repeat.end for repeat in repeats]
+    end = min(max(ends), SAME_BUDGET * min(ends))
     steps = grid[(grid >= _begin(repeats)) & (grid <= end)]
     return Course(steps, best_at(repeats, steps))
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from arlbench.report.courses import DrawnRepeat
+from arlbench.tuning.journal import Retrained
 from arlbench.tuning.reading import LoadedStudy
 from arlbench.tuning.trials import Result
 
@@ -21,7 +22,7 @@ class Best(NamedTuple):
         tuner_seed: The seed of its tuner.
         number: The number of the trial.
         tuning: Its final return with the tuning seeds.
-        test: The same with the test seeds; NaN if it was not tested.
+        test: The same with the test seeds; see :func:`final_test_return`.
         timesteps: Environment steps of all trials of the repeat.
     """
 
@@ -64,6 +65,34 @@ def _final(result: Result) -> float:
 
 
 def _tested(study: LoadedStudy, result: Result) -> float:
-    """The final return of a trial with the test seeds; NaN if it was not tested."""
-    test = study.tests.get(result.number)
-    return math.nan if test is None else float(np.nanmean(test.returns[:, -1]))
+    return final_test_return(result, study.tests.get(result.number))
+
+
+def final_test_return(result: Result, test: Retrained | None) -> float:
+    """The mean final return of a trial over those test seeds with which learning did not diverge.
+
+    NaN if the trial was not tested, or no seed is left.
+    """
+    final = np.empty(0) if test is None else final_returns(result, test)
+    known = final[~np.isnan(final)]
+    return float(known.mean()) if len(known) else math.nan
+
+
+def final_returns(result: Result, again: Retrained) -> np.ndarray:
+    """The final return of a trial with each of the seeds with which it was trained again.
+
+    NaN for seeds with which learning diverged, ``[n_seeds]``. A schedule of several configurations
+    ends for all seeds after the part in which learning diverged with one of them.
+    """
+    final: np.ndarray = again.returns[:, -1]
+    reached_the_end = again.returns.shape[1] == result.returns.shape[1]
+    return final if reached_the_end else np.full_like(final, math.nan)
+
+
+def lost_in_test(study: LoadedStudy) -> tuple[int, int]:
+    """How many trainings of the best trial's test :func:`final_test_return` leaves out, of all."""
+    best = study.incumbents[-1] if study.incumbents else None
+    test = None if best is None else study.tests.get(best.number)
+    if best is None or test is None:
+        return 0, 0
+    return int(np.isnan(final_returns(best, test)).sum()), len(test.seeds)

@@ -11,20 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from arlbench.errors import ConfigurationError
-from arlbench.report.courses import shared_course
+from arlbench.report.courses import SAME_BUDGET, shared_course
 from arlbench.report.numbers import together
 from arlbench.report.statistics import spread, spread_name
 from arlbench.tuning.alike import require_alike
-from arlbench.tuning.best import Best, best_of_each, best_over_time
+from arlbench.tuning.best import Best, best_of_each, best_over_time, lost_in_test
 from arlbench.tuning.reading import LoadedStudy
 from arlbench.tuning.repeating import LoadedRepeats, load
 from arlbench.tuning.tuners import short_name
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: Budgets count as equal up to this factor; they are rarely equal to the step.
-_SAME_BUDGET = 1.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Comparison:
             NaN where nothing is known.
         returns: The final return of the best trial so far: one row for each number of environment
             steps at which any repeat changes, one column for each study and repeat. NaN where not
-            all repeats of a study have a best trial, or one has ended.
+            all repeats of a study have a best trial, or one ended over 5 % earlier.
         curves: The ``mean`` of each study's columns of ``returns``, and the ends ``low`` and
             ``high`` of its interval or range.
         title: The algorithm and the environment.
@@ -69,10 +66,10 @@ def compare(folders: Iterable[str | Path]) -> Comparison:
     studies = {name: load(path) for name, path in named_folders(folders).items()}
     repeats = {name: _with_best(name, study) for name, study in studies.items()}
     notes = require_alike({name: found[0].settings for name, found in repeats.items()})
-    table, returns = _table(repeats), _returns(repeats)
+    table, returns = _table(repeats), _returns(studies)
     curves = _curves(returns)
-    notes += [*_incomplete(studies, table), *_running(repeats), *_short(repeats)]
-    notes += _unequal(table, curves)
+    notes += [*_incomplete(studies, table), *_lost(repeats), *_running(repeats), *_short(repeats)]
+    notes += [*_undrawn(curves), *_unequal(table, curves)]
     problem = next(iter(repeats.values()))[0].settings.problem
     title = f"{problem.algorithm_class.title} on {problem.env_spec.name}"
     return Comparison(table, returns, curves, title, tuple(notes))
@@ -113,14 +110,18 @@ def _named(text: str | Path) -> tuple[str, Path]:
 
 def _with_best(name: str, study: LoadedStudy | LoadedRepeats) -> list[LoadedStudy]:
     """The repeats of a study that have a best trial; a single study counts as one repeat."""
-    repeats = study.repeats if isinstance(study, LoadedRepeats) else (study,)
-    found = [repeat for repeat in repeats if repeat.incumbents]
+    found = [repeat for repeat in _begun(study) if repeat.incumbents]
     if not found:
         raise ConfigurationError(
             f"{name} has no trial that ended without diverging; leave it out, or continue the "
             "study first."
         )
     return found
+
+
+def _begun(study: LoadedStudy | LoadedRepeats) -> tuple[LoadedStudy, ...]:
+    """The repeats of a study that were begun; a study that is not repeated has one."""
+    return study.repeats if isinstance(study, LoadedRepeats) else (study,)
 
 
 def _incomplete(
@@ -134,6 +135,17 @@ def _incomplete(
             yield f"{name} has a best trial in {n} of {planned} repeats; only these are counted"
         if 0 < n_tested < n:
             yield f"the test return of {name} is that of {n_tested} of {n} repeats"
+
+
+def _lost(repeats: Mapping[str, Sequence[LoadedStudy]]) -> Iterator[str]:
+    """Sentences about trainings of the test that diverged."""
+    for name, found in repeats.items():
+        lost, n = map(sum, zip(*map(lost_in_test, found), strict=True))
+        if lost:
+            yield (
+                f"the test return of {name} leaves out {lost} of {n} trainings, because learning "
+                "diverged"
+            )
 
 
 def _running(repeats: Mapping[str, Sequence[LoadedStudy]]) -> Iterator[str]:
@@ -152,19 +164,30 @@ def _short(repeats: Mapping[str, Sequence[LoadedStudy]]) -> Iterator[str]:
             yield f"the best trial of {name} ends before step {full:,} in {n} of its repeats"
 
 
+def _undrawn(curves: pd.DataFrame) -> Iterator[str]:
+    """Sentences about studies that are not in the picture."""
+    for name in curves.columns.unique("study"):
+        if curves[name]["mean"].isna().all():
+            yield (
+                f"{name} has no curve, because one of its repeats ended before each of them had "
+                "a best trial"
+            )
+
+
 def _unequal(table: pd.DataFrame, curves: pd.DataFrame) -> Iterator[str]:
     """A sentence about budgets, if one study spent clearly more than another."""
     low, high = table["total_steps"].min(), table["total_steps"].max()
     means = curves.xs("mean", axis=1, level="statistic")
     shared = means.dropna()
-    if high <= _SAME_BUDGET * low or shared.empty:
+    if high <= SAME_BUDGET * low:
+        return
+    said = f"the budgets differ, from {low:,.0f} to {high:,.0f} steps"
+    if shared.empty:
+        yield said
         return
     at = shared.iloc[-1]
-    returns = zip(at.index, together(*at), strict=True)
-    yield (
-        f"the budgets differ, from {low:,.0f} to {high:,.0f} steps; at {at.name:,} steps, which "
-        f"all have spent, the tuning returns are {', '.join(map(' '.join, returns))}"
-    )
+    returns = ", ".join(map(" ".join, zip(at.index, together(*at), strict=True)))
+    yield f"{said}; at {at.name:,} steps, which all have spent, the tuning returns are {returns}"
 
 
 def _table(repeats: Mapping[str, Sequence[LoadedStudy]]) -> pd.DataFrame:
@@ -196,18 +219,20 @@ def _spread_of(what: str, values: Sequence[float]) -> dict[str, Any]:
     return {**named, f"{what}_spread": spread_name(n, "repeats") if n > 1 else ""}
 
 
-def _returns(repeats: Mapping[str, Sequence[LoadedStudy]]) -> pd.DataFrame:
+def _returns(studies: Mapping[str, LoadedStudy | LoadedRepeats]) -> pd.DataFrame:
     import pandas as pd
 
-    drawn = {name: [best_over_time(study) for study in found] for name, found in repeats.items()}
-    every = [repeat for found in drawn.values() for repeat in found]
+    drawn = {
+        name: {i: best_over_time(each) for i, each in enumerate(_begun(study)) if each.incumbents}
+        for name, study in studies.items()
+    }
+    every = [repeat for found in drawn.values() for repeat in found.values()]
     grid = np.unique(np.concatenate([np.append(repeat.spent, repeat.end) for repeat in every]))
     index = pd.Index(grid, name="total_steps")
     tables = {}
     for name, found in drawn.items():
-        steps, each = shared_course(found, grid)
-        columns = pd.RangeIndex(len(found))
-        tables[name] = pd.DataFrame(each.T, index=steps, columns=columns).reindex(index)
+        steps, each = shared_course(list(found.values()), grid)
+        tables[name] = pd.DataFrame(each.T, index=steps, columns=list(found)).reindex(index)
     return pd.concat(tables, axis=1, names=["study", "repeat"])
 
 

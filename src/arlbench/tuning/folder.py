@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import numbers
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from arlbench.core import files
 from arlbench.core.checks import positive_whole
@@ -67,8 +70,11 @@ class Budget:
         for name in ("trials", "timesteps"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, positive_whole(f"n_{name}", getattr(self, name)))
-        if self.seconds is not None and not self.seconds > 0:
-            raise ConfigurationError(f"seconds must be above 0, not {self.seconds}.")
+        if self.seconds is not None:
+            if not isinstance(self.seconds, numbers.Real) or not self.seconds > 0:
+                raise ConfigurationError(f"seconds must be above 0, not {self.seconds!r}.")
+            if isinstance(self.seconds, np.generic):
+                object.__setattr__(self, "seconds", self.seconds.item())
 
     @property
     def unlimited(self) -> bool:
@@ -98,6 +104,7 @@ class StudyFolder:
     def __init__(self, path: Path, settings: StudySettings, budget: Budget) -> None:
         self.path = path
         _refuse_repeats(path)
+        self._was_there = path.exists()
         KIND.make(path)
         self._lock = KIND.hold(path)
         try:
@@ -105,6 +112,7 @@ class StudyFolder:
             self.settings, self.notes = _continued(path, settings)
             self.events = list(journal.events_in(path / journal.FILE))
             _require_room(path, self.events, budget)
+            self._before = (path / _STUDY).read_bytes() if is_study(path) else None
             _write(path, self.settings, budget)
             self._journal = journal.Journal(path / journal.FILE)
         except BaseException:
@@ -118,6 +126,16 @@ class StudyFolder:
             StorageError: If it cannot be written.
         """
         self._journal.append(event)
+
+    def withdraw(self) -> None:
+        """Leaves everything as it was before, because the study is refused after all."""
+        if self._before is not None:
+            files.write(self.path / _STUDY, self._before)
+        elif self._was_there:
+            for name in (_STUDY, journal.FILE, KIND.lock):
+                files.remove(self.path / name)
+        else:
+            files.remove(self.path)
 
     def close(self) -> None:
         """Releases the folder, so that another process can write."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from arlbench.core import files
 from arlbench.core.algorithms.declarations import positive
-from arlbench.core.checks import finite, seed_in_range
+from arlbench.core.checks import finite, flag, seed_in_range
 from arlbench.core.problem import Problem
-from arlbench.errors import ConfigurationError
+from arlbench.errors import ArlbenchError, ConfigurationError
 from arlbench.experiments.config_spaces import Where
 from arlbench.population import PopulationResult, train_population
 from arlbench.tuning.asking import ANSWER_SECONDS, Asking
@@ -25,7 +28,7 @@ from arlbench.tuning.settings import StudySettings
 from arlbench.tuning.space import Space
 from arlbench.tuning.starting import Source, Start, read_start
 from arlbench.tuning.trials import Result
-from arlbench.tuning.tuner import Tuner, make_tuner
+from arlbench.tuning.tuner import Tuner, make_tuner, tuner_seed_in_range
 from arlbench.tuning.tuners import DEFAULT_TUNER, name_of, short_name, tuner_class
 
 #: The seeds of the test begin here; by default, tuning seeds are smaller.
@@ -100,7 +103,12 @@ class PreparedStudy:
             folder = stack.enter_context(StudyFolder(self.path, self.settings, self.budget))
             url, mirror = self.optuna_storage, None
             if url is not None:
-                mirror = stack.enter_context(Mirror(url, name_there(self.path), folder.settings))
+                try:
+                    opened = Mirror(url, name_there(self.path), folder.settings)
+                except ArlbenchError:
+                    folder.withdraw()
+                    raise
+                mirror = stack.enter_context(opened)
             yield OpenStudy(self, folder, mirror)
 
 
@@ -138,30 +146,31 @@ def prepare(
     Raises:
         ArlbenchError: If an argument is impossible, or the tuner is at fault.
     """
-    _check_types(problem, seeds, test_seeds)
-    cls = tuner if inspect.isclass(tuner) else tuner_class(str(tuner))
+    check_types(problem, seeds, test_seeds)
+    cls = _class_of(tuner)
     space = Space(problem, words)
     start = read_start(start_from, space, start_count)
     settings = StudySettings(
         problem=space.problem,
         words=space.words,
         tuner=name_of(cls),
-        tuner_seed=tuner_seed,
-        tuner_settings=dict(tuner_settings or {}),
+        tuner_seed=tuner_seed_in_range(tuner_seed),
+        tuner_settings=_json_values(tuner_settings),
         tuner_version=cls.version,
         seeds=tuple(seeds),
         parallel=cls.parallel if parallel is None else parallel,
         objective=objective,
-        minimise=bool(minimise),
-        restart=bool(restart),
+        minimise=flag("minimise", minimise),
+        restart=flag("restart", restart),
         start_from=tuple(space.choice(config) for config in start.configs),
     )
     tests = _checked_tests(test_seeds, settings.seeds)
-    budget = Budget(n_trials, n_timesteps, seconds, tests, test_last)
+    budget = Budget(n_trials, n_timesteps, seconds, tests, flag("test_last", test_last))
     limits = _disk_limit(state_limit_gib), positive("memory_limit_gib", memory_limit_gib)
     if optuna_storage is not None:
         require_storage(optuna_storage)
-    with contextlib.closing(_asking(cls, space, settings, answer_seconds, start)) as asking:
+    limit = positive("answer_seconds", answer_seconds)
+    with contextlib.closing(_asking(cls, space, settings, limit, start)) as asking:
         shared = shared_by_all(space, settings.horizon, memory_limit_gib)
         notes = (space.note, start.note, asking.note, _note_on(budget, cls))
         path = _path(folder, problem)
@@ -209,8 +218,35 @@ def _also_added(
     return add
 
 
-def _check_types(problem: Any, *seeds: Any) -> None:
-    """Raises if the problem, or what should be several seeds, is something else."""
+def _class_of(tuner: Any) -> type[Tuner]:
+    """The class of a tuner, given itself, its name or ``MODULE:CLASS``."""
+    if not inspect.isclass(tuner):
+        return tuner_class(str(tuner))
+    if not issubclass(tuner, Tuner):
+        raise ConfigurationError(
+            f"{tuner.__name__} is not a tuner; make it a subclass of arlbench.tuning.Tuner with a "
+            "method ask."
+        )
+    return tuner
+
+
+def _json_values(settings: Any) -> dict[str, Any]:
+    """The settings of a tuner as the file of the study has them, so that it can be continued."""
+    try:
+        given = {
+            k: v.item() if isinstance(v, np.generic) else v for k, v in (settings or {}).items()
+        }
+        found: dict[str, Any] = json.loads(json.dumps(given))
+    except (AttributeError, TypeError, ValueError):
+        raise ConfigurationError(
+            "The settings of a tuner must be numbers, texts, or lists and dicts of them, by name, "
+            f"not {settings!r}."
+        ) from None
+    return found
+
+
+def check_types(problem: Any, *seeds: Any) -> None:
+    """Raises a ConfigurationError if the problem, or several seeds, are something else."""
     if not isinstance(problem, Problem):
         raise ConfigurationError(
             f"A study needs a Problem, not a {type(problem).__name__}; give "

@@ -14,7 +14,7 @@ from arlbench.core.problem import Problem
 from arlbench.errors import ArlbenchError, ConfigurationError, StorageError
 from arlbench.tuning.folder import is_study
 from arlbench.tuning.loop import Callbacks, StudyOutcome
-from arlbench.tuning.preparing import OpenStudy, PreparedStudy, prepare
+from arlbench.tuning.preparing import OpenStudy, PreparedStudy, check_types, prepare
 from arlbench.tuning.repeats import (
     KIND,
     RepeatedOutcome,
@@ -24,7 +24,7 @@ from arlbench.tuning.repeats import (
 )
 from arlbench.tuning.space import Space
 from arlbench.tuning.starting import read_start
-from arlbench.tuning.tuner import Tuner
+from arlbench.tuning.tuner import Tuner, tuner_seed_in_range
 from arlbench.tuning.tuners import DEFAULT_TUNER
 
 
@@ -118,6 +118,9 @@ class PreparedRepeats:
                     files.remove(self.path)
                 elif before:
                     write_number(self.path, before)
+                else:
+                    files.remove(self.path / KIND.file)
+                    files.remove(self.path / KIND.lock)
                 raise
             yield OpenRepeats(self, first)
 
@@ -139,14 +142,20 @@ def prepare_repeats(
     Raises:
         ArlbenchError: If an argument is impossible, or the tuner is at fault.
     """
-    n = positive_whole("repeats", repeats)
+    seeds: dict[str, Any] = {
+        name: arguments[name] for name in ("seeds", "test_seeds") if name in arguments
+    }
+    check_types(problem, *seeds.values())
+    n, tuner_seed = positive_whole("repeats", repeats), tuner_seed_in_range(tuner_seed)
     if tuner_seed + n > SEED_LIMIT:
         raise ConfigurationError(
             f"{n} repeats from the tuner's seed {tuner_seed} on need seeds beyond 2**32 - 1; begin "
             "with a smaller one."
         )
     started, note = _started(problem, arguments)
-    whole = {"problem": problem, "tuner": tuner, "tuner_seed": tuner_seed, **started}
+    # Seeds that are made one by one would be used up by the first repeat.
+    seeds = {name: tuple(given) for name, given in seeds.items()}
+    whole = {"problem": problem, "tuner": tuner, "tuner_seed": tuner_seed, **started, **seeds}
     new = files.next_folder(Path("runs"), f"{problem.env_spec.name}-repeats")
     path = new if folder is None else Path(folder)
     with prepare(**whole, folder=folder_of(path, 0)) as first:

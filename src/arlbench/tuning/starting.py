@@ -56,6 +56,7 @@ def read_start(source: Source | None, space: Space, count: int | None = None) ->
     note = ""
     named: Iterator[tuple[str, Mapping[str, Any]]]
     if not isinstance(source, str | Path):
+        _check_kind(source)
         named = ((f"start_from, configuration {i}", config) for i, config in enumerate(source))
     elif Path(source).is_dir():
         named, limit = _of_study(Path(source), space), limit or BEST_OF_STUDY
@@ -68,6 +69,17 @@ def read_start(source: Source | None, space: Space, count: int | None = None) ->
             "another table or study."
         )
     return Start(configs, note)
+
+
+def _check_kind(source: Any) -> None:
+    """Raises if configurations are something else."""
+    if isinstance(source, Iterable) and not isinstance(source, Mapping):
+        return
+    cure = "put it in a list" if isinstance(source, Mapping) else "give one of these"
+    raise ConfigurationError(
+        "start_from must be a table, the folder of a study or a list of configurations, not a "
+        f"{type(source).__name__}; {cure}."
+    )
 
 
 def _of_table(path: Path, space: Space) -> tuple[Iterator[tuple[str, Mapping[str, Any]]], str]:
@@ -100,6 +112,8 @@ def _within(
     for where, config in named:
         if limit is not None and len(found) == limit:
             break
+        if not isinstance(config, Mapping):
+            raise ConfigurationError(f"{where} is a {type(config).__name__}; give values by name.")
         try:
             whole = space.require(config)
         except ConfigurationError as error:

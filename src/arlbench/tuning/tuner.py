@@ -110,6 +110,20 @@ def settings_of(cls: type[Tuner]) -> dict[str, Any]:
     return found
 
 
+def tuner_seed_in_range(seed: Any) -> int:
+    """The seed of a tuner as an int.
+
+    Raises:
+        ConfigurationError: If it is not a whole number from 0 to 2**32 - 1.
+    """
+    is_whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not is_whole or not 0 <= seed < SEED_LIMIT:
+        raise ConfigurationError(
+            f"The tuner's seed must be a whole number from 0 to 2**32 - 1, not {seed!r}."
+        )
+    return int(seed)
+
+
 def make_tuner(
     cls: type[Tuner], space: Space, seed: int = 0, settings: Mapping[str, Any] | None = None
 ) -> Tuner:
@@ -119,8 +133,7 @@ def make_tuner(
         ConfigurationError: If the seed or a setting is impossible.
         TunerError: If its constructor raises another error.
     """
-    if not 0 <= seed < SEED_LIMIT:
-        raise ConfigurationError(f"The tuner's seed must be between 0 and 2**32 - 1, not {seed}.")
+    seed = tuner_seed_in_range(seed)
     given = dict(settings or {})
     known_names(given, settings_of(cls), f"setting of the tuner {cls.__name__}")
     try:

@@ -28,7 +28,7 @@ from arlbench.errors import (
     RenderingError,
     UnknownEnvironmentError,
 )
-from own_compiled import AllAtOnce, Inherited, NamesItself, PassesOn, Tube
+from own_compiled import AllAtOnce, Inherited, NamesItself, PassesOn, TakesMore, Tube
 from own_probes import Counting
 
 KEY = jax.random.key(3)
@@ -82,6 +82,7 @@ def test_wrappers_of_the_spec_are_applied() -> None:
         (Inherited, "own_compiled:Inherited", {}),
         (PassesOn, "own_compiled:PassesOn", {"size": 4}),
         (NamesItself, "my name", {"size": 4}),
+        (TakesMore, "more", {}),
         (AllAtOnce, "own_compiled:AllAtOnce", {}),
     ],
 )
@@ -128,6 +129,11 @@ class WithOneCopy(Inherited):
         super().__init__("x", 1)
 
 
+class WithoutName(Inherited):
+    def __init__(self, n_envs: int) -> None:
+        self.n_envs = n_envs
+
+
 class Needs(Inherited):
     def __init__(self, size: int, n_envs: int) -> None:
         super().__init__("x", n_envs)
@@ -150,6 +156,10 @@ class InPython(Inherited):
     [
         (WithoutCopies, "cannot be told how many copies .*give its constructor a parameter n_envs"),
         (WithOneCopy, r"does not have the number of copies .*super\(\)\.__init__"),
+        (
+            WithoutName,
+            r"has no name; let its constructor call super\(\)\.__init__\(env_name, n_env",
+        ),
         (Needs, r"cannot be made: .*missing 1 required positional argument: 'size'"),
         (SpacesOfAnInstance, "does not define action_space, observation_space; define them in"),
         (InPython, "steps in Python; make it a gymnasium.Env"),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -124,7 +125,127 @@ def test_a_reset_of_the_wrong_kind_is_told(make: Any, message: str) -> None:
 
 def test_another_precision_of_a_state_is_accepted() -> None:
     """It is converted to that of the state at the beginning."""
-    make_env("jax", after(lambda p, n: a_step(p, n, env_state=(p, n.astype(jnp.float32)))))
+    make_env("jax", after(lambda p, n: a_step(p, n, env_state=(p.astype(jnp.float16), n))))
+    make_env("jax", after(lambda p, n: a_step(p, n, env_state=(p, n.astype(jnp.uint8)))))
+    # A flag can be kept in a number.
+    make_env("jax", after(lambda p, n: a_step(p, n, env_state=(p > 0, n))))
+
+
+def test_fractions_are_not_lost_in_a_state_that_began_as_a_whole_number() -> None:
+    """A speed that begins as 0 would stay a whole number, and nothing else would tell."""
+
+    class Speeding(Tube):
+        def reset_one(self, rng: Any) -> Any:
+            return (0.5, 0), self.observe(0.5, 0)
+
+        def after(self, place: Any, n_steps: Any) -> Any:
+            return a_step(place, 0.9 * n_steps)
+
+    message = (
+        r"states with \[1\] of float32\[\] after a step, but int32\[\] after a reset; begin with "
+        "the kind of number that a step returns, such as 0.0 instead of 0"
+    )
+    with pytest.raises(EnvironmentFaultError, match=message):
+        make_env("jax", Speeding)
+    begun = type("Flag", (Speeding,), {"reset_one": lambda self, rng: ((0.5, True), jnp.zeros(2))})
+    counting = {"after": lambda self, place, n: a_step(place, jnp.int32(n) + 1)}
+    with pytest.raises(EnvironmentFaultError, match=r"int32\[\] after a step, but bool\[\] after"):
+        make_env("jax", type("Counting", (begun,), counting))
+
+
+def with_key(self: Any, rng: Any) -> Any:
+    return (jnp.float32(0), rng), jnp.zeros(2)
+
+
+def test_a_state_may_hold_a_key_of_random_numbers() -> None:
+    class Keyed(Tube):
+        reset_one = with_key
+
+        def step_one(self, env_state: Any, action: Any, rng: Any) -> SingleStep:
+            place, key = env_state
+            return a_step(place, 0, env_state=(place, jax.random.split(key)[0]))
+
+    make_env("jax", Keyed)
+
+    class Raw(Keyed):
+        def step_one(self, env_state: Any, action: Any, rng: Any) -> SingleStep:
+            step = super().step_one(env_state, action, rng)
+            place, key = step.env_state
+            return step._replace(env_state=(place, jax.random.key_data(key)))
+
+    with pytest.raises(EnvironmentFaultError, match=r"uint32\[2\] after a step, but key<fry>"):
+        make_env("jax", Raw)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reward": None}, "gave a NoneType as its reward; use arrays of jax.numpy and numbers"),
+        ({"reward": "1"}, "gave a str as its reward"),
+        ({"reward": jnp.complex64(1j)}, "gave a complex number as its reward"),
+        ({"truncated": None}, "gave a NoneType as its truncated"),
+    ],
+)
+def test_rewards_and_flags_are_numbers(changes: Any, message: str) -> None:
+    with pytest.raises(EnvironmentFaultError, match=message):
+        make_env("jax", after(lambda p, n: a_step(p, n, **changes)))
+
+
+TWO = spaces.Box(-9, 9, (2,), np.float32)
+PARTS = spaces.Dict({"a": spaces.Discrete(2), "b": TWO})
+PAIR = spaces.Tuple([spaces.Discrete(2), PARTS])
+CELLS = spaces.MultiDiscrete([3, 3, 3])
+
+
+@pytest.mark.parametrize(
+    ("space", "obs", "message"),
+    [
+        (TWO, [0.0, 0.0], "observations in a list, but its observation_space is a Box; return one"),
+        (TWO, None, "observations in a NoneType, but"),
+        (TWO, jnp.zeros(3), r"observations of the shape \(3,\), but its .* has \(2,\); make them"),
+        (spaces.Discrete(2), jnp.zeros(1, jnp.int32), r"shape \(1,\), but its .* has \(\); make"),
+        (CELLS, jnp.zeros(2, jnp.int32), r"shape \(2,\), but its .* has \(3,\)"),
+        (PARTS, jnp.zeros(2), "that are not a dict with 'a', 'b', as its observation_space says"),
+        (PARTS, {"a": jnp.int32(0)}, "that are not a dict with 'a', 'b'"),
+        (PARTS, {"a": jnp.int32(0), "b": jnp.zeros(1)}, r"with \['b'\] of the shape \(1,\)"),
+        (PAIR, (jnp.int32(0),), "that are not a tuple of 2"),
+        (PAIR, (jnp.int32(0), {}), r"observations with \[1\] that are not a dict with 'a', 'b'"),
+    ],
+)
+def test_observations_have_the_structure_and_shapes_of_their_space(
+    space: spaces.Space, obs: Any, message: str
+) -> None:
+    changes = {"observation_space": space, "reset_one": lambda self, rng: (0.0, obs)}
+    with pytest.raises(EnvironmentFaultError, match=message):
+        make_env("jax", type("Misfit", (Tube,), changes))
+
+
+def test_observations_of_all_copies_are_compared_with_their_space_too() -> None:
+    with pytest.raises(EnvironmentFaultError, match=r"shape \(1,\), but its .* has \(2,\)"):
+        make_env("jax", type("Changed", (AllAtOnce,), {"observation_space": TWO}), 3)
+
+
+def test_an_environment_that_keeps_an_episode_in_itself_is_told() -> None:
+    class Keeping(Tube):
+        def reset_one(self, rng: Any) -> Any:
+            state, obs = super().reset_one(rng)
+            self.names, self.place = {1: 0, "a": 1}, {"now": state[0]}
+            return state, obs
+
+    message = "keeps a value of an episode in self.place; return it as a part of the state"
+    with pytest.raises(EnvironmentFaultError, match=message):
+        make_env("jax", Keeping)
+
+
+def test_a_space_that_raises_an_error_is_told_with_its_lines() -> None:
+    class Broken(Tube):
+        @property
+        def action_space(self) -> Any:
+            return spaces.Discrete(self.nothing)
+
+    with pytest.raises(EnvironmentFaultError, match="raised AttributeError in action_space") as it:
+        make_env("jax", Broken)
+    assert "test_jax_trial.py" in str(it.value)
 
 
 @pytest.mark.parametrize("which", ["action_space", "observation_space"])
@@ -137,6 +258,7 @@ def test_spaces_must_be_spaces(which: str) -> None:
     ("changes", "message"),
     [
         ({"flags": ("terminated",)}, "returned an info without 'truncated' from step"),
+        ({"kind_of_flags": jnp.float32}, "gave a done of float32, not of bool; use done.astype"),
         ({"shape": (3, 1)}, r"gave a reward of the shape \(3, 1\), not an array of the shape \(3,"),
         ({"step": lambda *given: given}, "from step, not a state and a timestep; return env_sta"),
         ({"reset": lambda *given: 0}, "returned a int from reset, not a state and an observation"),

@@ -176,6 +176,10 @@ def _made(spec: EnvSpec, cls: type[Environment]) -> Environment:
             f"{spec.name} does not have the number of copies that was asked for; let its "
             "constructor call super().__init__(env_name, n_envs) with the n_envs that it is given."
         )
+    if not hasattr(env, "env_name"):
+        raise EnvironmentFaultError(
+            f"{spec.name} has no name; let its constructor call super().__init__(env_name, n_envs)."
+        )
     if env.kind != "traceable":
         raise EnvironmentFaultError(
             f"{spec.name} steps in Python; make it a gymnasium.Env, which compiled programs call."
@@ -201,7 +205,8 @@ def _arguments(spec: EnvSpec, cls: type[Environment]) -> dict[str, Any]:
     named = [name for name, parameter in parameters.items() if parameter.kind not in starred]
     known = [*named, *(spec.env_kwargs if takes_any else ())]
     check_settings(spec, {name: None for name in known if name not in _ARGUMENTS})
-    # A constructor with *args passes the name on; one with only **kwargs chooses its own name.
-    takes_name = "env_name" in parameters or inspect.Parameter.VAR_POSITIONAL in kinds
+    # A constructor with *args and **kwargs passes the name on; one with only **kwargs chooses its
+    # own name.
+    takes_name = "env_name" in parameters or starred <= kinds
     name = {"env_name": spec.name} if takes_name else {}
     return {**name, "n_envs": spec.n_envs, **spec.env_kwargs}

@@ -10,12 +10,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from gymnasium import spaces
 
 from arlbench.core.environments.actions import action_shapes
 from arlbench.core.environments.adapters.host_values import MisfitError
+from arlbench.core.environments.adapters.jax_values import (
+    arrays,
+    require_bool,
+    require_equal,
+    require_fitting,
+    require_number,
+)
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.faults import own_frames, raised_by
 from arlbench.core.environments.vectorised import SingleStep, VectorisedEnvironment
@@ -23,7 +28,6 @@ from arlbench.errors import EnvironmentFaultError
 
 _SINGLE_STEP = "return SingleStep(env_state, obs, reward, terminated, truncated)"
 _TIMESTEP = "return env_state, (obs, reward, done, info)"
-_LEAVES = (jax.Array, np.ndarray, np.generic, bool, int, float)
 _INFO = ("terminated", "truncated", "final_observation")
 
 # What JAX's errors mean, and what to write instead; the first that fits is used.
@@ -67,42 +71,60 @@ def try_out(name: str, env: Environment) -> None:
         EnvironmentFaultError: If they cannot be traced, or return values of wrong kinds.
     """
     try:
-        _check_spaces(env)
+        _check_spaces(name, env)
         if isinstance(env, VectorisedEnvironment):
             _try_one(name, env)
         else:
             _try_all(name, env)
+        _require_stateless(env)
     except MisfitError as error:
         raise EnvironmentFaultError(f"{name} {error.what}; {error.cure}.") from None
 
 
-def _check_spaces(env: Environment) -> None:
+def _check_spaces(name: str, env: Environment) -> None:
     for which in ("action_space", "observation_space"):
-        space = getattr(env, which)
+        try:
+            space = getattr(env, which)
+        except Exception as error:
+            raise raised_by(name, f"in {which}", error) from None
         if not isinstance(space, spaces.Space):
             what = f"has a {type(space).__name__} as its {which}"
             raise MisfitError(what, "make it a space of gymnasium.spaces")
+
+
+def _require_stateless(env: Environment) -> None:
+    """Raises if the environment kept a value of a trace, which no compiled program can read."""
+    for key, value in vars(env).items():
+        try:
+            leaves = jax.tree.leaves(value)
+        except (TypeError, ValueError):  # a dict whose keys have no order
+            continue
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            what = f"keeps a value of an episode in self.{key}"
+            raise MisfitError(what, "return it as a part of the state, and take it from there")
 
 
 def _try_one(name: str, env: VectorisedEnvironment) -> None:
     key = jax.random.key(0)
     actions = action_shapes(env.action_space)
     begun = _traced(name, "reset_one", env.reset_one, _begun("reset_one"), key)
+    require_fitting(env.observation_space, begun[1])
     state, obs = _traced(name, "step_one", env.step_one, _single_step, begun[0], actions, key)
     # A step may return another precision than a reset in its state, which is then converted, but
     # not in its observation.
-    _require_equal("states", begun[0], state, with_dtype=False)
-    _require_equal("observations", begun[1], obs)
+    require_equal("states", begun[0], state, any_precision=True)
+    require_equal("observations", begun[1], obs)
 
 
 def _try_all(name: str, env: Environment) -> None:
     key = jax.random.key(0)
     actions = action_shapes(env.action_space, env.n_envs)
     begun = _traced(name, "reset", env.reset, _begun("reset"), key)
+    require_fitting(env.observation_space, begun[1], n_batch_axes=1)
     check = _timestep(env.n_envs)
     state, obs = _traced(name, "step", env.step, check, begun[0], actions, key)
-    _require_equal("states", begun[0], state)
-    _require_equal("observations", begun[1], obs)
+    require_equal("states", begun[0], state)
+    require_equal("observations", begun[1], obs)
 
 
 def _traced(
@@ -131,7 +153,7 @@ def _begun(method: str) -> Callable[[Any], Any]:
         if not isinstance(returned, tuple | list) or len(returned) != 2:
             what = f"returned {_kind(returned)} from {method}, not a state and an observation"
             raise MisfitError(what, "end it with 'return env_state, obs'")
-        return _arrays(*returned)
+        return arrays(*returned)
 
     return check
 
@@ -142,8 +164,8 @@ def _single_step(returned: Any) -> Any:
         what = f"returned {_kind(returned)} from step_one, not a SingleStep"
         raise MisfitError(what, _SINGLE_STEP)
     for field in ("reward", "terminated", "truncated"):
-        _require_shape(field, getattr(returned, field), ())
-    return _arrays(returned.env_state, returned.obs)
+        require_number(field, getattr(returned, field), ())
+    return arrays(returned.env_state, returned.obs)
 
 
 def _timestep(n_envs: int) -> Callable[[Any], Any]:
@@ -161,47 +183,12 @@ def _timestep(n_envs: int) -> Callable[[Any], Any]:
             raise MisfitError(what, "return a dict with them")
         flags = {key: info[key] for key in _INFO[:2]}
         for field, value in {"reward": reward, "done": done, **flags}.items():
-            _require_shape(field, value, (n_envs,))
-        return _arrays(state, obs)
+            require_number(field, value, (n_envs,))
+        for field, value in {"done": done, **flags}.items():
+            require_bool(field, value)
+        return arrays(state, obs)
 
     return check
-
-
-def _arrays(state: Any, obs: Any) -> tuple[Any, Any]:
-    """Both, if they consist of arrays and numbers only."""
-    for what, tree in (("state", state), ("observation", obs)):
-        for leaf in jax.tree.leaves(tree):
-            if not isinstance(leaf, _LEAVES):
-                kind = type(leaf).__name__
-                raise MisfitError(f"has a {kind} in its {what}", "use arrays of jax.numpy")
-    return state, obs
-
-
-def _require_shape(field: str, value: Any, shape: tuple[int, ...]) -> None:
-    if jnp.shape(value) != shape:
-        wanted = f"an array of the shape {shape}" if shape else "a scalar"
-        cure = "return one value for each copy" if shape else f"use {field}[0] or sum it up"
-        raise MisfitError(f"gave a {field} of the shape {jnp.shape(value)}, not {wanted}", cure)
-
-
-def _require_equal(what: str, begun: Any, stepped: Any, with_dtype: bool = True) -> None:
-    """Raises if a step returns a tree that cannot take the place of what a reset returns."""
-    cure = "make them equal"
-    structures: list[Any] = [jax.tree.structure(tree) for tree in (begun, stepped)]
-    if structures[0] != structures[1]:
-        raise MisfitError(
-            f"returns {what} of another structure from a step than from a reset", cure
-        )
-    after = jax.tree.leaves(stepped)
-    for (path, before), now in zip(jax.tree.leaves_with_path(begun), after, strict=True):
-        if before.shape != now.shape or (with_dtype and before.dtype != now.dtype):
-            where = jax.tree_util.keystr(path)
-            difference = f"{_shown(now)} after a step, but {_shown(before)} after a reset"
-            raise MisfitError(f"returns {what}{where and f' with {where} of'} {difference}", cure)
-
-
-def _shown(leaf: Any) -> str:
-    return f"{leaf.dtype}{list(leaf.shape)}"
 
 
 def _kind(returned: Any) -> str:
