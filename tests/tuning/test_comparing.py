@@ -146,6 +146,7 @@ def test_other_tuners_budgets_seeds_and_spaces_are_not(folders, tmp_path) -> Non
     assert "not searched by random, but by the others: buffer_batch_size" in notes
     assert "not searched by other, but by the others: use_target_network, tau" in notes
     assert "not searched in the same range by all: learning_rate" in notes
+    assert not any(note.startswith("not begun") for note in notes)
     assert compare([folders["sobol"], folders["random"]]).notes == ()
 
 
@@ -209,3 +210,18 @@ def test_a_repeat_keeps_its_number_and_a_study_without_a_curve_is_said(folders, 
     assert any(said.startswith(note) for said in found.notes)
     (told,) = [said for said in found.notes if said.startswith("the budgets differ")]
     assert "at" not in told.split()
+
+
+def test_other_versions_and_devices_are_told(folders, tmp_path) -> None:
+    copies = [shutil.copytree(folders["single"], tmp_path / name) for name in ("old", "older")]
+    for copy in copies:
+        path = copy / "study.json"
+        content = json.loads(path.read_text())
+        content["versions"] |= {"jax": "0.1", "device": "a card"}
+        path.write_text(json.dumps(content))
+    (note,) = compare([folders["single"], *copies]).notes
+    jax_here = load(folders["single"]).settings.versions["jax"]
+    assert note == (
+        f"not begun with the same jax ({jax_here} in single; 0.1 in old, older), device (cpu in "
+        "single; a card in old, older)"
+    )

@@ -18,7 +18,8 @@ def require_alike(studies: Mapping[str, StudySettings]) -> list[str]:
         studies: The studies by the names under which they are compared.
 
     Returns:
-        Sentences about studies that search in other spaces.
+        Sentences about studies that search in other spaces, or were begun with other versions of
+        packages or on other devices.
 
     Raises:
         ConfigurationError: If the problem, the objective or the number of seeds of a study is not
@@ -33,7 +34,8 @@ def require_alike(studies: Mapping[str, StudySettings]) -> list[str]:
                 f"{first} and {name} cannot be compared, because {what} is {_text(one)} in "
                 f"{first} and {_text(other)} in {name}; compare studies of the same problem."
             )
-    return [*_not_searched(spaces), *_other_ranges(spaces)]
+    versions = {name: of.versions for name, of in studies.items()}
+    return [*_not_searched(spaces), *_other_ranges(spaces), *_other_versions(versions)]
 
 
 def _differences(
@@ -88,6 +90,20 @@ def _other_ranges(spaces: Mapping[str, Space]) -> Iterator[str]:
     ]
     if differing:
         yield f"not searched in the same range by all: {_listing(differing)}"
+
+
+def _other_versions(versions: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """A sentence about the packages and devices that differ between studies, if any."""
+    differing = []
+    for what in dict.fromkeys(what for of_study in versions.values() for what in of_study):
+        having: dict[str, list[str]] = {}
+        for name, of_study in versions.items():
+            having.setdefault(of_study.get(what, "unknown"), []).append(name)
+        if len(having) > 1:
+            each = (f"{version} in {_listing(names)}" for version, names in having.items())
+            differing.append(f"{what} ({'; '.join(each)})")
+    if differing:
+        yield f"not begun with the same {_listing(differing)}"
 
 
 def _searched(spaces: Mapping[str, Space]) -> dict[str, None]:
