@@ -142,6 +142,14 @@ def test_a_mask_alone_leaves_nothing_to_read():
         encode(masked(), {"action_mask": jnp.ones((1, 2), bool)})
 
 
+def test_observations_without_entries_are_refused_but_their_parts_may_have_none():
+    empty = spaces.Box(0, 1, (0,))
+    with pytest.raises(UnknownEnvironmentError, match="have no entries"):
+        encode(empty, np.zeros((3, 0)))
+    both = spaces.Tuple([empty, spaces.Discrete(2)])
+    np.testing.assert_array_equal(encode(both, (np.zeros((1, 0)), np.array([1]))), [[0, 1]])
+
+
 def test_a_grid_of_categories_is_read_cell_by_cell():
     # Two rows of two cells; each cell has one of two tiles and one of three colours.
     space = spaces.MultiDiscrete(np.broadcast_to([2, 3], (2, 2, 2)), dtype=np.uint8)

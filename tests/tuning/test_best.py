@@ -14,6 +14,8 @@ import pytest
 
 from arlbench.cli import tune_repeats as display_of_repeats
 from arlbench.cli.tune_display import best_table, summary
+from arlbench.cli.tune_pictures import drawn_trials
+from arlbench.report.study_pictures import draw_incumbent
 from arlbench.tuning import compare, load
 from arlbench.tuning.best import best_of_each, final_returns, lost_in_test
 from arlbench.tuning.journal import Retrained
@@ -51,9 +53,12 @@ def test_it_is_the_mean_of_the_others_and_the_rest_is_said(tmp_path, first, lost
         comparison = compare([tmp_path / "a"])
         said = list(summary(found, outcome))
         tests = best_table(found, 80)[2].split()
+        points = draw_incumbent(drawn_trials(found)).axes[0].lines[1:]
     assert lost_in_test(found) == (lost, 3)
     returns = found.tests[best.number].returns[: 3 - lost, -1]
     assert best.test == pytest.approx(returns.mean()) if lost < 3 else math.isnan(best.test)
+    drawn = [point.get_ydata()[-1] for point in points]
+    assert drawn == pytest.approx([best.test] if lost < 3 else [])
     assert np.isnan(comparison.table.loc["a", "test_return"]) == (lost == 3)
     note = f"the test return of a leaves out {lost} of 3 trainings, because learning diverged"
     assert comparison.notes == ((note,) if lost else ())

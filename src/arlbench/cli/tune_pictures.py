@@ -10,7 +10,7 @@ from arlbench.core import files
 from arlbench.errors import StorageError
 from arlbench.report import repeat_pictures, study_pictures
 from arlbench.report.study_pictures import DrawnTrial
-from arlbench.tuning.best import best_over_time
+from arlbench.tuning.best import best_over_time, final_test_return
 from arlbench.tuning.incumbents import incumbents
 from arlbench.tuning.repeats import folder_of
 
@@ -64,7 +64,7 @@ def drawn_trials(study: LoadedStudy) -> list[DrawnTrial]:
     drawn = []
     for result in told:
         spent += result.cost
-        trial, test = result.trial, study.tests.get(result.number)
+        trial = result.trial
         before = None if trial.continues is None else study.results[trial.continues].trial.fidelity
         drawn.append(
             DrawnTrial(
@@ -73,7 +73,7 @@ def drawn_trials(study: LoadedStudy) -> list[DrawnTrial]:
                 timesteps=result.timesteps,
                 returns=result.returns,
                 is_incumbent=result.number in best,
-                test=None if test is None else test.returns[:, -1],
+                test=final_test_return(result, study.tests.get(result.number)),
                 parent=trial.continues if trial.network_of is None else trial.network_of,
                 begins=before or 0,
                 config=trial.config,

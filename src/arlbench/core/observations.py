@@ -63,7 +63,13 @@ def encode(space: spaces.Space, obs: Any, images: bool = False) -> jax.Array:
         raise UnknownEnvironmentError(
             "The observations consist only of an action mask; a network needs other entries too."
         )
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+    features = parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+    if features.shape[-1] == 0:
+        raise UnknownEnvironmentError(
+            "The observations have no entries; a network needs at least one, even if it is always "
+            "the same."
+        )
+    return features
 
 
 def action_mask(space: spaces.Space, obs: Any) -> jax.Array | None:
@@ -126,7 +132,7 @@ def _flat(space: spaces.Space, obs: Any) -> jax.Array:
     """The features ``[B, features]`` of a space that is not composed."""
     if isinstance(space, spaces.Box | spaces.MultiBinary):
         _check_size(space, obs)
-        return jnp.asarray(obs).astype(jnp.float32).reshape(obs.shape[0], -1)
+        return jnp.asarray(obs).astype(jnp.float32).reshape(obs.shape[0], _size(space))
     if isinstance(space, spaces.Discrete):
         return jax.nn.one_hot(obs - int(space.start), int(space.n), dtype=jnp.float32)
     if isinstance(space, spaces.MultiDiscrete):

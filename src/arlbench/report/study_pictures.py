@@ -35,7 +35,7 @@ class DrawnTrial(NamedTuple):
         timesteps: Environment steps before each evaluation, ``[n_evaluations]``.
         returns: Mean returns, ``[n_seeds, n_evaluations]``; NaN if not reached.
         is_incumbent: Whether it was the best when it was told.
-        test: Final return with each seed of the test, ``[n_seeds]``; None if not tested.
+        test: The mean final return over the seeds of the test; NaN if not tested.
         parent: The trial whose network it took; None if it began at step 0.
         begins: Environment steps, from step 0, at which its own training begins.
         config: The hyperparameters that are varied and active.
@@ -46,7 +46,7 @@ class DrawnTrial(NamedTuple):
     timesteps: np.ndarray
     returns: np.ndarray
     is_incumbent: bool
-    test: np.ndarray | None
+    test: float
     parent: int | None
     begins: int
     config: Mapping[str, Any]
@@ -95,11 +95,11 @@ def draw_incumbent(trials: Sequence[DrawnTrial]) -> Figure:
     mean, low, high = (_held(f(finals, axis=1)) for f in (np.mean, np.min, np.max))
     panel.fill_between(spent, low, high, step="post", color=LINE, alpha=0.15, lw=0)
     panel.step(spent, mean, where="post", color=LINE, label="tuning seeds: mean and range")
-    tested = [trial for trial in best if trial.test is not None]
+    tested = [trial for trial in best if not math.isnan(trial.test)]
     if tested:
         panel.plot(
             [trial.spent for trial in tested],
-            [float(np.mean(trial.test)) for trial in tested if trial.test is not None],
+            [trial.test for trial in tested],
             "o", color=TEST, label="test seeds: mean",
         )  # fmt: skip
     panel.set_xlabel("environment steps of all trials")
