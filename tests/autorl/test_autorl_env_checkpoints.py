@@ -29,7 +29,13 @@ def test_the_checkpoint_of_every_step_is_told_and_kept(tmp_path: Path) -> None:
 
 # By ``learning_starts``, the updates of four steps: two in each iteration that ends after it.
 UPDATES = {0: [12, 10, 12, 10], 40: [8, 10, 12, 10], 120: [0, 8, 12, 10]}
-RECORDED = [("loss", 0), ("loss", 40), ("loss", 120), ("all", 120), ("trajectories", 120)]
+RECORDED = [
+    ("all", 120),
+    *(
+        pytest.param(part, starts, marks=pytest.mark.thorough)
+        for part, starts in [("loss", 0), ("loss", 40), ("loss", 120), ("trajectories", 120)]
+    ),
+]
 
 
 @pytest.mark.parametrize(("part", "learning_starts"), RECORDED)

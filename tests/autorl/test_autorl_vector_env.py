@@ -43,6 +43,7 @@ def test_a_learner_is_the_one_that_learns_alone(learner: int, steps: list[Any]) 
         assert together[4]["train_info_df"][learner].equals(info["train_info_df"])
 
 
+@pytest.mark.thorough
 def test_shapes_are_those_of_gymnasium(steps: list[Any]) -> None:
     env = vector_env()
     assert isinstance(env, VectorEnv)
@@ -65,6 +66,7 @@ def test_seeds_are_counted_up_from_one() -> None:
     np.testing.assert_array_equal(one[0]["grad_info"], other[0]["grad_info"])
 
 
+@pytest.mark.thorough
 def test_the_last_step_truncates_all(steps: list[Any]) -> None:
     env = vector_env(2, n_steps=1)
     env.reset()

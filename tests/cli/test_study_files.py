@@ -50,6 +50,7 @@ def study_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.thorough
 def test_a_study_from_a_file(tmp_path, study_file) -> None:
     out = tmp_path / "study"
     assert arlbench("tune", study_file, "--out", out, "--quiet") == 0

@@ -21,7 +21,7 @@ def swept(tmp_path, monkeypatch):
     """The experiment of a command, which is not trained."""
     from arlbench.cli import sweep
 
-    monkeypatch.setattr(sweep, "_run", lambda job: None)
+    monkeypatch.setattr(sweep, "run", lambda job: None)
 
     def design(*words: object) -> Experiment:
         out = tmp_path / f"sweep-{len(list(tmp_path.iterdir()))}"

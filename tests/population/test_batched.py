@@ -167,6 +167,7 @@ def test_kept_parameters_are_those_of_the_kept_states_whenever_a_member_ends():
     assert len({tuple(np.ravel(first)) for first in firsts}) == len(CONFIGS)
 
 
+@pytest.mark.thorough
 def test_a_batch_can_be_stopped():
     result = train(
         CONFIGS[:1], placement="batched", on_progress=lambda progress: progress.timesteps > 0

@@ -152,6 +152,7 @@ def test_with_an_accelerator_only_workers_train_few_members(population, two_proc
     np.testing.assert_array_equal(result.returns[0], population.returns[0])
 
 
+@pytest.mark.thorough
 def test_members_that_cannot_leave_train_here_even_then(population, two_processes, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     monkeypatch.setattr(cores.sending, "obstacle", lambda _: "of a test.")

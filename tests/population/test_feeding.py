@@ -23,9 +23,8 @@ def whole(config: dict[str, Any]) -> Addition:
     return Addition(config, TIMESTEPS, 2)
 
 
-@pytest.mark.parametrize(
-    "placement", ["sequential", pytest.param("batched", marks=pytest.mark.thorough)]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("placement", ["sequential", "batched"])
 def test_what_joins_trains_as_if_it_had_been_there(placement) -> None:
     at_once = train([UNIFORM, PRIORITISED, SLOW], placement=placement)
     feed = giving([], [whole(PRIORITISED)], [], [whole(SLOW)])

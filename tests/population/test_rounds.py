@@ -63,6 +63,7 @@ def test_all_members_are_evaluated_once_a_round(iterations_at_evaluations: Any) 
     np.testing.assert_allclose(together.returns, alone.returns, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.thorough
 def test_several_evaluations_at_one_iteration_are_made_once(iterations_at_evaluations: Any) -> None:
     # 24 steps are 2, 3, 6 iterations and a single one, with 5 evaluations each.
     lengths = {"n_total_timesteps": 24, "n_eval_steps": 5}

@@ -214,6 +214,7 @@ def test_an_inactive_hyperparameter_takes_its_default() -> None:
     assert {name: config[name] for name in drawn} == dict(drawn)
 
 
+@pytest.mark.thorough
 def test_what_is_given_for_an_inactive_hyperparameter_is_ignored() -> None:
     dqn = small_dqn(use_target_network=False, tau=0.5, target_update_interval=7)
     without = small_dqn(use_target_network=False)

@@ -97,6 +97,7 @@ def test_both_kinds_of_buffers_can_be_loaded_by_both_kinds_of_agents(tmp_path: P
         assert same_bits(storage.pack(given), storage.pack(state.buffer_state))
 
 
+@pytest.mark.thorough
 def test_if_frames_have_no_room_training_stops_with_the_cure() -> None:
     dqn = made(True)
     runner_state, buffer_state = begun(dqn)

@@ -40,7 +40,7 @@ def test_a_class_is_named_by_its_module() -> None:
 def test_the_classes_of_a_module_are_its_own() -> None:
     """Those of this package that it imports are not."""
     assert modules.classes_in(own_probes, gymnasium.Env) == ["Counting"]
-    known = ["Tube", "Inherited", "PassesOn", "NamesItself", "AllAtOnce"]
+    known = ["Tube", "Inherited", "PassesOn", "TakesMore", "NamesItself", "AllAtOnce"]
     assert modules.classes_in(own_compiled, gymnasium.Env, Environment) == known
     error = modules.unknown_in(own_compiled, "own_compiled:AllAtonce", known)
     assert str(error).endswith("'own_compiled:AllAtonce'. Did you mean 'own_compiled:AllAtOnce'?")

@@ -35,8 +35,8 @@ def test_a_noisy_layer_is_the_sum_of_the_paper() -> None:
 def test_every_noisy_layer_gets_its_own_noise() -> None:
     network = ExtendedQ(3, hidden_size=256, noisy=True, dueling=True, layer_norm=True)
     x = jnp.ones((1, 200))
-    params = network.init(jax.random.key(0), x)
-    noise = draw_noise(params, jax.random.key(1))
+    params = jax.jit(network.init)(jax.random.key(0), x)
+    noise = jax.jit(draw_noise)(params, jax.random.key(1))
     leaves = jax.tree.leaves(noise)
     # One hidden layer for all, one for each stream, and two layers of outputs.
     assert sorted(leaf.size for leaf in leaves) == [1, 3, 200, *[256] * 7]

@@ -115,7 +115,7 @@ def test_a_window_is_what_a_plain_loop_over_the_episodes_gives(n_envs: int, size
         check(of, n_step)
 
 
-@pytest.mark.parametrize("n_envs", [1, 16])
+@pytest.mark.parametrize("n_envs", [1, pytest.param(16, marks=pytest.mark.thorough)])
 def test_it_is_the_same_over_a_buffer_of_frames(n_envs: int) -> None:
     of = stream(FrameStack(Pictures(n_envs), 4), 30 if n_envs < 16 else 330, True)
     check(of, 3)
