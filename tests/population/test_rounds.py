@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from arlbench.core.algorithms.harness import batching
+from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
 from arlbench.population import rounds, train_population
@@ -94,6 +95,8 @@ def test_seconds_of_a_member_are_those_until_its_end(monkeypatch: pytest.MonkeyP
         return SharedSeconds(n_members, lambda: (float(next(readings)), 0.0))
 
     monkeypatch.setattr(rounds, "SharedSeconds", ticking)
+    # On a busy machine, a round could otherwise be divided into several segments.
+    monkeypatch.setattr(rounds, "Pacer", lambda: Pacer(seconds=1e6))
     config = CONFIGS[1]
     diverging = {**config, "learning_rate": 1e38}
     # Rounds of 8 iterations, each of them one segment: two readings a round.
