@@ -5,12 +5,12 @@
 # make check     lint, types and the quick tests
 # make coverage  the quick tests, and which lines they run
 # make thorough  tests that compile for minutes; CI runs `make check` and these
-# make stress    slow: runs that are killed and disks that are full
+# make stress    slow: runs that are killed, full disks, and programs that compile for minutes
 # make learn     slow: learning compared with published measurements, writes a table
 # make catalogue writes the lists of environments again from the installed libraries
 # make bench     speed, compared with other packages, in more than an hour
 #
-# Each of them accepts PYTHON=python3.13, and then uses an environment of its own (.venv-3.13).
+# Each of them accepts PYTHON=python3.13, and then uses its own environment (.venv-3.13).
 # Tests and benchmarks also accept JAX=0.12.0.1, to try a version of JAX that another package does
 # not allow yet (gymnax 1.0.1 stops before 0.12); their environment is .venv-3.13-jax0.12.0.1.
 

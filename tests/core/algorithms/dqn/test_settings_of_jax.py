@@ -19,12 +19,18 @@ import pytest
 SCRIPT = Path(__file__).parents[3] / "settings_of_jax.py"
 
 ONE_OF_EACH = [
-    ("gymnax", "CartPole-v1"),
-    ("xland", "MiniGrid-EmptyRandom-5x5"),
-    ("navix", "Navix-Empty-5x5-v0"),
-    ("jumanji", "Snake-v1"),
-    ("craftax", "Craftax-Classic-Symbolic-v1"),
-    ("gymnasium", "FrozenLake-v1"),
+    *(
+        pytest.param(framework, name, marks=pytest.mark.thorough)
+        for framework, name in [
+            ("gymnax", "CartPole-v1"),
+            ("xland", "MiniGrid-EmptyRandom-5x5"),
+            ("navix", "Navix-Empty-5x5-v0"),
+            ("jumanji", "Snake-v1"),
+            ("gymnasium", "FrozenLake-v1"),
+        ]
+    ),
+    # Its three programs take minutes to compile.
+    pytest.param("craftax", "Craftax-Classic-Symbolic-v1", marks=pytest.mark.stress),
 ]
 
 SETTINGS = {
@@ -48,7 +54,6 @@ def trained(framework: str, name: str, setting: str | None) -> Any:
     return json.loads(run.stdout)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize(("framework", "name"), ONE_OF_EACH)
 def test_a_training_is_the_same_under_settings_of_jax(
