@@ -166,7 +166,7 @@ def draw(results: Mapping[Training, MeanInterval], tasks: Sequence[str]) -> Figu
         panel.grid(axis="x", alpha=0.25)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_yticks(range(len(names)), names)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(names) - 0.5, -0.5)  # the first agent at the top
     return figure
 
 
