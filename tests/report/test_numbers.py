@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from arlbench.report.numbers import together, written
+from arlbench.report.numbers import finite_or_none, together, written
 
 
 @pytest.mark.parametrize(
@@ -17,3 +18,8 @@ def test_small_returns_have_three_decimals(value, text) -> None:
 def test_returns_next_to_each_other_have_the_same_number_of_decimals() -> None:
     assert together(-0.1, 8.1) == ["-0.1", "8.1"]
     assert together(0.96, 0.9, 1.1) == ["0.960", "0.900", "1.100"]
+
+
+def test_json_has_neither_nan_nor_infinity() -> None:
+    values = np.float32([0.5, np.nan, np.inf, -np.inf])
+    assert list(map(finite_or_none, values)) == [0.5, None, None, None]

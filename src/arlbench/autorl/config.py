@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
-from arlbench.core.checks import known_names, positive_whole, seed_in_range
+from arlbench.core.checks import known_names, positive_whole, seed_in_range, true_or_false
 from arlbench.core.environments import EnvSpec, evaluation_spec
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
@@ -40,12 +40,6 @@ def _seed(_: str, value: Any) -> int:
 
 def _positive_or_none(name: str, value: Any) -> int | None:
     return None if value is None else positive_whole(name, value)
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False, not {value!r}.")
-    return value
 
 
 def _text(name: str, value: Any) -> str:
@@ -142,9 +136,9 @@ class AutoRLConfig:
     eval_env_kwargs: Mapping[str, Any] = _setting(_mapping, dict)
     n_envs: int = _setting(positive_whole, 10)
     algorithm: str = _setting(_text, DEFAULT_ALGORITHM)
-    cnn_policy: bool = _setting(_flag, False)
-    deterministic_eval: bool = _setting(_flag, True)
-    extended: bool = _setting(_flag, False)
+    cnn_policy: bool = _setting(true_or_false, False)
+    deterministic_eval: bool = _setting(true_or_false, True)
+    extended: bool = _setting(true_or_false, False)
     nas_config: Mapping[str, Any] = _setting(_mapping, dict)
     checkpoint: tuple[str, ...] = _setting(_names, ())
     checkpoint_name: str = _setting(_text, "default_checkpoint")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from rich.console import Console
 
 from arlbench.cli import tables
 from arlbench.errors import StorageError
-from arlbench.report.numbers import together
+from arlbench.report.numbers import finite_or_none, together
 from arlbench.report.statistics import LEAST_FOR_INTERVAL
 
 if TYPE_CHECKING:
@@ -164,12 +163,10 @@ def _explanation(found: pd.DataFrame) -> list[str]:
 def _as_json(found: Comparison, written_files: Sequence[str]) -> dict[str, Any]:
     rows = found.table.reset_index().to_dict(orient="records")
     return {
-        "studies": [{name: _plain(value) for name, value in row.items()} for row in rows],
+        "studies": [
+            {k: finite_or_none(v) if isinstance(v, float) else v for k, v in row.items()}
+            for row in rows
+        ],
         "notes": list(found.notes),
         "written": list(written_files),
     }
-
-
-def _plain(value: Any) -> Any:
-    """None instead of NaN, which JSON does not have."""
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from arlbench.report.numbers import finite_or_none
+
 if TYPE_CHECKING:
     from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes
     from arlbench.experiments.agents import StoredAgents
@@ -232,7 +234,7 @@ def _as_json(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) ->
         "agents": [
             {
                 **_row_as_json(row),
-                "returns": [_number(value) for value in row.outcomes.returns.tolist()],
+                "returns": [finite_or_none(value) for value in row.outcomes.returns.tolist()],
                 "lengths": row.outcomes.lengths.tolist(),
             }
             for row in rows[:n_agents]
@@ -250,16 +252,11 @@ def _row_as_json(row: Row) -> dict[str, Any]:
     return {
         "name": row.name,
         "parameters": row.origin,
-        "return_mean": _number(mean),
-        "interval": [_number(low), _number(high)],
+        "return_mean": finite_or_none(mean),
+        "interval": [finite_or_none(low), finite_or_none(high)],
         "interval_kind": spread_name(row.n_samples, row.over),
         "interval_over": row.over,
-        "return_min": _number(float(row.outcomes.returns.min())),
-        "return_max": _number(float(row.outcomes.returns.max())),
+        "return_min": finite_or_none(float(row.outcomes.returns.min())),
+        "return_max": finite_or_none(float(row.outcomes.returns.max())),
         "length_median": float(np.median(row.outcomes.lengths)),
     }
-
-
-def _number(value: float) -> float | None:
-    """None instead of NaN and infinity, which JSON does not have."""
-    return value if math.isfinite(value) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from arlbench.errors import StorageError
+from arlbench.report.numbers import finite_or_none
 
 if TYPE_CHECKING:
     from arlbench.cli.stopping import StoppableWork
@@ -146,16 +146,11 @@ def summarise(folder: Path, results: SweepResults, outcome: ExperimentOutcome) -
         "ranking": [
             {
                 "config": rank.config,
-                "final_return_mean": _number(rank.mean),
-                "interval": [_number(rank.low), _number(rank.high)],
+                "final_return_mean": finite_or_none(rank.mean),
+                "interval": [finite_or_none(rank.low), finite_or_none(rank.high)],
                 "interval_kind": spread_name(len(results.seeds)),
                 "varied": {k: h.values.tolist()[rank.row] for k, h in results.varied.items()},
             }
             for rank in ranking(results)
         ],
     }
-
-
-def _number(value: float) -> float | None:
-    """None instead of NaN, which JSON does not have."""
-    return None if math.isnan(value) else value

@@ -10,7 +10,7 @@ import numpy as np
 
 from arlbench.cli import display, tables, tune_display
 from arlbench.cli.stopping import StoppableWork
-from arlbench.report.numbers import together, written
+from arlbench.report.numbers import finite_or_none, together, written
 from arlbench.report.statistics import MeanInterval, spread, spread_name
 from arlbench.tuning.best import Best, best_of_each, lost_in_test
 
@@ -118,6 +118,5 @@ def _ends(mean: MeanInterval) -> str:
 
 def _as_json(values: Sequence[float]) -> dict[str, Any]:
     known = [value for value in values if not math.isnan(value)]
-    numbers = [None if np.isnan(x) else float(x) for x in _spread(known)]
-    named = dict(zip(("mean", "low", "high"), numbers, strict=True))
+    named = dict(zip(("mean", "low", "high"), map(finite_or_none, _spread(known)), strict=True))
     return {**named, "spread": spread_name(len(known), "repeats")}

@@ -6,7 +6,6 @@ Everything is checked, and the folder opened, before anything is shown.
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -14,6 +13,7 @@ import typer
 
 from arlbench.cli.tune_summary import summarise
 from arlbench.errors import ConfigurationError
+from arlbench.report.numbers import finite_or_none
 
 if TYPE_CHECKING:
     from arlbench.cli.stopping import StoppableWork
@@ -166,7 +166,5 @@ def train_again(
     if not (quiet or as_json):
         tune_display.replayed(retrained.number, final)
     if as_json:
-        # JSON does not have NaN.
-        plain = [None if math.isnan(value) else value for value in final.tolist()]
-        returns = dict(zip(map(str, fresh), plain, strict=True))
+        returns = dict(zip(map(str, fresh), map(finite_or_none, final), strict=True))
         typer.echo(json.dumps({"number": retrained.number, "final_returns": returns}))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
+
+from arlbench.report.numbers import finite_or_none
 
 if TYPE_CHECKING:
     from arlbench.tuning.loop import StudyOutcome
@@ -21,8 +22,8 @@ def summarise(outcome: StudyOutcome) -> dict[str, Any]:
         row = table.loc[best.number]
         incumbent = {
             "number": best.number,
-            "objective": _number(row["objective"]),
-            "test_objective": _number(row["test_objective"]),
+            "objective": finite_or_none(row["objective"]),
+            "test_objective": finite_or_none(row["test_objective"]),
             "fidelity": best.trial.fidelity,
             "config": dict(best.trial.config),
         }
@@ -39,8 +40,3 @@ def summarise(outcome: StudyOutcome) -> dict[str, Any]:
         "tuner_seconds": round(outcome.tuner_seconds, 3),
         "incumbent": incumbent,
     }
-
-
-def _number(value: float) -> float | None:
-    """None instead of NaN, which JSON does not have."""
-    return None if math.isnan(value) else float(value)

@@ -39,17 +39,18 @@ def finite(name: str, value: Any) -> float:
     return float(value)
 
 
-def seed_in_range(seed: Any) -> int:
-    """The seed as an int, if a random key can be made of it."""
+def seed_in_range(seed: Any, name: str = "") -> int:
+    """The seed as an int, if a random key can be made of it; ``name`` is for the message."""
     is_whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
     if not is_whole or not 0 <= seed < SEED_LIMIT:
-        raise ConfigurationError(f"Seeds must be whole numbers from 0 to 2**32 - 1, not {seed!r}.")
+        which = f"{name} must be a whole number" if name else "Seeds must be whole numbers"
+        raise ConfigurationError(f"{which} from 0 to 2**32 - 1, not {seed!r}.")
     return int(seed)
 
 
-def flag(name: str, value: Any) -> bool:
+def true_or_false(name: str, value: Any) -> bool:
     """The value as a bool; a text such as 'no' is not accepted, because it would count as true."""
-    if isinstance(value, bool | np.bool_) or (isinstance(value, int) and value in {0, 1}):
+    if isinstance(value, bool | np.bool_):
         return bool(value)
     raise ConfigurationError(f"{name} must be True or False, not {value!r}.")
 

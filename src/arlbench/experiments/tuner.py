@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from arlbench.core.checks import SEED_LIMIT
+from arlbench.core.checks import seed_in_range
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.config_spaces import Where, in_texts
@@ -59,12 +59,8 @@ class Tuner(abc.ABC):
         Raises:
             ConfigurationError: If a text, the seed or the file is impossible.
         """
-        if not 0 <= seed < SEED_LIMIT:
-            raise ConfigurationError(
-                f"The sampler's seed must be between 0 and 2**32 - 1, not {seed}."
-            )
+        self.seed = seed_in_range(seed, "The sampler's seed")
         self.problem, self.words = in_texts(problem, words)
-        self.seed = seed
         self.file = file
         self.note = ""
         self.searched: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
-"""How returns are written for people."""
+"""How returns are written for people, and as JSON."""
 
 from __future__ import annotations
 
+import math
 from typing import SupportsFloat
 
 
@@ -15,3 +16,9 @@ def together(*values: SupportsFloat) -> list[str]:
     numbers = [float(value) for value in values]
     decimals = 3 if max(map(abs, numbers)) < 2 else 1
     return [f"{number:.{decimals}f}" for number in numbers]
+
+
+def finite_or_none(value: SupportsFloat) -> float | None:
+    """None instead of NaN and infinity, which JSON does not have."""
+    number = float(value)
+    return number if math.isfinite(number) else None

@@ -14,7 +14,7 @@ import numpy as np
 
 from arlbench.core import files
 from arlbench.core.algorithms.declarations import positive
-from arlbench.core.checks import finite, flag, seed_in_range
+from arlbench.core.checks import finite, seed_in_range, true_or_false
 from arlbench.core.problem import Problem
 from arlbench.errors import ArlbenchError, ConfigurationError
 from arlbench.experiments.config_spaces import Where
@@ -28,7 +28,7 @@ from arlbench.tuning.settings import StudySettings
 from arlbench.tuning.space import Space
 from arlbench.tuning.starting import Source, Start, read_start
 from arlbench.tuning.trials import Result
-from arlbench.tuning.tuner import Tuner, make_tuner, tuner_seed_in_range
+from arlbench.tuning.tuner import TUNER_SEED, Tuner, make_tuner
 from arlbench.tuning.tuners import DEFAULT_TUNER, name_of, short_name, tuner_class
 
 #: The seeds of the test begin here; by default, tuning seeds are smaller.
@@ -154,18 +154,18 @@ def prepare(
         problem=space.problem,
         words=space.words,
         tuner=name_of(cls),
-        tuner_seed=tuner_seed_in_range(tuner_seed),
+        tuner_seed=seed_in_range(tuner_seed, TUNER_SEED),
         tuner_settings=_json_values(tuner_settings),
         tuner_version=cls.version,
         seeds=tuple(seeds),
         parallel=cls.parallel if parallel is None else parallel,
         objective=objective,
-        minimise=flag("minimise", minimise),
-        restart=flag("restart", restart),
+        minimise=true_or_false("minimise", minimise),
+        restart=true_or_false("restart", restart),
         start_from=tuple(space.choice(config) for config in start.configs),
     )
     tests = _checked_tests(test_seeds, settings.seeds)
-    budget = Budget(n_trials, n_timesteps, seconds, tests, flag("test_last", test_last))
+    budget = Budget(n_trials, n_timesteps, seconds, tests, true_or_false("test_last", test_last))
     limits = _disk_limit(state_limit_gib), positive("memory_limit_gib", memory_limit_gib)
     if optuna_storage is not None:
         require_storage(optuna_storage)

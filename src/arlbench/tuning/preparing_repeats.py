@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from arlbench.core import files
-from arlbench.core.checks import SEED_LIMIT, positive_whole
+from arlbench.core.checks import SEED_LIMIT, positive_whole, seed_in_range
 from arlbench.core.problem import Problem
 from arlbench.errors import ArlbenchError, ConfigurationError, StorageError
 from arlbench.tuning.folder import is_study
@@ -24,7 +24,7 @@ from arlbench.tuning.repeats import (
 )
 from arlbench.tuning.space import Space
 from arlbench.tuning.starting import read_start
-from arlbench.tuning.tuner import Tuner, tuner_seed_in_range
+from arlbench.tuning.tuner import TUNER_SEED, Tuner
 from arlbench.tuning.tuners import DEFAULT_TUNER
 
 
@@ -146,7 +146,7 @@ def prepare_repeats(
         name: arguments[name] for name in ("seeds", "test_seeds") if name in arguments
     }
     check_types(problem, *seeds.values())
-    n, tuner_seed = positive_whole("repeats", repeats), tuner_seed_in_range(tuner_seed)
+    n, tuner_seed = positive_whole("repeats", repeats), seed_in_range(tuner_seed, TUNER_SEED)
     if tuner_seed + n > SEED_LIMIT:
         raise ConfigurationError(
             f"{n} repeats from the tuner's seed {tuner_seed} on need seeds beyond 2**32 - 1; begin "

@@ -9,13 +9,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from arlbench.core.checks import SEED_LIMIT, known_names
-from arlbench.errors import ArlbenchError, ConfigurationError, TunerError
+from arlbench.core.checks import known_names, seed_in_range
+from arlbench.errors import ArlbenchError, TunerError
 from arlbench.tuning.space import Space
 from arlbench.tuning.trials import Result, Trial
 
 # Parameters of the constructor that are not settings.
 _NO_SETTINGS = ("self", "space", "seed")
+
+#: How messages call the seed of a tuner.
+TUNER_SEED = "The tuner's seed"
 
 
 class Tuner(abc.ABC):
@@ -110,20 +113,6 @@ def settings_of(cls: type[Tuner]) -> dict[str, Any]:
     return found
 
 
-def tuner_seed_in_range(seed: Any) -> int:
-    """The seed of a tuner as an int.
-
-    Raises:
-        ConfigurationError: If it is not a whole number from 0 to 2**32 - 1.
-    """
-    is_whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-    if not is_whole or not 0 <= seed < SEED_LIMIT:
-        raise ConfigurationError(
-            f"The tuner's seed must be a whole number from 0 to 2**32 - 1, not {seed!r}."
-        )
-    return int(seed)
-
-
 def make_tuner(
     cls: type[Tuner], space: Space, seed: int = 0, settings: Mapping[str, Any] | None = None
 ) -> Tuner:
@@ -133,7 +122,7 @@ def make_tuner(
         ConfigurationError: If the seed or a setting is impossible.
         TunerError: If its constructor raises another error.
     """
-    seed = tuner_seed_in_range(seed)
+    seed = seed_in_range(seed, TUNER_SEED)
     given = dict(settings or {})
     known_names(given, settings_of(cls), f"setting of the tuner {cls.__name__}")
     try:

@@ -27,7 +27,7 @@ from ConfigSpace import (
 )
 
 from arlbench.core.algorithms.possible import INT32_MAX, Possible, in_range
-from arlbench.core.checks import known_names
+from arlbench.core.checks import known_names, true_or_false
 from arlbench.errors import ConfigurationError, did_you_mean
 
 COUNT = Possible(1, INT32_MAX)
@@ -116,7 +116,7 @@ class Hyperparameter:
             return self._check_tracer(value)
         value = _plain(value)
         if self.type is bool:
-            return _to_bool(self.name, value)
+            return true_or_false(self.name, value)
         if self.type is str:
             return self._one_of(value)
         return in_range(self.name, self.type, value, self.possible or Possible())
@@ -370,9 +370,3 @@ def _plain(value: Any) -> Any:
         isinstance(value, jax.Array | np.ndarray) and value.ndim == 0
     )
     return value.item() if is_scalar else value
-
-
-def _to_bool(name: str, value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise ConfigurationError(f"{name} must be True or False, not {value!r}.")
