@@ -22,6 +22,9 @@ ENV_KWARGS = {
     "ale": ["--env-kwargs", '{"evaluation": {"max_episode_steps": 500}}'],
 }
 
+#: A convolutional network takes long for an update, so it makes few.
+FEW_UPDATES = {"ale": ["train_freq=16", "gradient_steps=1", "buffer_batch_size=16"]}
+
 EXTRAS = {"xland": "xminigrid", "ale": "ale_py", "gymnasium": "Box2D"}
 
 
@@ -32,7 +35,7 @@ def test_two_thousand_steps_and_an_evaluation(name: str, tmp_path) -> None:
     needs = EXTRAS.get(framework)
     if needs and importlib.util.find_spec(needs) is None:
         pytest.skip(f"{needs} is not installed")
-    words = [*SHORT, *ENV_KWARGS.get(framework, [])]
+    words = [*SHORT, *ENV_KWARGS.get(framework, []), *FEW_UPDATES.get(framework, [])]
     assert arlbench("tune", "--preset", name, *words, "--out", tmp_path / "study") == 0
     (result,) = load(tmp_path / "study").results.values()
     assert result.status == "finished"

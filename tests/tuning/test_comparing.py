@@ -225,3 +225,14 @@ def test_other_versions_and_devices_are_told(folders, tmp_path) -> None:
         f"not begun with the same jax ({jax_here} in single; 0.1 in old, older), device (cpu in "
         "single; a card in old, older)"
     )
+
+
+def test_the_order_of_choices_does_not_matter_and_the_number_of_test_seeds_does(tmp_path) -> None:
+    for name, sizes, test_seeds in (("up", "8,16", (100,)), ("down", "16,8", (101, 102))):
+        words = {"learning_rate": "1e-4..1e-3", "buffer_batch_size": sizes}
+        study(tmp_path / name, n_trials=2, words=words, test_seeds=test_seeds)
+    notes = compare([tmp_path / "up", tmp_path / "down"]).notes
+    assert notes == ("the numbers of test seeds differ: 1 in up; 2 in down",)
+    study(tmp_path / "more", n_trials=2, words={**words, "buffer_batch_size": "8,16,32"})
+    notes = compare([tmp_path / "down", tmp_path / "more"]).notes
+    assert "not searched in the same range by all: buffer_batch_size" in notes

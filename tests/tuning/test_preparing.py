@@ -101,6 +101,24 @@ def test_a_study_that_its_storage_refuses_leaves_everything_as_it_was(
     assert content_of(folder.parent) == before
 
 
+def test_a_repeat_that_its_storage_refuses_is_refused_before_the_first_is_trained(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("optuna")
+    storage, train = f"sqlite:///{tmp_path}/all.db", FakePopulation()
+    given = {"n_trials": 2, "words": WORDS, "optuna_storage": storage}
+    there = tmp_path / "first" / "same"
+    tune_repeats(FIXED, repeats=3, folder=there, train=FakePopulation(), **given)
+    here = tmp_path / "second" / "same"
+    # The first three repeats have the same definitions as those there, but not the last.
+    other = tmp_path / "third" / "same-repeat-3"
+    tune(FIXED, tuner_seed=7, folder=other, train=FakePopulation(), **given)
+    with pytest.raises(StorageError, match="called same-repeat-3: tuner_seed is 7 there and 3"):
+        tune_repeats(FIXED, repeats=4, folder=here, train=train, **given)
+    assert not here.exists()
+    assert not train.calls
+
+
 def test_preparing_takes_what_tune_takes() -> None:
     of_tune = dict(inspect.signature(tune).parameters)
     for name in Callbacks._fields:

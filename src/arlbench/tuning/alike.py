@@ -7,6 +7,7 @@ from typing import Any
 
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.experiment import decisive, short_text
+from arlbench.experiments.space import Choices, Range
 from arlbench.tuning.settings import StudySettings
 from arlbench.tuning.space import Space
 
@@ -83,13 +84,18 @@ def _not_searched(spaces: Mapping[str, Space]) -> Iterator[str]:
 
 def _other_ranges(spaces: Mapping[str, Space]) -> Iterator[str]:
     """A sentence about the hyperparameters that studies search in different ranges, if any."""
-    differing = [
-        what
+    ranges = {
+        what: {_unordered(space.varied[what]) for space in spaces.values() if what in space.varied}
         for what in _searched(spaces)
-        if len({space.varied[what] for space in spaces.values() if what in space.varied}) > 1
-    ]
+    }
+    differing = [what for what, found in ranges.items() if len(found) > 1]
     if differing:
         yield f"not searched in the same range by all: {_listing(differing)}"
+
+
+def _unordered(where: Range | Choices) -> Range | frozenset[Any]:
+    """A range or choices, such that the order of choices does not matter."""
+    return frozenset(where.values) if isinstance(where, Choices) else where
 
 
 def _other_versions(versions: Mapping[str, Mapping[str, str]]) -> Iterator[str]:

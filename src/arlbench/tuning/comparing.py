@@ -69,7 +69,7 @@ def compare(folders: Iterable[str | Path]) -> Comparison:
     table, returns = _table(repeats), _returns(studies)
     curves = _curves(returns)
     notes += [*_incomplete(studies, table), *_lost(repeats), *_running(repeats), *_short(repeats)]
-    notes += [*_undrawn(curves), *_unequal(table, curves)]
+    notes += [*_undrawn(curves), *_unequal(table, curves), *_unequal_tests(repeats)]
     problem = next(iter(repeats.values()))[0].settings.problem
     title = f"{problem.algorithm_class.title} on {problem.env_spec.name}"
     return Comparison(table, returns, curves, title, tuple(notes))
@@ -146,6 +146,17 @@ def _lost(repeats: Mapping[str, Sequence[LoadedStudy]]) -> Iterator[str]:
                 f"the test return of {name} leaves out {lost} of {n} trainings, because learning "
                 "diverged"
             )
+
+
+def _unequal_tests(repeats: Mapping[str, Sequence[LoadedStudy]]) -> Iterator[str]:
+    """A sentence about tests of best trials, if they do not all have the same number of seeds."""
+    numbers: dict[int, list[str]] = {}
+    for name, found in repeats.items():
+        for n in {n for _, n in map(lost_in_test, found) if n}:
+            numbers.setdefault(n, []).append(name)
+    if len(numbers) > 1:
+        each = (f"{n} in {', '.join(names)}" for n, names in sorted(numbers.items()))
+        yield f"the numbers of test seeds differ: {'; '.join(each)}"
 
 
 def _running(repeats: Mapping[str, Sequence[LoadedStudy]]) -> Iterator[str]:

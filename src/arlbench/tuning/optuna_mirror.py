@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,18 +36,50 @@ def name_there(folder: str | Path) -> str:
     return f"{path.parent.name}-{path.name}" if is_repeat else path.name
 
 
-def require_storage(url: str) -> None:
-    """Raises if a storage cannot be reached; makes its tables if it is new.
+def require_storage(url: str, studies: Mapping[str, StudySettings] | None = None) -> None:
+    """Raises if a storage cannot hold our studies; makes its tables if it is new.
+
+    Args:
+        url: The address of the storage.
+        studies: Our studies by their names in the storage.
 
     Raises:
         MissingExtraError: If Optuna is not installed.
-        StorageError: If the storage cannot be reached.
+        StorageError: If the storage cannot be reached, or holds another study with such a name.
     """
     optuna = import_optuna()
     with _Reaching(url, optuna):
         storage = optuna.storages.RDBStorage(url)
+        found = {study.study_name: study.user_attrs for study in storage.get_all_studies()}
         storage.remove_session()
         storage.engine.dispose()
+    for name, settings in (studies or {}).items():
+        _require_same(url, name, found.get(name, {}), settings)
+
+
+def _require_same(url: str, name: str, there: Mapping[str, Any], settings: StudySettings) -> None:
+    """Raises a StorageError if the study there is another one, whose trials are not ours."""
+    mine = settings.problem.fingerprint
+    cure = "export it with another --name, or give its folder another name."
+    if there.get("fingerprint", mine) != mine:
+        raise StorageError(
+            f"The storage {url} holds a study called {name} of another problem; {cure}"
+        )
+    before, now = there.get("definition", {}), _definition(settings)
+    for key in now:
+        if key in before and before[key] != now[key]:
+            raise StorageError(
+                f"The storage {url} holds another study called {name}: {key} is "
+                f"{before[key]} there and {now[key]} here; {cure}"
+            )
+
+
+def _definition(settings: StudySettings) -> dict[str, Any]:
+    """What distinguishes a study from others of its problem, as JSON values."""
+    content = settings.to_mapping()
+    kept = {key: value for key, value in content.items() if key not in _NOT_COMPARED}
+    found: dict[str, Any] = json.loads(json.dumps(kept))
+    return found
 
 
 class Mirror:
@@ -84,9 +116,9 @@ class Mirror:
                 storage=self._storage, study_name=name, direction=direction, load_if_exists=True
             )
             self._numbers = {t.user_attrs.get(_NUMBER) for t in self._study.get_trials(False)}
-            self._require_the_same(name)
+            _require_same(self._url, name, self._study.user_attrs, self._settings)
             self._study.set_user_attr("fingerprint", self._settings.problem.fingerprint)
-            self._study.set_user_attr("definition", self._definition())
+            self._study.set_user_attr("definition", _definition(self._settings))
 
     def __enter__(self) -> Self:
         return self
@@ -98,29 +130,6 @@ class Mirror:
         """Closes the connections to the storage."""
         self._storage.remove_session()
         self._storage.engine.dispose()
-
-    def _require_the_same(self, name: str) -> None:
-        """Raises a StorageError if the study there is another one, whose trials are not ours."""
-        there, mine = self._study.user_attrs, self._settings.problem.fingerprint
-        cure = "export it with another --name, or give its folder another name."
-        if there.get("fingerprint", mine) != mine:
-            raise StorageError(
-                f"The storage {self._url} holds a study called {name} of another problem; {cure}"
-            )
-        before, now = there.get("definition", {}), self._definition()
-        for key in now:
-            if key in before and before[key] != now[key]:
-                raise StorageError(
-                    f"The storage {self._url} holds another study called {name}: {key} is "
-                    f"{before[key]} there and {now[key]} here; {cure}"
-                )
-
-    def _definition(self) -> dict[str, Any]:
-        """What distinguishes our study from others of its problem, as JSON values."""
-        content = self._settings.to_mapping()
-        kept = {key: value for key, value in content.items() if key not in _NOT_COMPARED}
-        found: dict[str, Any] = json.loads(json.dumps(kept))
-        return found
 
     def add(self, result: Result) -> None:
         """Adds a trial that has ended, unless it is already there.

@@ -14,6 +14,7 @@ from arlbench.core.problem import Problem
 from arlbench.errors import ArlbenchError, ConfigurationError, StorageError
 from arlbench.tuning.folder import is_study
 from arlbench.tuning.loop import Callbacks, StudyOutcome
+from arlbench.tuning.optuna_mirror import name_there, require_storage
 from arlbench.tuning.preparing import OpenStudy, PreparedStudy, check_types, prepare
 from arlbench.tuning.repeats import (
     KIND,
@@ -96,7 +97,7 @@ class PreparedRepeats:
 
         Raises:
             StorageError: If a folder cannot be written, holds something else, or another process
-                holds it.
+                holds it, or if the Optuna storage holds another study.
         """
         if is_study(self.path):
             raise StorageError(
@@ -111,6 +112,7 @@ class PreparedRepeats:
             before = number_before(self.path, self.n_repeats)
             try:
                 write_number(self.path, self.n_repeats)
+                self._check_storage()
                 first = stack.enter_context(self.first.opened())
             except ArlbenchError:
                 # If the command is refused, everything stays as it was.
@@ -123,6 +125,21 @@ class PreparedRepeats:
                     files.remove(self.path / KIND.lock)
                 raise
             yield OpenRepeats(self, first)
+
+    def _check_storage(self) -> None:
+        """Raises a StorageError if the Optuna storage holds another study in place of a repeat."""
+        url, settings = self.first.optuna_storage, self.first.settings
+        if url is None:
+            return
+        paths = [folder_of(self.path, index) for index in range(self.n_repeats)]
+        seeds = range(settings.tuner_seed, settings.tuner_seed + self.n_repeats)
+        require_storage(
+            url,
+            {
+                name_there(path): dataclasses.replace(settings, tuner_seed=seed)
+                for path, seed in zip(paths, seeds, strict=True)
+            },
+        )
 
 
 @contextlib.contextmanager

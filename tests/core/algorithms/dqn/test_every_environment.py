@@ -22,8 +22,10 @@ ENVIRONMENTS = [
     ("jumanji", "Game2048-v1"),
     ("jumanji", "Snake-v1"),
     ("jumanji", "Maze-v0"),
-    ("craftax", "Craftax-Classic-Symbolic-v1"),
 ]
+
+#: It takes a minute to compile.
+SLOW = [("craftax", "Craftax-Classic-Symbolic-v1")]
 
 #: Names of environments for a convolutional network; the others use a plain one.
 GRIDS = {"MinAtar": "GridQ", "MiniGrid-": "GridQ", "Navix-": "GridQ", "Snake": "GridQ"}
@@ -37,8 +39,13 @@ CONFIG = {
 }
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize(("framework", "name"), ENVIRONMENTS)
+@pytest.mark.parametrize(
+    ("framework", "name"),
+    [
+        *(pytest.param(*env, marks=pytest.mark.thorough) for env in ENVIRONMENTS),
+        *(pytest.param(*env, marks=pytest.mark.stress) for env in SLOW),
+    ],
+)
 def test_two_thousand_steps_and_an_evaluation(framework: str, name: str) -> None:
     network = next((kind for part, kind in GRIDS.items() if part in name), "MLPQ")
     dqn = DQN(

@@ -24,13 +24,18 @@ ONE_OF_EACH = [
         for framework, name in [
             ("gymnax", "CartPole-v1"),
             ("xland", "MiniGrid-EmptyRandom-5x5"),
-            ("navix", "Navix-Empty-5x5-v0"),
-            ("jumanji", "Snake-v1"),
             ("gymnasium", "FrozenLake-v1"),
         ]
     ),
-    # Its three programs take minutes to compile.
-    pytest.param("craftax", "Craftax-Classic-Symbolic-v1", marks=pytest.mark.stress),
+    # Their three programs take up to minutes to compile.
+    *(
+        pytest.param(framework, name, marks=pytest.mark.stress)
+        for framework, name in [
+            ("navix", "Navix-Empty-5x5-v0"),
+            ("jumanji", "Snake-v1"),
+            ("craftax", "Craftax-Classic-Symbolic-v1"),
+        ]
+    ),
 ]
 
 SETTINGS = {
