@@ -13,7 +13,7 @@ import jax
 from arlbench.core import checkpoints
 from arlbench.core.algorithms import descriptions
 from arlbench.core.algorithms.algorithm import Algorithm
-from arlbench.core.environments import EnvSpec
+from arlbench.core.environments import EnvSpec, with_copies
 from arlbench.core.problem import Problem
 from arlbench.errors import CheckpointError, ConfigurationError, RunFolderError
 from arlbench.experiments.run_files import RunFiles
@@ -74,7 +74,7 @@ class StoredAgents:
             ConfigurationError: If the algorithm cannot take random actions.
             ArlbenchError: If the environment or the algorithm cannot be made.
         """
-        spec = dataclasses.replace(self.env_spec, n_envs=n_envs or self.env_spec.n_envs)
+        spec = self.env_spec if n_envs is None else with_copies(self.env_spec, n_envs)
         cls = self.problem.algorithm_class
         options: dict[str, Any] = {_RANDOM_ACTIONS: epsilon}
         if _RANDOM_ACTIONS not in cls.option_names():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,6 +85,26 @@ def test_a_spec_is_not_equal_to_its_text() -> None:
 def test_a_number_of_environments_is_a_positive_whole_number(n_envs: Any) -> None:
     with pytest.raises(ConfigurationError, match="n_envs must be a whole number of at least 1"):
         EnvSpec("gymnax", "CartPole-v1", n_envs)
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        ({"name": EnvSpec}, r"The name of an environment must be a string.*make_env takes classes"),
+        ({"framework": None}, "The framework of an environment must be a string"),
+        ({"cnn_policy": "no"}, "cnn_policy must be True or False, not 'no'"),
+        ({"seed": -1}, "The seed of an environment must be a whole number from 0"),
+        ({"seed": "3"}, "The seed of an environment must be a whole number from 0"),
+    ],
+)
+def test_fields_of_another_type_are_refused(fields: dict[str, Any], match: str) -> None:
+    with pytest.raises(ConfigurationError, match=match):
+        EnvSpec(**{"framework": "gymnax", "name": "CartPole-v1", **fields})
+
+
+def test_values_of_numpy_are_those_of_python() -> None:
+    spec = EnvSpec("gymnax", "X", np.int64(2), cnn_policy=np.bool_(True), seed=np.uint8(3))
+    assert spec == EnvSpec("gymnax", "X", 2, cnn_policy=True, seed=3)
 
 
 def test_a_setting_that_cannot_be_written_is_refused_by_name() -> None:

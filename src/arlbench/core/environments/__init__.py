@@ -12,6 +12,7 @@ from arlbench.core.environments.registry import (
     missing_extra,
     register_framework,
     steps_in_python,
+    with_copies,
 )
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import SingleStep, VectorisedEnvironment
@@ -32,4 +33,5 @@ __all__ = [
     "missing_extra",
     "register_framework",
     "steps_in_python",
+    "with_copies",
 ]

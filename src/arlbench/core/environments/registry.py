@@ -194,6 +194,12 @@ def evaluation_spec(spec: EnvSpec) -> EnvSpec:
     return of_task if change is None else change(of_task)
 
 
+def with_copies(spec: EnvSpec, n_envs: int) -> EnvSpec:
+    """The spec with another number of copies; settings that need more copies are changed."""
+    change = getattr(_adapter(spec.framework, spec.name), "with_copies", None)
+    return dataclasses.replace(change(spec, n_envs) if change else spec, n_envs=n_envs)
+
+
 def packed_environment(spec: EnvSpec) -> bytes | None:
     """What another process needs to make an environment in addition to its spec; None if nothing.
 

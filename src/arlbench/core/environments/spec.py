@@ -8,6 +8,7 @@ import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from arlbench.core.checks import seed_in_range, true_or_false
 from arlbench.errors import ConfigurationError
 
 
@@ -43,12 +44,22 @@ class EnvSpec:
             raise ConfigurationError(
                 f"n_envs must be a whole number of at least 1, not {self.n_envs!r}."
             )
+        for field in ("framework", "name"):
+            if not isinstance(text := getattr(self, field), str):
+                raise ConfigurationError(
+                    f"The {field} of an environment must be a string such as 'my_module:MyEnv', "
+                    f"not {text!r}; make_env takes classes and functions."
+                )
         if not isinstance(self.env_kwargs, Mapping):
             raise ConfigurationError(
                 f"env_kwargs must be a mapping, not a {type(self.env_kwargs).__name__}."
             )
         object.__setattr__(self, "n_envs", int(self.n_envs))
         object.__setattr__(self, "env_kwargs", dict(self.env_kwargs))
+        object.__setattr__(self, "cnn_policy", true_or_false("cnn_policy", self.cnn_policy))
+        if self.seed is not None:
+            seed = seed_in_range(self.seed, "The seed of an environment")
+            object.__setattr__(self, "seed", seed)
         object.__setattr__(self, "wrappers", _entries(self.wrappers))
         _require_json("environment", self.env_kwargs)
         content = dataclasses.asdict(self)

@@ -121,6 +121,16 @@ def test_a_reset_does_not_overwrite_what_the_step_returned() -> None:
     assert [step[1].tolist() for step in steps] == [[1, 1], [1, 2], [1, 1]]
 
 
+@pytest.mark.parametrize("own", [Counters, Counters(2)], ids=["class", "existing"])
+def test_copies_cannot_be_reset_without_the_others(own: Any) -> None:
+    """An evaluation resets only those copies whose episodes are too long."""
+    env = make_env("gymnasium", own, 2)
+    first, second = env.reset(KEY)[0], env.reset(KEY)[0]
+    mixed = jax.tree.map(lambda one, other: jnp.stack([other[0], one[1]]), first, second)
+    with pytest.raises(EnvironmentFaultError, match="too long for an evaluation, and its copies"):
+        env.step(mixed, jnp.zeros(2, jnp.int32), KEY)
+
+
 def test_an_existing_one_is_evaluated_in_place() -> None:
     env = make_env("gymnasium", Counters(2), 2)
     assert (env.n_envs, env.spec, env.evaluated_in_place) == (2, None, True)
@@ -153,6 +163,7 @@ def test_a_process_that_dies_is_reported_with_its_copy() -> None:
     ("own", "n_envs", "settings", "match"),
     [
         (Counters, 2, {"per_copy": {"mode": [1, 2]}}, "makes all copies together"),
+        (Counters, 2, {"env_workers": 2}, "so env_workers cannot spread them over processes"),
         ("CartPole-v1", 2, {"vectorization_mode": "async"}, "not 'async'; env_workers steps"),
         (lambda num_envs: None, 2, {}, "takes num_envs, but made a NoneType"),
         (lambda num_envs: Counters(3), 2, {}, "made 3 copies where num_envs=2"),

@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from arlbench.core.environments import EnvSpec, make_env
+from arlbench.core.environments import Environment, EnvSpec, make_env, with_copies
 from arlbench.core.environments.adapters.host_batches import BATCHES
 from arlbench.core.environments.adapters.host_worker import _Share
 from arlbench.core.environments.adapters.host_workers import Hire, Reset, WorkerBatch
 from arlbench.core.environments.adapters.instances import INSTANCES
-from arlbench.errors import ConfigurationError, EnvironmentFaultError
+from arlbench.errors import ConfigurationError, EnvironmentFaultError, RenderingError
+from host_probes import Stairs
 from probes import same_bits
 
 KEY = jax.random.key(3)
@@ -85,6 +86,33 @@ def test_a_fault_names_the_copy_among_all() -> None:
     with pytest.raises(EnvironmentFaultError, match=r"a step is broken.*|.*\(copy 2\)") as error:
         env.step(env_state, jnp.zeros(3, jnp.int32), KEY)
     assert "(copy 2)" in str(error.value)
+
+
+def test_classes_that_only_this_process_knows_differ_in_their_settings() -> None:
+    class Local(Stairs):
+        pass
+
+    def made(**settings: Any) -> Environment:
+        return make_env("gymnasium", Local, 2, {"env_workers": 2, **settings})
+
+    assert made(breaks_after=3) == made(breaks_after=3)
+    assert made(breaks_after=3) != made(breaks_after=5)
+    assert made() != make_env("gymnasium", Local, 3, {"env_workers": 2})
+
+
+def test_other_numbers_of_copies_have_no_more_workers_than_copies() -> None:
+    spec = EnvSpec("gymnasium", "CartPole-v1", 4, {"env_workers": 3, "max_episode_steps": 9})
+    assert with_copies(spec, 2).env_kwargs == {"env_workers": 2, "max_episode_steps": 9}
+    assert with_copies(spec, 8).env_kwargs == {"env_workers": 3, "max_episode_steps": 9}
+    assert with_copies(EnvSpec("gymnax", "CartPole-v1", 4), 2).n_envs == 2
+    assert with_copies(spec, 1) == EnvSpec("gymnasium", "CartPole-v1", 1, {"max_episode_steps": 9})
+
+
+def test_it_is_not_drawn() -> None:
+    env = make_env("gymnasium", "CartPole-v1", 2, {"env_workers": 1})
+    env_state, _ = env.reset(KEY)
+    with pytest.raises(RenderingError, match="its copies step together; make it from a class"):
+        env.render(env_state)
 
 
 @pytest.mark.parametrize(

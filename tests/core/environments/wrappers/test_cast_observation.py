@@ -83,7 +83,9 @@ def test_unbounded_numbers_do_not_fit_into_whole_ones() -> None:
         CastObservation(Shown(space, None), "int32")
 
 
-@pytest.mark.parametrize("dtype", ["floot32", "str", "float64", "bool", "complex128", None, 8])
+@pytest.mark.parametrize(
+    "dtype", ["floot32", "str", "float64", "bool", "complex64", "complex128", None, 8]
+)
 def test_a_dtype_is_one_of_numbers_that_jax_has(dtype: Any) -> None:
     with pytest.raises(ConfigurationError, match="such as 'float32' or 'uint8'"):
         CastObservation(Counter(), dtype)

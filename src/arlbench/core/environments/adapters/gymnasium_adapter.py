@@ -23,7 +23,7 @@ from arlbench.core.environments.adapters.adapting import (
     refusals,
     unusable,
 )
-from arlbench.core.environments.adapters.copies import EVALUATE_IN_PLACE, Copies
+from arlbench.core.environments.adapters.copies import ENV_WORKERS, EVALUATE_IN_PLACE, Copies
 from arlbench.core.environments.adapters.gymnasium_spaces import Found, found_of
 from arlbench.core.environments.adapters.gymnasium_vectors import makes_all_copies
 from arlbench.core.environments.adapters.host import HostEnvironment
@@ -194,6 +194,17 @@ def _of_recipe(spec: EnvSpec, recipe: Recipe) -> Environment:
 def _settings(recipe: Recipe, copies: Copies, copy: int) -> EnvSpec:
     """The spec of a single copy, with only the library's settings."""
     return EnvSpec("gymnasium", recipe.name, env_kwargs=copies.settings_of(copy))
+
+
+def with_copies(spec: EnvSpec, n_envs: int) -> EnvSpec:
+    """The spec with another number of copies, and no more worker processes than copies.
+
+    A single copy steps in this process, where it can be drawn.
+    """
+    env_kwargs = dict(spec.env_kwargs)
+    if n_workers := env_kwargs.pop(ENV_WORKERS, 0):
+        env_kwargs |= {ENV_WORKERS: min(n_workers, n_envs)} if n_envs > 1 else {}
+    return dataclasses.replace(spec, n_envs=n_envs, env_kwargs=env_kwargs)
 
 
 def pack(spec: EnvSpec) -> bytes | None:

@@ -50,6 +50,7 @@ class WorkerEnvironment(BatchEnvironment):
         """
         super().__init__(spec, *found)
         self._recipe, self._content = recipe, content
+        self._made_from = self.spec
         self._hires = [
             Hire(_share(spec, copies, part.tolist()), content, int(part[0]))
             for part in np.array_split(np.arange(spec.n_envs), copies.n_workers)
@@ -62,7 +63,7 @@ class WorkerEnvironment(BatchEnvironment):
         return self._recipe, tuple(hire.spec for hire in self._hires)
 
     def identity(self) -> Any:
-        return self.spec, self._recipe
+        return self._made_from, self.spec is None, self._recipe
 
 
 class VectorEnvironment(BatchEnvironment):
@@ -109,6 +110,11 @@ def of_recipe(spec: EnvSpec, recipe: Recipe, copies: Copies) -> VectorEnvironmen
         raise ConfigurationError(
             f"{spec.name} makes all copies together, so {PER_COPY} cannot give each its own "
             "settings; use a class or function that makes a single copy."
+        )
+    if copies.n_workers:
+        raise ConfigurationError(
+            f"{spec.name} makes all copies together, so {ENV_WORKERS} cannot spread them over "
+            "processes; leave it out, or use a class or function that makes a single copy."
         )
     env = _made(recipe, spec.n_envs, copies)
     try:

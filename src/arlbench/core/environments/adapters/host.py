@@ -16,7 +16,7 @@ from arlbench.core.environments.adapters.host_trial import misfit
 from arlbench.core.environments.adapters.host_values import MisfitError
 from arlbench.core.environments.adapters.instances import INSTANCES, Instance
 from arlbench.core.environments.faults import raised_by
-from arlbench.errors import ArlbenchError
+from arlbench.errors import ArlbenchError, RenderingError
 
 
 class HostEnvironment(SteppedInPython):
@@ -42,7 +42,12 @@ class HostEnvironment(SteppedInPython):
     def render(self, env_state: Any) -> np.ndarray:
         first = INSTANCES.present(*(int(numbers[0]) for numbers in env_state.env_state))
         picture = self.draw(first.env)
-        return super().render(env_state) if picture is None else picture
+        if picture is None:
+            raise RenderingError(
+                f"{self.env_name} cannot be drawn; its metadata['render_modes'] must contain "
+                "'rgb_array', and its method render must return a picture."
+            )
+        return picture
 
     def draw(self, env: gymnasium.Env) -> np.ndarray | None:
         """A picture of a copy, uint8 ``[height, width, 3]``; None if it cannot be drawn."""

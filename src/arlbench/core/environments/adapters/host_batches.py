@@ -14,7 +14,7 @@ from arlbench.core.environments.adapters.host_trial import misfit
 from arlbench.core.environments.adapters.host_values import MAX_REWARD, MisfitError
 from arlbench.core.environments.adapters.instances import Instances
 from arlbench.core.environments.faults import raised_by
-from arlbench.errors import ArlbenchError
+from arlbench.errors import ArlbenchError, EnvironmentFaultError, RenderingError
 
 #: The most batches to keep: enough for training and evaluation in several environments.
 _MAX_BATCHES = 16
@@ -117,7 +117,12 @@ class BatchEnvironment(SteppedInPython):
         handles = env_state.env_state
         found = self.instances.present(int(handles.instance[0]), int(handles.clock[0]))
         picture = found.env.draw()
-        return super().render(env_state) if picture is None else picture
+        if picture is None:
+            raise RenderingError(
+                f"{self.env_name} cannot be drawn, because its copies step together; make it from "
+                "a class of a single copy."
+            )
+        return picture
 
     def fill_reset(self, out: Begun, seeds: np.ndarray) -> None:
         try:
@@ -136,6 +141,7 @@ class BatchEnvironment(SteppedInPython):
         action: np.ndarray,
         seed: np.ndarray,
     ) -> None:
+        self._require_one_batch(instance, clock)
         found = self.instances.present(int(instance[0]), int(clock[0]))
         try:
             step = found.step(action.astype(self._action_dtype), seed)
@@ -146,6 +152,14 @@ class BatchEnvironment(SteppedInPython):
             raise self._fault(error, f"at step {found.n_steps}") from None
         out.terminated[:] = step.terminated
         out.truncated[:] = step.truncated & ~step.terminated
+
+    def _require_one_batch(self, instance: np.ndarray, clock: np.ndarray) -> None:
+        """Raises if some copies were reset without the others, which is possible only in JAX."""
+        if (instance != instance[0]).any() or (clock != clock[0]).any():
+            raise EnvironmentFaultError(
+                f"An episode of {self.env_name} was too long for an evaluation, and its copies can "
+                "only be reset together; give it a time limit, such as max_episode_steps."
+            )
 
     def _write(self, out: Any, obs: Any) -> None:
         rows = jax.tree.leaves(out)

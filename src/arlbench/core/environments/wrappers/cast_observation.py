@@ -86,7 +86,7 @@ def _checked(dtype: Any) -> np.dtype:
         raise ConfigurationError(
             f"Unknown dtype {dtype!r}; choose one such as 'float32' or 'uint8'."
         ) from None
-    if not np.issubdtype(wanted, np.number) or jax.dtypes.canonicalize_dtype(wanted) != wanted:
+    if wanted.kind not in "iuf" or jax.dtypes.canonicalize_dtype(wanted) != wanted:
         raise ConfigurationError(
             f"Observations cannot be cast to {wanted}; choose a dtype such as 'float32' or 'uint8'."
         )
