@@ -87,7 +87,7 @@ MAY_IMPORT_IN_ENVIRONMENTS: dict[str, set[str]] = {
     "environment": {"actions", "spec"},
     "vectorised": {"environment"},
     "faults": set(),
-    "wrappers": {"environment", "spec"},
+    "wrappers": {"actions", "environment", "spec"},
     "adapters": {
         "actions",
         "environment",

@@ -34,10 +34,9 @@ _waits = contextvars.ContextVar("waits", default=True)
 
 @contextlib.contextmanager
 def without_waiting(enabled: bool = True) -> Iterator[None]:
-    """Programs traced here, if ``enabled``, have loops of known lengths, and no branches.
+    """If ``enabled``, programs traced in this context have loops of known lengths, and no branches.
 
-    It has its effect while a program is traced, so the program's static arguments must include
-    whether it was enabled.
+    A program's static arguments must therefore include whether it was traced in one.
     """
     token = _waits.set(not enabled)
     try:

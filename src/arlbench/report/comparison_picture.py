@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from arlbench.report.courses import Course
+from arlbench.report.figures import png_of
 from arlbench.report.statistics import spread, spread_name
-from arlbench.report.study_pictures import BEST, HELD, LINE, TEST, new_figure, png_of
+from arlbench.report.study_pictures import BEST, HELD, LINE, TEST, new_figure
 
 # Further studies have the same colours again, with another style of line.
 _COLOURS = (LINE, BEST, TEST, "#7048a8", "#c2255c", "#0b7285", "#8a6d1a", "#343a40")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: Numbers of environment steps count as equal up to this factor; few are equal to the step.
+#: Budgets that differ by at most this factor count as equal, because few agree to the step.
 SAME_BUDGET = 1.05
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import matplotlib
 import numpy as np
 
+from arlbench.report.figures import png_of
 from arlbench.report.statistics import spread, spread_name
 
 matplotlib.use("Agg")
@@ -58,9 +58,7 @@ def draw(rows: Iterable[Row], title: str, n_eval_episodes: int) -> bytes | None:
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    return content.getvalue()
+    return png_of(figure)
 
 
 def _draw_curves(axes: Any, curves: dict[int, dict[int, float]]) -> None:
@@ -74,7 +72,7 @@ def _draw_curves(axes: Any, curves: dict[int, dict[int, float]]) -> None:
     if not several:
         axes.legend(frameon=False)
         return
-    # The seeds of a stopped run have different lengths; the mean is drawn as far as all of them.
+    # The seeds of a stopped run have different lengths, so the mean ends with the shortest curve.
     common = sorted(set.intersection(*(set(curve) for curve in curves.values())))
     if not common:
         return

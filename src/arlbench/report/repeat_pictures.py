@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from arlbench.report.courses import Course, DrawnRepeat, course
+from arlbench.report.figures import png_of
 from arlbench.report.statistics import MeanInterval, spread, spread_name
-from arlbench.report.study_pictures import FAINT, HELD, LINE, TEST, new_figure, png_of
+from arlbench.report.study_pictures import FAINT, HELD, LINE, TEST, new_figure
 
 
 def draw(repeats: Sequence[DrawnRepeat], title: str) -> dict[str, bytes]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
+
+from arlbench.report.figures import png_of
 
 matplotlib.use("Agg")
 
@@ -221,10 +222,3 @@ def _plain(panel: Any) -> None:
     panel.tick_params(labelsize=8, length=2.5)
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(axis="y", alpha=0.25)
-
-
-def png_of(figure: Figure) -> bytes:
-    """A figure as a PNG file."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    return content.getvalue()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import Any
 
 import matplotlib
 import numpy as np
 
+from arlbench.report.figures import png_of
 from arlbench.report.numbers import together, written
 from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread, spread_name
 from arlbench.report.sweep_results import (
@@ -53,13 +53,7 @@ def draw(results: SweepResults) -> dict[str, bytes]:
     drawings = {"curves": draw_curves}
     if results.varied and not np.isnan(results.final.mean(axis=1)).all():
         drawings = {"landscape": draw_landscape, **drawings}
-    return {name: _png(drawing(results)) for name, drawing in drawings.items()}
-
-
-def _png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    return content.getvalue()
+    return {name: png_of(drawing(results)) for name, drawing in drawings.items()}
 
 
 def draw_landscape(results: SweepResults) -> Figure:
@@ -234,7 +228,7 @@ def _text(option: Any) -> str:
 
 
 def _rank_text(rank: Rank, n_seeds: int) -> str:
-    text = f"config {rank.config}: "
+    text = f"config {rank.config}:"
     if math.isnan(rank.low):
         return f"{text} {written(rank.mean)}"
     mean, low, high, half = together(rank.mean, rank.low, rank.high, rank.high - rank.mean)

@@ -22,7 +22,7 @@ from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateEr
 #: Stands for every part, including the buffer.
 ALL = "all"
 
-#: Stands for everything that an exact continuation needs: all parts except records.
+#: Stands for everything that an exact continuation needs: all parts except tracked records.
 STATE = "state"
 
 #: The name of the part that holds the replay buffer in its packed form.

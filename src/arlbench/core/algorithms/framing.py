@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 # A million rows with fewer bytes than this take less than a GiB, however they are stored.
 _SMALL_ROW = 1024
 
-#: How to do without, as the last part of a sentence.
+#: How to avoid a buffer of frames, as the last part of a sentence.
 CURE = "give the agent the option frame_buffer=False, which stores whole observations"
 
 

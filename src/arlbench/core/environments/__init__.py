@@ -1,6 +1,6 @@
 """Environments: one interface, a registry of frameworks, one adapter for each."""
 
-from arlbench.core.environments.environment import Environment, Timestep
+from arlbench.core.environments.environment import Environment, Timestep, example_observation
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.registry import (
     evaluation_spec,
@@ -25,6 +25,7 @@ __all__ = [
     "Timestep",
     "VectorisedEnvironment",
     "evaluation_spec",
+    "example_observation",
     "find_framework",
     "library_version",
     "list_environments",

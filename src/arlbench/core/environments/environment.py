@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 from typing import Any, ClassVar, Literal
 
 import chex
@@ -141,3 +142,10 @@ class Environment(abc.ABC):
             parts += [f"env_kwargs={dict(spec.env_kwargs)}"] if spec.env_kwargs else []
             parts += [f"wrappers={[name for name, _ in spec.wrappers]}"] if spec.wrappers else []
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+@functools.lru_cache(maxsize=64)
+def example_observation(env: Environment) -> Any:
+    """Shapes and dtypes of the observation of one copy."""
+    _, obs = jax.eval_shape(lambda: env.reset(jax.random.key(0)))
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), obs)

@@ -1,4 +1,4 @@
-"""Raises errors of environments that step in Python directly, instead of JAX's errors about them.
+"""Raises the original errors of environments that step in Python, not JAX's errors about them.
 
 If a program calls the host and an error is raised there, JAX raises another error, whose text
 mentions the original one in one of many lines. With these functions, code that waits for a program

@@ -31,7 +31,7 @@ from arlbench.core.algorithms.dqn.updates import optimizer, with_learning_rate
 from arlbench.core.algorithms.harness.structure import Acting
 from arlbench.core.buffers import frames, replay
 from arlbench.core.buffers.frame_slots import Layout
-from arlbench.core.environments import Environment, EnvListing
+from arlbench.core.environments import Environment, EnvListing, example_observation
 from arlbench.core.observations import ACTION_MASK, action_mask, encode, has_action_mask
 from arlbench.core.randomness import Stream, stream_key
 from arlbench.core.running_statistics import RunningStatisticsState
@@ -317,8 +317,7 @@ def _random_legal(mask: jax.Array, fraction: jax.Array) -> jax.Array:
 @functools.lru_cache(maxsize=64)
 def example_transition(agent: AgentStructure) -> StoredTransition:
     """Shapes and dtypes of one stored transition."""
-    _, obs = jax.eval_shape(lambda: agent.env.reset(jax.random.key(0)))
-    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), obs)
+    one = example_observation(agent.env)
     scalar = functools.partial(cast(Any, jax.ShapeDtypeStruct), ())
     flag = scalar(jnp.bool_)
     cut_off = flag if agent.keeps_ends else None

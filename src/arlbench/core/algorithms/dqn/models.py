@@ -22,6 +22,12 @@ ACTIVATIONS = tuple(ACTIVATION_FUNCTIONS)
 #: The value of the brightest pixel; CNNQ divides by it to scale images to [0, 1].
 MAX_PIXEL = 255.0
 
+#: Filters, size and stride of the convolutions over frames (Mnih et al. 2015).
+FRAME_LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+
+#: Features of each square of a grid (Young and Tian 2019).
+GRID_CHANNELS = 16
+
 HIDDEN_INIT = nn.initializers.orthogonal(2**0.5)
 OUTPUT_INIT = nn.initializers.orthogonal(1.0)
 
@@ -70,9 +76,8 @@ class CNNQ(nn.Module):
 
     def setup(self) -> None:
         """Makes the layers."""
-        shapes = [(32, 8, 4), (64, 4, 2), (64, 3, 1)]
         self.convolutions = [
-            Conv(features, size, stride, HIDDEN_INIT) for features, size, stride in shapes
+            Conv(features, size, stride, HIDDEN_INIT) for features, size, stride in FRAME_LAYERS
         ]
         self.hidden = Dense(self.hidden_size, kernel_init=HIDDEN_INIT)
         self.out = Dense(self.action_dim, kernel_init=OUTPUT_INIT)

@@ -16,6 +16,7 @@ from arlbench.core.algorithms.dqn.extensions.networks import ExtendedQ, describe
 from arlbench.core.algorithms.dqn.models import (
     ACTIVATION_FUNCTIONS,
     CNNQ,
+    GRID_CHANNELS,
     HIDDEN_INIT,
     MLPQ,
     OUTPUT_INIT,
@@ -26,9 +27,6 @@ from arlbench.core.observations import GRID_SIDES, Grid, find_grid
 from arlbench.errors import UnknownEnvironmentError
 
 _log = logging.getLogger(__name__)
-
-#: Features of each square, as in Young and Tian (2019).
-_CHANNELS = 16
 
 
 class GridQ(nn.Module):
@@ -53,7 +51,7 @@ class GridQ(nn.Module):
 
     def setup(self) -> None:
         """Makes the layers."""
-        self.convolution = Dense(_CHANNELS, kernel_init=HIDDEN_INIT)
+        self.convolution = Dense(GRID_CHANNELS, kernel_init=HIDDEN_INIT)
         self.hidden = Dense(self.hidden_size, kernel_init=HIDDEN_INIT)
         self.out = Dense(self.action_dim, kernel_init=OUTPUT_INIT)
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from arlbench.core.algorithms.harness.structure import SPAN
 from arlbench.core.environments import Environment
+from arlbench.core.environments.wrappers.wrapper import select
 
 #: Steps after which an unfinished episode is cut off (108,000 Atari frames, four per step).
 EPISODE_STEP_CAP = 27_000
@@ -119,7 +120,7 @@ def play_episodes(
         if not ends_in_time:
             env_state, obs = jax.lax.cond(
                 jnp.any(capped),
-                lambda: _select(capped, env.reset(keys[2]), (env_state, obs)),
+                lambda: select(capped, env.reset(keys[2]), (env_state, obs)),
                 lambda: (env_state, obs),
             )
         ended = done | capped
@@ -205,12 +206,3 @@ def evaluate_at_once(
 def _note(outcomes: EpisodeOutcomes, slot: jax.Array, found: EpisodeOutcomes) -> EpisodeOutcomes:
     """The outcomes with the new outcome of each environment written into its slot, ``[n_envs]``."""
     return jax.tree.map(lambda all_, new: all_.at[slot].set(new, mode="drop"), outcomes, found)
-
-
-def _select(mask: jax.Array, if_true: Any, if_false: Any) -> Any:
-    """Selects one tree or the other for each environment; ``mask`` is ``[n_envs]``."""
-
-    def select(new: jax.Array, old: jax.Array) -> jax.Array:
-        return jnp.where(jnp.expand_dims(mask, range(1, old.ndim)), new, old)
-
-    return jax.tree.map(select, if_true, if_false)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -20,7 +19,7 @@ from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgre
 from arlbench.core.algorithms.harness.recording import Recorder, Tracking
 from arlbench.core.algorithms.harness.structure import Learning, RunnerState, State, replaced
 from arlbench.core.checks import positive_whole
-from arlbench.core.environments import Environment
+from arlbench.core.environments import Environment, example_observation
 from arlbench.core.environments.faults import answered
 from arlbench.core.randomness import typed_key
 
@@ -164,7 +163,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
             ConfigurationError: If a random action is asked for without a key.
         """
         validation.not_consumed(runner_state)
-        validation.batch_of("obs", obs, _example_observation(self.env))
+        validation.batch_of("obs", obs, example_observation(self.env))
         key = None if deterministic else typed_key(rng)
         agent = self.structure.agent
         return programs.act(agent, runner_state, self.hp, obs, key, bool(deterministic))
@@ -287,10 +286,3 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         }
         memory.check(parts, self.memory_limit_gib, {"buffer": "", **self.memory_cures})
         return shapes
-
-
-@functools.lru_cache(maxsize=64)
-def _example_observation(env: Environment) -> Any:
-    """Shapes and dtypes of one observation."""
-    _, obs = jax.eval_shape(lambda: env.reset(jax.random.key(0)))
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), obs)

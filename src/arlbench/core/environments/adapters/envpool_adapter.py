@@ -16,17 +16,15 @@ from typing import Any
 
 import envpool
 import numpy as np
-from gymnasium import spaces
 
-from arlbench.core.environments.adapters import host_spaces
 from arlbench.core.environments.adapters.adapting import (
     Interface,
     check_name,
     check_settings,
     listing,
     refusals,
-    unusable,
 )
+from arlbench.core.environments.adapters.gymnasium_spaces import found_of
 from arlbench.core.environments.adapters.host_batches import (
     Batch,
     BatchEnvironment,
@@ -136,12 +134,8 @@ def make(spec: EnvSpec) -> Environment:
     env = _single(spec.name, _settings(spec))
     actions = _quietly(getattr, env, "single_action_space")
     observations = _quietly(getattr, env, "single_observation_space")
-    if not isinstance(actions, spaces.Discrete | spaces.Box):
-        raise unusable(spec.name, f"its actions are of the kind {type(actions).__name__}")
     limit = int(spec.env_kwargs.get("max_episode_steps", config["max_episode_steps"]))
-    narrow = actions if isinstance(actions, spaces.Discrete) else host_spaces.narrowed(actions)
-    interface = Interface(narrow, host_spaces.narrowed(observations), limit)
-    return EnvpoolEnvironment(spec, interface, Declared(observations, np.dtype(actions.dtype)))
+    return EnvpoolEnvironment(spec, *found_of(spec.name, observations, actions, limit))
 
 
 def for_evaluation(spec: EnvSpec) -> EnvSpec:

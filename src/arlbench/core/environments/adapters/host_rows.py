@@ -183,7 +183,7 @@ class _Column:
 
 
 def _is_small(row: np.ndarray) -> bool:
-    """Whether all numbers and their squares are finite, which is the fastest check."""
+    """Whether the sum of all squares, and so every number, is finite; this check is the fastest."""
     flat = row.reshape(-1)
     with np.errstate(over="ignore"):
         return math.isfinite(flat.dot(flat))

@@ -1,4 +1,4 @@
-"""Recipes, which make instances of gymnasium environments: what a name refers to at present.
+"""Recipes: how to make instances of the gymnasium environment to which a name refers at present.
 
 A name may be registered again, for example by a notebook cell that runs twice or a module that
 is reloaded. So everything that is kept for an environment belongs to its recipe, not its name.

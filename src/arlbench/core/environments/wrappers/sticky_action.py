@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from arlbench.core.checks import finite
+from arlbench.core.environments.actions import action_shapes
 from arlbench.core.environments.environment import Environment, Timestep
 from arlbench.core.environments.wrappers.wrapper import Wrapper, select
 from arlbench.errors import ConfigurationError
@@ -52,9 +53,8 @@ class StickyAction(Wrapper):
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         env_state, obs = self.env.reset(rng)
-        space = self.action_space
-        dtype = jax.dtypes.canonicalize_dtype(space.dtype)
-        action = jnp.zeros((self.n_envs, *(space.shape or ())), dtype)
+        like = action_shapes(self.action_space, self.n_envs)
+        action = jnp.zeros(like.shape, like.dtype)
         return Sticky(env_state, action, jnp.zeros(self.n_envs, bool)), obs
 
     def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:

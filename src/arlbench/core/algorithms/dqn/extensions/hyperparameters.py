@@ -156,5 +156,5 @@ _RAINBOW: Mapping[str, Any] = {
     "distribution": "categorical",
 }
 
-#: DQN as published, as most libraries have it, and Rainbow: what differs from the defaults.
+#: DQN as published, DQN as in most libraries, and Rainbow: the values that are not the defaults.
 PRESETS: Mapping[str, Mapping[str, Any]] = {"dqn": {}, "stable": _STABLE, "rainbow": _RAINBOW}

@@ -17,6 +17,8 @@ from arlbench.core.algorithms.dqn.extensions.heads import Categorical, Head, Qua
 from arlbench.core.algorithms.dqn.extensions.hyperparameters import CATEGORICAL, QUANTILE
 from arlbench.core.algorithms.dqn.models import (
     ACTIVATION_FUNCTIONS,
+    FRAME_LAYERS,
+    GRID_CHANNELS,
     HIDDEN_INIT,
     MAX_PIXEL,
     OUTPUT_INIT,
@@ -34,11 +36,8 @@ _INPUT, _OUTPUT, _SIGMA_KERNEL = "input", "output", "sigma_kernel"
 #: The initial standard deviation of the noise in a layer with one input.
 _SIGMA = 0.5
 
-#: Filters, size and stride of the convolutions over pictures (Mnih et al. 2015).
-_PICTURE_LAYERS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
-
-#: Features of each square of a grid (Young & Tian 2019), and the side of a square.
-_CHANNELS, _SIDE = 16, 3
+#: The side of a square of a grid.
+_SIDE = 3
 
 _NONLINEARITIES: dict[str, Callable[[jax.Array], jax.Array]] = {
     **ACTIVATION_FUNCTIONS,
@@ -168,11 +167,11 @@ class ExtendedQ(nn.Module):
         n_hidden = self.n_layers
         if self.pictures:
             self.convolutions = [
-                Conv(n, side, stride, HIDDEN_INIT) for n, side, stride in _PICTURE_LAYERS
+                Conv(n, side, stride, HIDDEN_INIT) for n, side, stride in FRAME_LAYERS
             ]
             n_hidden -= 1
         elif self.grid is not None:
-            self.convolution = Dense(_CHANNELS, kernel_init=HIDDEN_INIT)
+            self.convolution = Dense(GRID_CHANNELS, kernel_init=HIDDEN_INIT)
             n_hidden -= 1
         n_split = min(n_hidden, 1) if self.dueling else 0
         self.hidden = self._hidden_layers(n_hidden - n_split)
