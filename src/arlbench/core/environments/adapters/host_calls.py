@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +15,6 @@ from gymnasium import spaces
 from jax.experimental import io_callback
 from jax.experimental.buffer_callback import buffer_callback
 
-from arlbench.core.checks import seed_in_range
 from arlbench.core.environments import faults
 from arlbench.core.environments.actions import action_dtype
 from arlbench.core.environments.adapters import host_spaces
@@ -110,17 +108,15 @@ class SteppedInPython(LibraryEnvironment):
                 over copies that are in use.
 
         Raises:
-            ConfigurationError: If its seed is not a whole number from 0 to 2**32 - 1, or if
-                ``n_envs`` is larger than the number of copies that can be kept.
+            ConfigurationError: If ``n_envs`` is larger than the number of copies that can be kept.
         """
         if spec.n_envs > _MAX_COPIES:
             raise ConfigurationError(
                 f"{spec.name} steps in Python, where n_envs can be at most {_MAX_COPIES}, not "
                 f"{spec.n_envs}."
             )
-        seed = None if spec.seed is None else seed_in_range(spec.seed)
-        super().__init__(dataclasses.replace(spec, seed=seed), interface)
-        self._seed = np.uint32(seed or 0)
+        super().__init__(spec, interface)
+        self._seed = np.uint32(spec.seed or 0)
         self.evaluated_in_place = evaluated_in_place
         self._rows = Rows(declared.observation_space)
         self._action_dtype = declared.action_dtype
@@ -179,18 +175,27 @@ class SteppedInPython(LibraryEnvironment):
     # Made once, because outside of a program JAX compiles once for each function object.
     @functools.cached_property
     def _call_reset(self) -> Callable[..., Any]:
-        numbers = self._array(jnp.int32)
-        return _called(self.fill_reset, Begun(numbers, numbers, self._observations))
+        return _called(self.fill_reset, self.reset_shapes)
 
     @functools.cached_property
     def _call_step(self) -> Callable[..., Any]:
-        flags = self._array(jnp.bool_)
-        obs, reward = self._observations, self._array(jnp.float32)
-        return _called(self.fill_step, Stepped(obs, obs, reward, flags, flags))
+        return _called(self.fill_step, self.step_shapes)
 
     @functools.cached_property
     def _call_release(self) -> Callable[..., Any]:
         return _called(self._fill_release, ())
+
+    @property
+    def reset_shapes(self) -> Begun:
+        """Shapes and dtypes of what a reset returns."""
+        numbers = self._array(jnp.int32)
+        return Begun(numbers, numbers, self._observations)
+
+    @property
+    def step_shapes(self) -> Stepped:
+        """Shapes and dtypes of what a step returns."""
+        flags, obs = self._array(jnp.bool_), self._observations
+        return Stepped(obs, obs, self._array(jnp.float32), flags, flags)
 
     @property
     def _observations(self) -> Any:
@@ -206,6 +211,11 @@ class SteppedInPython(LibraryEnvironment):
         )
 
 
+def empty(shapes: Any) -> Any:
+    """New arrays of these shapes and dtypes, with any content."""
+    return jax.tree.map(lambda x: np.empty(x.shape, x.dtype), shapes)
+
+
 def _called(fill: Fill, shapes: Any) -> Callable[..., Any]:
     """A traceable function that calls ``fill`` on the host, once for each execution.
 
@@ -218,7 +228,7 @@ def _called(fill: Fill, shapes: Any) -> Callable[..., Any]:
             fill(*jax.tree.map(np.asarray, (out, *given)))
 
     def with_copies(*given: Any) -> Any:
-        out = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), shapes)
+        out = empty(shapes)
         with faults.remembered():
             fill(out, *map(np.asarray, given))
         return out

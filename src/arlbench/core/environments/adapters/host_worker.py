@@ -9,14 +9,8 @@ from typing import Any
 
 from arlbench.core.environments.adapters import gymnasium_adapter
 from arlbench.core.environments.adapters.host import HostEnvironment
-from arlbench.core.environments.adapters.host_calls import Begun
-from arlbench.core.environments.adapters.host_workers import (
-    Hire,
-    Reset,
-    Step,
-    arrays_of_reset,
-    arrays_of_step,
-)
+from arlbench.core.environments.adapters.host_calls import Begun, empty
+from arlbench.core.environments.adapters.host_workers import Hire, Reset, Step
 from arlbench.errors import ArlbenchError
 
 
@@ -38,12 +32,12 @@ class _Share:
         if isinstance(message, Reset):
             if self._begun is not None:
                 self._env.instances.release(self._begun.instance.tolist())
-            begun = arrays_of_reset(self._env)
+            begun = empty(self._env.reset_shapes)
             self._env.fill_reset(begun, message.seeds)
             self._begun, self._n_steps = begun, 0
             return (begun.obs,)
         assert self._begun is not None, "a reset comes before the first step"
-        out = arrays_of_step(self._env)
+        out = empty(self._env.step_shapes)
         clock = self._begun.clock + self._n_steps
         self._env.fill_step(out, self._begun.instance, clock, message.actions, message.seeds)
         self._n_steps += 1

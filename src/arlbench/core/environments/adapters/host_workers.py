@@ -11,9 +11,7 @@ import jax
 import numpy as np
 
 from arlbench.core.child_process import ChildProcess
-from arlbench.core.environments.adapters import host_spaces
 from arlbench.core.environments.adapters.host_batches import Batch, BatchStep
-from arlbench.core.environments.adapters.host_calls import Begun, Stepped
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import EnvironmentFaultError
 
@@ -110,25 +108,6 @@ class WorkerBatch(Batch):
         for worker in self._workers:
             worker.close()
         _alive.discard(self)
-
-
-def arrays_of_reset(env: Any) -> Begun:
-    """Empty arrays for a reset of an environment."""
-    numbers = np.empty(env.n_envs, np.int32)
-    return Begun(numbers, numbers.copy(), _observations(env))
-
-
-def arrays_of_step(env: Any) -> Stepped:
-    """Empty arrays for a step of an environment."""
-    n = env.n_envs
-    flags = np.empty(n, bool)
-    reward = np.empty(n, np.float32)
-    return Stepped(_observations(env), _observations(env), reward, flags, flags.copy())
-
-
-def _observations(env: Any) -> Any:
-    shapes = host_spaces.shapes(env.observation_space, env.n_envs)
-    return jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), shapes)
 
 
 @atexit.register
