@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from arlbench.autorl.registering import blamed_on, same_function
+from arlbench.core.registering import blamed_on, same_function
 from arlbench.autorl.step_result import StepResult
 from arlbench.core.checks import known_names
 from arlbench.errors import ConfigurationError, MissingExtraError

@@ -43,7 +43,8 @@ class Result(NamedTuple):
         returns: Mean return of each evaluation from step 0 on, float64
             ``[n_seeds, n_evaluations]``; NaN for those that were not reached.
         timesteps: Environment steps before each evaluation, int64 ``[n_evaluations]``.
-        score: The number that the study maximises; ``-inf`` if the trial diverged.
+        score: The number that the study maximises; ``-inf`` if the trial diverged, or if the
+            objective is not finite.
         cost: Environment steps that were trained for it, over all seeds.
         seconds: Time of its training, added up over seeds.
         restarted: Whether it began at step 0 although it should have continued, because the
