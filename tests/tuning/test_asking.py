@@ -117,6 +117,27 @@ def test_a_trial_that_diverged_cannot_be_continued(tmp_path) -> None:
         study(tmp_path / "study", answering(lambda n: next(answers)))
 
 
+@pytest.mark.parametrize("rate", [1e-3, 2e-3])
+def test_only_a_trial_with_one_configuration_is_trained_from_step_0(tmp_path, rate) -> None:
+    class Halves(Tuner):
+        continues = True
+        parallel = 1
+        asked = 0
+
+        def ask(self, n: int) -> Any:
+            self.asked += 1
+            first = self.asked == 1
+            return [Trial(RATE, 300) if first else Trial({"learning_rate": rate}, 900, 0)]
+
+    given = {"n_trials": 2, "restart": True, "test_seeds": ()}
+    if RATE != {"learning_rate": rate}:
+        with pytest.raises(ConfigurationError, match="other hyperparameters, so it cannot be"):
+            study(tmp_path / "study", Halves, **given)
+    else:
+        outcome = study(tmp_path / "study", Halves, **given)
+        assert [(r.cost, r.restarted) for r in outcome.results] == [(600, False), (1800, True)]
+
+
 def test_tuners_by_name() -> None:
     assert {"grid", "random", "sobol"} <= set(tuner_names())
     for name in tuner_names():

@@ -36,6 +36,8 @@ def test_what_can_be_checked_is_checked_before_anything_is_written(tmp_path) -> 
         ({"tuner_settings": {"eta": {1}}}, r"settings of a tuner must be .*, not \{'eta': \{1\}\}"),
         ({"minimise": "no"}, "minimise must be True or False, not 'no'"),
         ({"restart": "no"}, "restart must be True or False, not 'no'"),
+        ({"restart": True, "tuner": "pbt"}, "The tuner pbt changes .* step 0; leave out restart"),
+        ({"restart": True, "tuner": "pb2"}, "The tuner pb2 changes .* step 0; leave out restart"),
         ({"test_last": "no"}, "test_last must be True or False, not 'no'"),
         ({"words": 3}, "Where to search must be texts by hyperparameter, .*, not 3"),
         ({"start_from": 3}, "start_from must be a table, .*, not a int; give one of these"),

@@ -46,6 +46,7 @@ class Evolving(Tuner):
 
     parallel: ClassVar[int] = 64
     continues: ClassVar[bool] = True
+    can_restart: ClassVar[bool] = False
     ends: ClassVar[bool] = True
 
     def __init__(

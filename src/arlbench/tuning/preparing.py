@@ -161,7 +161,7 @@ def prepare(
         parallel=cls.parallel if parallel is None else parallel,
         objective=objective,
         minimise=true_or_false("minimise", minimise),
-        restart=true_or_false("restart", restart),
+        restart=_checked_restart(restart, cls),
         start_from=tuple(space.choice(config) for config in start.configs),
     )
     tests = _checked_tests(test_seeds, settings.seeds)
@@ -185,6 +185,16 @@ def _asking(
     """A new tuner, which has not been asked yet."""
     made = make_tuner(cls, space, settings.tuner_seed, settings.tuner_settings)
     return Asking(short_name(settings.tuner), made, answer_seconds, start.configs)
+
+
+def _checked_restart(restart: Any, cls: type[Tuner]) -> bool:
+    """Whether trials restart, which must be possible with the tuner."""
+    if true_or_false("restart", restart) and not cls.can_restart:
+        raise ConfigurationError(
+            f"The tuner {short_name(name_of(cls))} changes hyperparameters when a trial continues, "
+            "so its trials cannot be trained from step 0; leave out restart."
+        )
+    return bool(restart)
 
 
 def _note_on(budget: Budget, cls: type[Tuner]) -> str:

@@ -71,7 +71,8 @@ def tune(
         tuner_settings: Settings of the tuner by name.
         objective: ``"final"``, ``"best"`` or ``"area"``, or a registered one.
         minimise: Whether smaller values of it are better.
-        restart: Whether trials that continue others are trained from step 0 instead.
+        restart: Whether trials that continue others are trained from step 0 instead. Not possible
+            with ``pbt`` and ``pb2``.
         start_from: Configurations that are tried first: a table, the folder of another study,
             or mappings; see :func:`arlbench.tuning.starting.read_start`.
         start_count: The largest number of these configurations.

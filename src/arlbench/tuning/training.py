@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from arlbench.errors import StorageError
+from arlbench.errors import ConfigurationError, StorageError
 from arlbench.population import (
     MemberId,
     MemberResult,
@@ -95,6 +95,7 @@ class Training:
 
         Raises:
             StorageError: If a state is missing that cannot be made again.
+            ConfigurationError: If a trial cannot be trained from step 0, as the study demands.
         """
         if not trials:
             return True
@@ -137,8 +138,10 @@ class Training:
         )
 
     def _begin(self, trial: Trial, results: Mapping[int, Result], n_seeds: int) -> _Begin:
-        if trial.continues is None or self._settings.restart:
+        if trial.continues is None:
             return _Begin()
+        if self._settings.restart:
+            return self._restarted(trial, results)
         parents = [n for n in (trial.continues, trial.network_of) if n is not None]
         if self._states is not None and all(self._states.has(n, n_seeds) for n in parents):
             parent = results[trial.continues]
@@ -149,6 +152,14 @@ class Training:
             f"Trial {trial.number} continues trial {trial.continues} with other hyperparameters, "
             "but the state to continue from was removed; begin a study in another folder, with a "
             "larger --state-limit."
+        )
+
+    def _restarted(self, trial: Trial, results: Mapping[int, Result]) -> _Begin:
+        if _has_one_configuration(trial, results):
+            return _Begin()
+        raise ConfigurationError(
+            f"Trial {trial.number} continues trial {trial.continues} with other hyperparameters, "
+            "so it cannot be trained from step 0; begin a study without restart in another folder."
         )
 
     def _n_evaluations(self, trial: Trial, begin: _Begin) -> int:

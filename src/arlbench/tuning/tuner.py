@@ -40,6 +40,8 @@ class Tuner(abc.ABC):
             together, in the order in which it proposed them.
         parallel: The number of trials in flight, unless the study sets another.
         continues: Whether its trials may continue others, whose states are kept for it.
+        can_restart: Whether a study may train its trials from step 0 instead of continuing others.
+            False if their configurations differ from those of the trials that they continue.
         ends: Whether it ends by itself, so that a study needs no other limit.
         learns_from_any: Whether it can be told results of trials that it did not propose.
         version: A number that is increased whenever the tuner's proposals change.
@@ -52,6 +54,7 @@ class Tuner(abc.ABC):
     asynchronous: ClassVar[bool] = False
     parallel: ClassVar[int] = 8
     continues: ClassVar[bool] = False
+    can_restart: ClassVar[bool] = True
     ends: ClassVar[bool] = False
     learns_from_any: ClassVar[bool] = False
     version: ClassVar[int] = 1
