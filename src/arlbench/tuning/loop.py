@@ -165,11 +165,11 @@ class Loop:
     def _search(self) -> bool:
         training = self._make_training(self._states)
         while True:
-            if not self._finish(training):
-                return False
-            n = self._room()
+            whole = self._finish(training)
+            n = self._room() if whole else 0
             if n < 1 or not self._ask(n):
-                return True
+                self._bound_states(needed=self._left)
+                return whole
 
     @property
     def _seconds(self) -> float:

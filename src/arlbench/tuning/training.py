@@ -172,14 +172,17 @@ class Training:
     ) -> dict[MemberId, Handover]:
         if self._states is None or self._settings.restart:
             return {}
-        return {
+        found = {
             MemberId(i, j): self._handover(self._states, trial, begin, j)
             for i, (trial, begin) in enumerate(pairs)
             for j in range(n_seeds)
         }
+        return {member: handover for member, handover in found.items() if any(handover)}
 
     def _handover(self, states: States, trial: Trial, begin: _Begin, seed_index: int) -> Handover:
-        end = states.path_of(trial.number, seed_index)
+        # Nothing can continue a trial of full length.
+        may_continue = _fidelity(trial) < self._shared.problem.n_total_timesteps
+        end = states.path_of(trial.number, seed_index) if may_continue else None
         if begin.result is None:
             return Handover(end=end)
         network = trial.network_of
