@@ -130,7 +130,7 @@ def test_only_a_trial_with_one_configuration_is_trained_from_step_0(tmp_path, ra
             return [Trial(RATE, 300) if first else Trial({"learning_rate": rate}, 900, 0)]
 
     given = {"n_trials": 2, "restart": True, "test_seeds": ()}
-    if RATE != {"learning_rate": rate}:
+    if rate != RATE["learning_rate"]:
         with pytest.raises(ConfigurationError, match="other hyperparameters, so it cannot be"):
             study(tmp_path / "study", Halves, **given)
     else:

@@ -200,6 +200,7 @@ def test_a_schedule_trained_again_with_its_own_seeds_gives_the_same(tmp_path) ->
         (3, 5),
         lambda states: Training(study.settings, shared, states),
         Hearing(lambda result: again.update({result.number: result})),
+        tmp_path / "again",
     )
     for result in last:
         np.testing.assert_array_equal(again[result.number].returns[:, -1], result.returns[:, -1])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from arlbench.core import files
 from arlbench.errors import StorageError
 from arlbench.population import PopulationProgress, PopulationResult
 from arlbench.tuning.again import train_again
@@ -311,7 +312,10 @@ class Loop:
             self._folder.append(tested)
             self._tests[result.number] = tested
 
-        return train_again(schedules, seeds, self._make_training, self._hearing(keep, True))
+        # The next process that holds the folder would remove what a killed one left.
+        folder = files.aside(self._folder.path / "test")
+        hearing = self._hearing(keep, True)
+        return train_again(schedules, seeds, self._make_training, hearing, folder)
 
     def _hearing(self, on_result: Callable[[Result], None], testing: bool = False) -> Hearing:
         def on_progress(population: PopulationProgress) -> bool:

@@ -34,6 +34,13 @@ class States:
         """Whether a trial that has ended left a state with every seed."""
         return all(self.path_of(number, index).is_dir() for index in range(n_seeds))
 
+    def keep_only(self, numbers: Iterable[int]) -> None:
+        """Removes the states of all other trials."""
+        kept = {self.path_of(number, 0).parent for number in numbers}
+        for folder in self.folder.glob("trial-*"):
+            if folder not in kept:
+                files.remove(folder)
+
     def bound(
         self,
         results: Mapping[int, Result],
