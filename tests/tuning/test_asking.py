@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +12,11 @@ import numpy as np
 import pytest
 
 from arlbench.errors import ArlbenchError, ConfigurationError, TunerError
-from arlbench.tuning import Trial, Tuner, load
+from arlbench.tuning import Trial, Tuner, load, resume
 from arlbench.tuning.asking import Asking
 from arlbench.tuning.tuner import make_tuner
 from arlbench.tuning.tuners import name_of, tuner_class, tuner_names
-from fake_studies import space, study
+from fake_studies import FakePopulation, space, study
 
 
 def answering(ask: Callable[[int], Any], tell: Callable[[Any], None] = lambda _: None) -> Any:
@@ -58,6 +59,8 @@ FAULTS = {
     "list of parents": (
         lambda n: [Trial(RATE, 900, [0])], "continues [0], which is not the number of a trial"
     ),
+    "no configuration": (lambda n: [Trial(None)], "trial 0 with a NoneType as its configuration"),
+    "list of values": (lambda n: [Trial([])], "with a list as its configuration; give values by"),
     "info that no file can hold": (lambda n: [Trial(RATE, info={"a": {1}})], "info"),
 }  # fmt: skip
 
@@ -108,6 +111,69 @@ def test_a_trial_must_end_after_the_one_that_it_continues(tmp_path) -> None:
     answers = iter([[Trial(RATE, 300)], [Trial(RATE, 300, continues=0)]])
     with pytest.raises(TunerError, match="trial 0 already ended at 300"):
         study(tmp_path / "study", answering(lambda n: next(answers)))
+
+
+def test_a_class_must_say_that_its_trials_continue(tmp_path) -> None:
+    answers = iter([[Trial(RATE, 300)], [Trial(RATE, 900, continues=0)]])
+    with pytest.raises(TunerError, match="does not set continues = True, so no states are kept"):
+        study(tmp_path / "study", answering(lambda n: next(answers)))
+
+
+@pytest.mark.parametrize("name", ["position", "continuable"])
+def test_an_error_in_a_property_is_named(tmp_path, name) -> None:
+    kind = answering(lambda n: [Trial(RATE)])
+    kind.continues = True
+    setattr(kind, name, property(fail))
+    with pytest.raises(TunerError, match=f"Answering raised ZeroDivisionError in {name}"):
+        study(tmp_path / "study", kind, on_progress=lambda _: False)
+
+
+def test_a_constructor_must_call_that_of_its_base(tmp_path) -> None:
+    class Forgetful(Tuner):
+        def __init__(self, space: Any, *, seed: int = 0) -> None:
+            self.space = space
+
+        def ask(self, n: int) -> Any:
+            return []
+
+    with pytest.raises(TunerError, match=r"does not call super\(\).__init__\(space, seed"):
+        study(tmp_path / "study", Forgetful)
+
+
+class Outer:
+    """Holds a tuner."""
+
+    class Inner(Tuner):
+        """Proposes one configuration."""
+
+        def ask(self, n: int) -> Any:
+            return [Trial(RATE)]
+
+
+def test_a_study_with_a_class_inside_another_can_be_continued(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "own_outer", sys.modules[__name__])
+    monkeypatch.setattr(Outer.Inner, "__module__", "own_outer")
+    study(tmp_path / "study", Outer.Inner, n_trials=2)
+    assert load(tmp_path / "study").settings.tuner == "own_outer:Outer.Inner"
+    outcome = resume(tmp_path / "study", more=1, train=FakePopulation())
+    assert outcome.trained_now == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("class Own(\n", r"The module own_faulty raised SyntaxError when .* correct it"),
+        ("rate = unknown\n", r"own_faulty raised NameError .*'unknown' is not defined\); correct"),
+        ("import no_such_module\n", "cannot be imported .*no_such_module"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_one_sentence(
+    tmp_path, monkeypatch, text, complaint
+) -> None:
+    (tmp_path / "own_faulty.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match=complaint):
+        tuner_class("own_faulty:Own")
 
 
 def test_a_trial_that_diverged_cannot_be_continued(tmp_path) -> None:

@@ -95,8 +95,26 @@ class Asking:
 
     @property
     def position(self) -> str:
-        """The position of the method, in a few words."""
-        return self.tuner.position
+        """The position of the method, in a few words.
+
+        Raises:
+            TunerError: As :meth:`tell` does.
+        """
+        return str(self._answer("position", lambda: self.tuner.position))
+
+    @property
+    def continuable(self) -> set[int] | None:
+        """Trials that may still be continued; None means any.
+
+        Raises:
+            TunerError: As :meth:`tell` does.
+        """
+
+        def read() -> set[int] | None:
+            found = self.tuner.continuable
+            return None if found is None else set(found)
+
+        return self._answer("continuable", read)
 
     def close(self) -> None:
         """Ends the thread, so that the tuner and what it holds can be freed."""
@@ -137,6 +155,11 @@ class Asking:
     def _checked(self, trial: Any, number: int, results: Mapping[int, Result]) -> Trial:
         if not isinstance(trial, Trial):
             raise self._error(f"proposed a {type(trial).__name__}; propose a Trial.")
+        if not isinstance(trial.config, Mapping):
+            raise self._error(
+                f"proposed trial {number} with a {type(trial.config).__name__} as its "
+                "configuration; give values by name."
+            )
         space = self.tuner.space
         try:
             config = space.require(trial.config)
@@ -154,6 +177,11 @@ class Asking:
                 "to continue from; give continues as well."
             )
         continues, network_of = parents
+        if continues is not None and not self.tuner.continues:
+            raise self._error(
+                f"proposed that trial {number} continues another, but its class does not set "
+                "continues = True, so no states are kept; set it."
+            )
         return Trial(config, fidelity, continues, network_of, info, number)
 
     def _fidelity(self, trial: Trial) -> int:

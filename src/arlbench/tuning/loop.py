@@ -270,7 +270,7 @@ class Loop:
     def _bound_states(self, needed: Sequence[Trial]) -> None:
         if self._states is not None:
             parents = {n for trial in needed for n in (trial.continues, trial.network_of)}
-            continuable = self._asking.tuner.continuable
+            continuable = self._asking.continuable
             self._states.bound(self._told, continuable, {n for n in parents if n is not None})
 
     def _do_again(self, event: Any) -> None:

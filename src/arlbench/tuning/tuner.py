@@ -123,13 +123,14 @@ def make_tuner(
 
     Raises:
         ConfigurationError: If the seed or a setting is impossible.
-        TunerError: If its constructor raises another error.
+        TunerError: If its constructor raises another error, or does not call that of
+            :class:`Tuner`.
     """
     seed = seed_in_range(seed, TUNER_SEED)
     given = dict(settings or {})
     known_names(given, settings_of(cls), f"setting of the tuner {cls.__name__}")
     try:
-        return cls(space, seed=seed, **given)
+        made = cls(space, seed=seed, **given)
     except ArlbenchError:
         raise
     except Exception as error:
@@ -137,3 +138,9 @@ def make_tuner(
             f"The tuner {cls.__name__} raised {type(error).__name__} in its constructor ({error}); "
             "correct it."
         ) from error
+    if not hasattr(made, "rng"):
+        raise TunerError(
+            f"The tuner {cls.__name__} does not call super().__init__(space, seed=seed) in its "
+            "constructor; add the call."
+        )
+    return made
