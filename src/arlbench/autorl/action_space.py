@@ -98,7 +98,7 @@ def _plain(value: Any) -> Any:
 
 
 def inactive(config_space: ConfigurationSpace, values: Mapping[str, Any]) -> list[str]:
-    """Names of hyperparameters that have no effect at these values, in order.
+    """Names of hyperparameters whose condition is not met at these values, in order.
 
     Conditions on hyperparameters without a value here are ignored.
     """

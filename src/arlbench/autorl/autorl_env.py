@@ -97,7 +97,7 @@ class AutoRLEnv(gymnasium.Env):
 
         Args:
             seed: The seed of the run's random key; None takes ``seed`` of the settings.
-            options: Not used.
+            options: Must be empty.
 
         Returns:
             An empty observation and info, ``({}, {})``.
@@ -141,8 +141,8 @@ class AutoRLEnv(gymnasium.Env):
             False; ``truncated`` is True after the last step of the schedule, or when learning
             has become non-finite. ``info`` holds ``train_info_df`` (``steps`` within this
             step, ``returns``), ``train_seconds``, ``compile_seconds``, ``inactive`` (the names
-            of hyperparameters that had no effect in this step) and, if they exist,
-            ``checkpoint`` and ``diverged_at``, in environment steps of the run.
+            of hyperparameters whose condition in ``config_space`` is not met) and, if they
+            exist, ``checkpoint`` and ``diverged_at``, in environment steps of the run.
 
         Raises:
             ConfigurationError: If no step can follow, or if the action is unknown or

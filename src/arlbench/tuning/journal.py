@@ -62,7 +62,7 @@ class Retrained(NamedTuple):
 
     Attributes:
         number: The number of the trial.
-        seeds: The seeds of the test.
+        seeds: The seeds with which it was trained.
         returns: Mean return of each evaluation, float64 ``[n_seeds, n_evaluations]``.
     """
 
