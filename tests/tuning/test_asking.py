@@ -14,7 +14,7 @@ import pytest
 from arlbench.errors import ArlbenchError, ConfigurationError, TunerError
 from arlbench.tuning import Trial, Tuner, load, resume
 from arlbench.tuning.asking import Asking
-from arlbench.tuning.tuner import make_tuner
+from arlbench.tuning.tuner import make_tuner, settings_of
 from arlbench.tuning.tuners import name_of, tuner_class, tuner_names
 from fake_studies import FakePopulation, space, study
 
@@ -229,6 +229,22 @@ def test_settings_of_a_tuner() -> None:
         make_tuner(tuner_class("random"), space(), 0, {"eta": 3})
     with pytest.raises(ConfigurationError, match="tuner's seed"):
         make_tuner(tuner_class("random"), space(), -1)
+
+
+def test_settings_need_not_be_keyword_only(tmp_path) -> None:
+    class Own(Tuner):
+        def __init__(self, space: Any, seed: int = 0, rate: float = 1e-3, *, n: int = 4) -> None:
+            super().__init__(space, seed=seed)
+            self.rate, self.n = rate, n
+
+        def ask(self, n: int) -> Any:
+            return [Trial({"learning_rate": self.rate})]
+
+    assert settings_of(Own) == {"rate": 1e-3, "n": 4}
+    outcome = study(tmp_path / "study", Own, n_trials=1, tuner_settings={"rate": 2e-3})
+    assert outcome.results[0].trial.config["learning_rate"] == 2e-3
+    with pytest.raises(ConfigurationError, match=r"Unknown setting .*'rte'.* Did you mean 'rate'"):
+        make_tuner(Own, space(), 0, {"rte": 1e-3})
 
 
 def test_the_time_of_the_tuner_is_counted() -> None:

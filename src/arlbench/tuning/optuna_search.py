@@ -31,7 +31,7 @@ def import_optuna() -> Any:
         return importlib.import_module("optuna")
     except ImportError as error:
         raise MissingExtraError(
-            "This tuner needs Optuna, which is missing; install it with: "
+            "Optuna, or its package cmaes, is not installed; install both with: "
             "pip install 'arlbench[optuna]'."
         ) from error
 
@@ -46,7 +46,7 @@ def import_torch() -> Any:
         return importlib.import_module("torch")
     except ImportError as error:
         raise MissingExtraError(
-            "The tuner gp needs torch, which is missing; install it with: "
+            "The tuner gp needs torch, which is not installed; install it with: "
             "pip install 'arlbench[optuna-gp]'."
         ) from error
 

@@ -41,8 +41,8 @@ def import_smac() -> Any:
         return importlib.import_module("smac")
     except ImportError as error:
         raise MissingExtraError(
-            "This tuner needs SMAC3, which is missing or does not fit its scikit-learn; install "
-            "it with: pip install 'arlbench[smac]'."
+            "This tuner needs SMAC3, which is not installed or is incompatible with the installed "
+            "scikit-learn; install it with: pip install 'arlbench[smac]'."
         ) from error
 
 

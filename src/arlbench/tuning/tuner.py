@@ -27,7 +27,7 @@ class Tuner(abc.ABC):
     When a study continues, a new tuner is asked and told the same as before, and must give the same
     answers. All of its random numbers must therefore come from ``rng`` or ``seed``.
 
-    Further keyword parameters of a subclass's constructor, with defaults, are its settings. With
+    Further parameters of a subclass's constructor, each with a default, are its settings. With
     ``**``, it has the settings of its base class too.
 
     Args:
@@ -70,7 +70,8 @@ class Tuner(abc.ABC):
         """Up to ``n`` trials to train next.
 
         It returns fewer if it needs results first. If it returns none while nothing is in flight,
-        the study ends.
+        the study ends. A call that returns no trials must not change the tuner, because it is not
+        repeated when the study continues.
         """
 
     def tell(self, results: Sequence[Result]) -> None:  # noqa: B027
@@ -108,12 +109,18 @@ def settings_of(cls: type[Tuner]) -> dict[str, Any]:
         own = {
             name: parameter.default
             for name, parameter in parameters.items()
-            if name not in _NO_SETTINGS and parameter.kind is parameter.KEYWORD_ONLY
+            if name not in _NO_SETTINGS and _is_optional(parameter)
         }
         found = {**own, **found}
         if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters.values()):
             break
     return found
+
+
+def _is_optional(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter can be given by name, and need not be given."""
+    by_name = parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    return by_name and parameter.default is not parameter.empty
 
 
 def make_tuner(
