@@ -228,7 +228,7 @@ def neighbour(where: Choices | Range, value: Any, factor: float, up: bool) -> An
         index = ordered.index(value) + (1 if up else -1)
         return ordered[min(max(index, 0), len(ordered) - 1)]
     moved = value * factor
-    if isinstance(where.low, int) and isinstance(where.high, int):
+    if where.is_whole:
         # Otherwise a small number would be rounded back to itself.
         step = 1 if up else -1
         moved = round(moved) if round(moved) != value else value + step

@@ -56,8 +56,7 @@ def distribution_of(where: Choices | Range) -> Any:
     distributions = import_optuna().distributions
     if isinstance(where, Choices):
         return distributions.CategoricalDistribution(where.values)
-    is_whole = isinstance(where.low, int) and isinstance(where.high, int)
-    kind = distributions.IntDistribution if is_whole else distributions.FloatDistribution
+    kind = distributions.IntDistribution if where.is_whole else distributions.FloatDistribution
     return kind(where.low, where.high, log=where.log)
 
 

@@ -75,9 +75,8 @@ def config_of(space: Space, configuration: Mapping[str, Any]) -> Config:
 def _entry(name: str, where: Choices | Range) -> Any:
     if isinstance(where, Choices):
         return Categorical(name, list(where.values))
-    is_whole = isinstance(where.low, int) and isinstance(where.high, int)
     bounds: Any = (where.low, where.high)
-    return (Integer if is_whole else Float)(name, bounds, log=where.log)
+    return (Integer if where.is_whole else Float)(name, bounds, log=where.log)
 
 
 def _within(where: Choices | Range, value: Any) -> Any:

@@ -194,8 +194,7 @@ def _unit(where: Choices | Range, value: Any) -> float:
         index = where.values.index(value) if value in where.values else 0
         return (index + 0.5) / len(where.values)
     inside = min(max(value, where.low), where.high)
-    whole = isinstance(where.low, int) and isinstance(where.high, int)
-    half = 0.5 if whole else 0.0
+    half = 0.5 if where.is_whole else 0.0
     ends = (where.low - half, where.high + half)
     if where.log:
         low, inside, high = math.log(ends[0]), math.log(inside), math.log(ends[1])
