@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from arlbench.core.checks import positive_whole
+from arlbench.core.checks import as_python, positive_whole
 from arlbench.errors import ArlbenchError, ConfigurationError, TunerError
-from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.trials import Result, Trial, fidelity_after
 from arlbench.tuning.tuner import Tuner
 
 #: How long a tuner may take for one answer, in seconds.
@@ -189,11 +189,12 @@ class Asking:
         total, n_evaluations = problem.n_total_timesteps, problem.n_eval_steps
         if trial.fidelity is None:
             return total
-        fidelity = positive_whole("its fidelity", _as_python(trial.fidelity))
-        if evaluations_within(fidelity, total, n_evaluations) < 1:
+        fidelity = positive_whole("its fidelity", as_python(trial.fidelity))
+        first = fidelity_after(1, total, n_evaluations)
+        if fidelity < first:
             raise ConfigurationError(
                 f"its fidelity of {fidelity} timesteps ends before the first of {n_evaluations} "
-                f"evaluations; use {-(-total // n_evaluations)} or more, or evaluate more often"
+                f"evaluations; use {first} or more, or evaluate more often"
             )
         if fidelity > total:
             raise ConfigurationError(
@@ -203,7 +204,7 @@ class Asking:
 
     def _parent(self, parent: Any, number: int) -> int | None:
         """The number of a trial as an int; None if there is none."""
-        value = _as_python(parent)
+        value = as_python(parent)
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
         raise self._error(
@@ -237,11 +238,6 @@ class Asking:
         return TunerError(f"The tuner {self._name} {sentence}")
 
 
-def _as_python(value: Any) -> Any:
-    """The Python value of a scalar of NumPy or JAX."""
-    return value.item() if getattr(value, "ndim", None) == 0 else value
-
-
 def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:
     """A tuner's own values as they would be if read from a file."""
     try:
@@ -249,8 +245,3 @@ def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"its info cannot be written as JSON ({error})") from None
     return written
-
-
-def evaluations_within(fidelity: int, total: int, n_evaluations: int) -> int:
-    """How many evaluations of a run of ``total`` steps lie in its first ``fidelity`` steps."""
-    return fidelity * n_evaluations // total

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from arlbench.core.checks import finite, known_names, positive_whole
+from arlbench.core.checks import finite, one_of, positive_whole
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.drawing import value_at
@@ -17,7 +17,7 @@ from arlbench.experiments.space import Choices, Range
 from arlbench.tuning.halving import best_of
 from arlbench.tuning.sampling import Sampler
 from arlbench.tuning.space import Config, Space
-from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.trials import Result, Trial, fidelity_after
 from arlbench.tuning.tuner import Tuner
 
 #: What a replaced member takes from a better one.
@@ -62,7 +62,7 @@ class Evolving(Tuner):
     ) -> None:
         super().__init__(space, seed=seed)
         self._n_members = positive_whole("n_members", n_members)
-        self._exploit = _one_of("exploit", exploit, EXPLOITS)
+        self._exploit = one_of("exploit", exploit, EXPLOITS, "exploit")
         if not 0 < finite("quantile", quantile) <= 0.5:
             raise ConfigurationError(f"quantile must lie above 0 and up to 0.5, not {quantile}.")
         self._n_replaced = math.ceil(quantile * self._n_members)
@@ -181,7 +181,7 @@ def step_ends(problem: Problem, n_steps: int | None) -> list[int]:
             "which members are compared; evaluate more often, or lower n_steps."
         )
     counts = [(2 * k * n_evaluations + n) // (2 * n) for k in range(1, n + 1)]
-    return [-(-count * total // n_evaluations) for count in counts]
+    return [fidelity_after(count, total, n_evaluations) for count in counts]
 
 
 def perturbed(
@@ -238,10 +238,3 @@ def neighbour(where: Choices | Range, value: Any, factor: float, up: bool) -> An
 def _architecture(space: Space, result: Result) -> dict[str, Any]:
     choices = space.problem.algorithm_class.architecture_choices()
     return {name: result.trial.config[name] for name in choices}
-
-
-def _one_of(name: str, value: Any, known: Sequence[str]) -> str:
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {value!r}.")
-    known_names([value], known, name)
-    return value

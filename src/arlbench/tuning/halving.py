@@ -14,7 +14,7 @@ from arlbench.core.checks import finite, positive_whole
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.tuning.space import Config
-from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.trials import Result, Trial, fidelity_after
 
 
 class Rung(NamedTuple):
@@ -55,7 +55,7 @@ def fidelities(problem: Problem, eta: float, min_evaluations: int) -> list[int]:
             f"same length; evaluate more often, such as {math.ceil(least * eta**2)} times, or "
             "lower eta or min_evaluations."
         )
-    return [-(-count * total // n_evaluations) for count in reversed(counts)]
+    return [fidelity_after(count, total, n_evaluations) for count in reversed(counts)]
 
 
 def hyperband_brackets(levels: Sequence[int], eta: float) -> list[list[Rung]]:

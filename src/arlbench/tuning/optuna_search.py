@@ -16,7 +16,7 @@ from arlbench.errors import MissingExtraError
 from arlbench.experiments.drawing import value_at
 from arlbench.experiments.space import Choices, Range
 from arlbench.tuning.proposals import Proposals, note_on_independent
-from arlbench.tuning.space import Config, Space
+from arlbench.tuning.space import Config, Space, key_of
 from arlbench.tuning.trials import Result
 
 
@@ -131,7 +131,7 @@ class OptunaProposals(Proposals):
             trial = self._study(fidelity).ask()
             values = self._suggested(trial)
         config = self._space.complete(values)
-        self._open.setdefault(_key(config), []).append((fidelity, trial))
+        self._open.setdefault(key_of(config), []).append((fidelity, trial))
         return config
 
     def _suggested(self, trial: Any) -> Config:
@@ -166,7 +166,7 @@ class OptunaProposals(Proposals):
     def _learn(self, result: Result) -> None:
         fidelity = result.trial.fidelity or self._whole
         self._n_results[fidelity] = self._n_results.get(fidelity, 0) + 1
-        waiting = self._open.get(_key(result.trial.config), [])
+        waiting = self._open.get(key_of(result.trial.config), [])
         asked_for, trial = waiting.pop(0) if waiting else (None, None)
         if asked_for == fidelity:
             self._studies[fidelity].tell(trial, result.score)
@@ -307,7 +307,3 @@ class Qmc(OptunaProposals):
 
 def _choices(space: Space) -> tuple[str, ...]:
     return tuple(name for name, where in space.varied.items() if isinstance(where, Choices))
-
-
-def _key(config: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(config.values())

@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from arlbench.core import files
 from arlbench.core.algorithms.declarations import positive
-from arlbench.core.checks import finite, seed_in_range, true_or_false
+from arlbench.core.checks import as_python, finite, seed_in_range, true_or_false
 from arlbench.core.problem import Problem
 from arlbench.errors import ArlbenchError, ConfigurationError
 from arlbench.experiments.config_spaces import Where
@@ -243,9 +241,7 @@ def _class_of(tuner: Any) -> type[Tuner]:
 def _json_values(settings: Any) -> dict[str, Any]:
     """The settings of a tuner as the file of the study has them, so that it can be continued."""
     try:
-        given = {
-            k: v.item() if isinstance(v, np.generic) else v for k, v in (settings or {}).items()
-        }
+        given = {name: as_python(value) for name, value in (settings or {}).items()}
         found: dict[str, Any] = json.loads(json.dumps(given))
     except (AttributeError, TypeError, ValueError):
         raise ConfigurationError(

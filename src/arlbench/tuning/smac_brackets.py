@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from arlbench.tuning.smac_search import Search, config_of, make_facade
-from arlbench.tuning.space import Config, Space
+from arlbench.tuning.space import Config, Space, key_of
 
 
 class Place(NamedTuple):
@@ -126,8 +126,3 @@ class SmacBrackets:
         self._where = where
         self.place = Place(self._n_brackets - 1, rung, level, level == self._n_levels - 1)
         self._waiting = {key for key in keys if (level, key) not in self._asked}
-
-
-def key_of(config: Config) -> tuple[Any, ...]:
-    """A whole configuration as a key."""
-    return tuple(config.values())

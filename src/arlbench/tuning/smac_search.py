@@ -21,10 +21,11 @@ from ConfigSpace import (
     Integer,
 )
 
+from arlbench.core.checks import as_python
 from arlbench.errors import MissingExtraError
 from arlbench.experiments.space import Choices, Range
 from arlbench.tuning.proposals import Proposals
-from arlbench.tuning.space import Config, Space
+from arlbench.tuning.space import Config, Space, key_of
 from arlbench.tuning.trials import Result
 
 # A number of trials that is never reached, because the study ends the search.
@@ -65,10 +66,7 @@ def configuration_of(space: Space, found: ConfigurationSpace, config: Config) ->
 
 def config_of(space: Space, configuration: Mapping[str, Any]) -> Config:
     """The inverse of :func:`configuration_of`."""
-    plain = {
-        name: value.item() if hasattr(value, "item") else value
-        for name, value in dict(configuration).items()
-    }
+    plain = {name: as_python(value) for name, value in dict(configuration).items()}
     return space.complete({name: _within(space.varied[name], v) for name, v in plain.items()})
 
 
@@ -206,13 +204,13 @@ class Smac(Proposals):
         configs: list[Config] = []
         while len(configs) < n and (info := self._search.ask()) is not None:
             config, self._seed = config_of(self._space, info.config), info.seed
-            self._asked.setdefault(tuple(config.values()), []).append(info)
+            self._asked.setdefault(key_of(config), []).append(info)
             configs.append(config)
         return configs
 
     def learn(self, results: Sequence[Result]) -> None:
         for result in results:
-            waiting = self._asked.get(tuple(result.trial.config.values()), [])
+            waiting = self._asked.get(key_of(result.trial.config), [])
             info = waiting.pop(0) if waiting else self._info_of(result)
             self._search.tell(info, result.score)
 

@@ -21,6 +21,11 @@ from arlbench.experiments.space import Choices, Range, SearchSpace, search_space
 Config = dict[str, Any]
 
 
+def key_of(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A whole configuration as a member of sets and a key of mappings."""
+    return tuple(config.values())
+
+
 class Space:
     """The hyperparameters that a study varies.
 

@@ -11,7 +11,7 @@ from arlbench.errors import ConfigurationError
 from arlbench.experiments.tuners.file import File
 from arlbench.tuning.incumbents import ranked
 from arlbench.tuning.reading import load
-from arlbench.tuning.space import Config, Space
+from arlbench.tuning.space import Config, Space, key_of
 
 #: A table or the folder of a study; or configurations.
 Source = str | Path | Sequence[Mapping[str, Any]]
@@ -121,5 +121,5 @@ def _within(
                 f"{where}: {str(error).rstrip('.')}; change this configuration, leave it out, "
                 "or widen the space."
             ) from None
-        found.setdefault(tuple(whole.values()), whole)
+        found.setdefault(key_of(whole), whole)
     return tuple(found.values())

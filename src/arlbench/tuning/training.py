@@ -17,12 +17,11 @@ from arlbench.population import (
 )
 from arlbench.population.feeding import Addition
 from arlbench.population.handover import Handover
-from arlbench.tuning.asking import evaluations_within
 from arlbench.tuning.objectives import score_of
 from arlbench.tuning.programs import Shared
 from arlbench.tuning.settings import StudySettings
 from arlbench.tuning.states import States
-from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.trials import Result, Trial, evaluations_within
 
 
 class Hearing(NamedTuple):

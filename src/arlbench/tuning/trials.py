@@ -11,6 +11,16 @@ import numpy as np
 UNNUMBERED = -1
 
 
+def evaluations_within(fidelity: int, total: int, n_evaluations: int) -> int:
+    """How many evaluations of a run of ``total`` steps are in its first ``fidelity`` steps."""
+    return fidelity * n_evaluations // total
+
+
+def fidelity_after(count: int, total: int, n_evaluations: int) -> int:
+    """The smallest number of steps of such a run that includes ``count`` evaluations."""
+    return -(-count * total // n_evaluations)
+
+
 class Trial(NamedTuple):
     """A training run that a tuner proposes, with every seed of the study.
 
