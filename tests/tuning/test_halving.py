@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -15,8 +16,6 @@ from arlbench.tuning.halving import (
     best_of,
     fidelities,
     hyperband_brackets,
-    steps_of,
-    steps_restarted,
 )
 from arlbench.tuning.trials import Trial
 from arlbench.tuning.tuner import make_tuner
@@ -25,6 +24,20 @@ from fake_studies import FIXED, FakePopulation, numbers, played, quality, space,
 
 #: Those of nine evaluations of a hundred steps.
 LEVELS = [100, 300, 900]
+
+
+def steps_of(rungs: Iterable[Rung]) -> int:
+    """Environment steps of a bracket, for each seed, if promoted trials continue."""
+    before, steps = 0, 0
+    for n, fidelity in rungs:
+        steps += n * (fidelity - before)
+        before = fidelity
+    return steps
+
+
+def steps_restarted(rungs: Iterable[Rung]) -> int:
+    """The environment steps of a bracket, for each seed, if every trial begins at step 0."""
+    return sum(n * fidelity for n, fidelity in rungs)
 
 
 def by_quality(trial: Trial) -> float:

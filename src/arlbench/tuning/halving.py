@@ -79,20 +79,6 @@ def bracket_rungs(n: int, levels: Sequence[int], eta: float) -> list[Rung]:
     return [rung for rung in rungs if rung.n]
 
 
-def steps_of(rungs: Iterable[Rung]) -> int:
-    """Environment steps of a bracket, for each seed, if promoted trials continue."""
-    before, steps = 0, 0
-    for n, fidelity in rungs:
-        steps += n * (fidelity - before)
-        before = fidelity
-    return steps
-
-
-def steps_restarted(rungs: Iterable[Rung]) -> int:
-    """The environment steps of a bracket, for each seed, if every trial begins at step 0."""
-    return sum(n * fidelity for n, fidelity in rungs)
-
-
 class Bracket:
     """A bracket under way, one rung after another.
 

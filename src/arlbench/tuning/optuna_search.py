@@ -60,14 +60,6 @@ def distribution_of(where: Choices | Range) -> Any:
     return kind(where.low, where.high, log=where.log)
 
 
-def dimension_of(distribution: Any) -> Choices | Range:
-    """The inverse of :func:`distribution_of`."""
-    distributions = import_optuna().distributions
-    if isinstance(distribution, distributions.CategoricalDistribution):
-        return Choices(tuple(distribution.choices))
-    return Range(distribution.low, distribution.high, distribution.log)
-
-
 def distributions_of(space: Space) -> dict[str, Any]:
     """The varied hyperparameters of a space as distributions, by name."""
     return {name: distribution_of(where) for name, where in space.varied.items()}

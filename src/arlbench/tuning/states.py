@@ -46,8 +46,8 @@ class States:
         results: Mapping[int, Result],
         continuable: Collection[int] | None,
         needed: Collection[int] = (),
-    ) -> list[int]:
-        """Removes states until the rest is within the limit; returns the numbers of their trials.
+    ) -> None:
+        """Removes states until the rest is within the limit.
 
         States that cannot be continued any more are removed first, then the worst.
 
@@ -58,14 +58,11 @@ class States:
         """
         kept = [number for number in self._kept(results) if number not in needed]
         used = sum(map(self._size, self._kept(results)))
-        removed: list[int] = []
         for number in removal_order(kept, results, continuable):
             if used <= self._limit:
                 break
             used -= self._size(number)
             self._remove(number)
-            removed.append(number)
-        return removed
 
     def _kept(self, results: Iterable[int]) -> list[int]:
         return [number for number in results if self.path_of(number, 0).parent.is_dir()]
