@@ -14,10 +14,10 @@ from arlbench.core.checkpoints import read_checkpoint, read_manifest
 from arlbench.core.problem import Problem
 from arlbench.population import cores, use_cores, workers
 from arlbench.tuning import Space, Trial, Tuner, load, tune
-from arlbench.tuning.again import train_again
 from arlbench.tuning.programs import corners, shared_by_all
 from arlbench.tuning.replaying import schedule_of_study
-from arlbench.tuning.training import Hearing, Training
+from arlbench.tuning.retraining import train_again
+from arlbench.tuning.training import Training, TrainingCallbacks
 from probe_framework import walk
 from probes import SMALL
 
@@ -199,7 +199,7 @@ def test_a_schedule_trained_again_with_its_own_seeds_gives_the_same(tmp_path) ->
         schedules,
         (3, 5),
         lambda states: Training(study.settings, shared, states),
-        Hearing(lambda result: again.update({result.number: result})),
+        TrainingCallbacks(lambda result: again.update({result.number: result})),
         tmp_path / "again",
     )
     for result in last:

@@ -52,9 +52,9 @@ class Asking:
         threading.Thread(target=self._serve, daemon=True).start()
         self._given = self._left_to_us(start_from)
         self._n_given = len(self._given)
-        deaf = self._given and not tuner.learns_from_any
+        does_not_learn = self._given and not tuner.learns_from_any
         own = f"The tuner {name} does not learn from the configurations that it starts from."
-        self.note = " ".join(filter(None, (tuner.note, own if deaf else "")))
+        self.note = " ".join(filter(None, (tuner.note, own if does_not_learn else "")))
 
     def ask(self, n: int, first_number: int, results: Mapping[int, Result]) -> list[Trial]:
         """Up to ``n`` trials with whole configurations, numbered from ``first_number`` on.

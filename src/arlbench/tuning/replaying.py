@@ -9,15 +9,15 @@ from pathlib import Path
 from arlbench.core.checks import seed_in_range
 from arlbench.errors import ConfigurationError, StorageError
 from arlbench.population import PopulationProgress, PopulationResult, train_population
-from arlbench.tuning.again import train_again
 from arlbench.tuning.folder import KIND
 from arlbench.tuning.incumbents import Segment, schedule_of
 from arlbench.tuning.journal import Journal, Retrained
 from arlbench.tuning.preparing import check_types
 from arlbench.tuning.programs import Shared, shared_by_all
 from arlbench.tuning.reading import REPLAYS, LoadedStudy, load
+from arlbench.tuning.retraining import train_again
 from arlbench.tuning.space import Space
-from arlbench.tuning.training import Hearing, Training
+from arlbench.tuning.training import Training, TrainingCallbacks
 from arlbench.tuning.trials import Result
 
 #: The folder with states of a replay while it runs, inside the folder of a study.
@@ -78,7 +78,7 @@ class PreparedReplay:
             {self.number: self.schedule},
             self.seeds,
             lambda states: Training(settings, self.shared, states, limit, train),
-            Hearing(keep, on_progress, on_notice),
+            TrainingCallbacks(keep, on_progress, on_notice),
             self.folder / _STATES,
         )
         if not whole:

@@ -24,7 +24,7 @@ from arlbench.tuning.states import States
 from arlbench.tuning.trials import Result, Trial, evaluations_within
 
 
-class Hearing(NamedTuple):
+class TrainingCallbacks(NamedTuple):
     """Functions to call while trials train; one that is None is not called.
 
     Attributes:
@@ -81,7 +81,7 @@ class Training:
         self,
         trials: Sequence[Trial],
         results: Mapping[int, Result],
-        hearing: Hearing,
+        callbacks: TrainingCallbacks,
         seeds: Sequence[int] | None = None,
     ) -> bool:
         """Trains trials; False if it was stopped before all of them had ended.
@@ -89,7 +89,7 @@ class Training:
         Args:
             trials: The trials, with numbers and whole configurations, all different.
             results: The results of trials that ended before, by number.
-            hearing: The functions to call.
+            callbacks: The functions to call.
             seeds: The seeds of each trial; None takes the study's.
 
         Raises:
@@ -100,13 +100,13 @@ class Training:
             return True
         of_each = self._settings.seeds if seeds is None else tuple(seeds)
         begins = [self._begin(trial, results, len(of_each)) for trial in trials]
-        gathering = _Gathering(len(of_each), self._settings, hearing.on_result)
+        gathering = _Gathering(len(of_each), self._settings, callbacks.on_result)
         pairs = list(zip(trials, begins, strict=True))
         gathering.expect(pairs)
 
         def feed() -> list[Addition]:
-            assert hearing.feed is not None
-            joining = [(t, self._begin(t, results, len(of_each))) for t in hearing.feed()]
+            assert callbacks.feed is not None
+            joining = [(t, self._begin(t, results, len(of_each))) for t in callbacks.feed()]
             gathering.expect(joining)
             return [self._addition(*pair, len(of_each)) for pair in joining]
 
@@ -120,10 +120,10 @@ class Training:
             init_options=self._shared.init_options,
             memory_limit_gib=self._memory_limit_gib,
             handovers=self._handovers(pairs, len(of_each)),
-            feed=None if hearing.feed is None else feed,
+            feed=None if callbacks.feed is None else feed,
             on_member=gathering.add,
-            on_progress=hearing.on_progress,
-            on_notice=hearing.on_notice,
+            on_progress=callbacks.on_progress,
+            on_notice=callbacks.on_notice,
         )
         return not outcome.interrupted
 

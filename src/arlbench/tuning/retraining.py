@@ -10,7 +10,7 @@ from pathlib import Path
 from arlbench.core import files
 from arlbench.tuning.incumbents import Segment
 from arlbench.tuning.states import States
-from arlbench.tuning.training import Hearing, Training
+from arlbench.tuning.training import Training, TrainingCallbacks
 from arlbench.tuning.trials import Result, Trial
 
 
@@ -18,7 +18,7 @@ def train_again(
     schedules: Mapping[int, Sequence[Segment]],
     seeds: Sequence[int],
     training: Callable[[States | None], Training],
-    hearing: Hearing,
+    callbacks: TrainingCallbacks,
     folder: Path,
 ) -> bool:
     """Trains schedules from step 0, side by side, one segment of each at a time.
@@ -27,7 +27,8 @@ def train_again(
         schedules: The schedules, by the numbers of their trials.
         seeds: The seeds with which each schedule is trained.
         training: Makes what trains, given the states of trials, or None for no states.
-        hearing: Is told of the last segment of each schedule, under the schedule's number.
+        callbacks: The functions to call; ``on_result`` with the last segment of each schedule,
+            under the schedule's number.
         folder: A folder for the states of trials, which is removed before and afterwards.
 
     Returns:
@@ -44,13 +45,13 @@ def train_again(
                 if place < len(segments)
                 and (place == 0 or _number(number, place - 1, longest) in results)
             }
-            whole = trainer.run(list(trials.values()), results, _keeping(results, hearing), seeds)
+            whole = trainer.run(list(trials.values()), results, _keeping(results, callbacks), seeds)
             if not whole:
                 return False
             for number, trial in trials.items():
                 result = results[trial.number]
                 if place == len(schedules[number]) - 1 or result.status == "diverged":
-                    hearing.on_result(result._replace(trial=trial._replace(number=number)))
+                    callbacks.on_result(result._replace(trial=trial._replace(number=number)))
                     # Nothing continues it.
                     del results[trial.number]
             states.keep_only(t.number for t in trials.values() if t.number in results)
@@ -78,8 +79,8 @@ def _segment_trial(number: int, place: int, segments: Sequence[Segment], longest
     return Trial(config, until, before, number=_number(number, place, longest))
 
 
-def _keeping(results: dict[int, Result], hearing: Hearing) -> Hearing:
+def _keeping(results: dict[int, Result], callbacks: TrainingCallbacks) -> TrainingCallbacks:
     def keep(result: Result) -> None:
         results[result.number] = result
 
-    return hearing._replace(on_result=keep)
+    return callbacks._replace(on_result=keep)
