@@ -44,9 +44,12 @@ def test_what_can_be_checked_is_checked_before_anything_is_written(tmp_path) -> 
         ({"restart": True, "tuner": "pb2"}, "The tuner pb2 changes .* step 0; leave out restart"),
         ({"test_last": "no"}, "test_last must be True or False, not 'no'"),
         ({"words": 3}, "Where to search must be texts by hyperparameter, .*, not 3"),
-        ({"start_from": 3}, "start_from must be a table, .*, not a int; give one of these"),
-        ({"start_from": {"gamma": 0.9}}, "start_from must be .*, not a dict; put it in a list"),
-        ({"start_from": [3]}, "start_from, configuration 0 is a int; give values by name"),
+        ({"start_from": 3}, "start_from must be a table, .*, not 3; give one of these"),
+        (
+            {"start_from": {"gamma": 0.9}},
+            r"start_from must be .*, not \{'gamma': 0.9\}; put it in a list",
+        ),
+        ({"start_from": [3]}, "start_from, configuration 0 is 3; give values by name"),
         ({"problem": "CartPole-v1"}, "A study needs a Problem, not a str"),
         ({"seeds": 3}, r"Seeds must be a sequence such as \(0, 1, 2\), not 3"),
     ):

@@ -30,9 +30,9 @@ class Evolving(Tuner):
     Every member trains until the generation ends. Then the worst members are replaced. Each
     takes from one of the best its whole state, with buffer, environment and random key
     (``exploit="state"``), or only the part that acts, and continues its own training with it
-    (``"network"``). Its hyperparameters are made by :meth:`explored` from those of the better
-    member; its architecture choices are those of the state. A member that diverged is always
-    replaced, by a whole state.
+    (``"network"``). :meth:`explored` derives its hyperparameters from those of the better member;
+    its architecture stays that of the state with which it continues. A member that diverged is
+    always replaced, by a whole state.
 
     Args:
         space: Where to search.

@@ -1,4 +1,4 @@
-r"""The journal of a study: trials asked for, results, and results told, in temporal order.
+r"""The journal of a study: trials asked for, results, and results told, in chronological order.
 
 A line is a JSON object with one key, which says what happened:
 

@@ -215,7 +215,7 @@ class Tpe(OptunaProposals):
     Args:
         space: Where to search.
         seed: The seed of the sampler.
-        n_startup_trials: The number of random trials before the first that learns.
+        n_startup_trials: The number of random trials before it begins to learn from results.
     """
 
     follows_conditions = True
@@ -249,7 +249,7 @@ class Gp(OptunaProposals):
     Args:
         space: Where to search.
         seed: The seed of the sampler.
-        n_startup_trials: The number of random trials before the first that learns.
+        n_startup_trials: The number of random trials before it begins to learn from results.
     """
 
     def __init__(self, space: Space, seed: int, n_startup_trials: int = 10) -> None:

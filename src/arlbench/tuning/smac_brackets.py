@@ -51,8 +51,8 @@ class SmacBrackets:
         seed: The seed of its random numbers.
         eta: One in ``eta`` trials of a rung enters the next.
         n_levels: The number of budgets, each ``eta`` times as large as the one before.
-        n_initial: Random configurations before the first one that learns; the first rung is
-            always random, because nothing is known yet.
+        n_initial: Random configurations before the model begins to propose them; the first rung
+            is always random, because nothing is known yet.
 
     Attributes:
         place: The bracket and rung of the last trial; None before the first.

@@ -98,7 +98,7 @@ def make_facade(
         name: The name of its class.
         space: Where to search.
         seed: The seed of its random numbers.
-        n_initial: Configurations before the first one that learns.
+        n_initial: Configurations before the model begins to propose them.
         intensifier: The settings of its intensifier.
         **budgets: The smallest and the largest budget, if it has any.
     """
@@ -186,7 +186,7 @@ class Smac(Proposals):
     Args:
         space: Where to search.
         seed: The seed of its random numbers.
-        n_initial: Configurations of a Sobol design before the first one that learns.
+        n_initial: Configurations of a Sobol design before the model begins to propose them.
     """
 
     learns = True

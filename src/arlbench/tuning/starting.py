@@ -77,8 +77,8 @@ def _check_kind(source: Any) -> None:
         return
     cure = "put it in a list" if isinstance(source, Mapping) else "give one of these"
     raise ConfigurationError(
-        "start_from must be a table, the folder of a study or a list of configurations, not a "
-        f"{type(source).__name__}; {cure}."
+        "start_from must be a table, the folder of a study or a list of configurations, not "
+        f"{source!r}; {cure}."
     )
 
 
@@ -113,7 +113,7 @@ def _within(
         if limit is not None and len(found) == limit:
             break
         if not isinstance(config, Mapping):
-            raise ConfigurationError(f"{where} is a {type(config).__name__}; give values by name.")
+            raise ConfigurationError(f"{where} is {config!r}; give values by name.")
         try:
             whole = space.require(config)
         except ConfigurationError as error:

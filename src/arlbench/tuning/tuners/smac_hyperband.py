@@ -25,8 +25,8 @@ class SmacHyperband(Tuner):
         seed: The seed of its random numbers.
         eta: One in ``eta`` trials of a rung enters the next, which is ``eta`` times as long.
         min_evaluations: The number of evaluations in the shortest trials.
-        n_initial: Random configurations before the first one that learns, or the first rung if
-            that has more.
+        n_initial: Random configurations before the model begins to propose them, or the first
+            rung if that has more.
     """
 
     parallel: ClassVar[int] = 64
