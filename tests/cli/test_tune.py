@@ -62,7 +62,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "no trials": (["--n-trials", "0"], ["n_trials", "positive whole"]),
     "no steps": (["--max-steps", "0"], ["n_timesteps", "positive whole"]),
-    "no time": (["--max-seconds", "0"], ["seconds must be above 0"]),
+    "no time": (["--max-seconds", "0"], ["seconds must be greater than 0"]),
     "none in flight": (["--parallel", "0"], ["parallel", "positive whole"]),
     "tuner seed below zero": (["--tuner-seed=-1"], ["tuner's seed"]),
     "test seeds below zero": (["--test-seeds=-1"], ["--test-seeds must be 0 or more"]),

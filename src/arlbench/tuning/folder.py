@@ -70,6 +70,9 @@ class Budget:
                 object.__setattr__(self, name, positive_whole(f"n_{name}", getattr(self, name)))
         if self.seconds is not None:
             object.__setattr__(self, "seconds", positive("seconds", self.seconds))
+        if self.test_seeds is not None:
+            # Files have lists.
+            object.__setattr__(self, "test_seeds", tuple(self.test_seeds))
 
     @property
     def unlimited(self) -> bool:

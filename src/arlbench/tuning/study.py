@@ -133,7 +133,7 @@ def arguments_of(
         "n_trials": None if trials is None else trials + more,
         "n_timesteps": budget.timesteps,
         "seconds": budget.seconds,
-        **({} if budget.test_seeds is None else {"test_seeds": tuple(budget.test_seeds)}),
+        **({} if budget.test_seeds is None else {"test_seeds": budget.test_seeds}),
         "test_last": budget.test_last,
         "folder": folder,
     }
