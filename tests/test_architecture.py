@@ -52,6 +52,7 @@ CORE_TOOLS = {
     "observations",
     "promotion",
     "randomness",
+    "registering",
     "running_statistics",
     "shapes",
     "stopwatch",

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import pytest
 
-from arlbench.autorl import Checkpointer
+from arlbench.autorl import Checkpointer, objectives
 from arlbench.errors import CheckpointError, ConfigurationError, MemoryLimitError
 from probes import SMALL, same_bits
 from schedules import RATES, begun_env, curve, learnt, tiny_env
@@ -143,6 +143,49 @@ def test_parts_alone_do_not_advance_the_schedule(tmp_path: Path) -> None:
     assert obs["steps"].tolist() == [1, 160]
 
 
+def test_parts_alone_do_not_change_hyperparameters(tmp_path: Path) -> None:
+    env = begun_env(checkpoint=["params"], checkpoint_dir=str(tmp_path))
+    fresh = tiny_env()
+    fresh.reset()
+    own = {**SMALL, "learning_rate": 0.5 * env.hpo_config["learning_rate"]}
+    fresh.step(own)
+    fresh.step({}, checkpoint_path=env.checkpoints[0])
+    assert fresh.hpo_config["learning_rate"] == own["learning_rate"]
+
+
+def test_a_finished_schedule_that_is_loaded_begins_a_new_one(tmp_path: Path) -> None:
+    settings = {"n_steps": 2, "state_features": ["return_history"]}
+    env = tiny_env(**settings, checkpoint=["state"], checkpoint_dir=str(tmp_path))
+    env.reset()
+    for _ in range(2):
+        env.step(SMALL)
+    env.reset()
+    env.step(SMALL)
+    # In the middle of another schedule, of which nothing may remain.
+    obs, _, _, truncated, _ = env.step({}, checkpoint_path=env.checkpoints[1])
+    assert obs["steps"].tolist() == [1, 480]
+    assert obs["return_history"][1] == 0
+    assert not truncated
+    assert env.step({})[3]
+
+
+def test_an_objective_that_fails_loses_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objectives, "_objectives", dict(objectives._objectives))
+
+    @objectives.register_objective("broken")
+    def broken(result: Any) -> float:
+        return 1 / 0
+
+    env = tiny_env(objectives=["broken"], checkpoint=["state"], checkpoint_dir=str(tmp_path))
+    env.reset()
+    with pytest.raises(ZeroDivisionError):
+        env.step(SMALL)
+    (path,) = env.checkpoints
+    assert Checkpointer.load(path, env._algorithm).parts["global_step"] > 0
+
+
 def test_a_new_seed_makes_a_new_key_for_a_running_learner(tmp_path: Path) -> None:
     env = begun_env(checkpoint=["state"], checkpoint_dir=str(tmp_path))
     clones = []
@@ -173,6 +216,16 @@ def test_a_file_in_the_way_of_checkpoints_is_told_at_once(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="is a file; set another checkpoint_dir"):
         tiny_env(checkpoint=["all"], checkpoint_dir=tmp_path / "file")
+
+
+def test_a_folder_of_checkpoints_that_cannot_be_written_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The default folder is shared, so it may belong to another user. Root may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(ConfigurationError, match="cannot be written; set another checkpoint_dir"):
+        tiny_env(checkpoint=["all"], checkpoint_dir=tmp_path / "new")
+    tiny_env(checkpoint_dir=tmp_path / "new")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ import pytest
 from arlbench.cli import train_command
 from arlbench.cli.tune_display import best_table, summary
 from arlbench.tuning import load
+from arlbench.tuning.journal import FILE, Retrained, events_in
 from arlbench.tuning.reading import LoadedStudy
+from fake_studies import study as fake_study
 from in_process import arlbench
 
 SHORT = [
@@ -60,7 +62,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "no trials": (["--n-trials", "0"], ["n_trials", "positive whole"]),
     "no steps": (["--max-steps", "0"], ["n_timesteps", "positive whole"]),
-    "no time": (["--max-seconds", "0"], ["seconds must be above 0"]),
+    "no time": (["--max-seconds", "0"], ["seconds must be greater than 0"]),
     "none in flight": (["--parallel", "0"], ["parallel", "positive whole"]),
     "tuner seed below zero": (["--tuner-seed=-1"], ["tuner's seed"]),
     "test seeds below zero": (["--test-seeds=-1"], ["--test-seeds must be 0 or more"]),
@@ -177,6 +179,16 @@ def test_a_finished_study_has_more_trials(finished, tmp_path, capsys) -> None:
     assert (printed["status"], printed["n_trials"], printed["trained_now"]) == ("finished", 10, 2)
     assert printed["incumbent"]["test_objective"] is not None
     assert printed["timesteps"] <= printed["timesteps_restarted"]
+
+
+def test_test_seeds_that_were_chosen_in_python_are_kept(tmp_path, capsys) -> None:
+    begun = fake_study(tmp_path / "study", n_trials=2, test_seeds=(7, 8, 9))
+    assert begun.tests[begun.incumbent.number].seeds == (7, 8, 9)
+    assert arlbench("tune", "--resume", tmp_path / "study", "--json") == 0
+    assert load(tmp_path / "study").budget.test_seeds == (7, 8, 9)
+    tests = [e for e in events_in(tmp_path / "study" / FILE) if isinstance(e, Retrained)]
+    assert {test.seeds for test in tests} == {(7, 8, 9)}
+    assert len(tests) == len(begun.incumbents)
 
 
 def test_a_study_is_not_limited_to_fewer_trials_than_it_has(finished, capsys) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +12,11 @@ import numpy as np
 import pytest
 
 from arlbench.errors import ArlbenchError, ConfigurationError, TunerError
-from arlbench.tuning import Trial, Tuner, load
+from arlbench.tuning import Trial, Tuner, load, resume
 from arlbench.tuning.asking import Asking
-from arlbench.tuning.tuner import make_tuner
+from arlbench.tuning.tuner import make_tuner, settings_of
 from arlbench.tuning.tuners import name_of, tuner_class, tuner_names
-from fake_studies import space, study
+from fake_studies import FakePopulation, space, study
 
 
 def answering(ask: Callable[[int], Any], tell: Callable[[Any], None] = lambda _: None) -> Any:
@@ -58,6 +59,8 @@ FAULTS = {
     "list of parents": (
         lambda n: [Trial(RATE, 900, [0])], "continues [0], which is not the number of a trial"
     ),
+    "no configuration": (lambda n: [Trial(None)], "trial 0 with a NoneType as its configuration"),
+    "list of values": (lambda n: [Trial([])], "with a list as its configuration; give values by"),
     "info that no file can hold": (lambda n: [Trial(RATE, info={"a": {1}})], "info"),
 }  # fmt: skip
 
@@ -110,11 +113,95 @@ def test_a_trial_must_end_after_the_one_that_it_continues(tmp_path) -> None:
         study(tmp_path / "study", answering(lambda n: next(answers)))
 
 
+def test_a_class_must_say_that_its_trials_continue(tmp_path) -> None:
+    answers = iter([[Trial(RATE, 300)], [Trial(RATE, 900, continues=0)]])
+    with pytest.raises(TunerError, match="does not set continues = True, so no states are kept"):
+        study(tmp_path / "study", answering(lambda n: next(answers)))
+
+
+@pytest.mark.parametrize("name", ["position", "continuable"])
+def test_an_error_in_a_property_is_named(tmp_path, name) -> None:
+    kind = answering(lambda n: [Trial(RATE)])
+    kind.continues = True
+    setattr(kind, name, property(fail))
+    with pytest.raises(TunerError, match=f"Answering raised ZeroDivisionError in {name}"):
+        study(tmp_path / "study", kind, on_progress=lambda _: False)
+
+
+def test_a_constructor_must_call_that_of_its_base(tmp_path) -> None:
+    class Forgetful(Tuner):
+        def __init__(self, space: Any, *, seed: int = 0) -> None:
+            self.space = space
+
+        def ask(self, n: int) -> Any:
+            return []
+
+    with pytest.raises(TunerError, match=r"does not call super\(\).__init__\(space, seed"):
+        study(tmp_path / "study", Forgetful)
+
+
+class Outer:
+    """Holds a tuner."""
+
+    class Inner(Tuner):
+        """Proposes one configuration."""
+
+        def ask(self, n: int) -> Any:
+            return [Trial(RATE)]
+
+
+def test_a_study_with_a_class_inside_another_can_be_continued(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "own_outer", sys.modules[__name__])
+    monkeypatch.setattr(Outer.Inner, "__module__", "own_outer")
+    study(tmp_path / "study", Outer.Inner, n_trials=2)
+    assert load(tmp_path / "study").settings.tuner == "own_outer:Outer.Inner"
+    outcome = resume(tmp_path / "study", more=1, train=FakePopulation())
+    assert outcome.trained_now == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("class Own(\n", r"The module own_faulty raised SyntaxError when .* correct it"),
+        ("rate = unknown\n", r"own_faulty raised NameError .*'unknown' is not defined\); correct"),
+        ("import no_such_module\n", "cannot be imported .*no_such_module"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_one_sentence(
+    tmp_path, monkeypatch, text, complaint
+) -> None:
+    (tmp_path / "own_faulty.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match=complaint):
+        tuner_class("own_faulty:Own")
+
+
 def test_a_trial_that_diverged_cannot_be_continued(tmp_path) -> None:
     fast = {"learning_rate": 9e-3}
     answers = iter([[Trial(fast, 300)], [Trial(fast, 900, continues=0)]])
     with pytest.raises(TunerError, match="continues trial 0, which diverged"):
         study(tmp_path / "study", answering(lambda n: next(answers)))
+
+
+@pytest.mark.parametrize("rate", [1e-3, 2e-3])
+def test_only_a_trial_with_one_configuration_is_trained_from_step_0(tmp_path, rate) -> None:
+    class Halves(Tuner):
+        continues = True
+        parallel = 1
+        asked = 0
+
+        def ask(self, n: int) -> Any:
+            self.asked += 1
+            first = self.asked == 1
+            return [Trial(RATE, 300) if first else Trial({"learning_rate": rate}, 900, 0)]
+
+    given = {"n_trials": 2, "restart": True, "test_seeds": ()}
+    if rate != RATE["learning_rate"]:
+        with pytest.raises(ConfigurationError, match="other hyperparameters, so it cannot be"):
+            study(tmp_path / "study", Halves, **given)
+    else:
+        outcome = study(tmp_path / "study", Halves, **given)
+        assert [(r.cost, r.restarted) for r in outcome.results] == [(600, False), (1800, True)]
 
 
 def test_tuners_by_name() -> None:
@@ -142,6 +229,22 @@ def test_settings_of_a_tuner() -> None:
         make_tuner(tuner_class("random"), space(), 0, {"eta": 3})
     with pytest.raises(ConfigurationError, match="tuner's seed"):
         make_tuner(tuner_class("random"), space(), -1)
+
+
+def test_settings_need_not_be_keyword_only(tmp_path) -> None:
+    class Own(Tuner):
+        def __init__(self, space: Any, seed: int = 0, rate: float = 1e-3, *, n: int = 4) -> None:
+            super().__init__(space, seed=seed)
+            self.rate, self.n = rate, n
+
+        def ask(self, n: int) -> Any:
+            return [Trial({"learning_rate": self.rate})]
+
+    assert settings_of(Own) == {"rate": 1e-3, "n": 4}
+    outcome = study(tmp_path / "study", Own, n_trials=1, tuner_settings={"rate": 2e-3})
+    assert outcome.results[0].trial.config["learning_rate"] == 2e-3
+    with pytest.raises(ConfigurationError, match=r"Unknown setting .*'rte'.* Did you mean 'rate'"):
+        make_tuner(Own, space(), 0, {"rte": 1e-3})
 
 
 def test_the_time_of_the_tuner_is_counted() -> None:

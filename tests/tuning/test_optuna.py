@@ -17,7 +17,6 @@ from arlbench.experiments.space import Choices, Range
 from arlbench.tuning import Space, Trial
 from arlbench.tuning.optuna_search import (
     Tpe,
-    dimension_of,
     distribution_of,
     distributions_of,
     suggested,
@@ -46,6 +45,13 @@ choices = st.one_of(
         lambda values: Choices(tuple(values))
     ),
 )
+
+
+def dimension_of(distribution: Any) -> Choices | Range:
+    """The inverse of :func:`distribution_of`."""
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return Choices(tuple(distribution.choices))
+    return Range(distribution.low, distribution.high, distribution.log)
 
 
 @given(st.one_of(whole_ranges, real_ranges, choices))

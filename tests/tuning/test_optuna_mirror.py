@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from arlbench.errors import StorageError
-from arlbench.tuning import load, tune_repeats
+from arlbench.tuning import Trial, Tuner, load, tune_repeats
 from arlbench.tuning.optuna_mirror import export
 from fake_studies import FIXED, WORDS, FakePopulation, study
 from in_process import arlbench
@@ -52,6 +52,21 @@ def test_a_study_is_exported_with_its_intermediate_values(tmp_path) -> None:
         assert trial.user_attrs.get("continues") == result.trial.continues
     with opened(url, "study") as found:
         assert found.best_value == max(r.score for r in loaded.results.values())
+
+
+def test_a_tuner_cannot_take_the_place_of_our_attributes(tmp_path) -> None:
+    class Marking(Tuner):
+        def ask(self, n: int) -> list[Trial]:
+            info = {"number": 0, "cost": -1, "fidelity": "all", "continues": 7, "mine": [1]}
+            return [Trial(self.space.draw(self.rng), info=info) for _ in range(n)]
+
+    folder, url = tmp_path / "study", f"sqlite:///{tmp_path / 'all.db'}"
+    study(folder, Marking, n_trials=3)
+    assert [export(folder, url) for _ in range(2)] == [3, 3]
+    costs = [result.cost for result in load(folder).results.values()]
+    assert [trial.user_attrs for trial in trials_in(url, "study")] == [
+        {"number": n, "fidelity": 900, "cost": cost, "mine": [1]} for n, cost in enumerate(costs)
+    ]
 
 
 def test_a_storage_follows_a_study_that_is_stopped(tmp_path) -> None:

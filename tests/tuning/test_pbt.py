@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,7 +197,68 @@ def test_a_replay_needs_fresh_seeds_and_a_trial(tmp_path) -> None:
     study(folder, train=FakePopulation(stop_after=0))
     with pytest.raises(ConfigurationError, match="not tuned with"):
         replay(folder, (1,))
+    with pytest.raises(ConfigurationError, match="must all be different; give each once"):
+        replay(folder, (200, 200))
+    with pytest.raises(ConfigurationError, match=r"sequence such as \(0, 1, 2\), not 200"):
+        replay(folder, 200)
     with pytest.raises(StorageError, match="no trial that has ended"):
         replay(folder, (200,))
     with pytest.raises(StorageError, match="no trial 7 that has ended"):
         replay(folder, (200,), number=7)
+
+
+class Watching(FakePopulation):
+    """Looks at how many states are in a folder when each call of it begins."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.found: list[int] = []
+        self._folder = folder
+
+    def __call__(self, *arguments: Any, **others: Any) -> Any:
+        self.found.append(len(list(self._folder.glob("trial-*/seed-0/state"))))
+        return super().__call__(*arguments, **others)
+
+
+def test_states_of_a_replay_are_in_the_folder_and_only_as_long_as_needed(tmp_path) -> None:
+    folder = tmp_path / "study"
+    words = {"learning_rate": "1e-5..4e-3"}
+    settings = {**SETTINGS, "n_steps": 9, "resample": 0.0, "quantile": 0.5}
+    tested = Watching(folder / ".test.part")
+    outcome = study(
+        folder, "pbt", tested, words=words, n_trials=None, tuner_settings=settings, tuner_seed=11
+    )
+    loaded = load(folder)
+    lengths = [len(schedule_of_study(loaded, space(words), number)) for number in outcome.tests]
+    assert len(lengths) > 1
+    # The test comes last, and all of its schedules train side by side.
+    found = tested.found[-max(lengths) :]
+    assert found == [0, *(sum(n > i for n in lengths) for i in range(1, max(lengths)))]
+    assert not (folder / ".test.part").exists()
+
+    left = folder / "replay-states" / "trial-000000" / "seed-0" / "state"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    replayed = Watching(folder / "replay-states")
+    replay(folder, (200,), train=replayed)
+    n_segments = len(schedule_of_study(loaded, space(words)))
+    assert n_segments > 2
+    assert replayed.found == [0] + [1] * (n_segments - 1)
+    assert not (folder / "replay-states").exists()
+
+
+def test_one_process_at_a_time_replays_a_study(tmp_path) -> None:
+    folder = tmp_path / "study"
+    study(folder, n_trials=2)
+    complaints = []
+
+    def try_again(n_members: int) -> None:
+        with pytest.raises(StorageError) as raised:
+            replay(folder, (201,), train=FakePopulation())
+        complaints.append(str(raised.value))
+
+    replay(folder, (200,), train=FakePopulation(kill=try_again))
+    assert len(complaints) == 1
+    assert f"Another process replays the study in {folder}; wait for it" in complaints[0]
+    replay(folder, (201,), train=FakePopulation())
+    assert [replayed.seeds for replayed in load(folder).replays] == [(200,), (201,)]

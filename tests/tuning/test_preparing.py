@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ def test_what_can_be_checked_is_checked_before_anything_is_written(tmp_path) -> 
         ({"optuna_storage": "nothing://here"}, "nothing://here cannot be used"),
         ({"answer_seconds": -1}, "answer_seconds must be greater than 0"),
         ({"answer_seconds": "long"}, "answer_seconds must be a finite number"),
-        ({"seconds": "5"}, "seconds must be above 0, not '5'"),
+        ({"seconds": "5"}, "seconds must be a finite number, not '5'"),
+        ({"seconds": 0}, "seconds must be greater than 0"),
+        ({"seconds": np.inf}, "seconds must be a finite number, not inf"),
+        ({"seconds": True}, "seconds must be a finite number, not True"),
         ({"tuner": int}, "int is not a tuner; make it a subclass of arlbench.tuning.Tuner"),
         ({"tuner_seed": "1"}, "tuner's seed must be a whole number from 0 to .*, not '1'"),
         ({"tuner_seed": 2**32}, "The tuner's seed must be|need seeds beyond"),
@@ -36,11 +40,16 @@ def test_what_can_be_checked_is_checked_before_anything_is_written(tmp_path) -> 
         ({"tuner_settings": {"eta": {1}}}, r"settings of a tuner must be .*, not \{'eta': \{1\}\}"),
         ({"minimise": "no"}, "minimise must be True or False, not 'no'"),
         ({"restart": "no"}, "restart must be True or False, not 'no'"),
+        ({"restart": True, "tuner": "pbt"}, "The tuner pbt changes .* step 0; leave out restart"),
+        ({"restart": True, "tuner": "pb2"}, "The tuner pb2 changes .* step 0; leave out restart"),
         ({"test_last": "no"}, "test_last must be True or False, not 'no'"),
         ({"words": 3}, "Where to search must be texts by hyperparameter, .*, not 3"),
-        ({"start_from": 3}, "start_from must be a table, .*, not a int; give one of these"),
-        ({"start_from": {"gamma": 0.9}}, "start_from must be .*, not a dict; put it in a list"),
-        ({"start_from": [3]}, "start_from, configuration 0 is a int; give values by name"),
+        ({"start_from": 3}, "start_from must be a table, .*, not 3; give one of these"),
+        (
+            {"start_from": {"gamma": 0.9}},
+            r"start_from must be .*, not \{'gamma': 0.9\}; put it in a list",
+        ),
+        ({"start_from": [3]}, "start_from, configuration 0 is 3; give values by name"),
         ({"problem": "CartPole-v1"}, "A study needs a Problem, not a str"),
         ({"seeds": 3}, r"Seeds must be a sequence such as \(0, 1, 2\), not 3"),
     ):
@@ -49,6 +58,11 @@ def test_what_can_be_checked_is_checked_before_anything_is_written(tmp_path) -> 
             with pytest.raises((ConfigurationError, StorageError), match=sentence):
                 function(**given, **number, folder=folder, train=FakePopulation())
             assert not folder.exists()
+
+
+def test_a_limit_in_seconds_may_be_a_fraction(tmp_path) -> None:
+    study(tmp_path / "study", n_trials=None, seconds=Fraction(1, 10**9))
+    assert load(tmp_path / "study").budget.seconds == 1e-9
 
 
 def test_numbers_of_numpy_are_recorded(tmp_path) -> None:

@@ -198,3 +198,14 @@ def test_a_missing_extra_is_one_sentence(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "smac", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'arlbench\[smac\]'"):
         study(tmp_path / "study", "smac_hyperband")
+
+
+def test_given_configurations_are_trained_whole_and_not_learnt_from(tmp_path) -> None:
+    said: list[str] = []
+    outcome = study(
+        tmp_path / "study", "smac_hyperband", n_trials=3, on_notice=said.append,
+        start_from=[{"learning_rate": 1e-3}],
+    )  # fmt: skip
+    assert outcome.results[0].trial.config["learning_rate"] == 1e-3
+    assert [result.trial.fidelity for result in outcome.results] == [900, 100, 100]
+    assert any("smac_hyperband does not learn from the configurations" in note for note in said)

@@ -152,7 +152,7 @@ def test_budgets_in_steps_and_seconds_begin_no_trial_beyond_them(tmp_path) -> No
     assert by_seconds.results == ()
     with pytest.raises(ConfigurationError, match="n_trials must be a positive whole number"):
         study(tmp_path / "none", n_trials=0)
-    with pytest.raises(ConfigurationError, match="seconds must be above 0"):
+    with pytest.raises(ConfigurationError, match="seconds must be greater than 0"):
         study(tmp_path / "none", seconds=0.0)
 
 

@@ -13,7 +13,7 @@ from ConfigSpace import (
 )
 from gymnasium import spaces
 
-from arlbench.core.checks import known_names
+from arlbench.core.checks import as_python, known_names
 from arlbench.errors import ConfigurationError
 
 
@@ -29,7 +29,9 @@ class Choice(spaces.Space):
 
     def contains(self, x: Any) -> bool:
         # In Python, 1 equals True.
-        return any(type(_plain(x)) is type(value) and _plain(x) == value for value in self.values)
+        return any(
+            type(as_python(x)) is type(value) and as_python(x) == value for value in self.values
+        )
 
     @property
     def is_np_flattenable(self) -> bool:
@@ -66,17 +68,18 @@ class HyperparameterSpace(spaces.Dict):
     def sample(self, mask: Any = None, probability: Any = None) -> dict[str, Any]:
         """A random value for every active hyperparameter."""
         values = {name: space.sample() for name, space in self.spaces.items()}
-        return {k: v for k, v in values.items() if k not in inactive(self.config_space, values)}
+        without_effect = inactive(self.config_space, values)
+        return {name: value for name, value in values.items() if name not in without_effect}
 
     def contains(self, x: Any) -> bool:
         if not isinstance(x, Mapping) or not x.keys() <= self.spaces.keys():
             return False
-        return all(_holds(self.spaces[name], _plain(value)) for name, value in x.items())
+        return all(_holds(self.spaces[name], as_python(value)) for name, value in x.items())
 
 
 def _space_of(hyperparameter: Any) -> spaces.Space:
     if isinstance(hyperparameter, CategoricalHyperparameter):
-        return Choice([_plain(value) for value in hyperparameter.choices])
+        return Choice([as_python(value) for value in hyperparameter.choices])
     lower, upper = hyperparameter.lower, hyperparameter.upper
     whole = isinstance(hyperparameter, UniformIntegerHyperparameter)
     box = LogBox if hyperparameter.log else spaces.Box
@@ -92,13 +95,8 @@ def _holds(space: spaces.Space, value: Any) -> bool:
     return is_number and whole_if_wanted and space.contains(np.asarray(value, space.dtype))
 
 
-def _plain(value: Any) -> Any:
-    """The value as a Python value, if it is a scalar of NumPy or JAX."""
-    return value.item() if getattr(value, "ndim", None) == 0 else value
-
-
 def inactive(config_space: ConfigurationSpace, values: Mapping[str, Any]) -> list[str]:
-    """Names of hyperparameters that have no effect at these values, in order.
+    """Names of hyperparameters whose condition is not met at these values, in order.
 
     Conditions on hyperparameters without a value here are ignored.
     """
@@ -131,7 +129,7 @@ def changes(
         raise ConfigurationError(
             f"An action must be a Configuration or a mapping, not a {type(action).__name__}."
         )
-    plain = {str(name): _plain(value) for name, value in dict(action).items()}
+    plain = {str(name): as_python(value) for name, value in dict(action).items()}
     given = {name: value for name, value in plain.items() if value is not None}
     for name in given:
         if name in architecture:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class AutoRLEnv(gymnasium.Env):
         known_names(self._settings.checkpoint, parts, "part of a checkpoint")
         self._folder = Path(self._settings.checkpoint_dir) / self._settings.checkpoint_name
         if self._settings.checkpoint:
-            _require_no_file(self._folder)
+            _require_writable(self._folder)
         self.config_space: ConfigurationSpace = self._algorithm.get_hpo_config_space(
             extended=self._settings.extended
         )
@@ -96,7 +97,7 @@ class AutoRLEnv(gymnasium.Env):
 
         Args:
             seed: The seed of the run's random key; None takes ``seed`` of the settings.
-            options: Not used.
+            options: Must be empty.
 
         Returns:
             An empty observation and info, ``({}, {})``.
@@ -127,7 +128,7 @@ class AutoRLEnv(gymnasium.Env):
                 others keep their values. Inactive ones are ignored and have their defaults.
             checkpoint_path: Continue from this checkpoint. A checkpoint of a whole run also
                 restores its hyperparameters and its place in the schedule; at the end of the
-                schedule, a new one begins.
+                schedule, a new one begins. A checkpoint of parts alone changes neither.
             n_total_timesteps: Budget of this step in environment steps; None takes that of the
                 settings. The step ends with the iteration that reaches the sum of the budgets
                 so far. If earlier steps exceeded their budgets, this step is shorter.
@@ -140,8 +141,8 @@ class AutoRLEnv(gymnasium.Env):
             False; ``truncated`` is True after the last step of the schedule, or when learning
             has become non-finite. ``info`` holds ``train_info_df`` (``steps`` within this
             step, ``returns``), ``train_seconds``, ``compile_seconds``, ``inactive`` (the names
-            of hyperparameters that had no effect in this step) and, if they exist,
-            ``checkpoint`` and ``diverged_at``, in environment steps of the run.
+            of hyperparameters whose condition in ``config_space`` is not met) and, if they
+            exist, ``checkpoint`` and ``diverged_at``, in environment steps of the run.
 
         Raises:
             ConfigurationError: If no step can follow, or if the action is unknown or
@@ -165,12 +166,14 @@ class AutoRLEnv(gymnasium.Env):
         budget, settings = lengths.n_total_timesteps, self._settings
         after = schedule.after(result, state, budget, settings.n_steps)
         self._schedule = after
+        # First, because a user's objective or state feature may raise an error.
+        info = self._info(result, train_result)
         return (
             observation(self._setup.features, result, settings, after.config_step),
             objective_values(self._setup.objectives, result, settings.optimize_objectives),
             False,
             bool(after.over),
-            self._info(result, train_result),
+            info,
         )
 
     def eval(self, num_eval_episodes: int = 10) -> np.ndarray:
@@ -236,7 +239,9 @@ class AutoRLEnv(gymnasium.Env):
             place = dataclasses.replace(place, seed=saved.get("seed", schedule.seed))
         elif schedule.state is None:
             place = self._reseeded(place, schedule.seed)
-        return place, {**self.hpo_config, **saved.get("hpo_config", {})}
+        # Parts alone, such as a network, are taken over without the hyperparameters.
+        restored = saved.get("hpo_config", {}) if "global_step" in loaded.parts else {}
+        return place, {**self.hpo_config, **restored}
 
     def _placed(
         self, schedule: Schedule, loaded: LoadedCheckpoint, saved: Mapping[str, Any]
@@ -246,8 +251,10 @@ class AutoRLEnv(gymnasium.Env):
         # In older versions, which rounded up to whole intervals, the budget was the steps done.
         budget = saved.get("budget", saved.get("timesteps", done))
         place = dataclasses.replace(schedule, timesteps=done, budget=budget)
-        if not saved or saved["config_step"] >= self._settings.n_steps:
+        if not saved:
             return place
+        if saved["config_step"] >= self._settings.n_steps:
+            return dataclasses.replace(place, config_step=0, last_returns=())
         returns = tuple(saved["last_returns"])
         return dataclasses.replace(place, config_step=saved["config_step"], last_returns=returns)
 
@@ -311,11 +318,13 @@ class AutoRLEnv(gymnasium.Env):
         return str(path)
 
 
-def _require_no_file(folder: Path) -> None:
-    """Raises if checkpoints cannot be written because their path is a file."""
+def _require_writable(folder: Path) -> None:
+    """Raises if checkpoints cannot be written to a folder, which may not exist yet."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise ConfigurationError(
-            f"Checkpoints cannot be written to {folder}, because {existing} is a file; set "
-            "another checkpoint_dir or checkpoint_name."
-        )
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return
+    reason = "cannot be written" if existing.is_dir() else "is a file"
+    raise ConfigurationError(
+        f"Checkpoints cannot be written to {folder}, because {existing} {reason}; set another "
+        "checkpoint_dir or checkpoint_name."
+    )

@@ -96,7 +96,7 @@ class AutoRLVectorEnv(VectorEnv):
         Args:
             seed: A seed for each learner, or the first of consecutive seeds; None takes the
                 seed of the settings as the first.
-            options: Not used.
+            options: Must be empty.
 
         Returns:
             An empty observation and info, ``({}, {})``.
@@ -128,9 +128,10 @@ class AutoRLVectorEnv(VectorEnv):
             by name with a first axis of length ``num_envs``. A learner that diverged in an
             earlier step repeats its last observation, and its objectives are NaN. ``info``
             holds ``train_info_df`` (a list of frames; None for such a learner), ``inactive``
-            (for each learner, the names of hyperparameters that had no effect),
-            ``train_seconds`` and ``compile_seconds`` (sums over the learners),
-            ``wall_seconds``, and ``n_processes`` (the number of processes that trained).
+            (for each learner, the names of hyperparameters whose condition in
+            ``config_space`` is not met), ``train_seconds`` and ``compile_seconds`` (sums over
+            the learners), ``wall_seconds``, and ``n_processes`` (the number of processes that
+            trained).
 
         Raises:
             ConfigurationError: If no step can follow, or if an action is unknown or

@@ -81,7 +81,7 @@ def _wrappers(name: str, value: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
     if not isinstance(value, list | tuple):
         raise ConfigurationError(f"{name} must be a list of pairs, not {value!r}.")
     for entry in value:
-        is_pair = isinstance(entry, list | tuple) and len(entry) == len(("name", "settings"))
+        is_pair = isinstance(entry, list | tuple) and len(entry) == 2
         if not is_pair or not isinstance(entry[0], str) or not isinstance(entry[1], Mapping):
             raise ConfigurationError(
                 f"{name} must be a list of pairs of a name and its settings, such as "

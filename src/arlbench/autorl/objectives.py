@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from arlbench.autorl.registering import blamed_on, same_function
 from arlbench.autorl.step_result import StepResult
 from arlbench.core.checks import known_names
+from arlbench.core.registering import blamed_on, same_function
 from arlbench.errors import ConfigurationError, MissingExtraError
 
 Value = Callable[[StepResult], float]

@@ -17,9 +17,9 @@ import numpy as np
 from gymnasium import spaces
 
 from arlbench.autorl.config import AutoRLConfig
-from arlbench.autorl.registering import blamed_on, same_function
 from arlbench.autorl.step_result import StepResult
 from arlbench.core.checks import known_names
+from arlbench.core.registering import blamed_on, same_function
 from arlbench.errors import ConfigurationError
 
 Value = Callable[[StepResult], Any]

@@ -200,7 +200,7 @@ def _continue(context: typer.Context, given: dict[str, Any]) -> None:
     refuse_with_resume(context, _WITH_RESUME)
     begun = _begun(given["resume"], given["more"], given["n_trials"], given["ray"])
     if "test_seeds" in begun and not was_given(context, "test_seeds"):
-        given["test_seeds"] = len(begun["test_seeds"])
+        given["test_seeds"] = None
     given["test_last"] = given["test_last"] or begun["test_last"]
     run(_job(given, given["resume"]), begun)
 

@@ -26,14 +26,14 @@ class Job(NamedTuple):
 
     Attributes:
         folder: Its folder.
-        n_test_seeds: The number of seeds of the test.
+        n_test_seeds: The number of seeds of the test; None keeps the seeds of the study.
         limits: Arguments of the study that are not part of its definition.
         quiet: Whether only errors are printed.
         as_json: Whether the results are printed as JSON.
     """
 
     folder: Path
-    n_test_seeds: int
+    n_test_seeds: int | None
     limits: dict[str, Any]
     quiet: bool
     as_json: bool
@@ -46,14 +46,9 @@ class Job(NamedTuple):
 
 def run(job: Job, arguments: dict[str, Any]) -> None:
     """Runs a study or its repeats, and reports the results."""
-    if job.n_test_seeds < 0:
-        raise ConfigurationError(f"--test-seeds must be 0 or more, not {job.n_test_seeds}.")
-    arguments = {
-        **arguments,
-        **job.limits,
-        "test_seeds": _test_seeds(arguments["seeds"], job.n_test_seeds),
-        "folder": job.folder,
-    }
+    arguments = {**arguments, **job.limits, "folder": job.folder}
+    if job.n_test_seeds is not None:
+        arguments["test_seeds"] = _test_seeds(arguments["seeds"], job.n_test_seeds)
     if "repeats" in arguments:
         _run_repeats(job, arguments)
     else:
@@ -64,6 +59,8 @@ def _test_seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
     """The test seeds, which follow the tuning seeds."""
     from arlbench.tuning.preparing import FIRST_TEST_SEED
 
+    if count < 0:
+        raise ConfigurationError(f"--test-seeds must be 0 or more, not {count}.")
     first = max(FIRST_TEST_SEED, max(seeds) + 1)
     return tuple(range(first, first + count))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,11 @@ _INT32_MAX = 2**31 - 1
 
 #: A random key is made from a seed of 32 bits.
 SEED_LIMIT = 2**32
+
+
+def as_python(value: Any) -> Any:
+    """The Python value of a scalar of NumPy or JAX; other values as they are."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def positive_whole(name: str, value: Any) -> int:
@@ -53,6 +58,14 @@ def true_or_false(name: str, value: Any) -> bool:
     if isinstance(value, bool | np.bool_):
         return bool(value)
     raise ConfigurationError(f"{name} must be True or False, not {value!r}.")
+
+
+def one_of(name: str, value: Any, known: Sequence[str], kind: str) -> str:
+    """The value, if it is a known text; ``name`` and ``kind`` are for the messages."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {value!r}.")
+    known_names([value], known, kind)
+    return value
 
 
 def known_names(names: Iterable[str], known: Iterable[str], kind: str) -> None:

@@ -59,7 +59,7 @@ def value_at(dimension: Choices | Range, u: float) -> Any:
     """The value at ``u`` in [0, 1); each value has a part of this interval, by its probability."""
     if isinstance(dimension, Choices):
         return dimension.values[int(u * len(dimension.values))]
-    if isinstance(dimension.low, int) and isinstance(dimension.high, int):
+    if dimension.is_whole:
         # Extended by half a step at both ends, so that the ends are as likely as other values.
         whole = round(_between(dimension.low - 0.5, dimension.high + 0.5, u, dimension.log))
         return min(max(whole, dimension.low), dimension.high)

@@ -49,6 +49,11 @@ class Range(NamedTuple):
     high: int | float
     log: bool
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether only integers are allowed."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
 
 class SearchSpace(NamedTuple):
     """What a search varies, and what it keeps fixed.

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from arlbench.core.checks import positive_whole
+from arlbench.core.checks import as_python, positive_whole
 from arlbench.errors import ArlbenchError, ConfigurationError, TunerError
-from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.trials import Result, Trial, fidelity_after
 from arlbench.tuning.tuner import Tuner
 
 #: How long a tuner may take for one answer, in seconds.
@@ -52,9 +52,9 @@ class Asking:
         threading.Thread(target=self._serve, daemon=True).start()
         self._given = self._left_to_us(start_from)
         self._n_given = len(self._given)
-        deaf = self._given and not tuner.learns_from_any
+        does_not_learn = self._given and not tuner.learns_from_any
         own = f"The tuner {name} does not learn from the configurations that it starts from."
-        self.note = " ".join(filter(None, (tuner.note, own if deaf else "")))
+        self.note = " ".join(filter(None, (tuner.note, own if does_not_learn else "")))
 
     def ask(self, n: int, first_number: int, results: Mapping[int, Result]) -> list[Trial]:
         """Up to ``n`` trials with whole configurations, numbered from ``first_number`` on.
@@ -95,8 +95,26 @@ class Asking:
 
     @property
     def position(self) -> str:
-        """The position of the method, in a few words."""
-        return self.tuner.position
+        """The position of the method, in a few words.
+
+        Raises:
+            TunerError: As :meth:`tell` does.
+        """
+        return str(self._answer("position", lambda: self.tuner.position))
+
+    @property
+    def continuable(self) -> set[int] | None:
+        """Trials that may still be continued; None means any.
+
+        Raises:
+            TunerError: As :meth:`tell` does.
+        """
+
+        def read() -> set[int] | None:
+            found = self.tuner.continuable
+            return None if found is None else set(found)
+
+        return self._answer("continuable", read)
 
     def close(self) -> None:
         """Ends the thread, so that the tuner and what it holds can be freed."""
@@ -137,6 +155,11 @@ class Asking:
     def _checked(self, trial: Any, number: int, results: Mapping[int, Result]) -> Trial:
         if not isinstance(trial, Trial):
             raise self._error(f"proposed a {type(trial).__name__}; propose a Trial.")
+        if not isinstance(trial.config, Mapping):
+            raise self._error(
+                f"proposed trial {number} with a {type(trial.config).__name__} as its "
+                "configuration; give values by name."
+            )
         space = self.tuner.space
         try:
             config = space.require(trial.config)
@@ -154,6 +177,11 @@ class Asking:
                 "to continue from; give continues as well."
             )
         continues, network_of = parents
+        if continues is not None and not self.tuner.continues:
+            raise self._error(
+                f"proposed that trial {number} continues another, but its class does not set "
+                "continues = True, so no states are kept; set it."
+            )
         return Trial(config, fidelity, continues, network_of, info, number)
 
     def _fidelity(self, trial: Trial) -> int:
@@ -161,11 +189,12 @@ class Asking:
         total, n_evaluations = problem.n_total_timesteps, problem.n_eval_steps
         if trial.fidelity is None:
             return total
-        fidelity = positive_whole("its fidelity", _as_python(trial.fidelity))
-        if evaluations_within(fidelity, total, n_evaluations) < 1:
+        fidelity = positive_whole("its fidelity", as_python(trial.fidelity))
+        first = fidelity_after(1, total, n_evaluations)
+        if fidelity < first:
             raise ConfigurationError(
                 f"its fidelity of {fidelity} timesteps ends before the first of {n_evaluations} "
-                f"evaluations; use {-(-total // n_evaluations)} or more, or evaluate more often"
+                f"evaluations; use {first} or more, or evaluate more often"
             )
         if fidelity > total:
             raise ConfigurationError(
@@ -175,7 +204,7 @@ class Asking:
 
     def _parent(self, parent: Any, number: int) -> int | None:
         """The number of a trial as an int; None if there is none."""
-        value = _as_python(parent)
+        value = as_python(parent)
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
         raise self._error(
@@ -209,11 +238,6 @@ class Asking:
         return TunerError(f"The tuner {self._name} {sentence}")
 
 
-def _as_python(value: Any) -> Any:
-    """The Python value of a scalar of NumPy or JAX."""
-    return value.item() if getattr(value, "ndim", None) == 0 else value
-
-
 def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:
     """A tuner's own values as they would be if read from a file."""
     try:
@@ -221,8 +245,3 @@ def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"its info cannot be written as JSON ({error})") from None
     return written
-
-
-def evaluations_within(fidelity: int, total: int, n_evaluations: int) -> int:
-    """How many evaluations of a run of ``total`` steps lie in its first ``fidelity`` steps."""
-    return fidelity * n_evaluations // total

@@ -48,7 +48,7 @@ class Halving(FromProposals):
 class Bracketing(Halving):
     """Brackets of successive halving, round after round.
 
-    The brackets of a round run at the same time, to fill the trials in flight. If proposals
+    The brackets of a round run at the same time, so that enough trials are in flight. If proposals
     learn from results, the brackets run one after another instead.
     """
 

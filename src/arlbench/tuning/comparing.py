@@ -55,7 +55,7 @@ def compare(folders: Iterable[str | Path]) -> Comparison:
     """Compares tuners by studies of the same problem, each repeated or not.
 
     Args:
-        folders: The folder of each study. A study is called like its folder; ``"NAME=FOLDER"``
+        folders: The folder of each study. A study takes the name of its folder; ``"NAME=FOLDER"``
             gives it another name.
 
     Raises:

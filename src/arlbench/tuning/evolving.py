@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from arlbench.core.checks import finite, known_names, positive_whole
+from arlbench.core.checks import finite, one_of, positive_whole
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.drawing import value_at
@@ -17,7 +17,7 @@ from arlbench.experiments.space import Choices, Range
 from arlbench.tuning.halving import best_of
 from arlbench.tuning.sampling import Sampler
 from arlbench.tuning.space import Config, Space
-from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.trials import Result, Trial, fidelity_after
 from arlbench.tuning.tuner import Tuner
 
 #: What a replaced member takes from a better one.
@@ -30,9 +30,9 @@ class Evolving(Tuner):
     Every member trains until the generation ends. Then the worst members are replaced. Each
     takes from one of the best its whole state, with buffer, environment and random key
     (``exploit="state"``), or only the part that acts, and continues its own training with it
-    (``"network"``). Its hyperparameters are made by :meth:`explored` from those of the better
-    member; its architecture choices are those of the state. A member that diverged is always
-    replaced, by a whole state.
+    (``"network"``). :meth:`explored` derives its hyperparameters from those of the better member;
+    its architecture stays that of the state with which it continues. A member that diverged is
+    always replaced, by a whole state.
 
     Args:
         space: Where to search.
@@ -46,6 +46,7 @@ class Evolving(Tuner):
 
     parallel: ClassVar[int] = 64
     continues: ClassVar[bool] = True
+    can_restart: ClassVar[bool] = False
     ends: ClassVar[bool] = True
 
     def __init__(
@@ -61,7 +62,7 @@ class Evolving(Tuner):
     ) -> None:
         super().__init__(space, seed=seed)
         self._n_members = positive_whole("n_members", n_members)
-        self._exploit = _one_of("exploit", exploit, EXPLOITS)
+        self._exploit = one_of("exploit", exploit, EXPLOITS, "exploit")
         if not 0 < finite("quantile", quantile) <= 0.5:
             raise ConfigurationError(f"quantile must lie above 0 and up to 0.5, not {quantile}.")
         self._n_replaced = math.ceil(quantile * self._n_members)
@@ -180,7 +181,7 @@ def step_ends(problem: Problem, n_steps: int | None) -> list[int]:
             "which members are compared; evaluate more often, or lower n_steps."
         )
     counts = [(2 * k * n_evaluations + n) // (2 * n) for k in range(1, n + 1)]
-    return [-(-count * total // n_evaluations) for count in counts]
+    return [fidelity_after(count, total, n_evaluations) for count in counts]
 
 
 def perturbed(
@@ -227,7 +228,7 @@ def neighbour(where: Choices | Range, value: Any, factor: float, up: bool) -> An
         index = ordered.index(value) + (1 if up else -1)
         return ordered[min(max(index, 0), len(ordered) - 1)]
     moved = value * factor
-    if isinstance(where.low, int) and isinstance(where.high, int):
+    if where.is_whole:
         # Otherwise a small number would be rounded back to itself.
         step = 1 if up else -1
         moved = round(moved) if round(moved) != value else value + step
@@ -237,10 +238,3 @@ def neighbour(where: Choices | Range, value: Any, factor: float, up: bool) -> An
 def _architecture(space: Space, result: Result) -> dict[str, Any]:
     choices = space.problem.algorithm_class.architecture_choices()
     return {name: result.trial.config[name] for name in choices}
-
-
-def _one_of(name: str, value: Any, known: Sequence[str]) -> str:
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{name} must be one of {', '.join(known)}, not {value!r}.")
-    known_names([value], known, name)
-    return value

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import numbers
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from arlbench.core import files
+from arlbench.core.algorithms.declarations import positive
 from arlbench.core.checks import positive_whole
 from arlbench.errors import ArlbenchError, ConfigurationError, StorageError
 from arlbench.experiments.experiment import changed_versions, versions_now
@@ -65,16 +63,16 @@ class Budget:
         """Checks the limits.
 
         Raises:
-            ConfigurationError: If a limit is not positive.
+            ConfigurationError: If a limit is not positive and finite.
         """
         for name in ("trials", "timesteps"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, positive_whole(f"n_{name}", getattr(self, name)))
         if self.seconds is not None:
-            if not isinstance(self.seconds, numbers.Real) or not self.seconds > 0:
-                raise ConfigurationError(f"seconds must be above 0, not {self.seconds!r}.")
-            if isinstance(self.seconds, np.generic):
-                object.__setattr__(self, "seconds", self.seconds.item())
+            object.__setattr__(self, "seconds", positive("seconds", self.seconds))
+        if self.test_seeds is not None:
+            # Files have lists.
+            object.__setattr__(self, "test_seeds", tuple(self.test_seeds))
 
     @property
     def unlimited(self) -> bool:

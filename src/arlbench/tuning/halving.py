@@ -14,7 +14,7 @@ from arlbench.core.checks import finite, positive_whole
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.tuning.space import Config
-from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.trials import Result, Trial, fidelity_after
 
 
 class Rung(NamedTuple):
@@ -55,7 +55,7 @@ def fidelities(problem: Problem, eta: float, min_evaluations: int) -> list[int]:
             f"same length; evaluate more often, such as {math.ceil(least * eta**2)} times, or "
             "lower eta or min_evaluations."
         )
-    return [-(-count * total // n_evaluations) for count in reversed(counts)]
+    return [fidelity_after(count, total, n_evaluations) for count in reversed(counts)]
 
 
 def hyperband_brackets(levels: Sequence[int], eta: float) -> list[list[Rung]]:
@@ -77,20 +77,6 @@ def bracket_rungs(n: int, levels: Sequence[int], eta: float) -> list[Rung]:
     """The rungs of a bracket that begins with ``n`` trials; rungs without trials are left out."""
     rungs = [Rung(int(n // eta**i), fidelity) for i, fidelity in enumerate(levels)]
     return [rung for rung in rungs if rung.n]
-
-
-def steps_of(rungs: Iterable[Rung]) -> int:
-    """Environment steps of a bracket, for each seed, if promoted trials continue."""
-    before, steps = 0, 0
-    for n, fidelity in rungs:
-        steps += n * (fidelity - before)
-        before = fidelity
-    return steps
-
-
-def steps_restarted(rungs: Iterable[Rung]) -> int:
-    """The environment steps of a bracket, for each seed, if every trial begins at step 0."""
-    return sum(n * fidelity for n, fidelity in rungs)
 
 
 class Bracket:

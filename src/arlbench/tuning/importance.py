@@ -33,7 +33,7 @@ class Importance(NamedTuple):
 
 
 def importance_of(space: Space, results: Mapping[int, Result]) -> Importance | None:
-    """The importance of each hyperparameter for being among the best trials.
+    """How much each hyperparameter decided whether a trial was among the best.
 
     It is Optuna's conditional PED-ANOVA, which compares the distribution of the best trials with
     that of all trials. It uses only the ranks of scores, so trials that diverged count as the

@@ -1,4 +1,4 @@
-r"""The journal of a study: trials asked for, results, and results told, in temporal order.
+r"""The journal of a study: trials asked for, results, and results told, in chronological order.
 
 A line is a JSON object with one key, which says what happened:
 
@@ -62,7 +62,7 @@ class Retrained(NamedTuple):
 
     Attributes:
         number: The number of the trial.
-        seeds: The seeds of the test.
+        seeds: The seeds with which it was trained.
         returns: Mean return of each evaluation, float64 ``[n_seeds, n_evaluations]``.
     """
 

@@ -9,16 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from arlbench.core import files
 from arlbench.errors import StorageError
 from arlbench.population import PopulationProgress, PopulationResult
-from arlbench.tuning.again import train_again
 from arlbench.tuning.asking import Asking
 from arlbench.tuning.folder import Budget, StudyFolder
 from arlbench.tuning.incumbents import comparable, incumbents, schedule_of
 from arlbench.tuning.journal import Asked, Retrained, Told
 from arlbench.tuning.programs import Shared
+from arlbench.tuning.retraining import train_again
 from arlbench.tuning.states import States
-from arlbench.tuning.training import Hearing, Training
+from arlbench.tuning.training import Training, TrainingCallbacks
 from arlbench.tuning.trials import Result, Trial
 from arlbench.tuning.tuners import short_name
 
@@ -142,7 +143,7 @@ class Loop:
         self._begin, self._seconds_before = time.perf_counter(), 0.0
         self._spent_before = 0
         for event in folder.events:
-            self._do_again(event)
+            self._repeat_event(event)
         self._n_before = len(self._results)
         if callbacks.on_result is not None:
             for result in self._results.values():
@@ -165,11 +166,11 @@ class Loop:
     def _search(self) -> bool:
         training = self._make_training(self._states)
         while True:
-            if not self._finish(training):
-                return False
-            n = self._room()
+            whole = self._finish(training)
+            n = self._room() if whole else 0
             if n < 1 or not self._ask(n):
-                return True
+                self._bound_states(needed=self._left)
+                return whole
 
     @property
     def _seconds(self) -> float:
@@ -233,11 +234,11 @@ class Loop:
         left = self._left
         self._bound_states(needed=left)
         self._spent_before = self._spent
-        hearing = self._hearing(self._keep)
+        callbacks = self._training_callbacks(self._keep)
         if self._asking.tuner.asynchronous:
             self._tell_late(pending)
-            return training.run(left, self._told, hearing._replace(feed=self._feed))
-        whole = training.run(left, self._told, hearing)
+            return training.run(left, self._told, callbacks._replace(feed=self._feed))
+        whole = training.run(left, self._told, callbacks)
         if whole and pending:
             self._tell([trial.number for trial in pending])
         return whole
@@ -259,9 +260,9 @@ class Loop:
     def _tell(self, numbers: Sequence[int]) -> None:
         told = Told(tuple(numbers), self._seconds)
         self._folder.append(told)
-        self._hear(told)
+        self._pass_on(told)
 
-    def _hear(self, told: Told) -> None:
+    def _pass_on(self, told: Told) -> None:
         results = {number: self._results[number] for number in told.numbers}
         self._told |= results
         self._asking.tell(list(results.values()))
@@ -269,10 +270,10 @@ class Loop:
     def _bound_states(self, needed: Sequence[Trial]) -> None:
         if self._states is not None:
             parents = {n for trial in needed for n in (trial.continues, trial.network_of)}
-            continuable = self._asking.tuner.continuable
+            continuable = self._asking.continuable
             self._states.bound(self._told, continuable, {n for n in parents if n is not None})
 
-    def _do_again(self, event: Any) -> None:
+    def _repeat_event(self, event: Any) -> None:
         """Repeats what the journal says was done."""
         if isinstance(event, Asked):
             complete = self._asking.tuner.space.complete
@@ -285,7 +286,7 @@ class Loop:
             self._tests[event.number] = event
         elif isinstance(event, Told):
             self._seconds_before = event.seconds
-            self._hear(event)
+            self._pass_on(event)
 
     def _compare(self, now: Sequence[Trial], before: Sequence[Trial]) -> None:
         if list(now) != list(before):
@@ -311,14 +312,19 @@ class Loop:
             self._folder.append(tested)
             self._tests[result.number] = tested
 
-        return train_again(schedules, seeds, self._make_training, self._hearing(keep, True))
+        # The next process that holds the folder would remove what a killed one left.
+        folder = files.aside(self._folder.path / "test")
+        callbacks = self._training_callbacks(keep, True)
+        return train_again(schedules, seeds, self._make_training, callbacks, folder)
 
-    def _hearing(self, on_result: Callable[[Result], None], testing: bool = False) -> Hearing:
+    def _training_callbacks(
+        self, on_result: Callable[[Result], None], testing: bool = False
+    ) -> TrainingCallbacks:
         def on_progress(population: PopulationProgress) -> bool:
             report = self._callbacks.on_progress
             return report is not None and bool(report(self._progress(population, testing)))
 
-        return Hearing(on_result, on_progress, self._callbacks.on_notice)
+        return TrainingCallbacks(on_result, on_progress, self._callbacks.on_notice)
 
     def _progress(self, population: PopulationProgress, testing: bool) -> StudyProgress:
         best = incumbents(self._results.values())

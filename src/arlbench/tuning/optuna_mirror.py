@@ -150,19 +150,22 @@ class Mirror:
         config = {k: v for k, v in trial.config.items() if self._space.contains(k, v)}
         active = {name: config[name] for name in self._active(trial.config) if name in config}
         means = zip(result.timesteps.tolist(), result.returns.mean(axis=0).tolist(), strict=True)
-        more = {"continues": trial.continues, "network_of": trial.network_of, **trial.info}
+        # Ours come last: a tuner's own values may have any name.
+        attributes = {
+            **trial.info,
+            _NUMBER: result.number,
+            "fidelity": trial.fidelity,
+            "cost": result.cost,
+            "continues": trial.continues,
+            "network_of": trial.network_of,
+        }
         return self._optuna.trial.create_trial(
             state=states.COMPLETE if ended else states.FAIL,
             value=self._objective(result) if ended else None,
             params=active,
             distributions={name: self._distributions[name] for name in active},
             intermediate_values={step: mean for step, mean in means if math.isfinite(mean)},
-            user_attrs={
-                _NUMBER: result.number,
-                "fidelity": trial.fidelity,
-                "cost": result.cost,
-                **{key: value for key, value in more.items() if value is not None},
-            },
+            user_attrs={key: value for key, value in attributes.items() if value is not None},
         )
 
     def _active(self, config: Any) -> Iterable[str]:

@@ -16,7 +16,7 @@ from arlbench.errors import MissingExtraError
 from arlbench.experiments.drawing import value_at
 from arlbench.experiments.space import Choices, Range
 from arlbench.tuning.proposals import Proposals, note_on_independent
-from arlbench.tuning.space import Config, Space
+from arlbench.tuning.space import Config, Space, key_of
 from arlbench.tuning.trials import Result
 
 
@@ -31,7 +31,7 @@ def import_optuna() -> Any:
         return importlib.import_module("optuna")
     except ImportError as error:
         raise MissingExtraError(
-            "This tuner needs Optuna, which is missing; install it with: "
+            "Optuna, or its package cmaes, is not installed; install both with: "
             "pip install 'arlbench[optuna]'."
         ) from error
 
@@ -46,7 +46,7 @@ def import_torch() -> Any:
         return importlib.import_module("torch")
     except ImportError as error:
         raise MissingExtraError(
-            "The tuner gp needs torch, which is missing; install it with: "
+            "The tuner gp needs torch, which is not installed; install it with: "
             "pip install 'arlbench[optuna-gp]'."
         ) from error
 
@@ -56,17 +56,8 @@ def distribution_of(where: Choices | Range) -> Any:
     distributions = import_optuna().distributions
     if isinstance(where, Choices):
         return distributions.CategoricalDistribution(where.values)
-    is_whole = isinstance(where.low, int) and isinstance(where.high, int)
-    kind = distributions.IntDistribution if is_whole else distributions.FloatDistribution
+    kind = distributions.IntDistribution if where.is_whole else distributions.FloatDistribution
     return kind(where.low, where.high, log=where.log)
-
-
-def dimension_of(distribution: Any) -> Choices | Range:
-    """The inverse of :func:`distribution_of`."""
-    distributions = import_optuna().distributions
-    if isinstance(distribution, distributions.CategoricalDistribution):
-        return Choices(tuple(distribution.choices))
-    return Range(distribution.low, distribution.high, distribution.log)
 
 
 def distributions_of(space: Space) -> dict[str, Any]:
@@ -132,7 +123,7 @@ class OptunaProposals(Proposals):
             trial = self._study(fidelity).ask()
             values = self._suggested(trial)
         config = self._space.complete(values)
-        self._open.setdefault(_key(config), []).append((fidelity, trial))
+        self._open.setdefault(key_of(config), []).append((fidelity, trial))
         return config
 
     def _suggested(self, trial: Any) -> Config:
@@ -167,7 +158,7 @@ class OptunaProposals(Proposals):
     def _learn(self, result: Result) -> None:
         fidelity = result.trial.fidelity or self._whole
         self._n_results[fidelity] = self._n_results.get(fidelity, 0) + 1
-        waiting = self._open.get(_key(result.trial.config), [])
+        waiting = self._open.get(key_of(result.trial.config), [])
         asked_for, trial = waiting.pop(0) if waiting else (None, None)
         if asked_for == fidelity:
             self._studies[fidelity].tell(trial, result.score)
@@ -224,7 +215,7 @@ class Tpe(OptunaProposals):
     Args:
         space: Where to search.
         seed: The seed of the sampler.
-        n_startup_trials: The number of random trials before the first that learns.
+        n_startup_trials: The number of random trials before it begins to learn from results.
     """
 
     follows_conditions = True
@@ -258,7 +249,7 @@ class Gp(OptunaProposals):
     Args:
         space: Where to search.
         seed: The seed of the sampler.
-        n_startup_trials: The number of random trials before the first that learns.
+        n_startup_trials: The number of random trials before it begins to learn from results.
     """
 
     def __init__(self, space: Space, seed: int, n_startup_trials: int = 10) -> None:
@@ -308,7 +299,3 @@ class Qmc(OptunaProposals):
 
 def _choices(space: Space) -> tuple[str, ...]:
     return tuple(name for name, where in space.varied.items() if isinstance(where, Choices))
-
-
-def _key(config: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(config.values())

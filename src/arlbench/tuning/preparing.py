@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from arlbench.core import files
 from arlbench.core.algorithms.declarations import positive
-from arlbench.core.checks import finite, seed_in_range, true_or_false
+from arlbench.core.checks import as_python, finite, seed_in_range, true_or_false
 from arlbench.core.problem import Problem
 from arlbench.errors import ArlbenchError, ConfigurationError
 from arlbench.experiments.config_spaces import Where
@@ -161,7 +159,7 @@ def prepare(
         parallel=cls.parallel if parallel is None else parallel,
         objective=objective,
         minimise=true_or_false("minimise", minimise),
-        restart=true_or_false("restart", restart),
+        restart=_checked_restart(restart, cls),
         start_from=tuple(space.choice(config) for config in start.configs),
     )
     tests = _checked_tests(test_seeds, settings.seeds)
@@ -185,6 +183,16 @@ def _asking(
     """A new tuner, which has not been asked yet."""
     made = make_tuner(cls, space, settings.tuner_seed, settings.tuner_settings)
     return Asking(short_name(settings.tuner), made, answer_seconds, start.configs)
+
+
+def _checked_restart(restart: Any, cls: type[Tuner]) -> bool:
+    """Whether trials restart, which must be possible with the tuner."""
+    if true_or_false("restart", restart) and not cls.can_restart:
+        raise ConfigurationError(
+            f"The tuner {short_name(name_of(cls))} changes hyperparameters when a trial continues, "
+            "so its trials cannot be trained from step 0; leave out restart."
+        )
+    return bool(restart)
 
 
 def _note_on(budget: Budget, cls: type[Tuner]) -> str:
@@ -233,9 +241,7 @@ def _class_of(tuner: Any) -> type[Tuner]:
 def _json_values(settings: Any) -> dict[str, Any]:
     """The settings of a tuner as the file of the study has them, so that it can be continued."""
     try:
-        given = {
-            k: v.item() if isinstance(v, np.generic) else v for k, v in (settings or {}).items()
-        }
+        given = {name: as_python(value) for name, value in (settings or {}).items()}
         found: dict[str, Any] = json.loads(json.dumps(given))
     except (AttributeError, TypeError, ValueError):
         raise ConfigurationError(

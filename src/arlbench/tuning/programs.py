@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from arlbench.core.problem import Problem
+from arlbench.experiments.drawing import distinct
 from arlbench.experiments.experiment import Experiment
 from arlbench.experiments.space import Choices
 from arlbench.experiments.training import check
@@ -62,13 +63,8 @@ def corners(space: Space) -> Iterator[Config]:
     choices = {name: w.values for name, w in space.varied.items() if isinstance(w, Choices)}
     base = space.point_of(space.complete({}))
     inside = space.choice(space.at(base))
-    seen: set[tuple[Any, ...]] = set()
-    for config in itertools.chain(_combined(choices), _ends(space)):
-        whole = space.complete({**inside, **config})
-        key = tuple(whole.values())
-        if key not in seen:
-            seen.add(key)
-            yield whole
+    found = itertools.chain(_combined(choices), _ends(space))
+    yield from distinct(space.complete({**inside, **config}) for config in found)
 
 
 def _combined(choices: Mapping[str, tuple[Any, ...]]) -> Iterator[Config]:

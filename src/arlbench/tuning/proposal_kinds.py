@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from arlbench.core.checks import known_names
-from arlbench.errors import ConfigurationError
+from arlbench.core.checks import one_of
 from arlbench.tuning.optuna_search import Tpe
 from arlbench.tuning.proposals import Proposals, Sampled
 from arlbench.tuning.space import Space
@@ -19,9 +18,6 @@ def make_proposals(kind: str, space: Space, seed: int) -> Proposals:
         ConfigurationError: If the kind is unknown.
         MissingExtraError: If it needs a package that is not installed.
     """
-    if not isinstance(kind, str):
-        raise ConfigurationError(f"proposals must be one of {', '.join(KINDS)}, not {kind!r}.")
-    known_names([kind], KINDS, "kind of proposals")
-    if kind == "tpe":
+    if one_of("proposals", kind, KINDS, "kind of proposals") == "tpe":
         return Tpe(space, seed)
     return Sampled(kind, space, seed)

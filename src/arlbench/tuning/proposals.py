@@ -6,7 +6,7 @@ import abc
 from collections.abc import Sequence
 
 from arlbench.tuning.sampling import Sampler
-from arlbench.tuning.space import Config, Space
+from arlbench.tuning.space import Config, Space, key_of
 from arlbench.tuning.trials import Result
 
 
@@ -49,14 +49,14 @@ class Started(Proposals):
     def __init__(self, configs: Sequence[Config], others: Proposals) -> None:
         self.learns, self.note = others.learns, others.note
         self._waiting = [dict(config) for config in configs]
-        self._given = {tuple(config.values()) for config in configs}
+        self._given = {key_of(config) for config in configs}
         self._others = others
 
     def propose(self, n: int) -> list[Config]:
         taken, self._waiting = self._waiting[:n], self._waiting[n:]
         while len(taken) < n and (more := self._others.propose(n - len(taken))):
             # Proposals that learn may have a reason to repeat a configuration.
-            taken += [c for c in more if self.learns or tuple(c.values()) not in self._given]
+            taken += [c for c in more if self.learns or key_of(c) not in self._given]
         return taken
 
     def learn(self, results: Sequence[Result]) -> None:

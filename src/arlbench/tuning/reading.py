@@ -71,7 +71,7 @@ class LoadedStudy:
         return pd.DataFrame(rows, index=pd.Index(list(self.asked), name="number"))
 
     def importance(self) -> Importance | None:
-        """How important each hyperparameter was for being among the best trials.
+        """How much each hyperparameter decided whether a trial was among the best.
 
         Returns:
             See :func:`arlbench.tuning.importance.importance_of`; None if nothing can be said.

@@ -9,14 +9,22 @@ from pathlib import Path
 from arlbench.core.checks import seed_in_range
 from arlbench.errors import ConfigurationError, StorageError
 from arlbench.population import PopulationProgress, PopulationResult, train_population
-from arlbench.tuning.again import train_again
+from arlbench.tuning.folder import KIND
 from arlbench.tuning.incumbents import Segment, schedule_of
 from arlbench.tuning.journal import Journal, Retrained
+from arlbench.tuning.preparing import check_types
 from arlbench.tuning.programs import Shared, shared_by_all
 from arlbench.tuning.reading import REPLAYS, LoadedStudy, load
+from arlbench.tuning.retraining import train_again
 from arlbench.tuning.space import Space
-from arlbench.tuning.training import Hearing, Training
+from arlbench.tuning.training import Training, TrainingCallbacks
 from arlbench.tuning.trials import Result
+
+#: The folder with states of a replay while it runs, inside the folder of a study.
+_STATES = "replay-states"
+
+# A study may be replayed while another process works on it.
+_KIND = KIND._replace(lock="replays.lock", busy="replays")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +56,18 @@ class PreparedReplay:
         train: Callable[..., PopulationResult] = train_population,
     ) -> Retrained | None:
         """Trains it; see :func:`replay`."""
+        lock = _KIND.hold(self.folder)
+        try:
+            return self._run(on_progress, on_notice, train)
+        finally:
+            lock.release()
+
+    def _run(
+        self,
+        on_progress: Callable[[PopulationProgress], bool | None] | None,
+        on_notice: Callable[[str], None] | None,
+        train: Callable[..., PopulationResult],
+    ) -> Retrained | None:
         found: list[Retrained] = []
 
         def keep(result: Result) -> None:
@@ -58,7 +78,8 @@ class PreparedReplay:
             {self.number: self.schedule},
             self.seeds,
             lambda states: Training(settings, self.shared, states, limit, train),
-            Hearing(keep, on_progress, on_notice),
+            TrainingCallbacks(keep, on_progress, on_notice),
+            self.folder / _STATES,
         )
         if not whole:
             return None
@@ -83,16 +104,19 @@ def prepare_replay(
         ArlbenchError: If the study or the trial does not exist, or a seed was used for tuning.
     """
     study = load(folder)
+    check_types(study.settings.problem, seeds)
     fresh = tuple(seed_in_range(seed) for seed in seeds)
     if not fresh or set(fresh) & set(study.settings.seeds):
         raise ConfigurationError(
             "A replay needs one or more seeds that the study was not tuned with; give others."
         )
+    if len(set(fresh)) < len(fresh):
+        raise ConfigurationError("The seeds of a replay must all be different; give each once.")
     settings = study.settings
     space = Space(settings.problem, settings.words)
-    schedule = schedule_of_study(study, space, number)
-    shared = shared_by_all(space, settings.horizon, memory_limit_gib)
     chosen = _chosen(study, number).number
+    schedule = schedule_of_study(study, space, chosen)
+    shared = shared_by_all(space, settings.horizon, memory_limit_gib)
     return PreparedReplay(Path(folder), study, fresh, chosen, schedule, shared, memory_limit_gib)
 
 
@@ -124,7 +148,8 @@ def replay(
         The results; None if it was stopped.
 
     Raises:
-        ArlbenchError: If the study or the trial does not exist, or a seed was used for tuning.
+        ArlbenchError: If the study or the trial does not exist, a seed was used for tuning, or
+            another process replays the study.
     """
     prepared = prepare_replay(folder, seeds, number=number, memory_limit_gib=memory_limit_gib)
     return prepared.run(on_progress, on_notice, train)

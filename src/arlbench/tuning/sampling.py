@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.tuners import tuner_class
-from arlbench.tuning.space import Config, Space
+from arlbench.tuning.space import Config, Space, key_of
 
 
 class Sampler:
@@ -45,7 +45,7 @@ class Sampler:
             # A sampler also draws hyperparameters that never have an effect in this space.
             drawn = trial.config.items()
             config = self._space.complete({k: v for k, v in drawn if k in self._space.varied})
-            key = tuple(config.values())
+            key = key_of(config)
             if key not in self._seen:
                 self._seen.add(key)
                 self._ahead.append(config)

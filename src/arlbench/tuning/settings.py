@@ -25,7 +25,8 @@ class StudySettings:
         words: Where to search; see :class:`arlbench.tuning.Space`.
         tuner: The tuner's name, or ``MODULE:CLASS``.
         tuner_seed: The seed of the tuner's random numbers.
-        tuner_settings: The tuner's settings that differ from its defaults; JSON values.
+        tuner_settings: The tuner's settings that were given, JSON values. Giving a default is
+            another study than leaving it out, because a later version may have another default.
         tuner_version: The version of the tuner.
         seeds: The seeds with which each trial is trained.
         parallel: The number of trials in flight.

@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from arlbench.tuning.smac_search import Search, config_of, make_facade
-from arlbench.tuning.space import Config, Space
+from arlbench.tuning.space import Config, Space, key_of
 
 
 class Place(NamedTuple):
@@ -51,8 +51,8 @@ class SmacBrackets:
         seed: The seed of its random numbers.
         eta: One in ``eta`` trials of a rung enters the next.
         n_levels: The number of budgets, each ``eta`` times as large as the one before.
-        n_initial: Random configurations before the first one that learns; the first rung is
-            always random, because nothing is known yet.
+        n_initial: Random configurations before the model begins to propose them; the first rung
+            is always random, because nothing is known yet.
 
     Attributes:
         place: The bracket and rung of the last trial; None before the first.
@@ -126,8 +126,3 @@ class SmacBrackets:
         self._where = where
         self.place = Place(self._n_brackets - 1, rung, level, level == self._n_levels - 1)
         self._waiting = {key for key in keys if (level, key) not in self._asked}
-
-
-def key_of(config: Config) -> tuple[Any, ...]:
-    """A whole configuration as a key."""
-    return tuple(config.values())

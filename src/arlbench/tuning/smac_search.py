@@ -21,10 +21,11 @@ from ConfigSpace import (
     Integer,
 )
 
+from arlbench.core.checks import as_python
 from arlbench.errors import MissingExtraError
 from arlbench.experiments.space import Choices, Range
 from arlbench.tuning.proposals import Proposals
-from arlbench.tuning.space import Config, Space
+from arlbench.tuning.space import Config, Space, key_of
 from arlbench.tuning.trials import Result
 
 # A number of trials that is never reached, because the study ends the search.
@@ -41,8 +42,8 @@ def import_smac() -> Any:
         return importlib.import_module("smac")
     except ImportError as error:
         raise MissingExtraError(
-            "This tuner needs SMAC3, which is missing or does not fit its scikit-learn; install "
-            "it with: pip install 'arlbench[smac]'."
+            "This tuner needs SMAC3, which is not installed or is incompatible with the installed "
+            "scikit-learn; install it with: pip install 'arlbench[smac]'."
         ) from error
 
 
@@ -65,19 +66,15 @@ def configuration_of(space: Space, found: ConfigurationSpace, config: Config) ->
 
 def config_of(space: Space, configuration: Mapping[str, Any]) -> Config:
     """The inverse of :func:`configuration_of`."""
-    plain = {
-        name: value.item() if hasattr(value, "item") else value
-        for name, value in dict(configuration).items()
-    }
+    plain = {name: as_python(value) for name, value in dict(configuration).items()}
     return space.complete({name: _within(space.varied[name], v) for name, v in plain.items()})
 
 
 def _entry(name: str, where: Choices | Range) -> Any:
     if isinstance(where, Choices):
         return Categorical(name, list(where.values))
-    is_whole = isinstance(where.low, int) and isinstance(where.high, int)
     bounds: Any = (where.low, where.high)
-    return (Integer if is_whole else Float)(name, bounds, log=where.log)
+    return (Integer if where.is_whole else Float)(name, bounds, log=where.log)
 
 
 def _within(where: Choices | Range, value: Any) -> Any:
@@ -101,7 +98,7 @@ def make_facade(
         name: The name of its class.
         space: Where to search.
         seed: The seed of its random numbers.
-        n_initial: Configurations before the first one that learns.
+        n_initial: Configurations before the model begins to propose them.
         intensifier: The settings of its intensifier.
         **budgets: The smallest and the largest budget, if it has any.
     """
@@ -189,7 +186,7 @@ class Smac(Proposals):
     Args:
         space: Where to search.
         seed: The seed of its random numbers.
-        n_initial: Configurations of a Sobol design before the first one that learns.
+        n_initial: Configurations of a Sobol design before the model begins to propose them.
     """
 
     learns = True
@@ -207,13 +204,13 @@ class Smac(Proposals):
         configs: list[Config] = []
         while len(configs) < n and (info := self._search.ask()) is not None:
             config, self._seed = config_of(self._space, info.config), info.seed
-            self._asked.setdefault(tuple(config.values()), []).append(info)
+            self._asked.setdefault(key_of(config), []).append(info)
             configs.append(config)
         return configs
 
     def learn(self, results: Sequence[Result]) -> None:
         for result in results:
-            waiting = self._asked.get(tuple(result.trial.config.values()), [])
+            waiting = self._asked.get(key_of(result.trial.config), [])
             info = waiting.pop(0) if waiting else self._info_of(result)
             self._search.tell(info, result.score)
 

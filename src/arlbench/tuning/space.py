@@ -21,6 +21,11 @@ from arlbench.experiments.space import Choices, Range, SearchSpace, search_space
 Config = dict[str, Any]
 
 
+def key_of(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A whole configuration as a member of sets and a key of mappings."""
+    return tuple(config.values())
+
+
 class Space:
     """The hyperparameters that a study varies.
 
@@ -194,8 +199,7 @@ def _unit(where: Choices | Range, value: Any) -> float:
         index = where.values.index(value) if value in where.values else 0
         return (index + 0.5) / len(where.values)
     inside = min(max(value, where.low), where.high)
-    whole = isinstance(where.low, int) and isinstance(where.high, int)
-    half = 0.5 if whole else 0.0
+    half = 0.5 if where.is_whole else 0.0
     ends = (where.low - half, where.high + half)
     if where.log:
         low, inside, high = math.log(ends[0]), math.log(inside), math.log(ends[1])

@@ -11,7 +11,7 @@ from arlbench.errors import ConfigurationError
 from arlbench.experiments.tuners.file import File
 from arlbench.tuning.incumbents import ranked
 from arlbench.tuning.reading import load
-from arlbench.tuning.space import Config, Space
+from arlbench.tuning.space import Config, Space, key_of
 
 #: A table or the folder of a study; or configurations.
 Source = str | Path | Sequence[Mapping[str, Any]]
@@ -77,8 +77,8 @@ def _check_kind(source: Any) -> None:
         return
     cure = "put it in a list" if isinstance(source, Mapping) else "give one of these"
     raise ConfigurationError(
-        "start_from must be a table, the folder of a study or a list of configurations, not a "
-        f"{type(source).__name__}; {cure}."
+        "start_from must be a table, the folder of a study or a list of configurations, not "
+        f"{source!r}; {cure}."
     )
 
 
@@ -113,7 +113,7 @@ def _within(
         if limit is not None and len(found) == limit:
             break
         if not isinstance(config, Mapping):
-            raise ConfigurationError(f"{where} is a {type(config).__name__}; give values by name.")
+            raise ConfigurationError(f"{where} is {config!r}; give values by name.")
         try:
             whole = space.require(config)
         except ConfigurationError as error:
@@ -121,5 +121,5 @@ def _within(
                 f"{where}: {str(error).rstrip('.')}; change this configuration, leave it out, "
                 "or widen the space."
             ) from None
-        found.setdefault(tuple(whole.values()), whole)
+        found.setdefault(key_of(whole), whole)
     return tuple(found.values())

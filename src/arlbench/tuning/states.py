@@ -34,13 +34,20 @@ class States:
         """Whether a trial that has ended left a state with every seed."""
         return all(self.path_of(number, index).is_dir() for index in range(n_seeds))
 
+    def keep_only(self, numbers: Iterable[int]) -> None:
+        """Removes the states of all other trials."""
+        kept = {self.path_of(number, 0).parent for number in numbers}
+        for folder in self.folder.glob("trial-*"):
+            if folder not in kept:
+                files.remove(folder)
+
     def bound(
         self,
         results: Mapping[int, Result],
         continuable: Collection[int] | None,
         needed: Collection[int] = (),
-    ) -> list[int]:
-        """Removes states until the rest is within the limit; returns the numbers of their trials.
+    ) -> None:
+        """Removes states until the rest is within the limit.
 
         States that cannot be continued any more are removed first, then the worst.
 
@@ -51,14 +58,11 @@ class States:
         """
         kept = [number for number in self._kept(results) if number not in needed]
         used = sum(map(self._size, self._kept(results)))
-        removed: list[int] = []
         for number in removal_order(kept, results, continuable):
             if used <= self._limit:
                 break
             used -= self._size(number)
             self._remove(number)
-            removed.append(number)
-        return removed
 
     def _kept(self, results: Iterable[int]) -> list[int]:
         return [number for number in results if self.path_of(number, 0).parent.is_dir()]

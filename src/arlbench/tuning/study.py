@@ -71,7 +71,8 @@ def tune(
         tuner_settings: Settings of the tuner by name.
         objective: ``"final"``, ``"best"`` or ``"area"``, or a registered one.
         minimise: Whether smaller values of it are better.
-        restart: Whether trials that continue others are trained from step 0 instead.
+        restart: Whether trials that continue others are trained from step 0 instead. Not possible
+            with ``pbt`` and ``pb2``.
         start_from: Configurations that are tried first: a table, the folder of another study,
             or mappings; see :func:`arlbench.tuning.starting.read_start`.
         start_count: The largest number of these configurations.
@@ -132,7 +133,7 @@ def arguments_of(
         "n_trials": None if trials is None else trials + more,
         "n_timesteps": budget.timesteps,
         "seconds": budget.seconds,
-        **({} if budget.test_seeds is None else {"test_seeds": tuple(budget.test_seeds)}),
+        **({} if budget.test_seeds is None else {"test_seeds": budget.test_seeds}),
         "test_last": budget.test_last,
         "folder": folder,
     }

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from arlbench.errors import StorageError
+from arlbench.errors import ConfigurationError, StorageError
 from arlbench.population import (
     MemberId,
     MemberResult,
@@ -17,15 +17,14 @@ from arlbench.population import (
 )
 from arlbench.population.feeding import Addition
 from arlbench.population.handover import Handover
-from arlbench.tuning.asking import evaluations_within
 from arlbench.tuning.objectives import score_of
 from arlbench.tuning.programs import Shared
 from arlbench.tuning.settings import StudySettings
 from arlbench.tuning.states import States
-from arlbench.tuning.trials import Result, Trial
+from arlbench.tuning.trials import Result, Trial, evaluations_within
 
 
-class Hearing(NamedTuple):
+class TrainingCallbacks(NamedTuple):
     """Functions to call while trials train; one that is None is not called.
 
     Attributes:
@@ -82,7 +81,7 @@ class Training:
         self,
         trials: Sequence[Trial],
         results: Mapping[int, Result],
-        hearing: Hearing,
+        callbacks: TrainingCallbacks,
         seeds: Sequence[int] | None = None,
     ) -> bool:
         """Trains trials; False if it was stopped before all of them had ended.
@@ -90,23 +89,24 @@ class Training:
         Args:
             trials: The trials, with numbers and whole configurations, all different.
             results: The results of trials that ended before, by number.
-            hearing: The functions to call.
+            callbacks: The functions to call.
             seeds: The seeds of each trial; None takes the study's.
 
         Raises:
             StorageError: If a state is missing that cannot be made again.
+            ConfigurationError: If a trial cannot be trained from step 0, as the study demands.
         """
         if not trials:
             return True
         of_each = self._settings.seeds if seeds is None else tuple(seeds)
         begins = [self._begin(trial, results, len(of_each)) for trial in trials]
-        gathering = _Gathering(len(of_each), self._settings, hearing.on_result)
+        gathering = _Gathering(len(of_each), self._settings, callbacks.on_result)
         pairs = list(zip(trials, begins, strict=True))
         gathering.expect(pairs)
 
         def feed() -> list[Addition]:
-            assert hearing.feed is not None
-            joining = [(t, self._begin(t, results, len(of_each))) for t in hearing.feed()]
+            assert callbacks.feed is not None
+            joining = [(t, self._begin(t, results, len(of_each))) for t in callbacks.feed()]
             gathering.expect(joining)
             return [self._addition(*pair, len(of_each)) for pair in joining]
 
@@ -120,10 +120,10 @@ class Training:
             init_options=self._shared.init_options,
             memory_limit_gib=self._memory_limit_gib,
             handovers=self._handovers(pairs, len(of_each)),
-            feed=None if hearing.feed is None else feed,
+            feed=None if callbacks.feed is None else feed,
             on_member=gathering.add,
-            on_progress=hearing.on_progress,
-            on_notice=hearing.on_notice,
+            on_progress=callbacks.on_progress,
+            on_notice=callbacks.on_notice,
         )
         return not outcome.interrupted
 
@@ -137,8 +137,10 @@ class Training:
         )
 
     def _begin(self, trial: Trial, results: Mapping[int, Result], n_seeds: int) -> _Begin:
-        if trial.continues is None or self._settings.restart:
+        if trial.continues is None:
             return _Begin()
+        if self._settings.restart:
+            return self._restarted(trial, results)
         parents = [n for n in (trial.continues, trial.network_of) if n is not None]
         if self._states is not None and all(self._states.has(n, n_seeds) for n in parents):
             parent = results[trial.continues]
@@ -151,6 +153,14 @@ class Training:
             "larger --state-limit."
         )
 
+    def _restarted(self, trial: Trial, results: Mapping[int, Result]) -> _Begin:
+        if _has_one_configuration(trial, results):
+            return _Begin()
+        raise ConfigurationError(
+            f"Trial {trial.number} continues trial {trial.continues} with other hyperparameters, "
+            "so it cannot be trained from step 0; begin a study without restart in another folder."
+        )
+
     def _n_evaluations(self, trial: Trial, begin: _Begin) -> int:
         total, n = self._shared.problem.n_total_timesteps, self._shared.problem.n_eval_steps
         before = evaluations_within(begin.fidelity, total, n)
@@ -161,14 +171,17 @@ class Training:
     ) -> dict[MemberId, Handover]:
         if self._states is None or self._settings.restart:
             return {}
-        return {
+        found = {
             MemberId(i, j): self._handover(self._states, trial, begin, j)
             for i, (trial, begin) in enumerate(pairs)
             for j in range(n_seeds)
         }
+        return {member: handover for member, handover in found.items() if any(handover)}
 
     def _handover(self, states: States, trial: Trial, begin: _Begin, seed_index: int) -> Handover:
-        end = states.path_of(trial.number, seed_index)
+        # Nothing can continue a trial of full length.
+        may_continue = _fidelity(trial) < self._shared.problem.n_total_timesteps
+        end = states.path_of(trial.number, seed_index) if may_continue else None
         if begin.result is None:
             return Handover(end=end)
         network = trial.network_of

@@ -11,6 +11,16 @@ import numpy as np
 UNNUMBERED = -1
 
 
+def evaluations_within(fidelity: int, total: int, n_evaluations: int) -> int:
+    """How many evaluations of a run of ``total`` steps are in its first ``fidelity`` steps."""
+    return fidelity * n_evaluations // total
+
+
+def fidelity_after(count: int, total: int, n_evaluations: int) -> int:
+    """The smallest number of steps of such a run that includes ``count`` evaluations."""
+    return -(-count * total // n_evaluations)
+
+
 class Trial(NamedTuple):
     """A training run that a tuner proposes, with every seed of the study.
 
@@ -43,7 +53,8 @@ class Result(NamedTuple):
         returns: Mean return of each evaluation from step 0 on, float64
             ``[n_seeds, n_evaluations]``; NaN for those that were not reached.
         timesteps: Environment steps before each evaluation, int64 ``[n_evaluations]``.
-        score: The number that the study maximises; ``-inf`` if the trial diverged.
+        score: The number that the study maximises; ``-inf`` if the trial diverged, or if the
+            objective is not finite.
         cost: Environment steps that were trained for it, over all seeds.
         seconds: Time of its training, added up over seeds.
         restarted: Whether it began at step 0 although it should have continued, because the

@@ -27,7 +27,7 @@ class Tuner(abc.ABC):
     When a study continues, a new tuner is asked and told the same as before, and must give the same
     answers. All of its random numbers must therefore come from ``rng`` or ``seed``.
 
-    Further keyword parameters of a subclass's constructor, with defaults, are its settings. With
+    Further parameters of a subclass's constructor, each with a default, are its settings. With
     ``**``, it has the settings of its base class too.
 
     Args:
@@ -40,6 +40,8 @@ class Tuner(abc.ABC):
             together, in the order in which it proposed them.
         parallel: The number of trials in flight, unless the study sets another.
         continues: Whether its trials may continue others, whose states are kept for it.
+        can_restart: Whether a study may train its trials from step 0 instead of continuing others.
+            False if their configurations differ from those of the trials that they continue.
         ends: Whether it ends by itself, so that a study needs no other limit.
         learns_from_any: Whether it can be told results of trials that it did not propose.
         version: A number that is increased whenever the tuner's proposals change.
@@ -52,6 +54,7 @@ class Tuner(abc.ABC):
     asynchronous: ClassVar[bool] = False
     parallel: ClassVar[int] = 8
     continues: ClassVar[bool] = False
+    can_restart: ClassVar[bool] = True
     ends: ClassVar[bool] = False
     learns_from_any: ClassVar[bool] = False
     version: ClassVar[int] = 1
@@ -67,7 +70,8 @@ class Tuner(abc.ABC):
         """Up to ``n`` trials to train next.
 
         It returns fewer if it needs results first. If it returns none while nothing is in flight,
-        the study ends.
+        the study ends. A call that returns no trials must not change the tuner, because it is not
+        repeated when the study continues.
         """
 
     def tell(self, results: Sequence[Result]) -> None:  # noqa: B027
@@ -105,12 +109,18 @@ def settings_of(cls: type[Tuner]) -> dict[str, Any]:
         own = {
             name: parameter.default
             for name, parameter in parameters.items()
-            if name not in _NO_SETTINGS and parameter.kind is parameter.KEYWORD_ONLY
+            if name not in _NO_SETTINGS and _is_optional(parameter)
         }
         found = {**own, **found}
         if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters.values()):
             break
     return found
+
+
+def _is_optional(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter can be given by name, and need not be given."""
+    by_name = parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    return by_name and parameter.default is not parameter.empty
 
 
 def make_tuner(
@@ -120,13 +130,14 @@ def make_tuner(
 
     Raises:
         ConfigurationError: If the seed or a setting is impossible.
-        TunerError: If its constructor raises another error.
+        TunerError: If its constructor raises another error, or does not call that of
+            :class:`Tuner`.
     """
     seed = seed_in_range(seed, TUNER_SEED)
     given = dict(settings or {})
     known_names(given, settings_of(cls), f"setting of the tuner {cls.__name__}")
     try:
-        return cls(space, seed=seed, **given)
+        made = cls(space, seed=seed, **given)
     except ArlbenchError:
         raise
     except Exception as error:
@@ -134,3 +145,9 @@ def make_tuner(
             f"The tuner {cls.__name__} raised {type(error).__name__} in its constructor ({error}); "
             "correct it."
         ) from error
+    if not hasattr(made, "rng"):
+        raise TunerError(
+            f"The tuner {cls.__name__} does not call super().__init__(space, seed=seed) in its "
+            "constructor; add the call."
+        )
+    return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import operator
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,8 @@ def _own(name: str) -> type[Tuner]:
 
     module_name, _, attribute = name.partition(":")
     try:
-        found: Any = getattr(importlib.import_module(module_name), attribute)
+        # A class may be inside another one.
+        found: Any = operator.attrgetter(attribute)(_imported(module_name))
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
             f"The tuner '{name}' cannot be imported ({error}); write MODULE:CLASS, with the "
@@ -71,6 +73,20 @@ def _own(name: str) -> type[Tuner]:
             "ask."
         )
     return found
+
+
+def _imported(module_name: str) -> Any:
+    from arlbench.errors import ConfigurationError
+
+    try:
+        return importlib.import_module(module_name)
+    except (ImportError, ValueError):
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"The module {module_name} raised {type(error).__name__} when it was imported "
+            f"({error}); correct it."
+        ) from error
 
 
 def _is_tuner(member: Any) -> bool:

@@ -14,7 +14,6 @@ class Asha(Halving):
     """Promotes a trial once it is among the best of its rung; if none is, begins another."""
 
     asynchronous: ClassVar[bool] = True
-    parallel: ClassVar[int] = 8
 
     def _begin(self) -> None:
         self._rungs: list[list[Result]] = [[] for _ in self._levels]

@@ -16,7 +16,7 @@ class Gp(Proposing):
     Args:
         space: Where to search.
         seed: The seed of its random numbers.
-        n_startup_trials: The number of random trials before the first that learns.
+        n_startup_trials: The number of random trials before it begins to learn from results.
     """
 
     parallel: ClassVar[int] = 4

@@ -16,7 +16,7 @@ class Smac(Proposing):
     Args:
         space: Where to search.
         seed: The seed of its random numbers.
-        n_initial: Configurations of a Sobol design before the first one that learns.
+        n_initial: Configurations of a Sobol design before the model begins to propose them.
     """
 
     parallel: ClassVar[int] = 1

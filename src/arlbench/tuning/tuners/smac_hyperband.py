@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from arlbench.core.checks import positive_whole
 from arlbench.tuning.halving import fidelities
-from arlbench.tuning.smac_brackets import Proposed, SmacBrackets, key_of
-from arlbench.tuning.space import Space
+from arlbench.tuning.smac_brackets import Proposed, SmacBrackets
+from arlbench.tuning.space import Space, key_of
 from arlbench.tuning.trials import Result, Trial
 from arlbench.tuning.tuner import Tuner
 
@@ -25,8 +25,8 @@ class SmacHyperband(Tuner):
         seed: The seed of its random numbers.
         eta: One in ``eta`` trials of a rung enters the next, which is ``eta`` times as long.
         min_evaluations: The number of evaluations in the shortest trials.
-        n_initial: Random configurations before the first one that learns, or the first rung if
-            that has more.
+        n_initial: Random configurations before the model begins to propose them, or the first
+            rung if that has more.
     """
 
     parallel: ClassVar[int] = 64
@@ -76,7 +76,7 @@ class SmacHyperband(Tuner):
 
     def tell(self, results: Sequence[Result]) -> None:
         for result in results:
-            key = key_of(dict(result.trial.config))
+            key = key_of(result.trial.config)
             self._search.tell(self._in_flight[key].pop(0), result.score)
             self._ended[key] = result
 

@@ -9,7 +9,10 @@ from typing import Any
 
 def same_function(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
     """Whether both are the same function, perhaps defined again, for example by a notebook cell."""
-    return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
+    name = getattr(one, "__qualname__", None)
+    # Objects that can be called, such as those of functools.partial, have no such name.
+    is_defined_again = name is not None and name == getattr(other, "__qualname__", None)
+    return one is other or (is_defined_again and one.__module__ == other.__module__)
 
 
 @contextlib.contextmanager

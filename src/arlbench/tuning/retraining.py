@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from arlbench.core import files
 from arlbench.tuning.incumbents import Segment
 from arlbench.tuning.states import States
-from arlbench.tuning.training import Hearing, Training
+from arlbench.tuning.training import Training, TrainingCallbacks
 from arlbench.tuning.trials import Result, Trial
 
 
@@ -16,7 +18,8 @@ def train_again(
     schedules: Mapping[int, Sequence[Segment]],
     seeds: Sequence[int],
     training: Callable[[States | None], Training],
-    hearing: Hearing,
+    callbacks: TrainingCallbacks,
+    folder: Path,
 ) -> bool:
     """Trains schedules from step 0, side by side, one segment of each at a time.
 
@@ -24,17 +27,17 @@ def train_again(
         schedules: The schedules, by the numbers of their trials.
         seeds: The seeds with which each schedule is trained.
         training: Makes what trains, given the states of trials, or None for no states.
-        hearing: Is told of the last segment of each schedule, under the schedule's number.
+        callbacks: The functions to call; ``on_result`` with the last segment of each schedule,
+            under the schedule's number.
+        folder: A folder for the states of trials, which is removed before and afterwards.
 
     Returns:
         Whether all have ended; False if it was stopped.
     """
-    with tempfile.TemporaryDirectory(prefix="arlbench-") as folder:
-        longest = max(map(len, schedules.values()), default=0)
-        # States exist only until this call ends, so their size is not limited.
-        states = States(Path(folder), float("inf")) if longest > 1 else None
-        trainer = training(states)
-        results: dict[int, Result] = {}
+    longest = max(map(len, schedules.values()), default=0)
+    results: dict[int, Result] = {}
+    with _temporary_states(folder) as states:
+        trainer = training(states if longest > 1 else None)
         for place in range(longest):
             trials = {
                 number: _segment_trial(number, place, segments, longest)
@@ -42,16 +45,28 @@ def train_again(
                 if place < len(segments)
                 and (place == 0 or _number(number, place - 1, longest) in results)
             }
-            whole = trainer.run(list(trials.values()), results, _keeping(results, hearing), seeds)
+            whole = trainer.run(list(trials.values()), results, _keeping(results, callbacks), seeds)
             if not whole:
                 return False
             for number, trial in trials.items():
                 result = results[trial.number]
                 if place == len(schedules[number]) - 1 or result.status == "diverged":
-                    hearing.on_result(result._replace(trial=trial._replace(number=number)))
-                    if result.status == "diverged":
-                        del results[trial.number]
+                    callbacks.on_result(result._replace(trial=trial._replace(number=number)))
+                    # Nothing continues it.
+                    del results[trial.number]
+            states.keep_only(t.number for t in trials.values() if t.number in results)
     return True
+
+
+@contextlib.contextmanager
+def _temporary_states(folder: Path) -> Iterator[States]:
+    """States in a folder that is removed afterwards, and before if a killed process left it."""
+    files.remove(folder)
+    try:
+        # Each is removed when it has been continued, so their size is not limited.
+        yield States(folder, math.inf)
+    finally:
+        files.remove(folder)
 
 
 def _number(number: int, place: int, longest: int) -> int:
@@ -64,8 +79,8 @@ def _segment_trial(number: int, place: int, segments: Sequence[Segment], longest
     return Trial(config, until, before, number=_number(number, place, longest))
 
 
-def _keeping(results: dict[int, Result], hearing: Hearing) -> Hearing:
+def _keeping(results: dict[int, Result], callbacks: TrainingCallbacks) -> TrainingCallbacks:
     def keep(result: Result) -> None:
         results[result.number] = result
 
-    return hearing._replace(on_result=keep)
+    return callbacks._replace(on_result=keep)
