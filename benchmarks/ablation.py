@@ -51,18 +51,20 @@ class Task(NamedTuple):
         timesteps: Environment steps of each seed.
         n_seeds: Seeds of each agent.
         returns: The range of its discounted returns, for the atoms of a distribution.
-        words: More words of the command line.
+        plain: What the plain agent sets; components take precedence.
+        options: More options of the command line.
     """
 
     env: str
     timesteps: int
     n_seeds: int
     returns: tuple[float, float]
-    words: tuple[str, ...] = ()
+    plain: Mapping[str, Any] = {}
+    options: tuple[str, ...] = ()
 
     def settings(self, agent: str) -> list[str]:
         """What an agent sets here, as words of the command line."""
-        chosen: dict[str, Any] = {}
+        chosen = dict(self.plain)
         for name in components_of(agent):
             chosen |= COMPONENTS[name]
         if "distribution" in chosen:
@@ -73,20 +75,30 @@ class Task(NamedTuple):
     def run(self, agent: str, out: Path) -> np.ndarray:
         """Final returns of an agent's seeds ``[n_seeds]``, trained in the folder ``out``."""
         lengths = [f"--timesteps={self.timesteps}", f"--seeds={self.n_seeds}", "--evaluations=10"]
-        words = [self.env, *self.settings(agent), *lengths, "--eval-episodes=20", *self.words]
+        words = [self.env, *self.settings(agent), *lengths, "--eval-episodes=20", *self.options]
         return command_line.trained(out, words)
 
 
 # The tuned values of "arlbench train" use some of the components, so the plain agent has its own.
-_PLAIN_DOORKEY = (
-    "--defaults", "--n-envs=4", "activation=relu", "buffer_size=100000", "buffer_batch_size=32",
-    "exploration_fraction=0.1368", "gamma=0.9063", "gradient_steps=1", "learning_rate=1.3502e-3",
-    "learning_starts=1000", "target_epsilon=0.1305", "target_update_interval=1018", "train_freq=1",
-)  # fmt: skip
+_PLAIN_DOORKEY = {
+    "activation": "relu",
+    "buffer_size": 100_000,
+    "buffer_batch_size": 32,
+    "exploration_fraction": 0.1368,
+    "gamma": 0.9063,
+    "gradient_steps": 1,
+    "learning_rate": 1.3502e-3,
+    "learning_starts": 1_000,
+    "target_epsilon": 0.1305,
+    "target_update_interval": 1_018,
+    "train_freq": 1,
+}
 
 TASKS = {
     "cartpole": Task("CartPole-v1", 100_000, 10, (0, 100)),
-    "doorkey": Task("MiniGrid-DoorKey-5x5", 300_000, 10, (0, 1), _PLAIN_DOORKEY),
+    "doorkey": Task(
+        "MiniGrid-DoorKey-5x5", 300_000, 10, (0, 1), _PLAIN_DOORKEY, ("--defaults", "--n-envs=4")
+    ),
     "breakout": Task("Breakout-MinAtar", 300_000, 5, (0, 20)),
 }
 

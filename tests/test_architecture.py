@@ -50,6 +50,7 @@ CORE_TOOLS = {
     "lockstep",
     "memory",
     "observations",
+    "own_classes",
     "promotion",
     "randomness",
     "registering",

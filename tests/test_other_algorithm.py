@@ -364,8 +364,8 @@ def test_a_class_is_found_by_its_module() -> None:
     assert Problem.from_mapping(whole.to_mapping()) == whole
     assert float(whole.make_algorithm().init(jax.random.key(0))[0].table[0, 0]) == 1.0
     faults = {
-        "tabular_p:TabularQ": "The algorithm 'tabular_p:TabularQ' cannot be found: No module",
-        "tabular_q:TabularP": "cannot be found",
+        "tabular_p:TabularQ": "The algorithm 'tabular_p:TabularQ' cannot be imported .No module",
+        "tabular_q:TabularP": "cannot be imported",
         "tabular_q:RunnerState": "is not an algorithm",
         "tabular_p": "Unknown algorithm 'tabular_p'. Did you mean",
     }

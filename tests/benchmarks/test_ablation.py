@@ -28,11 +28,17 @@ def test_each_component_is_added_to_the_plain_agent_and_removed_from_the_full_on
 
 
 def test_a_distribution_gets_the_range_of_the_returns_of_its_task(ablation) -> None:
-    assert ablation.TASKS["doorkey"].settings("+distribution") == [
-        "distribution=categorical",
-        "v_min=0",
-        "v_max=1",
-    ]
+    settings = ablation.TASKS["doorkey"].settings("+distribution")
+    assert settings[-3:] == ["distribution=categorical", "v_min=0", "v_max=1"]
+
+
+def test_components_take_precedence_over_what_the_plain_agent_sets(ablation) -> None:
+    task = ablation.TASKS["doorkey"]
+    assert "target_epsilon=0.1305" in task.settings("plain")
+    assert "target_epsilon=0" in task.settings("+noisy")
+    for agent in ablation.agents():
+        names = [setting.partition("=")[0] for setting in task.settings(agent)]
+        assert len(set(names)) == len(names)
 
 
 def test_a_run_is_begun_once_and_resumed_until_it_has_ended(

@@ -159,23 +159,6 @@ def test_a_study_with_a_class_inside_another_can_be_continued(tmp_path, monkeypa
     assert outcome.trained_now == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("class Own(\n", r"The module own_faulty raised SyntaxError when .* correct it"),
-        ("rate = unknown\n", r"own_faulty raised NameError .*'unknown' is not defined\); correct"),
-        ("import no_such_module\n", "cannot be imported .*no_such_module"),
-    ],
-)
-def test_a_module_that_cannot_be_imported_is_one_sentence(
-    tmp_path, monkeypatch, text, complaint
-) -> None:
-    (tmp_path / "own_faulty.py").write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ConfigurationError, match=complaint):
-        tuner_class("own_faulty:Own")
-
-
 def test_a_trial_that_diverged_cannot_be_continued(tmp_path) -> None:
     fast = {"learning_rate": 9e-3}
     answers = iter([[Trial(fast, 300)], [Trial(fast, 900, continues=0)]])

@@ -6,6 +6,7 @@ import importlib
 
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.checks import known_names
+from arlbench.core.own_classes import own_class
 from arlbench.errors import ConfigurationError
 
 _ALGORITHMS = {"dqn": ("arlbench.core.algorithms.dqn", "DQN")}
@@ -44,15 +45,11 @@ def algorithm_class(name: str) -> type[Algorithm]:
     Raises:
         ConfigurationError: If no algorithm has this name.
     """
-    module, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         known_names([name], _ALGORITHMS, "algorithm")
         module, attribute = _ALGORITHMS[name]
         return getattr(importlib.import_module(module), attribute)
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(f"The algorithm '{name}' cannot be found: {error}.") from error
+    found = own_class("algorithm", name)
     if not (isinstance(found, type) and issubclass(found, Algorithm)):
         raise ConfigurationError(f"'{name}' is not an algorithm; give a subclass of Algorithm.")
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import operator
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
@@ -56,37 +55,16 @@ def short_name(name: str) -> str:
 
 
 def _own(name: str) -> type[Tuner]:
+    from arlbench.core.own_classes import own_class
     from arlbench.errors import ConfigurationError
 
-    module_name, _, attribute = name.partition(":")
-    try:
-        # A class may be inside another one.
-        found: Any = operator.attrgetter(attribute)(_imported(module_name))
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(
-            f"The tuner '{name}' cannot be imported ({error}); write MODULE:CLASS, with the "
-            "module in the working directory or installed."
-        ) from error
+    found: Any = own_class("tuner", name)
     if not _is_tuner(found):
         raise ConfigurationError(
             f"'{name}' is not a tuner; make it a subclass of arlbench.tuning.Tuner with a method "
             "ask."
         )
     return found
-
-
-def _imported(module_name: str) -> Any:
-    from arlbench.errors import ConfigurationError
-
-    try:
-        return importlib.import_module(module_name)
-    except (ImportError, ValueError):
-        raise
-    except Exception as error:
-        raise ConfigurationError(
-            f"The module {module_name} raised {type(error).__name__} when it was imported "
-            f"({error}); correct it."
-        ) from error
 
 
 def _is_tuner(member: Any) -> bool:
