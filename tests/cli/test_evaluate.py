@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +18,6 @@ from drawn_framework import write_run
 from in_process import arlbench
 
 FORWARD, STAY = 1, 0
-
-
-@pytest.fixture(autouse=True)
-def _own_signals() -> Iterator[None]:
-    """Restores Ctrl-C for the tests afterwards."""
-    handlers = {sent: signal.getsignal(sent) for sent in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for sent, handler in handlers.items():
-        signal.signal(sent, handler)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arlbench.cli import display
+from arlbench.cli import display, stopping
 from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.experiments.training import ExperimentProgress
 from arlbench.population import workers
@@ -44,13 +44,9 @@ def _one_core() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _short_segments_and_own_signals(monkeypatch) -> Iterator[None]:
-    """Many moments to stop at; restores Ctrl-C for the tests afterwards."""
+def _short_segments(monkeypatch) -> None:
+    """Many moments to stop at."""
     monkeypatch.setattr(Pacer, "next_segment", lambda _, remaining: min(remaining, 5))
-    handlers = {sent: signal.getsignal(sent) for sent in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for sent, handler in handlers.items():
-        signal.signal(sent, handler)
 
 
 def resume(folder: Path, *words: object) -> int:
@@ -141,6 +137,20 @@ def test_a_resumed_run_ends_as_if_it_had_not_been_stopped(
     assert outcome(folder)["summary"]["timesteps"] == 2 * TIMESTEPS
     printed = capfd.readouterr()
     assert printed.out + printed.err == ""
+
+
+def test_a_run_that_notices_a_signal_late_is_saved_too(
+    uninterrupted: Path, tmp_path: Path, monkeypatch, capfd
+) -> None:
+    # ``signal_at`` then keeps the run busy for longer than this, as a long evaluation does.
+    monkeypatch.setattr(stopping, "GRACE_SECONDS", 0.01)
+    folder = tmp_path / "run"
+    with signal_at(at(0, 600), signal.SIGINT):
+        assert arlbench(*WORDS, "--checkpoint-every", "0", "--out", folder) == 130
+    assert "finishing the segment or evaluation in progress" in capfd.readouterr().err
+    assert json.loads((folder / "summary.json").read_text())["timesteps"] >= 600
+    assert resume(folder, "--quiet") == 0
+    assert outcome(folder) == outcome(uninterrupted)
 
 
 def test_a_signal_at_the_very_end_leaves_nothing_to_continue(

@@ -50,6 +50,12 @@ _WITH_RESUME = {"resume", "checkpoint_every", "keep", "ray", "quiet", "as_json"}
 # this one has done the work.
 _WORTH_PROCESSES = 200_000
 
+# A segment or an evaluation is one program, which nothing can interrupt.
+_FINISHING = (
+    "finishing the segment or evaluation in progress, then saving; press Ctrl-C again to leave "
+    "without saving"
+)
+
 _CHECKPOINT_EVERY = typer.Option(
     60.0, help="Seconds between two checkpoints; 0 writes one only when the run is stopped."
 )
@@ -219,7 +225,8 @@ def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork[R
                 on_progress=lambda progress: show(progress) or work.wants_to_stop(),
                 on_notice=job.notice,
                 resumed=job.resumed,
-            )
+            ),
+            on_wait=lambda: job.notice(_FINISHING),
         )
         work.start()
         # Drawing needs slow imports, which run here while the other thread compiles.
