@@ -18,7 +18,8 @@ def test_the_command_has_all_that_differs_from_the_defaults() -> None:
     options = {"extensions": ["double_q"]}
     problem = Problem(spec, options=options, hpo_config={"gamma": 0.9}, **lengths)
     rate = 1 / 3000
-    words = shlex.split(train_command.of(problem, {"learning_rate": rate, "double_q": True}, 5, 2))
+    config = {"learning_rate": rate, "double_q": True}
+    words = shlex.split(train_command.of(problem, config, 5, 2, 4.0))
     assert words[:4] == ["arlbench", "train", "Breakout-MinAtar", "--defaults"]
     assert set(words[4:7]) == {"gamma=0.9", f"learning_rate={rate!r}", "double_q=true"}
     assert words[-1] == "--cnn-policy"

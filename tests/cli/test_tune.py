@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from arlbench.cli import train_command
+from arlbench.cli import train_command, tune_running
 from arlbench.cli.tune_display import best_table, summary
 from arlbench.tuning import load
 from arlbench.tuning.reading import LoadedStudy
+from arlbench.tuning.replaying import prepare_replay
+from arlbench.tuning.study import arguments_of
 from in_process import arlbench
 
 SHORT = [
@@ -63,7 +65,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "no time": (["--max-seconds", "0"], ["seconds must be above 0"]),
     "none in flight": (["--parallel", "0"], ["parallel", "positive whole"]),
     "tuner seed below zero": (["--tuner-seed=-1"], ["tuner's seed"]),
-    "test seeds below zero": (["--test-seeds=-1"], ["--test-seeds must be 0 or more"]),
+    "test seeds below zero": (["--test-seeds=-1"], ["--test-seeds must be a whole number of 0 or"]),
     "unknown objective": (["--objective", "finl"], ["finl", "Did you mean 'final'"]),
     "two objectives": (["--objective", "final,best"], ["has one objective"]),
     "nothing to search": (["--only-named"], ["space is empty"]),
@@ -233,8 +235,40 @@ def test_the_best_is_trained_again_on_fresh_seeds(finished, capsys) -> None:
     shown = capsys.readouterr().err
     assert "trained again: final return" in shown
     # The seeds of tuning would say nothing new.
-    assert arlbench("tune", "--replay", finished, "--seed", "1", "--quiet") == 2
-    assert "not tuned with" in capsys.readouterr().err
+    for seed in ("0", "1"):
+        assert arlbench("tune", "--replay", finished, "--seed", seed, "--quiet") == 2
+        assert "not tuned with" in capsys.readouterr().err
+
+
+def test_a_replay_uses_seeds_that_the_study_has_not_used(finished, capsys) -> None:
+    assert [*load(finished).budget.test_seeds] == [100]
+    assert arlbench("tune", "--replay", finished, "--seeds", "1", "--json") == 0
+    assert set(json.loads(capsys.readouterr().out)["final_returns"]) == {"101"}
+
+
+def test_limits_are_kept_with_the_study(tmp_path, capfd, monkeypatch) -> None:
+    """Without them, commands that the study itself prints would be refused."""
+    limits = ["--memory-limit", "9", "--state-limit", "100"]
+    folder = tmp_path / "study"
+    words = [*SHORT, "--tuner", "random", "--n-trials", "1", *limits, "--out", folder]
+    assert arlbench("tune", *words) == 0
+    assert "--memory-limit 9.0" in capfd.readouterr().err
+    budget = load(folder).budget
+    assert (budget.memory_limit_gib, budget.state_limit_gib) == (9, 100)
+    given: list[dict[str, Any]] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(tune_running, "_run_one", lambda _, arguments: given.append(arguments))
+        assert arlbench("tune", "--resume", folder) == 0
+        assert arlbench("tune", "--resume", folder, "--memory-limit", "4") == 0
+    assert [each["memory_limit_gib"] for each in given] == [9, 4]
+    assert [each["state_limit_gib"] for each in given] == [100, 100]
+    assert prepare_replay(folder, (300,)).memory_limit_gib == 9
+    # Studies that were begun earlier have not recorded their limits.
+    content = json.loads((folder / "study.json").read_text())
+    del content["budget"]["memory_limit_gib"], content["budget"]["state_limit_gib"]
+    (folder / "study.json").write_text(json.dumps(content))
+    assert arguments_of(folder)["memory_limit_gib"] == 4
+    assert arguments_of(folder)["state_limit_gib"] == 20
 
 
 def train_best(study: LoadedStudy, out: Path) -> None:

@@ -39,6 +39,12 @@ AGENT = typer.Option(
 )
 EXTENDED = typer.Option(False, "--extended", help="Also search the algorithm's extensions.")
 
+#: The memory limit that all commands have by default, in GiB.
+DEFAULT_MEMORY_LIMIT = 4.0
+MEMORY_LIMIT = typer.Option(
+    DEFAULT_MEMORY_LIMIT, help="Memory limit in GiB; training that would need more is refused."
+)
+
 #: What to print.
 QUIET = typer.Option(False, "--quiet", help="Print nothing.")
 AS_JSON = typer.Option(False, "--json", help="Print the summary as JSON only.")
@@ -57,10 +63,3 @@ def evaluations_option(of: str, default: int = 10) -> Any:
 def seeds_option(of: str) -> Any:
     """The option for the number of seeds of ``of``."""
     return typer.Option(3, help=f"How many seeds to train {of} with.")
-
-
-def memory_option(verb: str) -> Any:
-    """The option for the memory limit; the help refuses training that would ``verb`` more."""
-    return typer.Option(
-        4.0, help=f"Memory limit in GiB; training that would {verb} more is refused."
-    )

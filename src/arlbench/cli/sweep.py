@@ -23,12 +23,12 @@ from arlbench.cli.options import (
     ENV_WORKERS,
     EVAL_EPISODES,
     EXTENDED,
+    MEMORY_LIMIT,
     N_ENVS,
     PRESET,
     QUIET,
     SEED,
     evaluations_option,
-    memory_option,
     seeds_option,
     timesteps_option,
 )
@@ -104,7 +104,7 @@ def sweep(
     out: Path = typer.Option(
         None, help="The sweep's folder; if it holds a sweep, it is continued. By default a new one."
     ),
-    memory_limit: float = memory_option("need"),
+    memory_limit: float = MEMORY_LIMIT,
     ray: str = RAY,
     quiet: bool = QUIET,
     as_json: bool = AS_JSON,

@@ -29,11 +29,11 @@ from arlbench.cli.options import (
     ENV_KWARGS,
     ENV_WORKERS,
     EVAL_EPISODES,
+    MEMORY_LIMIT,
     N_ENVS,
     QUIET,
     SEED,
     evaluations_option,
-    memory_option,
 )
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def train(
     defaults: bool = typer.Option(
         False, "--defaults", help="Start from the space's defaults, not from tuned values."
     ),
-    memory_limit: float = memory_option("need"),
+    memory_limit: float = MEMORY_LIMIT,
     resume: Path = typer.Option(
         None, metavar="RUN", help="Continue the run in this folder, as if it had not stopped."
     ),

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from arlbench.cli.options import DEFAULT_MEMORY_LIMIT
 from arlbench.core.algorithms.declarations import differing_from_defaults
 from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
 
@@ -35,10 +36,16 @@ def of_best(study: LoadedStudy) -> str | None:
     if changes or not is_range or has_own:
         return None
     whole = Space(problem, study.settings.words).complete(best.trial.config)
-    return of(problem, whole, seeds[0], len(seeds))
+    return of(problem, whole, seeds[0], len(seeds), study.budget.memory_limit_gib)
 
 
-def of(problem: Problem, config: Mapping[str, Any], first_seed: int, n_seeds: int) -> str:
+def of(
+    problem: Problem,
+    config: Mapping[str, Any],
+    first_seed: int,
+    n_seeds: int,
+    memory_limit_gib: float,
+) -> str:
     """The command that trains a configuration of a problem.
 
     Args:
@@ -46,10 +53,11 @@ def of(problem: Problem, config: Mapping[str, Any], first_seed: int, n_seeds: in
         config: Hyperparameters and architecture choices besides those that the problem fixes.
         first_seed: The first seed.
         n_seeds: How many seeds.
+        memory_limit_gib: The memory limit.
     """
     values = differing_from_defaults(problem.resolve(config), problem.declarations)
     lengths = problem.lengths
-    options: dict[str, int | str] = {
+    options: dict[str, float | str] = {
         "--n-envs": problem.env_spec.n_envs,
         "--timesteps": lengths.n_total_timesteps,
         "--evaluations": lengths.n_eval_steps,
@@ -57,6 +65,8 @@ def of(problem: Problem, config: Mapping[str, Any], first_seed: int, n_seeds: in
         "--seed": first_seed,
         "--seeds": n_seeds,
     }
+    if memory_limit_gib != DEFAULT_MEMORY_LIMIT:
+        options["--memory-limit"] = memory_limit_gib
     if problem.algorithm != DEFAULT_ALGORITHM:
         options["--algorithm"] = problem.algorithm
     if problem.options:

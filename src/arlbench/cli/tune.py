@@ -25,12 +25,12 @@ from arlbench.cli.options import (
     ENV_WORKERS,
     EVAL_EPISODES,
     EXTENDED,
+    MEMORY_LIMIT,
     N_ENVS,
     PRESET,
     QUIET,
     SEED,
     evaluations_option,
-    memory_option,
     seeds_option,
     timesteps_option,
 )
@@ -176,7 +176,7 @@ def tune(
     replay: Path = _REPLAY,
     more: int = _MORE,
     state_limit: float = _STATE_LIMIT,
-    memory_limit: float = memory_option("need"),
+    memory_limit: float = MEMORY_LIMIT,
     optuna_storage: str = _OPTUNA,
     ray: str = RAY,
     schema: bool = _SCHEMA,
@@ -188,7 +188,10 @@ def tune(
     if replay is not None:
         refuse_with_resume(context, _WITH_REPLAY, "--replay")
         start_workers(ray)
-        train_again(replay, (seed, seeds), memory_limit, quiet, as_json)
+        # Unless they were given, the study decides.
+        first = seed if was_given(context, "seed") else None
+        limit = memory_limit if was_given(context, "memory_limit") else None
+        train_again(replay, (first, seeds), limit, quiet, as_json)
     elif resume is not None:
         _continue(context, given)
     else:
@@ -202,6 +205,9 @@ def _continue(context: typer.Context, given: dict[str, Any]) -> None:
     if "test_seeds" in begun and not was_given(context, "test_seeds"):
         given["test_seeds"] = len(begun["test_seeds"])
     given["test_last"] = given["test_last"] or begun["test_last"]
+    for limit in ("state_limit", "memory_limit"):
+        if not was_given(context, limit):
+            given[limit] = begun[f"{limit}_gib"]
     run(_job(given, given["resume"]), begun)
 
 

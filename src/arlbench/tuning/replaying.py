@@ -75,7 +75,7 @@ def prepare_replay(
     seeds: Sequence[int],
     *,
     number: int | None = None,
-    memory_limit_gib: float = 4.0,
+    memory_limit_gib: float | None = None,
 ) -> PreparedReplay:
     """Checks that a trial can be trained again; the arguments are those of :func:`replay`.
 
@@ -89,11 +89,12 @@ def prepare_replay(
             "A replay needs one or more seeds that the study was not tuned with; give others."
         )
     settings = study.settings
+    limit = study.budget.memory_limit_gib if memory_limit_gib is None else memory_limit_gib
     space = Space(settings.problem, settings.words)
     schedule = schedule_of_study(study, space, number)
-    shared = shared_by_all(space, settings.horizon, memory_limit_gib)
+    shared = shared_by_all(space, settings.horizon, limit)
     chosen = _chosen(study, number).number
-    return PreparedReplay(Path(folder), study, fresh, chosen, schedule, shared, memory_limit_gib)
+    return PreparedReplay(Path(folder), study, fresh, chosen, schedule, shared, limit)
 
 
 def replay(
@@ -101,7 +102,7 @@ def replay(
     seeds: Sequence[int],
     *,
     number: int | None = None,
-    memory_limit_gib: float = 4.0,
+    memory_limit_gib: float | None = None,
     on_progress: Callable[[PopulationProgress], bool | None] | None = None,
     on_notice: Callable[[str], None] | None = None,
     train: Callable[..., PopulationResult] = train_population,
@@ -115,7 +116,7 @@ def replay(
         folder: The folder of the study.
         seeds: New seeds, which were not used for tuning.
         number: The number of the trial; None takes the incumbent.
-        memory_limit_gib: The memory limit of each member.
+        memory_limit_gib: The memory limit of each member; None takes that of the study.
         on_progress: Called several times a second; training stops if it returns True.
         on_notice: Takes sentences for the user.
         train: The function that trains populations.
