@@ -192,6 +192,27 @@ def test_one_command_is_one_cell_of_the_published_table(begun) -> None:
     assert "buffer_size" not in Space(pbt["problem"], pbt["words"]).names
 
 
+def test_whole_numbers_may_have_a_decimal_point(begun, tmp_path) -> None:
+    path = tmp_path / "study.yaml"
+    seeds = "seeds: {first: 1.0e2, tuning: 3.0, test: 2.0}"
+    path.write_text(re.sub("seeds:.*", seeds, STUDY))
+    study = begun(path)
+    assert study["seeds"] == (100, 101, 102)
+    assert (study["n_test_seeds"], type(study["n_test_seeds"])) == (2, int)
+
+
+@pytest.mark.parametrize("key", ["first", "tuning", "test"])
+@pytest.mark.parametrize("value", ["1.5", "-1", ".inf", ".nan"])
+def test_impossible_seeds_are_a_sentence(key, value, tmp_path, capsys) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(re.sub("seeds:.*", f"seeds: {{{key}: {value}}}", STUDY))
+    assert arlbench("tune", path, "--out", tmp_path / "study") == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert "eeds" in printed
+    assert printed.count("\n") == 1
+
+
 def test_the_budget_of_a_protocol_in_whole_trainings() -> None:
     options = options_of_protocol("smac_hyperband", timesteps=50_000)
     assert (options["tuner"], options["n_trials"]) == ("smac_hyperband", None)

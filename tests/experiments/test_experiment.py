@@ -89,7 +89,8 @@ def test_an_evaluation_environment_given_and_derived_is_one_problem() -> None:
 def test_seeds_are_counted_from_the_first() -> None:
     assert seed_range(3, 2) == (3, 4)
     assert seed_range(2**32 - 1, 1) == (2**32 - 1,)
-    for first, count in ((-1, 1), (2**32 - 1, 2), (0, 0), (0, 10_001)):
+    assert seed_range(3, 2.0) == (3, 4)
+    for first, count in ((-1, 1), (2**32 - 1, 2), (0, 0), (0, 10_001), (0.5, 1), (0, 1.5)):
         with pytest.raises(ConfigurationError, match="eeds"):
             seed_range(first, count)
 

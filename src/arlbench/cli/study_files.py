@@ -257,7 +257,8 @@ def _value(where: str, kind: str, value: Any) -> Any:
         plain = parse_value(value) if isinstance(value, str) else value
         if not isinstance(plain, int | float) or isinstance(plain, bool):
             raise ConfigurationError(f"{where} must be a number, not {value!r}.")
-        return plain
+        # YAML reads 1.0e5 as a float, but most numbers count something.
+        return int(plain) if isinstance(plain, float) and plain.is_integer() else plain
     if kind == "flag" and not isinstance(value, bool):
         raise ConfigurationError(f"{where} must be true or false, not {value!r}.")
     if kind in {"mapping", "values"}:

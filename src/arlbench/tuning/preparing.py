@@ -172,9 +172,7 @@ def prepare(
         shared = shared_by_all(space, settings.horizon, memory_limit_gib)
         notes = (space.note, start.note, asking.note, _note_on(budget, cls))
         path = _path(folder, problem)
-        yield PreparedStudy(
-            path, settings, budget, asking, shared, notes, optuna_storage, train
-        )
+        yield PreparedStudy(path, settings, budget, asking, shared, notes, optuna_storage, train)
 
 
 def _asking(
