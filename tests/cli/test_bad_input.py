@@ -260,7 +260,7 @@ def test_a_sweep_leaves_alone_what_is_not_a_sweep(tmp_path: Path, monkeypatch, c
 def test_an_existing_run_is_not_written_over(tmp_path: Path, monkeypatch, capfd) -> None:
     (tmp_path / "old.txt").write_text("precious")
     complaint = complain(["--out", str(tmp_path)], monkeypatch, capfd)
-    assert "is not empty" in complaint
+    assert "already holds something that is not a run" in complaint
     assert "choose another --out" in complaint
     assert (tmp_path / "old.txt").read_text() == "precious"
 
