@@ -310,7 +310,7 @@ def test_a_run_is_stopped_and_resumed_exactly_and_its_agents_play(tmp_path: Path
             outcomes[name] = train_run(run, on_progress=stop, on_notice=print)
     assert [outcomes[name].status for name in outcomes] == ["finished", "interrupted"]
     with RunFolder(tmp_path / "stopped") as run:
-        train_run(run, on_progress=lambda _: False, on_notice=print, resumed=True)
+        train_run(run, on_progress=lambda _: False, on_notice=print)
     files = [tmp_path / name / "evaluations.csv" for name in outcomes]
     assert files[0].read_bytes() == files[1].read_bytes()
     states = [

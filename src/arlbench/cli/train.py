@@ -65,7 +65,6 @@ class _Job(NamedTuple):
     """What to train, and how much to print."""
 
     run: RunFolder
-    resumed: bool
     quiet: bool
     as_json: bool
 
@@ -139,7 +138,7 @@ def train(
         env = {"framework": framework, "n_envs": n_envs, "env_kwargs": kwargs, "wrap": wrap}
         run = _begin(words or [], env, out, {**asked, "agent": agent}, saving)
     with run:
-        _run(_Job(run, resume is not None, quiet, as_json), started)
+        _run(_Job(run, quiet, as_json), started)
 
 
 def _start_workers(timesteps: float, n_seeds: int, ray: str | None) -> None:
@@ -194,7 +193,7 @@ def _run(job: _Job, started: float) -> None:
     from arlbench.cli import display
 
     run = job.run
-    if job.resumed and (note := run.settings.versions_note()):
+    if run.reopened and (note := run.settings.versions_note()):
         job.notice(note)
     if run.is_finished():
         job.notice(f"The run in {run.path} is finished; nothing is left to do.")
@@ -224,7 +223,6 @@ def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork[R
                 run,
                 on_progress=lambda progress: show(progress) or work.wants_to_stop(),
                 on_notice=job.notice,
-                resumed=job.resumed,
             ),
             on_wait=lambda: job.notice(_FINISHING),
         )

@@ -40,7 +40,6 @@ def train_run(
     *,
     on_progress: Callable[[ExperimentProgress], bool | None],
     on_notice: Callable[[str], None],
-    resumed: bool = False,
 ) -> RunResult:
     """Trains every seed of a run, or the rest of it, on every core.
 
@@ -49,7 +48,6 @@ def train_run(
         on_progress: Called between segments; if it returns True, each seed saves its state and
             stops.
         on_notice: Called with sentences for the user.
-        resumed: Whether seeds continue from their newest checkpoints in the folder.
 
     Raises:
         DivergenceError: If learning became non-finite in a seed. The others stop; seeds
@@ -58,7 +56,7 @@ def train_run(
         EnvironmentFaultError: If an environment that steps in Python fails; every seed has
             saved its state.
     """
-    for note in run.prepare() if resumed else ():
+    for note in run.prepare() if run.reopened else ():
         on_notice(note)
     _, before = run.totals()
     try:
