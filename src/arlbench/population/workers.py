@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from arlbench.core.checks import positive_whole
 from arlbench.core.child_process import ChildProcess
 from arlbench.errors import ConfigurationError
 
@@ -110,8 +111,7 @@ def use_cores(n: int | None = None) -> int:
     Raises:
         ConfigurationError: If ``n`` is not a positive whole number.
     """
-    if n is not None and (not isinstance(n, int) or n < 1):
-        raise ConfigurationError(f"use_cores needs a whole number of at least 1 core, not {n}.")
+    n = None if n is None else positive_whole("The number of cores", n)
     _pool.wanted_cores = n
     cores = n or available_cores()
     start_workers(cores - 1)
