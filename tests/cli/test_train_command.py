@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 
 from arlbench import EnvSpec, Problem
 from arlbench.cli import train_command
 from arlbench.cli.arguments import parse_wrappers
+
+
+def test_settings_of_wrappers_that_are_none_are_left_out() -> None:
+    wrappers = (("frame_stack", {"n_frames": 4, "key": None}), ("transpose", {"key": None}))
+    spec = EnvSpec("gymnax", "Breakout-MinAtar", 4, wrappers=wrappers)
+    words = shlex.split(train_command.of(Problem(spec), {}, 0, 1, 4.0))
+    wraps = [word for option, word in itertools.pairwise(words) if option == "--wrap"]
+    assert parse_wrappers(wraps) == [("frame_stack", {"n_frames": 4}), ("transpose", {})]
 
 
 def test_the_command_has_all_that_differs_from_the_defaults() -> None:

@@ -82,7 +82,9 @@ def _of_environment(spec: EnvSpec) -> list[str]:
     if spec.env_kwargs:
         words += ["--env-kwargs", json.dumps(dict(spec.env_kwargs))]
     for name, settings in spec.wrappers:
-        pairs = ",".join(f"{key}={_text(value)}" for key, value in settings.items())
+        # The command line has no word for None, with which the wrapper is made anyway.
+        given = {key: value for key, value in settings.items() if value is not None}
+        pairs = ",".join(f"{key}={_text(value)}" for key, value in given.items())
         words += ["--wrap", f"{name}:{pairs}" if pairs else name]
     return [*words, "--cnn-policy"] if spec.cnn_policy else words
 
