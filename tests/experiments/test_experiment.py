@@ -6,6 +6,7 @@ import json
 from importlib import metadata
 
 import jax
+import numpy as np
 import pytest
 
 from arlbench.core.environments import EnvSpec
@@ -18,6 +19,14 @@ from arlbench.experiments.experiment import (
     versions_now,
 )
 from fake_training import PROBLEM, make_experiment
+
+
+def test_seeds_may_be_an_array() -> None:
+    seeds = make_experiment(seeds=np.arange(3)).seeds
+    assert seeds == (0, 1, 2)
+    assert all(type(seed) is int for seed in seeds)
+    with pytest.raises(ConfigurationError, match="seeds of an experiment must not be empty"):
+        make_experiment(seeds=np.arange(0))
 
 
 def test_configurations_are_completed() -> None:

@@ -86,7 +86,7 @@ class StoredAgents:
         return self.problem.replace(env_spec=spec, eval_env_spec=spec).make_algorithm(**options)
 
 
-def find_agents(path: Path, run_seed: int | None = None) -> StoredAgents:
+def find_agents(path: str | Path, run_seed: int | None = None) -> StoredAgents:
     """The agents in a run's folder or in a checkpoint.
 
     Args:
@@ -100,6 +100,7 @@ def find_agents(path: Path, run_seed: int | None = None) -> StoredAgents:
         CheckpointError: If the checkpoint is damaged, or cannot act.
         ConfigurationError: If the run does not have this seed.
     """
+    path = Path(path)
     if not path.is_dir():
         raise RunFolderError(
             f"{path} is not an existing folder; give the folder that a training printed, or a "

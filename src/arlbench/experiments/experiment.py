@@ -61,7 +61,7 @@ class Experiment:
                 seed is given twice.
         """
         for field in ("configs", "seeds"):
-            if not getattr(self, field):
+            if len(getattr(self, field)) == 0:  # also of an array
                 raise ConfigurationError(
                     f"The {field} of an experiment must not be empty; give at least one."
                 )

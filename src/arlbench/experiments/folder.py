@@ -75,13 +75,13 @@ class SweepFolder(Storage):
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path,
         experiment: Experiment,
         *,
         members_a_part: int = MEMBERS_A_PART,
         seconds_a_part: float = SECONDS_A_PART,
     ) -> None:
-        self.path = path
+        path = self.path = Path(path)
         self._members_a_part = members_a_part
         self._seconds_a_part = seconds_a_part
         self._ended: list[MemberResult] = []
@@ -164,24 +164,25 @@ def is_sweep(path: Path) -> bool:
     return (path / _DESIGN).exists()
 
 
-def read_experiment(path: Path) -> Experiment:
+def read_experiment(path: str | Path) -> Experiment:
     """The experiment in a folder.
 
     Raises:
         StorageError: If it does not exist, is damaged, or was written by a newer version.
     """
-    return _read_owner(path).experiment
+    return _read_owner(Path(path)).experiment
 
 
-def read_rows(path: Path) -> pa.Table:
+def read_rows(path: str | Path) -> pa.Table:
     """All rows of an experiment in order, even while it grows.
 
     Raises:
         StorageError: If it does not exist, or one of its files is damaged.
     """
     # Parts are listed first: rows that are added to the experiment meanwhile are in later parts.
-    listed = parts.numbered(path)
-    return parts.read_all(listed, _read_owner(path))
+    folder = Path(path)
+    listed = parts.numbered(folder)
+    return parts.read_all(listed, _read_owner(folder))
 
 
 def _read_owner(path: Path) -> parts.Owner:
@@ -195,7 +196,9 @@ def _read_owner(path: Path) -> parts.Owner:
         ) from None
     except StorageError:
         raise
-    except (ArlbenchError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except ArlbenchError as error:
+        raise StorageError(f"{file} cannot be used here: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(
             f"{file} is damaged ({error}); start the sweep in another folder."
         ) from error

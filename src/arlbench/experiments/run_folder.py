@@ -85,7 +85,7 @@ class RunFolder(RunWriter, Storage):
     """
 
     def __init__(
-        self, path: Path, settings: RunSettings | None = None, saving: Saving | None = None
+        self, path: str | Path, settings: RunSettings | None = None, saving: Saving | None = None
     ) -> None:
         super().__init__(path, settings)
         self.experiment = self.settings.experiment

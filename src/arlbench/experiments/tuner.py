@@ -52,7 +52,7 @@ class Tuner(abc.ABC):
         words: Where,
         *,
         seed: int = 0,
-        file: Path | None = None,
+        file: str | Path | None = None,
     ) -> None:
         """Starts a search.
 
@@ -61,7 +61,7 @@ class Tuner(abc.ABC):
         """
         self.seed = seed_in_range(seed, "The sampler's seed")
         self.problem, self.words = in_texts(problem, words)
-        self.file = file
+        self.file = None if file is None else Path(file)
         self.note = ""
         self.searched: tuple[str, ...] = ()
 

@@ -23,7 +23,7 @@ class Read(NamedTuple):
     note: str
 
 
-def read(path: Path, words=None, n_configs=None) -> Read:
+def read(path: str | Path, words=None, n_configs=None) -> Read:
     tuner = make_tuner("file", words, file=path)
     trials = tuner.ask(tuner.n_trials if n_configs is None else n_configs)
     return Read([dict(trial.config) for trial in trials], tuner.note)
@@ -42,6 +42,10 @@ def test_the_published_table_works_as_it_is() -> None:
     for column in ("run_id", "return_mean_at_5000", "return_std_at_50000_over_seeds", "n_seeds"):
         assert column in note
     assert "learning_rate" not in note
+
+
+def test_the_path_of_a_file_may_be_a_text() -> None:
+    assert read(str(PUBLISHED)) == read(PUBLISHED)
 
 
 def test_empty_cells_are_defaults(tmp_path) -> None:

@@ -42,12 +42,12 @@ class File(Tuner):
     reads_file = True
 
     def __init__(
-        self, problem: Problem, words: Where, *, seed: int = 0, file: Path | None = None
+        self, problem: Problem, words: Where, *, seed: int = 0, file: str | Path | None = None
     ) -> None:
         super().__init__(problem, words, seed=seed, file=file)
         if file is None:
             raise ConfigurationError("The sampler file needs a file of configurations; give one.")
-        self._path = file
+        file = self._path = Path(file)
         rows = read_rows(file)
         if not rows:
             raise ConfigurationError(

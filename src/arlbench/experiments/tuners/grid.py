@@ -20,7 +20,7 @@ class Grid(Tuner):
     takes_count = False
 
     def __init__(
-        self, problem: Problem, words: Where, *, seed: int = 0, file: Path | None = None
+        self, problem: Problem, words: Where, *, seed: int = 0, file: str | Path | None = None
     ) -> None:
         super().__init__(problem, words, seed=seed, file=file)
         listed = listed_values(self.problem, self.words)
