@@ -46,7 +46,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "folder of no study to start from": (["--start-from", "taken"], ["not the folder of a study"]),
     "unknown protocol": (["--protocol", "smack"], ["Did you mean 'smac'"]),
     "repeats of another folder": (["--repeat", "2", "--out", "taken"], ["not a repeated study"]),
-    "resume with another number": (["--resume", "nowhere", "--repeat", "3"], ["'repeat' cannot"]),
+    "resume with another number": (["--resume", "nowhere", "--repeat", "3"], ["--repeat cannot"]),
     "storage of no kind": (
         ["--optuna-storage", "nothing://here", "--n-trials", "1"], ["nothing://here cannot be used"]
     ),
@@ -73,7 +73,16 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "unknown environment": (["CartPol-v1"], ["Did you mean 'CartPole-v1'"]),
     "more of nothing": (["--more", "3"], ["--more extends", "--resume FOLDER"]),
     "no study there": (["--resume", "nowhere"], ["nowhere is not the folder of a study"]),
-    "resume with settings": (["--resume", "nowhere", "--tuner", "grid"], ["--resume", "'tuner'"]),
+    "resume with settings": (["--resume", "nowhere", "--tuner", "grid"], ["so --tuner cannot"]),
+    "resume an environment": (
+        ["CartPole-v1", "--resume", "nowhere"], ["so an environment or KEY=VALUE cannot be given"]
+    ),
+    "resume with a network": (
+        ["--resume", "nowhere", "--mlp-policy"], ["so --cnn-policy/--mlp-policy cannot be given"]
+    ),
+    "replay with settings": (
+        ["--replay", "nowhere", "--set", "a=1"], ["--replay uses the original", "--set cannot"]
+    ),
     "folder of something else": (["--out", "taken"], ["something that is not a study"]),
     "unwritable folder": (["--out", "/proc/arlbench"], ["/proc/arlbench cannot be written"]),
     "repeats without a seed": (
@@ -214,7 +223,7 @@ def test_a_fault_of_ones_own_is_followed_by_how_to_continue(tuner, begun, tmp_pa
     out = tmp_path / "study"
     assert arlbench("tune", *SHORT, "--tuner", f"own_tuner:{tuner}", "--out", out) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert (f"'arlbench tune --resume {out}' continues the study" in said) is begun
+    assert (f"continue the study with: arlbench tune --resume {out}" in said) is begun
 
 
 def test_a_person_sees_where_it_stands(tmp_path, capsys) -> None:

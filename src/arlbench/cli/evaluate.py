@@ -135,13 +135,14 @@ def _rows(stored: StoredAgents, outcomes: list[EpisodeOutcomes]) -> list[Row]:
 
 def _print(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) -> None:
     from rich.console import Console
+    from rich.markup import escape
 
     from arlbench.cli import tables
 
     console = Console(highlight=False)
     policy = f"epsilon {asked.epsilon:g}" if asked.epsilon else "greedy"
     console.print(
-        f"[bold]{stored.env_spec.name}[/] ({stored.env_spec.framework}), "
+        f"[bold]{escape(stored.env_spec.name)}[/] ({stored.env_spec.framework}), "
         f"{asked.n_episodes} episodes each, {policy}, seed {asked.seed}"
     )
     console.print(f"{run}: {_origins(rows)}", soft_wrap=True, markup=False)

@@ -16,6 +16,7 @@ from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
 from arlbench.errors import CheckpointError, ConfigurationError, RunFolderError
+from arlbench.experiments.owned_folder import resume_command
 from arlbench.experiments.run_files import RunFiles
 from arlbench.experiments.run_settings import RunSettings
 
@@ -197,7 +198,7 @@ def _at_checkpoints(
         else f"no checkpoint of seed {wanted[0]}"
     )
     raise RunFolderError(
-        f"{files.path} has {what} yet; continue with: arlbench train --resume {files.path}"
+        f"{files.path} has {what} yet; continue with: {resume_command('train', files.path)}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,16 @@ import filelock
 
 from arlbench.core import files
 from arlbench.errors import StorageError
+
+
+def resume_command(command: str, path: Path) -> str:
+    """The command that continues what a folder holds.
+
+    Args:
+        command: What began it, ``train`` or ``tune``.
+        path: The folder.
+    """
+    return shlex.join(["arlbench", command, "--resume", str(path)])
 
 
 class FolderKind(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 from arlbench.core import files
 from arlbench.errors import RunFolderError
 from arlbench.experiments import version_1_runs
-from arlbench.experiments.owned_folder import FolderKind
+from arlbench.experiments.owned_folder import FolderKind, resume_command
 from arlbench.experiments.run_files import (
     EVALUATION_COLUMNS,
     EVALUATIONS,
@@ -130,7 +130,7 @@ class RunWriter(RunFiles):
         if (self.path / SETTINGS).exists():
             raise RunFolderError(
                 f"The folder {self.path} already holds a run; choose another --out, remove it, or "
-                f"continue its run with --resume {self.path}."
+                f"continue its run with: {resume_command('train', self.path)}"
             )
         self._write(SETTINGS, settings.to_json())
         return settings
