@@ -55,7 +55,7 @@ class ExperimentOutcome(NamedTuple):
         status: Whether anything is left to train.
         members_trained: Members that ended in this call.
         compile_seconds: Time of compilation, summed over processes.
-        wall_seconds: Time from the first compilation to the last result.
+        wall_seconds: Time from the start of this call to its last result.
     """
 
     status: Literal["finished", "interrupted"]
