@@ -10,7 +10,7 @@ import pytest
 
 from arlbench.errors import ConfigurationError
 from fake_training import PROBLEM
-from proposing import make_tuner
+from proposing import make_sampler
 
 complete = PROBLEM.resolve
 
@@ -24,9 +24,9 @@ class Read(NamedTuple):
 
 
 def read(path: str | Path, words=None, n_configs=None) -> Read:
-    tuner = make_tuner("file", words, file=path)
-    trials = tuner.ask(tuner.n_trials if n_configs is None else n_configs)
-    return Read([dict(trial.config) for trial in trials], tuner.note)
+    sampler = make_sampler("file", words, file=path)
+    trials = sampler.ask(sampler.n_trials if n_configs is None else n_configs)
+    return Read([dict(trial.config) for trial in trials], sampler.note)
 
 
 def test_the_published_table_works_as_it_is() -> None:
@@ -221,8 +221,8 @@ def test_a_table_in_parquet_is_read_as_one_in_csv(tmp_path) -> None:
     frame.to_csv(tmp_path / "a.csv", index=False)
     frame.to_parquet(tmp_path / "a.parquet")
     assert read(tmp_path / "a.parquet").configs == read(tmp_path / "a.csv").configs
-    tuner = make_tuner("file", file=tmp_path / "a.parquet")
-    assert tuner.rows == [0, 1]
+    sampler = make_sampler("file", file=tmp_path / "a.parquet")
+    assert sampler.rows == [0, 1]
 
 
 def test_the_table_of_a_sweep_is_read(tmp_path) -> None:
