@@ -92,7 +92,7 @@ MISTAKES = {
     "no list": ("[end_at_time_limit]", "{a: 1}", "problem.wrappers must be a list"),
     "half a range": ("{low: 1e-7, high: 1e-3, log: true}", "{low: 1e-7}", "needs low and high"),
     "unknown key of a range": ("log: true", "lg: true", "key of buffer_epsilon 'lg'"),
-    "not YAML": ("{trials: 4}", "{trials: 4", "is not YAML"),
+    "not YAML": ("{trials: 4}", "{trials: 4", "is not valid YAML"),
     "unknown tuner": ("successive_halving", "halving", "Unknown tuner 'halving'"),
     "unknown hyperparameter": ("learning_rate:", "learning_rte:", "Did you mean 'learning_rate'"),
     "log from nothing": (

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import typer
-import yaml
 
 from arlbench.cli.arguments import was_given
 from arlbench.core.checks import known_names
-from arlbench.core.text_values import parse_value
+from arlbench.core.text_values import parse_value, text_of
+from arlbench.core.yaml_text import parse_yaml
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.published_studies import (
     EVAL_EPISODES,
@@ -152,17 +152,11 @@ def options_of_file(path: Path) -> dict[str, Any]:
             that is impossible.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigurationError(f"{path} cannot be read ({reason}); name a study file.") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(
-            f"{path} is not YAML ({getattr(error, 'problem', None) or 'unreadable'}{place}); fix "
-            "it there."
-        ) from None
+    content = parse_yaml(text, path)
     try:
         return _options(content)
     except ConfigurationError as error:
@@ -302,4 +296,4 @@ def _scalar(name: str, value: Any) -> str:
         raise ConfigurationError(
             f"{name} must be a value, a list of values, or low and high, not {value!r}."
         )
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return text_of(value)

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from arlbench.cli import tables
 from arlbench.cli.display import Speed, bar_of_training
+from arlbench.core.text_values import count
 from arlbench.experiments.experiment import Experiment
 from arlbench.experiments.training import ExperimentOutcome, ExperimentProgress
 from arlbench.report.numbers import together, written
@@ -154,8 +155,3 @@ def interrupted(n_kept: int, n_members: int, command: str) -> None:
 def value_text(value: Any) -> str:
     """A hyperparameter's value for people: four digits are enough."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def count(n: int, noun: str) -> str:
-    """A number with its noun, such as ``1 seed`` or ``3 seeds``."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from arlbench.cli.options import DEFAULT_MEMORY_LIMIT
 from arlbench.core.algorithms.declarations import differing_from_defaults
 from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
+from arlbench.core.text_values import text_of
 
 if TYPE_CHECKING:
     from arlbench.core.environments import EnvSpec
@@ -72,7 +73,7 @@ def of(
     if problem.options:
         options["--algorithm-options"] = json.dumps(dict(problem.options))
     words = ["arlbench", "train", problem.env_spec.name, "--defaults"]
-    words += [f"{name}={_text(value)}" for name, value in values.items()]
+    words += [f"{name}={text_of(value)}" for name, value in values.items()]
     words += [str(word) for option in options.items() for word in option]
     return shlex.join([*words, *_of_environment(problem.env_spec)])
 
@@ -84,11 +85,6 @@ def _of_environment(spec: EnvSpec) -> list[str]:
     for name, settings in spec.wrappers:
         # The command line has no word for None, with which the wrapper is made anyway.
         given = {key: value for key, value in settings.items() if value is not None}
-        pairs = ",".join(f"{key}={_text(value)}" for key, value in given.items())
+        pairs = ",".join(f"{key}={text_of(value)}" for key, value in given.items())
         words += ["--wrap", f"{name}:{pairs}" if pairs else name]
     return [*words, "--cnn-policy"] if spec.cnn_policy else words
-
-
-def _text(value: Any) -> str:
-    """The value as the command line reads it, with every digit of a number."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

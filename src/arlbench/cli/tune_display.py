@@ -15,7 +15,8 @@ from rich.markup import escape
 
 from arlbench.cli import tables, train_command
 from arlbench.cli.display import Speed, bar_of_training, notice, return_text
-from arlbench.cli.sweep_display import count, listing, value_text
+from arlbench.cli.sweep_display import listing, value_text
+from arlbench.core.text_values import count
 from arlbench.errors import EnvironmentFaultError, TunerError
 from arlbench.experiments.owned_folder import resume_command
 from arlbench.report.numbers import together, written

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from arlbench.core import files
 from arlbench.core.problem import Problem
+from arlbench.core.text_values import count
 from arlbench.errors import ArlbenchError, StorageError
 from arlbench.experiments import parts, version_1
 from arlbench.experiments.experiment import Experiment, changed_versions
@@ -254,7 +255,7 @@ def _growth(before: Experiment, after: Experiment) -> str:
         "configuration": len(after.configs) - len(before.configs),
         "seed": len(after.seeds) - len(before.seeds),
     }
-    words = [f"{n} {noun}{'s' * (n > 1)}" for noun, n in added.items() if n]
+    words = [count(n, noun) for noun, n in added.items() if n]
     was = "was" if sum(added.values()) == 1 else "were"
     return (
         f"{' and '.join(words)} {was} added to the sweep, which now has {after.n_members} "

@@ -17,7 +17,7 @@ from arlbench.core.algorithms.declarations import (
 )
 from arlbench.core.checks import known_names
 from arlbench.core.problem import Problem
-from arlbench.core.text_values import parse_value
+from arlbench.core.text_values import parse_value, text_of
 from arlbench.errors import ConfigurationError
 
 _RANGE = ".."
@@ -131,7 +131,7 @@ def _text_of(declared: Hyperparameter) -> str:
 
 def listing(values: Iterable[Any]) -> str:
     """The text for values of a hyperparameter."""
-    return _LIST.join(str(v).lower() if isinstance(v, bool) else str(v) for v in values)
+    return _LIST.join(map(text_of, values))
 
 
 def between(low: float, high: float, log: bool) -> str:

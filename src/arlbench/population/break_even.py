@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,8 +21,8 @@ import jax
 from arlbench.core import memory
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.harness.structure import Learning
+from arlbench.core.checks import whole_from_environment
 from arlbench.core.problem import Problem
-from arlbench.errors import ConfigurationError
 from arlbench.population import sending, workers
 from arlbench.population.kept_speeds import file_of, speeds_of, this_machine
 from arlbench.population.measured_speeds import Train, measure
@@ -83,7 +82,7 @@ def prefers_cores(train: Train, say: Say | None, problem: Problem, workload: Wor
     Raises:
         ConfigurationError: If the environment variable is not a number.
     """
-    given = _given()
+    given = whole_from_environment(BREAK_EVEN_VARIABLE)
     # Cores need other processes, because the default device of this one is the accelerator.
     if workers.are_borrowed() or sending.obstacle(problem) is not None:
         return False
@@ -100,17 +99,6 @@ def prefers_cores(train: Train, say: Say | None, problem: Problem, workload: Wor
         return False
     tell(_reason(break_even(speeds, resources)))
     return True
-
-
-def _given() -> int | None:
-    text = os.environ.get(BREAK_EVEN_VARIABLE)
-    if text is None:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigurationError(
-            f"{BREAK_EVEN_VARIABLE} must be a whole number of at least 1, not {text!r}."
-        )
-    return int(text)
 
 
 def _speeds(train: Train, tell: Say) -> Speeds | None:

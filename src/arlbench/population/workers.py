@@ -15,9 +15,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from arlbench.core.checks import positive_whole
+from arlbench.core.checks import positive_whole, whole_from_environment
 from arlbench.core.child_process import ChildProcess
-from arlbench.errors import ConfigurationError
 
 #: The environment variable for the number of cores that populations train on.
 CORES_VARIABLE = "ARLBENCH_CORES"
@@ -72,19 +71,12 @@ def available_cores() -> int:
     Raises:
         ConfigurationError: If the environment variable that overrides it is not a number.
     """
-    if CORES_VARIABLE in os.environ:
-        return _cores_from(os.environ[CORES_VARIABLE])
+    given = whole_from_environment(CORES_VARIABLE)
+    if given is not None:
+        return given
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     return max(1, min(cores, _quota(_CPU_QUOTA)))
-
-
-def _cores_from(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigurationError(
-            f"{CORES_VARIABLE} must be a whole number of at least 1, not {text!r}."
-        )
-    return int(text)
 
 
 def _quota(file: Path) -> int:
