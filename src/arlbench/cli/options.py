@@ -6,6 +6,9 @@ from typing import Any
 
 import typer
 
+#: The environment that is trained if none is named.
+DEFAULT_ENV = "CartPole-v1"
+
 #: The first seed of the training runs.
 SEED = typer.Option(0, help="The first seed.")
 
@@ -36,6 +39,12 @@ PRESET = typer.Option(
 #: A named configuration.
 AGENT = typer.Option(
     None, metavar="NAME", help="Start from a named configuration: rainbow, stable, ..."
+)
+ONLY_NAMED = typer.Option(
+    False, "--only-named", help="Search only the named hyperparameters; the rest keep tuned values."
+)
+DEFAULTS = typer.Option(
+    False, "--defaults", help="With --only-named: the rest keep the space's defaults instead."
 )
 EXTENDED = typer.Option(False, "--extended", help="Also search the algorithm's extensions.")
 

@@ -19,12 +19,15 @@ from arlbench.cli.arguments import (
 from arlbench.cli.options import (
     AGENT,
     AS_JSON,
+    DEFAULT_ENV,
+    DEFAULTS,
     ENV_KWARGS,
     ENV_WORKERS,
     EVAL_EPISODES,
     EXTENDED,
     MEMORY_LIMIT,
     N_ENVS,
+    ONLY_NAMED,
     PRESET,
     QUIET,
     SEED,
@@ -44,17 +47,7 @@ if TYPE_CHECKING:
     from arlbench.experiments.folder import SweepFolder
     from arlbench.experiments.sampler import Sampler, Trial
 
-DEFAULT_ENV = "CartPole-v1"
-
 _DEFAULT_N_CONFIGS = 64
-
-_ONLY_NAMED = typer.Option(
-    False, "--only-named", help="Search only the named hyperparameters; the rest keep tuned values."
-)
-
-_DEFAULTS = typer.Option(
-    False, "--defaults", help="With --only-named: the rest keep the space's defaults instead."
-)
 
 
 class _Chosen(NamedTuple):
@@ -99,8 +92,8 @@ def sweep(
     cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
     agent: str = AGENT,
     extended: bool = EXTENDED,
-    only_named: bool = _ONLY_NAMED,
-    defaults: bool = _DEFAULTS,
+    only_named: bool = ONLY_NAMED,
+    defaults: bool = DEFAULTS,
     out: Path = typer.Option(
         None, help="The sweep's folder; if it holds a sweep, it is continued. By default a new one."
     ),

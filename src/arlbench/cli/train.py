@@ -26,6 +26,7 @@ from arlbench.cli.options import (
     AGENT,
     ALGORITHM_OPTIONS,
     AS_JSON,
+    DEFAULT_ENV,
     ENV_KWARGS,
     ENV_WORKERS,
     EVAL_EPISODES,
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from arlbench.cli.stopping import StoppableWork
     from arlbench.experiments.run import RunResult
     from arlbench.experiments.run_folder import RunFolder, Saving
-
-DEFAULT_ENV = "CartPole-v1"
 
 # Options that may be given with --resume; all others were fixed when the run began.
 _WITH_RESUME = {"resume", "checkpoint_every", "keep", "ray", "quiet", "as_json"}

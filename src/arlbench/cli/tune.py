@@ -21,12 +21,14 @@ from arlbench.cli.arguments import (
 from arlbench.cli.options import (
     AGENT,
     AS_JSON,
+    DEFAULTS,
     ENV_KWARGS,
     ENV_WORKERS,
     EVAL_EPISODES,
     EXTENDED,
     MEMORY_LIMIT,
     N_ENVS,
+    ONLY_NAMED,
     PRESET,
     QUIET,
     SEED,
@@ -96,12 +98,6 @@ _START_FROM = typer.Option(
 _START_COUNT = typer.Option(
     None, help="How many of them; by default all of a table, 8 of a study.", show_default=False
 )
-_ONLY_NAMED = typer.Option(
-    False, "--only-named", help="Search only the named hyperparameters; the rest keep tuned values."
-)
-_DEFAULTS = typer.Option(
-    False, "--defaults", help="With --only-named: the rest keep the space's defaults instead."
-)
 _OUT = typer.Option(
     None, help="The study's folder; if it holds this study, it is continued. By default a new one."
 )
@@ -169,8 +165,8 @@ def tune(
     cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
     agent: str = AGENT,
     extended: bool = EXTENDED,
-    only_named: bool = _ONLY_NAMED,
-    defaults: bool = _DEFAULTS,
+    only_named: bool = ONLY_NAMED,
+    defaults: bool = DEFAULTS,
     out: Path = _OUT,
     resume: Path = _RESUME,
     replay: Path = _REPLAY,
