@@ -113,7 +113,7 @@ def _resources() -> Resources:
 def _measured(train: Train, tell: Say, file: Path | None) -> Speeds | None:
     """Measures the speeds of this machine; None if this fails for any reason."""
     begin, device = time.perf_counter(), _device()
-    tell(f"Measuring, once on this machine, how fast {device} and the CPU's cores train.")
+    tell(f"Measuring, once on this machine, how fast {device} and the CPU cores train.")
     try:
         speeds = measure(train)
     except Exception as error:
@@ -135,17 +135,21 @@ def _measured(train: Train, tell: Say, file: Path | None) -> Speeds | None:
 
 def _why_short() -> str:
     return (
-        "Members train on the CPU's cores, which should finish before programs are compiled for "
+        "Members train on the CPU cores, which should finish before programs could be compiled for "
         f"{_device()}; set {BREAK_EVEN_VARIABLE}=1 to use it anyway."
     )
 
 
 def _reason(number: float) -> str:
-    few = "any number of" if math.isinf(number) else f"fewer than about {number}"
+    small, device = "small members of equal length that share a program", _device()
+    detail = (
+        f"with {small}, the cores are always faster"
+        if math.isinf(number)
+        else f"break-even: about {number} {small}"
+    )
     return (
-        f"Members train on the CPU's cores, where so few should finish earlier than on {_device()} "
-        f"(as should {few} small members with one program and equal lengths); set "
-        f"{BREAK_EVEN_VARIABLE}=1 to use {_device()} anyway."
+        "Members train on the CPU cores, because so few should finish sooner there than on "
+        f"{device} ({detail}); set {BREAK_EVEN_VARIABLE}=1 to use {device} anyway."
     )
 
 
