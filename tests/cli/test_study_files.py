@@ -100,7 +100,7 @@ MISTAKES = {
         "buffer_prio_sampling: true\n  buffer_alpha: {low: 0, high: 1, log: true}",
         "begin above 0",
     ),
-    "unknown scale": ("1e-4..1e-2", "1e-4..1e-2:lag", "has no scale 'lag'"),
+    "unknown scale": ("1e-4..1e-2", "1e-4..1e-2:lag", "is not a scale"),
 }  # fmt: skip
 
 

@@ -142,7 +142,7 @@ REFUSED = {
         lambda: space_with(
             (size := Categorical("buffer_batch_size", [16, 64])), ForbiddenEqualsClause(size, 64)
         ),
-        "Forbidden clauses",
+        "with forbidden clauses cannot be searched; remove them",
     ),
     "condition on another parent": (
         lambda: conditioned(lambda tau, _, other, rate: EqualsCondition(tau, other, True)),

@@ -37,7 +37,7 @@ def test_what_can_be_checked_is_checked_before_anything_is_written(tmp_path) -> 
         ({"minimise": "no"}, "minimise must be True or False, not 'no'"),
         ({"restart": "no"}, "restart must be True or False, not 'no'"),
         ({"test_last": "no"}, "test_last must be True or False, not 'no'"),
-        ({"words": 3}, "Where to search must be texts by hyperparameter, .*, not 3"),
+        ({"words": 3}, "The search space must map hyperparameter names to strings, .*, not 3"),
         ({"start_from": 3}, "start_from must be a table, .*, not a int; give one of these"),
         ({"start_from": {"gamma": 0.9}}, "start_from must be .*, not a dict; put it in a list"),
         ({"start_from": [3]}, "start_from, configuration 0 is a int; give values by name"),

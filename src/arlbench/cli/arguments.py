@@ -109,8 +109,8 @@ RAY = typer.Option(
     None,
     "--ray",
     metavar="[ADDRESS]",
-    help="Train on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without an address, the one "
-    "of RAY_ADDRESS, or else Ray is started on this machine.",
+    help="Train on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Without an address, use "
+    "RAY_ADDRESS if it is set; otherwise start Ray on this machine.",
 )
 
 # A word after --ray that is not an address belongs to the command.

@@ -75,8 +75,8 @@ def parse_dimension(name: str, text: Any, declarations: Declarations) -> Any | C
     hyperparameter = declarations[name]
     if not isinstance(text, str):
         raise ConfigurationError(
-            f"Where to search {name} must be a text, such as '1', '1..2' or '1,2', not a value of "
-            f"type {type(text).__name__}; put it in quotes."
+            f"The search text of {name} must be a string such as '1', '1..2' or '1,2', not a value "
+            f"of type {type(text).__name__}; put it in quotes."
         )
     if _RANGE in text:
         return _parse_range(hyperparameter, text)
@@ -230,7 +230,7 @@ def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
     ends = within.split(_RANGE)
     if colon and scale not in _SCALES:
         raise ConfigurationError(
-            f"'{name}={text}' has no scale '{scale}'; write {name}=LOW..HIGH:log, or :linear."
+            f"'{scale}' in '{name}={text}' is not a scale; write {name}=LOW..HIGH:log or :linear."
         )
     if len(ends) != 2 or not all(ends) or _LIST in text:
         raise ConfigurationError(f"'{name}={text}' is not a range; write {name}=LOW..HIGH.")

@@ -103,7 +103,7 @@ def test_a_published_table_of_results_works_as_it_is(tmp_path) -> None:
     ]
     assert note == (
         f"Columns of {path} that are not hyperparameters were ignored: one without a name, "
-        "run_id, budget, performance, seed. Of 5 rows 3 repeat a configuration and were merged."
+        "run_id, budget, performance, seed. 3 of 5 rows repeat a configuration and were merged."
     )
 
 
@@ -150,7 +150,7 @@ def test_what_comes_again_counts_once_whatever_is_inactive(tmp_path) -> None:
         complete({"use_target_network": False, "gamma": 0.5}),
         complete({"tau": 0.1, "gamma": 0.5}),
     ]
-    assert note == "Of 3 rows 1 repeats a configuration and was merged."
+    assert note == "1 of 3 rows repeats a configuration and was merged."
 
 
 FAULTS = {

@@ -81,12 +81,8 @@ class File(Sampler):
             yield (f"Columns of {self.file} that are not hyperparameters were ignored: {names}.")
         n_merged = n_rows - len(self._configs)
         if n_merged:
-            repeat = (
-                "repeats a configuration and was"
-                if n_merged == 1
-                else ("repeat a configuration and were")
-            )
-            yield f"Of {n_rows} rows {n_merged} {repeat} merged."
+            repeat, was = ("repeats", "was") if n_merged == 1 else ("repeat", "were")
+            yield f"{n_merged} of {n_rows} rows {repeat} a configuration and {was} merged."
 
     def _fixed_value(self, name: str, text: str, columns: Iterable[str]) -> Any:
         value = parse_dimension(name, text, self.problem.declarations)
