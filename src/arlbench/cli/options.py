@@ -12,7 +12,7 @@ DEFAULT_ENV = "CartPole-v1"
 #: The first seed of the training runs.
 SEED = typer.Option(0, help="The first seed.")
 
-#: How many environments one training steps.
+#: How many environments one training run steps.
 N_ENVS = typer.Option(8, help="Copies of the environment that step together.")
 
 #: The length of an evaluation.

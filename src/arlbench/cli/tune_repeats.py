@@ -94,11 +94,11 @@ def sentences(repeats: Sequence[LoadedStudy], best: Sequence[Best]) -> list[str]
 
 
 def _about_lost(repeats: Sequence[LoadedStudy]) -> list[str]:
-    """A sentence about trainings of the test that diverged, if there are any."""
+    """A sentence about training runs of the test that diverged, if there are any."""
     lost, n = map(sum, zip(*map(lost_in_test, repeats), strict=True))
     if not lost:
         return []
-    return [f"the test return leaves out {lost} of {n} trainings, because learning diverged"]
+    return [f"the test return leaves out {lost} of {n} training runs, because learning diverged"]
 
 
 def _spread(values: Sequence[float]) -> MeanInterval:

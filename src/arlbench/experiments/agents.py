@@ -33,7 +33,7 @@ class StoredAgent(NamedTuple):
     """A trained agent on disk.
 
     Attributes:
-        name: The training's seed in words, or the checkpoint's name.
+        name: The seed of its training run in words, or the checkpoint's name.
         origin: The point of its training from which it is taken, such as ``final parameters``.
         read: Reads the parts that acting needs.
     """
@@ -104,8 +104,8 @@ def find_agents(path: str | Path, run_seed: int | None = None) -> StoredAgents:
     path = Path(path)
     if not path.is_dir():
         raise RunFolderError(
-            f"{path} is not an existing folder; give the folder that a training printed, or a "
-            "checkpoint."
+            f"{path} is not an existing folder; give the folder that 'arlbench train' printed, or "
+            "a checkpoint."
         )
     if (path / "settings.json").exists():
         return _in_run(RunFiles(path), run_seed)
@@ -122,7 +122,7 @@ def find_agents(path: str | Path, run_seed: int | None = None) -> StoredAgents:
     found = _checkpoints_in(path)
     if not found:
         raise RunFolderError(
-            f"{path} has neither a run nor a checkpoint; give the folder that a training "
+            f"{path} has neither a run nor a checkpoint; give the folder that 'arlbench train' "
             "printed, or a checkpoint."
         )
     if run_seed is not None:

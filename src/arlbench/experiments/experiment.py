@@ -76,13 +76,13 @@ class Experiment:
 
     @functools.cached_property
     def members(self) -> tuple[MemberId, ...]:
-        """Every training, in order."""
+        """Every training run, in order."""
         configs, seeds = range(len(self.configs)), range(len(self.seeds))
         return tuple(MemberId(config, seed) for config in configs for seed in seeds)
 
     @property
     def n_members(self) -> int:
-        """The number of trainings."""
+        """The number of training runs."""
         return len(self.configs) * len(self.seeds)
 
     def first_difference(self, other: Experiment) -> str:

@@ -193,7 +193,7 @@ def _read_owner(path: Path) -> parts.Owner:
     except FileNotFoundError:
         raise StorageError(
             f"{path} is not the folder of a sweep, because {_DESIGN} is missing; give the folder "
-            "that a sweep printed."
+            "that 'arlbench sweep' printed."
         ) from None
     except StorageError:
         raise

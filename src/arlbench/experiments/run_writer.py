@@ -123,7 +123,7 @@ class RunWriter(RunFiles):
         if not (self.path / SETTINGS).is_file():
             raise RunFolderError(
                 f"{self.path} is not the folder of a run, because settings.json is missing. Give "
-                "--resume the folder that a training printed."
+                "--resume the folder that 'arlbench train' printed."
             )
 
     def _begin(self, settings: RunSettings) -> RunSettings:

@@ -69,7 +69,7 @@ def check(experiment: Experiment, memory_limit_gib: float) -> None:
 
     Raises:
         ArlbenchError: If the environment does not exist, the algorithm cannot learn in it,
-            no configuration would learn anything, or a training does not fit in memory.
+            no configuration would learn anything, or a training run does not fit in memory.
     """
     problem, timesteps = version_1.lengths(experiment)
     algorithms = [

@@ -126,7 +126,7 @@ def are_borrowed() -> bool:
 
 
 def start_workers(n: int) -> list[Worker]:
-    """Makes the number of workers ``n``: starts new ones, or ends those beyond ``n``."""
+    """Starts or ends workers so that exactly ``n`` exist."""
     _pool.workers = _living()
     for worker in _pool.workers[n:]:
         worker.close()
