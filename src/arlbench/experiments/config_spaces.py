@@ -53,8 +53,8 @@ def _texts(where: Any) -> dict[str, str]:
         return dict(where or {})
     except (TypeError, ValueError):
         raise ConfigurationError(
-            "The search space must map hyperparameter names to strings, such as "
-            f"{{'gamma': '0.9..1'}}, or be a ConfigurationSpace, not {where!r}."
+            "The search space must map hyperparameter names to strings, such as {NAME: '0.9..1'}, "
+            f"or be a ConfigurationSpace, not {where!r}."
         ) from None
 
 
