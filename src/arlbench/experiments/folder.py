@@ -160,9 +160,9 @@ class SweepFolder(Storage):
                 self._error = error
 
 
-def is_sweep(path: Path) -> bool:
+def is_sweep(path: str | Path) -> bool:
     """Whether a folder belongs to a sweep."""
-    return (path / _DESIGN).exists()
+    return (Path(path) / _DESIGN).exists()
 
 
 def read_experiment(path: str | Path) -> Experiment:
