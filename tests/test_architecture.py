@@ -59,6 +59,7 @@ CORE_TOOLS = {
     "stopwatch",
     "text_values",
     "tracing",
+    "yaml_text",
 }
 MAY_IMPORT_IN_CORE: dict[str, set[str]] = {
     **{tool: set() for tool in CORE_TOOLS},

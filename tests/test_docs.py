@@ -85,15 +85,15 @@ def test_the_examples_on_sweeps_run_in_order(
 
 
 def test_the_page_on_sweeps_names_every_column_and_samplers_that_exist() -> None:
+    from arlbench.experiments.samplers import sampler_names
     from arlbench.experiments.table import RESULT_FIELDS
-    from arlbench.experiments.tuners import tuner_names
 
     text = (DOCS / "sweeps.md").read_text()
     for field in RESULT_FIELDS:
         assert f"| `{field.name}` | {TYPES[str(field.type)]} |" in text
     table = text.partition("| sampler |")[2].partition("\n\n")[0]
     named = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
-    assert {"sobol", "random", "grid", "file"} <= set(named) <= set(tuner_names())
+    assert {"sobol", "random", "grid", "file"} <= set(named) <= set(sampler_names())
 
 
 @pytest.mark.thorough

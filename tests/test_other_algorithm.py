@@ -26,8 +26,8 @@ from arlbench.experiments.playing import make_player
 from arlbench.experiments.run import train_run
 from arlbench.experiments.run_folder import RunFolder, Saving
 from arlbench.experiments.run_settings import resolve
+from arlbench.experiments.samplers import sampler_class
 from arlbench.experiments.training import train_missing
-from arlbench.experiments.tuners import tuner_class
 from in_process import arlbench
 from probes import FinalObservation, FixedPacer, OneStep, TwoSteps, Walk, same_bits
 from tabular_q import HYPERPARAMETERS, TabularQ
@@ -276,7 +276,7 @@ def test_what_it_does_not_have_is_refused(kind: Any) -> None:
 
 def test_a_sweep_keeps_what_single_runs_return(tmp_path: Path) -> None:
     words = {"step_size": "0.1,0.5", "n_bins": "10,20"}
-    trials = tuner_class("grid")(problem(), words).ask(4)
+    trials = sampler_class("grid")(problem(), words).ask(4)
     experiment = Experiment(problem(), tuple(trial.config for trial in trials), (3, 4))
     with SweepFolder(tmp_path, experiment) as folder:
         assert train_missing(folder).members_trained == 8
@@ -310,7 +310,7 @@ def test_a_run_is_stopped_and_resumed_exactly_and_its_agents_play(tmp_path: Path
             outcomes[name] = train_run(run, on_progress=stop, on_notice=print)
     assert [outcomes[name].status for name in outcomes] == ["finished", "interrupted"]
     with RunFolder(tmp_path / "stopped") as run:
-        train_run(run, on_progress=lambda _: False, on_notice=print, resumed=True)
+        train_run(run, on_progress=lambda _: False, on_notice=print)
     files = [tmp_path / name / "evaluations.csv" for name in outcomes]
     assert files[0].read_bytes() == files[1].read_bytes()
     states = [

@@ -15,7 +15,7 @@ import pytest
 
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
-from arlbench.experiments.tuners.file import File
+from arlbench.experiments.samplers.file import File
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -105,8 +105,8 @@ def test_published_configurations_are_those_that_a_sweep_over_the_file_trains(sc
     published, words = script("published"), script("compare").SETTINGS
     problem = Problem(EnvSpec("gymnax", "CartPole-v1", n_envs=8))
     fixed = dict(word.split("=") for word in words)
-    tuner = File(problem, fixed, file=published.PUBLISHED)
-    swept = [problem.resolve(trial.config) for trial in tuner.ask(tuner.n_trials)]
+    sampler = File(problem, fixed, file=published.PUBLISHED)
+    swept = [problem.resolve(trial.config) for trial in sampler.ask(sampler.n_trials)]
     rows = published.read_published()
     assert len(rows.configs) == 256
     assert [problem.resolve({**published.FIXED, **row}) for row in rows.configs] == swept

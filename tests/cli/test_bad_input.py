@@ -57,8 +57,8 @@ CASES = {
     "zero environments": (["--n-envs", "0"], ["n_envs", "at least 1"]),
     "negative environments": (["--n-envs=-2"], ["n_envs", "at least 1"]),
     "no seeds": (["--seeds", "0"], ["seeds", "positive whole"]),
-    "negative seed": (["--seed=-1"], ["Seeds", "0 and 2**32 - 1", "cannot be -1"]),
-    "seed too large": (["--seed", "4294967296"], ["Seeds", "0 and 2**32 - 1"]),
+    "negative seed": (["--seed=-1"], ["Seeds must be", "0 to 2**32 - 1, not -1"]),
+    "seed too large": (["--seed", "4294967296"], ["Seeds", "0 to 2**32 - 1"]),
     "seed not a number": (["--seed", "one"], ["--seed", "valid integer"]),
     "no evaluations": (["--evaluations", "0"], ["evaluations", "positive whole"]),
     "no episodes": (["--eval-episodes", "0"], ["eval_episodes", "positive whole"]),
@@ -183,7 +183,7 @@ SWEEP_CASES = {
     "file and range": (["--file", "good.csv", "tau=0.1..0.5"], ["several values", "tau=VALUE"]),
     "no seeds": (["--seeds", "0"], ["seeds", "positive whole"]),
     "too many seeds": (["--seeds", "10001"], ["seeds", "at most 10000"]),
-    "negative seed": (["--seed=-1"], ["0 and 2**32 - 1"]),
+    "negative seed": (["--seed=-1"], ["0 to 2**32 - 1"]),
     "no timesteps": (["--timesteps", "0"], ["timesteps", "positive whole"]),
     "no evaluations": (["--evaluations", "0"], ["n_eval_steps", "positive whole"]),
     "no episodes": (["--eval-episodes", "0"], ["n_eval_episodes", "positive whole"]),
@@ -260,7 +260,7 @@ def test_a_sweep_leaves_alone_what_is_not_a_sweep(tmp_path: Path, monkeypatch, c
 def test_an_existing_run_is_not_written_over(tmp_path: Path, monkeypatch, capfd) -> None:
     (tmp_path / "old.txt").write_text("precious")
     complaint = complain(["--out", str(tmp_path)], monkeypatch, capfd)
-    assert "is not empty" in complaint
+    assert "already holds something that is not a run" in complaint
     assert "choose another --out" in complaint
     assert (tmp_path / "old.txt").read_text() == "precious"
 

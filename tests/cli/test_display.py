@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,10 +13,14 @@ import numpy as np
 import pytest
 from rich.progress import Progress
 
-from arlbench.cli import display
+from arlbench.cli import display, sweep_display, tune_display
 from arlbench.cli.display import SeedBars, bar_of_training
 from arlbench.core.algorithms.measured import Seconds
+from arlbench.errors import TunerError
+from arlbench.experiments.run_folder import RunFolder
+from arlbench.experiments.run_settings import resolve
 from arlbench.population.members import MemberId, MemberProgress
+from fake_training import PROBLEM, make_experiment
 
 SEEDS = (9, 10, 11)
 
@@ -124,3 +130,50 @@ def test_the_closing_table_tells_seconds_by_the_clock_if_seeds_trained_side_by_s
     assert told["training"] == "26.0 s (1,538 steps/s with evaluations)"
     together = "11.0 s elapsed; the times above are sums over seeds"
     assert told.get("together") == (together if wall_seconds < 18 else None)
+
+
+# Rich would read the first as a style and fail at the second.
+STRANGE = ("runs/[dev]/a[/b]", "runs/my run")
+
+
+@pytest.fixture(params=STRANGE)
+def folder(request, tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return Path(request.param)
+
+
+def said(capsys) -> str:
+    return str(capsys.readouterr().err).replace("\n", " ")
+
+
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_the_command_that_continues_can_be_pasted(command, folder, capsys) -> None:
+    shows = {"train": display.interrupted, "tune": tune_display.interrupted}
+    shows[command](folder)
+    words = shlex.split(said(capsys).partition("continue with: ")[2])
+    assert words == ["arlbench", command, "--resume", str(folder)]
+
+
+def test_a_study_that_its_user_can_continue_says_how(folder, capsys) -> None:
+    folder.mkdir(parents=True)
+    (folder / "study.json").touch()
+    with pytest.raises(TunerError), tune_display.continuable(folder, shown=True):
+        raise TunerError("wrong")
+    assert shlex.split(said(capsys))[-2:] == ["--resume", str(folder)]
+
+
+def test_headers_show_any_folder(folder, capsys) -> None:
+    settings = resolve(PROBLEM.env_spec, {}, tuned=False, n_total_timesteps=2000)
+    with RunFolder(folder, settings) as run:
+        display.header(run)
+    sweep_display.header(make_experiment(), 0, folder)
+    tune_display.header({"problem": PROBLEM, "tuner": "random", "seeds": (0,), "folder": folder})
+    assert said(capsys).count(f"folder: {folder} ") == 3
+
+
+def test_closing_tables_show_any_folder(folder, capsys, monkeypatch) -> None:
+    no_results: Any = SimpleNamespace(configs=[])
+    outcome: Any = SimpleNamespace(members_trained=0)
+    monkeypatch.setattr(sweep_display, "best_table", lambda *_: ["best"])
+    sweep_display.closing_table(no_results, outcome, [folder / "a.png"])
+    assert f"drawn: a.png in {folder} " in said(capsys)

@@ -138,6 +138,16 @@ def test_what_cannot_be_trained_is_told_apart_from_what_is_not_there(monkeypatch
     assert "'arlbench envs --all' says why" in " ".join(capsys.readouterr().err.split())
 
 
+def test_an_algorithm_that_learns_nowhere_is_named_as_the_reason(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(DQN, "cannot_learn", classmethod(lambda *_: "it cannot"))
+    monkeypatch.setattr(sys, "argv", ["arlbench", "envs"])
+    with pytest.raises(SystemExit):
+        main.run()
+    assert capsys.readouterr().err.startswith(
+        "error: No environment can be trained with this algorithm; 'arlbench envs --all' says why."
+    )
+
+
 def test_no_name_with_such_a_part_is_an_error(monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["arlbench", "envs", "zzz"])
     with pytest.raises(SystemExit) as exit_info:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +18,6 @@ from drawn_framework import write_run
 from in_process import arlbench
 
 FORWARD, STAY = 1, 0
-
-
-@pytest.fixture(autouse=True)
-def _own_signals() -> Iterator[None]:
-    """Restores Ctrl-C for the tests afterwards."""
-    handlers = {sent: signal.getsignal(sent) for sent in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for sent, handler in handlers.items():
-        signal.signal(sent, handler)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +109,7 @@ def test_the_table_says_what_was_loaded_and_what_the_intervals_are_over(run: Pat
     )
     assert arlbench("evaluate", run, "--episodes", 1, "--run-seed", 1, "--epsilon", 0.1) == 0
     lines = capfd.readouterr().out.splitlines()
-    assert lines[0].endswith("1 episodes each, epsilon 0.1, seed 0")
+    assert lines[0].endswith("1 episode each, epsilon 0.1, seed 0")
     assert lines[1] == f"{run}: final parameters, seed 1"
     assert "95 % interval" in lines[2]
     assert "  -  " in lines[3]  # one episode does not have an interval
@@ -172,6 +161,10 @@ def test_episodes_that_would_not_end_are_said_to_be_cut_off(monkeypatch) -> None
     outcomes = EpisodeOutcomes(np.zeros(3), np.array([7, 6, 7]))
     row = evaluate.Row("seed 0", "", (0.0, 0.0, 0.0), "episodes", 3, outcomes)
     assert evaluate._cap_note([row]) == "2 episodes were cut off after 7 steps."
+    one = row._replace(outcomes=EpisodeOutcomes(np.zeros(2), np.array([6, 7])))
+    assert evaluate._cap_note([one]) == "1 episode was cut off after 7 steps."
+    none = row._replace(outcomes=EpisodeOutcomes(np.zeros(1), np.array([6])))
+    assert evaluate._cap_note([none]) == ""
 
 
 # Arguments, and what the one sentence must contain.

@@ -74,7 +74,7 @@ def test_a_failure_is_told_saved_and_resumed(folder: Path) -> None:
     code, said = arlbench(folder, *WORDS, "--timesteps", "4000", "--out", out)
     assert code == 2
     assert "The training so far is saved" in said
-    assert f"'arlbench train --resume {out}' continues from there" in said.replace("\n", " ")
+    assert f"continue with: arlbench train --resume {out}" in said.replace("\n", " ")
     told = said[said.index("error: ") :].splitlines()
     assert told[0].startswith("error: my_module:MyEnv raised RuntimeError at step ")
     assert told[0].endswith(": the floor is gone")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arlbench.cli import display
+from arlbench.cli import display, stopping
 from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.experiments.training import ExperimentProgress
 from arlbench.population import workers
@@ -44,13 +44,9 @@ def _one_core() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _short_segments_and_own_signals(monkeypatch) -> Iterator[None]:
-    """Many moments to stop at; restores Ctrl-C for the tests afterwards."""
+def _short_segments(monkeypatch) -> None:
+    """Many moments to stop at."""
     monkeypatch.setattr(Pacer, "next_segment", lambda _, remaining: min(remaining, 5))
-    handlers = {sent: signal.getsignal(sent) for sent in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for sent, handler in handlers.items():
-        signal.signal(sent, handler)
 
 
 def resume(folder: Path, *words: object) -> int:
@@ -141,6 +137,20 @@ def test_a_resumed_run_ends_as_if_it_had_not_been_stopped(
     assert outcome(folder)["summary"]["timesteps"] == 2 * TIMESTEPS
     printed = capfd.readouterr()
     assert printed.out + printed.err == ""
+
+
+def test_a_run_that_notices_a_signal_late_is_saved_too(
+    uninterrupted: Path, tmp_path: Path, monkeypatch, capfd
+) -> None:
+    # ``signal_at`` then keeps the run busy for longer than this, as a long evaluation does.
+    monkeypatch.setattr(stopping, "GRACE_SECONDS", 0.01)
+    folder = tmp_path / "run"
+    with signal_at(at(0, 600), signal.SIGINT):
+        assert arlbench(*WORDS, "--checkpoint-every", "0", "--out", folder) == 130
+    assert "finishing the segment or evaluation in progress" in capfd.readouterr().err
+    assert json.loads((folder / "summary.json").read_text())["timesteps"] >= 600
+    assert resume(folder, "--quiet") == 0
+    assert outcome(folder) == outcome(uninterrupted)
 
 
 def test_a_signal_at_the_very_end_leaves_nothing_to_continue(
@@ -281,7 +291,14 @@ def test_a_run_that_diverged_is_not_resumed(tmp_path: Path, capfd) -> None:
     assert content(folder) == before
 
 
-DECIDED = ["--timesteps 5", "learning_rate=1e-3", "--seed 9", "--defaults", "--keep 0"]
+# What cannot be given with --resume, and what the error says of it.
+DECIDED = {
+    "--timesteps 5": "so --timesteps cannot be given",
+    "learning_rate=1e-3": "so an environment or KEY=VALUE cannot be given",
+    "--seed 9": "so --seed cannot be given",
+    "--defaults": "so --defaults cannot be given",
+    "--keep 0": "keep must be",
+}
 
 
 @pytest.mark.parametrize("words", DECIDED)
@@ -289,7 +306,6 @@ def test_what_was_decided_when_a_run_began_cannot_be_changed(
     words: str, stopped: Path, capfd
 ) -> None:
     before = content(stopped)
-    expected = "keep must be" if words == "--keep 0" else "continues with the settings"
     capfd.readouterr()
-    assert expected in complaint(capfd, "--resume", stopped, *words.split())
+    assert DECIDED[words] in complaint(capfd, "--resume", stopped, *words.split())
     assert content(stopped) == before

@@ -92,7 +92,7 @@ MISTAKES = {
     "no list": ("[end_at_time_limit]", "{a: 1}", "problem.wrappers must be a list"),
     "half a range": ("{low: 1e-7, high: 1e-3, log: true}", "{low: 1e-7}", "needs low and high"),
     "unknown key of a range": ("log: true", "lg: true", "key of buffer_epsilon 'lg'"),
-    "not YAML": ("{trials: 4}", "{trials: 4", "is not YAML"),
+    "not YAML": ("{trials: 4}", "{trials: 4", "is not valid YAML"),
     "unknown tuner": ("successive_halving", "halving", "Unknown tuner 'halving'"),
     "unknown hyperparameter": ("learning_rate:", "learning_rte:", "Did you mean 'learning_rate'"),
     "log from nothing": (
@@ -100,7 +100,7 @@ MISTAKES = {
         "buffer_prio_sampling: true\n  buffer_alpha: {low: 0, high: 1, log: true}",
         "begin above 0",
     ),
-    "unknown scale": ("1e-4..1e-2", "1e-4..1e-2:lag", "has no scale 'lag'"),
+    "unknown scale": ("1e-4..1e-2", "1e-4..1e-2:lag", "is not a scale"),
 }  # fmt: skip
 
 
@@ -190,6 +190,27 @@ def test_one_command_is_one_cell_of_the_published_table(begun) -> None:
     assert pbt["tuner_settings"] == {"n_members": 32, "n_steps": 10}
     # It is a population that evolves, so fewer are searched.
     assert "buffer_size" not in Space(pbt["problem"], pbt["words"]).names
+
+
+def test_whole_numbers_may_have_a_decimal_point(begun, tmp_path) -> None:
+    path = tmp_path / "study.yaml"
+    seeds = "seeds: {first: 1.0e2, tuning: 3.0, test: 2.0}"
+    path.write_text(re.sub("seeds:.*", seeds, STUDY))
+    study = begun(path)
+    assert study["seeds"] == (100, 101, 102)
+    assert (study["n_test_seeds"], type(study["n_test_seeds"])) == (2, int)
+
+
+@pytest.mark.parametrize("key", ["first", "tuning", "test"])
+@pytest.mark.parametrize("value", ["1.5", "-1", ".inf", ".nan"])
+def test_impossible_seeds_are_a_sentence(key, value, tmp_path, capsys) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(re.sub("seeds:.*", f"seeds: {{{key}: {value}}}", STUDY))
+    assert arlbench("tune", path, "--out", tmp_path / "study") == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("error: ")
+    assert "eeds" in printed
+    assert printed.count("\n") == 1
 
 
 def test_the_budget_of_a_protocol_in_whole_trainings() -> None:

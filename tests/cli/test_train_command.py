@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 
 from arlbench import EnvSpec, Problem
 from arlbench.cli import train_command
 from arlbench.cli.arguments import parse_wrappers
+
+
+def test_settings_of_wrappers_that_are_none_are_left_out() -> None:
+    wrappers = (("frame_stack", {"n_frames": 4, "key": None}), ("transpose", {"key": None}))
+    spec = EnvSpec("gymnax", "Breakout-MinAtar", 4, wrappers=wrappers)
+    words = shlex.split(train_command.of(Problem(spec), {}, 0, 1, 4.0))
+    wraps = [word for option, word in itertools.pairwise(words) if option == "--wrap"]
+    assert parse_wrappers(wraps) == [("frame_stack", {"n_frames": 4}), ("transpose", {})]
 
 
 def test_the_command_has_all_that_differs_from_the_defaults() -> None:
@@ -18,7 +27,8 @@ def test_the_command_has_all_that_differs_from_the_defaults() -> None:
     options = {"extensions": ["double_q"]}
     problem = Problem(spec, options=options, hpo_config={"gamma": 0.9}, **lengths)
     rate = 1 / 3000
-    words = shlex.split(train_command.of(problem, {"learning_rate": rate, "double_q": True}, 5, 2))
+    config = {"learning_rate": rate, "double_q": True}
+    words = shlex.split(train_command.of(problem, config, 5, 2, 4.0))
     assert words[:4] == ["arlbench", "train", "Breakout-MinAtar", "--defaults"]
     assert set(words[4:7]) == {"gamma=0.9", f"learning_rate={rate!r}", "double_q=true"}
     assert words[-1] == "--cnn-policy"

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from arlbench.cli import train_command
+from arlbench.cli import train_command, tune_running
 from arlbench.cli.tune_display import best_table, summary
 from arlbench.tuning import load
 from arlbench.tuning.journal import FILE, Retrained, events_in
 from arlbench.tuning.reading import LoadedStudy
+from arlbench.tuning.replaying import prepare_replay
+from arlbench.tuning.study import arguments_of
 from fake_studies import study as fake_study
 from in_process import arlbench
 
@@ -46,7 +48,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "folder of no study to start from": (["--start-from", "taken"], ["not the folder of a study"]),
     "unknown protocol": (["--protocol", "smack"], ["Did you mean 'smac'"]),
     "repeats of another folder": (["--repeat", "2", "--out", "taken"], ["not a repeated study"]),
-    "resume with another number": (["--resume", "nowhere", "--repeat", "3"], ["'repeat' cannot"]),
+    "resume with another number": (["--resume", "nowhere", "--repeat", "3"], ["--repeat cannot"]),
     "storage of no kind": (
         ["--optuna-storage", "nothing://here", "--n-trials", "1"], ["nothing://here cannot be used"]
     ),
@@ -65,7 +67,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "no time": (["--max-seconds", "0"], ["seconds must be greater than 0"]),
     "none in flight": (["--parallel", "0"], ["parallel", "positive whole"]),
     "tuner seed below zero": (["--tuner-seed=-1"], ["tuner's seed"]),
-    "test seeds below zero": (["--test-seeds=-1"], ["--test-seeds must be 0 or more"]),
+    "test seeds below zero": (["--test-seeds=-1"], ["--test-seeds must be a whole number of 0 or"]),
     "unknown objective": (["--objective", "finl"], ["finl", "Did you mean 'final'"]),
     "two objectives": (["--objective", "final,best"], ["has one objective"]),
     "nothing to search": (["--only-named"], ["space is empty"]),
@@ -73,7 +75,16 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "unknown environment": (["CartPol-v1"], ["Did you mean 'CartPole-v1'"]),
     "more of nothing": (["--more", "3"], ["--more extends", "--resume FOLDER"]),
     "no study there": (["--resume", "nowhere"], ["nowhere is not the folder of a study"]),
-    "resume with settings": (["--resume", "nowhere", "--tuner", "grid"], ["--resume", "'tuner'"]),
+    "resume with settings": (["--resume", "nowhere", "--tuner", "grid"], ["so --tuner cannot"]),
+    "resume an environment": (
+        ["CartPole-v1", "--resume", "nowhere"], ["so an environment or KEY=VALUE cannot be given"]
+    ),
+    "resume with a network": (
+        ["--resume", "nowhere", "--mlp-policy"], ["so --cnn-policy/--mlp-policy cannot be given"]
+    ),
+    "replay with settings": (
+        ["--replay", "nowhere", "--set", "a=1"], ["--replay uses the original", "--set cannot"]
+    ),
     "folder of something else": (["--out", "taken"], ["something that is not a study"]),
     "unwritable folder": (["--out", "/proc/arlbench"], ["/proc/arlbench cannot be written"]),
     "repeats without a seed": (
@@ -224,7 +235,7 @@ def test_a_fault_of_ones_own_is_followed_by_how_to_continue(tuner, begun, tmp_pa
     out = tmp_path / "study"
     assert arlbench("tune", *SHORT, "--tuner", f"own_tuner:{tuner}", "--out", out) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert (f"'arlbench tune --resume {out}' continues the study" in said) is begun
+    assert (f"continue the study with: arlbench tune --resume {out}" in said) is begun
 
 
 def test_a_person_sees_where_it_stands(tmp_path, capsys) -> None:
@@ -245,8 +256,40 @@ def test_the_best_is_trained_again_on_fresh_seeds(finished, capsys) -> None:
     shown = capsys.readouterr().err
     assert "trained again: final return" in shown
     # The seeds of tuning would say nothing new.
-    assert arlbench("tune", "--replay", finished, "--seed", "1", "--quiet") == 2
-    assert "not tuned with" in capsys.readouterr().err
+    for seed in ("0", "1"):
+        assert arlbench("tune", "--replay", finished, "--seed", seed, "--quiet") == 2
+        assert "not tuned with" in capsys.readouterr().err
+
+
+def test_a_replay_uses_seeds_that_the_study_has_not_used(finished, capsys) -> None:
+    assert [*load(finished).budget.test_seeds] == [100]
+    assert arlbench("tune", "--replay", finished, "--seeds", "1", "--json") == 0
+    assert set(json.loads(capsys.readouterr().out)["final_returns"]) == {"101"}
+
+
+def test_limits_are_kept_with_the_study(tmp_path, capfd, monkeypatch) -> None:
+    """Without them, commands that the study itself prints would be refused."""
+    limits = ["--memory-limit", "9", "--state-limit", "100"]
+    folder = tmp_path / "study"
+    words = [*SHORT, "--tuner", "random", "--n-trials", "1", *limits, "--out", folder]
+    assert arlbench("tune", *words) == 0
+    assert "--memory-limit 9.0" in capfd.readouterr().err
+    budget = load(folder).budget
+    assert (budget.memory_limit_gib, budget.state_limit_gib) == (9, 100)
+    given: list[dict[str, Any]] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(tune_running, "_run_one", lambda _, arguments: given.append(arguments))
+        assert arlbench("tune", "--resume", folder) == 0
+        assert arlbench("tune", "--resume", folder, "--memory-limit", "4") == 0
+    assert [each["memory_limit_gib"] for each in given] == [9, 4]
+    assert [each["state_limit_gib"] for each in given] == [100, 100]
+    assert prepare_replay(folder, (300,)).memory_limit_gib == 9
+    # Studies that were begun earlier have not recorded their limits.
+    content = json.loads((folder / "study.json").read_text())
+    del content["budget"]["memory_limit_gib"], content["budget"]["state_limit_gib"]
+    (folder / "study.json").write_text(json.dumps(content))
+    assert arguments_of(folder)["memory_limit_gib"] == 4
+    assert arguments_of(folder)["state_limit_gib"] == 20
 
 
 def train_best(study: LoadedStudy, out: Path) -> None:

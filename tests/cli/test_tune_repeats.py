@@ -32,8 +32,11 @@ def test_the_table_over_repeats() -> None:
     assert rows[5] == ["range", "of", "repeats", "480.0", "to", "500.0", "450.0", "to", "470.0"]
     # One repeat is its own mean.
     assert len(table(best[:1])) == 2
-    four = table([*best, Best(3, 10, 1, 490.0, 460.0, 1)])
-    assert four[-1].startswith("95 % interval")
+    # Fewer than four test returns have a range, and a single one has neither.
+    three_tested = [*best, Best(3, 10, 1, 490.0, 460.0, 1)]
+    assert table(three_tested)[-1].startswith("interval or range of repeats  ")
+    assert table([*three_tested, Best(4, 11, 1, 490.0, 460.0, 1)])[-1].startswith("95 % interval  ")
+    assert table(best[1:])[-1].startswith("range of repeats  ")
     said = sentences([None] * 4, best)  # type: ignore[list-item]
     assert said[0] == "in 1 of 4 repeats, no trial ended without diverging"
     assert "return is 30.0 on average" in said[1]

@@ -87,7 +87,7 @@ def test_a_run_keeps_its_wrappers_and_reports_returns_of_the_task(
 def test_a_run_goes_on_with_its_wrappers(run: Path, monkeypatch: Any, capfd: Any) -> None:
     assert arlbench(["train", "--resume", str(run), "--quiet"], monkeypatch) == 0
     assert arlbench(["train", "--resume", str(run), *WRAP[:2]], monkeypatch) == 2
-    assert "'wrap' cannot be given" in " ".join(capfd.readouterr().err.split())
+    assert "--wrap cannot be given" in " ".join(capfd.readouterr().err.split())
 
 
 @pytest.mark.thorough

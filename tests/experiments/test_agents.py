@@ -71,6 +71,10 @@ def finished(settings: RunSettings, tmp_path_factory) -> Path:
     return trained(settings, tmp_path_factory.mktemp("runs") / "finished")
 
 
+def test_the_path_of_a_run_may_be_a_text(finished: Path) -> None:
+    assert [agent.name for agent in find_agents(str(finished)).agents] == ["seed 5", "seed 6"]
+
+
 @pytest.fixture(scope="module")
 def stopped(settings: RunSettings, tmp_path_factory) -> Path:
     """Seed 5 has ended, and seed 6 is half done."""

@@ -24,8 +24,8 @@ from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.config_spaces import in_texts
+from arlbench.experiments.samplers import sampler_class
 from arlbench.experiments.space import Choices, Range
-from arlbench.experiments.tuners import tuner_class
 from arlbench.tuning import Space, load, resume, tune, tune_repeats
 from fake_studies import FIXED, PROBLEM, FakePopulation, numbers
 
@@ -142,7 +142,7 @@ REFUSED = {
         lambda: space_with(
             (size := Categorical("buffer_batch_size", [16, 64])), ForbiddenEqualsClause(size, 64)
         ),
-        "Forbidden clauses",
+        "with forbidden clauses cannot be searched; remove them",
     ),
     "condition on another parent": (
         lambda: conditioned(lambda tau, _, other, rate: EqualsCondition(tau, other, True)),
@@ -233,8 +233,8 @@ WHOLE_SHORT = FIXED.replace(hpo_config={}, n_total_timesteps=20_000)
 
 def test_samplers_of_sweeps_take_it_too() -> None:
     space = ConfigurationSpace({"learning_rate": (1e-5, 1e-3), "buffer_batch_size": [16, 64]})
-    trials = tuner_class("sobol")(WHOLE, space, seed=0).ask(4)
+    trials = sampler_class("sobol")(WHOLE, space, seed=0).ask(4)
     assert {trial.config["gamma"] for trial in trials} == {WHOLE.resolve()["gamma"]}
     assert all(1e-5 <= trial.config["learning_rate"] <= 1e-3 for trial in trials)
-    grid = tuner_class("grid")(WHOLE, ConfigurationSpace({"buffer_batch_size": [16, 64]}))
+    grid = sampler_class("grid")(WHOLE, ConfigurationSpace({"buffer_batch_size": [16, 64]}))
     assert [trial.config["buffer_batch_size"] for trial in grid.ask(2)] == [16, 64]

@@ -11,10 +11,10 @@ from scipy.stats import kstest
 from arlbench import DQN
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.drawing import value_at
+from arlbench.experiments.samplers import sampler_class
 from arlbench.experiments.space import Choices, Range
-from arlbench.experiments.tuners import tuner_class
 from fake_training import PROBLEM
-from proposing import make_tuner, propose
+from proposing import make_sampler, propose
 
 BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
@@ -71,7 +71,7 @@ def test_sobol_is_more_even_than_chance() -> None:
 def test_a_seed_repeats_and_the_beginning_is_the_same(sampler) -> None:
     few, many = (propose(sampler, {"tau": "0.5..1"}, n, seed=1) for n in (5, 40))
     assert many[:5] == few
-    in_turn = make_tuner(sampler, {"tau": "0.5..1"}, seed=1)
+    in_turn = make_sampler(sampler, {"tau": "0.5..1"}, seed=1)
     assert [trial.config for n in (1, 4, 35) for trial in in_turn.ask(n)] == many
     assert propose(sampler, {"tau": "0.5..1"}, 5, seed=2) != few
 
@@ -110,9 +110,9 @@ def test_one_configuration_can_be_drawn() -> None:
 
 def test_what_the_problem_fixes_is_not_drawn() -> None:
     fixed = PROBLEM.replace(hpo_config={"gamma": 0.9}, nas_config={"hidden_size": 8})
-    configs = [trial.config for trial in tuner_class("random")(fixed, {}).ask(4)]
+    configs = [trial.config for trial in sampler_class("random")(fixed, {}).ask(4)]
     assert {(config["gamma"], config["hidden_size"]) for config in configs} == {(0.9, 8)}
     narrowed = [
-        trial.config for trial in tuner_class("random")(fixed, {"gamma": "0.1..0.2"}).ask(4)
+        trial.config for trial in sampler_class("random")(fixed, {"gamma": "0.1..0.2"}).ask(4)
     ]
     assert all(0.1 <= config["gamma"] <= 0.2 for config in narrowed)

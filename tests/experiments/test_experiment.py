@@ -6,6 +6,7 @@ import json
 from importlib import metadata
 
 import jax
+import numpy as np
 import pytest
 
 from arlbench.core.environments import EnvSpec
@@ -18,6 +19,14 @@ from arlbench.experiments.experiment import (
     versions_now,
 )
 from fake_training import PROBLEM, make_experiment
+
+
+def test_seeds_may_be_an_array() -> None:
+    seeds = make_experiment(seeds=np.arange(3)).seeds
+    assert seeds == (0, 1, 2)
+    assert all(type(seed) is int for seed in seeds)
+    with pytest.raises(ConfigurationError, match="seeds of an experiment must not be empty"):
+        make_experiment(seeds=np.arange(0))
 
 
 def test_configurations_are_completed() -> None:
@@ -89,7 +98,8 @@ def test_an_evaluation_environment_given_and_derived_is_one_problem() -> None:
 def test_seeds_are_counted_from_the_first() -> None:
     assert seed_range(3, 2) == (3, 4)
     assert seed_range(2**32 - 1, 1) == (2**32 - 1,)
-    for first, count in ((-1, 1), (2**32 - 1, 2), (0, 0), (0, 10_001)):
+    assert seed_range(3, 2.0) == (3, 4)
+    for first, count in ((-1, 1), (2**32 - 1, 2), (0, 0), (0, 10_001), (0.5, 1), (0, 1.5)):
         with pytest.raises(ConfigurationError, match="eeds"):
             seed_range(first, count)
 

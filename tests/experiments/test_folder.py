@@ -261,6 +261,26 @@ def test_a_damaged_design_is_named(content, tmp_path) -> None:
         read_rows(tmp_path)
 
 
+def test_paths_may_be_texts(tmp_path) -> None:
+    folder = str(tmp_path / "search")
+    experiment = make_experiment()
+    with SweepFolder(folder, experiment) as storage:
+        assert storage.path == tmp_path / "search"
+    assert read_experiment(folder).configs == experiment.configs
+    assert read_rows(folder).num_rows == 0
+
+
+def test_a_sweep_of_an_algorithm_that_is_not_here_is_not_damaged(tmp_path) -> None:
+    fill(tmp_path, make_experiment())
+    file = tmp_path / "design.json"
+    content = json.loads(file.read_text())
+    content["problem"]["algorithm"] = "absent_module:Mine"
+    file.write_text(json.dumps(content))
+    with pytest.raises(StorageError, match="cannot be used here: The algorithm") as no:
+        read_rows(tmp_path)
+    assert "damaged" not in str(no.value)
+
+
 def test_what_is_not_a_sweep_is_left_alone(tmp_path) -> None:
     with pytest.raises(StorageError, match="not the folder of a sweep"):
         read_rows(tmp_path)

@@ -98,7 +98,7 @@ def test_one_training_in_two_parts_is_refused(tmp_path) -> None:
     fill(tmp_path, experiment)
     twice = tmp_path / "parts" / "part-000099.parquet"
     twice.write_bytes(parts_of(tmp_path)[0].read_bytes())
-    with pytest.raises(StorageError, match=r"hold the same training .* delete one"):
+    with pytest.raises(StorageError, match=r"hold the same training run .* delete one"):
         SweepFolder(tmp_path, experiment)
 
 

@@ -53,9 +53,8 @@ def train(
     """Trains a new run, or the rest of one; returns its result and its messages."""
     notices: list[str] = []
     with RunFolder(folder, settings, saving or Saving(0.0)) as run:
-        result = train_run(
-            run, on_progress=stop, on_notice=notices.append, resumed=settings is None
-        )
+        assert run.reopened is (settings is None)
+        result = train_run(run, on_progress=stop, on_notice=notices.append)
     return result, notices
 
 

@@ -40,16 +40,40 @@ def test_an_empty_folder_is_used_and_a_full_one_refused(
 ) -> None:
     RunWriter(tmp_path, settings).close()
     assert {path.name for path in tmp_path.iterdir()} == {"settings.json", "run.lock"}
-    with pytest.raises(RunFolderError, match="is not empty; choose another --out"):
+    with pytest.raises(RunFolderError, match="already holds a run; choose another --out"):
         RunWriter(tmp_path, settings)
     with RunWriterAt(tmp_path) as again:
+        assert again.settings == settings
+
+
+def test_a_folder_with_something_else_is_left_alone(settings: RunSettings, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(RunFolderError, match="already holds something that is not a run"):
+        RunWriter(tmp_path, settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_start_that_failed_leaves_a_folder_that_can_be_used(
+    settings: RunSettings, tmp_path: Path, monkeypatch
+) -> None:
+    """The disk is full when the settings are written; then there is room, or it is killed again."""
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(RunSettings, "to_json", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            RunWriter(folder, settings)
+    assert [path.name for path in folder.iterdir()] == ["run.lock"]
+    (folder / ".settings.json.part").write_text("half")
+    RunWriter(str(folder), settings).close()
+    assert {path.name for path in folder.iterdir()} == {"settings.json", "run.lock"}
+    with RunWriterAt(folder) as again:
         assert again.settings == settings
 
 
 def test_one_process_writes_at_a_time(settings: RunSettings, tmp_path: Path) -> None:
     with (
         RunWriterAt(tmp_path, settings),
-        pytest.raises(RunFolderError, match="Another process is training in"),
+        pytest.raises(RunFolderError, match="Another process is training the run in"),
     ):
         RunWriter(tmp_path)
     RunWriter(tmp_path).close()

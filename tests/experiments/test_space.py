@@ -72,7 +72,7 @@ def test_what_contradicts_itself_is_refused(name, text, named) -> None:
 
 @pytest.mark.parametrize("value", [0.9, (0.9, 0.99), DQN.get_hpo_config_space()["gamma"]])
 def test_only_a_text_says_where_to_search(value) -> None:
-    with pytest.raises(ConfigurationError, match=r"gamma must be a text, .* put it in quotes"):
+    with pytest.raises(ConfigurationError, match=r"text of gamma must be a string .* in quotes"):
         search_space(PROBLEM, {"gamma": value})
 
 

@@ -128,7 +128,7 @@ def test_one_is_stopped_again_and_its_seconds_add_up(tmp_path: Path) -> None:
 
     run = copy_of("run_interrupted", tmp_path)
     with RunFolder(run) as folder:
-        result = train_run(folder, on_progress=lambda _: True, on_notice=print, resumed=True)
+        result = train_run(folder, on_progress=lambda _: True, on_notice=print)
     assert result.status == "interrupted"
     assert result.timesteps >= 2016 + 896
     # This includes what version 1 had counted until its checkpoint.

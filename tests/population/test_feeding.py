@@ -51,6 +51,14 @@ def test_nobody_waits_for_one_that_takes_long(two_processes) -> None:
     assert seen.index(0) > 3
 
 
+def test_programs_of_those_that_join_are_counted() -> None:
+    seen: list[Any] = []
+    feed = giving([whole(PRIORITISED)])
+    fed = train([UNIFORM], [3], feed=feed, on_progress=seen.append)
+    assert fed.n_groups == seen[-1].n_groups == seen[-1].groups_done == 2
+    assert seen[0].n_groups == 1
+
+
 def test_progress_counts_those_that_join() -> None:
     seen: list[Any] = []
     train([UNIFORM], [3], feed=giving([whole(SLOW)]), on_progress=seen.append)

@@ -52,6 +52,14 @@ def in_the_second_task() -> Any:
     return on_call
 
 
+def test_a_population_without_members_needs_no_worker(joined) -> None:
+    ray = joined()
+    nothing = train(members=[])
+    assert (nothing.members, nothing.n_processes) == ((), 0)
+    assert (nothing.status == "missing").all()
+    assert not ray.actors
+
+
 def test_members_elsewhere_have_the_same_bits(population, joined) -> None:
     ray = joined()
     again = train(keep_params=True)

@@ -30,6 +30,13 @@ def test_a_population_continues_from_its_state(population):
         assert same_bits(half.params, whole.params)
 
 
+def test_a_population_of_which_no_member_has_ended_has_no_states():
+    stopped = train([UNIFORM], [3], keep_state=True, on_progress=lambda _: True)
+    assert stopped.interrupted
+    with pytest.raises(ArlbenchError, match="No member of this population has ended"):
+        PopulationState.of(stopped)
+
+
 def test_members_become_copies_of_others(population):
     state = PopulationState.of(population).copy_members({(0, 0): (2, 1)})
     result = train(

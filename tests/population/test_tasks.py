@@ -83,4 +83,4 @@ def test_planning_makes_environments_once_and_few_algorithms_twice(monkeypatch):
     # Each configuration, and one of each batch size with the options that all share.
     assert algorithms == [{}] * 6 + [{"batch_sizes": (8, 16)}] * 2
     assert [task.options for task in population.tasks] == [{"batch_sizes": (8, 16)}] * 12
-    assert population.n_groups == 1
+    assert len({task.group for task in population.tasks}) == 1

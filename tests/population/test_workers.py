@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from arlbench.errors import ArlbenchError
@@ -37,6 +38,19 @@ def test_the_environment_may_say_how_many_cores(monkeypatch):
         monkeypatch.setenv("ARLBENCH_CORES", wrong)
         with pytest.raises(ArlbenchError, match="ARLBENCH_CORES"):
             workers.available_cores()
+
+
+def test_the_number_of_cores_is_a_whole_number(monkeypatch):
+    monkeypatch.setattr(workers, "start_workers", lambda n: [])
+    try:
+        for four in (4, 4.0, np.int64(4)):
+            assert workers.use_cores(four) == workers.wanted_cores() == 4
+        for wrong in (True, 0, -1, 1.5, "2"):
+            with pytest.raises(ArlbenchError, match="number of cores must be a positive whole"):
+                workers.use_cores(wrong)
+        assert workers.wanted_cores() == 4
+    finally:
+        workers._pool.wanted_cores = None
 
 
 def test_workers_stay_and_end_when_there_are_too_many():

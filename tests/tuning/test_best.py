@@ -60,13 +60,14 @@ def test_it_is_the_mean_of_the_others_and_the_rest_is_said(tmp_path, first, lost
     drawn = [point.get_ydata()[-1] for point in points]
     assert drawn == pytest.approx([best.test] if lost < 3 else [])
     assert np.isnan(comparison.table.loc["a", "test_return"]) == (lost == 3)
-    note = f"the test return of a leaves out {lost} of 3 trainings, because learning diverged"
+    note = f"the test return of a leaves out {lost} of 3 training runs, because learning diverged"
     assert comparison.notes == ((note,) if lost else ())
     assert "nan" not in " ".join([*tests, *said])
     sentence = f"has no final return with {lost} of 3 new seeds: learning diverged"
     assert any(sentence in line for line in said) == (lost > 0)
     assert any(f"with {3 - lost} other seed" in line for line in said) == (lost < 3)
-    of_repeats = f"the test return leaves out {2 * lost} of 6 trainings, because learning diverged"
+    left_out = f"the test return leaves out {2 * lost} of 6 training runs"
+    of_repeats = f"{left_out}, because learning diverged"
     assert display_of_repeats._about_lost([found] * 2) == ([of_repeats] if lost else [])
 
 

@@ -93,7 +93,7 @@ def test_all_repeats_start_from_the_same(tmp_path) -> None:
     firsts = [outcome.results[0].trial.config["learning_rate"] for outcome in outcome.outcomes]
     assert firsts == [1e-3] * 3
     assert len(said) == len(set(said))
-    assert "1 repeats a configuration" in " ".join(said)
+    assert "1 of 2 rows repeats a configuration" in " ".join(said)
 
 
 def test_mistakes_leave_no_folder(tmp_path) -> None:

@@ -199,7 +199,7 @@ def test_what_neither_study_searches_may_differ(tmp_path) -> None:
 def test_a_table_without_what_the_study_fixes(tmp_path) -> None:
     found = read_start(table(tmp_path), space({**WORDS, "train_freq": "16"}))
     assert [config["train_freq"] for config in found.configs] == [16, 16]
-    assert "Of 3 rows 1 repeats" in found.note
+    assert "1 of 3 rows repeats" in found.note
 
 
 MISTAKES = {

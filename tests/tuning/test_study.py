@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from arlbench.errors import ConfigurationError, StorageError
-from arlbench.experiments.tuners import tuner_class as sampler
+from arlbench.experiments.samplers import sampler_class as sampler
 from arlbench.tuning import Result, Trial, Tuner, load, resume, tune
 from arlbench.tuning.incumbents import incumbents, schedule_of
 from arlbench.tuning.journal import FILE, Asked, events_in

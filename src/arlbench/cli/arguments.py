@@ -109,8 +109,8 @@ RAY = typer.Option(
     None,
     "--ray",
     metavar="[ADDRESS]",
-    help="Train on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT; without an address, the one "
-    "of RAY_ADDRESS, or else Ray is started on this machine.",
+    help="Train on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT. Without an address, use "
+    "RAY_ADDRESS if it is set; otherwise start Ray on this machine.",
 )
 
 # A word after --ray that is not an address belongs to the command.
@@ -174,13 +174,17 @@ def _parse_wrapper(text: str) -> tuple[str, dict[str, Any]]:
 def refuse_with_resume(
     context: typer.Context, allowed: Collection[str], option: str = "--resume"
 ) -> None:
-    """Raises if settings that were fixed when a run began are given to resume it."""
-    given = [name for name in context.params if name not in allowed and was_given(context, name)]
-    if given:
-        raise ConfigurationError(
-            f"{option} continues with the settings that the run began with, so {given[0]!r} cannot "
-            "be given; start a new run to change it."
-        )
+    """Raises if settings that were fixed when a run or study began are given to resume it."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name not in allowed and was_given(context, name):
+            spellings = "/".join([*parameter.opts, *parameter.secondary_opts])
+            is_option = parameter.param_type_name == "option"
+            what = spellings if is_option else "an environment or KEY=VALUE"
+            raise ConfigurationError(
+                f"{option} uses the original settings, so {what} cannot be given; leave it out, or "
+                "begin again in a new folder."
+            )
 
 
 def was_given(context: typer.Context, name: str) -> bool:

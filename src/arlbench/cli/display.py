@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from arlbench.cli import tables
+from arlbench.experiments.owned_folder import resume_command
 from arlbench.report.numbers import together, written
 from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread
 
@@ -36,7 +38,7 @@ def header(run: RunFolder) -> None:
     problem, seeds = run.settings.problem, run.settings.seeds
     span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}-{seeds[-1]}"
     _console.print(
-        f"[bold]{problem.algorithm_class.title}[/] on [bold]{problem.env_spec.name}[/] "
+        f"[bold]{problem.algorithm_class.title}[/] on [bold]{escape(problem.env_spec.name)}[/] "
         f"({problem.env_spec.framework}), {problem.n_total_timesteps:,} steps, "
         f"{problem.env_spec.n_envs} environments, {span}"
     )
@@ -47,19 +49,20 @@ def header(run: RunFolder) -> None:
     }
     if changed:
         words = " ".join(f"{name}={value}" for name, value in changed.items())
-        _console.print(f"[dim]different from the defaults: {words}[/]")
-    _console.print(f"[dim]network: {run.algorithm.describe_agent()}[/]", soft_wrap=True)
-    _console.print(f"[dim]folder: {run.path}[/]", soft_wrap=True)
+        _console.print(f"different from the defaults: {words}", style="dim", markup=False)
+    network = f"network: {run.algorithm.describe_agent()}"
+    _console.print(network, style="dim", markup=False, soft_wrap=True)
+    _console.print(f"folder: {run.path}", style="dim", markup=False, soft_wrap=True)
 
 
 def bar_of_training(shown: bool) -> Progress:
     """A bar with the fields ``speed`` and ``latest``, which each of its tasks sets."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%  {task.fields[speed]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[latest]}"),
+        TextColumn("{task.fields[latest]}", markup=False),
         console=_console,
         refresh_per_second=_REFRESH,
         disable=not shown,
@@ -214,7 +217,8 @@ def return_text(final: np.ndarray) -> str:
 
 def interrupted(folder: Path) -> None:
     """Says that the run was stopped, and how to continue it."""
-    _console.print(f"stopped; continue with: arlbench train --resume {folder}", soft_wrap=True)
+    command = resume_command("train", folder)
+    _console.print(f"stopped; continue with: {command}", soft_wrap=True, markup=False)
 
 
 def notice(sentence: str) -> None:

@@ -63,11 +63,7 @@ def envs(
     named = [entry for entry in listed if _matches(entry.env.name, pattern)]
     shown = [entry for entry in named if every or entry.reason is None]
     if not shown:
-        raise UnknownEnvironmentError(
-            f"No environment has '{pattern}' in its name"
-            + (" and can be trained; 'arlbench envs --all' says why." if named else "; ")
-            + ("" if named else "'arlbench envs' lists all of them.")
-        )
+        raise UnknownEnvironmentError(_why_none(pattern, bool(named)))
     console = Console()
     if as_json:
         typer.echo(json.dumps([_as_json(entry) for entry in shown], indent=1))
@@ -79,6 +75,18 @@ def envs(
     else:
         for entry in shown:
             typer.echo("\t".join(_plain_cells(entry)))
+
+
+def _why_none(pattern: str | None, any_named: bool) -> str:
+    """A sentence if nothing can be listed."""
+    if not pattern:
+        return "No environment can be trained with this algorithm; 'arlbench envs --all' says why."
+    if any_named:
+        return (
+            f"No environment has '{pattern}' in its name and can be trained; 'arlbench envs --all' "
+            "says why."
+        )
+    return f"No environment has '{pattern}' in its name; 'arlbench envs' lists all of them."
 
 
 def _listed(algorithm: str) -> list[_Listed]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from arlbench.core.text_values import count
 from arlbench.report.numbers import finite_or_none
 
 if TYPE_CHECKING:
@@ -135,14 +136,15 @@ def _rows(stored: StoredAgents, outcomes: list[EpisodeOutcomes]) -> list[Row]:
 
 def _print(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) -> None:
     from rich.console import Console
+    from rich.markup import escape
 
     from arlbench.cli import tables
 
     console = Console(highlight=False)
     policy = f"epsilon {asked.epsilon:g}" if asked.epsilon else "greedy"
     console.print(
-        f"[bold]{stored.env_spec.name}[/] ({stored.env_spec.framework}), "
-        f"{asked.n_episodes} episodes each, {policy}, seed {asked.seed}"
+        f"[bold]{escape(stored.env_spec.name)}[/] ({stored.env_spec.framework}), "
+        f"{count(asked.n_episodes, 'episode')} each, {policy}, seed {asked.seed}"
     )
     console.print(f"{run}: {_origins(rows)}", soft_wrap=True, markup=False)
     # In a terminal, the rightmost columns are left out if they do not fit.
@@ -219,7 +221,9 @@ def _cap_note(rows: list[Row]) -> str:
     from arlbench.core.algorithms.harness.evaluation import EPISODE_STEP_CAP
 
     n_cut = int((rows[-1].outcomes.lengths >= EPISODE_STEP_CAP).sum())
-    return f"{n_cut} episodes were cut off after {EPISODE_STEP_CAP:,} steps." if n_cut else ""
+    was = "was" if n_cut == 1 else "were"
+    cut = f"{count(n_cut, 'episode')} {was} cut off after {EPISODE_STEP_CAP:,} steps."
+    return cut if n_cut else ""
 
 
 def _as_json(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) -> dict[str, Any]:

@@ -6,10 +6,13 @@ from typing import Any
 
 import typer
 
+#: The environment that is trained if none is named.
+DEFAULT_ENV = "CartPole-v1"
+
 #: The first seed of the training runs.
 SEED = typer.Option(0, help="The first seed.")
 
-#: How many environments one training steps.
+#: How many environments one training run steps.
 N_ENVS = typer.Option(8, help="Copies of the environment that step together.")
 
 #: The length of an evaluation.
@@ -37,7 +40,19 @@ PRESET = typer.Option(
 AGENT = typer.Option(
     None, metavar="NAME", help="Start from a named configuration: rainbow, stable, ..."
 )
+ONLY_NAMED = typer.Option(
+    False, "--only-named", help="Search only the named hyperparameters; the rest keep tuned values."
+)
+DEFAULTS = typer.Option(
+    False, "--defaults", help="With --only-named: the rest keep the space's defaults instead."
+)
 EXTENDED = typer.Option(False, "--extended", help="Also search the algorithm's extensions.")
+
+#: The memory limit that all commands have by default, in GiB.
+DEFAULT_MEMORY_LIMIT = 4.0
+MEMORY_LIMIT = typer.Option(
+    DEFAULT_MEMORY_LIMIT, help="Memory limit in GiB; training that would need more is refused."
+)
 
 #: What to print.
 QUIET = typer.Option(False, "--quiet", help="Print nothing.")
@@ -57,10 +72,3 @@ def evaluations_option(of: str, default: int = 10) -> Any:
 def seeds_option(of: str) -> Any:
     """The option for the number of seeds of ``of``."""
     return typer.Option(3, help=f"How many seeds to train {of} with.")
-
-
-def memory_option(verb: str) -> Any:
-    """The option for the memory limit; the help refuses training that would ``verb`` more."""
-    return typer.Option(
-        4.0, help=f"Memory limit in GiB; training that would {verb} more is refused."
-    )

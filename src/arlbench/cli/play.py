@@ -119,10 +119,14 @@ def _watch(stored: StoredAgents, asked: _Asked) -> tuple[Reel, list[WatchedEpiso
 
 def _print(stored: StoredAgents, watched: list[WatchedEpisode], path: Path) -> None:
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(highlight=False)
     agent = stored.agents[0]
-    console.print(f"[bold]{stored.env_spec.name}[/], {agent.name}: {agent.origin}", soft_wrap=True)
+    console.print(
+        f"[bold]{escape(stored.env_spec.name)}[/], {escape(f'{agent.name}: {agent.origin}')}",
+        soft_wrap=True,
+    )
     for number, episode in enumerate(watched, start=1):
         cut = "" if episode.ended else ", cut off there"
         console.print(

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import typer
-import yaml
 
 from arlbench.cli.arguments import was_given
 from arlbench.core.checks import known_names
-from arlbench.core.text_values import parse_value
+from arlbench.core.text_values import parse_value, text_of
+from arlbench.core.yaml_text import parse_yaml
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.published_studies import (
     EVAL_EPISODES,
@@ -152,17 +152,11 @@ def options_of_file(path: Path) -> dict[str, Any]:
             that is impossible.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigurationError(f"{path} cannot be read ({reason}); name a study file.") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(
-            f"{path} is not YAML ({getattr(error, 'problem', None) or 'unreadable'}{place}); fix "
-            "it there."
-        ) from None
+    content = parse_yaml(text, path)
     try:
         return _options(content)
     except ConfigurationError as error:
@@ -257,7 +251,8 @@ def _value(where: str, kind: str, value: Any) -> Any:
         plain = parse_value(value) if isinstance(value, str) else value
         if not isinstance(plain, int | float) or isinstance(plain, bool):
             raise ConfigurationError(f"{where} must be a number, not {value!r}.")
-        return plain
+        # YAML reads 1.0e5 as a float, but most numbers count something.
+        return int(plain) if isinstance(plain, float) and plain.is_integer() else plain
     if kind == "flag" and not isinstance(value, bool):
         raise ConfigurationError(f"{where} must be true or false, not {value!r}.")
     if kind in {"mapping", "values"}:
@@ -301,4 +296,4 @@ def _scalar(name: str, value: Any) -> str:
         raise ConfigurationError(
             f"{name} must be a value, a list of values, or low and high, not {value!r}."
         )
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return text_of(value)

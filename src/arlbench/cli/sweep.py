@@ -19,16 +19,19 @@ from arlbench.cli.arguments import (
 from arlbench.cli.options import (
     AGENT,
     AS_JSON,
+    DEFAULT_ENV,
+    DEFAULTS,
     ENV_KWARGS,
     ENV_WORKERS,
     EVAL_EPISODES,
     EXTENDED,
+    MEMORY_LIMIT,
     N_ENVS,
+    ONLY_NAMED,
     PRESET,
     QUIET,
     SEED,
     evaluations_option,
-    memory_option,
     seeds_option,
     timesteps_option,
 )
@@ -36,25 +39,15 @@ from arlbench.cli.problems import environment_and_lengths, searched_problem, wit
 from arlbench.cli.study_files import completed, options_of_preset
 from arlbench.cli.sweep_running import Job, run
 from arlbench.errors import ConfigurationError
-from arlbench.experiments.tuners import DEFAULT_TUNER, tuner_names
+from arlbench.experiments.samplers import DEFAULT_SAMPLER, sampler_names
 
 if TYPE_CHECKING:
     from arlbench.core.problem import Problem
     from arlbench.experiments.experiment import Experiment
     from arlbench.experiments.folder import SweepFolder
-    from arlbench.experiments.tuner import Trial, Tuner
-
-DEFAULT_ENV = "CartPole-v1"
+    from arlbench.experiments.sampler import Sampler, Trial
 
 _DEFAULT_N_CONFIGS = 64
-
-_ONLY_NAMED = typer.Option(
-    False, "--only-named", help="Search only the named hyperparameters; the rest keep tuned values."
-)
-
-_DEFAULTS = typer.Option(
-    False, "--defaults", help="With --only-named: the rest keep the space's defaults instead."
-)
 
 
 class _Chosen(NamedTuple):
@@ -77,7 +70,7 @@ def sweep(
         help="An environment, and what to search: KEY=VALUE, KEY=LOW..HIGH or KEY=a,b,c.",
     ),
     preset: str = PRESET,
-    sampler: str = typer.Option(DEFAULT_TUNER, help=f"One of {', '.join(tuner_names())}."),
+    sampler: str = typer.Option(DEFAULT_SAMPLER, help=f"One of {', '.join(sampler_names())}."),
     file: Path = typer.Option(
         None, help="Configurations in YAML, JSON, CSV or Parquet, for --sampler file."
     ),
@@ -99,12 +92,12 @@ def sweep(
     cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
     agent: str = AGENT,
     extended: bool = EXTENDED,
-    only_named: bool = _ONLY_NAMED,
-    defaults: bool = _DEFAULTS,
+    only_named: bool = ONLY_NAMED,
+    defaults: bool = DEFAULTS,
     out: Path = typer.Option(
         None, help="The sweep's folder; if it holds a sweep, it is continued. By default a new one."
     ),
-    memory_limit: float = memory_option("need"),
+    memory_limit: float = MEMORY_LIMIT,
     ray: str = RAY,
     quiet: bool = QUIET,
     as_json: bool = AS_JSON,
@@ -118,17 +111,17 @@ def sweep(
     names = ("sampler", "file", "n_configs", "sampler_seed", "only_named", "defaults")
     chosen = _Chosen(**{name: given[name] for name in names}, published=published)
     start_workers(ray)
-    experiment, tuner = _experiment(chosen, ranges, given, env_name)
+    experiment, used = _experiment(chosen, ranges, given, env_name)
     with _open(experiment, out, memory_limit) as storage:
         if not quiet:
-            _announce(tuner, chosen, as_json)
+            _announce(used, chosen, as_json)
         run(Job(storage, memory_limit, quiet, as_json))
 
 
 def _experiment(
     chosen: _Chosen, ranges: dict[str, str], given: dict[str, Any], env_name: str
-) -> tuple[Experiment, Tuner]:
-    """The experiment, and the tuner that proposed its configurations."""
+) -> tuple[Experiment, Sampler]:
+    """The experiment, and the sampler that proposed its configurations."""
     from arlbench.experiments.experiment import Experiment, seed_range
     from arlbench.experiments.space import (
         extended_words,
@@ -146,7 +139,7 @@ def _experiment(
     else:
         # The file says what varies.
         problem, words = with_fixed(problem, chosen.published), ranges
-    tuner, trials = _trials(chosen, words, problem)
+    sampler, trials = _trials(chosen, words, problem)
     if chosen.file is None:
         problem = with_options(problem, search_space(problem, words))
     else:
@@ -159,26 +152,28 @@ def _experiment(
     }
     configs = tuple(trial.config for trial in trials)
     seeds = seed_range(given["seed"], given["seeds"])
-    return Experiment(problem, configs, seeds, origin=origin), tuner
+    return Experiment(problem, configs, seeds, origin=origin), sampler
 
 
-def _announce(tuner: Tuner, chosen: _Chosen, as_json: bool) -> None:
+def _announce(sampler: Sampler, chosen: _Chosen, as_json: bool) -> None:
     """Says what is searched, and which parts of the arguments or the file are ignored."""
     from arlbench.cli import display, sweep_display
 
-    if tuner.searched and not as_json:
-        sweep_display.search(tuner.searched, tuner.words, chosen.only_named)
-    if tuner.note:
-        display.notice(tuner.note)
+    if sampler.searched and not as_json:
+        sweep_display.search(sampler.searched, sampler.words, chosen.only_named)
+    if sampler.note:
+        display.notice(sampler.note)
 
 
-def _trials(chosen: _Chosen, words: dict[str, str], problem: Problem) -> tuple[Tuner, list[Trial]]:
-    """The tuner, and the trials that it proposes."""
-    from arlbench.experiments.tuners import tuner_class
+def _trials(
+    chosen: _Chosen, words: dict[str, str], problem: Problem
+) -> tuple[Sampler, list[Trial]]:
+    """The sampler, and what it proposes."""
+    from arlbench.experiments.samplers import sampler_class
 
-    kind = tuner_class(chosen.sampler)
+    kind = sampler_class(chosen.sampler)
     if kind.reads_file != (chosen.file is not None):
-        readers = [name for name in tuner_names() if tuner_class(name).reads_file]
+        readers = [name for name in sampler_names() if sampler_class(name).reads_file]
         raise ConfigurationError(
             f"--sampler {' or '.join(readers)} and --file belong together: give both, or neither "
             "of them."
@@ -188,9 +183,9 @@ def _trials(chosen: _Chosen, words: dict[str, str], problem: Problem) -> tuple[T
             f"The sampler {chosen.sampler} always makes every combination of the listed values; "
             "leave --n-configs out."
         )
-    tuner = kind(problem, words, seed=chosen.sampler_seed, file=chosen.file)
-    n_all = _DEFAULT_N_CONFIGS if tuner.n_trials is None else tuner.n_trials
-    return tuner, tuner.ask(n_all if chosen.n_configs is None else chosen.n_configs)
+    sampler = kind(problem, words, seed=chosen.sampler_seed, file=chosen.file)
+    n_all = _DEFAULT_N_CONFIGS if sampler.n_trials is None else sampler.n_trials
+    return sampler, sampler.ask(n_all if chosen.n_configs is None else chosen.n_configs)
 
 
 def _open(experiment: Experiment, out: Path | None, memory_limit: float) -> SweepFolder:

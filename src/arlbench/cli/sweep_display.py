@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from arlbench.cli import tables
 from arlbench.cli.display import Speed, bar_of_training
+from arlbench.core.text_values import count
 from arlbench.experiments.experiment import Experiment
 from arlbench.experiments.training import ExperimentOutcome, ExperimentProgress
 from arlbench.report.numbers import together, written
@@ -50,7 +52,7 @@ def header(experiment: Experiment, n_missing: int, folder: Path) -> None:
     problem = experiment.problem
     env_spec = problem.env_spec
     _console.print(
-        f"[bold]{problem.algorithm_class.title}[/] on [bold]{env_spec.name}[/] "
+        f"[bold]{problem.algorithm_class.title}[/] on [bold]{escape(env_spec.name)}[/] "
         f"({env_spec.framework}), {count(len(experiment.configs), 'configuration')} with "
         f"{count(len(experiment.seeds), 'seed')}, {problem.n_total_timesteps:,} steps each, "
         f"{count(env_spec.n_envs, 'environment')}"
@@ -61,7 +63,7 @@ def header(experiment: Experiment, n_missing: int, folder: Path) -> None:
         _console.print(
             f"[dim]continues: {n_missing} of {experiment.n_members} training runs are missing[/]"
         )
-    _console.print(f"[dim]folder: {folder}[/]", soft_wrap=True)
+    _console.print(f"folder: {folder}", style="dim", markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -108,7 +110,7 @@ def closing_table(results: SweepResults, outcome: ExperimentOutcome, pictures: l
         )
     if pictures:
         names = " and ".join(picture.name for picture in pictures)
-        _console.print(f"drawn: {names} in {pictures[0].parent}", soft_wrap=True)
+        _console.print(f"drawn: {names} in {pictures[0].parent}", markup=False, soft_wrap=True)
 
 
 def best_table(results: SweepResults, width: int) -> list[str]:
@@ -153,8 +155,3 @@ def interrupted(n_kept: int, n_members: int, command: str) -> None:
 def value_text(value: Any) -> str:
     """A hyperparameter's value for people: four digits are enough."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def count(n: int, noun: str) -> str:
-    """A number with its noun, such as ``1 seed`` or ``3 seeds``."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

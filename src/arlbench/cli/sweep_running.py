@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from arlbench.errors import StorageError
 from arlbench.report.numbers import finite_or_none
 
 if TYPE_CHECKING:
@@ -98,35 +97,19 @@ def _train(job: Job) -> tuple[ExperimentOutcome | None, StoppableWork[Experiment
 
 def _close(job: Job, outcome: ExperimentOutcome) -> None:
     """Draws the pictures and prints the best configurations."""
-    from arlbench.cli import sweep_display
+    from arlbench.cli import pictures, sweep_display
+    from arlbench.report import sweep_pictures
     from arlbench.report.sweep_results import results_of
 
     results = results_of(job.storage.rows())
     if results is None:
         return
     folder = job.storage.path
-    try:
-        pictures = _draw(results, folder)
-    except OSError as error:
-        raise StorageError(
-            f"The pictures cannot be written to {folder} ({error.strerror}); make room and give "
-            "the command again. All results have been kept."
-        ) from error
+    drawn = pictures.write(sweep_pictures.draw(results), folder)
     if job.talkative:
-        sweep_display.closing_table(results, outcome, pictures)
+        sweep_display.closing_table(results, outcome, drawn)
     if job.as_json:
         typer.echo(json.dumps(summarise(folder, results, outcome)))
-
-
-def _draw(results: SweepResults, folder: Path) -> list[Path]:
-    """Writes the pictures to a folder and returns their paths."""
-    from arlbench.core import files
-    from arlbench.report import sweep_pictures
-
-    pictures = {folder / f"{name}.png": png for name, png in sweep_pictures.draw(results).items()}
-    for path, png in pictures.items():
-        files.write(path, png)
-    return list(pictures)
 
 
 def summarise(folder: Path, results: SweepResults, outcome: ExperimentOutcome) -> dict[str, Any]:

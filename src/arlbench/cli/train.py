@@ -26,14 +26,15 @@ from arlbench.cli.options import (
     AGENT,
     ALGORITHM_OPTIONS,
     AS_JSON,
+    DEFAULT_ENV,
     ENV_KWARGS,
     ENV_WORKERS,
     EVAL_EPISODES,
+    MEMORY_LIMIT,
     N_ENVS,
     QUIET,
     SEED,
     evaluations_option,
-    memory_option,
 )
 
 if TYPE_CHECKING:
@@ -41,14 +42,18 @@ if TYPE_CHECKING:
     from arlbench.experiments.run import RunResult
     from arlbench.experiments.run_folder import RunFolder, Saving
 
-DEFAULT_ENV = "CartPole-v1"
-
 # Options that may be given with --resume; all others were fixed when the run began.
 _WITH_RESUME = {"resume", "checkpoint_every", "keep", "ray", "quiet", "as_json"}
 
 # With fewer environment steps over all seeds, another process would hardly have started before
 # this one has done the work.
 _WORTH_PROCESSES = 200_000
+
+# A segment or an evaluation is one program, which nothing can interrupt.
+_FINISHING = (
+    "finishing the segment or evaluation in progress, then saving; press Ctrl-C again to leave "
+    "without saving"
+)
 
 _CHECKPOINT_EVERY = typer.Option(
     60.0, help="Seconds between two checkpoints; 0 writes one only when the run is stopped."
@@ -59,7 +64,6 @@ class _Job(NamedTuple):
     """What to train, and how much to print."""
 
     run: RunFolder
-    resumed: bool
     quiet: bool
     as_json: bool
 
@@ -98,7 +102,7 @@ def train(
     defaults: bool = typer.Option(
         False, "--defaults", help="Start from the space's defaults, not from tuned values."
     ),
-    memory_limit: float = memory_option("need"),
+    memory_limit: float = MEMORY_LIMIT,
     resume: Path = typer.Option(
         None, metavar="RUN", help="Continue the run in this folder, as if it had not stopped."
     ),
@@ -133,7 +137,7 @@ def train(
         env = {"framework": framework, "n_envs": n_envs, "env_kwargs": kwargs, "wrap": wrap}
         run = _begin(words or [], env, out, {**asked, "agent": agent}, saving)
     with run:
-        _run(_Job(run, resume is not None, quiet, as_json), started)
+        _run(_Job(run, quiet, as_json), started)
 
 
 def _start_workers(timesteps: float, n_seeds: int, ray: str | None) -> None:
@@ -188,7 +192,7 @@ def _run(job: _Job, started: float) -> None:
     from arlbench.cli import display
 
     run = job.run
-    if job.resumed and (note := run.settings.versions_note()):
+    if run.reopened and (note := run.settings.versions_note()):
         job.notice(note)
     if run.is_finished():
         job.notice(f"The run in {run.path} is finished; nothing is left to do.")
@@ -218,8 +222,8 @@ def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork[R
                 run,
                 on_progress=lambda progress: show(progress) or work.wants_to_stop(),
                 on_notice=job.notice,
-                resumed=job.resumed,
-            )
+            ),
+            on_wait=lambda: job.notice(_FINISHING),
         )
         work.start()
         # Drawing needs slow imports, which run here while the other thread compiles.

@@ -7,8 +7,10 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from arlbench.cli.options import DEFAULT_MEMORY_LIMIT
 from arlbench.core.algorithms.declarations import differing_from_defaults
 from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
+from arlbench.core.text_values import text_of
 
 if TYPE_CHECKING:
     from arlbench.core.environments import EnvSpec
@@ -35,10 +37,16 @@ def of_best(study: LoadedStudy) -> str | None:
     if changes or not is_range or has_own:
         return None
     whole = Space(problem, study.settings.words).complete(best.trial.config)
-    return of(problem, whole, seeds[0], len(seeds))
+    return of(problem, whole, seeds[0], len(seeds), study.budget.memory_limit_gib)
 
 
-def of(problem: Problem, config: Mapping[str, Any], first_seed: int, n_seeds: int) -> str:
+def of(
+    problem: Problem,
+    config: Mapping[str, Any],
+    first_seed: int,
+    n_seeds: int,
+    memory_limit_gib: float,
+) -> str:
     """The command that trains a configuration of a problem.
 
     Args:
@@ -46,10 +54,11 @@ def of(problem: Problem, config: Mapping[str, Any], first_seed: int, n_seeds: in
         config: Hyperparameters and architecture choices besides those that the problem fixes.
         first_seed: The first seed.
         n_seeds: How many seeds.
+        memory_limit_gib: The memory limit.
     """
     values = differing_from_defaults(problem.resolve(config), problem.declarations)
     lengths = problem.lengths
-    options: dict[str, int | str] = {
+    options: dict[str, float | str] = {
         "--n-envs": problem.env_spec.n_envs,
         "--timesteps": lengths.n_total_timesteps,
         "--evaluations": lengths.n_eval_steps,
@@ -57,12 +66,14 @@ def of(problem: Problem, config: Mapping[str, Any], first_seed: int, n_seeds: in
         "--seed": first_seed,
         "--seeds": n_seeds,
     }
+    if memory_limit_gib != DEFAULT_MEMORY_LIMIT:
+        options["--memory-limit"] = memory_limit_gib
     if problem.algorithm != DEFAULT_ALGORITHM:
         options["--algorithm"] = problem.algorithm
     if problem.options:
         options["--algorithm-options"] = json.dumps(dict(problem.options))
     words = ["arlbench", "train", problem.env_spec.name, "--defaults"]
-    words += [f"{name}={_text(value)}" for name, value in values.items()]
+    words += [f"{name}={text_of(value)}" for name, value in values.items()]
     words += [str(word) for option in options.items() for word in option]
     return shlex.join([*words, *_of_environment(problem.env_spec)])
 
@@ -72,11 +83,8 @@ def _of_environment(spec: EnvSpec) -> list[str]:
     if spec.env_kwargs:
         words += ["--env-kwargs", json.dumps(dict(spec.env_kwargs))]
     for name, settings in spec.wrappers:
-        pairs = ",".join(f"{key}={_text(value)}" for key, value in settings.items())
+        # The command line has no word for None, with which the wrapper is made anyway.
+        given = {key: value for key, value in settings.items() if value is not None}
+        pairs = ",".join(f"{key}={text_of(value)}" for key, value in given.items())
         words += ["--wrap", f"{name}:{pairs}" if pairs else name]
     return [*words, "--cnn-policy"] if spec.cnn_policy else words
-
-
-def _text(value: Any) -> str:
-    """The value as the command line reads it, with every digit of a number."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -21,16 +21,18 @@ from arlbench.cli.arguments import (
 from arlbench.cli.options import (
     AGENT,
     AS_JSON,
+    DEFAULTS,
     ENV_KWARGS,
     ENV_WORKERS,
     EVAL_EPISODES,
     EXTENDED,
+    MEMORY_LIMIT,
     N_ENVS,
+    ONLY_NAMED,
     PRESET,
     QUIET,
     SEED,
     evaluations_option,
-    memory_option,
     seeds_option,
     timesteps_option,
 )
@@ -95,12 +97,6 @@ _START_FROM = typer.Option(
 )
 _START_COUNT = typer.Option(
     None, help="How many of them; by default all of a table, 8 of a study.", show_default=False
-)
-_ONLY_NAMED = typer.Option(
-    False, "--only-named", help="Search only the named hyperparameters; the rest keep tuned values."
-)
-_DEFAULTS = typer.Option(
-    False, "--defaults", help="With --only-named: the rest keep the space's defaults instead."
 )
 _OUT = typer.Option(
     None, help="The study's folder; if it holds this study, it is continued. By default a new one."
@@ -169,14 +165,14 @@ def tune(
     cnn_policy: bool = network_option(None, "plain; tuned with --only-named"),
     agent: str = AGENT,
     extended: bool = EXTENDED,
-    only_named: bool = _ONLY_NAMED,
-    defaults: bool = _DEFAULTS,
+    only_named: bool = ONLY_NAMED,
+    defaults: bool = DEFAULTS,
     out: Path = _OUT,
     resume: Path = _RESUME,
     replay: Path = _REPLAY,
     more: int = _MORE,
     state_limit: float = _STATE_LIMIT,
-    memory_limit: float = memory_option("need"),
+    memory_limit: float = MEMORY_LIMIT,
     optuna_storage: str = _OPTUNA,
     ray: str = RAY,
     schema: bool = _SCHEMA,
@@ -188,7 +184,10 @@ def tune(
     if replay is not None:
         refuse_with_resume(context, _WITH_REPLAY, "--replay")
         start_workers(ray)
-        train_again(replay, (seed, seeds), memory_limit, quiet, as_json)
+        # Unless they were given, the study decides.
+        first = seed if was_given(context, "seed") else None
+        limit = memory_limit if was_given(context, "memory_limit") else None
+        train_again(replay, (first, seeds), limit, quiet, as_json)
     elif resume is not None:
         _continue(context, given)
     else:
@@ -202,6 +201,9 @@ def _continue(context: typer.Context, given: dict[str, Any]) -> None:
     if "test_seeds" in begun and not was_given(context, "test_seeds"):
         given["test_seeds"] = None
     given["test_last"] = given["test_last"] or begun["test_last"]
+    for limit in ("state_limit", "memory_limit"):
+        if not was_given(context, limit):
+            given[limit] = begun[f"{limit}_gib"]
     run(_job(given, given["resume"]), begun)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from arlbench.cli.arguments import split_words, start_workers, was_given
+from arlbench.cli.options import DEFAULT_ENV
 from arlbench.cli.problems import environment_and_lengths, searched_problem
 from arlbench.cli.study_files import (
     completed,
@@ -19,8 +20,6 @@ from arlbench.cli.study_files import (
 )
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.published_studies import published_protocol
-
-DEFAULT_ENV = "CartPole-v1"
 
 DEFAULT_TRIALS = 32
 

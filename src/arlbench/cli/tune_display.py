@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 
 from arlbench.cli import tables, train_command
 from arlbench.cli.display import Speed, bar_of_training, notice, return_text
-from arlbench.cli.sweep_display import count, listing, value_text
+from arlbench.cli.sweep_display import listing, value_text
+from arlbench.core.text_values import count
 from arlbench.errors import EnvironmentFaultError, TunerError
+from arlbench.experiments.owned_folder import resume_command
 from arlbench.report.numbers import together, written
 from arlbench.tuning.best import final_test_return, lost_in_test
 from arlbench.tuning.incumbents import ranked
@@ -43,11 +46,12 @@ def header(arguments: Mapping[str, Any]) -> None:
     spec = problem.env_spec
     repeats = f", {count(arguments['repeats'], 'repeat')}" if "repeats" in arguments else ""
     _console.print(
-        f"[bold]{name}[/] tunes [bold]{problem.algorithm_class.title}[/] on [bold]{spec.name}[/] "
-        f"({spec.framework}), {count(len(arguments['seeds']), 'seed')} per trial, "
+        f"[bold]{name}[/] tunes [bold]{problem.algorithm_class.title}[/] on "
+        f"[bold]{escape(spec.name)}[/] ({spec.framework}), "
+        f"{count(len(arguments['seeds']), 'seed')} per trial, "
         f"{problem.n_total_timesteps:,} steps at most, {count(spec.n_envs, 'environment')}{repeats}"
     )
-    _console.print(f"[dim]folder: {arguments['folder']}[/]", soft_wrap=True)
+    _console.print(f"folder: {arguments['folder']}", style="dim", markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -258,15 +262,15 @@ def continuable(folder: Path, shown: bool) -> Iterator[None]:
     except (EnvironmentFaultError, TunerError):
         begun = any((folder / name).exists() for name in ("study.json", "repeats.json"))
         if shown and begun:
-            notice(f"once this is corrected, 'arlbench tune --resume {folder}' continues the study")
+            command = resume_command("tune", folder)
+            notice(f"once this is corrected, continue the study with: {command}")
         raise
 
 
 def interrupted(folder: Path) -> None:
     """Says that the study was stopped, and how to continue it."""
-    _console.print(
-        f"stopped; continue with: arlbench tune --resume {folder}", soft_wrap=True, markup=False
-    )
+    command = resume_command("tune", folder)
+    _console.print(f"stopped; continue with: {command}", soft_wrap=True, markup=False)
 
 
 def say(lines: Sequence[str]) -> None:

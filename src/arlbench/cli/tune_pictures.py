@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arlbench.core import files
-from arlbench.errors import StorageError
+from arlbench.cli import pictures
+from arlbench.core.text_values import count
 from arlbench.report import repeat_pictures, study_pictures
 from arlbench.report.study_pictures import DrawnTrial
 from arlbench.tuning.best import best_over_time, final_test_return
@@ -24,7 +24,7 @@ def draw(study: LoadedStudy, folder: Path) -> list[Path]:
     Raises:
         StorageError: If they cannot be written.
     """
-    return _written(study_pictures.draw(drawn_trials(study), _title(study)), folder)
+    return pictures.write(study_pictures.draw(drawn_trials(study), _title(study)), folder)
 
 
 def draw_repeats(repeats: Sequence[LoadedStudy], folder: Path) -> list[Path]:
@@ -36,24 +36,12 @@ def draw_repeats(repeats: Sequence[LoadedStudy], folder: Path) -> list[Path]:
     for index, study in enumerate(repeats):
         draw(study, folder_of(folder, index))
     drawn = [best_over_time(study) for study in repeats if study.incumbents]
-    title = f"{_title(repeats[0])}, {len(drawn)} repeat{'s' * (len(drawn) != 1)}"
-    return _written(repeat_pictures.draw(drawn, title), folder)
+    title = f"{_title(repeats[0])}, {count(len(drawn), 'repeat')}"
+    return pictures.write(repeat_pictures.draw(drawn, title), folder)
 
 
 def _title(study: LoadedStudy) -> str:
     return f"{study.settings.tuner} on {study.settings.problem.env_spec.name}"
-
-
-def _written(pictures: Mapping[str, bytes], folder: Path) -> list[Path]:
-    try:
-        for name, png in pictures.items():
-            files.write(folder / f"{name}.png", png)
-    except OSError as error:
-        raise StorageError(
-            f"The pictures cannot be written to {folder} ({error.strerror}); make room and give "
-            "the command again. All results have been kept."
-        ) from error
-    return [folder / f"{name}.png" for name in pictures]
 
 
 def drawn_trials(study: LoadedStudy) -> list[DrawnTrial]:

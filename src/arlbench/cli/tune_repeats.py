@@ -75,7 +75,7 @@ def table(best: Sequence[Best]) -> list[str]:
     if len(best) > 1:
         rows += [
             ("mean", "", "", *(_text(mean.mean) for mean in means), ""),
-            (spread_name(len(best), "repeats"), "", "", *(_ends(mean) for mean in means), ""),
+            (_name_of_spreads(columns), "", "", *(_ends(mean) for mean in means), ""),
         ]
     return tables.lines(rows, range(1, 6))
 
@@ -94,11 +94,11 @@ def sentences(repeats: Sequence[LoadedStudy], best: Sequence[Best]) -> list[str]
 
 
 def _about_lost(repeats: Sequence[LoadedStudy]) -> list[str]:
-    """A sentence about trainings of the test that diverged, if there are any."""
+    """A sentence about training runs of the test that diverged, if there are any."""
     lost, n = map(sum, zip(*map(lost_in_test, repeats), strict=True))
     if not lost:
         return []
-    return [f"the test return leaves out {lost} of {n} trainings, because learning diverged"]
+    return [f"the test return leaves out {lost} of {n} training runs, because learning diverged"]
 
 
 def _spread(values: Sequence[float]) -> MeanInterval:
@@ -106,6 +106,12 @@ def _spread(values: Sequence[float]) -> MeanInterval:
         nothing = np.array(np.nan)
         return MeanInterval(nothing, nothing, nothing)
     return spread(np.array(values))
+
+
+def _name_of_spreads(columns: Sequence[Sequence[float]]) -> str:
+    """The name of the spreads in a row, of which those of few values are ranges."""
+    names = {spread_name(len(values), "repeats") for values in columns if len(values) > 1}
+    return names.pop() if len(names) == 1 else "interval or range of repeats"
 
 
 def _text(value: float | np.ndarray) -> str:

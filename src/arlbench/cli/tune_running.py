@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from arlbench.cli.stopping import StoppableWork
     from arlbench.tuning.loop import StudyOutcome
     from arlbench.tuning.preparing import OpenStudy
+    from arlbench.tuning.reading import LoadedStudy
 
 
 class Job(NamedTuple):
@@ -59,8 +60,8 @@ def _test_seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
     """The test seeds, which follow the tuning seeds."""
     from arlbench.tuning.preparing import FIRST_TEST_SEED
 
-    if count < 0:
-        raise ConfigurationError(f"--test-seeds must be 0 or more, not {count}.")
+    if not isinstance(count, int) or count < 0:
+        raise ConfigurationError(f"--test-seeds must be a whole number of 0 or more, not {count}.")
     first = max(FIRST_TEST_SEED, max(seeds) + 1)
     return tuple(range(first, first + count))
 
@@ -127,15 +128,29 @@ def _stopped(job: Job, work: StoppableWork[Any], at_once: bool) -> NoReturn:
     work.leave(at_once)
 
 
+def _first_fresh_seed(study: LoadedStudy) -> int:
+    """The first seed after all of tuning and of the test."""
+    from arlbench.tuning.preparing import FIRST_TEST_SEED
+
+    of_test = [seed for test in study.tests.values() for seed in test.seeds]
+    used = (*study.settings.seeds, *(study.budget.test_seeds or ()), *of_test)
+    return max(FIRST_TEST_SEED, max(used) + 1)
+
+
 def train_again(
-    folder: Path, seeds: tuple[int, int], memory_limit: float, quiet: bool, as_json: bool
+    folder: Path,
+    seeds: tuple[int | None, int],
+    memory_limit: float | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Trains the best schedule of a study again.
 
     Args:
         folder: The folder of the study.
-        seeds: The first of the new seeds (0 means the usual one), and how many.
-        memory_limit: The memory limit of each member, in GiB.
+        seeds: The first of the new seeds (None takes the first after all that the study used), and
+            how many.
+        memory_limit: The memory limit of each member, in GiB; None takes that of the study.
         quiet: Whether only errors are printed.
         as_json: Whether the results are printed as JSON.
     """
@@ -143,10 +158,11 @@ def train_again(
     from arlbench.cli.stopping import StoppableWork
     from arlbench.experiments.experiment import seed_range
     from arlbench.tuning.best import final_returns
-    from arlbench.tuning.preparing import FIRST_TEST_SEED
+    from arlbench.tuning.reading import load
     from arlbench.tuning.replaying import prepare_replay
 
-    fresh = seed_range(seeds[0] or FIRST_TEST_SEED, seeds[1])
+    first, count = seeds
+    fresh = seed_range(_first_fresh_seed(load(folder)) if first is None else first, count)
     prepared = prepare_replay(folder, fresh, memory_limit_gib=memory_limit)
     with tune_display.replay_bar(shown=not (quiet or as_json)) as show:
         work = StoppableWork(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -34,6 +35,16 @@ def positive_whole(name: str, value: Any) -> int:
     raise ConfigurationError(
         f"{name} must be a positive whole number of at most {_INT32_MAX}, not {value!r}."
     )
+
+
+def whole_from_environment(name: str) -> int | None:
+    """The value of an environment variable, a whole number of at least 1; None if it is not set."""
+    text = os.environ.get(name)
+    if text is None:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigurationError(f"{name} must be a whole number of at least 1, not {text!r}.")
+    return int(text)
 
 
 def finite(name: str, value: Any) -> float:

@@ -1,4 +1,4 @@
-"""Parses values on the command line and in the cells of a file."""
+"""Values as text: on the command line, in the cells of a file, and in sentences."""
 
 from __future__ import annotations
 
@@ -17,3 +17,13 @@ def parse_value(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+def text_of(value: Any) -> str:
+    """The text that :func:`parse_value` reads as this value, with every digit of a number."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def count(n: int, noun: str) -> str:
+    """A number with its noun, such as ``1 seed`` or ``3 seeds``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -16,6 +16,7 @@ from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.environments import EnvSpec, with_copies
 from arlbench.core.problem import Problem
 from arlbench.errors import CheckpointError, ConfigurationError, RunFolderError
+from arlbench.experiments.owned_folder import resume_command
 from arlbench.experiments.run_files import RunFiles
 from arlbench.experiments.run_settings import RunSettings
 
@@ -32,7 +33,7 @@ class StoredAgent(NamedTuple):
     """A trained agent on disk.
 
     Attributes:
-        name: The training's seed in words, or the checkpoint's name.
+        name: The seed of its training run in words, or the checkpoint's name.
         origin: The point of its training from which it is taken, such as ``final parameters``.
         read: Reads the parts that acting needs.
     """
@@ -86,7 +87,7 @@ class StoredAgents:
         return self.problem.replace(env_spec=spec, eval_env_spec=spec).make_algorithm(**options)
 
 
-def find_agents(path: Path, run_seed: int | None = None) -> StoredAgents:
+def find_agents(path: str | Path, run_seed: int | None = None) -> StoredAgents:
     """The agents in a run's folder or in a checkpoint.
 
     Args:
@@ -100,10 +101,11 @@ def find_agents(path: Path, run_seed: int | None = None) -> StoredAgents:
         CheckpointError: If the checkpoint is damaged, or cannot act.
         ConfigurationError: If the run does not have this seed.
     """
+    path = Path(path)
     if not path.is_dir():
         raise RunFolderError(
-            f"{path} is not an existing folder; give the folder that a training printed, or a "
-            "checkpoint."
+            f"{path} is not an existing folder; give the folder that 'arlbench train' printed, or "
+            "a checkpoint."
         )
     if (path / "settings.json").exists():
         return _in_run(RunFiles(path), run_seed)
@@ -120,7 +122,7 @@ def find_agents(path: Path, run_seed: int | None = None) -> StoredAgents:
     found = _checkpoints_in(path)
     if not found:
         raise RunFolderError(
-            f"{path} has neither a run nor a checkpoint; give the folder that a training "
+            f"{path} has neither a run nor a checkpoint; give the folder that 'arlbench train' "
             "printed, or a checkpoint."
         )
     if run_seed is not None:
@@ -196,7 +198,7 @@ def _at_checkpoints(
         else f"no checkpoint of seed {wanted[0]}"
     )
     raise RunFolderError(
-        f"{files.path} has {what} yet; continue with: arlbench train --resume {files.path}"
+        f"{files.path} has {what} yet; continue with: {resume_command('train', files.path)}"
     )
 
 

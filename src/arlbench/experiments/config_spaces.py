@@ -53,8 +53,8 @@ def _texts(where: Any) -> dict[str, str]:
         return dict(where or {})
     except (TypeError, ValueError):
         raise ConfigurationError(
-            "Where to search must be texts by hyperparameter, such as {NAME: '0.9..1'}, or a "
-            f"ConfigurationSpace, not {where!r}."
+            "The search space must map hyperparameter names to strings, such as {NAME: '0.9..1'}, "
+            f"or be a ConfigurationSpace, not {where!r}."
         ) from None
 
 
@@ -62,8 +62,8 @@ def _check_conditions(space: ConfigurationSpace, declarations: Declarations) -> 
     """Raises if a space has forbidden clauses, or conditions that are not the algorithm's own."""
     if space.forbidden_clauses:
         raise ConfigurationError(
-            "Forbidden clauses of a ConfigurationSpace cannot be searched around, and this one has "
-            f"'{space.forbidden_clauses[0]}'; leave them out."
+            "A ConfigurationSpace with forbidden clauses cannot be searched; remove them (the "
+            f"first is '{space.forbidden_clauses[0]}')."
         )
     for condition in space.conditions:
         if not _is_ours(condition, declarations):

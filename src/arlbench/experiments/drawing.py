@@ -1,4 +1,4 @@
-"""The base of tuners that draw from the space: it turns points in a cube into configurations."""
+"""The base of samplers that draw from the space: it turns points in a cube into configurations."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from arlbench.core.checks import positive_whole
 from arlbench.errors import ConfigurationError
+from arlbench.experiments.sampler import Sampler, check_count
 from arlbench.experiments.space import Choices, Range, SearchSpace, search_space
-from arlbench.experiments.tuner import Trial, Tuner, check_count
 
 Config = dict[str, Any]
 
@@ -22,23 +21,15 @@ Config = dict[str, Any]
 _DOUBLINGS = 6
 
 
-class Drawing(Tuner):
+class Drawing(Sampler):
     """Distinct configurations from the published space, narrowed by the user's arguments."""
-
-    _n_asked = 0
 
     @abc.abstractmethod
     def points(self, log2_n: int, n_dimensions: int) -> np.ndarray:
         """The first ``2**log2_n`` points ``[2**log2_n, n_dimensions]`` of a sequence in [0, 1)."""
 
-    def ask(self, n: int) -> list[Trial]:
-        n_configs = positive_whole("n_configs", n)
-        begin, end = self._n_asked, check_count(self._n_asked + n_configs)
-        configs = self._first(end)
-        self._n_asked = end
-        return [Trial(config) for config in configs[begin:]]
-
-    def _first(self, n: int) -> list[Config]:
+    def first(self, n: int) -> list[Config]:
+        check_count(n)
         space = search_space(self.problem, self.words)
         self.note, self.searched = space.note, tuple(space.varied)
         start = math.ceil(math.log2(n))

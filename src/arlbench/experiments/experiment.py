@@ -14,7 +14,7 @@ import jax
 from arlbench.core.algorithms.declarations import differing_from_defaults
 from arlbench.core.algorithms.harness.backend import recorded
 from arlbench.core.checkpoints.manifest import package_versions
-from arlbench.core.checks import positive_whole, seed_in_range
+from arlbench.core.checks import SEED_LIMIT, positive_whole, seed_in_range
 from arlbench.core.environments import EnvSpec, library_version, steps_in_python
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
@@ -61,7 +61,7 @@ class Experiment:
                 seed is given twice.
         """
         for field in ("configs", "seeds"):
-            if not getattr(self, field):
+            if len(getattr(self, field)) == 0:  # also of an array
                 raise ConfigurationError(
                     f"The {field} of an experiment must not be empty; give at least one."
                 )
@@ -76,13 +76,13 @@ class Experiment:
 
     @functools.cached_property
     def members(self) -> tuple[MemberId, ...]:
-        """Every training, in order."""
+        """Every training run, in order."""
         configs, seeds = range(len(self.configs)), range(len(self.seeds))
         return tuple(MemberId(config, seed) for config in configs for seed in seeds)
 
     @property
     def n_members(self) -> int:
-        """The number of trainings."""
+        """The number of training runs."""
         return len(self.configs) * len(self.seeds)
 
     def first_difference(self, other: Experiment) -> str:
@@ -146,9 +146,10 @@ def seed_range(first: int, count: int) -> tuple[int, ...]:
     Raises:
         ConfigurationError: If ``count`` is not positive or too large, or a seed is out of range.
     """
-    if positive_whole("seeds", count) > _MAX_SEEDS:
+    count = positive_whole("seeds", count)
+    if count > _MAX_SEEDS:
         raise ConfigurationError(f"seeds must be at most {_MAX_SEEDS}, not {count}.")
-    if not 0 <= first <= 2**32 - count:
+    if seed_in_range(first) > SEED_LIMIT - count:
         raise ConfigurationError(
             f"Seeds must be between 0 and 2**32 - 1; the first one cannot be {first}."
         )

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from arlbench.core import files
 from arlbench.core.problem import Problem
+from arlbench.core.text_values import count
 from arlbench.errors import ArlbenchError, StorageError
 from arlbench.experiments import parts, version_1
 from arlbench.experiments.experiment import Experiment, changed_versions
@@ -75,13 +76,13 @@ class SweepFolder(Storage):
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path,
         experiment: Experiment,
         *,
         members_a_part: int = MEMBERS_A_PART,
         seconds_a_part: float = SECONDS_A_PART,
     ) -> None:
-        self.path = path
+        path = self.path = Path(path)
         self._members_a_part = members_a_part
         self._seconds_a_part = seconds_a_part
         self._ended: list[MemberResult] = []
@@ -159,29 +160,30 @@ class SweepFolder(Storage):
                 self._error = error
 
 
-def is_sweep(path: Path) -> bool:
+def is_sweep(path: str | Path) -> bool:
     """Whether a folder belongs to a sweep."""
-    return (path / _DESIGN).exists()
+    return (Path(path) / _DESIGN).exists()
 
 
-def read_experiment(path: Path) -> Experiment:
+def read_experiment(path: str | Path) -> Experiment:
     """The experiment in a folder.
 
     Raises:
         StorageError: If it does not exist, is damaged, or was written by a newer version.
     """
-    return _read_owner(path).experiment
+    return _read_owner(Path(path)).experiment
 
 
-def read_rows(path: Path) -> pa.Table:
+def read_rows(path: str | Path) -> pa.Table:
     """All rows of an experiment in order, even while it grows.
 
     Raises:
         StorageError: If it does not exist, or one of its files is damaged.
     """
     # Parts are listed first: rows that are added to the experiment meanwhile are in later parts.
-    listed = parts.numbered(path)
-    return parts.read_all(listed, _read_owner(path))
+    folder = Path(path)
+    listed = parts.numbered(folder)
+    return parts.read_all(listed, _read_owner(folder))
 
 
 def _read_owner(path: Path) -> parts.Owner:
@@ -191,11 +193,13 @@ def _read_owner(path: Path) -> parts.Owner:
     except FileNotFoundError:
         raise StorageError(
             f"{path} is not the folder of a sweep, because {_DESIGN} is missing; give the folder "
-            "that a sweep printed."
+            "that 'arlbench sweep' printed."
         ) from None
     except StorageError:
         raise
-    except (ArlbenchError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except ArlbenchError as error:
+        raise StorageError(f"{file} cannot be used here: {error}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(
             f"{file} is damaged ({error}); start the sweep in another folder."
         ) from error
@@ -251,7 +255,7 @@ def _growth(before: Experiment, after: Experiment) -> str:
         "configuration": len(after.configs) - len(before.configs),
         "seed": len(after.seeds) - len(before.seeds),
     }
-    words = [f"{n} {noun}{'s' * (n > 1)}" for noun, n in added.items() if n]
+    words = [count(n, noun) for noun, n in added.items() if n]
     was = "was" if sum(added.values()) == 1 else "were"
     return (
         f"{' and '.join(words)} {was} added to the sweep, which now has {after.n_members} "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,16 @@ import filelock
 
 from arlbench.core import files
 from arlbench.errors import StorageError
+
+
+def resume_command(command: str, path: Path) -> str:
+    """The command that continues what a folder holds.
+
+    Args:
+        command: What began it, ``train`` or ``tune``.
+        path: The folder.
+    """
+    return shlex.join(["arlbench", command, "--resume", str(path)])
 
 
 class FolderKind(NamedTuple):
@@ -23,6 +34,7 @@ class FolderKind(NamedTuple):
         another: What to choose instead of a folder that cannot be used.
         kept: A sentence about what a failed write leaves intact.
         inside: The name of a folder that is made in it; empty for none.
+        error: The class of the errors.
     """
 
     noun: str
@@ -32,6 +44,7 @@ class FolderKind(NamedTuple):
     another: str
     kept: str
     inside: str = ""
+    error: type[StorageError] = StorageError
 
     def make(self, path: Path) -> None:
         """Makes the folder, unless it holds something else.
@@ -45,7 +58,7 @@ class FolderKind(NamedTuple):
             names = {entry.name for entry in path.iterdir()}
             foreign = names - own or (self.inside and any((path / self.inside).glob("[!.]*")))
             if self.file not in names and foreign:
-                raise StorageError(
+                raise self.error(
                     f"The folder {path} already holds something that is not a {self.noun}; choose "
                     f"{self.another}."
                 )
@@ -56,7 +69,7 @@ class FolderKind(NamedTuple):
         except OSError as error:
             raise self.unwritable(path, error) from error
         if not os.access(path, os.W_OK):
-            raise StorageError(f"The folder {path} cannot be written; choose {self.another}.")
+            raise self.error(f"The folder {path} cannot be written; choose {self.another}.")
 
     def hold(self, path: Path) -> filelock.BaseFileLock:
         """Holds the folder until the lock is released, or this process ends.
@@ -67,7 +80,7 @@ class FolderKind(NamedTuple):
         try:
             return files.hold(path / self.lock)
         except BlockingIOError:
-            raise StorageError(
+            raise self.error(
                 f"Another process {self.busy} the {self.noun} in {path}; wait for it, or choose "
                 f"{self.another}."
             ) from None
@@ -76,7 +89,7 @@ class FolderKind(NamedTuple):
 
     def unwritable(self, path: Path, error: OSError) -> StorageError:
         """The error for a folder in which a file could not be written."""
-        return StorageError(
+        return self.error(
             f"The folder {path} cannot be written ({error.strerror or error}); make room or choose "
             f"{self.another}. {self.kept}"
         )

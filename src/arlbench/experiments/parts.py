@@ -122,7 +122,7 @@ def kept_members(folder: Path, owner: Owner) -> set[MemberId]:
         for member in {MemberId(row["config"], index_of_seed[row["seed"]]) for row in keys}:
             if member in part_of:
                 raise StorageError(
-                    f"{part} and {part_of[member].name} hold the same training (configuration "
+                    f"{part} and {part_of[member].name} hold the same training run (configuration "
                     f"{member.config_index}, seed {seeds[member.seed_index]}); delete one of the "
                     "two files."
                 )

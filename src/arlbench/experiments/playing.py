@@ -58,7 +58,7 @@ def make_player(
 
     Returns:
         A function of a runner state and a seed. With the same seed, agents of different
-        trainings play independent episodes, because each has its own key.
+        training runs play independent episodes, because each has its own key.
     """
 
     @jax.jit

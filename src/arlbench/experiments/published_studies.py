@@ -60,7 +60,7 @@ class Published(NamedTuple):
         words: For each hyperparameter, where to search, or its value if it is not searched.
         wrappers: The environment's wrappers, as ``--wrap`` takes them.
         cnn_policy: Whether a convolutional network reads the observations.
-        memory_limit: The memory that a training may use, in GiB.
+        memory_limit: The memory that a training run may use, in GiB.
     """
 
     environment: str

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import yaml
 from pyarrow import parquet
 
 from arlbench.core.text_values import parse_value
+from arlbench.core.yaml_text import parse_yaml
 from arlbench.errors import ConfigurationError
 
 Row = Mapping[str, Any]
@@ -122,16 +122,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _read_yaml(path: Path) -> Any:
-    text = _text_of(path)
-    try:
-        rows = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(
-            f"{path} is not valid YAML ({getattr(error, 'problem', None) or 'unreadable'}{place}); "
-            "fix it there."
-        ) from None
+    rows = parse_yaml(_text_of(path), path)
     if not isinstance(rows, list):
         return rows
     return [_with_numbers(row) if isinstance(row, Mapping) else row for row in rows]

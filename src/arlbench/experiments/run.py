@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from arlbench.core.algorithms.measured import Seconds
 from arlbench.errors import DivergenceError, EnvironmentFaultError
+from arlbench.experiments.owned_folder import resume_command
 from arlbench.experiments.run_folder import RunFolder
 from arlbench.experiments.training import ExperimentProgress, train_missing
 from arlbench.population import train_population
@@ -40,7 +41,6 @@ def train_run(
     *,
     on_progress: Callable[[ExperimentProgress], bool | None],
     on_notice: Callable[[str], None],
-    resumed: bool = False,
 ) -> RunResult:
     """Trains every seed of a run, or the rest of it, on every core.
 
@@ -49,7 +49,6 @@ def train_run(
         on_progress: Called between segments; if it returns True, each seed saves its state and
             stops.
         on_notice: Called with sentences for the user.
-        resumed: Whether seeds continue from their newest checkpoints in the folder.
 
     Raises:
         DivergenceError: If learning became non-finite in a seed. The others stop; seeds
@@ -58,7 +57,7 @@ def train_run(
         EnvironmentFaultError: If an environment that steps in Python fails; every seed has
             saved its state.
     """
-    for note in run.prepare() if resumed else ():
+    for note in run.prepare() if run.reopened else ():
         on_notice(note)
     _, before = run.totals()
     try:
@@ -89,7 +88,8 @@ def train_run(
 
 def _how_to_continue(run: RunFolder) -> str:
     """What to do after an environment has failed."""
-    resume = f"once the environment is fixed, 'arlbench train --resume {run.path}' continues"
-    if any(run.newest_checkpoint(run.settings, seed) for seed in run.settings.seeds):
-        return f"The training so far is saved in {run.path}: {resume} from there."
-    return f"The training was too short to be saved: {resume} from the first step."
+    saved = any(run.newest_checkpoint(run.settings, seed) for seed in run.settings.seeds)
+    what = "The training so far is saved" if saved else "The training was too short to be saved"
+    how = "continue" if saved else "begin it again"
+    command = resume_command("train", run.path)
+    return f"{what}; once the environment is fixed, {how} with: {command}"

@@ -26,7 +26,7 @@ import jax
 import numpy as np
 
 from arlbench.core import checkpoints
-from arlbench.errors import ConfigurationError, RunFolderError
+from arlbench.errors import ArlbenchError, RunFolderError
 from arlbench.experiments import version_1_runs
 from arlbench.experiments.run_settings import RunSettings
 
@@ -46,8 +46,8 @@ class RunFiles:
         path: The run's folder.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
 
     @property
     def checkpoints(self) -> Path:
@@ -77,7 +77,7 @@ class RunFiles:
         path = self.path / SETTINGS
         try:
             return RunSettings.from_mapping(json.loads(path.read_text()))
-        except ConfigurationError as error:
+        except ArlbenchError as error:
             raise RunFolderError(f"{path} cannot be used: {str(error).rstrip('.')}.") from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunFolderError(f"{path} is damaged ({error}); start a new run.") from error

@@ -85,7 +85,7 @@ class RunFolder(RunWriter, Storage):
     """
 
     def __init__(
-        self, path: Path, settings: RunSettings | None = None, saving: Saving | None = None
+        self, path: str | Path, settings: RunSettings | None = None, saving: Saving | None = None
     ) -> None:
         super().__init__(path, settings)
         self.experiment = self.settings.experiment
@@ -154,7 +154,7 @@ class RunFolder(RunWriter, Storage):
         return self.algorithm.acting_parts
 
     def init_options(self) -> Mapping[str, Any]:
-        """Allocates as much as one training needs."""
+        """Allocates as much as one training run needs."""
         return self.algorithm.init_options(self.settings.lengths.n_total_timesteps)
 
     def on_progress(self, progress: PopulationProgress) -> None:

@@ -35,7 +35,7 @@ class RunSettings:
 
     Attributes:
         experiment: One configuration, which the problem fixes completely, with some seeds.
-        memory_limit_gib: Refuse trainings that would need more.
+        memory_limit_gib: Training that would need more is refused.
     """
 
     experiment: Experiment
@@ -48,12 +48,12 @@ class RunSettings:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seeds; each is one training."""
+        """The seeds; each is one training run."""
         return self.experiment.seeds
 
     @property
     def lengths(self) -> Lengths:
-        """The lengths of a seed's training, by the rule of the format with which it began."""
+        """The lengths of a seed's training run, by the rule of the format with which it began."""
         problem, timesteps = version_1.lengths(self.experiment)
         return (problem.replace(n_total_timesteps=timesteps[0]) if timesteps else problem).lengths
 
@@ -132,10 +132,10 @@ def resolve(
         options: Options of the algorithm's class, such as ``deterministic_eval``.
         first_seed: The first seed; the others follow it.
         n_seeds: Number of seeds.
-        n_total_timesteps: Environment steps of each training.
-        n_eval_steps: Evaluations of each training.
+        n_total_timesteps: Environment steps of each training run.
+        n_eval_steps: Evaluations of each training run.
         n_eval_episodes: Episodes of each evaluation.
-        memory_limit_gib: Refuse trainings that would need more.
+        memory_limit_gib: Training that would need more is refused.
         tuned: Start from the choices in ``TUNED``, which exist for the default algorithm in
             some environments.
         cnn_policy: Whether a convolutional network reads the observations; if it is None, the

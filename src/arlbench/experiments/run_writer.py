@@ -6,7 +6,6 @@ import csv
 import errno
 import io
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from arlbench.core import files
 from arlbench.errors import RunFolderError
 from arlbench.experiments import version_1_runs
+from arlbench.experiments.owned_folder import FolderKind, resume_command
 from arlbench.experiments.run_files import (
     EVALUATION_COLUMNS,
     EVALUATIONS,
@@ -27,7 +27,15 @@ from arlbench.experiments.run_files import (
 )
 from arlbench.experiments.run_settings import RunSettings
 
-_LOCK = "run.lock"
+_KIND = FolderKind(
+    noun="run",
+    file=SETTINGS,
+    lock="run.lock",
+    busy="is training",
+    another="another --out",
+    kept="Everything written before is intact.",
+    error=RunFolderError,
+)
 
 # If the disk has no room for both, a result is more important than a checkpoint. Another process
 # may be using the room for a checkpoint, which it removes if it fails, so try this many times.
@@ -43,22 +51,22 @@ class RunWriter(RunFiles):
 
     Attributes:
         settings: What the run trains.
+        reopened: Whether the folder held it already.
 
     Raises:
         RunFolderError: If the folder cannot be used, or another process works on it.
     """
 
-    def __init__(self, path: Path, settings: RunSettings | None = None) -> None:
+    def __init__(self, path: str | Path, settings: RunSettings | None = None) -> None:
         super().__init__(path)
+        self.reopened = settings is None
         if settings is None:
             self._require_run()
         else:
-            self._make()
-        self._hold()
+            _KIND.make(self.path)
+        self._lock = _KIND.hold(self.path)
         try:
-            self.settings = self._begun() if settings is None else settings
-            if settings is not None:
-                self._write(SETTINGS, settings.to_json())
+            self.settings = self._reopen() if settings is None else self._begin(settings)
         except BaseException:
             self._lock.release()
             raise
@@ -108,49 +116,28 @@ class RunWriter(RunFiles):
                 return
             except OSError as error:
                 if error.errno != errno.ENOSPC or not attempts_left:
-                    raise _unwritable(self.path, error) from error
+                    raise _KIND.unwritable(self.path, error) from error
             time.sleep(_WAIT_FOR_ROOM_SECONDS)
 
     def _require_run(self) -> None:
         if not (self.path / SETTINGS).is_file():
             raise RunFolderError(
                 f"{self.path} is not the folder of a run, because settings.json is missing. Give "
-                "--resume the folder that a training printed."
+                "--resume the folder that 'arlbench train' printed."
             )
 
-    def _make(self) -> None:
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            occupied = any(self.path.iterdir())
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-        if occupied:
+    def _begin(self, settings: RunSettings) -> RunSettings:
+        if (self.path / SETTINGS).exists():
             raise RunFolderError(
-                f"The folder {self.path} is not empty; choose another --out, remove it, "
-                f"or continue its run with --resume {self.path}."
+                f"The folder {self.path} already holds a run; choose another --out, remove it, or "
+                f"continue its run with: {resume_command('train', self.path)}"
             )
+        self._write(SETTINGS, settings.to_json())
+        return settings
 
-    def _hold(self) -> None:
-        if not os.access(self.path, os.W_OK):
-            raise RunFolderError(f"The folder {self.path} cannot be written; choose another --out.")
-        try:
-            self._lock = files.hold(self.path / _LOCK)
-        except BlockingIOError:
-            raise RunFolderError(
-                f"Another process is training in {self.path}; wait for it."
-            ) from None
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-
-    def _begun(self) -> RunSettings:
+    def _reopen(self) -> RunSettings:
         settings = self.read_settings()
         files.remove_leftovers(self.path)
         files.remove_leftovers(self.checkpoints)
         version_1_runs.remove_leftovers(self.path)
         return settings
-
-
-def _unwritable(path: Path, error: OSError) -> RunFolderError:
-    return RunFolderError(
-        f"The folder {path} cannot be written ({error.strerror}); choose another --out."
-    )

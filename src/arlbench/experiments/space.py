@@ -17,7 +17,7 @@ from arlbench.core.algorithms.declarations import (
 )
 from arlbench.core.checks import known_names
 from arlbench.core.problem import Problem
-from arlbench.core.text_values import parse_value
+from arlbench.core.text_values import parse_value, text_of
 from arlbench.errors import ConfigurationError
 
 _RANGE = ".."
@@ -80,8 +80,8 @@ def parse_dimension(name: str, text: Any, declarations: Declarations) -> Any | C
     hyperparameter = declarations[name]
     if not isinstance(text, str):
         raise ConfigurationError(
-            f"Where to search {name} must be a text, such as '1', '1..2' or '1,2', not a value of "
-            f"type {type(text).__name__}; put it in quotes."
+            f"The search text of {name} must be a string such as '1', '1..2' or '1,2', not a value "
+            f"of type {type(text).__name__}; put it in quotes."
         )
     if _RANGE in text:
         return _parse_range(hyperparameter, text)
@@ -136,7 +136,7 @@ def _text_of(declared: Hyperparameter) -> str:
 
 def listing(values: Iterable[Any]) -> str:
     """The text for values of a hyperparameter."""
-    return _LIST.join(str(v).lower() if isinstance(v, bool) else str(v) for v in values)
+    return _LIST.join(map(text_of, values))
 
 
 def between(low: float, high: float, log: bool) -> str:
@@ -235,7 +235,7 @@ def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
     ends = within.split(_RANGE)
     if colon and scale not in _SCALES:
         raise ConfigurationError(
-            f"'{name}={text}' has no scale '{scale}'; write {name}=LOW..HIGH:log, or :linear."
+            f"'{scale}' in '{name}={text}' is not a scale; write {name}=LOW..HIGH:log or :linear."
         )
     if len(ends) != 2 or not all(ends) or _LIST in text:
         raise ConfigurationError(f"'{name}={text}' is not a range; write {name}=LOW..HIGH.")

@@ -55,7 +55,7 @@ class ExperimentOutcome(NamedTuple):
         status: Whether anything is left to train.
         members_trained: Members that ended in this call.
         compile_seconds: Time of compilation, summed over processes.
-        wall_seconds: Time from the first compilation to the last result.
+        wall_seconds: Time from the start of this call to its last result.
     """
 
     status: Literal["finished", "interrupted"]
@@ -69,7 +69,7 @@ def check(experiment: Experiment, memory_limit_gib: float) -> None:
 
     Raises:
         ArlbenchError: If the environment does not exist, the algorithm cannot learn in it,
-            no configuration would learn anything, or a training does not fit in memory.
+            no configuration would learn anything, or a training run does not fit in memory.
     """
     problem, timesteps = version_1.lengths(experiment)
     algorithms = [

@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,8 +21,8 @@ import jax
 from arlbench.core import memory
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.harness.structure import Learning
+from arlbench.core.checks import whole_from_environment
 from arlbench.core.problem import Problem
-from arlbench.errors import ConfigurationError
 from arlbench.population import sending, workers
 from arlbench.population.kept_speeds import file_of, speeds_of, this_machine
 from arlbench.population.measured_speeds import Train, measure
@@ -83,7 +82,7 @@ def prefers_cores(train: Train, say: Say | None, problem: Problem, workload: Wor
     Raises:
         ConfigurationError: If the environment variable is not a number.
     """
-    given = _given()
+    given = whole_from_environment(BREAK_EVEN_VARIABLE)
     # Cores need other processes, because the default device of this one is the accelerator.
     if workers.are_borrowed() or sending.obstacle(problem) is not None:
         return False
@@ -102,17 +101,6 @@ def prefers_cores(train: Train, say: Say | None, problem: Problem, workload: Wor
     return True
 
 
-def _given() -> int | None:
-    text = os.environ.get(BREAK_EVEN_VARIABLE)
-    if text is None:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigurationError(
-            f"{BREAK_EVEN_VARIABLE} must be a whole number of at least 1, not {text!r}."
-        )
-    return int(text)
-
-
 def _speeds(train: Train, tell: Say) -> Speeds | None:
     machine = this_machine()
     return speeds_of(machine, lambda: _measured(train, tell, file_of(machine)))
@@ -125,7 +113,7 @@ def _resources() -> Resources:
 def _measured(train: Train, tell: Say, file: Path | None) -> Speeds | None:
     """Measures the speeds of this machine; None if this fails for any reason."""
     begin, device = time.perf_counter(), _device()
-    tell(f"Measuring, once on this machine, how fast {device} and the CPU's cores train.")
+    tell(f"Measuring, once on this machine, how fast {device} and the CPU cores train.")
     try:
         speeds = measure(train)
     except Exception as error:
@@ -147,17 +135,21 @@ def _measured(train: Train, tell: Say, file: Path | None) -> Speeds | None:
 
 def _why_short() -> str:
     return (
-        "Members train on the CPU's cores, which should finish before programs are compiled for "
+        "Members train on the CPU cores, which should finish before programs could be compiled for "
         f"{_device()}; set {BREAK_EVEN_VARIABLE}=1 to use it anyway."
     )
 
 
 def _reason(number: float) -> str:
-    few = "any number of" if math.isinf(number) else f"fewer than about {number}"
+    small, device = "small members of equal length that share a program", _device()
+    detail = (
+        f"with {small}, the cores are always faster"
+        if math.isinf(number)
+        else f"break-even: about {number} {small}"
+    )
     return (
-        f"Members train on the CPU's cores, where so few should finish earlier than on {_device()} "
-        f"(as should {few} small members with one program and equal lengths); set "
-        f"{BREAK_EVEN_VARIABLE}=1 to use {_device()} anyway."
+        "Members train on the CPU cores, because so few should finish sooner there than on "
+        f"{device} ({detail}); set {BREAK_EVEN_VARIABLE}=1 to use {device} anyway."
     )
 
 

@@ -56,7 +56,7 @@ class MemberTask(NamedTuple):
         cost: An estimate of its work, in the unit of ``Algorithm.cost``.
         total_timesteps: Environment steps that it will do, as far as known before it begins.
         init_options: Options of ``Algorithm.init``, the same for all members.
-        parts: Parts of an earlier training's state, to continue from; None starts a new run.
+        parts: Parts of an earlier training run's state, to continue from; None starts a new run.
         keeping: What the result keeps of the final state.
         saving: How it saves itself; None if it does not.
         handover: States in folders, from which it continues and where it leaves its last one.

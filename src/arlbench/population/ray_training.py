@@ -26,6 +26,8 @@ _MOST_STARTS = 3
 
 def train_on_ray(tasks: Sequence[MemberTask], tracker: Tracker, cluster: Cluster) -> int:
     """Trains members until all are done; returns how many processes were used."""
+    if not tasks:  # members join only when others end
+        return 0
     problem = tasks[0].problem
     if sending.obstacle(problem) is not None:
         return train_on_cores(tasks, tracker)

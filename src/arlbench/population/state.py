@@ -24,15 +24,17 @@ class PopulationState:
 
     @classmethod
     def of(cls, result: PopulationResult) -> PopulationState:
-        """The state from the result of a training with ``keep_state=True``.
+        """The state from the result of a training run with ``keep_state=True``.
 
         Raises:
             ConfigurationError: If the result does not hold states.
         """
-        if not result.has_states or not result.members:
+        if not result.has_states:
             raise ConfigurationError(
                 "This result does not hold states; train the population with keep_state=True."
             )
+        if not result.members:
+            raise ConfigurationError("No member of this population has ended; train it to the end.")
         return cls({m.id: m.parts for m in result.members if m.parts is not None})
 
     def copy_members(self, sources: Mapping[tuple[int, int], tuple[int, int]]) -> PopulationState:

@@ -24,13 +24,11 @@ class Population(NamedTuple):
 
     Attributes:
         tasks: One task for each member.
-        n_groups: The number of compiled training programs that they need.
         init_options: Options of ``Algorithm.init``, the same for all of them.
         placement: How they are distributed over processes and devices.
     """
 
     tasks: tuple[MemberTask, ...]
-    n_groups: int
     init_options: Mapping[str, Any]
     placement: Placed
 
@@ -145,7 +143,7 @@ def plan(
         for j, seed in enumerate(of_one.seeds)
         if request.members is None or (i, j) in request.members
     )
-    return Population(tasks, len({task.group for task in tasks}), init_options, placement)
+    return Population(tasks, init_options, placement)
 
 
 def _placement(

@@ -113,6 +113,11 @@ class Tracker:
         """The number of members, including those that have joined."""
         return len(self._group_of)
 
+    @property
+    def n_groups(self) -> int:
+        """The number of compiled training programs, also those for members that have joined."""
+        return len(self._left_in_group)
+
     def take_joined(self) -> list[MemberTask]:
         """The members that have joined since the last call."""
         with self._lock:
@@ -174,7 +179,7 @@ class Tracker:
             timesteps=self._timesteps,
             total_timesteps=self._total_timesteps,
             groups_done=sum(left == 0 for left in self._left_in_group.values()),
-            n_groups=len(self._left_in_group),
+            n_groups=self.n_groups,
             compiling=self._timesteps == 0,
             members=dict(self._members),
         )

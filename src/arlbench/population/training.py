@@ -218,7 +218,7 @@ def _in_order(
         status=status,
         members=tuple(results),
         interrupted=len(results) < tracker.n_members,
-        n_groups=population.n_groups,
+        n_groups=tracker.n_groups,
         n_processes=n_processes,
         init_options=population.init_options,
         has_states=request.keeping.state,

@@ -26,7 +26,7 @@ def warm(
     n_eval_episodes: int,
     backwards: bool,
 ) -> None:
-    """Compiles the programs that a training will need, unless this process already has them.
+    """Compiles the programs that a training run will need, unless this process already has them.
 
     Args:
         algorithm: The algorithm that will train.

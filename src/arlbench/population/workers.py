@@ -15,8 +15,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from arlbench.core.checks import positive_whole, whole_from_environment
 from arlbench.core.child_process import ChildProcess
-from arlbench.errors import ConfigurationError
 
 #: The environment variable for the number of cores that populations train on.
 CORES_VARIABLE = "ARLBENCH_CORES"
@@ -71,19 +71,12 @@ def available_cores() -> int:
     Raises:
         ConfigurationError: If the environment variable that overrides it is not a number.
     """
-    if CORES_VARIABLE in os.environ:
-        return _cores_from(os.environ[CORES_VARIABLE])
+    given = whole_from_environment(CORES_VARIABLE)
+    if given is not None:
+        return given
     has_affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     return max(1, min(cores, _quota(_CPU_QUOTA)))
-
-
-def _cores_from(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigurationError(
-            f"{CORES_VARIABLE} must be a whole number of at least 1, not {text!r}."
-        )
-    return int(text)
 
 
 def _quota(file: Path) -> int:
@@ -110,8 +103,7 @@ def use_cores(n: int | None = None) -> int:
     Raises:
         ConfigurationError: If ``n`` is not a positive whole number.
     """
-    if n is not None and (not isinstance(n, int) or n < 1):
-        raise ConfigurationError(f"use_cores needs a whole number of at least 1 core, not {n}.")
+    n = None if n is None else positive_whole("The number of cores", n)
     _pool.wanted_cores = n
     cores = n or available_cores()
     start_workers(cores - 1)
@@ -134,7 +126,7 @@ def are_borrowed() -> bool:
 
 
 def start_workers(n: int) -> list[Worker]:
-    """Makes the number of workers ``n``: starts new ones, or ends those beyond ``n``."""
+    """Starts or ends workers so that exactly ``n`` exist."""
     _pool.workers = _living()
     for worker in _pool.workers[n:]:
         worker.close()

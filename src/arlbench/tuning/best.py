@@ -90,7 +90,7 @@ def final_returns(result: Result, again: Retrained) -> np.ndarray:
 
 
 def lost_in_test(study: LoadedStudy) -> tuple[int, int]:
-    """How many trainings of the best trial's test :func:`final_test_return` leaves out, of all."""
+    """Training runs of the best trial's test that its final return leaves out, and all of them."""
     best = study.incumbents[-1] if study.incumbents else None
     test = None if best is None else study.tests.get(best.number)
     if best is None or test is None:

@@ -138,13 +138,13 @@ def _incomplete(
 
 
 def _lost(repeats: Mapping[str, Sequence[LoadedStudy]]) -> Iterator[str]:
-    """Sentences about trainings of the test that diverged."""
+    """Sentences about training runs of the test that diverged."""
     for name, found in repeats.items():
         lost, n = map(sum, zip(*map(lost_in_test, found), strict=True))
         if lost:
             yield (
-                f"the test return of {name} leaves out {lost} of {n} trainings, because learning "
-                "diverged"
+                f"the test return of {name} leaves out {lost} of {n} training runs, because "
+                "learning diverged"
             )
 
 

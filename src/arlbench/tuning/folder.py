@@ -51,6 +51,8 @@ class Budget:
         seconds: Seconds of work; pauses do not count.
         test_seeds: The seeds of the test at the end; None in studies that did not record them.
         test_last: Whether only the last incumbent is tested.
+        state_limit_gib: How much the states of trials may take on disk.
+        memory_limit_gib: The memory limit of each member.
     """
 
     trials: int | None = None
@@ -58,6 +60,8 @@ class Budget:
     seconds: float | None = None
     test_seeds: tuple[int, ...] | None = None
     test_last: bool = False
+    state_limit_gib: float = 20.0
+    memory_limit_gib: float = 4.0
 
     def __post_init__(self) -> None:
         """Checks the limits.

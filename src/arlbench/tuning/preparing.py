@@ -53,10 +53,10 @@ class OpenStudy:
         calls = callbacks._replace(on_result=_also_added(self.mirror, callbacks.on_result))
         calls.notices(*of.notes, *self.folder.notes)
         continues = of.asking.tuner.continues
-        states = states_of(self.folder.path, of.state_limit_gib) if continues else None
+        states = states_of(self.folder.path, of.budget.state_limit_gib) if continues else None
         loop = Loop(
-            self.folder, of.asking, of.shared, states, of.budget, calls, of.memory_limit_gib,
-            of.train,
+            self.folder, of.asking, of.shared, states, of.budget, calls,
+            of.budget.memory_limit_gib, of.train,
         )  # fmt: skip
         return loop.run(of.budget.test_seeds or (), of.budget.test_last)
 
@@ -72,8 +72,6 @@ class PreparedStudy:
         asking: Its tuner, which has not been asked yet.
         shared: The part that all trials have in common.
         notes: Sentences for the user; empty ones are not shown.
-        state_limit_gib: How much the states of trials may take on disk.
-        memory_limit_gib: The memory limit of each member.
         optuna_storage: The address of an Optuna storage to keep up to date.
         train: The function that trains populations.
     """
@@ -84,8 +82,6 @@ class PreparedStudy:
     asking: Asking
     shared: Shared
     notes: tuple[str, ...]
-    state_limit_gib: float
-    memory_limit_gib: float
     optuna_storage: str | None
     train: Callable[..., PopulationResult]
 
@@ -163,8 +159,10 @@ def prepare(
         start_from=tuple(space.choice(config) for config in start.configs),
     )
     tests = _checked_tests(test_seeds, settings.seeds)
-    budget = Budget(n_trials, n_timesteps, seconds, tests, true_or_false("test_last", test_last))
-    limits = _disk_limit(state_limit_gib), positive("memory_limit_gib", memory_limit_gib)
+    budget = Budget(
+        n_trials, n_timesteps, seconds, tests, true_or_false("test_last", test_last),
+        _disk_limit(state_limit_gib), positive("memory_limit_gib", memory_limit_gib),
+    )  # fmt: skip
     if optuna_storage is not None:
         require_storage(optuna_storage)
     limit = positive("answer_seconds", answer_seconds)
@@ -172,9 +170,7 @@ def prepare(
         shared = shared_by_all(space, settings.horizon, memory_limit_gib)
         notes = (space.note, start.note, asking.note, _note_on(budget, cls))
         path = _path(folder, problem)
-        yield PreparedStudy(
-            path, settings, budget, asking, shared, notes, *limits, optuna_storage, train
-        )
+        yield PreparedStudy(path, settings, budget, asking, shared, notes, optuna_storage, train)
 
 
 def _asking(

@@ -96,7 +96,7 @@ def prepare_replay(
     seeds: Sequence[int],
     *,
     number: int | None = None,
-    memory_limit_gib: float = 4.0,
+    memory_limit_gib: float | None = None,
 ) -> PreparedReplay:
     """Checks that a trial can be trained again; the arguments are those of :func:`replay`.
 
@@ -113,11 +113,12 @@ def prepare_replay(
     if len(set(fresh)) < len(fresh):
         raise ConfigurationError("The seeds of a replay must all be different; give each once.")
     settings = study.settings
+    limit = study.budget.memory_limit_gib if memory_limit_gib is None else memory_limit_gib
     space = Space(settings.problem, settings.words)
     chosen = _chosen(study, number).number
     schedule = schedule_of_study(study, space, chosen)
-    shared = shared_by_all(space, settings.horizon, memory_limit_gib)
-    return PreparedReplay(Path(folder), study, fresh, chosen, schedule, shared, memory_limit_gib)
+    shared = shared_by_all(space, settings.horizon, limit)
+    return PreparedReplay(Path(folder), study, fresh, chosen, schedule, shared, limit)
 
 
 def replay(
@@ -125,7 +126,7 @@ def replay(
     seeds: Sequence[int],
     *,
     number: int | None = None,
-    memory_limit_gib: float = 4.0,
+    memory_limit_gib: float | None = None,
     on_progress: Callable[[PopulationProgress], bool | None] | None = None,
     on_notice: Callable[[str], None] | None = None,
     train: Callable[..., PopulationResult] = train_population,
@@ -139,7 +140,7 @@ def replay(
         folder: The folder of the study.
         seeds: New seeds, which were not used for tuning.
         number: The number of the trial; None takes the incumbent.
-        memory_limit_gib: The memory limit of each member.
+        memory_limit_gib: The memory limit of each member; None takes that of the study.
         on_progress: Called several times a second; training stops if it returns True.
         on_notice: Takes sentences for the user.
         train: The function that trains populations.

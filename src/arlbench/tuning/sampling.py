@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arlbench.errors import ConfigurationError
-from arlbench.experiments.tuners import tuner_class
+from arlbench.experiments.samplers import sampler_class
 from arlbench.tuning.space import Config, Space, key_of
 
 
@@ -18,7 +18,7 @@ class Sampler:
 
     def __init__(self, name: str, space: Space, seed: int) -> None:
         self._space = space
-        self._sampler = tuner_class(name)(space.problem, space.words, seed=seed)
+        self._sampler = sampler_class(name)(space.problem, space.words, seed=seed)
         self._ahead: list[Config] = []
         self._seen: set[tuple[object, ...]] = set()
         self._exhausted = False

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from arlbench.core.checks import positive_whole
 from arlbench.errors import ConfigurationError
-from arlbench.experiments.tuners.file import File
+from arlbench.experiments.samplers.file import File
 from arlbench.tuning.incumbents import ranked
 from arlbench.tuning.reading import load
 from arlbench.tuning.space import Config, Space, key_of

@@ -134,7 +134,7 @@ def arguments_of(
         "n_timesteps": budget.timesteps,
         "seconds": budget.seconds,
         **({} if budget.test_seeds is None else {"test_seeds": budget.test_seeds}),
-        "test_last": budget.test_last,
+        **{n: getattr(budget, n) for n in ("test_last", "state_limit_gib", "memory_limit_gib")},
         "folder": folder,
     }
 

@@ -6,7 +6,7 @@ import pytest
 
 from arlbench.errors import ConfigurationError
 from fake_training import PROBLEM
-from proposing import make_tuner, propose
+from proposing import make_sampler, propose
 
 
 def test_a_grid_has_every_combination_in_order() -> None:
@@ -32,8 +32,8 @@ def test_a_grid_too_large_is_refused_before_it_is_made() -> None:
 
 
 def test_a_grid_is_asked_in_turn_and_ends() -> None:
-    tuner = make_tuner("grid", {"gamma": "0.7,0.8,0.9"})
-    assert tuner.n_trials == 3
-    assert [[t.config["gamma"] for t in tuner.ask(n)] for n in (1, 2)] == [[0.7], [0.8, 0.9]]
+    sampler = make_sampler("grid", {"gamma": "0.7,0.8,0.9"})
+    assert sampler.n_trials == 3
+    assert [[t.config["gamma"] for t in sampler.ask(n)] for n in (1, 2)] == [[0.7], [0.8, 0.9]]
     with pytest.raises(ConfigurationError, match="The grid has 3 configurations, fewer than 4"):
-        tuner.ask(1)
+        sampler.ask(1)

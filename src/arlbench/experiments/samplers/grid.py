@@ -5,22 +5,23 @@ from __future__ import annotations
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.config_spaces import Where
 from arlbench.experiments.drawing import distinct
+from arlbench.experiments.sampler import Sampler, check_count
 from arlbench.experiments.space import listed_values
-from arlbench.experiments.tuner import Trial, Tuner, check_count
 
 
-class Grid(Tuner):
+class Grid(Sampler):
     """Every combination; the last argument varies fastest."""
 
     takes_count = False
 
     def __init__(
-        self, problem: Problem, words: Where, *, seed: int = 0, file: Path | None = None
+        self, problem: Problem, words: Where, *, seed: int = 0, file: str | Path | None = None
     ) -> None:
         super().__init__(problem, words, seed=seed, file=file)
         listed = listed_values(self.problem, self.words)
@@ -29,17 +30,14 @@ class Grid(Tuner):
             dict(zip(listed, values, strict=True)) for values in itertools.product(*listed.values())
         )
         self._configs = list(distinct(self.problem.resolve(values) for values in combinations))
-        self._n_asked = 0
 
     @property
     def n_trials(self) -> int:
         return len(self._configs)
 
-    def ask(self, n: int) -> list[Trial]:
-        begin, end = self._n_asked, self._n_asked + n
-        if end > self.n_trials:
+    def first(self, n: int) -> list[dict[str, Any]]:
+        if n > self.n_trials:
             raise ConfigurationError(
-                f"The grid has {self.n_trials} configurations, fewer than {end}; list more values."
+                f"The grid has {self.n_trials} configurations, fewer than {n}; list more values."
             )
-        self._n_asked = end
-        return [Trial(config) for config in self._configs[begin:end]]
+        return self._configs[:n]

@@ -1,4 +1,4 @@
-"""The interface of search methods, which propose trials and may learn from their results."""
+"""The interface of samplers, which generate the configurations of a sweep."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from arlbench.core.checks import seed_in_range
+from arlbench.core.checks import positive_whole, seed_in_range
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.config_spaces import Where, in_texts
-from arlbench.population import MemberResult
 
 #: A larger number is treated as a typing mistake.
-MAX_TRIALS = 100_000
+MAX_CONFIGS = 100_000
 
 
 class Trial(NamedTuple):
-    """A training that a tuner proposes.
+    """What a sampler proposes to train.
 
     Attributes:
         config: A complete configuration, as ``Problem.resolve`` returns it.
@@ -27,12 +26,12 @@ class Trial(NamedTuple):
     config: Mapping[str, Any]
 
 
-class Tuner(abc.ABC):
-    """A search method. To add one, put a file with one subclass into ``experiments/tuners``.
+class Sampler(abc.ABC):
+    """To add a sampler, put a file with one subclass into ``experiments/samplers``.
 
     Attributes:
         reads_file: Whether it takes its configurations from a file.
-        takes_count: Whether a user may say how many trials to propose.
+        takes_count: Whether a user may say how many configurations to generate.
         problem: The problem to train; its declarations define what can be searched.
         words: The user's text for each hyperparameter, by name: ``VALUE``, ``LOW..HIGH`` or
             ``a,b,c``.
@@ -52,47 +51,51 @@ class Tuner(abc.ABC):
         words: Where,
         *,
         seed: int = 0,
-        file: Path | None = None,
+        file: str | Path | None = None,
     ) -> None:
-        """Starts a search.
+        """Starts at the first configuration.
 
         Raises:
             ConfigurationError: If a text, the seed or the file is impossible.
         """
         self.seed = seed_in_range(seed, "The sampler's seed")
         self.problem, self.words = in_texts(problem, words)
-        self.file = file
+        self.file = None if file is None else Path(file)
         self.note = ""
         self.searched: tuple[str, ...] = ()
+        self._n_asked = 0
 
     @property
     def n_trials(self) -> int | None:
-        """The total number of trials; None if the user has to choose it."""
+        """The number of configurations that exist; None if the user has to choose it."""
         return None
 
-    @abc.abstractmethod
     def ask(self, n: int) -> list[Trial]:
-        """The next ``n`` trials, all different.
+        """The next ``n`` configurations, all different.
 
-        The first trials are always the same, however many are requested in one or more calls.
+        Raises:
+            ConfigurationError: If fewer exist.
+        """
+        begin, end = self._n_asked, self._n_asked + positive_whole("n_configs", n)
+        configs = self.first(end)
+        self._n_asked = end
+        return [Trial(config) for config in configs[begin:]]
+
+    @abc.abstractmethod
+    def first(self, n: int) -> Sequence[Mapping[str, Any]]:
+        """The first ``n`` complete configurations, all different, and the same for every ``n``.
 
         Raises:
             ConfigurationError: If fewer exist.
         """
 
-    def tell(self, results: Sequence[MemberResult]) -> None:  # noqa: B027
-        """Receives the results of trials; ``config_index`` counts the requested trials.
-
-        Tuners that do not learn ignore them.
-        """
-
 
 def check_count(n: int) -> int:
-    """The number of trials, after checking that it is not a typing mistake.
+    """The number of configurations, after checking that it is not a typing mistake.
 
     Raises:
         ConfigurationError: If it is too large.
     """
-    if n > MAX_TRIALS:
-        raise ConfigurationError(f"{n} configurations are too many; the limit is {MAX_TRIALS}.")
+    if n > MAX_CONFIGS:
+        raise ConfigurationError(f"{n} configurations are too many; the limit is {MAX_CONFIGS}.")
     return n

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from arlbench.core.checks import positive_whole
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError, did_you_mean
 from arlbench.experiments.config_spaces import Where
 from arlbench.experiments.reading import Row, read_rows
+from arlbench.experiments.sampler import Sampler
 from arlbench.experiments.space import Choices, Range, parse_dimension
-from arlbench.experiments.tuner import Trial, Tuner
 
 # Prefixes of hyperparameters and architecture choices in published tables.
 _PREFIX = re.compile(r"(hp|hpo|nas)_config\.")
@@ -28,7 +27,7 @@ _RESULT = re.compile(
 )
 
 
-class File(Tuner):
+class File(Sampler):
     """Configurations in the order of a file; empty cells and missing names mean defaults.
 
     The user's arguments give values for hyperparameters that the file does not have. The name
@@ -42,12 +41,12 @@ class File(Tuner):
     reads_file = True
 
     def __init__(
-        self, problem: Problem, words: Where, *, seed: int = 0, file: Path | None = None
+        self, problem: Problem, words: Where, *, seed: int = 0, file: str | Path | None = None
     ) -> None:
         super().__init__(problem, words, seed=seed, file=file)
-        if file is None:
+        if self.file is None:
             raise ConfigurationError("The sampler file needs a file of configurations; give one.")
-        self._path = file
+        file = self.file
         rows = read_rows(file)
         if not rows:
             raise ConfigurationError(
@@ -62,35 +61,28 @@ class File(Tuner):
         self.rows = sorted(first.values())
         self._configs = [every[row] for row in self.rows]
         self.note = " ".join(self._notes(len(every), [k for k in columns if k not in kept]))
-        self._n_asked = 0
 
     @property
     def n_trials(self) -> int:
         return len(self._configs)
 
-    def ask(self, n: int) -> list[Trial]:
-        begin, end = self._n_asked, self._n_asked + positive_whole("n_configs", n)
-        if end > self.n_trials:
+    def first(self, n: int) -> list[dict[str, Any]]:
+        if n > self.n_trials:
             raise ConfigurationError(
-                f"{self._path} contains {self.n_trials} different configurations, fewer than "
-                f"{end}; lower n_configs."
+                f"{self.file} contains {self.n_trials} different configurations, fewer than "
+                f"{n}; lower n_configs."
             )
-        self._n_asked = end
-        return [Trial(config) for config in self._configs[begin:end]]
+        return self._configs[:n]
 
     def _notes(self, n_rows: int, left_out: Sequence[Any]) -> Iterable[str]:
         """Sentences about the parts of the file that were not used."""
         if left_out:
             names = ", ".join(str(name) or "one without a name" for name in left_out)
-            yield (f"Columns of {self._path} that are not hyperparameters were ignored: {names}.")
+            yield (f"Columns of {self.file} that are not hyperparameters were ignored: {names}.")
         n_merged = n_rows - len(self._configs)
         if n_merged:
-            repeat = (
-                "repeats a configuration and was"
-                if n_merged == 1
-                else ("repeat a configuration and were")
-            )
-            yield f"Of {n_rows} rows {n_merged} {repeat} merged."
+            repeat, was = ("repeats", "was") if n_merged == 1 else ("repeat", "were")
+            yield f"{n_merged} of {n_rows} rows {repeat} a configuration and {was} merged."
 
     def _fixed_value(self, name: str, text: str, columns: Iterable[str]) -> Any:
         value = parse_dimension(name, text, self.problem.declarations)
@@ -101,7 +93,7 @@ class File(Tuner):
             )
         if name in columns:
             raise ConfigurationError(
-                f"{name} is given twice, in {self._path} and as '{name}={text}'; keep one of them."
+                f"{name} is given twice, in {self.file} and as '{name}={text}'; keep one of them."
             )
         return value
 
@@ -110,7 +102,7 @@ class File(Tuner):
         try:
             return self.problem.resolve(flags)
         except ConfigurationError as error:
-            raise ConfigurationError(f"{self._path}, configuration {index}: {error}") from None
+            raise ConfigurationError(f"{self.file}, configuration {index}: {error}") from None
 
     def _as_flag(self, name: str, value: Any) -> Any:
         """True or False instead of the 1 or 0 that numeric tables contain for a flag."""

@@ -10,7 +10,7 @@ import pytest
 
 from arlbench.errors import ConfigurationError
 from fake_training import PROBLEM
-from proposing import make_tuner
+from proposing import make_sampler
 
 complete = PROBLEM.resolve
 
@@ -23,10 +23,10 @@ class Read(NamedTuple):
     note: str
 
 
-def read(path: Path, words=None, n_configs=None) -> Read:
-    tuner = make_tuner("file", words, file=path)
-    trials = tuner.ask(tuner.n_trials if n_configs is None else n_configs)
-    return Read([dict(trial.config) for trial in trials], tuner.note)
+def read(path: str | Path, words=None, n_configs=None) -> Read:
+    sampler = make_sampler("file", words, file=path)
+    trials = sampler.ask(sampler.n_trials if n_configs is None else n_configs)
+    return Read([dict(trial.config) for trial in trials], sampler.note)
 
 
 def test_the_published_table_works_as_it_is() -> None:
@@ -42,6 +42,10 @@ def test_the_published_table_works_as_it_is() -> None:
     for column in ("run_id", "return_mean_at_5000", "return_std_at_50000_over_seeds", "n_seeds"):
         assert column in note
     assert "learning_rate" not in note
+
+
+def test_the_path_of_a_file_may_be_a_text() -> None:
+    assert read(str(PUBLISHED)) == read(PUBLISHED)
 
 
 def test_empty_cells_are_defaults(tmp_path) -> None:
@@ -99,7 +103,7 @@ def test_a_published_table_of_results_works_as_it_is(tmp_path) -> None:
     ]
     assert note == (
         f"Columns of {path} that are not hyperparameters were ignored: one without a name, "
-        "run_id, budget, performance, seed. Of 5 rows 3 repeat a configuration and were merged."
+        "run_id, budget, performance, seed. 3 of 5 rows repeat a configuration and were merged."
     )
 
 
@@ -146,7 +150,7 @@ def test_what_comes_again_counts_once_whatever_is_inactive(tmp_path) -> None:
         complete({"use_target_network": False, "gamma": 0.5}),
         complete({"tau": 0.1, "gamma": 0.5}),
     ]
-    assert note == "Of 3 rows 1 repeats a configuration and was merged."
+    assert note == "1 of 3 rows repeats a configuration and was merged."
 
 
 FAULTS = {
@@ -217,8 +221,8 @@ def test_a_table_in_parquet_is_read_as_one_in_csv(tmp_path) -> None:
     frame.to_csv(tmp_path / "a.csv", index=False)
     frame.to_parquet(tmp_path / "a.parquet")
     assert read(tmp_path / "a.parquet").configs == read(tmp_path / "a.csv").configs
-    tuner = make_tuner("file", file=tmp_path / "a.parquet")
-    assert tuner.rows == [0, 1]
+    sampler = make_sampler("file", file=tmp_path / "a.parquet")
+    assert sampler.rows == [0, 1]
 
 
 def test_the_table_of_a_sweep_is_read(tmp_path) -> None:
