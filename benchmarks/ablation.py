@@ -130,7 +130,7 @@ def components_of(agent: str) -> list[str]:
 
 
 def ended(folder: Path) -> Iterator[tuple[Training, MeanInterval]]:
-    """Every training that has ended: those in the folder, and others whose results are kept."""
+    """Every training run that has ended: those in the folder, and others whose results are kept."""
     kept = reporting.read_json("ablation").get("mean_low_high", {})
     for training in (Training(task, agent) for task in TASKS for agent in agents()):
         if (found := command_line.final_returns(folder / training.name)) is not None:

@@ -16,7 +16,7 @@ N_ENVS, N_EVALUATIONS, N_EPISODES = 8, 10, 10
 def measure(
     config: Mapping[str, Any], n_members: int, timesteps: int, hidden_size: int
 ) -> dict[str, float]:
-    """Measures compilation separately from a training with evaluations, its whole program."""
+    """Measures compilation separately from a training run with evaluations, its whole program."""
     algorithm = DQN.create(
         env="CartPole-v1",
         agent_kwargs={"hidden_layer_sizes": (hidden_size,) * 2},

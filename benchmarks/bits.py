@@ -58,7 +58,7 @@ Config = Mapping[str, Any]
 
 
 class Length(NamedTuple):
-    """The length of a training: environment steps, evaluations, and episodes of each evaluation."""
+    """The length of a run: environment steps, evaluations, and episodes of each evaluation."""
 
     timesteps: int
     evaluations: int = 4
@@ -94,7 +94,7 @@ BASE: dict[str, Any] = {
 
 @dataclasses.dataclass(frozen=True)
 class Single:
-    """One training of one configuration from key 0.
+    """A training run of one configuration from key 0.
 
     Attributes:
         config: The differences from ``BASE``.
@@ -210,7 +210,7 @@ def _floats(arrays: Iterable[Any]) -> list[float]:
 
 
 def train_all() -> dict[str, Bits]:
-    """Runs every training, prints a line for each, and returns the results by name."""
+    """Trains everything, prints a line for each, and returns the results by name."""
     trained = {}
     for name, run in RUNS.items():
         begin = time.perf_counter()

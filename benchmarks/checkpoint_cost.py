@@ -30,7 +30,7 @@ N_ROWS = 1_000_000
 #: The interval between checkpoints, and the approximate length of the trainings, in seconds.
 EVERY_SECONDS, RUN_SECONDS = 10.0, 28.0
 
-SAVE, COPY, LOAD = "save", "save, time that a training waits", "load"
+SAVE, COPY, LOAD = "save", "save, time that a training run waits", "load"
 PLAIN, SAVING = "without checkpoints", f"a checkpoint every {EVERY_SECONDS:g} s"
 HERE, ORBAX = "this package", "orbax"
 
@@ -78,7 +78,7 @@ class Seconds(NamedTuple):
 def trained(
     dqn: DQN, states: list[DQNState], timesteps: int, checkpointer: Checkpointer | None
 ) -> Seconds:
-    """Time of a training; with a checkpointer, until its last checkpoint is written."""
+    """Time of a training run; with a checkpointer, until its last checkpoint is written."""
     last = time.monotonic()
 
     def save_if_due(progress: TrainingProgress) -> bool:
@@ -175,7 +175,7 @@ def table(results: dict[str, Any]) -> str:
         "",
         f"A checkpoint has {one['bytes'] / 1e6:.1f} MB, of which the buffer has "
         f"{one['bytes_of_the_buffer'] / 1e6:.1f} MB.",
-        f"With {SAVING}, a training takes {training['ratio']:.3f} times as long (median of "
+        f"With {SAVING}, a training run takes {training['ratio']:.3f} times as long (median of "
         f"{wall}; {training['smallest_ratio']:.3f} for the shortest of each), and "
         f"{training['cpu_ratio']:.3f} times as much processor time (median of {cpu}).",
     ])  # fmt: skip

@@ -101,7 +101,7 @@ def floor() -> Callable[[], float]:
     return lambda: 1e6 * measuring.seconds(lambda: turns(N_TURNS)) / N_TURNS
 
 
-# -- whole trainings ---------------------------------------------------------------------
+# -- whole training runs ---------------------------------------------------------------------
 
 
 def whole_training(n_timesteps: int) -> Callable[[], float]:
@@ -158,7 +158,7 @@ def iterations(buffer_size: int, prioritised: bool) -> Callable[[], float]:
 
 
 def measure_training(n_timesteps: int, n_repeats: int) -> dict[str, Any]:
-    """Measures whole trainings, and the floor."""
+    """Measures whole training runs, and the floor."""
     variants = {FLOOR: floor(), "train": whole_training(n_timesteps)}
     samples = measuring.interleaved(variants, n_repeats)
     per_update = statistics.median(samples["train"])

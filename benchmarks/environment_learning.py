@@ -27,7 +27,7 @@ EVALUATIONS, EPISODES = 10, 128
 RANDOM_EPISODES = 1_024
 
 INTRODUCTION = (
-    f"Mean return of {EPISODES} greedy episodes at the end of a training, over {len(SEEDS)} seeds "
+    f"Mean return of {EPISODES} greedy episodes at the end of a run, over {len(SEEDS)} seeds "
     "with a 95 % interval, compared with a random policy. The hyperparameters are the tuned ones "
     "that `arlbench train` uses (`arlbench.experiments.presets`). Written by "
     "`benchmarks/environment_learning.py`."

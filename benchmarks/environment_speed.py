@@ -102,7 +102,7 @@ def steps_of_dqn(env: Environment, task: Task, learning_starts: int) -> Callable
 def turns(dqn: DQN) -> Callable[[int], Any]:
     """A function that trains for this many iterations."""
     state = dqn.init(jax.random.key(0))
-    # Segments like those of a training, without the evaluations in between.
+    # Segments like those of a training run, without the evaluations in between.
     structure, hp = dqn.structure, dqn.hp
     recorder = programs.room(recording.shapes())
     held = [programs.prepare(structure.preparation, hp, state), recorder]

@@ -15,7 +15,7 @@ class Task(NamedTuple):
         framework: The library that provides it.
         name: Its name there.
         n_envs: Environments that step together.
-        timesteps: Environment steps of a training.
+        timesteps: Environment steps of a training run.
     """
 
     framework: str

@@ -1,7 +1,7 @@
 """The cost of a buffer of frames, by its size, compared with a buffer of whole observations.
 
 One turn adds a transition of each of eight environments and draws a batch of 32 by priority, in a
-compiled loop that works in place, as a training does. The buffers are filled before. Frames have 36
+compiled loop that works in place, as training does. The buffers are filled before. Frames have 36
 x 36 bytes, so that a million of them fit into ordinary memory; with the pictures of Atari (84 x
 84), only small buffers are timed, and the bytes of all are computed.
 """

@@ -153,7 +153,7 @@ ratios, which are medians over rounds, more than the speeds.
         texts.append(f"""## (a) Steps per second without learning
 
 *{LIBRARY}* steps with random actions drawn before. *{ADAPTER}* steps with random actions through
-this project, in a compiled loop. *{IDLE}* is a training whose learning never starts: the network
+this project, in a compiled loop. *{IDLE}* is a run whose learning never starts: the network
 chooses actions, and every transition is stored. The aim was {100 * AIM:.0f} % of the library's
 loop. Shares by processor time, of all threads together, are in brackets.
 {described(found)}

@@ -168,7 +168,7 @@ def adapter_loop(case: Case) -> Callable[[], Speed]:
 
 
 def training(case: Case, **changes: Any) -> Callable[[], Speed]:
-    """Measures a training with the tuned hyperparameters, and some changed."""
+    """Measures a training run with the tuned hyperparameters, and some changed."""
     dqn = agent(case, **changes)
     return speed(dqn.steps_per_iteration, environment_speed.turns(dqn))
 

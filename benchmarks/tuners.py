@@ -27,7 +27,7 @@ from command_line import arlbench
 
 N_SEEDS = 3
 
-#: Settings of each tuner: 32 whole trainings, or as many environment steps; methods with brackets
+#: Settings of each tuner: 32 whole runs, or as many environment steps; methods with brackets
 #: have half of that, as in the published experiments.
 _TRIALS = ("--n-trials=32",)
 _POPULATION = ("--set=n_members=32", "--set=n_steps=10")
@@ -41,7 +41,7 @@ class Preset(NamedTuple):
     """A preset, and which studies of it are run.
 
     Attributes:
-        timesteps: The length of a whole training.
+        timesteps: The length of a whole training run.
         n_tuner_seeds: How many tuner seeds each tuner has.
         published: The published return of incumbents with their tuning seeds, by tuner.
     """

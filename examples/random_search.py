@@ -18,7 +18,7 @@ from arlbench.report.statistics import mean_interval
 
 SCRIPT = "random_search"
 
-# A schedule of one step: a trial is one training with one configuration.
+# A schedule of one step: a trial is one training run with one configuration.
 SETTINGS = {
     "env_name": "CartPole-v1",
     "n_envs": 8,

@@ -1,4 +1,4 @@
-"""One training in one call: a configuration in, its objectives out.
+"""One training run in one call: a configuration in, its objectives out.
 
 Hydra's multirun, or any optimiser that calls a function, can use this package through it.
 """

@@ -27,7 +27,7 @@ from arlbench.errors import ConfigurationError, MissingExtraError
 
 Value = Callable[[StepResult], float]
 
-#: Makes a context for each training. The context yields a function, which is called after the
+#: Makes a context for each training run. The context yields a function, which is called after the
 #: training and returns the number for ``StepResult.measured``.
 Meter = Callable[[], contextlib.AbstractContextManager[Callable[[], float]]]
 

@@ -1,4 +1,4 @@
-"""A problem describes a training as one value that can be stored, compared and sent.
+"""A problem describes a training run as one value that can be stored, compared and sent.
 
 Runs, sweeps, populations, AutoRLEnv and checkpoints each hold one, to which they add
 configurations.
@@ -27,7 +27,7 @@ from arlbench.errors import ConfigurationError
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """The description of a training.
+    """The description of a training run.
 
     Attributes:
         env_spec: The environment of the training.
@@ -37,8 +37,8 @@ class Problem:
         options: Options of its class, such as ``deterministic_eval``; JSON values only.
         hpo_config: Fixed hyperparameters; JSON values only.
         nas_config: Fixed architecture choices.
-        n_total_timesteps: Environment steps of a training.
-        n_eval_steps: Number of evaluations in a training.
+        n_total_timesteps: Environment steps of a training run.
+        n_eval_steps: Number of evaluations in a training run.
         n_eval_episodes: Episodes of each evaluation.
         schedule_timesteps: Environment steps over which exploration schedules run; None
             takes ``n_total_timesteps``.
@@ -92,7 +92,7 @@ class Problem:
 
     @property
     def lengths(self) -> Lengths:
-        """The lengths of a training."""
+        """The lengths of a training run."""
         return Lengths.checked(
             self.n_total_timesteps, self.n_eval_steps, self.n_eval_episodes, self.schedule_timesteps
         )

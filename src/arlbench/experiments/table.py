@@ -8,7 +8,7 @@
 ``return_mean``     float64           mean over its episodes; null after divergence
 ``return_std``      float64           standard deviation over its episodes (``ddof=0``)
 ``episode_returns`` list of float32   return of each episode
-``status``          string            result of the whole training: finished or diverged
+``status``          string            result of the whole training run: finished or diverged
 ``diverged_at``     int64             environment steps at which divergence was noticed
 ``train_seconds``   float64           wall-clock time, while other members may train too
 the configuration   by its type       a column for each hyperparameter, by its name

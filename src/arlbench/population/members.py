@@ -42,7 +42,7 @@ class Keeping(NamedTuple):
 
 
 class MemberTask(NamedTuple):
-    """One training, which any free process can do.
+    """One training run, which any free process can do.
 
     Attributes:
         id: Its configuration and seed, as indices.

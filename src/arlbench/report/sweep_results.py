@@ -30,17 +30,17 @@ class Hyperparameter(NamedTuple):
 
 
 class SweepResults(NamedTuple):
-    """All trainings that have ended, with configurations in the order of the experiment.
+    """All training runs that have ended, with configurations in the order of the experiment.
 
     Attributes:
         algorithm: The algorithm's name for people.
         environment: The environment's name for people.
         configs: Index of each configuration in the experiment, ``[n_configs]``.
-        seeds: The seeds of trainings that have ended, ``[n_seeds]``.
+        seeds: The seeds of training runs that have ended, ``[n_seeds]``.
         timesteps: Environment steps before each evaluation, ``[n_configs, n_evaluations]``.
         returns: Mean return of each evaluation, ``[n_configs, n_seeds, n_evaluations]``; NaN
-            if a training has not ended or did not reach it.
-        diverged: Whether a training diverged, bool ``[n_configs, n_seeds]``.
+            if a training run has not ended or did not reach it.
+        diverged: Whether a training run diverged, bool ``[n_configs, n_seeds]``.
         varied: The hyperparameters that differ, by name.
     """
 

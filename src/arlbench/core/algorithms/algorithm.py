@@ -307,7 +307,7 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
 
     @abc.abstractmethod
     def cost(self, n_total_timesteps: int | float) -> float:
-        """A rough estimate of a training's work, in units of about 2 microseconds of one core.
+        """A rough estimate of a training run's work, in units of about 2 microseconds of one core.
 
         A population trains its longest members first, and compares their work with the time that
         another process takes to start.

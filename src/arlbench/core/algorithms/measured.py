@@ -1,4 +1,4 @@
-"""A training with everything that its callers need to know about it, even if it diverged."""
+"""A training run with everything that its callers need to know about it, even if it diverged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from arlbench.errors import DivergenceError
 
 
 class Seconds(NamedTuple):
-    """The time that a training took, in seconds.
+    """The time that a training run took, in seconds.
 
     Attributes:
         training: Time for training and evaluations.
@@ -35,7 +35,7 @@ class Seconds(NamedTuple):
 
 
 class TrainingOutcome(NamedTuple):
-    """The outcome of a training.
+    """The outcome of a training run.
 
     Attributes:
         state: The algorithm's state at the end.

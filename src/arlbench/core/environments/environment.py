@@ -34,7 +34,7 @@ class Environment(abc.ABC):
         spec: Describes how to make this environment again; None if it was not made from a spec.
         max_episode_steps: The time limit of an episode; None without a time limit.
         evaluated_in_place: Whether only one instance exists, so that an evaluation resets the
-            instance that a training is stepping. Only possible on the host.
+            instance that a training run is stepping. Only possible on the host.
         stacked_frames: The number of frames that an observation consists of, the oldest first,
             if it is one array and each step replaces the oldest by a new one; otherwise None.
             A replay buffer then stores each frame only once. This is a hint about memory: the

@@ -114,7 +114,7 @@ def test_a_plan_continues_from_any_of_its_points(timesteps: int, n_evaluations: 
     ],
 )
 def test_what_is_not_a_point_of_the_plan_is_refused(progress: TrainingProgress) -> None:
-    with pytest.raises(ConfigurationError, match="not a point in a training of 32 timesteps"):
+    with pytest.raises(ConfigurationError, match="not a point in a training run of 32 timesteps"):
         make_plan(lengths(31, 3), 4, progress=progress)
 
 

@@ -184,7 +184,7 @@ class AgentStructure(Acting):
         draws: ActionDraws,
         epsilon: chex.Numeric,
     ) -> tuple[jax.Array, Any]:
-        """Actions ``[n_envs]`` of a training, and the state of its environments before the step."""
+        """Actions ``[n_envs]`` for training, and the state of its environments before the step."""
         rng, _, normalizer_state, env_state, obs, step = runner_state
         params = runner_state.train_state.params
         features = self.read(normalizer_state, hp.normalize_observations, obs)

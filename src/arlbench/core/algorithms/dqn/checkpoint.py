@@ -112,7 +112,7 @@ def template(agent: AgentStructure) -> dict[str, Any]:
 
 
 def _buffer_template(agent: AgentStructure) -> Any:
-    """Shapes of the packed buffer; a training can continue from both kinds of buffers."""
+    """Shapes of the packed buffer; a training run can continue from both kinds of buffers."""
     example = example_transition(agent)
     layout = framing.layout_of(agent.env, example)
     plain = packing.template(example)

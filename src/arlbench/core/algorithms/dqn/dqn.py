@@ -264,7 +264,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         return forecast.with_room(self._agent, state, size, n_timesteps, limit)
 
     def require_room(self, state: State, n_timesteps: int | None) -> None:
-        """Raises if the buffer has too few rows for a training inside ``jax.jit``."""
+        """Raises if the buffer has too few rows for a training run inside ``jax.jit``."""
         rows = storage.capacity(state[1])
         forecast.require_rows(self.hpo_config["buffer_size"], rows, n_timesteps)
 
@@ -325,7 +325,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         forecast.check_length(self.hpo_config, self.env.n_envs, n_total_timesteps)
 
     def cost(self, n_total_timesteps: int | float) -> float:
-        """A rough estimate of a training's work; see :class:`Algorithm`."""
+        """A rough estimate of a training run's work; see :class:`Algorithm`."""
         on_host = self.env.kind == "host"
         return forecast.cost(self.hpo_config, self.env.n_envs, on_host, n_total_timesteps)
 

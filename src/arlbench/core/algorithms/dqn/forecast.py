@@ -84,7 +84,7 @@ def _at_least(rows: int, framed: bool) -> int:
 def rows_to_fill(algorithm: Any, n_timesteps: int) -> int:
     """Rows that an algorithm's training of this many environment steps may fill.
 
-    A training ends with a whole iteration, so it may exceed these steps. A buffer of frames needs
+    Training ends with a whole iteration, so it may exceed these steps. A buffer of frames needs
     rows for the excess to hold the same transitions as a buffer of whole observations, which has
     them because it is rounded up to a power of two.
     """
@@ -195,7 +195,7 @@ def check_length(config: Mapping[str, Any], n_envs: int, n_total_timesteps: int)
 def cost(
     config: Mapping[str, Any], n_envs: int, on_host: bool, n_total_timesteps: int | float
 ) -> float:
-    """A rough estimate of a training's work, in gradient steps for one transition."""
+    """A rough estimate of a training run's work, in gradient steps for one transition."""
     vector_steps = n_total_timesteps / n_envs
     learning_steps = max(vector_steps - last_idle_step(config["learning_starts"], n_envs), 0.0)
     updates = learning_steps / config["train_freq"] * config["gradient_steps"]

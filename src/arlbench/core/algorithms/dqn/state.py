@@ -140,7 +140,7 @@ class StoredTransition(NamedTuple):
 
 
 class DQNTrainingResult(NamedTuple):
-    """The result of a training, besides the new state.
+    """The result of a training run, besides the new state.
 
     Attributes:
         eval_rewards: Undiscounted returns, ``[n_eval_steps, n_eval_episodes]``.

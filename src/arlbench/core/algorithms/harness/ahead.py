@@ -1,4 +1,4 @@
-"""Compiles a training's programs before they are needed."""
+"""Compiles a training run's programs before they are needed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The plan of one call to ``train``: how many iterations, and when to evaluate.
 
-A budget is met to within one iteration: a training has ``ceil(budget / steps of an
+A budget is met to within one iteration: a training run has ``ceil(budget / steps of an
 iteration)`` iterations, and evaluation ``k`` of ``n`` follows the iteration nearest to
 ``k / n`` of them. If several evaluations follow the same iteration, one counts for all.
 
@@ -134,7 +134,7 @@ class Plan(NamedTuple):
         ):
             raise ConfigurationError(
                 f"progress is at {progress.timesteps} of {progress.total_timesteps} timesteps "
-                f"with evaluations {shape}, which is not a point in a training of "
+                f"with evaluations {shape}, which is not a point in a training run of "
                 f"{self.total_timesteps} timesteps with {self.n_eval_steps} evaluations of "
                 f"{self.n_eval_episodes} episodes; give train the lengths of the earlier call."
             )
@@ -147,7 +147,7 @@ def make_plan(
     overshoot: Any = 0,
     progress: TrainingProgress | None = None,
 ) -> Plan:
-    """Divides a training into iterations and evaluations.
+    """Divides a training run into iterations and evaluations.
 
     Args:
         lengths: The lengths of the call.
@@ -157,7 +157,7 @@ def make_plan(
         progress: The progress of an earlier call with the same lengths, which is not repeated.
 
     Raises:
-        ConfigurationError: If ``progress`` is not a point in such a training.
+        ConfigurationError: If ``progress`` is not a point in such a training run.
     """
     budget = lengths.n_total_timesteps - overshoot
     # Python's integers if they are known, because timesteps times evaluations may be large.

@@ -1,4 +1,4 @@
-"""What a training reports while it runs."""
+"""What training reports while it runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class UpdateStatistic(NamedTuple):
-    """A statistic of a number over the updates of a training.
+    """A statistic of a number over the updates of a training run.
 
     Attributes:
         mean: The mean; 0 without any update.
@@ -21,7 +21,7 @@ class UpdateStatistic(NamedTuple):
 
 
 class TrainingProgress(NamedTuple):
-    """The progress of a training, between two segments.
+    """The progress of a training run, between two segments.
 
     Attributes:
         state: The algorithm's state, valid until the next segment reuses its memory.

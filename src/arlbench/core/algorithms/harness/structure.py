@@ -219,9 +219,9 @@ class Learning(abc.ABC):
         """The training result, which ``train`` returns with the state."""
 
     def fault(self, state: State) -> jax.Array | None:
-        """Whether a training had to stop learning within the last segment, bool ``[]``.
+        """Whether a training run had to stop learning within the last segment, bool ``[]``.
 
-        Such a training ends with ``fault_sentence``. None if this cannot happen.
+        Such a training run ends with ``fault_sentence``. None if this cannot happen.
         """
         return None
 

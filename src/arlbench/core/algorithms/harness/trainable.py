@@ -46,7 +46,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         ConfigurationError: If the two are not environments of the same task.
     """
 
-    #: What to change if a part of a training needs too much memory.
+    #: What to change if a part of a training run needs too much memory.
     memory_cures: ClassVar[Mapping[str, str]] = {
         "trajectories": "set track_trajectories=False or train in shorter calls",
         "metrics": "set track_metrics=False or train in shorter calls",
@@ -98,7 +98,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         """
 
     def plan(self, lengths: Lengths, overshoot: int = 0) -> Plan:
-        """Iterations and evaluations of a training of these lengths.
+        """Iterations and evaluations of a training run of these lengths.
 
         Args:
             lengths: The lengths of the training.
@@ -126,10 +126,10 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
     def rehearsals(
         self, init_options: Mapping[str, Any], n_eval_episodes: int
     ) -> dict[str, Callable[[], Any]]:
-        """Functions that compile the large programs of a training in advance.
+        """Functions that compile the large programs of a training run in advance.
 
         Returns:
-            A function for each program, in the order in which a training needs them. The same
+            A function for each program, in the order in which a training run needs them. The same
             program has the same name in every process that trains in these environments.
         """
         tracking = Tracking(statistics=self.track_statistics)
@@ -271,7 +271,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         return loop.run(programs.unshared(state), shapes)
 
     def _record_shapes(self, state: State, plan: Plan, traced: bool = False) -> Recorder:
-        """Shapes of the records of a training.
+        """Shapes of the records of a training run.
 
         Raises:
             MemoryLimitError: If the records and the buffer together would need too much memory.

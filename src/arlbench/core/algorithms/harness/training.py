@@ -31,7 +31,7 @@ def record_shapes(
     tracking: Tracking,
     traced: bool = False,
 ) -> Recorder:
-    """Shapes of the records of a training.
+    """Shapes of the records of a training run.
 
     They are part of the compiled program. On the host, unused rows are removed afterwards, so
     there is room for the whole budget, and for losses in every iteration. Then all parts of a
@@ -74,7 +74,7 @@ def _vector_steps(structure: Learning, plan: Plan, n_iterations: int) -> int:
 def train_traced(
     structure: Learning, hp: Any, plan: Plan, state: State, recorder_shapes: Recorder
 ) -> tuple[State, Any]:
-    """The whole training as one traceable function."""
+    """The whole training run as one traceable function."""
     lengths = plan.evaluate_after - _shifted(plan.evaluate_after)
     # If all intervals have the same number of iterations, the program is simpler.
     known = None if plan.is_traced else set(map(int, lengths))
@@ -125,7 +125,7 @@ def divergence_sentence(
         structure: The structure of the training.
         hp: Its traced hyperparameters.
         timesteps: Environment steps of the training so far.
-        total: Environment steps of the whole training.
+        total: Environment steps of the whole training run.
         given: The parts of its state that come from the environment; see :meth:`Learning.given`.
     """
     wrong = next((name for name, arrays in given.items() if not _are_finite(arrays)), None)
@@ -146,7 +146,7 @@ def _are_finite(arrays: Any) -> jax.Array:
 
 
 def require_sound(structure: Learning, state: State) -> None:
-    """Raises a MemoryLimitError if a training, or any of a batch, had to stop learning."""
+    """Raises a MemoryLimitError if a training run, or any of a batch, had to stop learning."""
     fault = structure.fault(state)
     if fault is not None and np.any(np.asarray(fault)):
         raise MemoryLimitError(structure.fault_sentence)

@@ -79,10 +79,10 @@ def not_in_place_when_traced(env: Environment) -> None:
 
 
 def no_progress_when_traced(progress: Any) -> None:
-    """Raises if a training inside ``jax.jit`` is given the progress of an earlier call."""
+    """Raises if a training run inside ``jax.jit`` is given the progress of an earlier call."""
     if progress is not None:
         raise ConfigurationError(
-            "Inside jax.jit a training cannot continue from a progress; call train outside of it."
+            "Inside jax.jit, train cannot continue from a progress; call it outside of jax.jit."
         )
 
 
