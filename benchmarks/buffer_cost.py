@@ -60,8 +60,8 @@ def page(results: dict[str, Any]) -> str:
     )
     return (
         "# Cost of an iteration over full buffers\n\n"
-        "Microseconds for 8 environment steps and one update of batch 64 (medians), and a training "
-        "of 100,000 steps on CartPole with nothing compiled before. Written by `python "
+        "Microseconds for 8 environment steps and one update of batch 64 (medians), and training "
+        "for 100,000 steps on CartPole with nothing compiled before. Written by `python "
         f"benchmarks/{NAME}.py`. Load of the machine when each began: {loads}.\n\n"
         f"{reporting.markdown_table(header, rows)}\n"
     )
