@@ -32,7 +32,7 @@ TASKS = {
         timesteps=1_000_000,
         n_seeds=3,
         returns=(0, 20),
-        words=("--wrap", "sticky_action:probability=0.1"),
+        options=("--wrap", "sticky_action:probability=0.1"),
     )
     for game in GAMES
 }
