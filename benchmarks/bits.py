@@ -1,4 +1,4 @@
-"""Twelve small trainings and all bits of their results, to be compared after a change.
+"""Twelve short training runs and all bits of their results, to be compared after a change.
 
 python benchmarks/bits.py                                        a table of their results
 python benchmarks/bits.py --write benchmarks/results/bits.json   and the same as a file
