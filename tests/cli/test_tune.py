@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from arlbench.cli import train_command, tune_running
-from arlbench.cli.tune_display import best_table, summary
+from arlbench.cli.tune_display import best_table, heading_of_command, summary
 from arlbench.tuning import load
 from arlbench.tuning.journal import FILE, Retrained, events_in
 from arlbench.tuning.reading import LoadedStudy
 from arlbench.tuning.replaying import prepare_replay
 from arlbench.tuning.study import arguments_of
+from arlbench.tuning.trials import Trial
 from fake_studies import study as fake_study
 from in_process import arlbench
 
@@ -304,6 +305,13 @@ def train_best(study: LoadedStudy, out: Path) -> None:
 
 def test_the_command_for_the_best_gives_the_same_returns(finished, tmp_path) -> None:
     train_best(load(finished), tmp_path / "run")
+
+
+def test_the_command_says_if_it_trains_longer_than_the_trial() -> None:
+    whole, short = Trial({}, 900, number=1), Trial({}, 300, number=4)
+    assert heading_of_command(whole, 900) == "to train trial 1 again and keep its agents:"
+    said = heading_of_command(short, 900)
+    assert said == "to train trial 4 again, up to step 900, and keep its agents:"
 
 
 @pytest.mark.thorough

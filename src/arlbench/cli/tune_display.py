@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from arlbench.population import PopulationProgress
     from arlbench.tuning.loop import StudyOutcome, StudyProgress
     from arlbench.tuning.reading import LoadedStudy
-    from arlbench.tuning.trials import Result
+    from arlbench.tuning.trials import Result, Trial
 
 _console = Console(stderr=True, highlight=False)
 
@@ -155,9 +155,15 @@ def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
         _console.print(f"drawn: {listing([picture.name for picture in pictures])}", markup=False)
     command = train_command.of_best(study)
     if command is not None:
-        number = study.incumbents[-1].number
-        _console.print(f"to train trial {number} again and keep its agents:")
+        full = study.settings.problem.n_total_timesteps
+        _console.print(heading_of_command(study.incumbents[-1].trial, full))
         _console.print(f"  {command}", markup=False, soft_wrap=True, highlight=False)
+
+
+def heading_of_command(best: Trial, full: int) -> str:
+    """What the command for a trial does; it always trains all ``full`` environment steps."""
+    longer = "" if best.fidelity == full else f", up to step {full:,},"
+    return f"to train trial {best.number} again{longer} and keep its agents:"
 
 
 def best_table(study: LoadedStudy, width: int) -> list[str]:
