@@ -182,16 +182,23 @@ def tune(
     """Tune: arlbench tune CartPole-v1 learning_rate=1e-5..1e-2 --tuner random --n-trials 32"""
     given = dict(locals())
     if replay is not None:
-        refuse_with_resume(context, _WITH_REPLAY, "--replay")
-        start_workers(ray)
-        # Unless they were given, the study decides.
-        first = seed if was_given(context, "seed") else None
-        limit = memory_limit if was_given(context, "memory_limit") else None
-        train_again(replay, (first, seeds), limit, quiet, as_json)
+        _replay(context, given)
     elif resume is not None:
         _continue(context, given)
     else:
         _begin(context, given)
+
+
+def _replay(context: typer.Context, given: dict[str, Any]) -> None:
+    """Trains the best trial of a study again with new seeds."""
+    refuse_with_resume(context, _WITH_REPLAY, "--replay")
+    start_workers(given["ray"])
+    # Unless they were given, the study decides.
+    first, limit = (
+        given[name] if was_given(context, name) else None for name in ("seed", "memory_limit")
+    )
+    seeds = first, given["seeds"]
+    train_again(given["replay"], seeds, limit, given["quiet"], given["as_json"])
 
 
 def _continue(context: typer.Context, given: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Every combination of the listed values; other hyperparameters have their defaults."""
+"""Every combination of the listed values; other hyperparameters have the problem's values."""
 
 from __future__ import annotations
 
