@@ -154,7 +154,7 @@ class BatchEnvironment(SteppedInPython):
         out.truncated[:] = step.truncated & ~step.terminated
 
     def _require_one_batch(self, instance: np.ndarray, clock: np.ndarray) -> None:
-        """Raises if some copies were reset without the others, which is possible only in JAX."""
+        """Raises if only some copies were reset, because a batch resets all of them together."""
         if (instance != instance[0]).any() or (clock != clock[0]).any():
             raise EnvironmentFaultError(
                 f"An episode of {self.env_name} was too long for an evaluation, and its copies can "
