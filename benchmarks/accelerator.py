@@ -2,6 +2,7 @@
 
 python benchmarks/accelerator.py --write results.json         everything, in 330 seconds at most
 python benchmarks/accelerator.py --only uniform --precision both
+python benchmarks/accelerator.py --only rejax --rejax-python ENVIRONMENT/bin/python
 JAX_PLATFORMS=cpu python benchmarks/accelerator.py --quick --as-accelerator   to see that it works
 
 Each part runs in its own process, the most important part first, and is stopped at its time
@@ -9,7 +10,7 @@ limit; a part that fails becomes a row of the table. The task is CartPole-v1 in 
 one update on 64 transitions for every vector step, two layers of 64 units, buffers of 10,000 rows,
 and learning rates from 1e-4 to 1e-2; `grid` is Breakout-MinAtar with 32 transitions in an update.
 No cache of compiled programs is used. The precision is that of matrix products
-(ARLBENCH_PRECISION).
+(ARLBENCH_PRECISION). rejax needs an environment of its own (peers/requirements/rejax.txt).
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ import reporting
 Row = dict[str, Any]
 
 PARTS = Path(__file__).with_name("accelerator_parts.py")
+
+REJAX = Path(__file__).with_name("accelerator_rejax.py")
 
 #: Seconds that each part may take, with the most important part first.
 LIMITS = {
@@ -94,10 +97,17 @@ def runs(only: Sequence[str], precision: str) -> list[Run]:
     return both + [Run(part, PRECISIONS[0]) for part in only if part != "uniform"]
 
 
-def rows_of(run: Run, options: Sequence[str], limit: float) -> Iterator[Row]:
+def program_of(part: str, rejax_python: str) -> list[str]:
+    """The command that runs a part, without options."""
+    return [rejax_python, str(REJAX)] if part == "rejax" else [sys.executable, str(PARTS), part]
+
+
+def rows_of(
+    run: Run, program: Sequence[str], options: Sequence[str], limit: float
+) -> Iterator[Row]:
     """The rows of a part as they come; the last one may be a failure or the end of its time."""
     timing = [f"--seconds={limit}", f"--begun={time.time()}"]
-    command = [sys.executable, str(PARTS), run.part, *timing, *options]
+    command = [*program, *timing, *options]
     stopped = threading.Event()
     with tempfile.TemporaryFile("w+") as errors, _started(command, run, errors) as process:
 
@@ -240,6 +250,12 @@ def parsed() -> argparse.Namespace:
         action="store_true",
         help="give a CPU the programs that accelerators get, to try them without one",
     )
+    parser.add_argument(
+        "--rejax-python",
+        default="",
+        metavar="PYTHON",
+        help="the Python of an environment with rejax; without it, rejax is left out",
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="write every row")
     arguments = parser.parse_args()
     asked = arguments.only.split(",")
@@ -265,8 +281,11 @@ def main() -> None:
         left = ends - time.monotonic()
         if left < min(LEAST, arguments.seconds):
             rows: Iterator[Row] = iter([{"skipped": "out of time"}])
+        elif run.part == "rejax" and not arguments.rejax_python:
+            rows = iter([{"skipped": "--rejax-python is not set"}])
         else:
-            rows = rows_of(run, _options(arguments), min(LIMITS[run.part], left))
+            program = program_of(run.part, arguments.rejax_python)
+            rows = rows_of(run, program, _options(arguments), min(LIMITS[run.part], left))
         for row in rows:
             print(json.dumps(table.add(run, row)), flush=True)
             if arguments.write:

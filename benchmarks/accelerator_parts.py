@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib.util
 import json
 import statistics
 import sys
@@ -58,6 +57,7 @@ class Scale:
 
     Attributes:
         few: Members of a small population.
+        some: Members of a population between the small and the large one.
         many: Members of a large population.
         most: Members of the largest population.
         hidden_size: Units of a layer.
@@ -70,6 +70,7 @@ class Scale:
     """
 
     few: int = 64
+    some: int = 256
     many: int = 1_024
     most: int = 4_096
     hidden_size: int = 64
@@ -82,7 +83,7 @@ class Scale:
 
 
 #: To see that it works, on any machine.
-QUICK = Scale(2, 3, 4, 8, 0.01, 4_096, 2_048, 1_024, 4, 1)
+QUICK = Scale(2, 3, 4, 5, 8, 0.01, 4_096, 2_048, 1_024, 4, 1)
 
 
 class Part(NamedTuple):
@@ -118,8 +119,10 @@ def configs(n_members: int) -> list[dict[str, Any]]:
 
 
 def uniform(part: Part) -> Iterator[Row]:
-    """Uniform replay: many members, and few."""
-    yield from training(part, problem(part.scale), (part.scale.many, part.scale.few), profile=True)
+    """Uniform replay: many members, few, and a number between."""
+    scale = part.scale
+    yield from training(part, problem(scale), (scale.many, scale.few), profile=True)
+    yield from training(part, problem(scale), (scale.some,))
 
 
 def uniform_most(part: Part) -> Iterator[Row]:
@@ -315,19 +318,6 @@ def tell_progress() -> Callable[[PopulationProgress], None]:
     return tell
 
 
-def rejax(part: Part) -> Iterator[Row]:
-    """rejax's ``train`` under ``vmap``, with seeds instead of learning rates."""
-    if importlib.util.find_spec("rejax") is None:
-        yield {"skipped": "rejax is not installed"}
-        return
-    import accelerator_rejax
-
-    timesteps = min(part.scale.timesteps, 200_000)
-    for n_members in (part.scale.many, part.scale.few):
-        row = accelerator_rejax.measure(CONFIG, n_members, timesteps, part.scale.hidden_size)
-        yield {"members": n_members, **row}
-
-
 #: The parts by name, with the most important first.
 PARTS: Mapping[str, Callable[[Part], Iterator[Row]]] = {
     "uniform": uniform,
@@ -338,7 +328,6 @@ PARTS: Mapping[str, Callable[[Part], Iterator[Row]]] = {
     "grid": grid,
     "planning": planning,
     "population-most": population_most,
-    "rejax": rejax,
 }
 
 

@@ -98,7 +98,20 @@ def test_with_both_precisions_only_the_first_part_runs_twice(script):
 
 
 def test_every_part_has_a_limit_and_they_are_in_the_same_order(script):
-    assert list(script("accelerator").LIMITS) == list(script("accelerator_parts").PARTS)
+    assert list(script("accelerator").LIMITS) == [*script("accelerator_parts").PARTS, "rejax"]
+
+
+def test_rejax_gets_the_same_task(script):
+    rejax, parts = script("accelerator_rejax"), script("accelerator_parts")
+    assert rejax.SETTINGS == {
+        "num_envs": parts.N_ENVS,
+        "fill_buffer": parts.CONFIG["learning_starts"],
+        "buffer_size": parts.CONFIG["buffer_size"],
+        "batch_size": parts.CONFIG["buffer_batch_size"],
+        "num_epochs": parts.CONFIG["gradient_steps"],
+        "ddqn": False,
+    }
+    assert rejax.SIZES == (parts.Scale().many, parts.Scale().few)
 
 
 def test_published_configurations_are_those_that_a_sweep_over_the_file_trains(script):
@@ -113,7 +126,7 @@ def test_published_configurations_are_those_that_a_sweep_over_the_file_trains(sc
     assert (rows.returns[0], rows.stds[0]) == (191.470314, 42.352889)
 
 
-def test_a_part_that_fails_or_hangs_is_a_row_and_the_others_run(script, tmp_path, monkeypatch):
+def test_a_part_that_fails_or_hangs_is_a_row_and_the_others_run(script, tmp_path):
     accelerator = script("accelerator")
     failing, hanging = tmp_path / "failing.py", tmp_path / "hanging.py"
     begin = "print('{\"members\": 3}', flush=True)\n"
@@ -121,8 +134,8 @@ def test_a_part_that_fails_or_hangs_is_a_row_and_the_others_run(script, tmp_path
     hanging.write_text(begin + "import time; time.sleep(60)")
     run = accelerator.Run("uniform", "float32")
     for part, error in ((failing, "the card is full"), (hanging, "stopped after 1 s")):
-        monkeypatch.setattr(accelerator, "PARTS", part)
-        rows = list(accelerator.rows_of(run, [], limit=30 if part is failing else 1))
+        program = [sys.executable, str(part)]
+        rows = list(accelerator.rows_of(run, program, [], limit=30 if part is failing else 1))
         assert rows == [{"members": 3}, {"error": error}]
 
 
@@ -132,6 +145,11 @@ def test_without_time_nothing_is_begun(tmp_path):
         ("uniform", "out of time"),
         ("rejax", "out of time"),
     ]
+
+
+def test_without_its_python_rejax_is_left_out(tmp_path):
+    rows, _ = run_script(tmp_path, "--only=rejax")
+    assert [row["skipped"] for row in rows] == ["--rejax-python is not set"]
 
 
 @pytest.mark.thorough
