@@ -2,13 +2,15 @@
 
 python benchmarks/accelerator.py --write results.json         everything, in 330 seconds at most
 python benchmarks/accelerator.py --only uniform --precision both
+python benchmarks/accelerator.py --only wide --compiler-options '{"xla_gpu_autotune_level": 1}'
 python benchmarks/accelerator.py --only rejax --rejax-python ENVIRONMENT/bin/python
 JAX_PLATFORMS=cpu python benchmarks/accelerator.py --quick --as-accelerator   to see that it works
 
 Each part runs in its own process, the most important part first, and is stopped at its time
 limit; a part that fails becomes a row of the table. The task is CartPole-v1 in 8 environments, with
 one update on 64 transitions for every vector step, two layers of 64 units, buffers of 10,000 rows,
-and learning rates from 1e-4 to 1e-2; `grid` is Breakout-MinAtar with 32 transitions in an update.
+and learning rates from 1e-4 to 1e-2; `grid` is Breakout-MinAtar with 32 transitions in an update,
+and `wide` has layers of 256 units.
 No cache of compiled programs is used. The precision is that of matrix products
 (ARLBENCH_PRECISION). rejax needs an environment of its own (peers/requirements/rejax.txt).
 """
@@ -44,6 +46,7 @@ LIMITS = {
     "landscape": 200,
     "uniform-most": 60,
     "grid": 120,
+    "wide": 60,
     "planning": 40,
     "population-most": 100,
     "rejax": 100,
@@ -256,6 +259,13 @@ def parsed() -> argparse.Namespace:
         metavar="PYTHON",
         help="the Python of an environment with rejax; without it, rejax is left out",
     )
+    parser.add_argument(
+        "--compiler-options",
+        type=json.loads,
+        default={},
+        metavar="JSON",
+        help="further options of XLA, which take precedence over arlbench's",
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="write every row")
     arguments = parser.parse_args()
     asked = arguments.only.split(",")
@@ -268,8 +278,11 @@ def parsed() -> argparse.Namespace:
 def _options(arguments: argparse.Namespace) -> list[str]:
     """The options of each part."""
     flags = {"--quick": arguments.quick, "--as-accelerator": arguments.as_accelerator}
-    lengths = [] if arguments.timesteps is None else [f"--timesteps={arguments.timesteps}"]
-    return [*(flag for flag, is_set in flags.items() if is_set), *lengths]
+    values = {"--timesteps": arguments.timesteps}
+    if arguments.compiler_options:
+        values["--compiler-options"] = json.dumps(arguments.compiler_options)
+    given = [f"{name}={value}" for name, value in values.items() if value is not None]
+    return [*(flag for flag, is_set in flags.items() if is_set), *given]
 
 
 def main() -> None:

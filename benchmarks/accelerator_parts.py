@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,10 +18,7 @@ import numpy as np
 import published
 from scipy.stats import spearmanr
 
-import accelerator_profile
-import measuring
-from arlbench.core.algorithms.harness import batching
-from arlbench.core.algorithms.harness.backend import Backend
+from accelerator_batches import CAPACITY, TimedBatch, as_accelerator, set_compiler_options
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
 from arlbench.population import PopulationProgress, PopulationResult, train_population
@@ -41,11 +37,8 @@ CONFIG: dict[str, Any] = {
 
 N_ENVS = 8
 
-#: The rows of every buffer, and the range of the members' learning rates.
-CAPACITY, LEARNING_RATES = 16_384, (1e-4, 1e-2)
-
-#: The iterations of a profile, and those of a first timing.
-PROFILED, FIRST = 64, 256
+#: The range of the members' learning rates.
+LEARNING_RATES = 1e-4, 1e-2
 
 #: Seconds between two reports of the progress of a population.
 PROGRESS_SECONDS = 5.0
@@ -144,77 +137,21 @@ def grid(part: Part) -> Iterator[Row]:
     yield from training(part, minatar, (part.scale.few, part.scale.many))
 
 
+def wide(part: Part) -> Iterator[Row]:
+    """Layers that are too wide for the kernel that computes a whole gradient step."""
+    of_units = problem(part.scale, nas_config={"hidden_size": 4 * part.scale.hidden_size})
+    yield from training(part, of_units, (part.scale.some,))
+
+
 def training(
     part: Part, problem: Problem, sizes: tuple[int, ...], profile: bool = False
 ) -> Iterator[Row]:
     """Batches without evaluations: compilation, speed and, if asked for, a profile."""
     for n_members in sizes:
-        batch = _Batch(problem, n_members)
+        batch = TimedBatch(problem, configs(n_members))
         yield {"members": n_members, **batch.compile(), **batch.speed(part.scale.timing_seconds)}
         if profile:
             yield {"members": n_members, "profile": batch.profile()}
-
-
-class _Batch:
-    """A batch that trains for a given time."""
-
-    def __init__(self, problem: Problem, n_members: int) -> None:
-        self._n = n_members
-        algorithms = [problem.make_algorithm(config) for config in configs(n_members)]
-        schedule = [problem.n_total_timesteps] * n_members
-        self._batch = batching.Batch(algorithms, schedule, jax.local_devices()[:1])
-        self._state: Any = None
-
-    def compile(self) -> Row:
-        """Compiles its training program; returns the seconds of tracing and of compiling."""
-        options = {"capacity": CAPACITY}
-        compile_training = self._batch.compilations(options, n_episodes=1)[0]
-        with _Compiling() as compiling:
-            wall = measuring.seconds(compile_training)
-        self._state = self._batch.prepare(self._batch.init(range(self._n), options))
-        return {"tracing_seconds": wall - compiling.seconds, "compile_seconds": compiling.seconds}
-
-    def speed(self, timing_seconds: float) -> Row:
-        """Medians of three timings."""
-        # The first fills the buffers until all members learn; then programs and memory are ready.
-        self._seconds(FIRST)
-        n = max(int(FIRST * timing_seconds / self._seconds(FIRST)), FIRST)
-        timings = [self._seconds(n) / n for _ in range(3)]
-        median = statistics.median(timings)
-        return {
-            "microseconds_an_iteration": 1e6 * median,
-            "steps_per_second": self._n * N_ENVS / median,
-            "largest_over_smallest": max(timings) / min(timings),
-        }
-
-    def profile(self) -> Row | None:
-        """Counts for one iteration; None if no accelerator was profiled."""
-        return accelerator_profile.profile(lambda: self._advance(PROFILED), PROFILED)
-
-    def _seconds(self, n: int) -> float:
-        return measuring.seconds(lambda: self._advance(n))
-
-    def _advance(self, n: int) -> None:
-        self._state = self._batch.advance(self._state, np.full(self._n, n, np.int32))
-        jax.block_until_ready(self._state)
-
-
-class _Compiling:
-    """Adds up the time for which the compiler itself works, within a ``with`` block."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __enter__(self) -> _Compiling:
-        jax.monitoring.register_event_duration_secs_listener(self._listen)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        jax.monitoring.unregister_event_duration_listener(self._listen)
-
-    def _listen(self, event: str, seconds: float, **_: object) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
-            self.seconds += seconds
 
 
 def end_to_end(part: Part) -> Iterator[Row]:
@@ -326,14 +263,10 @@ PARTS: Mapping[str, Callable[[Part], Iterator[Row]]] = {
     "landscape": landscape,
     "uniform-most": uniform_most,
     "grid": grid,
+    "wide": wide,
     "planning": planning,
     "population-most": population_most,
 }
-
-
-def as_accelerator() -> None:
-    """Gives every device the programs that accelerators get."""
-    batching.backend_of = lambda device: Backend(False, None)
 
 
 def main() -> None:
@@ -344,12 +277,14 @@ def main() -> None:
     parser.add_argument("--timesteps", type=int)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--as-accelerator", action="store_true")
+    parser.add_argument("--compiler-options", type=json.loads, default={})
     arguments = parser.parse_args()
     scale = QUICK if arguments.quick else Scale()
     if arguments.timesteps is not None:
         scale = dataclasses.replace(scale, timesteps=arguments.timesteps)
     if arguments.as_accelerator:
         as_accelerator()
+    set_compiler_options(arguments.compiler_options)
     device = jax.local_devices()[0]
     show({"device": device.device_kind, "start_seconds": time.time() - arguments.begun})
     for row in PARTS[arguments.part](Part(scale, arguments.begun + arguments.seconds)):

@@ -56,6 +56,7 @@ CORE_TOOLS = {
     "registering",
     "running_statistics",
     "shapes",
+    "logs",
     "stopwatch",
     "text_values",
     "tracing",

@@ -103,15 +103,15 @@ def test_every_part_has_a_limit_and_they_are_in_the_same_order(script):
 
 def test_rejax_gets_the_same_task(script):
     rejax, parts = script("accelerator_rejax"), script("accelerator_parts")
-    assert rejax.SETTINGS == {
+    assert {
         "num_envs": parts.N_ENVS,
         "fill_buffer": parts.CONFIG["learning_starts"],
         "buffer_size": parts.CONFIG["buffer_size"],
         "batch_size": parts.CONFIG["buffer_batch_size"],
         "num_epochs": parts.CONFIG["gradient_steps"],
         "ddqn": False,
-    }
-    assert rejax.SIZES == (parts.Scale().many, parts.Scale().few)
+    } == rejax.SETTINGS
+    assert (parts.Scale().many, parts.Scale().few) == rejax.SIZES
 
 
 def test_published_configurations_are_those_that_a_sweep_over_the_file_trains(script):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from accelerated import ACCELERATOR, programs_for
+from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.dqn.state import DQNState
 from arlbench.core.algorithms.harness import batching, segments
 from arlbench.core.algorithms.harness.recording import Recorder
@@ -268,3 +269,17 @@ for alone, spread in zip(one, two, strict=True):
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300, env=environment)
+
+
+def test_a_batch_makes_the_algorithm_of_each_configuration_once(monkeypatch):
+    made, make = [], Problem.make_algorithm
+
+    def counted(problem: Problem, config: Any, *args: Any, **options: Any) -> Algorithm:
+        made.append(dict(config))
+        return make(problem, config, *args, **options)
+
+    monkeypatch.setattr(Problem, "make_algorithm", counted)
+    configs = [{**SMALL, "gamma": gamma} for gamma in (0.9, 0.95)]
+    result = train(configs, seeds=(3, 4), placement="batched")
+    assert (result.status == "finished").all()
+    assert made == configs

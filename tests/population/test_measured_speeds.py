@@ -34,17 +34,19 @@ class FakeBatch:
 @pytest.fixture
 def fake_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measured_speeds, "_Running", FakeBatch)
+    monkeypatch.setattr(workers, "wanted_cores", lambda: 3)
 
 
 def taking(*seconds: float) -> Any:
-    """A function in the place of ``train_population``, with the time of each call."""
+    """A function in the place of ``train_population``, with the time of each call's members."""
     left = list(seconds)
 
     def train(problem: Problem, configs: Any, seeds: Any, placement: str, on_notice: Any) -> Any:
-        assert (len(configs), len(seeds), placement) == (1, 1, "cores")
+        # Every core is busy.
+        assert (len(configs), len(seeds), placement) == (1, 3, "cores")
         timesteps = np.array([problem.n_total_timesteps])
-        member = SimpleNamespace(timesteps=timesteps)
-        return SimpleNamespace(members=(member,), train_seconds=left.pop(0))
+        members = (SimpleNamespace(timesteps=timesteps),) * 3
+        return SimpleNamespace(members=members, train_seconds=3 * left.pop(0))
 
     return train
 
@@ -60,7 +62,7 @@ def test_impossible_speeds_are_an_error(fake_batches: None) -> None:
         measure(taking(0.0, 0.0, 0.0))
 
 
-def test_a_member_that_trains_on_the_accelerator_is_no_measure_of_a_core(
+def test_members_that_train_on_the_accelerator_do_not_measure_a_core(
     fake_batches: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another population may have the workers, or none could start."""

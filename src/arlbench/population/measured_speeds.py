@@ -14,6 +14,7 @@ from arlbench.core import memory
 from arlbench.core.algorithms.harness.batching import Batch
 from arlbench.core.environments import EnvSpec
 from arlbench.core.problem import Problem
+from arlbench.population import workers
 from arlbench.population.members import PopulationResult
 from arlbench.population.speeds import Speeds, fitted
 
@@ -28,7 +29,7 @@ class Scale(NamedTuple):
         few: Members of the smaller batch.
         many: Members of the larger batch.
         iterations: Iterations of one timing of a batch.
-        timesteps: Environment steps of the member that trains on a core.
+        timesteps: Environment steps of each member that trains on a core.
     """
 
     few: int = 32
@@ -103,14 +104,18 @@ class _Running:
 
 
 def _seconds_on_a_core(problem: Problem, train: Train) -> float:
-    """The time of an iteration of one member in a worker process, in seconds."""
+    """The time of an iteration of one member in a worker process, in seconds.
+
+    All cores train, because they slow each other down: with 16 cores by almost a half.
+    """
     config = problem.algorithm_class.typical_config()
     steps = problem.make_algorithm(config).steps_per_iteration
-    # The first training compiles; the worker and its programs stay for the others.
+    seeds = range(workers.wanted_cores())
+    # The first call starts workers and compiles; they and their programs stay for the others.
     options = {"placement": "cores", "on_notice": _refuse}
-    results = [train(problem, [config], [seed], **options) for seed in range(_TIMINGS)]
-    seconds = min(result.train_seconds for result in results)
-    return float(seconds * steps / results[0].members[0].timesteps[-1])
+    results = [train(problem, [config], seeds, **options) for _ in range(_TIMINGS)]
+    timesteps = sum(member.timesteps[-1] for member in results[0].members)
+    return float(min(result.train_seconds for result in results) * steps / timesteps)
 
 
 def _refuse(sentence: str) -> None:

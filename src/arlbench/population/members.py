@@ -61,6 +61,8 @@ class MemberTask(NamedTuple):
         saving: How it saves itself; None if it does not.
         handover: States in folders, from which it continues and where it leaves its last one.
         attempts: How many processes have died while training it.
+        algorithm: Its algorithm, if it trains in this process and can share environments; None
+            makes it where the member trains.
     """
 
     id: MemberId
@@ -79,10 +81,11 @@ class MemberTask(NamedTuple):
     saving: MemberSaving | None
     handover: Handover = Handover()
     attempts: int = 0
+    algorithm: Algorithm | None = None
 
     def make_algorithm(self) -> Algorithm:
-        """The algorithm, with newly made environments."""
-        return self.problem.make_algorithm(self.config, **self.options)
+        """The given algorithm, or else a new one with newly made environments."""
+        return self.algorithm or self.problem.make_algorithm(self.config, **self.options)
 
 
 class MemberResult(NamedTuple):

@@ -109,6 +109,7 @@ def plan(
     totals = [algorithm.plan(of_one.lengths).total_timesteps for algorithm, of_one in pairs]
     costs = [algorithm.cost(total) for algorithm, total in zip(algorithms, totals, strict=True)]
     placement = _placement(configs, algorithms, costs, request)
+    reused = _reusable(algorithms, placement)
     # In a batch, every member would do the work of all batch sizes.
     if placement != "batched" and request.share_programs:
         options = [{**own, **more} for more in _options_to_share(algorithms, problem)]
@@ -118,9 +119,7 @@ def plan(
     init_options = problem.algorithm_class.shared_init_options(
         algorithms, totals, list(request.parts.values()), request.init_options
     )
-    known: Groups = {} if groups is None else groups
-    for structure in structures:
-        known.setdefault(structure, len(known))
+    known = _numbered(structures, {} if groups is None else groups)
     tasks = tuple(
         MemberTask(
             id=MemberId(first + i, j),
@@ -138,12 +137,29 @@ def plan(
             keeping=request.keeping,
             saving=request.saving.get(MemberId(first + i, j)),
             handover=request.handovers.get(MemberId(first + i, j), Handover()),
+            algorithm=reused[i],
         )
         for i, of_one in enumerate(configs)
         for j, seed in enumerate(of_one.seeds)
         if request.members is None or (i, j) in request.members
     )
     return Population(tasks, init_options, placement)
+
+
+def _numbered(structures: Sequence[Learning], groups: Groups) -> Groups:
+    """The same groups, with a number for each new structure."""
+    for structure in structures:
+        groups.setdefault(structure, len(groups))
+    return groups
+
+
+def _reusable(algorithms: Sequence[Algorithm], placement: Placed) -> Sequence[Algorithm | None]:
+    """The algorithms with which members can train; None where a member makes its own.
+
+    All of them have the same environments, which must not have a state of their own.
+    """
+    is_shared = placement == "batched" and not algorithms[0].uses_host
+    return algorithms if is_shared else [None] * len(algorithms)
 
 
 def _placement(

@@ -8,6 +8,7 @@ from typing import Any
 from arlbench.core.buffers import frames, replay
 from arlbench.core.buffers.frame_slots import Layout
 from arlbench.core.environments import Environment
+from arlbench.core.logs import info_once
 from arlbench.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def choose(env: Environment, example: Any, asked: bool | None) -> Layout | None:
             "buffer cannot store each frame once; leave frame_buffer out, or wrap the environment "
             "in frame_stack."
         )
-    _log.info("the replay buffer stores each frame of %s once", env.env_name)
+    info_once(_log, f"the replay buffer stores each frame of {env.env_name} once")
     return layout
 
 

@@ -18,6 +18,7 @@ from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.harness import programs, recording
 from arlbench.core.buffers import frames, packing, storage
 from arlbench.core.environments.wrappers import FrameStack
+from arlbench.core.logs import info_once
 from arlbench.errors import ConfigurationError, MemoryLimitError
 from probes import Pictures, Walk, same_bits, small_dqn
 
@@ -136,6 +137,7 @@ def layout_of(env: Any, frame_buffer: bool | None = None) -> Any:
 
 
 def test_frames_are_stored_where_that_saves_memory(caplog: pytest.LogCaptureFixture) -> None:
+    info_once.cache_clear()
     with caplog.at_level(logging.INFO, "arlbench"):
         assert layout_of(FrameStack(Pictures(side=36), 4)) == (4, 0)
     assert "the replay buffer stores each frame of Pictures once" in caplog.text

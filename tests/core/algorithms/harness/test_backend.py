@@ -10,14 +10,19 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from accelerated import ACCELERATOR, WITH_KERNELS, batch_of
 from arlbench.core import lockstep
+from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.algorithms.harness import batching
 from arlbench.core.algorithms.harness.backend import (
     PRECISION_VARIABLE,
     Backend,
     backend_of,
+    compiler_options,
     precise,
     recorded,
 )
+from arlbench.core.environments import make_env
 from arlbench.errors import ConfigurationError
 
 
@@ -124,3 +129,22 @@ def test_programs_of_the_default_device_are_precise_only_on_an_accelerator(monke
     with precise():
         assert precision_of_a_product() != before
     assert precision_of_a_product() == before
+
+
+def test_products_come_from_the_library_unless_an_own_kernel_takes_gradient_steps():
+    without, with_kernel = compiler_options(False), compiler_options(True)
+    assert without == {**with_kernel, "xla_gpu_enable_triton_gemm": False}
+    # Nothing is tried out, so that every process computes the same bits.
+    assert with_kernel["xla_gpu_autotune_level"] == 0
+
+
+@pytest.mark.parametrize(
+    ("backend", "hidden_size", "has_kernel"),
+    [(WITH_KERNELS, 64, True), (WITH_KERNELS, 128, False), (ACCELERATOR, 64, False)],
+)
+def test_a_program_has_a_kernel_if_the_network_fits_one(backend, hidden_size, has_kernel):
+    env = make_env("gymnax", "CartPole-v1", n_envs=2)
+    algorithm = DQN({"buffer_batch_size": 16}, env, nas_config={"hidden_size": hidden_size})
+    batch = batch_of([algorithm], backend)
+    assert batch._segment is batching._segment_on_accelerator[has_kernel]
+    assert batch._evaluation is batching._evaluate_on_accelerator[has_kernel]

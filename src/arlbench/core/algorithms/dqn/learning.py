@@ -276,6 +276,10 @@ class Structure(Learning):
     def span(self) -> int:
         return SPAN if self.known is None else max(1, SPAN // max(self.known[:2]))
 
+    @property
+    def has_kernel(self) -> bool:
+        return self.fused
+
     def for_accelerator(self, hps: Sequence[TracedHyperparameters], kernels: bool) -> Structure:
         train_freq = max(int(hp.train_freq) for hp in hps)
         gradient_steps = max(int(hp.gradient_steps) for hp in hps)

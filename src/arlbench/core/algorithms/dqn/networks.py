@@ -23,6 +23,7 @@ from arlbench.core.algorithms.dqn.models import (
 )
 from arlbench.core.algorithms.layers import Dense
 from arlbench.core.environments import Environment
+from arlbench.core.logs import info_once
 from arlbench.core.observations import GRID_SIDES, Grid, find_grid
 from arlbench.errors import UnknownEnvironmentError
 
@@ -83,7 +84,7 @@ def choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) ->
         UnknownEnvironmentError: If no convolutional network can read the observations.
     """
     network = _choose(env, cnn_policy, nas_config)
-    _log.info("%s reads %s", describe(network), env.env_name)
+    info_once(_log, f"{describe(network)} reads {env.env_name}")
     return network
 
 

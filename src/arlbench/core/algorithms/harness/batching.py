@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from arlbench.core.algorithms.harness import programs, recording, segments
-from arlbench.core.algorithms.harness.backend import COMPILER_OPTIONS, Backend, backend_of
+from arlbench.core.algorithms.harness.backend import Backend, backend_of, compiler_options
 from arlbench.core.algorithms.harness.progress import UpdateStatistic
 from arlbench.core.algorithms.harness.recording import Recorder
 from arlbench.core.algorithms.harness.structure import (
@@ -108,11 +108,15 @@ class Batch:
 
     @property
     def _segment(self) -> Any:
-        return _segment_on_cpu if self._backend.waits else _segment_on_accelerator
+        if self._backend.waits:
+            return _segment_on_cpu
+        return _segment_on_accelerator[self._structure.has_kernel]
 
     @property
     def _evaluation(self) -> Any:
-        return _evaluate_on_cpu if self._backend.waits else _evaluate_on_accelerator
+        if self._backend.waits:
+            return _evaluate_on_cpu
+        return _evaluate_on_accelerator[self._structure.has_kernel]
 
     def init(self, seeds: Sequence[int], init_options: Mapping[str, Any]) -> State:
         """States at step 0; each member's key is made from its seed."""
@@ -244,7 +248,11 @@ _compiled = functools.partial(
     jax.jit, static_argnames=("structure", "mesh", "backend"), donate_argnames=("state",)
 )
 _segment_on_cpu = _compiled(_segment)
-_segment_on_accelerator = _compiled(_segment, compiler_options=COMPILER_OPTIONS)
+# By whether the algorithm's own kernel computes gradient steps.
+_segment_on_accelerator = {
+    has_kernel: _compiled(_segment, compiler_options=compiler_options(has_kernel))
+    for has_kernel in (False, True)
+}
 
 
 def _evaluate(
@@ -261,7 +269,10 @@ def _evaluate(
 
 _evaluated = functools.partial(jax.jit, static_argnames=("agent", "n_episodes", "mesh", "backend"))
 _evaluate_on_cpu = _evaluated(_evaluate)
-_evaluate_on_accelerator = _evaluated(_evaluate, compiler_options=COMPILER_OPTIONS)
+_evaluate_on_accelerator = {
+    has_kernel: _evaluated(_evaluate, compiler_options=compiler_options(has_kernel))
+    for has_kernel in (False, True)
+}
 
 
 def _over_members(one: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:

@@ -185,6 +185,11 @@ class Learning(abc.ABC):
         """
         return SPAN
 
+    @property
+    def has_kernel(self) -> bool:
+        """Whether the algorithm's own kernel for accelerators computes its gradient steps."""
+        return False
+
     def for_accelerator(self, hps: Sequence[Any], kernels: bool) -> Learning:
         """A structure for an accelerator, and for members whose ``hp`` have these values, ``[M]``.
 
