@@ -52,8 +52,13 @@ def trained(hyperparameters: dict, architecture: dict, **variables: str) -> tupl
     return threads, bits
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize(("hyperparameters", "architecture"), [({}, {}), FULL])
+@pytest.mark.parametrize(
+    ("hyperparameters", "architecture"),
+    [
+        pytest.param({}, {}, marks=pytest.mark.thorough, id="plain"),
+        pytest.param(*FULL, marks=pytest.mark.stress, id="full"),
+    ],
+)
 def test_results_are_the_same_with_any_number_of_threads(hyperparameters, architecture) -> None:
     by_default, one, three = (
         trained(hyperparameters, architecture, **variables)
