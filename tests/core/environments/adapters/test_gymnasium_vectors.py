@@ -140,6 +140,40 @@ def test_an_existing_one_is_evaluated_in_place() -> None:
     assert env.is_present(second)
 
 
+def test_an_existing_one_is_tried_out_once_and_never_closed() -> None:
+    class Closable(Counters):
+        is_closed = False
+
+        def close(self, **kwargs: Any) -> None:
+            self.is_closed = True
+
+    vector = Closable(2)
+    env = make_env("gymnasium", vector)
+    env_state, _ = env.reset(KEY)
+    assert make_env("gymnasium", vector) == env
+    _, (obs, *_) = env.step(env_state, jnp.zeros(2, jnp.int32), KEY)
+    assert obs.tolist() == [[0], [11]]
+    # Others take its place among the few that are kept.
+    for _ in range(20):
+        make_env("gymnasium", Counters(2))
+    assert not vector.is_closed
+    assert env.reset(KEY)[1].tolist() == [[0], [10]]
+
+
+def test_exactly_one_instance_may_be_made() -> None:
+    class Counted(Counters):
+        made = 0
+
+        def __init__(self, num_envs: int) -> None:
+            type(self).made += 1
+            super().__init__(num_envs)
+
+    for _ in range(2):
+        env = make_env("gymnasium", Counted, 2, {"evaluate_in_place": True})
+        env.reset(KEY)
+    assert Counted.made == 1
+
+
 def test_those_that_reset_in_a_step_of_their_own_are_refused() -> None:
     match = "resets a copy in the step after the end of its episode"
     with pytest.raises(ConfigurationError, match=match):

@@ -31,11 +31,13 @@ class VectorBatch(Batch):
     Args:
         env: The vector environment.
         name: Its name for people.
+        is_the_users: Whether the user made it, and so closes it.
     """
 
-    def __init__(self, env: VectorEnv, name: str) -> None:
+    def __init__(self, env: VectorEnv, name: str, is_the_users: bool = False) -> None:
         self.env = env
         self._name = name
+        self._is_the_users = is_the_users
         self._resets = checked_mode(env, name) is AutoresetMode.DISABLED
 
     def reset(self, seeds: np.ndarray) -> Any:
@@ -83,6 +85,8 @@ class VectorBatch(Batch):
             ) from None
 
     def close(self) -> None:
+        if self._is_the_users:
+            return
         self.env.close(**({"terminate": True} if isinstance(self.env, AsyncVectorEnv) else {}))
 
 
