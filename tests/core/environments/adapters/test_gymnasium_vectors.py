@@ -182,6 +182,25 @@ def test_those_that_reset_in_a_step_of_their_own_are_refused() -> None:
         make_env("gymnasium", Counters(2, AutoresetMode.NEXT_STEP), 2)
 
 
+@pytest.mark.parametrize("part", ["a reward", "terminated", "truncated"])
+@pytest.mark.parametrize(
+    ("values", "shape"), [(0.0, "()"), ([0.0], "(1,)"), ([[0.0], [0.0]], "(2, 1)")]
+)
+def test_rewards_and_flags_have_one_value_for_each_copy(part: str, values: Any, shape: str) -> None:
+    class Misshapen(Counters):
+        def step(self, actions: Any) -> Any:
+            obs, reward, terminated, truncated, info = super().step(actions)
+            parts = {"a reward": reward, "terminated": terminated, "truncated": truncated}
+            return obs, *(parts | {part: np.array(values)}).values(), info
+
+    with pytest.raises(EnvironmentFaultError) as raised:
+        make_env("gymnasium", Misshapen, 2)
+    assert str(raised.value).endswith(
+        f"Misshapen gave {part} of shape {shape} at its first step; return an array of shape (2,) "
+        "from step, with one value for each copy."
+    )
+
+
 def test_a_process_that_dies_is_reported_with_its_copy() -> None:
     makes = [lambda: gymnasium.make("CartPole-v1")] * 2
     vector = AsyncVectorEnv(makes, context="spawn", autoreset_mode=AutoresetMode.DISABLED)

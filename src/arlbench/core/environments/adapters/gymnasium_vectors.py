@@ -17,6 +17,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
 
 from arlbench.core.environments.adapters.copies import ENV_WORKERS, VECTORIZATION_MODE
 from arlbench.core.environments.adapters.host_batches import Batch, BatchStep
+from arlbench.core.environments.adapters.host_values import MisfitError
 from arlbench.core.environments.adapters.recipes import Recipe
 from arlbench.errors import ConfigurationError, EnvironmentFaultError
 
@@ -47,8 +48,9 @@ class VectorBatch(Batch):
         outcome = self._called(lambda: self.env.step(actions))
         obs, reward, terminated, truncated, info = outcome
         # Copies, because an environment may return its own arrays, and overwrite them in a reset.
-        reward, terminated = np.array(reward, np.float64), np.array(terminated, bool)
-        truncated = np.array(truncated, bool)
+        reward = self._of_all("a reward", reward, np.float64)
+        terminated = self._of_all("terminated", terminated, bool)
+        truncated = self._of_all("truncated", truncated, bool)
         final, done = obs, terminated | truncated
         if done.any():
             final, obs = self._apart(obs, info, done, seeds)
@@ -65,6 +67,18 @@ class VectorBatch(Batch):
         for i in np.flatnonzero(done):
             _put(final, int(i), info["final_obs"][i])
         return final, obs
+
+    def _of_all(self, what: str, values: Any, dtype: Any) -> np.ndarray:
+        """A copy of the values of all copies, ``[n_envs]``.
+
+        Raises:
+            MisfitError: If their shape is another one.
+        """
+        array, shape = np.array(values, dtype), (self.env.num_envs,)
+        if array.shape != shape:
+            cure = f"return an array of shape {shape} from step, with one value for each copy"
+            raise MisfitError(f"gave {what} of shape {array.shape}", cure)
+        return array
 
     def _called(self, call: Callable[[], Any]) -> Any:
         """The result of a call.

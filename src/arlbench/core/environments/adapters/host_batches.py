@@ -148,10 +148,10 @@ class BatchEnvironment(SteppedInPython):
             self._write(out.obs, step.obs)
             self._write(out.final_observation, step.final_observation)
             out.reward[:] = _checked(step.reward)
+            out.terminated[:] = step.terminated
+            out.truncated[:] = step.truncated & ~step.terminated
         except Exception as error:
             raise self._fault(error, f"at step {found.n_steps}") from None
-        out.terminated[:] = step.terminated
-        out.truncated[:] = step.truncated & ~step.terminated
 
     def _require_one_batch(self, instance: np.ndarray, clock: np.ndarray) -> None:
         """Raises if only some copies were reset, because a batch resets all of them together."""
