@@ -201,6 +201,19 @@ def test_rewards_and_flags_have_one_value_for_each_copy(part: str, values: Any, 
     )
 
 
+def test_a_reset_of_some_copies_leaves_the_others_alone() -> None:
+    class Heedless(Reusing):
+        def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+            return super().reset(seed=seed)
+
+    match = (
+        r"changed the observations of copies whose episodes had not ended at its first step; "
+        r"reset only the copies that are true in options\['reset_mask'\]\."
+    )
+    with pytest.raises(EnvironmentFaultError, match=match):
+        make_env("gymnasium", Heedless, 2)
+
+
 def test_a_process_that_dies_is_reported_with_its_copy() -> None:
     makes = [lambda: gymnasium.make("CartPole-v1")] * 2
     vector = AsyncVectorEnv(makes, context="spawn", autoreset_mode=AutoresetMode.DISABLED)

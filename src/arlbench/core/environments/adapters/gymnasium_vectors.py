@@ -13,7 +13,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv, VectorWrapper
 
 from arlbench.core.environments.adapters.copies import ENV_WORKERS, VECTORIZATION_MODE
 from arlbench.core.environments.adapters.host_batches import Batch, BatchStep
@@ -57,13 +57,21 @@ class VectorBatch(Batch):
         return BatchStep(obs, final, reward, terminated, truncated)
 
     def _apart(self, obs: Any, info: Mapping[str, Any], done: np.ndarray, seeds: Any) -> Any:
-        """The last observations of ended episodes, and the first ones of the next."""
+        """The last observations of ended episodes, and the first ones of the next.
+
+        Raises:
+            MisfitError: If the reset of some copies changes the observations of others.
+        """
+        final = _copied(obs)
         if self._resets:
-            final = _copied(obs)
             options = {"reset_mask": np.array(done)}
             first = self._called(lambda: self.env.reset(seed=seeds.tolist(), options=options))[0]
+            # Wrappers may change what they pass on; some normalise by all observations so far.
+            if not isinstance(self.env, VectorWrapper) and not _are_same(final, first, ~done):
+                what = "changed the observations of copies whose episodes had not ended"
+                cure = "reset only the copies that are true in options['reset_mask']"
+                raise MisfitError(what, cure)
             return final, first
-        final = _copied(obs)
         for i in np.flatnonzero(done):
             _put(final, int(i), info["final_obs"][i])
         return final, obs
@@ -165,6 +173,16 @@ def _copied(obs: Any) -> Any:
     if isinstance(obs, tuple):
         return tuple(map(_copied, obs))
     return np.array(obs)
+
+
+def _are_same(one: Any, other: Any, rows: np.ndarray) -> bool:
+    """Whether two observations are equal in the rows of a mask; NaN is equal to NaN."""
+    if isinstance(one, dict):
+        return all(_are_same(value, other[key], rows) for key, value in one.items())
+    if isinstance(one, tuple):
+        return all(_are_same(*pair, rows) for pair in zip(one, other, strict=True))
+    is_float = one.dtype.kind == "f"
+    return np.array_equal(one[rows], np.asarray(other)[rows], equal_nan=is_float)
 
 
 def _put(rows: Any, i: int, value: Any) -> None:
