@@ -106,9 +106,10 @@ def _picture(env: gymnasium.Env) -> np.ndarray:
 class _FromZero(gymnasium.ActionWrapper):
     """Counts actions from 0."""
 
-    def __init__(self, env: gymnasium.Env, start: int) -> None:
+    def __init__(self, env: gymnasium.Env, space: spaces.Discrete) -> None:
         super().__init__(env)
-        self._start = start
+        self.action_space = spaces.Discrete(int(space.n))
+        self._start = int(space.start)
 
     def action(self, action: int) -> int:
         return action + self._start
@@ -324,8 +325,9 @@ def _make(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
     except DependencyNotInstalled as error:
         raise _missing(spec.name, recipe.family, error) from error
     space = env.action_space
-    start = int(space.start) if isinstance(space, spaces.Discrete) else 0
-    return env if start == 0 else _FromZero(env, start)
+    if isinstance(space, spaces.Discrete) and space.start != 0:
+        return _FromZero(env, space)
+    return env
 
 
 def _missing(name: str, family: str, error: Exception) -> MissingExtraError:
