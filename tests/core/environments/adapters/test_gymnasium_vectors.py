@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import Any
 
@@ -199,6 +200,33 @@ def test_rewards_and_flags_have_one_value_for_each_copy(part: str, values: Any, 
         f"Misshapen gave {part} of shape {shape} at its first step; return an array of shape (2,) "
         "from step, with one value for each copy."
     )
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda obs, reward, ended, cut, _: (obs, reward, ended, {}), "returned 4 values from"),
+        (lambda *parts: (*parts[:4], {}), "ended an episode without info['final_obs'] at its"),
+        (lambda *parts: (*parts[:4], {"final_obs": [None] * 2}), "ended an episode without info"),
+    ],
+    ids=["four values", "no last observations", "empty ones"],
+)
+def test_a_step_returns_five_values_and_last_observations(returned: Any, message: str) -> None:
+    class Incomplete(Counters):
+        def step(self, actions: Any) -> Any:
+            return returned(*super().step(actions))
+
+    with pytest.raises(EnvironmentFaultError, match=re.escape(f"Incomplete {message}")):
+        make_env("gymnasium", Incomplete, 2)
+
+
+def test_a_reset_returns_two_values() -> None:
+    class Old(Counters):
+        def reset(self, **kwargs: Any) -> Any:
+            return super().reset(**kwargs)[0]
+
+    with pytest.raises(EnvironmentFaultError, match="Old returned a single ndarray from reset"):
+        make_env("gymnasium", Old, 2)
 
 
 def test_a_reset_of_some_copies_leaves_the_others_alone() -> None:

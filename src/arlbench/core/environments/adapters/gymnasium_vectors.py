@@ -17,7 +17,11 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv, VectorWra
 
 from arlbench.core.environments.adapters.copies import ENV_WORKERS, VECTORIZATION_MODE
 from arlbench.core.environments.adapters.host_batches import Batch, BatchStep
-from arlbench.core.environments.adapters.host_values import MisfitError
+from arlbench.core.environments.adapters.host_values import (
+    MisfitError,
+    first_observation,
+    parts_of_step,
+)
 from arlbench.core.environments.adapters.recipes import Recipe
 from arlbench.errors import ConfigurationError, EnvironmentFaultError
 
@@ -42,30 +46,31 @@ class VectorBatch(Batch):
         self._resets = checked_mode(env, name) is AutoresetMode.DISABLED
 
     def reset(self, seeds: np.ndarray) -> Any:
-        return self._called(lambda: self.env.reset(seed=seeds.tolist()))[0]
+        return self._begun(seeds)
 
     def step(self, actions: np.ndarray, seeds: np.ndarray) -> BatchStep:
         outcome = self._called(lambda: self.env.step(actions))
-        obs, reward, terminated, truncated, info = outcome
+        obs, reward, terminated, truncated = parts_of_step(outcome)
         # Copies, because an environment may return its own arrays, and overwrite them in a reset.
         reward = self._of_all("a reward", reward, np.float64)
         terminated = self._of_all("terminated", terminated, bool)
         truncated = self._of_all("truncated", truncated, bool)
         final, done = obs, terminated | truncated
         if done.any():
-            final, obs = self._apart(obs, info, done, seeds)
+            final, obs = self._apart(obs, outcome[4] or {}, done, seeds)
         return BatchStep(obs, final, reward, terminated, truncated)
 
     def _apart(self, obs: Any, info: Mapping[str, Any], done: np.ndarray, seeds: Any) -> Any:
         """The last observations of ended episodes, and the first ones of the next.
 
         Raises:
-            MisfitError: If the reset of some copies changes the observations of others.
+            MisfitError: If the last observation of a copy is missing, or the reset of some
+                copies changes the observations of others.
         """
         final = _copied(obs)
         if self._resets:
             options = {"reset_mask": np.array(done)}
-            first = self._called(lambda: self.env.reset(seed=seeds.tolist(), options=options))[0]
+            first = self._begun(seeds, options=options)
             # Wrappers may change what they pass on; some normalise by all observations so far.
             if not isinstance(self.env, VectorWrapper) and not _are_same(final, first, ~done):
                 what = "changed the observations of copies whose episodes had not ended"
@@ -73,8 +78,14 @@ class VectorBatch(Batch):
                 raise MisfitError(what, cure)
             return final, first
         for i in np.flatnonzero(done):
-            _put(final, int(i), info["final_obs"][i])
+            _put(final, int(i), _last_of(info, int(i)))
         return final, obs
+
+    def _begun(self, seeds: np.ndarray, **options: Any) -> Any:
+        """The observations after a reset."""
+        return first_observation(
+            self._called(lambda: self.env.reset(seed=seeds.tolist(), **options))
+        )
 
     def _of_all(self, what: str, values: Any, dtype: Any) -> np.ndarray:
         """A copy of the values of all copies, ``[n_envs]``.
@@ -183,6 +194,22 @@ def _are_same(one: Any, other: Any, rows: np.ndarray) -> bool:
         return all(_are_same(*pair, rows) for pair in zip(one, other, strict=True))
     is_float = one.dtype.kind == "f"
     return np.array_equal(one[rows], np.asarray(other)[rows], equal_nan=is_float)
+
+
+def _last_of(info: Mapping[str, Any], i: int) -> Any:
+    """The last observation of a copy whose episode ended.
+
+    Raises:
+        MisfitError: If it is missing.
+    """
+    try:
+        last = info["final_obs"][i]
+    except (KeyError, IndexError, TypeError):
+        last = None
+    if last is None:
+        cure = "store the last observation of each ended copy there, at the copy's number"
+        raise MisfitError("ended an episode without info['final_obs']", cure, copy=i)
+    return last
 
 
 def _put(rows: Any, i: int, value: Any) -> None:
