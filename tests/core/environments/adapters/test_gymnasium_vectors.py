@@ -229,6 +229,31 @@ def test_a_reset_returns_two_values() -> None:
         make_env("gymnasium", Old, 2)
 
 
+def test_a_reset_may_take_a_single_seed() -> None:
+    seeds = []
+
+    class Seeded(Counters):
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            VectorEnv.reset(self, seed=seed)
+            seeds.append(seed)
+            return super().reset(seed=seed)
+
+    env = make_env("gymnasium", Seeded, 2)
+    env.reset(KEY)
+    # The first of the seeds that copies would get, which is 0 in the trial.
+    assert seeds == [0, int(jax.random.bits(KEY, (2,), jnp.uint32)[0])]
+
+
+def test_the_error_of_a_reset_is_the_first_one() -> None:
+    class Broken(Counters):
+        def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+            raise TypeError(f"{type(seed).__name__} of seeds")
+
+    match = "Broken raised TypeError at its first reset: list of seeds"
+    with pytest.raises(EnvironmentFaultError, match=match):
+        make_env("gymnasium", Broken, 2)
+
+
 def test_a_reset_of_some_copies_leaves_the_others_alone() -> None:
     class Heedless(Reusing):
         def reset(self, *, seed: Any = None, options: Any = None) -> Any:

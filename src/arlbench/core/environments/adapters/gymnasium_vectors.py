@@ -7,6 +7,7 @@ is refused: the step after the end of an episode only resets that copy.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -43,6 +44,7 @@ class VectorBatch(Batch):
         self.env = env
         self._name = name
         self._is_the_users = is_the_users
+        self._takes_one_seed: bool | None = None
         self._resets = checked_mode(env, name) is AutoresetMode.DISABLED
 
     def reset(self, seeds: np.ndarray) -> Any:
@@ -83,9 +85,28 @@ class VectorBatch(Batch):
 
     def _begun(self, seeds: np.ndarray, **options: Any) -> Any:
         """The observations after a reset."""
-        return first_observation(
-            self._called(lambda: self.env.reset(seed=seeds.tolist(), **options))
-        )
+        return first_observation(self._called(lambda: self._reset(seeds, **options)))
+
+    def _reset(self, seeds: np.ndarray, **options: Any) -> Any:
+        """The result of a reset with a seed for each copy, or with a single one.
+
+        gymnasium's own vector environments take both, but the signature of ``VectorEnv`` has a
+        single seed, and its ``reset`` refuses a list. The first reset finds out.
+        """
+        if self._takes_one_seed:
+            return self.env.reset(seed=int(seeds[0]), **options)
+        try:
+            returned = self.env.reset(seed=seeds.tolist(), **options)
+        except (gymnasium.error.Error, TypeError):
+            if self._takes_one_seed is not None:
+                raise
+            with contextlib.suppress(Exception):
+                returned = self.env.reset(seed=int(seeds[0]), **options)
+                self._takes_one_seed = True
+                return returned
+            raise
+        self._takes_one_seed = False
+        return returned
 
     def _of_all(self, what: str, values: Any, dtype: Any) -> np.ndarray:
         """A copy of the values of all copies, ``[n_envs]``.
