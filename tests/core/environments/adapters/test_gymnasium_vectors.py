@@ -229,6 +229,22 @@ def test_a_reset_returns_two_values() -> None:
         make_env("gymnasium", Old, 2)
 
 
+def test_the_copy_that_is_wrong_is_named() -> None:
+    class Uneven(Counters):
+        def step(self, actions: Any) -> Any:
+            self.n_steps += 1
+            obs, no = self._obs(), np.zeros(2, bool)
+            seen = [obs[0], np.zeros(3)] if self.n_steps[0] == 2 else obs
+            return seen, np.ones(2), no, no, {}
+
+    env = make_env("gymnasium", Uneven, 2)
+    env_state, _ = env.reset(KEY)
+    env_state, _ = env.step(env_state, jnp.zeros(2, jnp.int32), KEY)
+    match = r"gave an observation of shape \(3,\) .* at step 2 \(copy 1\); its space is"
+    with pytest.raises(EnvironmentFaultError, match=match):
+        env.step(env_state, jnp.zeros(2, jnp.int32), KEY)
+
+
 def test_a_reset_may_take_a_single_seed() -> None:
     seeds = []
 

@@ -19,7 +19,7 @@ from arlbench.core.environments.adapters.instances import INSTANCES
 from arlbench.core.environments.wrappers import FrameStack
 from arlbench.errors import ConfigurationError, EnvironmentFaultError, StaleEnvironmentError
 from host_probes import LIMIT, stairs
-from own_probes import giving, with_observation, with_reward
+from own_probes import OBS, SPACE, giving, with_observation, with_reward
 from probes import same_bits
 
 N_ENVS, N_STEPS = 3, 40
@@ -221,6 +221,35 @@ def test_the_copy_that_is_wrong_is_named() -> None:
         EnvironmentFaultError, match=r"of inf, .* at step 2 \(copy 3\); return finite"
     ):
         env.step(state, jnp.zeros(5, jnp.int32), KEY)
+
+
+@pytest.mark.parametrize("composed", [False, True], ids=["plain", "composed"])
+def test_the_copy_whose_next_episode_begins_wrongly_is_named(composed: bool) -> None:
+    class Late(gymnasium.Env):
+        """The first copy ends after three steps, and is reset to a wrong shape."""
+
+        observation_space = spaces.Dict({"x": SPACE}) if composed else SPACE
+        action_space = spaces.Discrete(2)
+
+        def __init__(self, number: int = 0) -> None:
+            self.number, self.n_steps = number, 0
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            return self._obs(OBS[:2] if self.n_steps == 3 else OBS), {}
+
+        def step(self, action: Any) -> Any:
+            self.n_steps += 1
+            return self._obs(OBS), 0.0, self.number == 0 and self.n_steps == 3, False, {}
+
+        def _obs(self, x: Any) -> Any:
+            return {"x": x} if composed else x
+
+    env = make_env("gymnasium", Late, N_ENVS, {"per_copy": {"number": [0, 1, 2]}})
+    # The first copy took one step in the trial.
+    with pytest.raises(
+        EnvironmentFaultError, match=r"of shape \(2,\) .* in the reset after step 2 \(copy 0\); its"
+    ):
+        take_steps(env, 2)
 
 
 def test_a_reward_in_an_array_counts_by_its_value() -> None:

@@ -88,7 +88,7 @@ class HostEnvironment(SteppedInPython):
         actions = action.astype(self._action_dtype)
         # A copy, because an environment may keep its action, but the array belongs to JAX.
         each = actions if isinstance(self.action_space, spaces.Discrete) else map(np.array, actions)
-        i, begun = 0, []
+        i, begun, when = 0, [], "at step {}"
         try:
             for i, (copy, act, key) in enumerate(zip(copies, each, seed.tolist(), strict=True)):
                 outcome = copy.step(act, key)
@@ -100,9 +100,10 @@ class HostEnvironment(SteppedInPython):
             self._rows.finish(staged, final_rows)
             for row, final in zip(rows, final_rows, strict=True):
                 row[...] = final
+            when = "in the reset after step {}"
             self._write_begun(rows, staged, begun)
         except Exception as error:
-            raise self._fault(error, i, "at step {}", copies) from None
+            raise self._fault(error, i, when, copies) from None
 
     def _write_begun(
         self, rows: list[np.ndarray], staged: list[np.ndarray], begun: list[tuple[int, Any]]
