@@ -153,6 +153,27 @@ def test_what_is_released_is_used_again() -> None:
     assert len(INSTANCES) == before + N_ENVS
 
 
+def test_a_reset_that_fails_keeps_no_instance() -> None:
+    class Busy(giving()):
+        n_resets = 0
+
+        def reset(self, **kwargs: Any) -> Any:
+            type(self).n_resets += 1
+            # Two resets belong to the trial; after it, every second one of the last copy fails.
+            if self.n_resets > 2 and self.n_resets % (2 * N_ENVS) == 2:
+                raise RuntimeError("the server is busy")
+            return super().reset(**kwargs)
+
+    env = make_env("gymnasium", Busy, N_ENVS)
+    n_before = len(INSTANCES)
+    for _ in range(3):
+        env_state, _ = env.reset(KEY)
+        env.release(env_state)
+        with pytest.raises(EnvironmentFaultError, match=r"\(copy 2\): the server is busy"):
+            env.reset(KEY)
+    assert len(INSTANCES) == n_before + N_ENVS - 1
+
+
 def test_an_error_of_the_environment_is_told_with_its_place(
     way: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -65,6 +65,7 @@ class HostEnvironment(SteppedInPython):
                 out.instance[i], out.clock[i] = number, instance.clock
             self._rows.finish(staged, rows)
         except Exception as error:
+            INSTANCES.release(own)
             raise self._fault(error, i, "at a reset") from None
 
     def _take(self, copy: int, own: list[int]) -> tuple[int, Instance]:
