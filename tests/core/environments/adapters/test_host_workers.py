@@ -83,9 +83,16 @@ def test_a_fault_names_the_copy_among_all() -> None:
     settings = {"per_copy": {"breaks_after": [100, 100, 1]}, "env_workers": 2}
     env = make_env("gymnasium", "host_probes:Stairs-v0", 3, settings)
     env_state, _ = env.reset(KEY)
+    number, clock = (int(values[0]) for values in env_state.env_state)
+    batch = BATCHES.present(number, clock).env
+    assert isinstance(batch, WorkerBatch)
     with pytest.raises(EnvironmentFaultError, match=r"a step is broken.*|.*\(copy 2\)") as error:
         env.step(env_state, jnp.zeros(3, jnp.int32), KEY)
     assert "(copy 2)" in str(error.value)
+    # Its processes have ended, and the next reset starts others.
+    assert not any(worker.alive for worker in batch._workers)
+    assert not BATCHES.is_present(number, clock + 1)
+    assert env.is_present(env.reset(KEY)[0])
 
 
 @pytest.mark.parametrize(("action", "name"), [(0, "TwoPartsError"), (1, "LocalError")])

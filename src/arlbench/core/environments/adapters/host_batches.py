@@ -125,12 +125,12 @@ class BatchEnvironment(SteppedInPython):
         return picture
 
     def fill_reset(self, out: Begun, seeds: np.ndarray) -> None:
+        number, own = None, () if self.evaluated_in_place else None
         try:
-            own: tuple[int, ...] | None = () if self.evaluated_in_place else None
             number, instance = self.instances.take(self.batch_kind(), self.make_batch, own)
             self._write(out.obs, instance.reset(seeds))
         except Exception as error:
-            raise self._fault(error, "at a reset") from None
+            raise self._fault(error, "at a reset", number) from None
         out.instance[:], out.clock[:] = number, instance.clock
 
     def fill_step(
@@ -151,7 +151,8 @@ class BatchEnvironment(SteppedInPython):
             out.terminated[:] = step.terminated
             out.truncated[:] = step.truncated & ~step.terminated
         except Exception as error:
-            raise self._fault(error, f"at step {found.n_steps}") from None
+            when = f"at step {found.n_steps}"
+            raise self._fault(error, when, int(instance[0])) from None
 
     def _require_one_batch(self, instance: np.ndarray, clock: np.ndarray) -> None:
         """Raises if only some copies were reset, because a batch resets all of them together."""
@@ -167,7 +168,10 @@ class BatchEnvironment(SteppedInPython):
         self._rows.write_all(staged, obs)
         self._rows.finish(staged, rows)
 
-    def _fault(self, error: Exception, when: str) -> Exception:
+    def _fault(self, error: Exception, when: str, number: int | None) -> Exception:
+        """The exception to raise for an error in a batch, which is closed."""
+        if number is not None:
+            self.instances.discard(number)
         if isinstance(error, ArlbenchError):
             return error
         if isinstance(error, MisfitError):
