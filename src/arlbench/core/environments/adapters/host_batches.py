@@ -9,12 +9,17 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from arlbench.core.environments.adapters.host_calls import Begun, Stepped, SteppedInPython
+from arlbench.core.environments.adapters.host_calls import (
+    Begun,
+    Stepped,
+    SteppedInPython,
+    too_long,
+)
 from arlbench.core.environments.adapters.host_trial import misfit
 from arlbench.core.environments.adapters.host_values import MAX_REWARD, MisfitError
 from arlbench.core.environments.adapters.instances import Instances
 from arlbench.core.environments.faults import raised_by
-from arlbench.errors import ArlbenchError, EnvironmentFaultError, RenderingError
+from arlbench.errors import ArlbenchError, RenderingError
 
 #: The most batches to keep: enough for training and evaluation in several environments.
 _MAX_BATCHES = 16
@@ -157,10 +162,7 @@ class BatchEnvironment(SteppedInPython):
     def _require_one_batch(self, instance: np.ndarray, clock: np.ndarray) -> None:
         """Raises if only some copies were reset, because a batch resets all of them together."""
         if (instance != instance[0]).any() or (clock != clock[0]).any():
-            raise EnvironmentFaultError(
-                f"An episode of {self.env_name} was too long for an evaluation, and its copies can "
-                "only be reset together; give it a time limit, such as max_episode_steps."
-            )
+            raise too_long(self.env_name)
 
     def _write(self, out: Any, obs: Any) -> None:
         rows = jax.tree.leaves(out)
