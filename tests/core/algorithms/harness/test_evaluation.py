@@ -16,9 +16,14 @@ from arlbench.core.algorithms.harness.evaluation import (
     evaluate_episodes,
     play_episodes,
 )
-from arlbench.core.environments import Environment, SingleStep
+from arlbench.core.environments import Environment, SingleStep, make_env
+from arlbench.core.environments.adapters.instances import INSTANCES
+from arlbench.core.environments.faults import answered
+from arlbench.errors import EnvironmentFaultError
+from own_probes import giving
 from probes import Probe, TimeLimit, observation
 
+KEY = jax.random.key(0)
 SHORT, LONG = 1, 19
 
 
@@ -151,6 +156,42 @@ def test_the_episode_after_a_cut_begins_anew() -> None:
         Counting(n_envs=2), 6, step_cap=1, policy=lambda obs, _: obs[:, 0].astype(jnp.int32)
     )
     np.testing.assert_array_equal(observed, np.zeros(6))
+
+
+class Uneven(giving()):
+    """Ends after some steps; 0 means never."""
+
+    def __init__(self, length: int = 0) -> None:
+        super().__init__()
+        self.length = length
+
+    def reset(self, **kwargs: Any) -> Any:
+        self.n_steps = -1
+        return super().reset(**kwargs)
+
+    def step(self, action: Any) -> Any:
+        obs, reward, *_ = super().step(action)
+        return obs, reward, self.n_steps + 1 == self.length, False, {}
+
+
+def test_episodes_that_are_cut_off_keep_no_instances() -> None:
+    env = make_env("gymnasium", Uneven, 2, {"per_copy": {"length": [3, 0]}})
+    n_before = len(INSTANCES)
+    assert evaluate(env, 6, step_cap=5).tolist() == [3, 5, 3, 5, 3, 5]
+    # Two of each copy, because a reset comes before the old ones are released; one was there.
+    n_after = len(INSTANCES)
+    assert n_after <= n_before + 3
+    evaluate(env, 6, step_cap=5)
+    assert len(INSTANCES) == n_after
+
+
+def test_the_only_instances_cannot_be_reset_without_the_others() -> None:
+    # Lengths of no other test, whose instances would be used too.
+    settings = {"per_copy": {"length": [2, 99]}, "evaluate_in_place": True}
+    env = make_env("gymnasium", Uneven, 2, settings)
+    match = "Uneven was too long for an evaluation, and its copies can only be reset together"
+    with pytest.raises(EnvironmentFaultError, match=match):
+        answered(lambda: jax.jit(lambda key: evaluate_episodes(env, zeros, key, 6, 5))(KEY))
 
 
 def test_the_policy_acts_on_what_it_observes() -> None:

@@ -12,7 +12,12 @@ import pytest
 
 from arlbench.core.environments import EnvSpec, catalogue, make_env
 from arlbench.core.environments.registry import evaluation_spec, find_framework
-from arlbench.errors import ArlbenchError, ConfigurationError, UnknownEnvironmentError
+from arlbench.errors import (
+    ArlbenchError,
+    ConfigurationError,
+    RenderingError,
+    UnknownEnvironmentError,
+)
 
 pytest.importorskip("ale_py")
 
@@ -204,6 +209,14 @@ def test_pictures_have_the_screen_s_size_and_colours() -> None:
         env_state, _ = env.step(env_state, jnp.array([FIRE]), jax.random.key(i))
     # The ball has moved there as well.
     assert not np.array_equal(env.render(env_state), first)
+
+
+def test_the_first_picture_comes_before_the_first_step() -> None:
+    env = make_env("ale", "Breakout-v5", 1, PLAIN)
+    env_state, _ = env.reset(jax.random.key(0))
+    env_state, _ = env.step(env_state, jnp.array([FIRE]), jax.random.key(0))
+    with pytest.raises(RenderingError, match=r"breakout .* draw it once right after a reset"):
+        env.render(env_state)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -23,10 +24,12 @@ from arlbench.core.environments import (
 from arlbench.core.environments.adapters import gymnasium_adapter
 from arlbench.errors import (
     ConfigurationError,
+    EnvironmentFaultError,
     MissingExtraError,
     RenderingError,
     UnknownEnvironmentError,
 )
+from own_probes import giving
 
 N_STEPS = 12
 
@@ -164,6 +167,45 @@ def test_a_picture_needs_pygame(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(gymnasium.Wrapper, "render", render)
     with pytest.raises(RenderingError, match=r"pip install 'arlbench\[classic-control\]'"):
+        env.render(env_state)
+
+
+def drawing(render: Callable[[], Any]) -> tuple[Any, Any]:
+    """An environment with this ``render``, and a state of it."""
+
+    class Drawing(giving()):
+        metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+
+        def render(self) -> Any:
+            return render()
+
+    env = make_env("gymnasium", Drawing)
+    return env, env.reset(jax.random.key(0))[0]
+
+
+@pytest.mark.parametrize(
+    ("returned", "described"),
+    [
+        (None, r"object\[\]"),
+        (np.zeros((4, 5, 3)), r"float64\[4, 5, 3\]"),
+        (np.zeros((4, 5), np.uint8), r"uint8\[4, 5\]"),
+        ([np.zeros((4, 5, 3), np.uint8)] * 2, r"uint8\[2, 4, 5, 3\]"),
+    ],
+)
+def test_a_picture_has_three_colours_of_bytes(returned: Any, described: str) -> None:
+    env, env_state = drawing(lambda: returned)
+    match = rf"Drawing returned {described}, but must return a picture uint8\[height, width, 3\]"
+    with pytest.raises(RenderingError, match=match):
+        env.render(env_state)
+
+
+def test_an_error_in_a_renderer_is_told_with_its_place() -> None:
+    def render() -> None:
+        raise ValueError("no display")
+
+    env, env_state = drawing(render)
+    match = "Drawing raised ValueError when it was drawn: no display\n.*test_gymnasium_adapter"
+    with pytest.raises(EnvironmentFaultError, match=match):
         env.render(env_state)
 
 

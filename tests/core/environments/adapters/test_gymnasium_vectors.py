@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import Any
 
@@ -140,12 +141,146 @@ def test_an_existing_one_is_evaluated_in_place() -> None:
     assert env.is_present(second)
 
 
+def test_an_existing_one_is_tried_out_once_and_never_closed() -> None:
+    class Closable(Counters):
+        is_closed = False
+
+        def close(self, **kwargs: Any) -> None:
+            self.is_closed = True
+
+    vector = Closable(2)
+    env = make_env("gymnasium", vector)
+    env_state, _ = env.reset(KEY)
+    assert make_env("gymnasium", vector) == env
+    _, (obs, *_) = env.step(env_state, jnp.zeros(2, jnp.int32), KEY)
+    assert obs.tolist() == [[0], [11]]
+    # Others take its place among the few that are kept.
+    for _ in range(20):
+        make_env("gymnasium", Counters(2))
+    assert not vector.is_closed
+    assert env.reset(KEY)[1].tolist() == [[0], [10]]
+
+
+def test_exactly_one_instance_may_be_made() -> None:
+    class Counted(Counters):
+        made = 0
+
+        def __init__(self, num_envs: int) -> None:
+            type(self).made += 1
+            super().__init__(num_envs)
+
+    for _ in range(2):
+        env = make_env("gymnasium", Counted, 2, {"evaluate_in_place": True})
+        env.reset(KEY)
+    assert Counted.made == 1
+
+
 def test_those_that_reset_in_a_step_of_their_own_are_refused() -> None:
     match = "resets a copy in the step after the end of its episode"
     with pytest.raises(ConfigurationError, match=match):
         make_env("gymnasium", SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 2), 2)
     with pytest.raises(ConfigurationError, match=match):
         make_env("gymnasium", Counters(2, AutoresetMode.NEXT_STEP), 2)
+
+
+@pytest.mark.parametrize("part", ["a reward", "terminated", "truncated"])
+@pytest.mark.parametrize(
+    ("values", "shape"), [(0.0, "()"), ([0.0], "(1,)"), ([[0.0], [0.0]], "(2, 1)")]
+)
+def test_rewards_and_flags_have_one_value_for_each_copy(part: str, values: Any, shape: str) -> None:
+    class Misshapen(Counters):
+        def step(self, actions: Any) -> Any:
+            obs, reward, terminated, truncated, info = super().step(actions)
+            parts = {"a reward": reward, "terminated": terminated, "truncated": truncated}
+            return obs, *(parts | {part: np.array(values)}).values(), info
+
+    with pytest.raises(EnvironmentFaultError) as raised:
+        make_env("gymnasium", Misshapen, 2)
+    assert str(raised.value).endswith(
+        f"Misshapen gave {part} of shape {shape} at its first step; return an array of shape (2,) "
+        "from step, with one value for each copy."
+    )
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda obs, reward, ended, cut, _: (obs, reward, ended, {}), "returned 4 values from"),
+        (lambda *parts: (*parts[:4], {}), "ended an episode without info['final_obs'] at its"),
+        (lambda *parts: (*parts[:4], {"final_obs": [None] * 2}), "ended an episode without info"),
+    ],
+    ids=["four values", "no last observations", "empty ones"],
+)
+def test_a_step_returns_five_values_and_last_observations(returned: Any, message: str) -> None:
+    class Incomplete(Counters):
+        def step(self, actions: Any) -> Any:
+            return returned(*super().step(actions))
+
+    with pytest.raises(EnvironmentFaultError, match=re.escape(f"Incomplete {message}")):
+        make_env("gymnasium", Incomplete, 2)
+
+
+def test_a_reset_returns_two_values() -> None:
+    class Old(Counters):
+        def reset(self, **kwargs: Any) -> Any:
+            return super().reset(**kwargs)[0]
+
+    with pytest.raises(EnvironmentFaultError, match="Old returned a single ndarray from reset"):
+        make_env("gymnasium", Old, 2)
+
+
+def test_the_copy_that_is_wrong_is_named() -> None:
+    class Uneven(Counters):
+        def step(self, actions: Any) -> Any:
+            self.n_steps += 1
+            obs, no = self._obs(), np.zeros(2, bool)
+            seen = [obs[0], np.zeros(3)] if self.n_steps[0] == 2 else obs
+            return seen, np.ones(2), no, no, {}
+
+    env = make_env("gymnasium", Uneven, 2)
+    env_state, _ = env.reset(KEY)
+    env_state, _ = env.step(env_state, jnp.zeros(2, jnp.int32), KEY)
+    match = r"gave an observation of shape \(3,\) .* at step 2 \(copy 1\); its space is"
+    with pytest.raises(EnvironmentFaultError, match=match):
+        env.step(env_state, jnp.zeros(2, jnp.int32), KEY)
+
+
+def test_a_reset_may_take_a_single_seed() -> None:
+    seeds = []
+
+    class Seeded(Counters):
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            VectorEnv.reset(self, seed=seed)
+            seeds.append(seed)
+            return super().reset(seed=seed)
+
+    env = make_env("gymnasium", Seeded, 2)
+    env.reset(KEY)
+    # The first of the seeds that copies would get, which is 0 in the trial.
+    assert seeds == [0, int(jax.random.bits(KEY, (2,), jnp.uint32)[0])]
+
+
+def test_the_error_of_a_reset_is_the_first_one() -> None:
+    class Broken(Counters):
+        def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+            raise TypeError(f"{type(seed).__name__} of seeds")
+
+    match = "Broken raised TypeError at its first reset: list of seeds"
+    with pytest.raises(EnvironmentFaultError, match=match):
+        make_env("gymnasium", Broken, 2)
+
+
+def test_a_reset_of_some_copies_leaves_the_others_alone() -> None:
+    class Heedless(Reusing):
+        def reset(self, *, seed: Any = None, options: Any = None) -> Any:
+            return super().reset(seed=seed)
+
+    match = (
+        r"changed the observations of copies whose episodes had not ended at its first step; "
+        r"reset only the copies that are true in options\['reset_mask'\]\."
+    )
+    with pytest.raises(EnvironmentFaultError, match=match):
+        make_env("gymnasium", Heedless, 2)
 
 
 def test_a_process_that_dies_is_reported_with_its_copy() -> None:

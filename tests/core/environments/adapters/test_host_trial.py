@@ -213,3 +213,19 @@ def test_the_action_that_is_tried_is_legal() -> None:
             return {"x": 0, "action_mask": mask}, 0.0, False, False, {}
 
     make_env("gymnasium", Masked)
+
+
+def test_the_action_that_is_tried_counts_from_the_start_of_its_space() -> None:
+    seen = []
+
+    class FromFive(giving()):
+        action_space = spaces.Discrete(3, start=5)
+
+        def step(self, action: Any) -> Any:
+            seen.append(action)
+            return super().step(action)
+
+    env = make_env("gymnasium", FromFive)
+    assert env.action_space == spaces.Discrete(3)
+    assert len(seen) == 1
+    assert seen[0] in FromFive.action_space

@@ -83,9 +83,39 @@ def test_a_fault_names_the_copy_among_all() -> None:
     settings = {"per_copy": {"breaks_after": [100, 100, 1]}, "env_workers": 2}
     env = make_env("gymnasium", "host_probes:Stairs-v0", 3, settings)
     env_state, _ = env.reset(KEY)
+    number, clock = (int(values[0]) for values in env_state.env_state)
+    batch = BATCHES.present(number, clock).env
+    assert isinstance(batch, WorkerBatch)
     with pytest.raises(EnvironmentFaultError, match=r"a step is broken.*|.*\(copy 2\)") as error:
         env.step(env_state, jnp.zeros(3, jnp.int32), KEY)
     assert "(copy 2)" in str(error.value)
+    # Its processes have ended, and the next reset starts others.
+    assert not any(worker.alive for worker in batch._workers)
+    assert not BATCHES.is_present(number, clock + 1)
+    assert env.is_present(env.reset(KEY)[0])
+
+
+@pytest.mark.parametrize(("action", "name"), [(0, "TwoPartsError"), (1, "LocalError")])
+def test_an_error_of_the_user_s_own_class_is_told(action: int, name: str) -> None:
+    class TwoPartsError(Exception):
+        def __init__(self, what: str, where: str) -> None:
+            super().__init__(f"{what} in {where}")
+
+    class Breaking(Stairs):
+        def step(self, action: int) -> Any:
+            class LocalError(TwoPartsError):
+                pass
+
+            if self._steps_left == 0:
+                raise (LocalError if action else TwoPartsError)("smoke", "the engine")
+            return super().step(action)
+
+    # The first copy takes one step in the trial.
+    env = make_env("gymnasium", Breaking, 2, {"breaks_after": 1, "env_workers": 1})
+    env_state, _ = env.reset(KEY)
+    match = rf"Breaking raised {name} at step 1 \(copy 0\): smoke in the engine"
+    with pytest.raises(EnvironmentFaultError, match=match):
+        env.step(env_state, jnp.full(2, action, jnp.int32), KEY)
 
 
 def test_classes_that_only_this_process_knows_differ_in_their_settings() -> None:

@@ -84,6 +84,23 @@ def test_a_released_instance_is_given_to_the_next_of_its_kind() -> None:
     assert len(instances) == 3
 
 
+def test_what_failed_is_closed_and_never_used_again() -> None:
+    closed = []
+
+    class Closing(gymnasium.Wrapper):
+        def close(self) -> None:
+            closed.append(self)
+            raise OSError("the connection is closed already")
+
+    env = Closing(make())
+    instances = Instances(Instance)
+    number, _ = instances.take("kind", lambda: env)
+    instances.discard(number)
+    instances.discard(number)
+    assert closed == [env]
+    assert len(instances) == 0
+
+
 def test_what_was_used_longest_ago_is_closed() -> None:
     closed = []
 

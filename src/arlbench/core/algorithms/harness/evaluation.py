@@ -120,7 +120,7 @@ def play_episodes(
         if not ends_in_time:
             env_state, obs = jax.lax.cond(
                 jnp.any(capped),
-                lambda: select(capped, env.reset(keys[2]), (env_state, obs)),
+                lambda: _restarted(env, capped, keys[2], (env_state, obs)),
                 lambda: (env_state, obs),
             )
         ended = done | capped
@@ -145,6 +145,16 @@ def play_episodes(
     end = jax.lax.while_loop(unfinished, step, start)
     env.release(end.env_state)
     return end.outcomes
+
+
+def _restarted(
+    env: Environment, capped: jax.Array, rng: chex.PRNGKey, now: tuple[Any, Any]
+) -> tuple[Any, Any]:
+    """States and observations, from a reset for the copies of a mask and from ``now`` otherwise."""
+    begun = env.reset(rng)
+    # The half of both that is not taken.
+    env.release(select(capped, now[0], begun[0]))
+    return select(capped, begun, now)
 
 
 def evaluate_at_once(

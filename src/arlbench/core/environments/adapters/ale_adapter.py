@@ -36,7 +36,7 @@ from arlbench.core.environments.adapters.lives import Lives
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
-from arlbench.errors import ConfigurationError
+from arlbench.errors import ConfigurationError, RenderingError
 
 #: The settings, and their defaults.
 DEFAULTS: dict[str, Any] = {
@@ -140,12 +140,20 @@ class AleBatch(Batch):
         return BatchStep(obs, final, reward.astype(np.float32), terminated, truncated)
 
     def draw(self) -> np.ndarray | None:
-        """The screen of the first copy, in colour; None if the first call comes after a step.
+        """The screen of the first copy, in colour.
 
         Observations are small and gray. Therefore the first call makes a second set of emulators
         with colours, which then takes the same steps.
+
+        Raises:
+            RenderingError: If the first call since the last reset comes after a step.
         """
-        if self._in_colour is None and self._n_steps == 0:
+        if self._in_colour is None:
+            if self._n_steps > 0:
+                raise RenderingError(
+                    f"The game {self._game} cannot be drawn for the first time after a step; draw "
+                    "it once right after a reset, then after any step."
+                )
             settings = {**self._settings, **_COLOURS}
             self._in_colour = _vector_env(self._game, self._n_envs, settings)
             self._picture = _first_picture(self._in_colour.reset(seed=self._seeds)[0])

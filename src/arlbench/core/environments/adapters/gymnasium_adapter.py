@@ -29,7 +29,11 @@ from arlbench.core.environments.adapters.gymnasium_vectors import makes_all_copi
 from arlbench.core.environments.adapters.host import HostEnvironment
 from arlbench.core.environments.adapters.host_trial import try_out
 from arlbench.core.environments.adapters.instances import INSTANCES
-from arlbench.core.environments.adapters.pygame_drawing import drawn_by_pygame, quiet_pygame
+from arlbench.core.environments.adapters.pygame_drawing import (
+    drawn_by_pygame,
+    picture_of,
+    quiet_pygame,
+)
 from arlbench.core.environments.adapters.recipes import Recipe, TheOne
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.faults import raised_by, user_frames
@@ -86,29 +90,16 @@ class GymnasiumEnvironment(HostEnvironment):
         if "rgb_array" not in (env.metadata or {}).get("render_modes", ()):
             return None
         extra = _EXTRAS.get(self._recipe.family, "classic-control")
-        return drawn_by_pygame(self.env_name, extra, lambda: _picture(env))
-
-
-def _picture(env: gymnasium.Env) -> np.ndarray:
-    """A picture of an environment that was made without a render mode.
-
-    With a render mode, some environments do more in every step: LunarLander would spend three
-    quarters of its time on sparks that nobody sees.
-    """
-    bare = env.unwrapped
-    mode, bare.render_mode = bare.render_mode, "rgb_array"
-    try:
-        return np.asarray(env.render())
-    finally:
-        bare.render_mode = mode
+        return drawn_by_pygame(self.env_name, extra, lambda: picture_of(self.env_name, env))
 
 
 class _FromZero(gymnasium.ActionWrapper):
     """Counts actions from 0."""
 
-    def __init__(self, env: gymnasium.Env, start: int) -> None:
+    def __init__(self, env: gymnasium.Env, space: spaces.Discrete) -> None:
         super().__init__(env)
-        self._start = start
+        self.action_space = spaces.Discrete(int(space.n))
+        self._start = int(space.start)
 
     def action(self, action: int) -> int:
         return action + self._start
@@ -324,8 +315,9 @@ def _make(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
     except DependencyNotInstalled as error:
         raise _missing(spec.name, recipe.family, error) from error
     space = env.action_space
-    start = int(space.start) if isinstance(space, spaces.Discrete) else 0
-    return env if start == 0 else _FromZero(env, start)
+    if isinstance(space, spaces.Discrete) and space.start != 0:
+        return _FromZero(env, space)
+    return env
 
 
 def _missing(name: str, family: str, error: Exception) -> MissingExtraError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -20,7 +21,6 @@ from arlbench.core.environments.adapters.copies import (
 from arlbench.core.environments.adapters.gymnasium_spaces import Found, found_of
 from arlbench.core.environments.adapters.gymnasium_vectors import (
     VectorBatch,
-    checked_mode,
     make_vector,
 )
 from arlbench.core.environments.adapters.host_batches import BATCHES, Batch, BatchEnvironment
@@ -76,14 +76,14 @@ class VectorEnvironment(BatchEnvironment):
             ConfigurationError: As in :class:`BatchEnvironment`.
         """
         super().__init__(spec, *found, evaluated_in_place=copies.evaluate_in_place)
-        self._recipe, self._copies = recipe, copies
+        self._recipe, self._settings = recipe, _settings(spec)
         self._made_from = self.spec
 
     def make_batch(self) -> Batch:
-        return VectorBatch(_made(self._recipe, self.n_envs, self._copies), self.env_name)
+        return _made(self._recipe, self._settings)
 
     def batch_kind(self) -> Hashable:
-        return _kind(self._recipe, self.n_envs, self._copies)
+        return self._recipe, self._settings
 
     def identity(self) -> Any:
         return self._made_from, self.spec is None, self._recipe
@@ -116,15 +116,7 @@ def of_recipe(spec: EnvSpec, recipe: Recipe, copies: Copies) -> VectorEnvironmen
             f"{spec.name} makes all copies together, so {ENV_WORKERS} cannot spread them over "
             "processes; leave it out, or use a class or function that makes a single copy."
         )
-    env = _made(recipe, spec.n_envs, copies)
-    try:
-        found = _found(spec, env)
-        _try_out(spec.name, env, found)
-    except BaseException:
-        env.close()
-        raise
-    BATCHES.keep(_kind(recipe, spec.n_envs, copies), VectorBatch(env, spec.name))
-    return VectorEnvironment(spec, recipe, found, copies)
+    return VectorEnvironment(spec, recipe, _found(recipe, _settings(spec)), copies)
 
 
 def of_object(env: VectorEnv, spec: EnvSpec) -> VectorEnvironment:
@@ -147,30 +139,50 @@ def of_object(env: VectorEnv, spec: EnvSpec) -> VectorEnvironment:
     return found
 
 
-def _made(recipe: Recipe, n_envs: int, copies: Copies) -> VectorEnv:
-    """Makes a vector environment.
+def _settings(spec: EnvSpec) -> EnvSpec:
+    """The part of a spec that defines the vector environment itself."""
+    env_kwargs = {k: v for k, v in spec.env_kwargs.items() if k != EVALUATE_IN_PLACE}
+    return EnvSpec(spec.framework, spec.name, spec.n_envs, env_kwargs)
+
+
+@functools.lru_cache(maxsize=256)
+def _found(recipe: Recipe, spec: EnvSpec) -> Found:
+    """The facts found by making one batch, which is kept for later use."""
+    batch = _made(recipe, spec)
+    try:
+        found = _found_in(spec, batch.env)
+        _try_out(spec.name, batch, found)
+    except BaseException:
+        batch.close()
+        raise
+    BATCHES.keep((recipe, spec), batch)
+    return found
+
+
+def _made(recipe: Recipe, spec: EnvSpec) -> VectorBatch:
+    """Makes a vector environment, or takes the existing one.
 
     Raises:
         ConfigurationError: If it cannot be used.
         EnvironmentFaultError: If it raises an error.
     """
     if isinstance(recipe, _Existing):
-        return recipe.env
+        return VectorBatch(recipe.env, recipe.name, is_the_users=True)
+    copies = Copies.of(spec)
     try:
-        env = make_vector(recipe, n_envs, copies.settings, copies.vectorization_mode)
+        env = make_vector(recipe, spec.n_envs, copies.settings, copies.vectorization_mode)
     except ArlbenchError:
         raise
     except Exception as error:
         raise raised_by(recipe.name, "when it was made", error) from None
-    if env.num_envs != n_envs:
+    if env.num_envs != spec.n_envs:
         raise ConfigurationError(
-            f"{recipe.name} made {env.num_envs} copies where num_envs={n_envs} was asked for."
+            f"{recipe.name} made {env.num_envs} copies where num_envs={spec.n_envs} was asked for."
         )
-    checked_mode(env, recipe.name)
-    return env
+    return VectorBatch(env, recipe.name)
 
 
-def _found(spec: EnvSpec, env: VectorEnv) -> Found:
+def _found_in(spec: EnvSpec, env: VectorEnv) -> Found:
     actions = env.single_action_space
     if isinstance(actions, spaces.Discrete) and actions.start != 0:
         raise ConfigurationError(
@@ -182,10 +194,9 @@ def _found(spec: EnvSpec, env: VectorEnv) -> Found:
     return found_of(spec.name, env.single_observation_space, actions, limit)
 
 
-def _try_out(name: str, env: VectorEnv, found: Found) -> None:
+def _try_out(name: str, batch: VectorBatch, found: Found) -> None:
     """Checks what a reset and a step return."""
-    rows = Rows(found.declared.observation_space)
-    batch = VectorBatch(env, name)
+    rows, env = Rows(found.declared.observation_space), batch.env
     seeds = np.arange(env.num_envs, dtype=np.uint32)
     env.action_space.seed(0)
 
@@ -211,11 +222,6 @@ def _try_out(name: str, env: VectorEnv, found: Found) -> None:
 
 def _first(obs: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[0], obs)
-
-
-def _kind(recipe: Recipe, n_envs: int, copies: Copies) -> Hashable:
-    settings = repr(sorted(copies.settings.items()))
-    return recipe, n_envs, settings, copies.vectorization_mode
 
 
 def _share(spec: EnvSpec, copies: Copies, numbers: list[int]) -> EnvSpec:

@@ -7,16 +7,22 @@ is refused: the step after the end of an episode only resets that copy.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv, VectorWrapper
 
 from arlbench.core.environments.adapters.copies import ENV_WORKERS, VECTORIZATION_MODE
 from arlbench.core.environments.adapters.host_batches import Batch, BatchStep
+from arlbench.core.environments.adapters.host_values import (
+    MisfitError,
+    first_observation,
+    parts_of_step,
+)
 from arlbench.core.environments.adapters.recipes import Recipe
 from arlbench.errors import ConfigurationError, EnvironmentFaultError
 
@@ -31,38 +37,88 @@ class VectorBatch(Batch):
     Args:
         env: The vector environment.
         name: Its name for people.
+        is_the_users: Whether the user made it, and so closes it.
     """
 
-    def __init__(self, env: VectorEnv, name: str) -> None:
+    def __init__(self, env: VectorEnv, name: str, is_the_users: bool = False) -> None:
         self.env = env
         self._name = name
+        self._is_the_users = is_the_users
+        self._takes_one_seed: bool | None = None
         self._resets = checked_mode(env, name) is AutoresetMode.DISABLED
 
     def reset(self, seeds: np.ndarray) -> Any:
-        return self._called(lambda: self.env.reset(seed=seeds.tolist()))[0]
+        return self._begun(seeds)
 
     def step(self, actions: np.ndarray, seeds: np.ndarray) -> BatchStep:
         outcome = self._called(lambda: self.env.step(actions))
-        obs, reward, terminated, truncated, info = outcome
+        obs, reward, terminated, truncated = parts_of_step(outcome)
         # Copies, because an environment may return its own arrays, and overwrite them in a reset.
-        reward, terminated = np.array(reward, np.float64), np.array(terminated, bool)
-        truncated = np.array(truncated, bool)
+        reward = self._of_all("a reward", reward, np.float64)
+        terminated = self._of_all("terminated", terminated, bool)
+        truncated = self._of_all("truncated", truncated, bool)
         final, done = obs, terminated | truncated
         if done.any():
-            final, obs = self._apart(obs, info, done, seeds)
+            final, obs = self._apart(obs, outcome[4] or {}, done, seeds)
         return BatchStep(obs, final, reward, terminated, truncated)
 
     def _apart(self, obs: Any, info: Mapping[str, Any], done: np.ndarray, seeds: Any) -> Any:
-        """The last observations of ended episodes, and the first ones of the next."""
-        if self._resets:
-            final = _copied(obs)
-            options = {"reset_mask": np.array(done)}
-            first = self._called(lambda: self.env.reset(seed=seeds.tolist(), options=options))[0]
-            return final, first
+        """The last observations of ended episodes, and the first ones of the next.
+
+        Raises:
+            MisfitError: If the last observation of a copy is missing, or the reset of some
+                copies changes the observations of others.
+        """
         final = _copied(obs)
+        if self._resets:
+            options = {"reset_mask": np.array(done)}
+            first = self._begun(seeds, options=options)
+            # Wrappers may change what they pass on; some normalise by all observations so far.
+            if not isinstance(self.env, VectorWrapper) and not _are_same(final, first, ~done):
+                what = "changed the observations of copies whose episodes had not ended"
+                cure = "reset only the copies that are true in options['reset_mask']"
+                raise MisfitError(what, cure)
+            return final, first
         for i in np.flatnonzero(done):
-            _put(final, int(i), info["final_obs"][i])
+            _put(final, int(i), _last_of(info, int(i)))
         return final, obs
+
+    def _begun(self, seeds: np.ndarray, **options: Any) -> Any:
+        """The observations after a reset."""
+        return first_observation(self._called(lambda: self._reset(seeds, **options)))
+
+    def _reset(self, seeds: np.ndarray, **options: Any) -> Any:
+        """The result of a reset with a seed for each copy, or with a single one.
+
+        gymnasium's own vector environments take both, but the signature of ``VectorEnv`` has a
+        single seed, and its ``reset`` refuses a list. The first reset finds out.
+        """
+        if self._takes_one_seed:
+            return self.env.reset(seed=int(seeds[0]), **options)
+        try:
+            returned = self.env.reset(seed=seeds.tolist(), **options)
+        except (gymnasium.error.Error, TypeError):
+            if self._takes_one_seed is not None:
+                raise
+            with contextlib.suppress(Exception):
+                returned = self.env.reset(seed=int(seeds[0]), **options)
+                self._takes_one_seed = True
+                return returned
+            raise
+        self._takes_one_seed = False
+        return returned
+
+    def _of_all(self, what: str, values: Any, dtype: Any) -> np.ndarray:
+        """A copy of the values of all copies, ``[n_envs]``.
+
+        Raises:
+            MisfitError: If their shape is another one.
+        """
+        array, shape = np.array(values, dtype), (self.env.num_envs,)
+        if array.shape != shape:
+            cure = f"return an array of shape {shape} from step, with one value for each copy"
+            raise MisfitError(f"gave {what} of shape {array.shape}", cure)
+        return array
 
     def _called(self, call: Callable[[], Any]) -> Any:
         """The result of a call.
@@ -83,6 +139,8 @@ class VectorBatch(Batch):
             ) from None
 
     def close(self) -> None:
+        if self._is_the_users:
+            return
         self.env.close(**({"terminate": True} if isinstance(self.env, AsyncVectorEnv) else {}))
 
 
@@ -147,6 +205,32 @@ def _copied(obs: Any) -> Any:
     if isinstance(obs, tuple):
         return tuple(map(_copied, obs))
     return np.array(obs)
+
+
+def _are_same(one: Any, other: Any, rows: np.ndarray) -> bool:
+    """Whether two observations are equal in the rows of a mask; NaN is equal to NaN."""
+    if isinstance(one, dict):
+        return all(_are_same(value, other[key], rows) for key, value in one.items())
+    if isinstance(one, tuple):
+        return all(_are_same(*pair, rows) for pair in zip(one, other, strict=True))
+    is_float = one.dtype.kind == "f"
+    return np.array_equal(one[rows], np.asarray(other)[rows], equal_nan=is_float)
+
+
+def _last_of(info: Mapping[str, Any], i: int) -> Any:
+    """The last observation of a copy whose episode ended.
+
+    Raises:
+        MisfitError: If it is missing.
+    """
+    try:
+        last = info["final_obs"][i]
+    except (KeyError, IndexError, TypeError):
+        last = None
+    if last is None:
+        cure = "store the last observation of each ended copy there, at the copy's number"
+        raise MisfitError("ended an episode without info['final_obs']", cure, copy=i)
+    return last
 
 
 def _put(rows: Any, i: int, value: Any) -> None:

@@ -11,7 +11,12 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
-from arlbench.core.environments.adapters.host_calls import Begun, Stepped, SteppedInPython
+from arlbench.core.environments.adapters.host_calls import (
+    Begun,
+    Stepped,
+    SteppedInPython,
+    too_long,
+)
 from arlbench.core.environments.adapters.host_trial import misfit
 from arlbench.core.environments.adapters.host_values import MisfitError
 from arlbench.core.environments.adapters.instances import INSTANCES, Instance
@@ -65,6 +70,7 @@ class HostEnvironment(SteppedInPython):
                 out.instance[i], out.clock[i] = number, instance.clock
             self._rows.finish(staged, rows)
         except Exception as error:
+            INSTANCES.release(own)
             raise self._fault(error, i, "at a reset") from None
 
     def _take(self, copy: int, own: list[int]) -> tuple[int, Instance]:
@@ -84,11 +90,11 @@ class HostEnvironment(SteppedInPython):
     ) -> None:
         rows, final_rows = jax.tree.leaves(out.obs), jax.tree.leaves(out.final_observation)
         staged = self._rows.staged(final_rows)
-        copies = list(map(INSTANCES.present, instance.tolist(), clock.tolist()))
+        copies = self._copies(instance.tolist(), clock.tolist())
         actions = action.astype(self._action_dtype)
         # A copy, because an environment may keep its action, but the array belongs to JAX.
         each = actions if isinstance(self.action_space, spaces.Discrete) else map(np.array, actions)
-        i, begun = 0, []
+        i, begun, when = 0, [], "at step {}"
         try:
             for i, (copy, act, key) in enumerate(zip(copies, each, seed.tolist(), strict=True)):
                 outcome = copy.step(act, key)
@@ -100,9 +106,23 @@ class HostEnvironment(SteppedInPython):
             self._rows.finish(staged, final_rows)
             for row, final in zip(rows, final_rows, strict=True):
                 row[...] = final
+            when = "in the reset after step {}"
             self._write_begun(rows, staged, begun)
         except Exception as error:
-            raise self._fault(error, i, "at step {}", copies) from None
+            raise self._fault(error, i, when, copies) from None
+
+    def _copies(self, numbers: list[int], clocks: list[int]) -> list[Instance]:
+        """The instances of a state.
+
+        Raises:
+            EnvironmentFaultError: If only some copies were reset, although a reset takes over all.
+            StaleEnvironmentError: If this state is not the current one.
+        """
+        if self.evaluated_in_place:
+            are_present = list(map(INSTANCES.is_present, numbers, clocks))
+            if any(are_present) and not all(are_present):
+                raise too_long(self.env_name)
+        return list(map(INSTANCES.present, numbers, clocks))
 
     def _write_begun(
         self, rows: list[np.ndarray], staged: list[np.ndarray], begun: list[tuple[int, Any]]

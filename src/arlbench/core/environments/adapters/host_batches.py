@@ -9,12 +9,17 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from arlbench.core.environments.adapters.host_calls import Begun, Stepped, SteppedInPython
+from arlbench.core.environments.adapters.host_calls import (
+    Begun,
+    Stepped,
+    SteppedInPython,
+    too_long,
+)
 from arlbench.core.environments.adapters.host_trial import misfit
 from arlbench.core.environments.adapters.host_values import MAX_REWARD, MisfitError
 from arlbench.core.environments.adapters.instances import Instances
 from arlbench.core.environments.faults import raised_by
-from arlbench.errors import ArlbenchError, EnvironmentFaultError, RenderingError
+from arlbench.errors import ArlbenchError, RenderingError
 
 #: The most batches to keep: enough for training and evaluation in several environments.
 _MAX_BATCHES = 16
@@ -125,12 +130,12 @@ class BatchEnvironment(SteppedInPython):
         return picture
 
     def fill_reset(self, out: Begun, seeds: np.ndarray) -> None:
+        number, own = None, () if self.evaluated_in_place else None
         try:
-            own: tuple[int, ...] | None = () if self.evaluated_in_place else None
             number, instance = self.instances.take(self.batch_kind(), self.make_batch, own)
             self._write(out.obs, instance.reset(seeds))
         except Exception as error:
-            raise self._fault(error, "at a reset") from None
+            raise self._fault(error, "at a reset", number) from None
         out.instance[:], out.clock[:] = number, instance.clock
 
     def fill_step(
@@ -148,18 +153,16 @@ class BatchEnvironment(SteppedInPython):
             self._write(out.obs, step.obs)
             self._write(out.final_observation, step.final_observation)
             out.reward[:] = _checked(step.reward)
+            out.terminated[:] = step.terminated
+            out.truncated[:] = step.truncated & ~step.terminated
         except Exception as error:
-            raise self._fault(error, f"at step {found.n_steps}") from None
-        out.terminated[:] = step.terminated
-        out.truncated[:] = step.truncated & ~step.terminated
+            when = f"at step {found.n_steps}"
+            raise self._fault(error, when, int(instance[0])) from None
 
     def _require_one_batch(self, instance: np.ndarray, clock: np.ndarray) -> None:
         """Raises if only some copies were reset, because a batch resets all of them together."""
         if (instance != instance[0]).any() or (clock != clock[0]).any():
-            raise EnvironmentFaultError(
-                f"An episode of {self.env_name} was too long for an evaluation, and its copies can "
-                "only be reset together; give it a time limit, such as max_episode_steps."
-            )
+            raise too_long(self.env_name)
 
     def _write(self, out: Any, obs: Any) -> None:
         rows = jax.tree.leaves(out)
@@ -167,7 +170,10 @@ class BatchEnvironment(SteppedInPython):
         self._rows.write_all(staged, obs)
         self._rows.finish(staged, rows)
 
-    def _fault(self, error: Exception, when: str) -> Exception:
+    def _fault(self, error: Exception, when: str, number: int | None) -> Exception:
+        """The exception to raise for an error in a batch, which is closed."""
+        if number is not None:
+            self.instances.discard(number)
         if isinstance(error, ArlbenchError):
             return error
         if isinstance(error, MisfitError):

@@ -24,7 +24,7 @@ from arlbench.core.environments.adapters.instances import MAX_INSTANCES, Instanc
 from arlbench.core.environments.environment import Timestep
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.core.environments.vectorised import Episodes, SingleStep
-from arlbench.errors import ConfigurationError
+from arlbench.errors import ConfigurationError, EnvironmentFaultError
 
 # A quarter, so that there is room for the copies of two trainings and of their evaluations.
 _MAX_COPIES = MAX_INSTANCES // 4
@@ -214,6 +214,14 @@ class SteppedInPython(LibraryEnvironment):
 def empty(shapes: Any) -> Any:
     """New arrays of these shapes and dtypes, with any content."""
     return jax.tree.map(lambda x: np.empty(x.shape, x.dtype), shapes)
+
+
+def too_long(name: str) -> EnvironmentFaultError:
+    """The error if an evaluation resets some copies that can only be reset together."""
+    return EnvironmentFaultError(
+        f"An episode of {name} was too long for an evaluation, and its copies can only be reset "
+        "together; give it a time limit, such as max_episode_steps."
+    )
 
 
 def _called(fill: Fill, shapes: Any) -> Callable[..., Any]:

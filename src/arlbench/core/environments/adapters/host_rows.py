@@ -54,9 +54,13 @@ class Rows:
         if not self._is_composed:
             self._columns[0].write(staged[0], i, obs)
             return
-        values = _values(self._space, obs)
-        for column, array, value in zip(self._columns, staged, values, strict=True):
-            column.write(array, i, value)
+        try:
+            values = _values(self._space, obs)
+            for column, array, value in zip(self._columns, staged, values, strict=True):
+                column.write(array, i, value)
+        except MisfitError as error:
+            error.copy = i
+            raise
 
     def write_all(self, staged: Sequence[np.ndarray], obs: Any) -> None:
         """Writes the observations of all copies, leaves ``[n_envs, ...]``.
@@ -122,7 +126,7 @@ class _Column:
             fits = value.dtype == self.declared and value.shape == self._shape
         else:
             fits = self._is_index and (kind is np.int64 or (kind is int and abs(value) < _FAR))
-        array[i] = value if fits else self._fitted(value)
+        array[i] = value if fits else self._fitted(value, i)
 
     def write_all(self, array: np.ndarray, values: Any) -> None:
         """Writes the values of all copies."""
@@ -155,18 +159,18 @@ class _Column:
             first = tuple(np.argwhere(~good)[0])
             raise MisfitError(self._gave(array[first]), cure, copy=int(first[0]))
 
-    def _fitted(self, value: Any) -> np.ndarray:
-        """The same numbers as an array of this dtype and shape."""
+    def _fitted(self, value: Any, copy: int) -> np.ndarray:
+        """The same numbers, from this copy, as an array of this dtype and shape."""
         try:
             array = np.asarray(value)
         except ValueError:  # lists of unequal length
             array = np.empty((), object)
         if array.dtype.kind not in _NUMBERS:
-            raise MisfitError(self._gave(value), _SPACE_CURE)
+            raise MisfitError(self._gave(value), _SPACE_CURE, copy)
         if array.shape != self._shape:
             what = f"gave {self._name} of shape {array.shape} ({shown(value)})"
             cure = f"its space is {described(self._space)}, so its shape must be {self._shape}"
-            raise MisfitError(what, cure)
+            raise MisfitError(what, cure, copy)
         if np.can_cast(array.dtype, self.declared, "safe"):
             return array
         with np.errstate(over="ignore", invalid="ignore"):
@@ -174,7 +178,7 @@ class _Column:
         lost = cast != array
         # A float may be rounded; values outside its range are found when all rows are checked.
         if self.declared.kind != "f" and lost.any():
-            raise MisfitError(self._gave(array[lost].flat[0]), _SPACE_CURE)
+            raise MisfitError(self._gave(array[lost].flat[0]), _SPACE_CURE, copy)
         return cast
 
     def _gave(self, value: Any) -> str:

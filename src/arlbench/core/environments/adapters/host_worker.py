@@ -11,7 +11,7 @@ from arlbench.core.environments.adapters import gymnasium_adapter
 from arlbench.core.environments.adapters.host import HostEnvironment
 from arlbench.core.environments.adapters.host_calls import Begun, empty
 from arlbench.core.environments.adapters.host_workers import Hire, Reset, Step
-from arlbench.errors import ArlbenchError
+from arlbench.errors import ArlbenchError, EnvironmentFaultError
 
 
 class _Share:
@@ -56,6 +56,9 @@ def main(connection: Connection) -> None:
                     continue
                 answer: Any = share if share is None else _answered(share, message)
             except ArlbenchError as error:
+                if isinstance(error, EnvironmentFaultError):
+                    # Exceptions of the user's own classes cannot always be sent.
+                    error.original = None
                 if isinstance(message, Hire):
                     share = error
                     continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import copy
 import secrets
 import threading
@@ -200,6 +201,15 @@ class Instances(Generic[T]):
             for number in numbers:
                 if number in self._by_number:
                     self._by_number[number].free = True
+
+    def discard(self, number: int) -> None:
+        """Closes an instance that failed, so that it is never used again."""
+        with self._lock:
+            found = self._by_number.pop(number, None)
+        if found is not None:
+            # The failure itself is what the user must see.
+            with contextlib.suppress(Exception):
+                found.env.close()
 
 
 #: The instances of this process that are single environments.

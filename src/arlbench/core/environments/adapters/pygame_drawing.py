@@ -8,8 +8,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import gymnasium
+import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
+from arlbench.core.environments.faults import raised_by
 from arlbench.errors import RenderingError
 
 R = TypeVar("R")
@@ -40,6 +43,37 @@ def drawn_by_pygame(name: str, extra: str, draw: Callable[[], R]) -> R:
                 f"{name} is drawn by pygame, which is missing; install it with: "
                 f"pip install 'arlbench[{extra}]'"
             ) from error
+
+
+def picture_of(name: str, env: gymnasium.Env) -> np.ndarray:
+    """A picture of an environment that was made without a render mode.
+
+    With a render mode, some environments do more in every step: LunarLander would spend three
+    quarters of its time on sparks that nobody sees.
+
+    Returns:
+        uint8 ``[height, width, 3]``.
+
+    Raises:
+        RenderingError: If ``render`` returns anything else.
+        EnvironmentFaultError: If it raises an error, except for a missing package.
+    """
+    bare = env.unwrapped
+    mode, bare.render_mode = bare.render_mode, "rgb_array"
+    try:
+        picture = np.asarray(env.render())
+    except DependencyNotInstalled:
+        raise
+    except Exception as error:
+        raise raised_by(name, "when it was drawn", error) from None
+    finally:
+        bare.render_mode = mode
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise RenderingError(
+            f"The method render of {name} returned {picture.dtype}{list(picture.shape)}, but must "
+            "return a picture uint8[height, width, 3] in the mode 'rgb_array'."
+        )
+    return picture
 
 
 @contextlib.contextmanager
