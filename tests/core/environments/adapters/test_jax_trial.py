@@ -225,18 +225,6 @@ def test_observations_of_all_copies_are_compared_with_their_space_too() -> None:
         make_env("jax", type("Changed", (AllAtOnce,), {"observation_space": TWO}), 3)
 
 
-def test_an_environment_that_keeps_an_episode_in_itself_is_told() -> None:
-    class Keeping(Tube):
-        def reset_one(self, rng: Any) -> Any:
-            state, obs = super().reset_one(rng)
-            self.names, self.place = {1: 0, "a": 1}, {"now": state[0]}
-            return state, obs
-
-    message = "keeps a value of an episode in self.place; return it as a part of the state"
-    with pytest.raises(EnvironmentFaultError, match=message):
-        make_env("jax", Keeping)
-
-
 def test_a_space_that_raises_an_error_is_told_with_its_lines() -> None:
     class Broken(Tube):
         @property
