@@ -248,6 +248,15 @@ def test_spaces_must_be_spaces(which: str) -> None:
         ({"flags": ("terminated",)}, "returned an info without 'truncated' from step"),
         ({"kind_of_flags": jnp.float32}, "gave a done of float32, not of bool; use done.astype"),
         ({"shape": (3, 1)}, r"gave a reward of the shape \(3, 1\), not an array of the shape \(3,"),
+        (
+            {"final": np.zeros((3, 2), np.float32)},
+            r"in info\['final_observation'\] float32\[3, 2\] after a step, but float32\[3, 1\]",
+        ),
+        (
+            {"final": {"a": np.zeros((3, 1), np.float32)}},
+            r"in info\['final_observation'\] of another structure from a step than a reset",
+        ),
+        ({"final": "end"}, "has a str in its observation"),
         ({"step": lambda *given: given}, "from step, not a state and a timestep; return env_sta"),
         ({"reset": lambda *given: 0}, "returned a int from reset, not a state and an observation"),
     ],

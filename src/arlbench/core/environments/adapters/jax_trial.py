@@ -110,9 +110,10 @@ def _try_all(name: str, env: Environment) -> None:
     begun = _traced(name, env, "reset", _begun("reset"), key)
     require_fitting(env.observation_space, begun[1], n_batch_axes=1)
     check = _timestep(env.n_envs)
-    state, obs = _traced(name, env, "step", check, begun[0], actions, key)
+    state, obs, final = _traced(name, env, "step", check, begun[0], actions, key)
     require_equal("states", begun[0], state)
     require_equal("observations", begun[1], obs)
+    require_equal("observations in info['final_observation']", begun[1], final)
 
 
 def _traced(
@@ -160,7 +161,7 @@ def _single_step(returned: Any) -> Any:
 
 
 def _timestep(n_envs: int) -> Callable[[Any], Any]:
-    """Checks the result of a step of all copies."""
+    """Checks the result of a step of all copies; gives the state and both observations."""
 
     def check(returned: Any) -> Any:
         is_pair = isinstance(returned, tuple | list) and len(returned) == 2
@@ -177,7 +178,7 @@ def _timestep(n_envs: int) -> Callable[[Any], Any]:
             require_number(field, value, (n_envs,))
         for field, value in {"done": done, **flags}.items():
             require_bool(field, value)
-        return arrays(state, obs)
+        return *arrays(state, obs), arrays((), info[_INFO[2]])[1]
 
     return check
 
