@@ -92,9 +92,12 @@ def test_code_that_cannot_be_compiled_names_the_environment_the_cure_and_the_lin
         (lambda p, n: a_step(p, n, truncated=jnp.ones(2, bool)), "gave a truncated of the shape"),
         (
             lambda p, n: a_step(p, n, obs=jnp.zeros(3)),
-            r"returns observations float32\[3\] after a step, but float32\[2\] after a reset",
+            r"returns observations of float32\[3\] after a step, but float32\[2\] after a reset",
         ),
-        (lambda p, n: a_step(p, n, obs=jnp.zeros(2, jnp.int32)), r"observations int32\[2\] after"),
+        (
+            lambda p, n: a_step(p, n, obs=jnp.zeros(2, jnp.int32)),
+            r"observations of int32\[2\] after",
+        ),
         (lambda p, n: a_step(p, n, env_state=(p,)), "returns states of another structure"),
         (
             lambda p, n: a_step(p, n, env_state=(p, jnp.zeros(3))),
@@ -250,7 +253,7 @@ def test_spaces_must_be_spaces(which: str) -> None:
         ({"shape": (3, 1)}, r"gave a reward of the shape \(3, 1\), not an array of the shape \(3,"),
         (
             {"final": np.zeros((3, 2), np.float32)},
-            r"in info\['final_observation'\] float32\[3, 2\] after a step, but float32\[3, 1\]",
+            r"in info\['final_observation'\] of float32\[3, 2\] after a step, but float32\[3, 1\]",
         ),
         (
             {"final": {"a": np.zeros((3, 1), np.float32)}},
