@@ -25,7 +25,8 @@ class EnvSpec:
         n_envs: How many of them step together.
         env_kwargs: Settings for the library; JSON values only.
         cnn_policy: Whether observations are kept as images.
-        seed: Only for environments on the host; traceable ones take keys.
+        seed: Added to the seeds of the episodes of environments that step in Python; compiled ones
+            ignore it.
         wrappers: Its wrappers, the innermost first: pairs of a name and settings, such as
             ``(("frame_stack", {"n_frames": 4}),)``; JSON values only.
     """
