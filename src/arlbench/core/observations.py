@@ -115,6 +115,17 @@ def _is_grid(space: spaces.Space) -> bool:
     )
 
 
+def first_and_last(space: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last category of each variable of a ``Discrete`` or ``MultiDiscrete``.
+
+    Returns:
+        Two int64 arrays with the space's shape.
+    """
+    counts = space.n if isinstance(space, spaces.Discrete) else space.nvec
+    first = np.asarray(space.start, np.int64)
+    return first, np.asarray(first + np.asarray(counts, np.int64) - 1)
+
+
 def _parts(space: spaces.Space, obs: Any = None) -> Iterator[tuple[spaces.Space, Any]]:
     """The parts of a composed space, with their observations."""
     if isinstance(space, spaces.Dict):

@@ -16,6 +16,7 @@ from arlbench.core.environments.wrappers.cast_observation import CastObservation
 from arlbench.core.environments.wrappers.parts import box, change_space, change_values, describe
 from arlbench.core.environments.wrappers.transpose import TransposeObservation
 from arlbench.core.environments.wrappers.wrapper import Wrapper, select
+from arlbench.core.observations import first_and_last
 from arlbench.errors import ConfigurationError
 
 # The axis along which frames of each rank are stacked, not counting the axis of the copies.
@@ -115,10 +116,9 @@ class FrameStack(Wrapper):
             )
         if isinstance(space, spaces.Box):
             return box(self._fill_bound(space.low), self._fill_bound(space.high))
-        categories: Any = space
-        counts = categories.n if isinstance(space, spaces.Discrete) else categories.nvec
-        start = self._fill_bound(categories.start)
-        return spaces.MultiDiscrete(self._fill_bound(counts), start=start)
+        first, last = first_and_last(space)
+        start = self._fill_bound(first)
+        return spaces.MultiDiscrete(self._fill_bound(last - first + 1), start=start)
 
     def _fill_bound(self, bound: Any) -> np.ndarray:
         block, axis = _block(np.asarray(bound)[None])
