@@ -87,6 +87,7 @@ class AllAtOnce(Environment):
     flags = ("terminated", "truncated")
     shape: tuple[int, ...] = (3,)
     kind_of_flags: Any = bool
+    final: Any = None
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
         zeros = jnp.zeros((self.n_envs, 1))
@@ -94,5 +95,6 @@ class AllAtOnce(Environment):
 
     def step(self, env_state: Any, action: jax.Array, rng: chex.PRNGKey) -> tuple[Any, Timestep]:
         done = jnp.zeros(self.n_envs, self.kind_of_flags)
-        info = {"final_observation": env_state, **dict.fromkeys(self.flags, done)}
+        final = env_state if self.final is None else self.final
+        info = {"final_observation": final, **dict.fromkeys(self.flags, done)}
         return env_state, (env_state, jnp.zeros(self.shape), done, info)

@@ -36,7 +36,7 @@ class StaleEnvironmentError(ArlbenchError, RuntimeError):
 
 
 class EnvironmentFaultError(ArlbenchError, RuntimeError):
-    """An environment in Python that raised an error or returned data that cannot be used.
+    """An environment that raised an error or returned data that cannot be used.
 
     Attributes:
         original: What the environment raised; None if it raised nothing.

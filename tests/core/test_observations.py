@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from arlbench.core.observations import Grid, action_mask, encode, find_grid
+from arlbench.core.observations import Grid, action_mask, encode, find_grid, first_and_last
 from arlbench.errors import ConfigurationError, UnknownEnvironmentError
 
 
@@ -182,6 +182,12 @@ GRID = spaces.MultiDiscrete(np.broadcast_to([13, 12], (7, 7, 2)))
         (spaces.Dict([("a", spaces.Discrete(3)), ("b", GRID)]), Grid((7, 7, 25), 3)),
         (masked(grid=box(0, 1, (3, 3))), Grid((3, 3, 1), 0)),
         (spaces.Tuple([box(0, 1, (2,)), box(0, 1, (3, 3)), box(0, 1, ())]), Grid((3, 3, 1), 2)),
+        (spaces.MultiBinary((4, 5)), Grid((4, 5, 1), 0)),
+        (spaces.MultiBinary((4, 5, 2)), Grid((4, 5, 2), 0)),
+        (spaces.Tuple([spaces.MultiBinary((4, 5)), box(0, 1, (3, 3))]), Grid((3, 3, 1), 20)),
+        (spaces.Tuple([spaces.MultiBinary((4, 5)), spaces.MultiBinary((3, 3))]), None),
+        (spaces.MultiBinary(5), None),
+        (spaces.MultiBinary((2, 5)), None),
         (box(0, 1, (2, 5, 4)), None),
         (box(0, 1, (36, 36, 4)), None),
         (box(0, 1, (5,)), None),
@@ -192,6 +198,20 @@ GRID = spaces.MultiDiscrete(np.broadcast_to([13, 12], (7, 7, 2)))
 )
 def test_a_small_grid_is_found_among_the_features(space, grid):
     assert find_grid(space) == grid
+
+
+@pytest.mark.parametrize(
+    ("space", "first", "last"),
+    [
+        (spaces.Discrete(3), 0, 2),
+        (spaces.Discrete(3, start=-1), -1, 1),
+        (spaces.MultiDiscrete([2, 5], start=[0, 4]), [0, 4], [1, 8]),
+        (spaces.MultiDiscrete([[2], [3]], np.uint8), [[0], [0]], [[1], [2]]),
+    ],
+)
+def test_categories_have_a_first_and_a_last_one(space, first, last):
+    for found, expected in zip(first_and_last(space), (first, last), strict=True):
+        np.testing.assert_array_equal(found, np.int64(expected), strict=True)
 
 
 def test_observations_that_do_not_fit_their_space_are_refused():

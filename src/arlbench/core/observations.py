@@ -88,17 +88,42 @@ def find_grid(space: spaces.Space) -> Grid | None:
     """The only grid of cells among the observation's features; None for none or several.
 
     A grid is a box or a space of categories with the shape ``[height, width]`` or
-    ``[height, width, channels]`` and sides in ``GRID_SIDES``.
+    ``[height, width, channels]`` and sides in ``GRID_SIDES``. A ``MultiBinary`` of such a shape
+    counts only if there is no other grid.
     """
-    grids, offset = [], 0
+    grids: list[Grid] = []
+    binary_grids: list[Grid] = []
+    offset = 0
     for part, _ in _parts(space):
         size = _size(part)
-        if isinstance(part, spaces.Box | spaces.MultiDiscrete) and len(part.shape) in {2, 3}:
-            height, width = part.shape[:2]
-            if height in GRID_SIDES and width in GRID_SIDES and _same_in_every_cell(part):
-                grids.append(Grid((height, width, size // (height * width)), offset))
+        if _is_grid(part):
+            height, width = part.shape[:2]  # type: ignore[index]
+            found = binary_grids if isinstance(part, spaces.MultiBinary) else grids
+            found.append(Grid((height, width, size // (height * width)), offset))
         offset += size
-    return grids[0] if len(grids) == 1 else None
+    candidates = grids or binary_grids
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _is_grid(space: spaces.Space) -> bool:
+    shape = space.shape or ()
+    return (
+        isinstance(space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary)
+        and len(shape) in {2, 3}
+        and all(side in GRID_SIDES for side in shape[:2])
+        and _same_in_every_cell(space)
+    )
+
+
+def first_and_last(space: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last category of each variable of a ``Discrete`` or ``MultiDiscrete``.
+
+    Returns:
+        Two int64 arrays with the space's shape.
+    """
+    counts = space.n if isinstance(space, spaces.Discrete) else space.nvec
+    first = np.asarray(space.start, np.int64)
+    return first, np.asarray(first + np.asarray(counts, np.int64) - 1)
 
 
 def _parts(space: spaces.Space, obs: Any = None) -> Iterator[tuple[spaces.Space, Any]]:

@@ -91,7 +91,7 @@ def test_a_number_of_environments_is_a_positive_whole_number(n_envs: Any) -> Non
     ("fields", "match"),
     [
         ({"name": EnvSpec}, r"The name of an environment must be a string.*make_env takes classes"),
-        ({"framework": None}, "The framework of an environment must be a string"),
+        ({"framework": 3}, r"The framework of an environment must be a string .*'gymnax', not 3\."),
         ({"cnn_policy": "no"}, "cnn_policy must be True or False, not 'no'"),
         ({"seed": -1}, "The seed of an environment must be a whole number from 0"),
         ({"seed": "3"}, "The seed of an environment must be a whole number from 0"),
@@ -110,6 +110,24 @@ def test_values_of_numpy_are_those_of_python() -> None:
 def test_a_setting_that_cannot_be_written_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError, match=r"'reward_fn' is a function.*written to a file"):
         EnvSpec("gymnax", "CartPole-v1", 1, {"reward_fn": test_a_spec_is_not_equal_to_its_text})
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({1: 2}, "1"),
+        ({1: 2, "a": 3}, "1"),
+        ({(1, 2): 3}, r"\(1, 2\)"),
+        ({"a": {"b": 0, None: 2}}, "None"),
+        ({"a": [{"b": ({3: 1},)}]}, "3"),
+    ],
+)
+def test_the_keys_of_settings_are_strings(settings: Any, key: str) -> None:
+    """JSON would make the string "1" of 1, so the spec would differ after it is read again."""
+    with pytest.raises(ConfigurationError, match=f"The key {key} in the environment set"):
+        EnvSpec("gymnax", "CartPole-v1", env_kwargs=settings)
+    with pytest.raises(ConfigurationError, match="in the 'flatten' settings is not a string"):
+        EnvSpec("gymnax", "CartPole-v1", wrappers=[("flatten", settings)])
 
 
 def test_the_text_without_wrappers_is_that_of_the_times_before_them() -> None:

@@ -7,8 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from arlbench.core.environments import VectorisedEnvironment
+from arlbench.core import lockstep
+from arlbench.core.environments import SingleStep, VectorisedEnvironment
 from probes import HIGH, LOW, FinalObservation, OneStep, TimeLimit, TwoSteps, Walk, same_bits
 
 
@@ -55,6 +57,36 @@ def test_one_copy_ends_while_another_goes_on() -> None:
     np.testing.assert_array_equal(info["truncated"], [True, False])
     np.testing.assert_array_equal(info["terminated"], [False, False])
     np.testing.assert_array_equal(info["final_observation"], [[HIGH], [HIGH]])
+
+
+class SeveralKeys(OneStep):
+    """Keeps a key and three more; action 0 ends an episode, which renews them all."""
+
+    def reset_one(self, rng: Any) -> Any:
+        return (rng, jax.random.split(rng, 3)), jnp.full(1, LOW)
+
+    def step_one(self, env_state: Any, action: Any, rng: Any) -> SingleStep:
+        return SingleStep(env_state, jnp.full(1, LOW), 1.0, action == 0, False)
+
+
+@pytest.mark.parametrize("n_envs", [2, 3])
+@pytest.mark.parametrize("waits", [True, False])
+def test_keys_in_a_state_are_renewed_only_in_the_copies_that_ended(
+    n_envs: int, waits: bool
+) -> None:
+    env = SeveralKeys(n_envs)
+    before, _ = env.reset(jax.random.key(0))
+    actions = jnp.ones(n_envs, jnp.int32).at[0].set(0)
+    with lockstep.without_waiting(not waits):
+        after, _ = env.step(before, actions, jax.random.key(1))
+    # The second half of each copy's key begins its next episode.
+    fresh = jax.random.split(jax.random.split(jax.random.key(1), n_envs)[0])[1]
+    key, keys = (jax.random.key_data(part) for part in after.env_state)
+    old_key, old_keys = (jax.random.key_data(part) for part in before.env_state)
+    np.testing.assert_array_equal(key[0], jax.random.key_data(fresh))
+    np.testing.assert_array_equal(keys[0], jax.random.key_data(jax.random.split(fresh, 3)))
+    np.testing.assert_array_equal(key[1:], old_key[1:])
+    np.testing.assert_array_equal(keys[1:], old_keys[1:])
 
 
 def test_a_time_limit_is_counted_anew_in_every_episode() -> None:

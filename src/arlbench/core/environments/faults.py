@@ -23,7 +23,7 @@ from arlbench.errors import ArlbenchError, EnvironmentFaultError
 
 T = TypeVar("T")
 
-# The latest errors. Only few are kept, because some programs are never waited for.
+# The latest errors. Older ones are dropped, because some are never collected.
 _recent: collections.deque[ArlbenchError] = collections.deque(maxlen=16)
 
 # Code that is not the user's: this package, JAX, gymnasium, and Python's own library.

@@ -149,7 +149,8 @@ def make_env(
         n_envs: How many copies step together.
         env_kwargs: Settings for the library.
         cnn_policy: Whether observations are kept as images for a convolutional network.
-        seed: Only for environments on the host.
+        seed: Added to the seeds of the episodes of environments that step in Python; compiled ones
+            ignore it.
 
     Raises:
         UnknownEnvironmentError: If the environment does not exist or cannot be used.

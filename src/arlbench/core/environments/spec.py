@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from arlbench.core.checks import seed_in_range, true_or_false
@@ -25,7 +25,8 @@ class EnvSpec:
         n_envs: How many of them step together.
         env_kwargs: Settings for the library; JSON values only.
         cnn_policy: Whether observations are kept as images.
-        seed: Only for environments on the host; traceable ones take keys.
+        seed: Added to the seeds of the episodes of environments that step in Python; compiled ones
+            ignore it.
         wrappers: Its wrappers, the innermost first: pairs of a name and settings, such as
             ``(("frame_stack", {"n_frames": 4}),)``; JSON values only.
     """
@@ -44,12 +45,16 @@ class EnvSpec:
             raise ConfigurationError(
                 f"n_envs must be a whole number of at least 1, not {self.n_envs!r}."
             )
-        for field in ("framework", "name"):
-            if not isinstance(text := getattr(self, field), str):
-                raise ConfigurationError(
-                    f"The {field} of an environment must be a string such as 'my_module:MyEnv', "
-                    f"not {text!r}; make_env takes classes and functions."
-                )
+        if not isinstance(self.framework, str):
+            raise ConfigurationError(
+                "The framework of an environment must be a string such as 'gymnax', not "
+                f"{self.framework!r}."
+            )
+        if not isinstance(self.name, str):
+            raise ConfigurationError(
+                "The name of an environment must be a string such as 'my_module:MyEnv', not "
+                f"{self.name!r}; make_env takes classes and functions."
+            )
         if not isinstance(self.env_kwargs, Mapping):
             raise ConfigurationError(
                 f"env_kwargs must be a mapping, not a {type(self.env_kwargs).__name__}."
@@ -109,7 +114,14 @@ def _entries(wrappers: Any) -> tuple[tuple[str, dict[str, Any]], ...]:
 
 
 def _require_json(what: str, settings: Mapping[str, Any]) -> None:
-    """Raises if settings cannot be written to a file."""
+    """Raises if settings cannot be written to a file, or would change there."""
+    for key in _keys(settings):
+        # JSON turns some other keys into strings, so a spec that was read again would differ.
+        if not isinstance(key, str):
+            raise ConfigurationError(
+                f"The key {key!r} in the {what} settings is not a string, so it cannot be written "
+                "to a file; use strings."
+            )
     for key, value in settings.items():
         try:
             json.dumps(value, allow_nan=False)
@@ -119,3 +131,13 @@ def _require_json(what: str, settings: Mapping[str, Any]) -> None:
                 "which cannot be written to a file; use finite numbers, strings, lists and "
                 "mappings."
             ) from None
+
+
+def _keys(value: Any) -> Iterator[Any]:
+    """The keys of a mapping and of all mappings within it."""
+    if isinstance(value, Mapping):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for entry in value:
+            yield from _keys(entry)

@@ -156,7 +156,7 @@ class VectorisedEnvironment(Environment):
         fresh = jax.vmap(lambda copy: self.reset_one(_reset_key(rng, copy)))(copies)
 
         def select(rows: jax.Array, new: jax.Array) -> jax.Array:
-            mask = done if _is_key(rows) else jnp.expand_dims(done, range(1, rows.ndim))
+            mask = jnp.expand_dims(done, range(1, rows.ndim))
             return jnp.where(mask, _cast(new, rows), rows)
 
         return jax.tree.map(select, current, fresh)

@@ -14,7 +14,9 @@ import pytest
 from gymnasium import spaces
 
 from arlbench.core.environments import Environment, list_environments, make_env
+from arlbench.core.environments.adapters import gymnax_adapter
 from arlbench.core.environments.adapters.gymnax_adapter import GymnaxEnvironment, gymnax
+from arlbench.core.environments.listing import EnvListing
 from arlbench.core.observations import encode
 from arlbench.errors import ConfigurationError, RenderingError, UnknownEnvironmentError
 
@@ -46,6 +48,23 @@ QUICKLY_PLAYED = {
     "FrozenLake-misc",
     "Pendulum-v1",
 }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        EnvListing("gymnax", "CartPole-v1", "(4,)", 2, 500, action_kind="Discrete"),
+        EnvListing("gymnax", "Pendulum-v1", "(3,)", None, 200, action_kind="Box"),
+        EnvListing(
+            "gymnax",
+            "MNISTBandit-bsuite",
+            unusable="it downloads the MNIST images when it is made",
+        ),
+    ],
+    ids=lambda line: line.name,
+)
+def test_the_list_describes_each_environment(line: EnvListing) -> None:
+    assert line in gymnax_adapter.list_environments()
 
 
 def assert_step_is_as_promised(env: Environment, state: Any, obs: Any, outcome: Any) -> None:

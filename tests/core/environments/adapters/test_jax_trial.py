@@ -92,9 +92,12 @@ def test_code_that_cannot_be_compiled_names_the_environment_the_cure_and_the_lin
         (lambda p, n: a_step(p, n, truncated=jnp.ones(2, bool)), "gave a truncated of the shape"),
         (
             lambda p, n: a_step(p, n, obs=jnp.zeros(3)),
-            r"returns observations float32\[3\] after a step, but float32\[2\] after a reset",
+            r"returns observations of float32\[3\] after a step, but float32\[2\] after a reset",
         ),
-        (lambda p, n: a_step(p, n, obs=jnp.zeros(2, jnp.int32)), r"observations int32\[2\] after"),
+        (
+            lambda p, n: a_step(p, n, obs=jnp.zeros(2, jnp.int32)),
+            r"observations of int32\[2\] after",
+        ),
         (lambda p, n: a_step(p, n, env_state=(p,)), "returns states of another structure"),
         (
             lambda p, n: a_step(p, n, env_state=(p, jnp.zeros(3))),
@@ -225,18 +228,6 @@ def test_observations_of_all_copies_are_compared_with_their_space_too() -> None:
         make_env("jax", type("Changed", (AllAtOnce,), {"observation_space": TWO}), 3)
 
 
-def test_an_environment_that_keeps_an_episode_in_itself_is_told() -> None:
-    class Keeping(Tube):
-        def reset_one(self, rng: Any) -> Any:
-            state, obs = super().reset_one(rng)
-            self.names, self.place = {1: 0, "a": 1}, {"now": state[0]}
-            return state, obs
-
-    message = "keeps a value of an episode in self.place; return it as a part of the state"
-    with pytest.raises(EnvironmentFaultError, match=message):
-        make_env("jax", Keeping)
-
-
 def test_a_space_that_raises_an_error_is_told_with_its_lines() -> None:
     class Broken(Tube):
         @property
@@ -260,6 +251,15 @@ def test_spaces_must_be_spaces(which: str) -> None:
         ({"flags": ("terminated",)}, "returned an info without 'truncated' from step"),
         ({"kind_of_flags": jnp.float32}, "gave a done of float32, not of bool; use done.astype"),
         ({"shape": (3, 1)}, r"gave a reward of the shape \(3, 1\), not an array of the shape \(3,"),
+        (
+            {"final": np.zeros((3, 2), np.float32)},
+            r"in info\['final_observation'\] of float32\[3, 2\] after a step, but float32\[3, 1\]",
+        ),
+        (
+            {"final": {"a": np.zeros((3, 1), np.float32)}},
+            r"in info\['final_observation'\] of another structure from a step than a reset",
+        ),
+        ({"final": "end"}, "has a str in its observation"),
         ({"step": lambda *given: given}, "from step, not a state and a timestep; return env_sta"),
         ({"reset": lambda *given: 0}, "returned a int from reset, not a state and an observation"),
     ],

@@ -173,6 +173,36 @@ def test_what_cannot_be_stacked_is_named() -> None:
         FrameStack(Shown(space, None), 2)
 
 
+def test_transposed_pictures_are_not_joined_along_their_width() -> None:
+    pictures = TransposeObservation(shown((4, 5, 2)))
+    for env in (pictures, StickyAction(pictures), CastObservation(pictures, "float32")):
+        with pytest.raises(ConfigurationError, match="put frame_stack before transpose"):
+            FrameStack(env, 2)
+    assert FrameStack(FlattenObservation(pictures), 2).observation_space.shape == (80,)
+    # Other wrappers may move the axes back.
+    assert FrameStack(Wrapper(pictures), 2).observation_space.shape == (2, 4, 10)
+
+
+@pytest.mark.parametrize(
+    ("transposed", "stacked", "fits"),
+    [("a", "b", True), ("a", "a", False), ("a", None, False), (None, "a", False)],
+)
+def test_only_the_entries_that_are_stacked_must_have_their_channels_last(
+    transposed: str | None, stacked: str | None, fits: bool
+) -> None:
+    picture = spaces.Box(0, 9, (4, 5, 2), np.uint8)
+    env: Any = TransposeObservation(
+        Shown(spaces.Dict({"a": picture, "b": picture}), None), transposed
+    )
+    if fits:
+        space: Any = FrameStack(env, 2, stacked).observation_space
+        assert (space["a"].shape, space["b"].shape) == ((2, 4, 5), (4, 5, 4))
+        # From now on both wrappers are inside.
+        env, stacked = FrameStack(env, 2, stacked), transposed
+    with pytest.raises(ConfigurationError, match="put frame_stack before transpose"):
+        FrameStack(env, 2, stacked)
+
+
 def test_an_unknown_entry_is_answered_with_the_nearest() -> None:
     with pytest.raises(ConfigurationError, match=r"'bord'\. Did you mean 'board'"):
         FrameStack(composed(), 2, key="bord")

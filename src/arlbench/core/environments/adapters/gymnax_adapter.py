@@ -19,8 +19,8 @@ from arlbench.core.environments.adapters.adapting import (
     check_at_least_one,
     check_name,
     check_settings,
-    describe,
     in_library,
+    listing,
     new_figure,
     refusals,
     unusable,
@@ -134,15 +134,12 @@ def _describe(name: str) -> EnvListing:
     if name in _NEEDS_DOWNLOAD:
         return EnvListing("gymnax", name, unusable=_NEEDS_DOWNLOAD[name])
     env, params = gymnax.make(name)
-    actions = gymnax_space_to_gym_space(env.action_space(params))
-    return EnvListing(
-        framework="gymnax",
-        name=name,
-        observation=describe(gymnax_space_to_gym_space(env.observation_space(params))),
-        n_actions=int(actions.n) if isinstance(actions, spaces.Discrete) else None,
-        time_limit=_time_limit(params),
-        action_kind=type(actions).__name__,
+    interface = Interface(
+        gymnax_space_to_gym_space(env.action_space(params)),
+        gymnax_space_to_gym_space(env.observation_space(params)),
+        _time_limit(params),
     )
+    return listing(EnvSpec("gymnax", name), interface)
 
 
 def _time_limit(params: Any) -> int | None:

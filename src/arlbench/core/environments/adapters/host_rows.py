@@ -183,7 +183,10 @@ class _Column:
 
     def _gave(self, value: Any) -> str:
         value = value.item() if isinstance(value, np.generic) else value
-        return f"gave {self._name} of {shown(value)}, which {described(self._space)} cannot hold"
+        # A space of 64-bit floats may hold a finite number that its 32-bit form cannot.
+        is_large = self.declared.kind == "f" and isinstance(value, float) and math.isfinite(value)
+        why = "does not fit into 32 bits" if is_large else f"{described(self._space)} cannot hold"
+        return f"gave {self._name} of {shown(value)}, which {why}"
 
 
 def _is_small(row: np.ndarray) -> bool:

@@ -14,6 +14,7 @@ from gymnasium import spaces
 
 from arlbench.core.environments.actions import action_shapes
 from arlbench.core.environments.adapters.host_values import MisfitError
+from arlbench.core.environments.adapters.jax_attributes import require_stateless, snapshot
 from arlbench.core.environments.adapters.jax_values import (
     arrays,
     require_bool,
@@ -76,7 +77,6 @@ def try_out(name: str, env: Environment) -> None:
             _try_one(name, env)
         else:
             _try_all(name, env)
-        _require_stateless(env)
     except MisfitError as error:
         raise EnvironmentFaultError(f"{name} {error.what}; {error.cure}.") from None
 
@@ -92,24 +92,12 @@ def _check_spaces(name: str, env: Environment) -> None:
             raise MisfitError(what, "make it a space of gymnasium.spaces")
 
 
-def _require_stateless(env: Environment) -> None:
-    """Raises if the environment kept a value of a trace, which no compiled program can read."""
-    for key, value in vars(env).items():
-        try:
-            leaves = jax.tree.leaves(value)
-        except (TypeError, ValueError):  # a dict whose keys have no order
-            continue
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-            what = f"keeps a value of an episode in self.{key}"
-            raise MisfitError(what, "return it as a part of the state, and take it from there")
-
-
 def _try_one(name: str, env: VectorisedEnvironment) -> None:
     key = jax.random.key(0)
     actions = action_shapes(env.action_space)
-    begun = _traced(name, "reset_one", env.reset_one, _begun("reset_one"), key)
+    begun = _traced(name, env, "reset_one", _begun("reset_one"), key)
     require_fitting(env.observation_space, begun[1])
-    state, obs = _traced(name, "step_one", env.step_one, _single_step, begun[0], actions, key)
+    state, obs = _traced(name, env, "step_one", _single_step, begun[0], actions, key)
     # A step may return another precision than a reset in its state, which is then converted, but
     # not in its observation.
     require_equal("states", begun[0], state, any_precision=True)
@@ -119,20 +107,22 @@ def _try_one(name: str, env: VectorisedEnvironment) -> None:
 def _try_all(name: str, env: Environment) -> None:
     key = jax.random.key(0)
     actions = action_shapes(env.action_space, env.n_envs)
-    begun = _traced(name, "reset", env.reset, _begun("reset"), key)
+    begun = _traced(name, env, "reset", _begun("reset"), key)
     require_fitting(env.observation_space, begun[1], n_batch_axes=1)
     check = _timestep(env.n_envs)
-    state, obs = _traced(name, "step", env.step, check, begun[0], actions, key)
+    state, obs, final = _traced(name, env, "step", check, begun[0], actions, key)
     require_equal("states", begun[0], state)
     require_equal("observations", begun[1], obs)
+    require_equal("observations in info['final_observation']", begun[1], final)
 
 
 def _traced(
-    name: str, method: str, function: Callable[..., Any], check: Callable[[Any], Any], *args: Any
+    name: str, env: Environment, method: str, check: Callable[[Any], Any], *args: Any
 ) -> Any:
     """The shapes of what a method returns, after ``check``."""
+    function, before = getattr(env, method), snapshot(env)
     try:
-        return jax.eval_shape(lambda *given: check(function(*given)), *args)
+        shapes = jax.eval_shape(lambda *given: check(function(*given)), *args)
     except MisfitError:
         raise
     except Exception as error:
@@ -144,6 +134,8 @@ def _traced(
                 )
                 raise EnvironmentFaultError("\n".join([sentence, *own_frames(error)])) from None
         raise raised_by(name, f"in {method}", error) from None
+    require_stateless(env, before)
+    return shapes
 
 
 def _begun(method: str) -> Callable[[Any], Any]:
@@ -169,7 +161,7 @@ def _single_step(returned: Any) -> Any:
 
 
 def _timestep(n_envs: int) -> Callable[[Any], Any]:
-    """Checks the result of a step of all copies."""
+    """Checks the result of a step of all copies; gives the state and both observations."""
 
     def check(returned: Any) -> Any:
         is_pair = isinstance(returned, tuple | list) and len(returned) == 2
@@ -186,7 +178,7 @@ def _timestep(n_envs: int) -> Callable[[Any], Any]:
             require_number(field, value, (n_envs,))
         for field, value in {"done": done, **flags}.items():
             require_bool(field, value)
-        return arrays(state, obs)
+        return *arrays(state, obs), arrays((), info[_INFO[2]])[1]
 
     return check
 

@@ -73,7 +73,7 @@ def require_equal(what: str, begun: Any, stepped: Any, any_precision: bool = Fal
                 cure = "begin with the kind of number that a step returns, such as 0.0 instead of 0"
             where = jax.tree_util.keystr(path)
             difference = f"{_shown(now)} after a step, but {_shown(before)} after a reset"
-            raise MisfitError(f"returns {what}{where and f' with {where} of'} {difference}", cure)
+            raise MisfitError(f"returns {what}{where and f' with {where}'} of {difference}", cure)
 
 
 def _can_hold(begun: Any, stepped: Any) -> bool:

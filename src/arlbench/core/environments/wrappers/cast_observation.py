@@ -12,6 +12,7 @@ from gymnasium import spaces
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.wrappers.parts import box, change_space, change_values, describe
 from arlbench.core.environments.wrappers.wrapper import ObservationWrapper
+from arlbench.core.observations import first_and_last
 from arlbench.errors import ConfigurationError
 
 
@@ -70,9 +71,7 @@ def _bounds(space: spaces.Space, name: str) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(space, spaces.Box):
         return space.low, space.high
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
-        counts: Any = space.n if isinstance(space, spaces.Discrete) else space.nvec
-        first = np.asarray(space.start, np.int64)
-        return first, np.asarray(first + np.asarray(counts, np.int64) - 1)
+        return first_and_last(space)
     raise ConfigurationError(
         f"Only numbers and categories can be cast, but {name} is {describe(space)}; name another "
         "entry with key."

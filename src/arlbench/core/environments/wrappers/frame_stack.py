@@ -12,8 +12,11 @@ from gymnasium import spaces
 
 from arlbench.core.checks import positive_whole
 from arlbench.core.environments.environment import Environment, Timestep
+from arlbench.core.environments.wrappers.cast_observation import CastObservation
 from arlbench.core.environments.wrappers.parts import box, change_space, change_values, describe
+from arlbench.core.environments.wrappers.transpose import TransposeObservation
 from arlbench.core.environments.wrappers.wrapper import Wrapper, select
+from arlbench.core.observations import first_and_last
 from arlbench.errors import ConfigurationError
 
 # The axis along which frames of each rank are stacked, not counting the axis of the copies.
@@ -37,7 +40,7 @@ class FrameStack(Wrapper):
 
     Numbers ``[]`` become ``[n]`` and vectors ``[F]`` become ``[F * n]``. Pictures ``[H, W]``
     become ``[n, H, W]``, with channels first. Pictures that have channels keep them last:
-    ``[H, W, C]`` becomes ``[H, W, C * n]``.
+    ``[H, W, C]`` becomes ``[H, W, C * n]``; ``TransposeObservation`` must therefore be outside.
 
     Categories stay categories. At the start of an episode, the stack contains the first frame
     ``n_frames`` times. ``final_observation`` is the stack that ends with the last frame of an
@@ -56,10 +59,12 @@ class FrameStack(Wrapper):
                 action mask.
 
         Raises:
-            ConfigurationError: If ``n_frames`` is not positive, or the observations do not fit.
+            ConfigurationError: If ``n_frames`` is not positive, or the observations do not fit or
+                are transposed already.
         """
         self._n_frames, self._key = positive_whole("n_frames", n_frames), key
         super().__init__(env, n_frames=self._n_frames, key=key)
+        _require_channels_last(env, key)
         self._observation_space = change_space(env.observation_space, key, self._stacked_space)
 
     def reset(self, rng: chex.PRNGKey) -> tuple[Any, Any]:
@@ -111,14 +116,31 @@ class FrameStack(Wrapper):
             )
         if isinstance(space, spaces.Box):
             return box(self._fill_bound(space.low), self._fill_bound(space.high))
-        categories: Any = space
-        counts = categories.n if isinstance(space, spaces.Discrete) else categories.nvec
-        start = self._fill_bound(categories.start)
-        return spaces.MultiDiscrete(self._fill_bound(counts), start=start)
+        first, last = first_and_last(space)
+        start = self._fill_bound(first)
+        return spaces.MultiDiscrete(self._fill_bound(last - first + 1), start=start)
 
     def _fill_bound(self, bound: Any) -> np.ndarray:
         block, axis = _block(np.asarray(bound)[None])
         return np.concatenate([block] * self._n_frames, axis)[0]
+
+
+def _require_channels_last(env: Environment, key: str | None) -> None:
+    """Raises a ConfigurationError if frames would be joined along the width of pictures."""
+    while isinstance(env, Wrapper):
+        if isinstance(env, TransposeObservation):
+            keys = {key, dict(env.settings)["key"]}
+            # None stands for every entry.
+            if len(keys) == 1 or None in keys:
+                raise ConfigurationError(
+                    "frame_stack joins pictures along their last axis, which transpose has made "
+                    "the width; put frame_stack before transpose (in Python, the FrameStack inside "
+                    "the TransposeObservation)."
+                )
+        keep_axes = CastObservation | FrameStack | TransposeObservation
+        if not (env.keeps_observations or isinstance(env, keep_axes)):
+            return
+        env = env.env
 
 
 def _push(_: spaces.Space, stack: jax.Array, frame: jax.Array) -> jax.Array:
