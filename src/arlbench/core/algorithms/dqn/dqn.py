@@ -36,6 +36,7 @@ from arlbench.core.algorithms.dqn.state import (
     Transition,
 )
 from arlbench.core.algorithms.harness import programs, validation
+from arlbench.core.algorithms.harness.backend import precise
 from arlbench.core.algorithms.harness.structure import State, as_static
 from arlbench.core.buffers import storage
 from arlbench.core.checks import known_names
@@ -329,6 +330,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         on_host = self.env.kind == "host"
         return forecast.cost(self.hpo_config, self.env.n_envs, on_host, n_total_timesteps)
 
+    @precise()
     def update(
         self,
         train_state: DQNTrainState,
