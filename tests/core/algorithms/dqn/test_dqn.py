@@ -347,6 +347,19 @@ def test_a_number_of_timesteps_may_be_written_as_a_float() -> None:
     assert from_float.runner_state.global_step == 40
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "deterministic_eval", "cnn_policy", "track_trajectories", "track_metrics",
+        "track_statistics", "track_losses", "frame_buffer",
+    ],
+)  # fmt: skip
+def test_an_option_that_is_true_or_false_cannot_be_a_text(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{option} must be True or False, not 'no'.$"):
+        small_dqn(settings={option: "no"})
+    small_dqn(settings={option: np.False_})
+
+
 def test_a_configuration_of_the_wrong_kind_is_refused() -> None:
     dqn = small_dqn()
     for attempt in (lambda: DQN(5, dqn.env), lambda: dqn.update_hpo_config(5)):  # type: ignore[arg-type]

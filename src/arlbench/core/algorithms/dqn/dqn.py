@@ -39,7 +39,7 @@ from arlbench.core.algorithms.harness import programs, validation
 from arlbench.core.algorithms.harness.backend import precise
 from arlbench.core.algorithms.harness.structure import State, as_static
 from arlbench.core.buffers import storage
-from arlbench.core.checks import known_names
+from arlbench.core.checks import true_or_false
 from arlbench.core.environments import Environment
 from arlbench.core.environments.faults import answered
 from arlbench.core.randomness import typed_key
@@ -132,10 +132,11 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             require_learnable(each)
         self.batch_sizes = hyperparameters.check_batch_sizes(batch_sizes)
         self.nas_config = hyperparameters.resolve_nas(nas_config)
-        network = networks.choose(self.env, bool(cnn_policy), self.nas_config)
+        network = networks.choose(self.env, cnn_policy, self.nas_config)
         if images := networks.reads_pictures(network):
             runtime.use_all_threads()
-        is_greedy, eps = bool(deterministic_eval), probability("eval_eps", eval_eps)
+        is_greedy = true_or_false("deterministic_eval", deterministic_eval)
+        eps = probability("eval_eps", eval_eps)
         agent = AgentStructure(self.env, self.eval_env, network, images, is_greedy, eps)
         self._plain_agent = agent.with_frames(frame_buffer)
         self.extensions = None if extensions is None else registry.parse(extensions)
@@ -231,17 +232,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         rows = min(size, forecast.rows_to_fill(self, n_total_timesteps))
         return {"capacity": forecast.rows_to_allocate(self._agent, size, rows, limit)}
 
-    @staticmethod
-    def shared_init_options(
-        algorithms: Sequence[Algorithm],
-        n_total_timesteps: Sequence[int],
-        earlier: Sequence[Mapping[str, Any]] = (),
-        given: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """One capacity for all, at least 8 MiB so that small populations share programs."""
-        known_names(given or {}, ["capacity"], "option of init")
-        asked = (given or {}).get("capacity")
-        return {"capacity": forecast.rows_for_all(algorithms, n_total_timesteps, earlier, asked)}
+    shared_init_options = staticmethod(forecast.shared_init_options)
 
     @staticmethod
     def options_to_share(algorithms: Sequence[Algorithm]) -> list[dict[str, Any]]:
