@@ -56,6 +56,16 @@ REFUSED = {
         lambda dqn: dqn.train(*small_state(small_dqn(Walk(n_envs=3))), **TRAIN),
         r"runner_state.*has the shape \(3",
     ),
+    "a buffer of another environment": (
+        lambda dqn: dqn.train(
+            small_state(dqn).runner_state, small_state(small_dqn(OneStep())).buffer_state, **TRAIN
+        ),
+        r"buffer_state.*obs has the shape \(1, 256, 1\).*\(1, 256, 2\).*same network",
+    ),
+    "another target network": (
+        lambda dqn: dqn.train(*with_train_state(dqn, target_params={"params": {}}), **TRAIN),
+        r"runner_state\['target_params'\].* is missing",
+    ),
     "states in the wrong order": (
         lambda dqn: dqn.train(*reversed(small_state(dqn)), **TRAIN),
         "in this order",
