@@ -28,6 +28,9 @@ STATE = "state"
 #: The name of the part that holds the replay buffer in its packed form.
 BUFFER = "buffer"
 
+# A runner state and a buffer state.
+_PAIR = 2
+
 # What a caller saves with the parts; an algorithm must not use this name for a part.
 _EXTRA = "extra"
 
@@ -264,6 +267,7 @@ class Checkpointer:
 
     def _collect(self, algorithm: Algorithm, state: State, train_result: Any) -> dict[str, Any]:
         """Copies of the parts to save."""
+        _require_pair(state)
         _require_memory(state)
         has_buffer = bool(jax.tree.leaves(state[1]))
         known = [
@@ -316,6 +320,15 @@ def _check_names(names: Iterable[str], algorithm: Algorithm, known: Sequence[str
                 f"{did_you_mean(name, [*known, ALL, STATE])} The parts are: "
                 f"{', '.join(known)}, {STATE}, {ALL}."
             )
+
+
+def _require_pair(state: Any) -> None:
+    """Raises if a caller gives something else than a state, such as its first part alone."""
+    if not isinstance(state, tuple) or len(state) != _PAIR:
+        raise ConfigurationError(
+            "state must be a runner_state and a buffer_state, the pair that init and train "
+            f"return, not a {type(state).__name__}."
+        )
 
 
 def _require_memory(state: Any) -> None:

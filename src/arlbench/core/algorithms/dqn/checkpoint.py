@@ -199,6 +199,25 @@ def check_state(agent: AgentStructure, runner_state: Any, buffer_state: Any) -> 
     _require_fitting_buffer(agent, buffer_state)
 
 
+def check_acting(agent: AgentStructure, runner_state: Any) -> None:
+    """Checks what an agent needs of a runner state to act; it may come from other environments.
+
+    Raises:
+        ConfigurationError: If it is no runner state, or one of another network.
+    """
+    if not isinstance(runner_state, DQNRunnerState):
+        raise ConfigurationError(
+            f"runner_state must be a DQNRunnerState, not a {type(runner_state).__name__}; it is "
+            "the first part of a state: state.runner_state."
+        )
+    given, expected = (_needed_to_act(each) for each in (runner_state, fresh_runner(agent)))
+    validation.same_structure("runner_state", given, expected)
+
+
+def _needed_to_act(runner: DQNRunnerState) -> dict[str, Any]:
+    return {"params": runner.train_state.params, "normalizer_state": runner.normalizer_state}
+
+
 def _require_fitting_buffer(agent: AgentStructure, buffer_state: Any) -> None:
     """Raises a ConfigurationError if an agent cannot write its transitions into a buffer."""
     known = replay.Experience | frames.FramedExperience

@@ -266,6 +266,10 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         """Raises a ConfigurationError if a state belongs to another network or environment."""
         checkpoint.check_state(self._agent, runner_state, buffer_state)
 
+    def check_acting(self, runner_state: DQNRunnerState) -> None:
+        """Raises a ConfigurationError unless this is a runner state of this network."""
+        checkpoint.check_acting(self._agent, runner_state)
+
     @staticmethod
     def get_checkpoint_factory(
         runner_state: DQNRunnerState, train_result: DQNTrainingResult | None
