@@ -121,7 +121,9 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
 
         Raises:
             ConfigurationError: If ``progress`` or ``timesteps_before`` is impossible.
+            ConsumedStateError: If an earlier call has reused the memory of the state.
         """
+        validation.not_consumed(state)
         validation.progress_of_training(progress)
         overshoot: Any = 0
         if timesteps_before is not None:
@@ -260,6 +262,8 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         Raises:
             ConsumedStateError: If an earlier call has reused the memory of the states.
             MemoryLimitError: If buffer and records would not fit in the limit.
+            BufferOverflowError: If a buffer of frames turns out to be too small; the memory of
+                the states has been reused.
             DivergenceError: If what was learnt was not finite at an evaluation; the error
                 holds the state and the result so far.
             EnvironmentFaultError: If an environment that steps in Python raises an error,
