@@ -236,7 +236,9 @@ class Checkpointer:
             path: A checkpoint, or a folder of several, of which the newest is read.
             algorithm: An algorithm with the environment and network that were saved. Its
                 hyperparameters may differ: the state continues with them.
-            state: Provides the parts that were not saved; None takes those of a fresh state.
+            state: Provides the parts that were not saved; None takes those of a fresh state. Its
+                arrays become part of the loaded state, whose training reuses their memory; to use
+                both, pass a copy (``jax.tree.map(jnp.copy, state)``).
 
         Raises:
             CheckpointError: If no checkpoint exists, if it is damaged or has a newer format,
@@ -248,7 +250,7 @@ class Checkpointer:
         extra = parts.pop(_EXTRA, {})
         if algorithm.env.kind == "host":
             notes = (*notes, f"{algorithm.env.env_name} cannot be saved: a fresh episode begins.")
-        state = algorithm.restore(parts, state)
+        state = algorithm.restore(_own(algorithm, parts), state)
         return LoadedCheckpoint(checkpoint, state, parts, extra, info, notes)
 
     @staticmethod
@@ -297,6 +299,16 @@ class Checkpointer:
         else:
             self._background.submit(lambda: self._folder.write(path, parts, description))
         return path
+
+
+def _own(algorithm: Algorithm, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts for a state, which training may overwrite without changing the loaded parts.
+
+    Records belong to no state, and a buffer is unpacked into memory of its own.
+    """
+    shared = (BUFFER, *algorithm.tracked_parts)
+    copies = {name: part for name, part in parts.items() if name not in shared}
+    return {**parts, **checkpoints.on_device(copies)}
 
 
 def _with_companions(

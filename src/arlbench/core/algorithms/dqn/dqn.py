@@ -287,7 +287,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     def restore(self, parts: Mapping[str, Any], state: DQNState | None = None) -> DQNState:
         """A state made from the parts of a checkpoint; see :class:`Algorithm`.
 
-        If the network is given without its target network, the target is a copy of it.
+        If the network is given without its target network, the target is a copy of it. The
+        arrays are not copied otherwise, so training the state reuses their memory.
         """
         if state is None:
             # A buffer that is replaced immediately can be small.
