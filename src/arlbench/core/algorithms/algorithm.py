@@ -61,6 +61,9 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
     #: For a part that is saved, the other parts that are saved with it.
     companion_parts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
+    #: Extensions that add arrays to a part, each with that part.
+    extended_parts: ClassVar[Mapping[str, str]] = {}
+
     env: Environment
     eval_env: Environment
     hpo_config: Mapping[str, Any]
@@ -293,6 +296,11 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
     def unpack_buffer(self, packed: Any) -> BufferT:
         """The inverse of :meth:`pack_buffer`."""
         raise TypeError(f"{self.name} has no buffer.")
+
+    @property
+    def extension_names(self) -> tuple[str, ...]:
+        """The extensions that are compiled into its programs."""
+        return ()
 
     @property
     @abc.abstractmethod

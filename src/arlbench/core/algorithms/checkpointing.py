@@ -365,7 +365,9 @@ def _read(
     checkpoint: Path, algorithm: Algorithm, template: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parts and info of a checkpoint, after checking that it fits the algorithm."""
-    saved = checkpoints.read_manifest(checkpoint).info
-    descriptions.require_fitting(checkpoint, saved, algorithm)
+    written = checkpoints.read_manifest(checkpoint)
+    descriptions.require_fitting(checkpoint, written.info, algorithm)
+    wanted = [name for name in template if f"{name}.npz" in written.files]
+    descriptions.require_same_extensions(checkpoint, written.info, algorithm, wanted)
     parts, manifest = checkpoints.read_checkpoint(checkpoint, template)
     return parts, manifest.info["info"]

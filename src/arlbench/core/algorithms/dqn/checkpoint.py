@@ -67,6 +67,9 @@ TRACKED_BY_ALL = ("track_trajectories", "track_losses")
 #: For a part that is saved, the parts that are saved with it.
 COMPANION_PARTS = {"params": ("target_params",)}
 
+#: Extensions that add arrays to a part: where episodes were cut off, and which actions last.
+EXTENDED_PARTS = {"n_step": "buffer", "exploration": "env_state"}
+
 
 def checkpoint_factory(
     runner_state: DQNRunnerState, train_result: DQNTrainingResult | None

@@ -69,6 +69,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     tracked_parts = checkpoint.TRACKED_PARTS
     tracked_by_all = checkpoint.TRACKED_BY_ALL
     companion_parts = checkpoint.COMPANION_PARTS
+    extended_parts = checkpoint.EXTENDED_PARTS
     memory_cures = {**Algorithm.memory_cures, "buffer": forecast.BUFFER_CURE}  # noqa: RUF012
 
     def __init__(
@@ -305,6 +306,10 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
     def unpack_buffer(self, packed: Any) -> PrioritisedTrajectoryBufferState:
         return storage.unpack(packed)
+
+    @property
+    def extension_names(self) -> tuple[str, ...]:
+        return self.structure.extensions.names
 
     @property
     def acting_parts(self) -> tuple[str, ...]:
