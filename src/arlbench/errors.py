@@ -27,6 +27,10 @@ class MemoryLimitError(ArlbenchError, MemoryError):
     """A run that would need more memory than its limit allows."""
 
 
+class BufferOverflowError(MemoryLimitError):
+    """A buffer that became too small during training, whose memory has already been reused."""
+
+
 class ConsumedStateError(ArlbenchError, RuntimeError):
     """A state whose memory an earlier call to ``train`` has reused."""
 

@@ -19,8 +19,9 @@ import arlbench
 from arlbench.autorl import AutoRLEnv
 from arlbench.core.algorithms.declarations import without_extended
 from arlbench.core.algorithms.dqn import DQN
+from arlbench.core.algorithms.harness import training
 from arlbench.core.environments.adapters.instances import INSTANCES
-from arlbench.errors import ArlbenchError, ConfigurationError
+from arlbench.errors import ArlbenchError, BufferOverflowError, ConfigurationError
 from changed_hyperparameters import ANOTHER_VALUE, BASE
 from host_probes import NAME
 from probes import SMALL, Walk, same_bits
@@ -326,6 +327,25 @@ def test_a_step_that_was_interrupted_asks_for_a_reset(monkeypatch: pytest.Monkey
     monkeypatch.undo()
     with pytest.raises(ConfigurationError, match="interrupted"):
         env.step({})
+
+
+def test_a_buffer_that_overflows_during_a_step_asks_for_a_reset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    env = begun_env()
+
+    def overflowed(*_: Any) -> None:
+        raise BufferOverflowError("no room")
+
+    monkeypatch.setattr(training, "require_sound", overflowed)
+    with pytest.raises(BufferOverflowError, match="no room"):
+        env.step({})
+    monkeypatch.undo()
+    with pytest.raises(ConfigurationError, match=r"interrupted; call reset\(\)"):
+        env.step({})
+    env.reset()
+    env.step(SMALL)
+    assert same_bits(learnt(env), learnt(begun_env()))
 
 
 @pytest.mark.thorough

@@ -25,7 +25,7 @@ from arlbench.core.algorithms.checkpointing import ALL, STATE, Checkpointer, Loa
 from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.core.algorithms.measured import train_measured
 from arlbench.core.checks import known_names, seed_in_range
-from arlbench.errors import ConfigurationError, MemoryLimitError
+from arlbench.errors import BufferOverflowError, ConfigurationError, MemoryLimitError
 
 # What a checkpoint contains besides the learner's state.
 _INFO = "autorl"
@@ -195,8 +195,12 @@ class AutoRLEnv(gymnasium.Env):
         before = self.hpo_config
         try:
             yield
+        except BufferOverflowError:
+            # Training had begun, so the memory of the state has been reused.
+            self._schedule = None
+            raise
         except (ConfigurationError, MemoryLimitError) as error:
-            # The error was raised before the memory of the state was reused.
+            # These errors are raised before the memory of the state is reused.
             self._algorithm.update_hpo_config(before)
             if isinstance(error, MemoryLimitError) and ALL in self._settings.checkpoint:
                 raise MemoryLimitError(

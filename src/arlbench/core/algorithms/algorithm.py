@@ -22,7 +22,7 @@ from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgre
 from arlbench.core.algorithms.harness.recording import Tracking
 from arlbench.core.algorithms.harness.structure import State
 from arlbench.core.algorithms.harness.trainable import BufferT, ResultT, RunnerT, Trainable
-from arlbench.core.checks import known_names
+from arlbench.core.checks import known_names, true_or_false
 from arlbench.core.environments import Environment, EnvListing
 
 __all__ = ["Algorithm", "OnProgress", "TrainingProgress", "UpdateStatistic"]
@@ -60,6 +60,9 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
 
     #: For a part that is saved, the other parts that are saved with it.
     companion_parts: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    #: Extensions that add arrays to a part, each with that part.
+    extended_parts: ClassVar[Mapping[str, str]] = {}
 
     env: Environment
     eval_env: Environment
@@ -100,10 +103,10 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
             UnknownEnvironmentError: If the algorithm cannot learn in this environment.
         """
         tracking = Tracking(
-            bool(track_trajectories),
-            bool(track_metrics),
-            bool(track_statistics),
-            bool(track_losses),
+            true_or_false("track_trajectories", track_trajectories),
+            true_or_false("track_metrics", track_metrics),
+            true_or_false("track_statistics", track_statistics),
+            true_or_false("track_losses", track_losses),
         )
         super().__init__(env, eval_env, positive("memory_limit_gib", memory_limit_gib), tracking)
 
@@ -293,6 +296,11 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
     def unpack_buffer(self, packed: Any) -> BufferT:
         """The inverse of :meth:`pack_buffer`."""
         raise TypeError(f"{self.name} has no buffer.")
+
+    @property
+    def extension_names(self) -> tuple[str, ...]:
+        """The extensions that are compiled into its programs."""
+        return ()
 
     @property
     @abc.abstractmethod

@@ -28,6 +28,9 @@ STATE = "state"
 #: The name of the part that holds the replay buffer in its packed form.
 BUFFER = "buffer"
 
+# A runner state and a buffer state.
+_PAIR = 2
+
 # What a caller saves with the parts; an algorithm must not use this name for a part.
 _EXTRA = "extra"
 
@@ -233,7 +236,9 @@ class Checkpointer:
             path: A checkpoint, or a folder of several, of which the newest is read.
             algorithm: An algorithm with the environment and network that were saved. Its
                 hyperparameters may differ: the state continues with them.
-            state: Provides the parts that were not saved; None takes those of a fresh state.
+            state: Provides the parts that were not saved; None takes those of a fresh state. Its
+                arrays become part of the loaded state, whose training reuses their memory; to use
+                both, pass a copy (``jax.tree.map(jnp.copy, state)``).
 
         Raises:
             CheckpointError: If no checkpoint exists, if it is damaged or has a newer format,
@@ -245,7 +250,7 @@ class Checkpointer:
         extra = parts.pop(_EXTRA, {})
         if algorithm.env.kind == "host":
             notes = (*notes, f"{algorithm.env.env_name} cannot be saved: a fresh episode begins.")
-        state = algorithm.restore(parts, state)
+        state = algorithm.restore(_own(algorithm, parts), state)
         return LoadedCheckpoint(checkpoint, state, parts, extra, info, notes)
 
     @staticmethod
@@ -264,6 +269,7 @@ class Checkpointer:
 
     def _collect(self, algorithm: Algorithm, state: State, train_result: Any) -> dict[str, Any]:
         """Copies of the parts to save."""
+        _require_pair(state)
         _require_memory(state)
         has_buffer = bool(jax.tree.leaves(state[1]))
         known = [
@@ -295,6 +301,16 @@ class Checkpointer:
         return path
 
 
+def _own(algorithm: Algorithm, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts for a state, which training may overwrite without changing the loaded parts.
+
+    Records belong to no state, and a buffer is unpacked into memory of its own.
+    """
+    shared = (BUFFER, *algorithm.tracked_parts)
+    copies = {name: part for name, part in parts.items() if name not in shared}
+    return {**parts, **checkpoints.on_device(copies)}
+
+
 def _with_companions(
     algorithm: Algorithm, names: Iterable[str], known: Iterable[str]
 ) -> tuple[str, ...]:
@@ -316,6 +332,15 @@ def _check_names(names: Iterable[str], algorithm: Algorithm, known: Sequence[str
                 f"{did_you_mean(name, [*known, ALL, STATE])} The parts are: "
                 f"{', '.join(known)}, {STATE}, {ALL}."
             )
+
+
+def _require_pair(state: Any) -> None:
+    """Raises if a caller gives something else than a state, such as its first part alone."""
+    if not isinstance(state, tuple) or len(state) != _PAIR:
+        raise ConfigurationError(
+            "state must be a runner_state and a buffer_state, the pair that init and train "
+            f"return, not a {type(state).__name__}."
+        )
 
 
 def _require_memory(state: Any) -> None:
@@ -340,7 +365,9 @@ def _read(
     checkpoint: Path, algorithm: Algorithm, template: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parts and info of a checkpoint, after checking that it fits the algorithm."""
-    saved = checkpoints.read_manifest(checkpoint).info
-    descriptions.require_fitting(checkpoint, saved, algorithm)
+    written = checkpoints.read_manifest(checkpoint)
+    descriptions.require_fitting(checkpoint, written.info, algorithm)
+    wanted = [name for name in template if f"{name}.npz" in written.files]
+    descriptions.require_same_extensions(checkpoint, written.info, algorithm, wanted)
     parts, manifest = checkpoints.read_checkpoint(checkpoint, template)
     return parts, manifest.info["info"]

@@ -7,7 +7,7 @@ written, so its default is used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ FORMAT_VERSION = 2
 
 # Keys that have existed since version 1.
 _REQUIRED = frozenset({"algorithm", "hpo_config", "nas_config", "env_spec", "info"})
+
+# Only of algorithms that have extensions; files of earlier versions lack it.
+_EXTENSIONS = "extensions"
 
 
 def describe(algorithm: Algorithm, info: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,6 +46,8 @@ def describe(algorithm: Algorithm, info: Mapping[str, Any]) -> dict[str, Any]:
         "env_spec": without_spec if env.spec is None else env.spec.to_mapping(),
         "info": info,
     }
+    if algorithm.extended_parts:
+        description[_EXTENSIONS] = list(algorithm.extension_names)
     plain: dict[str, Any] = checkpoints.as_json(description)
     return plain
 
@@ -77,6 +82,34 @@ def require_fitting(checkpoint: Path, saved: Mapping[str, Any], algorithm: Algor
     nas_config = with_defaults(checkpoint, saved["nas_config"], choices)
     _require_equal(checkpoint, "network", nas_config, current["nas_config"])
     with_defaults(checkpoint, saved["hpo_config"], algorithm.hyperparameters())
+
+
+def require_same_extensions(
+    checkpoint: Path, saved: Mapping[str, Any], algorithm: Algorithm, parts: Collection[str]
+) -> None:
+    """Raises a CheckpointError if parts have more or fewer arrays than this algorithm's.
+
+    Args:
+        checkpoint: The path of the checkpoint, for errors.
+        saved: The checkpoint's description.
+        algorithm: The algorithm that should continue.
+        parts: The names of the parts to read.
+    """
+    if _EXTENSIONS not in saved:
+        return
+    for name, part in algorithm.extended_parts.items():
+        is_saved, is_here = name in saved[_EXTENSIONS], name in algorithm.extension_names
+        if part not in parts or is_saved == is_here:
+            continue
+        had, cure = (
+            ("with", f"make the algorithm with extensions=[{name!r}]")
+            if is_saved
+            else ("without", "make the algorithm without it")
+        )
+        raise CheckpointError(
+            f"{checkpoint} was saved {had} the extension {name}, which adds arrays to {part}; "
+            f"{cure}, or load a checkpoint without {part}."
+        )
 
 
 def with_defaults(

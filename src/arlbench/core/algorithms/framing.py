@@ -7,6 +7,7 @@ from typing import Any
 
 from arlbench.core.buffers import frames, replay
 from arlbench.core.buffers.frame_slots import Layout
+from arlbench.core.checks import true_or_false
 from arlbench.core.environments import Environment
 from arlbench.core.logs import info_once
 from arlbench.errors import ConfigurationError
@@ -30,12 +31,13 @@ def choose(env: Environment, example: Any, asked: bool | None) -> Layout | None:
             unless rows are small anyway.
 
     Raises:
-        ConfigurationError: If frames are asked for, but observations are not known to be stacks.
+        ConfigurationError: If ``asked`` is something else, or if frames are asked for, but
+            observations are not known to be stacks.
     """
     layout = layout_of(env, example)
     if asked is None:
         asked = layout is not None and _is_worthwhile(example, layout)
-    if not asked:
+    if not true_or_false("frame_buffer", asked):
         return None
     if layout is None:
         raise ConfigurationError(

@@ -12,7 +12,9 @@ from flax.core import freeze
 
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.algorithms.dqn.models import MLPQ
+from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.core.algorithms.harness.training import divergence_sentence
+from arlbench.core.algorithms.measured import train_measured
 from arlbench.core.buffers import replay
 from arlbench.core.environments.wrappers import FrameStack
 from arlbench.core.running_statistics import RunningStatisticsState
@@ -24,6 +26,8 @@ from arlbench.errors import (
 )
 from probes import CAPACITY, Constant, OneStep, Walk, same_bits, small_dqn, small_state
 
+OPTIONS = ("deterministic_eval", "cnn_policy", "frame_buffer", "track_trajectories")
+OPTIONS += ("track_metrics", "track_statistics", "track_losses")
 OBSERVATIONS = jax.random.normal(jax.random.key(9), (500, 2))
 
 
@@ -256,7 +260,7 @@ def test_a_wrong_update_changes_nothing() -> None:
     assert dqn.hpo_config == before
 
 
-@pytest.mark.parametrize("consume", ["train", "predict", "init", "update"])
+@pytest.mark.parametrize("consume", ["train", "train_measured", "predict", "init", "update"])
 def test_a_state_that_training_took_over_cannot_be_used_again(consume: str) -> None:
     dqn = small_dqn()
     runner, buffer = small_state(dqn)
@@ -264,6 +268,9 @@ def test_a_state_that_training_took_over_cannot_be_used_again(consume: str) -> N
     params = runner.train_state.params
     uses = {
         "train": lambda: dqn.train(runner, buffer, 80, 1, 2),
+        "train_measured": lambda: train_measured(
+            dqn, (runner, buffer), Lengths(80, 1, 2, 80), timesteps_before=0
+        ),
         "predict": lambda: dqn.predict(runner, OBSERVATIONS, None),
         "init": lambda: dqn.init(jax.random.key(0), network_params=params),
         "update": lambda: dqn.update(runner.train_state, *[None] * 6),  # type: ignore[list-item]
@@ -345,6 +352,13 @@ def test_a_number_of_timesteps_may_be_written_as_a_float() -> None:
     from_int, _ = dqn.train(*small_state(dqn), 160, 2, 3)
     assert same_bits(from_float, from_int)
     assert from_float.runner_state.global_step == 40
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_that_is_true_or_false_cannot_be_a_text(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{option} must be True or False, not 'no'.$"):
+        small_dqn(settings={option: "no"})
+    small_dqn(settings={option: np.False_})
 
 
 def test_a_configuration_of_the_wrong_kind_is_refused() -> None:

@@ -19,7 +19,7 @@ from arlbench.core.algorithms.harness import programs, recording
 from arlbench.core.buffers import frames, packing, storage
 from arlbench.core.environments.wrappers import FrameStack
 from arlbench.core.logs import info_once
-from arlbench.errors import ConfigurationError, MemoryLimitError
+from arlbench.errors import BufferOverflowError, ConfigurationError, MemoryLimitError
 from probes import Pictures, Walk, same_bits, small_dqn
 
 # Steps of a training; the buffer of 200 rows wraps around twice.
@@ -105,7 +105,7 @@ def test_if_frames_have_no_room_training_stops_with_the_cure() -> None:
     experience = buffer_state.experience
     full = dataclasses.replace(experience.pool, overflowed=jnp.asarray(True))
     buffer_state = buffer_state.replace(experience=experience._replace(pool=full))
-    with pytest.raises(MemoryLimitError, match=r"no room for all of their first frames.*=False"):
+    with pytest.raises(BufferOverflowError, match=r"no room for all of their first frames.*=False"):
         dqn.train(runner_state, buffer_state, TIMESTEPS, 1, 2)
 
 

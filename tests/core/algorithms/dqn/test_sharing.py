@@ -105,6 +105,15 @@ def test_what_differs_in_batch_size_alone_shares_a_program() -> None:
     ]
 
 
+@pytest.mark.parametrize("capacity", ["x", 0.5, -3, True])
+def test_a_shared_capacity_must_be_a_number_of_rows(capacity: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^capacity must be a positive whole"):
+        DQN.shared_init_options([agent(8)], [100], given={"capacity": capacity})
+    # Rounded up to a power of two.
+    many = DQN.shared_init_options([agent(8)], [100], given={"capacity": 1e6})
+    assert many == {"capacity": 2**20}
+
+
 def test_a_program_is_made_for_a_limited_number_of_batch_sizes() -> None:
     sizes = range(1, MAX_BATCH_SIZES + 3)
     shared = DQN.options_to_share([agent(size, ()) for size in reversed(sizes)])

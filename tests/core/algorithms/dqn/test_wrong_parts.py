@@ -40,6 +40,36 @@ REFUSED = {
         lambda dqn: dqn.predict(small_state(dqn).runner_state, np.zeros(2, np.float32), None),
         r"obs has the shape \(2,\).*obs\[None\]",
     ),
+    "a prediction with a whole state": (
+        lambda dqn: dqn.predict(small_state(dqn), np.zeros((5, 2), np.float32), None),
+        r"runner_state must be a DQNRunnerState, not a DQNState.*state\.runner_state",
+    ),
+    "an evaluation of a whole state": (
+        lambda dqn: dqn.evaluate(small_state(dqn), 1),
+        r"runner_state must be a DQNRunnerState, not a DQNState.*state\.runner_state",
+    ),
+    "an evaluation of another network": (
+        lambda dqn: dqn.evaluate(small_state(small_dqn(hidden_size=5)).runner_state, 1),
+        r"runner_state.*hidden_0.*shape.*same network",
+    ),
+    "a prediction of another network": (
+        lambda dqn: dqn.predict(
+            small_state(small_dqn(hidden_size=5)).runner_state, np.zeros((5, 2), np.float32), None
+        ),
+        r"runner_state.*hidden_0.*shape.*same network",
+    ),
+    "half an episode": (
+        lambda dqn: dqn.play(small_state(dqn).runner_state, jax.random.key(0), 2.5),
+        "n_episodes must be a positive whole number",
+    ),
+    "a progress that is something else": (
+        lambda dqn: dqn.train(*small_state(dqn), **TRAIN, progress={}),
+        "progress must be the TrainingProgress that on_progress received, not a dict",
+    ),
+    "earlier timesteps that are a text": (
+        lambda dqn: dqn.train(*small_state(dqn), **TRAIN, timesteps_before="x"),
+        "timesteps_before must be a whole number of at least 0, not 'x'",
+    ),
     "observations of another width": (
         lambda dqn: dqn.predict(small_state(dqn).runner_state, np.zeros((5, 1)), None),
         r"obs has the shape \(5, 1\)",
@@ -55,6 +85,16 @@ REFUSED = {
     "a state of another number of environments": (
         lambda dqn: dqn.train(*small_state(small_dqn(Walk(n_envs=3))), **TRAIN),
         r"runner_state.*has the shape \(3",
+    ),
+    "a buffer of another environment": (
+        lambda dqn: dqn.train(
+            small_state(dqn).runner_state, small_state(small_dqn(OneStep())).buffer_state, **TRAIN
+        ),
+        r"buffer_state.*obs has the shape \(1, 256, 1\).*\(1, 256, 2\).*same network",
+    ),
+    "another target network": (
+        lambda dqn: dqn.train(*with_train_state(dqn, target_params={"params": {}}), **TRAIN),
+        r"runner_state\['target_params'\].* is missing",
     ),
     "states in the wrong order": (
         lambda dqn: dqn.train(*reversed(small_state(dqn)), **TRAIN),
@@ -91,6 +131,13 @@ def test_it_is_refused_by_name(case: str) -> None:
     attempt, message = REFUSED[case]
     with pytest.raises(ConfigurationError, match=message):
         attempt(small_dqn(Walk()))
+
+
+def test_an_agent_acts_with_a_state_of_another_number_of_environments() -> None:
+    one, three = small_dqn(Walk(n_envs=1)), small_dqn(Walk(n_envs=3))
+    state, obs = small_state(three), np.ones((5, 2), np.float32)
+    actions = one.predict(state.runner_state, obs, None)
+    np.testing.assert_array_equal(actions, three.predict(state.runner_state, obs, None))
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from accelerated import ACCELERATOR, WITH_KERNELS, batch_of
 from arlbench.core import lockstep
 from arlbench.core.algorithms.dqn import DQN
-from arlbench.core.algorithms.harness import batching
+from arlbench.core.algorithms.dqn import dqn as dqn_module
+from arlbench.core.algorithms.harness import batching, programs
 from arlbench.core.algorithms.harness.backend import (
     PRECISION_VARIABLE,
     Backend,
@@ -24,6 +26,7 @@ from arlbench.core.algorithms.harness.backend import (
 )
 from arlbench.core.environments import make_env
 from arlbench.errors import ConfigurationError
+from probes import small_dqn, small_state
 
 
 class Device(NamedTuple):
@@ -129,6 +132,49 @@ def test_programs_of_the_default_device_are_precise_only_on_an_accelerator(monke
     with precise():
         assert precision_of_a_product() != before
     assert precision_of_a_product() == before
+
+
+def test_methods_and_rehearsals_use_the_precision_of_an_accelerator(monkeypatch):
+    dqn = small_dqn()
+    runner, _ = small_state(dqn)
+    seen = {}
+
+    def recorder(name, result):
+        def program(*_, **__):
+            seen[name] = jax.config.jax_default_matmul_precision
+            return result
+
+        return program
+
+    class Evaluation:
+        """Stands for a program that is compiled in advance."""
+
+        lower = staticmethod(lambda *_: Evaluation())
+        compile = staticmethod(recorder("evaluate ahead", None))
+
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(programs, "act", recorder("predict", None))
+    monkeypatch.setattr(programs, "evaluate", recorder("evaluate", (None, True)))
+    monkeypatch.setattr(dqn_module, "update_once", recorder("update", None))
+    obs, numbers, actions = np.zeros((3, 2), np.float32), np.zeros(3), np.zeros(3, int)
+    dqn.predict(runner, obs, None)
+    dqn.evaluate(runner, 1)
+    dqn.update(runner.train_state, obs, numbers, actions, obs, numbers, numbers)
+    monkeypatch.setattr(programs, "evaluate", Evaluation)
+    for name in ("init_runner", "prepare", "segment"):
+        monkeypatch.setattr(programs, name, recorder(f"{name} ahead", None))
+    for compile_it in dqn.rehearsals({"capacity": 64}, 1).values():
+        compile_it()
+    assert seen == {
+        "predict": "float32",
+        "evaluate": "float32",
+        "update": "float32",
+        # Values of a new state do not depend on products.
+        "init_runner ahead": None,
+        "evaluate ahead": "float32",
+        "prepare ahead": "float32",
+        "segment ahead": "float32",
+    }
 
 
 def test_products_come_from_the_library_unless_an_own_kernel_takes_gradient_steps():

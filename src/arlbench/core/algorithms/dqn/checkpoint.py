@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,6 +66,9 @@ TRACKED_BY_ALL = ("track_trajectories", "track_losses")
 
 #: For a part that is saved, the parts that are saved with it.
 COMPANION_PARTS = {"params": ("target_params",)}
+
+#: Extensions that add arrays to a part: where episodes were cut off, and which actions last.
+EXTENDED_PARTS = {"n_step": "buffer", "exploration": "env_state"}
 
 
 def checkpoint_factory(
@@ -164,21 +168,7 @@ def given_buffer(
     Raises:
         ConfigurationError: If they do not fit; the message names the part.
     """
-    known = replay.Experience | frames.FramedExperience
-    if not isinstance(getattr(given, "experience", None), known):
-        raise ConfigurationError(
-            "buffer_state must be the buffer of an arlbench DQN, not a "
-            f"{type(given).__name__} from elsewhere; take it from the state that init or train "
-            "returned."
-        )
     _require_fitting_buffer(agent, given)
-    # Both kinds of buffers can be continued.
-    layout = (
-        framing.layout_of(agent.env, example_transition(agent)) if frames.is_framed(given) else None
-    )
-    like = dataclasses.replace(agent, frames=layout)
-    rows = storage.capacity(given)
-    validation.same_structure("buffer_state", given, jax.eval_shape(lambda: like.init_buffer(rows)))
     copied: PrioritisedTrajectoryBufferState = programs.copy(given)
     if agent.keeps_ends and not frames.is_framed(given):
         # The buffer does not say how many environments filled it.
@@ -205,19 +195,59 @@ def check_state(agent: AgentStructure, runner_state: Any, buffer_state: Any) -> 
             "so this state does not fit; make it with the same extensions, as in "
             "DQN(..., extensions=['exploration'])."
         )
-    validation.same_structure(
-        "runner_state", _comparable(runner_state), _comparable(fresh_runner(agent))
-    )
+    given, expected = _comparable(runner_state), _comparable(fresh_runner(agent))
+    if runner_state.train_state.target_params is None:
+        del given["target_params"], expected["target_params"]
+    validation.same_structure("runner_state", given, expected)
     _require_fitting_buffer(agent, buffer_state)
 
 
+def check_acting(agent: AgentStructure, runner_state: Any) -> None:
+    """Checks what an agent needs of a runner state to act; it may come from other environments.
+
+    Raises:
+        ConfigurationError: If it is no runner state, or one of another network.
+    """
+    if not isinstance(runner_state, DQNRunnerState):
+        raise ConfigurationError(
+            f"runner_state must be a DQNRunnerState, not a {type(runner_state).__name__}; it is "
+            "the first part of a state: state.runner_state."
+        )
+    given, expected = (_needed_to_act(each) for each in (runner_state, fresh_runner(agent)))
+    validation.same_structure("runner_state", given, expected)
+
+
+def _needed_to_act(runner: DQNRunnerState) -> dict[str, Any]:
+    return {"params": runner.train_state.params, "normalizer_state": runner.normalizer_state}
+
+
 def _require_fitting_buffer(agent: AgentStructure, buffer_state: Any) -> None:
+    """Raises a ConfigurationError if an agent cannot write its transitions into a buffer."""
+    known = replay.Experience | frames.FramedExperience
+    if not isinstance(getattr(buffer_state, "experience", None), known):
+        raise ConfigurationError(
+            "buffer_state must be the buffer of an arlbench DQN, not a "
+            f"{type(buffer_state).__name__} from elsewhere; take it from the state that init or "
+            "train returned."
+        )
     if storage.has_field(buffer_state, "cut_off") != agent.keeps_ends:
         raise ConfigurationError(
             "Only buffers of agents with the extension n_step know where episodes were cut off, so "
             "this buffer does not fit; make the state with the same extensions, as in "
             "DQN(..., extensions=['n_step'])."
         )
+    # Both kinds of buffers can be continued.
+    framed = frames.is_framed(buffer_state)
+    layout = framing.layout_of(agent.env, example_transition(agent)) if framed else None
+    like = dataclasses.replace(agent, frames=layout)
+    expected = _empty_buffer(like, storage.capacity(buffer_state))
+    validation.same_structure("buffer_state", buffer_state, expected)
+
+
+@functools.lru_cache(maxsize=64)
+def _empty_buffer(agent: AgentStructure, rows: int) -> Any:
+    """Shapes and dtypes of a buffer state."""
+    return jax.eval_shape(lambda: agent.init_buffer(rows))
 
 
 def check_batch(
@@ -249,11 +279,12 @@ def _plain(params: Any) -> Any:
     return {**plain, "params": {_PUBLISHED_LAYERS.get(k, k): v for k, v in layers.items()}}
 
 
-def _comparable(runner: DQNRunnerState) -> Any:
-    """The parts of a state whose shapes must fit; a target may be missing, and any key fits."""
+def _comparable(runner: DQNRunnerState) -> dict[str, Any]:
+    """The parts of a state whose shapes must fit; any key fits."""
     train_state = runner.train_state
     return {
         "params": train_state.params,
+        "target_params": train_state.target_params,
         "opt_state": train_state.opt_state,
         "normalizer_state": runner.normalizer_state,
         "env_state": runner.env_state,

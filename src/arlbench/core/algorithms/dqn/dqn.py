@@ -36,9 +36,10 @@ from arlbench.core.algorithms.dqn.state import (
     Transition,
 )
 from arlbench.core.algorithms.harness import programs, validation
+from arlbench.core.algorithms.harness.backend import precise
 from arlbench.core.algorithms.harness.structure import State, as_static
 from arlbench.core.buffers import storage
-from arlbench.core.checks import known_names
+from arlbench.core.checks import true_or_false
 from arlbench.core.environments import Environment
 from arlbench.core.environments.faults import answered
 from arlbench.core.randomness import typed_key
@@ -68,6 +69,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     tracked_parts = checkpoint.TRACKED_PARTS
     tracked_by_all = checkpoint.TRACKED_BY_ALL
     companion_parts = checkpoint.COMPANION_PARTS
+    extended_parts = checkpoint.EXTENDED_PARTS
     memory_cures = {**Algorithm.memory_cures, "buffer": forecast.BUFFER_CURE}  # noqa: RUF012
 
     def __init__(
@@ -131,10 +133,11 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             require_learnable(each)
         self.batch_sizes = hyperparameters.check_batch_sizes(batch_sizes)
         self.nas_config = hyperparameters.resolve_nas(nas_config)
-        network = networks.choose(self.env, bool(cnn_policy), self.nas_config)
+        network = networks.choose(self.env, cnn_policy, self.nas_config)
         if images := networks.reads_pictures(network):
             runtime.use_all_threads()
-        is_greedy, eps = bool(deterministic_eval), probability("eval_eps", eval_eps)
+        is_greedy = true_or_false("deterministic_eval", deterministic_eval)
+        eps = probability("eval_eps", eval_eps)
         agent = AgentStructure(self.env, self.eval_env, network, images, is_greedy, eps)
         self._plain_agent = agent.with_frames(frame_buffer)
         self.extensions = None if extensions is None else registry.parse(extensions)
@@ -230,17 +233,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         rows = min(size, forecast.rows_to_fill(self, n_total_timesteps))
         return {"capacity": forecast.rows_to_allocate(self._agent, size, rows, limit)}
 
-    @staticmethod
-    def shared_init_options(
-        algorithms: Sequence[Algorithm],
-        n_total_timesteps: Sequence[int],
-        earlier: Sequence[Mapping[str, Any]] = (),
-        given: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        """One capacity for all, at least 8 MiB so that small populations share programs."""
-        known_names(given or {}, ["capacity"], "option of init")
-        asked = (given or {}).get("capacity")
-        return {"capacity": forecast.rows_for_all(algorithms, n_total_timesteps, earlier, asked)}
+    shared_init_options = staticmethod(forecast.shared_init_options)
 
     @staticmethod
     def options_to_share(algorithms: Sequence[Algorithm]) -> list[dict[str, Any]]:
@@ -274,6 +267,10 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         """Raises a ConfigurationError if a state belongs to another network or environment."""
         checkpoint.check_state(self._agent, runner_state, buffer_state)
 
+    def check_acting(self, runner_state: DQNRunnerState) -> None:
+        """Raises a ConfigurationError unless this is a runner state of this network."""
+        checkpoint.check_acting(self._agent, runner_state)
+
     @staticmethod
     def get_checkpoint_factory(
         runner_state: DQNRunnerState, train_result: DQNTrainingResult | None
@@ -291,7 +288,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     def restore(self, parts: Mapping[str, Any], state: DQNState | None = None) -> DQNState:
         """A state made from the parts of a checkpoint; see :class:`Algorithm`.
 
-        If the network is given without its target network, the target is a copy of it.
+        If the network is given without its target network, the target is a copy of it. The
+        arrays are not copied otherwise, so training the state reuses their memory.
         """
         if state is None:
             # A buffer that is replaced immediately can be small.
@@ -308,6 +306,10 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
     def unpack_buffer(self, packed: Any) -> PrioritisedTrajectoryBufferState:
         return storage.unpack(packed)
+
+    @property
+    def extension_names(self) -> tuple[str, ...]:
+        return self.structure.extensions.names
 
     @property
     def acting_parts(self) -> tuple[str, ...]:
@@ -329,6 +331,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         on_host = self.env.kind == "host"
         return forecast.cost(self.hpo_config, self.env.n_envs, on_host, n_total_timesteps)
 
+    @precise()
     def update(
         self,
         train_state: DQNTrainState,

@@ -14,7 +14,7 @@ from arlbench.core.algorithms.dqn.hyperparameters import TracedHyperparameters
 from arlbench.core.algorithms.dqn.state import DQNState
 from arlbench.core.algorithms.dqn.updates import last_idle_step
 from arlbench.core.buffers import frames, replay, storage
-from arlbench.core.checks import positive_whole
+from arlbench.core.checks import known_names, positive_whole
 from arlbench.errors import ConfigurationError
 
 #: What to change if the buffer needs too much memory.
@@ -93,23 +93,26 @@ def rows_to_fill(algorithm: Any, n_timesteps: int) -> int:
     return n_timesteps + int(algorithm.steps_per_iteration) - 1
 
 
-def rows_for_all(
+def shared_init_options(
     algorithms: Sequence[Any],
     n_total_timesteps: Sequence[int],
-    earlier: Sequence[Mapping[str, Any]],
-    capacity: int | None,
-) -> int:
-    """Rows to allocate for each of several members, ``[M]``, that may continue earlier runs.
+    earlier: Sequence[Mapping[str, Any]] = (),
+    given: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """One capacity for all, at least 8 MiB so that small populations share programs.
 
-    See :meth:`DQN.shared_init_options`; ``capacity`` is increased if members can fill more rows.
+    It is increased if members can fill more rows; see :class:`Algorithm`.
     """
+    known_names(given or {}, ["capacity"], "option of init")
+    capacity = (given or {}).get("capacity")
     written = max((int(parts["buffer"].running_index) for parts in earlier), default=0)
     fillable = map(rows_to_fill, algorithms, n_total_timesteps)
     sizes = [algorithm.hpo_config["buffer_size"] for algorithm in algorithms]
     rows = max(min(size, n + written) for size, n in zip(sizes, fillable, strict=True))
-    asked = None if capacity is None else max(capacity, rows)
+    asked = None if capacity is None else max(positive_whole("capacity", capacity), rows)
     first = algorithms[0]
-    return rows_to_allocate(first.structure.agent, rows, asked, first.memory_limit_gib)
+    agent, limit = first.structure.agent, first.memory_limit_gib
+    return {"capacity": rows_to_allocate(agent, rows, asked, limit)}
 
 
 def with_rows(state: tuple[Any, Any], rows: int) -> DQNState:

@@ -22,6 +22,7 @@ from arlbench.core.algorithms.dqn.models import (
     OUTPUT_INIT,
 )
 from arlbench.core.algorithms.layers import Dense
+from arlbench.core.checks import true_or_false
 from arlbench.core.environments import Environment
 from arlbench.core.logs import info_once
 from arlbench.core.observations import GRID_SIDES, Grid, find_grid
@@ -81,9 +82,10 @@ def choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) ->
     only the extended space has, it is :class:`ExtendedQ`.
 
     Raises:
+        ConfigurationError: If ``cnn_policy`` is neither True nor False.
         UnknownEnvironmentError: If no convolutional network can read the observations.
     """
-    network = _choose(env, cnn_policy, nas_config)
+    network = _choose(env, true_or_false("cnn_policy", cnn_policy), nas_config)
     info_once(_log, f"{describe(network)} reads {env.env_name}")
     return network
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from arlbench.core.algorithms.harness import programs, recording
+from arlbench.core.algorithms.harness.backend import precise
 from arlbench.core.algorithms.harness.recording import Tracking
 from arlbench.core.algorithms.harness.structure import Learning, State
 
@@ -34,15 +35,19 @@ def rehearsals(
     def blank() -> State:
         return jax.tree.map(_blank, agent.state(runner, buffer))
 
+    # The precision of products is part of a compiled program, so it is that of the methods which
+    # run these programs.
     return {
         f"init {shared}": lambda: programs.init_runner(agent, jax.random.key(0), None, hp),
         # Compiled but not called, because an agent that has learnt nothing may play for long.
-        f"evaluate {shared} {n_eval_episodes}": lambda: programs.evaluate.lower(
-            agent, n_eval_episodes, runner, hp
-        ).compile(),
-        f"prepare {kind}": lambda: programs.prepare(structure.preparation, hp, blank()),
-        f"segment {kind} {structure.label} {n_statistics}": lambda: programs.segment(
-            structure, hp, schedule, blank(), programs.room(recorder), np.int32(0)
+        f"evaluate {shared} {n_eval_episodes}": precise()(
+            lambda: programs.evaluate.lower(agent, n_eval_episodes, runner, hp).compile()
+        ),
+        f"prepare {kind}": precise()(lambda: programs.prepare(structure.preparation, hp, blank())),
+        f"segment {kind} {structure.label} {n_statistics}": precise()(
+            lambda: programs.segment(
+                structure, hp, schedule, blank(), programs.room(recorder), np.int32(0)
+            )
         ),
     }
 

@@ -78,6 +78,9 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
     def check_state(self, runner_state: RunnerT, buffer_state: BufferT) -> None:
         """Raises a ConfigurationError if a state does not belong to this algorithm."""
 
+    def check_acting(self, runner_state: RunnerT) -> None:
+        """Raises a ConfigurationError if this algorithm cannot act with a runner state."""
+
     def make_room(self, state: State, n_timesteps: int) -> State:
         """The state with the memory that this many further environment steps need.
 
@@ -114,9 +117,17 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         timesteps_before: int | None = None,
         progress: TrainingProgress | None = None,
     ) -> Plan:
-        """The plan of a call to :meth:`train` with these arguments."""
+        """The plan of a call to :meth:`train` with these arguments.
+
+        Raises:
+            ConfigurationError: If ``progress`` or ``timesteps_before`` is impossible.
+            ConsumedStateError: If an earlier call has reused the memory of the state.
+        """
+        validation.not_consumed(state)
+        validation.progress_of_training(progress)
         overshoot: Any = 0
         if timesteps_before is not None:
+            timesteps_before = validation.timesteps_done(timesteps_before)
             done_here = 0 if progress is None else progress.timesteps
             step = state[0].global_step
             step = step if validation.is_traced(step) else int(step)
@@ -160,9 +171,11 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
             Actions, ``[B, ...]``.
 
         Raises:
-            ConfigurationError: If a random action is asked for without a key.
+            ConfigurationError: If a random action is asked for without a key, or if the runner
+                state or the observations do not fit.
         """
         validation.not_consumed(runner_state)
+        self.check_acting(runner_state)
         validation.batch_of("obs", obs, example_observation(self.env))
         key = None if deterministic else typed_key(rng)
         agent = self.structure.agent
@@ -172,6 +185,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
     def evaluate(self, runner_state: RunnerT, n_eval_episodes: int = 10) -> jax.Array:
         """Undiscounted returns of whole episodes in ``eval_env``, ``[n_eval_episodes]``."""
         validation.not_consumed(runner_state)
+        self.check_acting(runner_state)
         n = positive_whole("n_eval_episodes", n_eval_episodes)
         is_traced = validation.is_traced((runner_state, self.hp))
         play: Any = segments.evaluate if is_traced else programs.evaluate
@@ -191,7 +205,11 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         """Returns and lengths of whole episodes in ``eval_env``, played with the given key.
 
         It is traceable: within ``jax.jit`` it is compiled once for all states and keys.
+
+        Raises:
+            ConfigurationError: If ``n_episodes`` is not a positive whole number.
         """
+        n_episodes = positive_whole("n_episodes", n_episodes)
 
         def policy(obs: Any, key: chex.PRNGKey) -> jax.Array:
             return self.predict(runner_state, obs, key, deterministic)
@@ -244,6 +262,8 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         Raises:
             ConsumedStateError: If an earlier call has reused the memory of the states.
             MemoryLimitError: If buffer and records would not fit in the limit.
+            BufferOverflowError: If a buffer of frames turns out to be too small; the memory of
+                the states has been reused.
             DivergenceError: If what was learnt was not finite at an evaluation; the error
                 holds the state and the result so far.
             EnvironmentFaultError: If an environment that steps in Python raises an error,

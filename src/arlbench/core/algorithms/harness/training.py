@@ -18,7 +18,7 @@ from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgre
 from arlbench.core.algorithms.harness.recording import Recorder, Tracking
 from arlbench.core.algorithms.harness.structure import Acting, Learning, State
 from arlbench.core.environments.faults import surfacing
-from arlbench.errors import ConfigurationError, DivergenceError, MemoryLimitError
+from arlbench.errors import BufferOverflowError, ConfigurationError, DivergenceError
 
 _log = logging.getLogger(__name__)
 
@@ -146,10 +146,10 @@ def _are_finite(arrays: Any) -> jax.Array:
 
 
 def require_sound(structure: Learning, state: State) -> None:
-    """Raises a MemoryLimitError if a training run, or any of a batch, had to stop learning."""
+    """Raises a BufferOverflowError if a training run, or any of a batch, had to stop learning."""
     fault = structure.fault(state)
     if fault is not None and np.any(np.asarray(fault)):
-        raise MemoryLimitError(structure.fault_sentence)
+        raise BufferOverflowError(structure.fault_sentence)
 
 
 class HostTraining:
@@ -183,7 +183,7 @@ class HostTraining:
 
         Raises:
             DivergenceError: If what was learnt is not finite at an evaluation.
-            MemoryLimitError: If the memory that was allocated turns out to be too small.
+            BufferOverflowError: If the memory that was allocated turns out to be too small.
             EnvironmentFaultError: If an environment that steps in Python fails.
         """
         with surfacing():

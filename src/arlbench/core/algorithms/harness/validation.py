@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
 import numpy as np
 from gymnasium import spaces
 
+from arlbench.core.algorithms.harness.progress import TrainingProgress
+from arlbench.core.checks import as_python
 from arlbench.core.environments import Environment
 from arlbench.errors import ConfigurationError, ConsumedStateError
 
@@ -84,6 +87,28 @@ def no_progress_when_traced(progress: Any) -> None:
         raise ConfigurationError(
             "Inside jax.jit, train cannot continue from a progress; call it outside of jax.jit."
         )
+
+
+def progress_of_training(progress: Any) -> None:
+    """Raises if a progress is not one that ``on_progress`` received, or None."""
+    if progress is not None and not isinstance(progress, TrainingProgress):
+        raise ConfigurationError(
+            "progress must be the TrainingProgress that on_progress received, not a "
+            f"{type(progress).__name__}."
+        )
+
+
+def timesteps_done(value: Any) -> Any:
+    """The ``timesteps_before`` of a training run as an int; a sum of budgets may exceed 32 bits."""
+    if isinstance(value, jax.core.Tracer):
+        return value
+    number = as_python(value)
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    if not is_number or not 0 <= number < math.inf or number != int(number):
+        raise ConfigurationError(
+            f"timesteps_before must be a whole number of at least 0, not {value!r}."
+        )
+    return int(number)
 
 
 def is_traced(tree: Any) -> bool:
