@@ -303,8 +303,10 @@ def _recipe(spec: EnvSpec) -> Recipe:
 
 def _make(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
     try:
-        # Some environments' libraries use deprecated names of other libraries.
-        with quiet_pygame():
+        # gymnasium's own environments use deprecated names of other libraries. What any other
+        # environment says is not hidden.
+        is_gymnasiums = recipe.family.startswith("gymnasium.")
+        with quiet_pygame() if is_gymnasiums else contextlib.nullcontext():
             env = recipe.make(spec.env_kwargs)
     except DependencyNotInstalled as error:
         raise _missing(spec.name, recipe.family, error) from error
