@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
+from arlbench.core.checks import positive_whole
 from arlbench.core.environments.actions import uniform_actions
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import RenderingError
@@ -54,9 +55,17 @@ class Environment(abc.ABC):
         spec: EnvSpec | None = None,
         max_episode_steps: int | None = None,
     ) -> None:
+        """Stores what all environments have.
+
+        Raises:
+            ConfigurationError: If the time limit is not a positive whole number.
+        """
         self.env_name = env_name
         self.n_envs = n_envs
         self.spec = spec
+        if max_episode_steps is not None:
+            what = f"max_episode_steps of {env_name}"
+            max_episode_steps = positive_whole(what, max_episode_steps)
         self.max_episode_steps = max_episode_steps
 
     @abc.abstractmethod

@@ -99,6 +99,8 @@ def test_settings_are_those_of_gymnasium() -> None:
     assert make_env("gymnasium", "Blackjack-v1").max_episode_steps is None
     short = make_env("gymnasium", "CartPole-v1", env_kwargs={"max_episode_steps": 9})
     assert short.max_episode_steps == 9
+    each = {"per_copy": {"max_episode_steps": [5, 9, 99]}}
+    assert make_env("gymnasium", "CartPole-v1", 2, each).max_episode_steps == 9
     racing = make_env("gymnasium", "CarRacing-v3", env_kwargs={"continuous": False})
     assert racing.action_space == spaces.Discrete(5)
 
@@ -116,6 +118,7 @@ def test_settings_are_those_of_gymnasium() -> None:
         ("tabular/Blackjack-v0", {}, UnknownEnvironmentError, "it computes with JAX"),
         ("CartPole-v1", {"gravty": 1}, ConfigurationError, "refused the settings .* 'gravty'"),
         ("CartPole-v1", {"max_episode_steps": 0}, ConfigurationError, "of at least 1, not 0"),
+        ("CartPole-v1", {"per_copy": {"max_episode_steps": [0]}}, ConfigurationError, "1, not 0"),
     ],
 )
 def test_what_cannot_be_made_is_refused_with_the_reason(

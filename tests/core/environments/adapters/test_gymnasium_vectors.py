@@ -300,6 +300,13 @@ def test_a_process_that_dies_is_reported_with_its_copy() -> None:
         (Counters, 2, {"per_copy": {"mode": [1, 2]}}, "makes all copies together"),
         (Counters, 2, {"env_workers": 2}, "so env_workers cannot spread them over processes"),
         ("CartPole-v1", 2, {"vectorization_mode": "async"}, "not 'async'; env_workers steps"),
+        ("CartPole-v1", 2, {"vectorization_mode": "sync", "gravty": 1}, "settings .*'gravty'$"),
+        (
+            "CartPole-v1",
+            2,
+            {"vectorization_mode": "sync", "max_episode_steps": -1},
+            "must be a whole number of at least 1, not -1",
+        ),
         (lambda num_envs: None, 2, {}, "takes num_envs, but made a NoneType"),
         (lambda num_envs: Counters(3), 2, {}, "made 3 copies where num_envs=2"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from typing import Any
 
@@ -19,7 +18,7 @@ from arlbench.core.environments.adapters.instances import INSTANCES
 from arlbench.core.environments.wrappers import FrameStack
 from arlbench.errors import ConfigurationError, EnvironmentFaultError, StaleEnvironmentError
 from host_probes import LIMIT, stairs
-from own_probes import OBS, SPACE, giving, with_observation, with_reward
+from own_probes import giving, with_observation, with_reward
 from probes import same_bits
 
 N_ENVS, N_STEPS = 3, 40
@@ -153,27 +152,6 @@ def test_what_is_released_is_used_again() -> None:
     assert len(INSTANCES) == before + N_ENVS
 
 
-def test_a_reset_that_fails_keeps_no_instance() -> None:
-    class Busy(giving()):
-        n_resets = 0
-
-        def reset(self, **kwargs: Any) -> Any:
-            type(self).n_resets += 1
-            # Two resets belong to the trial; after it, every second one of the last copy fails.
-            if self.n_resets > 2 and self.n_resets % (2 * N_ENVS) == 2:
-                raise RuntimeError("the server is busy")
-            return super().reset(**kwargs)
-
-    env = make_env("gymnasium", Busy, N_ENVS)
-    n_before = len(INSTANCES)
-    for _ in range(3):
-        env_state, _ = env.reset(KEY)
-        env.release(env_state)
-        with pytest.raises(EnvironmentFaultError, match=r"\(copy 2\): the server is busy"):
-            env.reset(KEY)
-    assert len(INSTANCES) == n_before + N_ENVS - 1
-
-
 def test_an_error_of_the_environment_is_told_with_its_place(
     way: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -219,58 +197,6 @@ def test_what_an_environment_gives_is_checked_in_every_step(way: str) -> None:
         env = make_env("gymnasium", cls, N_ENVS)
         with pytest.raises(EnvironmentFaultError, match=re.escape(message)):
             take_steps(env, 4)
-
-
-def test_the_copy_that_is_wrong_is_named() -> None:
-    numbers = itertools.count()
-
-    class Third(giving()):
-        """The third copy is faulty; the first one was made for the trial."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self._number = next(numbers)
-
-        def step(self, action: Any) -> Any:
-            obs, _, *rest = super().step(action)
-            return obs * (np.inf if self._number == 3 and self.n_steps == 1 else 1), 1.0, *rest
-
-    env = make_env("gymnasium", Third, 5)
-    state, _ = env.reset(KEY)
-    state, _ = env.step(state, jnp.zeros(5, jnp.int32), KEY)
-    with pytest.raises(
-        EnvironmentFaultError, match=r"of inf, .* at step 2 \(copy 3\); return finite"
-    ):
-        env.step(state, jnp.zeros(5, jnp.int32), KEY)
-
-
-@pytest.mark.parametrize("composed", [False, True], ids=["plain", "composed"])
-def test_the_copy_whose_next_episode_begins_wrongly_is_named(composed: bool) -> None:
-    class Late(gymnasium.Env):
-        """The first copy ends after three steps, and is reset to a wrong shape."""
-
-        observation_space = spaces.Dict({"x": SPACE}) if composed else SPACE
-        action_space = spaces.Discrete(2)
-
-        def __init__(self, number: int = 0) -> None:
-            self.number, self.n_steps = number, 0
-
-        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
-            return self._obs(OBS[:2] if self.n_steps == 3 else OBS), {}
-
-        def step(self, action: Any) -> Any:
-            self.n_steps += 1
-            return self._obs(OBS), 0.0, self.number == 0 and self.n_steps == 3, False, {}
-
-        def _obs(self, x: Any) -> Any:
-            return {"x": x} if composed else x
-
-    env = make_env("gymnasium", Late, N_ENVS, {"per_copy": {"number": [0, 1, 2]}})
-    # The first copy took one step in the trial.
-    with pytest.raises(
-        EnvironmentFaultError, match=r"of shape \(2,\) .* in the reset after step 2 \(copy 0\); its"
-    ):
-        take_steps(env, 2)
 
 
 def test_a_reward_in_an_array_counts_by_its_value() -> None:

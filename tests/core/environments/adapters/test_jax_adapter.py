@@ -147,6 +147,11 @@ class SpacesOfAnInstance(own_compiled.VectorisedEnvironment):
         self.action_space = Tube.action_space  # type: ignore[misc]
 
 
+class EndsInThePast(Inherited):
+    def __init__(self, n_envs: int) -> None:
+        super().__init__("x", n_envs, max_episode_steps=-3)
+
+
 class InPython(Inherited):
     kind = "host"
 
@@ -162,6 +167,7 @@ class InPython(Inherited):
         ),
         (Needs, r"cannot be made: .*missing 1 required positional argument: 'size'"),
         (SpacesOfAnInstance, "does not define action_space, observation_space; define them in"),
+        (EndsInThePast, "max_episode_steps of x must be a positive whole number .*, not -3"),
         (InPython, "steps in Python; make it a gymnasium.Env"),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,21 @@ def test_a_function_is_too_and_its_time_limit_is_found() -> None:
     assert env.spec is not None
     assert env.spec.name == "own_probes:made_by_a_function"
     assert (first_reward(env), env.max_episode_steps) == (2.0, 3)
+
+
+def test_what_a_constructor_says_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "offscreen")
+    drivers = []
+
+    class Talking(giving()):
+        def __init__(self) -> None:
+            super().__init__()
+            drivers.append(os.environ["SDL_VIDEODRIVER"])
+            warnings.warn("the licence expires tomorrow", UserWarning, stacklevel=1)
+
+    with pytest.warns(UserWarning, match="the licence expires tomorrow"):
+        make_env("gymnasium", Talking)
+    assert drivers == ["offscreen"]
 
 
 def test_a_class_within_another_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

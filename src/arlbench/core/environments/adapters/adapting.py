@@ -15,6 +15,7 @@ from gymnasium import spaces
 
 from arlbench.core.environments.actions import action_shapes
 from arlbench.core.environments.environment import Environment
+from arlbench.core.environments.faults import raised_by, user_frames
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.published import Discrete
 from arlbench.core.environments.spec import EnvSpec
@@ -26,6 +27,9 @@ from arlbench.errors import (
     UnknownEnvironmentError,
     did_you_mean,
 )
+
+# gymnasium adds this to an error in a constructor.
+_AGAIN = " was raised from the environment creator for"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -146,11 +150,31 @@ def refusals(spec: EnvSpec) -> Iterator[None]:
         raise
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        # gymnasium adds this to an error in a constructor.
-        reason = reason.partition(" was raised from the environment creator for")[0]
+        reason = reason.partition(_AGAIN)[0]
         settings = dict(spec.env_kwargs)
         failed = f"refused the settings {settings}" if settings else "cannot be made"
         raise ConfigurationError(f"{spec.name} {failed}: {reason}") from error
+
+
+@contextlib.contextmanager
+def constructing(spec: EnvSpec) -> Iterator[None]:
+    """Reports an error in the user's code with its place; for any other, the settings are blamed.
+
+    Raises:
+        EnvironmentFaultError: If the user's code raised an error within the context.
+        ConfigurationError: If anything else did.
+    """
+    try:
+        yield
+    except ArlbenchError:
+        raise
+    except Exception as error:
+        # gymnasium raises an error in a constructor again, with a longer message.
+        first = (error.__cause__ if _AGAIN in str(error) else None) or error
+        if user_frames(first):
+            raise raised_by(spec.name, "when it was made", first) from None
+        with refusals(spec):
+            raise
 
 
 def try_out(env: VectorisedEnvironment) -> None:

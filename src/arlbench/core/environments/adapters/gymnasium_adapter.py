@@ -19,8 +19,8 @@ from arlbench.core.environments.adapters import gymnasium_batches as batches
 from arlbench.core.environments.adapters import modules, recipes, sending
 from arlbench.core.environments.adapters.adapting import (
     check_at_least_one,
+    constructing,
     listing,
-    refusals,
     unusable,
 )
 from arlbench.core.environments.adapters.copies import ENV_WORKERS, EVALUATE_IN_PLACE, Copies
@@ -36,7 +36,6 @@ from arlbench.core.environments.adapters.pygame_drawing import (
 )
 from arlbench.core.environments.adapters.recipes import Recipe, TheOne
 from arlbench.core.environments.environment import Environment
-from arlbench.core.environments.faults import raised_by, user_frames
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import ConfigurationError, MissingExtraError, UnknownEnvironmentError
@@ -175,11 +174,22 @@ def _of_recipe(spec: EnvSpec, recipe: Recipe) -> Environment:
     copies = Copies.of(spec)
     if makes_all_copies(recipe, copies.vectorization_mode):
         return batches.of_recipe(spec, recipe, copies)
-    found = _found(recipe, _settings(recipe, copies, 0))
+    found = _of_longest(_found(recipe, _settings(recipe, copies, 0)), spec, copies)
     if copies.n_workers:
         content = sending.pack(recipe)
         return batches.WorkerEnvironment(spec, recipe, found, copies, content)
     return GymnasiumEnvironment(spec, recipe, found)
+
+
+def _of_longest(found: Found, spec: EnvSpec, copies: Copies) -> Found:
+    """The facts with the longest time limit of all copies, which may have one each."""
+    limits = copies.per_copy.get(_TIME_LIMIT)
+    if limits is None:
+        return found
+    for limit in limits[: spec.n_envs]:
+        check_at_least_one(dataclasses.replace(spec, env_kwargs={_TIME_LIMIT: limit}), _TIME_LIMIT)
+    longest = found.interface._replace(time_limit=max(limits[: spec.n_envs]))
+    return found._replace(interface=longest)
 
 
 def _settings(recipe: Recipe, copies: Copies, copy: int) -> EnvSpec:
@@ -230,7 +240,9 @@ def _describe(registered: RegisteredEnv) -> EnvListing:
     if recipes.family(registered) == _MUJOCO:
         limit = registered.max_episode_steps
         return EnvListing("gymnasium", registered.id, time_limit=limit, action_kind="Box")
-    found = listing(spec, _found_in(spec.name, _made(_recipe(spec), spec)).interface)
+    with constructing(spec):
+        env = _make(_recipe(spec), spec)
+    found = listing(spec, _found_in(spec.name, env).interface)
     needs = _EXTRAS.get(recipes.family(registered))
     return found._replace(extra=needs if needs == "box2d" else None)
 
@@ -239,7 +251,8 @@ def _describe(registered: RegisteredEnv) -> EnvListing:
 def _found(recipe: Recipe, spec: EnvSpec) -> Found:
     """The facts found by making one copy, which is kept for later use."""
     check_at_least_one(spec, _TIME_LIMIT)
-    env = _made(recipe, spec)
+    with constructing(spec):
+        env = _make(recipe, spec)
     try:
         found = _found_in(spec.name, env)
         try_out(spec.name, env)
@@ -262,25 +275,6 @@ def _time_limit(env: gymnasium.Env) -> int | None:
             limits.append(env._max_episode_steps)
         env = env.env
     return min(limits, default=None)
-
-
-def _made(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
-    """Makes a first copy.
-
-    An error in the user's code is reported with its place. For any other, the message blames the
-    settings.
-    """
-    try:
-        return _make(recipe, spec)
-    except MissingExtraError:
-        raise
-    except Exception as error:
-        # gymnasium raises some errors again, with a longer message.
-        first = error.__cause__ or error
-        if user_frames(first):
-            raise raised_by(spec.name, "when it was made", first) from None
-        with refusals(spec):
-            raise
 
 
 def _recipe(spec: EnvSpec) -> Recipe:
@@ -309,8 +303,10 @@ def _recipe(spec: EnvSpec) -> Recipe:
 
 def _make(recipe: Recipe, spec: EnvSpec) -> gymnasium.Env:
     try:
-        # Some environments' libraries use deprecated names of other libraries.
-        with quiet_pygame():
+        # gymnasium's own environments use deprecated names of other libraries. What any other
+        # environment says is not hidden.
+        is_gymnasiums = recipe.family.startswith("gymnasium.")
+        with quiet_pygame() if is_gymnasiums else contextlib.nullcontext():
             env = recipe.make(spec.env_kwargs)
     except DependencyNotInstalled as error:
         raise _missing(spec.name, recipe.family, error) from error

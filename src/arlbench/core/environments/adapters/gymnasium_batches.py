@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 
+from arlbench.core.environments.adapters.adapting import check_at_least_one, constructing
 from arlbench.core.environments.adapters.copies import (
     ENV_WORKERS,
     EVALUATE_IN_PLACE,
@@ -169,12 +170,10 @@ def _made(recipe: Recipe, spec: EnvSpec) -> VectorBatch:
     if isinstance(recipe, _Existing):
         return VectorBatch(recipe.env, recipe.name, is_the_users=True)
     copies = Copies.of(spec)
-    try:
+    if copies.vectorization_mode is not None:
+        check_at_least_one(spec, "max_episode_steps")
+    with constructing(spec):
         env = make_vector(recipe, spec.n_envs, copies.settings, copies.vectorization_mode)
-    except ArlbenchError:
-        raise
-    except Exception as error:
-        raise raised_by(recipe.name, "when it was made", error) from None
     if env.num_envs != spec.n_envs:
         raise ConfigurationError(
             f"{recipe.name} made {env.num_envs} copies where num_envs={spec.n_envs} was asked for."

@@ -17,14 +17,14 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, VectorEnv, VectorWrapper
 
 from arlbench.core.environments.adapters.copies import ENV_WORKERS, VECTORIZATION_MODE
-from arlbench.core.environments.adapters.host_batches import Batch, BatchStep
+from arlbench.core.environments.adapters.host_batches import Batch, BatchStep, death
 from arlbench.core.environments.adapters.host_values import (
     MisfitError,
     first_observation,
     parts_of_step,
 )
 from arlbench.core.environments.adapters.recipes import Recipe
-from arlbench.errors import ConfigurationError, EnvironmentFaultError
+from arlbench.errors import ConfigurationError
 
 # Modes of gymnasium.make_vec. "async" would fork this process, in which JAX has threads.
 _SYNC = "sync"
@@ -133,10 +133,7 @@ class VectorBatch(Batch):
             if not dead:
                 raise
             copies = ", ".join(str(copy) for copy in dead)
-            raise EnvironmentFaultError(
-                f"The process that steps copy {copies} of {self._name} has died; if memory ran "
-                "out, use fewer copies (n_envs), then continue with 'arlbench train --resume'."
-            ) from None
+            raise death(f"copy {copies}", self._name) from None
 
     def close(self) -> None:
         if self._is_the_users:

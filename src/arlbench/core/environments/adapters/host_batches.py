@@ -16,10 +16,14 @@ from arlbench.core.environments.adapters.host_calls import (
     too_long,
 )
 from arlbench.core.environments.adapters.host_trial import misfit
-from arlbench.core.environments.adapters.host_values import MAX_REWARD, MisfitError
+from arlbench.core.environments.adapters.host_values import (
+    MAX_REWARD,
+    MisfitError,
+    impossible_reward,
+)
 from arlbench.core.environments.adapters.instances import Instances
 from arlbench.core.environments.faults import raised_by
-from arlbench.errors import ArlbenchError, RenderingError
+from arlbench.errors import ArlbenchError, EnvironmentFaultError, RenderingError
 
 #: The most batches to keep: enough for training and evaluation in several environments.
 _MAX_BATCHES = 16
@@ -191,9 +195,16 @@ def _checked(rewards: np.ndarray) -> np.ndarray:
     good = np.abs(rewards) <= MAX_REWARD
     if not good.all():
         copy = int(np.argmin(good))
-        cure = f"rewards must be finite numbers of at most {MAX_REWARD:.2g} in size"
-        raise MisfitError(f"gave a reward of {rewards[copy]}", cure, copy=copy)
+        raise impossible_reward(rewards[copy], copy)
     return rewards
+
+
+def death(copies: str, name: str, how: str = "") -> EnvironmentFaultError:
+    """The error for a process that has ended, which stepped these copies of an environment."""
+    return EnvironmentFaultError(
+        f"The process that steps {copies} of {name} has died{how}; if memory ran out, use fewer "
+        "copies (n_envs), then continue with 'arlbench train --resume'."
+    )
 
 
 def signed(seeds: np.ndarray) -> np.ndarray:

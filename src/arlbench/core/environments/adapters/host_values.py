@@ -75,10 +75,15 @@ def reward_of(reward: Any) -> float:
             value = np.inf
         if -MAX_REWARD <= value <= MAX_REWARD:
             return value
-        cure = f"rewards must be finite numbers of at most {MAX_REWARD:.2g} in size"
-        raise MisfitError(f"gave a reward of {reward}", cure)
+        raise impossible_reward(reward)
     what = f"gave a reward of {shown(reward)}, a {type(reward).__name__}"
     raise MisfitError(what, "return a number from step")
+
+
+def impossible_reward(reward: Any, copy: int | None = None) -> MisfitError:
+    """The error for a reward that is not finite, or too large for 32 bits."""
+    cure = f"rewards must be finite numbers of at most {MAX_REWARD:.2g} in size"
+    return MisfitError(f"gave a reward of {reward}", cure, copy)
 
 
 def flag_of(name: str, flag: Any) -> bool:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from arlbench.core.child_process import ChildProcess
-from arlbench.core.environments.adapters.host_batches import Batch, BatchStep
+from arlbench.core.environments.adapters.host_batches import Batch, BatchStep, death
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import EnvironmentFaultError
 
@@ -99,10 +99,7 @@ class WorkerBatch(Batch):
         copies = f"copy {first}" if n == 1 else f"copies {first} to {first + n - 1}"
         status = self._workers[i].exit_status
         how = "" if status is None else f" (exit status {status})"
-        return EnvironmentFaultError(
-            f"The process that steps {copies} of {self._name} has died{how}; if memory ran out, "
-            "use fewer copies (n_envs), then continue with 'arlbench train --resume'."
-        )
+        return death(copies, self._name, how)
 
     def close(self) -> None:
         for worker in self._workers:

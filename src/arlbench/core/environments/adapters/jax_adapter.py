@@ -11,14 +11,12 @@ import cloudpickle
 import gymnasium
 
 from arlbench.core.environments.adapters import modules, sending
-from arlbench.core.environments.adapters.adapting import check_settings, refusals
+from arlbench.core.environments.adapters.adapting import check_settings, constructing
 from arlbench.core.environments.adapters.jax_trial import try_out
 from arlbench.core.environments.environment import Environment
-from arlbench.core.environments.faults import raised_by, user_frames
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import (
-    ArlbenchError,
     ConfigurationError,
     EnvironmentFaultError,
     UnknownEnvironmentError,
@@ -162,15 +160,8 @@ def _made(spec: EnvSpec, cls: type[Environment]) -> Environment:
             "attributes or properties."
         )
     arguments = _arguments(spec, cls)
-    try:
+    with constructing(spec):
         env = cls(**arguments)
-    except ArlbenchError:
-        raise
-    except Exception as error:
-        if user_frames(error):
-            raise raised_by(spec.name, "when it was made", error) from None
-        with refusals(spec):
-            raise
     if getattr(env, "n_envs", None) != spec.n_envs:
         raise EnvironmentFaultError(
             f"{spec.name} does not have the number of copies that was asked for; let its "
