@@ -17,6 +17,7 @@ from arlbench.core import checkpoints
 from arlbench.core.algorithms import descriptions
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.harness.structure import State
+from arlbench.core.checks import positive_whole
 from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateError, did_you_mean
 
 #: Stands for every part, including the buffer.
@@ -123,9 +124,8 @@ class Checkpointer:
             raise ConfigurationError("names is empty; give 'all', 'state' or the parts to save.")
         if algorithm is not None:
             _check_names(self.names, algorithm, list(algorithm.checkpoint_template()))
-        if keep is not None and keep < 1:
-            raise ConfigurationError(f"keep must be at least 1, or None to keep all, not {keep}.")
-        self._folder = checkpoints.CheckpointFolder(self.path, keep)
+        kept = None if keep is None else positive_whole("keep", keep)
+        self._folder = checkpoints.CheckpointFolder(self.path, kept)
         self._background = checkpoints.BackgroundWriter() if background else None
 
     def save(
@@ -247,7 +247,7 @@ class Checkpointer:
         checkpoint, notes = _find(Path(path))
         template = algorithm.checkpoint_template()
         parts, info = _read(checkpoint, algorithm, {**template, _EXTRA: None})
-        extra = parts.pop(_EXTRA, {})
+        extra = {name: _with_key(leaf) for name, leaf in parts.pop(_EXTRA, {}).items()}
         if algorithm.env.kind == "host":
             notes = (*notes, f"{algorithm.env.env_name} cannot be saved: a fresh episode begins.")
         state = algorithm.restore(_own(algorithm, parts), state)
@@ -283,8 +283,8 @@ class Checkpointer:
         for name in self.names:
             if name not in (ALL, STATE, *unsaveable, *parts):
                 raise ConfigurationError(
-                    f"{name} should be saved but was not recorded; give save the train_result of "
-                    "an algorithm that tracks it."
+                    f"{name} should be saved but was not given; give save the train_result of a "
+                    "run that recorded it."
                 )
         return parts
 
@@ -299,6 +299,11 @@ class Checkpointer:
         else:
             self._background.submit(lambda: self._folder.write(path, parts, description))
         return path
+
+
+def _with_key(leaf: Any) -> Any:
+    """What a caller saved, an array or a random key."""
+    return checkpoints.on_device(leaf) if isinstance(leaf, checkpoints.HostKey) else leaf
 
 
 def _own(algorithm: Algorithm, parts: Mapping[str, Any]) -> dict[str, Any]:

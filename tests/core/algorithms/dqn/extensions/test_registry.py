@@ -129,6 +129,9 @@ def test_impossible_values_get_one_sentence(hpo: Any, nas: Any, sentence: str) -
     [
         ("double_q", {}, "extensions must be a list of names"),
         (["double"], {}, "Unknown extension 'double'. Did you mean 'double_q'"),
+        ({"n_step": 5}, {}, "extensions must be a list of names, not {'n_step': 5}"),
+        (["n_step=5", "n_step=3"], {}, "extensions has n_step twice"),
+        (["double_q="], {}, "double_q takes no value"),
         (["double_q=3"], {}, "double_q takes no value; leave =3 out"),
         (["n_step=0"], {}, "n_step must be between 1 and 100, not 0"),
         (["n_step=x"], {}, "n_step must be a whole number"),

@@ -109,13 +109,17 @@ def parse(given: Collection[str]) -> Extensions:
     Raises:
         ConfigurationError: If a name is unknown or a largest ``n_step`` impossible.
     """
-    if isinstance(given, str) or not isinstance(given, Collection):
+    if isinstance(given, str | Mapping) or not isinstance(given, Collection):
         raise ConfigurationError(f"extensions must be a list of names, not {given!r}.")
-    bounds = dict(str(text).partition("=")[::2] for text in given)
-    known_names(bounds, EXTENSIONS, "extension")
-    for name, bound in bounds.items():
-        if bound and name != _N_STEP:
+    bounds: dict[str, str] = {}
+    for one in given:
+        name, equals, bound = str(one).partition("=")
+        known_names([name], EXTENSIONS, "extension")
+        if equals and name != _N_STEP:
             raise ConfigurationError(f"The extension {name} takes no value; leave ={bound} out.")
+        if name in bounds:
+            raise ConfigurationError(f"extensions has {name} twice; leave one of them out.")
+        bounds[name] = bound
     names = tuple(name for name in EXTENSIONS if name in bounds)
     if _N_STEP not in names:
         return Extensions(names)
