@@ -112,6 +112,11 @@ def test_a_given_set_stays_when_hyperparameters_change() -> None:
         ({"dueling": True}, {}, "dueling is an architecture choice"),
         ({}, {"double_q": True}, "double_q is a hyperparameter"),
         ({}, {"distribution": "categorical", "v_min": 10.0}, "v_min is 10 and v_max 10, so the"),
+        (
+            {},
+            {"distribution": "categorical", "v_min": 1e8, "v_max": 1e8 + 1},
+            r"51 atoms between v_min=100000000\.0 and v_max=100000001\.0 would not all be diff",
+        ),
         ({}, {"distribution": "c51"}, "distribution must be one of none, categorical, quantile"),
         ({}, {"distribution": "categorical", "n_atoms": 1}, "n_atoms must be between 2 and 1000"),
         ({}, {"n_layers": 0}, "n_layers must be at least 1"),

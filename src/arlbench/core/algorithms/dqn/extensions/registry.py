@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from arlbench.core.algorithms.declarations import is_tracer
 from arlbench.core.algorithms.dqn.extensions.hyperparameters import (
     EXTENDED,
@@ -168,6 +170,12 @@ def check_architecture(config: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             f"v_min is {low:g} and v_max {high:g}, so the atoms would have no range; make v_min "
             "smaller than v_max."
+        )
+    atoms = np.linspace(low, high, config["n_atoms"], dtype=np.float32)
+    if config["distribution"] == "categorical" and not np.all(np.diff(atoms) > 0):
+        raise ConfigurationError(
+            f"{config['n_atoms']} atoms between v_min={low!r} and v_max={high!r} would not all be "
+            "different in 32 bits; lower n_atoms or widen the range."
         )
 
 
