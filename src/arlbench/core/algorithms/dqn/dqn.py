@@ -172,6 +172,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
         """Changes hyperparameters of this object; those not given keep their values.
 
+        Inactive ones are ignored and have their defaults.
+
         A state continues with the new values in the next call to ``train``. Another program is
         only needed for ``buffer_prio_sampling``, a ``buffer_batch_size`` outside ``batch_sizes``,
         a ``buffer_size`` beyond the allocated rows, and another set of extensions. The extensions
@@ -248,8 +250,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
     def require_room(self, state: State, n_timesteps: int | None) -> None:
         """Raises if the buffer has too few rows for a training run inside ``jax.jit``."""
-        rows = storage.capacity(state[1])
-        forecast.require_rows(self.hpo_config["buffer_size"], rows, n_timesteps)
+        forecast.require_rows(self.hpo_config["buffer_size"], state[1], n_timesteps)
 
     def check_state(
         self, runner_state: DQNRunnerState, buffer_state: PrioritisedTrajectoryBufferState
