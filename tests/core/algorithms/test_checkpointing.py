@@ -113,7 +113,7 @@ def test_of_a_host_environment_a_fresh_episode_begins(tmp_path: Path) -> None:
     runner_state = {"count": np.array(3, np.int32), "where": np.ones(2, np.float32)}
     Checkpointer(tmp_path).save(counter, (runner_state, ()))
     loaded = Checkpointer.load(tmp_path, counter)
-    assert loaded.notes == ("Walk cannot be saved: a fresh episode begins.",)
+    assert loaded.notes == ("The state of Walk cannot be saved, so new episodes begin.",)
     assert loaded.parts.keys() == {"count"}
     np.testing.assert_array_equal(loaded.state[0]["where"], [0.0, 0.0])
 

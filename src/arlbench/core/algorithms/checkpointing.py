@@ -249,7 +249,10 @@ class Checkpointer:
         parts, info = _read(checkpoint, algorithm, {**template, _EXTRA: None})
         extra = {name: _with_key(leaf) for name, leaf in parts.pop(_EXTRA, {}).items()}
         if algorithm.env.kind == "host":
-            notes = (*notes, f"{algorithm.env.env_name} cannot be saved: a fresh episode begins.")
+            unsaved = (
+                f"The state of {algorithm.env.env_name} cannot be saved, so new episodes begin."
+            )
+            notes = (*notes, unsaved)
         state = algorithm.restore(_own(algorithm, parts), state)
         return LoadedCheckpoint(checkpoint, state, parts, extra, info, notes)
 

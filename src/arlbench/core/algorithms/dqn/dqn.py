@@ -176,8 +176,10 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
         A state continues with the new values in the next call to ``train``. Another program is
         only needed for ``buffer_prio_sampling``, a ``buffer_batch_size`` outside ``batch_sizes``,
-        a ``buffer_size`` beyond the allocated rows, and another set of extensions. The extensions
-        ``n_step`` and ``exploration`` must be there from the beginning: they add to the state.
+        a ``buffer_size`` beyond the allocated rows, and another set of extensions or another
+        largest ``n_step``; if updates are recorded, also for ``train_freq`` and ``gradient_steps``,
+        and with ``track_metrics`` for ``learning_starts``. The extensions ``n_step`` and
+        ``exploration`` must be there from the beginning: they add to the state.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.

@@ -91,7 +91,7 @@ ARCHITECTURE_CHOICES: Declarations = declarations.declared(Architecture)
 ALL_HYPERPARAMETERS: Declarations = {**HYPERPARAMETERS, **EXTENDED}
 ALL_ARCHITECTURE_CHOICES: Declarations = {**ARCHITECTURE_CHOICES, **EXTENDED_CHOICES}
 
-#: The most batch sizes of a program; all are compiled before its first member can start.
+#: The largest number of batch sizes of a program; all are compiled before its first member starts.
 MAX_BATCH_SIZES = 8
 
 
