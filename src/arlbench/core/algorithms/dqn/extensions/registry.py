@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from arlbench.core.algorithms.declarations import is_tracer
+from arlbench.core.algorithms.declarations import differs, is_tracer
 from arlbench.core.algorithms.dqn.extensions.hyperparameters import (
     EXTENDED,
     EXTENDED_CHOICES,
@@ -84,7 +84,9 @@ def for_space(possible: Mapping[str, Sequence[Any]]) -> Extensions:
             value. A hyperparameter that is not named is off.
     """
     names = tuple(
-        name for name in EXTENSIONS if any(_is_on(name, value) for value in possible.get(name, ()))
+        name
+        for name in EXTENSIONS
+        if any(differs(value, EXTENDED[name].default) for value in possible.get(name, ()))
     )
     if _N_STEP not in names:
         return Extensions(names)
@@ -95,10 +97,6 @@ def options_for_space(possible: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     """The option of DQN that makes one program fit a space; see ``Algorithm``."""
     extensions = for_space(possible)
     return {"extensions": extensions.to_options()} if extensions else {}
-
-
-def _is_on(name: str, value: Any) -> bool:
-    return is_tracer(value) or bool(value != EXTENDED[name].default)
 
 
 def _bound(n_step: Any) -> int:
