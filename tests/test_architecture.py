@@ -125,7 +125,8 @@ MAY_IMPORT_IN_ALGORITHMS: dict[str, set[str]] = {
     "harness": set(),
     "algorithm": {"declarations", "harness"},
     "descriptions": {"algorithm", "declarations"},
-    "checkpointing": {"algorithm", "descriptions", "harness"},
+    "state_parts": {"algorithm", "harness"},
+    "checkpointing": {"algorithm", "descriptions", "harness", "state_parts"},
     "framing": set(),
     "measured": {"algorithm", "harness"},
     "dqn": {

@@ -12,7 +12,7 @@ from typing import Any
 
 from arlbench.autorl.autorl_env import AutoRLEnv
 from arlbench.autorl.config import AutoRLConfig
-from arlbench.core.algorithms.checkpointing import STATE
+from arlbench.core.algorithms.state_parts import STATE
 from arlbench.core.checks import known_names
 from arlbench.core.problem import Problem
 from arlbench.errors import CheckpointError, ConfigurationError, did_you_mean

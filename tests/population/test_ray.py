@@ -28,6 +28,6 @@ def test_results_are_those_without_ray(tmp_path: Path) -> None:
     host = found.pop("host")
     # The state travelled, but the environment could not.
     assert host["restarted"] == [False]
-    assert ["a fresh episode begins" in sentence for sentence in host["said"]] == [True]
+    assert ["new episodes begin" in sentence for sentence in host["said"]] == [True]
     assert found == json.loads(json.dumps(on_ray.results(tmp_path / "without")))
     assert list((tmp_path / "with" / "study").glob("states/*/seed-0/checkpoint-000001"))

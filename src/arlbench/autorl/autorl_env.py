@@ -21,9 +21,10 @@ from arlbench.autorl.schedule import Schedule, begun
 from arlbench.autorl.setup import Setup
 from arlbench.autorl.state_features import observation, observation_space
 from arlbench.autorl.step_result import StepResult
-from arlbench.core.algorithms.checkpointing import ALL, STATE, Checkpointer, LoadedCheckpoint
+from arlbench.core.algorithms.checkpointing import Checkpointer, LoadedCheckpoint
 from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.core.algorithms.measured import train_measured
+from arlbench.core.algorithms.state_parts import ALL, STATE
 from arlbench.core.checks import known_names, seed_in_range
 from arlbench.errors import BufferOverflowError, ConfigurationError, MemoryLimitError
 

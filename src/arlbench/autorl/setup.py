@@ -12,8 +12,8 @@ from arlbench.autorl.config import AutoRLConfig
 from arlbench.autorl.objectives import Objective, find_objectives
 from arlbench.autorl.state_features import StateFeature, find_state_features
 from arlbench.core.algorithms.algorithm import Algorithm
-from arlbench.core.algorithms.checkpointing import ALL
 from arlbench.core.algorithms.declarations import possible_values
+from arlbench.core.algorithms.state_parts import ALL
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 

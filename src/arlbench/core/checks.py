@@ -12,8 +12,8 @@ import numpy as np
 
 from arlbench.errors import ConfigurationError, did_you_mean
 
-# Counters in compiled programs have 32 bits.
-_INT32_MAX = 2**31 - 1
+#: The largest whole number in a program, whose counters have 32 bits.
+INT32_MAX = 2**31 - 1
 
 #: A random key is made from a seed of 32 bits.
 SEED_LIMIT = 2**32
@@ -30,10 +30,10 @@ def positive_whole(name: str, value: Any) -> int:
         value = value.item()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _INT32_MAX:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= INT32_MAX:
         return value
     raise ConfigurationError(
-        f"{name} must be a positive whole number of at most {_INT32_MAX}, not {value!r}."
+        f"{name} must be a positive whole number of at most {INT32_MAX}, not {value!r}."
     )
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from arlbench.core.algorithms.algorithm import Algorithm
-from arlbench.core.algorithms.checkpointing import STATE, Checkpointer
+from arlbench.core.algorithms.checkpointing import Checkpointer
 from arlbench.core.algorithms.harness.structure import State
+from arlbench.core.algorithms.state_parts import STATE
 
 
 class Handover(NamedTuple):

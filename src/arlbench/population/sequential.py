@@ -9,9 +9,9 @@ import jax
 
 from arlbench.core import checkpoints
 from arlbench.core.algorithms.algorithm import Algorithm, TrainingProgress
-from arlbench.core.algorithms.checkpointing import collect
 from arlbench.core.algorithms.harness.structure import State
 from arlbench.core.algorithms.measured import Seconds, TrainingOutcome, train_measured
+from arlbench.core.algorithms.state_parts import collect
 from arlbench.errors import EnvironmentFaultError
 from arlbench.population import handover
 from arlbench.population.members import MemberProgress, MemberResult, MemberTask

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from arlbench.autorl import Checkpointer
@@ -63,3 +64,15 @@ def test_other_extensions_may_differ(tmp_path: Path) -> None:
     Checkpointer(tmp_path).save(plain, small_state(plain))
     state = Checkpointer.load(tmp_path, double).state
     assert same_bits(state, small_state(plain))
+
+
+@pytest.mark.parametrize("keys", [jax.random.key(1), jax.random.split(jax.random.key(2), 3)])
+def test_a_random_key_that_a_caller_saves_is_one_again(keys: Any, tmp_path: Path) -> None:
+    dqn = small_dqn()
+    extra = {"keys": keys, "wide": np.array([1, 2**40])}
+    Checkpointer(tmp_path, "global_step").save(dqn, small_state(dqn), extra=extra)
+    loaded = Checkpointer.load(tmp_path, dqn, small_state(dqn)).extra
+    assert loaded["keys"].dtype == keys.dtype
+    np.testing.assert_array_equal(jax.random.key_data(loaded["keys"]), jax.random.key_data(keys))
+    # Other arrays stay in NumPy, with 64 bits.
+    assert loaded["wide"].tolist() == [1, 2**40]

@@ -113,7 +113,7 @@ def test_of_a_host_environment_a_fresh_episode_begins(tmp_path: Path) -> None:
     runner_state = {"count": np.array(3, np.int32), "where": np.ones(2, np.float32)}
     Checkpointer(tmp_path).save(counter, (runner_state, ()))
     loaded = Checkpointer.load(tmp_path, counter)
-    assert loaded.notes == ("Walk cannot be saved: a fresh episode begins.",)
+    assert loaded.notes == ("The state of Walk cannot be saved, so new episodes begin.",)
     assert loaded.parts.keys() == {"count"}
     np.testing.assert_array_equal(loaded.state[0]["where"], [0.0, 0.0])
 
@@ -180,8 +180,8 @@ def test_the_buffer_alone_is_saved_and_loaded(tmp_path: Path, trained) -> None:
     [
         (["parms"], r"dqn has no part called 'parms'\. Did you mean 'params'\?"),
         (["params", "zzz"], "no part called 'zzz'. The parts are: opt_state, params"),
-        (["loss"], "loss should be saved but was not recorded"),
-        (["all", "td_error"], "td_error should be saved but was not recorded"),
+        (["loss"], "loss should be saved but was not given; give save the tr"),
+        (["all", "td_error"], "td_error should be saved but was not given"),
     ],
 )
 def test_a_part_that_is_not_there_is_named(names, complaint, tmp_path: Path, trained) -> None:
@@ -194,8 +194,9 @@ def test_a_part_that_is_not_there_is_named(names, complaint, tmp_path: Path, tra
 def test_impossible_settings_are_refused(tmp_path: Path, trained) -> None:
     with pytest.raises(ConfigurationError, match="names is empty"):
         Checkpointer(tmp_path, [])
-    with pytest.raises(ConfigurationError, match="keep must be at least 1"):
-        Checkpointer(tmp_path, keep=0)
+    for keep in (0, 1.5, "3"):
+        with pytest.raises(ConfigurationError, match="keep must be a positive whole number"):
+            Checkpointer(tmp_path, keep=keep)  # type: ignore[arg-type]
     dqn, state, _ = trained
     with pytest.raises(ConfigurationError, match="must be JSON: the type set is not supported"):
         Checkpointer(tmp_path / "new").save(dqn, state, info={"seen": {1, 2}})

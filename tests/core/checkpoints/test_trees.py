@@ -149,7 +149,7 @@ MISFITS = {
     ),
     "a leaf too many": (
         {"net": {**ZEROS["net"], "bias": np.zeros(8)}},
-        ["net/bias does not exist here"],
+        ["net/bias is in the checkpoint but not expected here"],
     ),
     "a key for a number": (
         {"net": {**ZEROS["net"], "step": HostKey(np.zeros(2, np.uint32), "threefry2x32")}},

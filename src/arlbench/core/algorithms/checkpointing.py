@@ -6,7 +6,7 @@ module works for every algorithm.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -14,50 +14,15 @@ from typing import Any, NamedTuple
 import jax
 
 from arlbench.core import checkpoints
-from arlbench.core.algorithms import descriptions
+from arlbench.core.algorithms import descriptions, state_parts
 from arlbench.core.algorithms.algorithm import Algorithm
 from arlbench.core.algorithms.harness.structure import State
-from arlbench.errors import CheckpointError, ConfigurationError, ConsumedStateError, did_you_mean
-
-#: Stands for every part, including the buffer.
-ALL = "all"
-
-#: Stands for everything that an exact continuation needs: all parts except tracked records.
-STATE = "state"
-
-#: The name of the part that holds the replay buffer in its packed form.
-BUFFER = "buffer"
-
-# A runner state and a buffer state.
-_PAIR = 2
+from arlbench.core.algorithms.state_parts import ALL, BUFFER, STATE
+from arlbench.core.checks import positive_whole
+from arlbench.errors import CheckpointError, ConfigurationError
 
 # What a caller saves with the parts; an algorithm must not use this name for a part.
 _EXTRA = "extra"
-
-
-def collect(
-    algorithm: Algorithm,
-    state: State,
-    names: Collection[str] | None = None,
-    train_result: Any = None,
-) -> dict[str, Any]:
-    """Copies parts of a state into ordinary memory; parts that do not exist are left out.
-
-    Args:
-        algorithm: The algorithm that the state belongs to.
-        state: A runner state and a buffer state.
-        names: The parts; None takes all, including the buffer.
-        train_result: The result of the last training, which holds its records.
-    """
-    runner_state, buffer_state = state
-    factory = algorithm.get_checkpoint_factory(runner_state, train_result)
-    wanted = [name for name in factory if names is None or name in names]
-    if algorithm.env.kind == "host":
-        wanted = [name for name in wanted if name not in algorithm.environment_parts]
-    parts = {name: checkpoints.on_host(factory[name]()) for name in wanted}
-    if names is None or BUFFER in names:
-        parts[BUFFER] = algorithm.pack_buffer(buffer_state)
-    return {name: part for name, part in parts.items() if part is not None}
 
 
 class LoadedCheckpoint(NamedTuple):
@@ -122,10 +87,9 @@ class Checkpointer:
         if not self.names:
             raise ConfigurationError("names is empty; give 'all', 'state' or the parts to save.")
         if algorithm is not None:
-            _check_names(self.names, algorithm, list(algorithm.checkpoint_template()))
-        if keep is not None and keep < 1:
-            raise ConfigurationError(f"keep must be at least 1, or None to keep all, not {keep}.")
-        self._folder = checkpoints.CheckpointFolder(self.path, keep)
+            state_parts.check_names(self.names, algorithm, list(algorithm.checkpoint_template()))
+        kept = None if keep is None else positive_whole("keep", keep)
+        self._folder = checkpoints.CheckpointFolder(self.path, kept)
         self._background = checkpoints.BackgroundWriter() if background else None
 
     def save(
@@ -184,7 +148,7 @@ class Checkpointer:
         Raises:
             ConfigurationError: If the algorithm has no buffer; other errors as in :meth:`save`.
         """
-        _require_memory(buffer_state)
+        state_parts.require_memory(buffer_state)
         packed = algorithm.pack_buffer(buffer_state)
         if packed is None:
             raise ConfigurationError(f"{algorithm.name} has no buffer to save; use save.")
@@ -247,10 +211,13 @@ class Checkpointer:
         checkpoint, notes = _find(Path(path))
         template = algorithm.checkpoint_template()
         parts, info = _read(checkpoint, algorithm, {**template, _EXTRA: None})
-        extra = parts.pop(_EXTRA, {})
+        extra = {name: _with_key(leaf) for name, leaf in parts.pop(_EXTRA, {}).items()}
         if algorithm.env.kind == "host":
-            notes = (*notes, f"{algorithm.env.env_name} cannot be saved: a fresh episode begins.")
-        state = algorithm.restore(_own(algorithm, parts), state)
+            unsaved = (
+                f"The state of {algorithm.env.env_name} cannot be saved, so new episodes begin."
+            )
+            notes = (*notes, unsaved)
+        state = algorithm.restore(state_parts.own(algorithm, parts), state)
         return LoadedCheckpoint(checkpoint, state, parts, extra, info, notes)
 
     @staticmethod
@@ -269,22 +236,23 @@ class Checkpointer:
 
     def _collect(self, algorithm: Algorithm, state: State, train_result: Any) -> dict[str, Any]:
         """Copies of the parts to save."""
-        _require_pair(state)
-        _require_memory(state)
+        state_parts.require_pair(state)
+        state_parts.require_memory(state)
         has_buffer = bool(jax.tree.leaves(state[1]))
         known = [
             *algorithm.get_checkpoint_factory(state[0], train_result),
             *([BUFFER] if has_buffer else []),
         ]
-        _check_names(self.names, algorithm, known)
-        wanted = None if ALL in self.names else _with_companions(algorithm, self.names, known)
-        parts = collect(algorithm, state, wanted, train_result)
+        state_parts.check_names(self.names, algorithm, known)
+        companions = state_parts.with_companions(algorithm, self.names, known)
+        wanted = None if ALL in self.names else companions
+        parts = state_parts.collect(algorithm, state, wanted, train_result)
         unsaveable = algorithm.environment_parts if algorithm.env.kind == "host" else ()
         for name in self.names:
             if name not in (ALL, STATE, *unsaveable, *parts):
                 raise ConfigurationError(
-                    f"{name} should be saved but was not recorded; give save the train_result of "
-                    "an algorithm that tracks it."
+                    f"{name} should be saved but was not given; give save the train_result of a "
+                    "run that recorded it."
                 )
         return parts
 
@@ -301,54 +269,9 @@ class Checkpointer:
         return path
 
 
-def _own(algorithm: Algorithm, parts: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts for a state, which training may overwrite without changing the loaded parts.
-
-    Records belong to no state, and a buffer is unpacked into memory of its own.
-    """
-    shared = (BUFFER, *algorithm.tracked_parts)
-    copies = {name: part for name, part in parts.items() if name not in shared}
-    return {**parts, **checkpoints.on_device(copies)}
-
-
-def _with_companions(
-    algorithm: Algorithm, names: Iterable[str], known: Iterable[str]
-) -> tuple[str, ...]:
-    """The names of parts, including those that are saved with them."""
-    of_state = [name for name in known if name not in algorithm.tracked_parts]
-    wanted: list[str] = []
-    for name in names:
-        companions = algorithm.companion_parts.get(name, ())
-        wanted += of_state if name == STATE else (name, *companions)
-    return tuple(dict.fromkeys(wanted))
-
-
-def _check_names(names: Iterable[str], algorithm: Algorithm, known: Sequence[str]) -> None:
-    """Raises if a name is not one of an algorithm's parts."""
-    for name in names:
-        if name not in (*known, ALL, STATE):
-            raise ConfigurationError(
-                f"{algorithm.name} has no part called {name!r}."
-                f"{did_you_mean(name, [*known, ALL, STATE])} The parts are: "
-                f"{', '.join(known)}, {STATE}, {ALL}."
-            )
-
-
-def _require_pair(state: Any) -> None:
-    """Raises if a caller gives something else than a state, such as its first part alone."""
-    if not isinstance(state, tuple) or len(state) != _PAIR:
-        raise ConfigurationError(
-            "state must be a runner_state and a buffer_state, the pair that init and train "
-            f"return, not a {type(state).__name__}."
-        )
-
-
-def _require_memory(state: Any) -> None:
-    """Raises if a later call to ``train`` has reused the memory of a state."""
-    if any(isinstance(x, jax.Array) and x.is_deleted() for x in jax.tree.leaves(state)):
-        raise ConsumedStateError(
-            "train has reused the memory of this state; save the state that it returned."
-        )
+def _with_key(leaf: Any) -> Any:
+    """What a caller saved, an array or a random key."""
+    return checkpoints.on_device(leaf) if isinstance(leaf, checkpoints.HostKey) else leaf
 
 
 def _find(path: Path) -> tuple[Path, tuple[str, ...]]:

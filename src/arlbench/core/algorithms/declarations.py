@@ -26,8 +26,8 @@ from ConfigSpace import (
     Integer,
 )
 
-from arlbench.core.algorithms.possible import INT32_MAX, Possible, in_range
-from arlbench.core.checks import known_names, true_or_false
+from arlbench.core.algorithms.possible import Possible, in_range
+from arlbench.core.checks import INT32_MAX, known_names, true_or_false
 from arlbench.errors import ConfigurationError, did_you_mean
 
 COUNT = Possible(1, INT32_MAX)

@@ -8,10 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from arlbench.core.checks import INT32_MAX
 from arlbench.errors import ConfigurationError
-
-#: The largest whole number in a program.
-INT32_MAX = 2**31 - 1
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 

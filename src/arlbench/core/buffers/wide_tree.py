@@ -13,7 +13,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-# The most children of a node: 32 neighbouring numbers are read together, and added in one step.
+# The largest number of children of a node: 32 neighbouring numbers are read together, and added in
+# one step.
 _MOST_CHILDREN_LOG2 = 5
 
 

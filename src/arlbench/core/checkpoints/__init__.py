@@ -11,11 +11,12 @@ from arlbench.core.checkpoints.folder import (
     write_checkpoint,
 )
 from arlbench.core.checkpoints.manifest import Manifest, as_json
-from arlbench.core.checkpoints.trees import on_device, on_host
+from arlbench.core.checkpoints.trees import HostKey, on_device, on_host
 
 __all__ = [
     "BackgroundWriter",
     "CheckpointFolder",
+    "HostKey",
     "Manifest",
     "as_json",
     "is_checkpoint",

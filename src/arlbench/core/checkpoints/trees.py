@@ -125,7 +125,11 @@ def read_tree(path: Path, like: Any, what: str) -> Any:
     like = _with_choices(like, stored.keys())
     expected = _named_leaves(like)
     for name in sorted(stored.keys() ^ {name for name, _ in expected}):
-        fault = "does not exist here" if name in stored else "is missing in the checkpoint"
+        fault = (
+            "is in the checkpoint but not expected here"
+            if name in stored
+            else "is missing in the checkpoint"
+        )
         raise CheckpointError(
             f"{what}: the leaf {name} {fault}; it was saved from another network, environment "
             "or setting."

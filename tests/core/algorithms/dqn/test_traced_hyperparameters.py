@@ -108,6 +108,11 @@ def test_a_traced_batch_size_alone_is_refused() -> None:
     refused(lambda v: agent({"buffer_batch_size": v}), 4, "must be in batch_sizes")
 
 
+def test_a_traced_batch_size_has_no_records_of_one_size() -> None:
+    make = lambda v: agent({"buffer_batch_size": v}, batch_sizes=(4, 8), track_metrics=True)  # noqa: E731
+    refused(make, 4, "cannot be combined with track_metrics.*use track_losses")
+
+
 def test_a_traced_buffer_size_needs_a_capacity() -> None:
     make = lambda v: agent({"buffer_size": v}).init(jax.random.key(0))  # noqa: E731
     refused(make, 64, "buffer_size is traced.*give init a capacity")

@@ -35,6 +35,17 @@ def a_flashbax_buffer() -> Any:
     return buffer.init({"obs": jnp.zeros(2)})
 
 
+def filled(dqn: DQN, rows: int) -> tuple[Any, Any]:
+    """A state with 64 rows, after an earlier call has written this many."""
+    runner, buffer = dqn.init(jax.random.key(0), capacity=64)
+    return runner, buffer.replace(running_index=jnp.int32(rows))
+
+
+def closed_over(dqn: DQN, state: tuple[Any, Any]) -> Any:
+    """The shapes of what training returns if ``jax.jit`` knows the state."""
+    return jax.eval_shape(lambda: dqn.train(*state, **TRAIN)[1].eval_rewards)
+
+
 REFUSED = {
     "one observation": (
         lambda dqn: dqn.predict(small_state(dqn).runner_state, np.zeros(2, np.float32), None),
@@ -117,6 +128,10 @@ REFUSED = {
         lambda dqn: dqn.train(*small_state(dqn), 64, 1, 2**31),
         "n_eval_episodes must be a positive whole number of at most",
     ),
+    "a buffer with earlier rows that would have to grow in jit": (
+        lambda dqn: closed_over(dqn, filled(dqn, 40)),
+        "Inside jax.jit a buffer cannot grow, and this one has 64 rows but needs 104",
+    ),
     "a buffer that would have to grow in jit": (
         lambda dqn: jax.jit(
             lambda key: dqn.train(*dqn.init(key, capacity=4), **TRAIN)[1].eval_rewards
@@ -168,6 +183,11 @@ def test_a_state_without_target_parameters_begins_with_a_copy_of_its_own() -> No
     without, _ = dqn.train(*with_train_state(dqn, target_params=None), **TRAIN)
     usual, _ = dqn.train(*small_state(dqn), **TRAIN)
     assert same_bits(without.runner_state.train_state, usual.runner_state.train_state)
+
+
+def test_earlier_rows_need_no_more_room_than_the_whole_buffer() -> None:
+    dqn = small_dqn(Walk(), buffer_size=64)
+    assert closed_over(dqn, filled(dqn, 40)).shape == (1, 2)
 
 
 @pytest.mark.thorough

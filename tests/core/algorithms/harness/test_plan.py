@@ -88,6 +88,22 @@ def test_a_traced_plan_is_the_same(n_iterations: int, evaluations: int) -> None:
     np.testing.assert_array_equal(jax.jit(traced)(per_iteration), known)
 
 
+def traced_plan(n_iterations: int, evaluations: int) -> Any:
+    def traced(per_iteration: Any) -> Any:
+        return make_plan(lengths(n_iterations, evaluations), per_iteration).evaluate_after
+
+    return jax.jit(traced)(1)
+
+
+def test_a_traced_plan_has_a_limited_number_of_evaluations() -> None:
+    most = 2**15
+    # With the largest rest of the division.
+    known = make_plan(lengths(2 * most - 1, most), 1).evaluate_after
+    np.testing.assert_array_equal(traced_plan(2 * most - 1, most), known)
+    with pytest.raises(ConfigurationError, match="at most 32768 evaluations, not 32769"):
+        traced_plan(2 * most - 1, most + 1)
+
+
 def standing(timesteps: int, n_evaluations: int, total: int = 32) -> TrainingProgress:
     return TrainingProgress(None, timesteps, total, np.zeros((n_evaluations, 3)))
 

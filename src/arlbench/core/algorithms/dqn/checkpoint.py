@@ -13,6 +13,7 @@ from flashbax.buffers.prioritised_trajectory_buffer import PrioritisedTrajectory
 from flax.core.frozen_dict import FrozenDict, unfreeze
 
 from arlbench.core.algorithms import framing
+from arlbench.core.algorithms.dqn import forecast
 from arlbench.core.algorithms.dqn.agent import (
     AgentStructure,
     Parts,
@@ -28,6 +29,7 @@ from arlbench.core.algorithms.dqn.state import (
     transition_shape,
 )
 from arlbench.core.algorithms.harness import programs, validation
+from arlbench.core.algorithms.harness.structure import as_static
 from arlbench.core.buffers import frame_packing, frames, packing, replay, storage
 from arlbench.core.shapes import ArrayTemplate, OneOf, any_number
 from arlbench.errors import ConfigurationError
@@ -158,6 +160,27 @@ def given_parts(
         if part is not None:
             validation.same_structure(name, part, like)
     return given
+
+
+def first_buffer(
+    agent: AgentStructure,
+    given: PrioritisedTrajectoryBufferState | None,
+    size: int,
+    capacity: int | None,
+    limit_gib: float,
+) -> PrioritisedTrajectoryBufferState:
+    """A copy of the buffer that a caller gives to ``init``, or an empty one.
+
+    Raises:
+        ConfigurationError: If it does not fit, or if a capacity is given too.
+        MemoryLimitError: If a new one would need more memory than the limit.
+    """
+    if given is None:
+        rows = forecast.rows_to_allocate(agent, size, capacity, limit_gib)
+        return programs.init_buffer(agent, as_static({"capacity": rows}))
+    if capacity is not None:
+        raise ConfigurationError("Give init either a buffer_state or a capacity, not both.")
+    return given_buffer(agent, given)
 
 
 def given_buffer(

@@ -37,13 +37,12 @@ from arlbench.core.algorithms.dqn.state import (
 )
 from arlbench.core.algorithms.harness import programs, validation
 from arlbench.core.algorithms.harness.backend import precise
-from arlbench.core.algorithms.harness.structure import State, as_static
+from arlbench.core.algorithms.harness.structure import State
 from arlbench.core.buffers import storage
 from arlbench.core.checks import true_or_false
 from arlbench.core.environments import Environment
 from arlbench.core.environments.faults import answered
 from arlbench.core.randomness import typed_key
-from arlbench.errors import ConfigurationError
 
 __all__ = [
     "DQN",
@@ -113,7 +112,8 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             frame_buffer: Store each frame of observations that are stacks of frames only once;
                 None does so where it saves much memory. Batches are the same.
             extensions: Extended hyperparameters that may be used, such as "double_q" or "n_step=5";
-                None takes those that ``hpo_config`` uses.
+                None takes those that ``hpo_config`` uses. A traced ``n_step`` above the largest
+                one counts as the largest.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -172,10 +172,14 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
     def update_hpo_config(self, hpo_config: Configuration | Mapping[str, Any]) -> None:
         """Changes hyperparameters of this object; those not given keep their values.
 
+        Inactive ones are ignored and have their defaults.
+
         A state continues with the new values in the next call to ``train``. Another program is
         only needed for ``buffer_prio_sampling``, a ``buffer_batch_size`` outside ``batch_sizes``,
-        a ``buffer_size`` beyond the allocated rows, and another set of extensions. The extensions
-        ``n_step`` and ``exploration`` must be there from the beginning: they add to the state.
+        a ``buffer_size`` beyond the allocated rows, and another set of extensions or another
+        largest ``n_step``; if updates are recorded, also for ``train_freq`` and ``gradient_steps``,
+        and with ``track_metrics`` for ``learning_starts``. The extensions ``n_step`` and
+        ``exploration`` must be there from the beginning: they add to the state.
 
         Raises:
             ConfigurationError: If a name or value is unknown or impossible.
@@ -213,19 +217,9 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
             runner_state = self._agent.init_runner(self.hp, rng, parts)
         else:
             runner_state = answered(lambda: programs.init_runner(self._agent, rng, parts, self.hp))
-        return DQNState(runner_state, self._buffer(buffer_state, capacity))
-
-    def _buffer(
-        self, given: PrioritisedTrajectoryBufferState | None, capacity: int | None
-    ) -> PrioritisedTrajectoryBufferState:
-        """A copy of the given buffer, or an empty one."""
-        if given is None:
-            size, limit = self.hpo_config["buffer_size"], self.memory_limit_gib
-            rows = forecast.rows_to_allocate(self._agent, size, capacity, limit)
-            return programs.init_buffer(self._agent, as_static({"capacity": rows}))
-        if capacity is not None:
-            raise ConfigurationError("Give init either a buffer_state or a capacity, not both.")
-        return checkpoint.given_buffer(self._agent, given)
+        size, limit = self.hpo_config["buffer_size"], self.memory_limit_gib
+        buffer = checkpoint.first_buffer(self._agent, buffer_state, size, capacity, limit)
+        return DQNState(runner_state, buffer)
 
     def init_options(self, n_total_timesteps: int) -> dict[str, Any]:
         """The capacity that a run of this many environment steps can fill."""
@@ -258,8 +252,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
     def require_room(self, state: State, n_timesteps: int | None) -> None:
         """Raises if the buffer has too few rows for a training run inside ``jax.jit``."""
-        rows = storage.capacity(state[1])
-        forecast.require_rows(self.hpo_config["buffer_size"], rows, n_timesteps)
+        forecast.require_rows(self.hpo_config["buffer_size"], state[1], n_timesteps)
 
     def check_state(
         self, runner_state: DQNRunnerState, buffer_state: PrioritisedTrajectoryBufferState
@@ -372,8 +365,9 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
         current: Mapping[str, Any] | None = None,
     ) -> None:
         config = hyperparameters.resolve_hpo(given, current)
-        further = () if self._tracking.metrics else self.batch_sizes
-        batch_sizes = hyperparameters.compiled_batch_sizes(config, further)
+        batch_sizes = hyperparameters.compiled_batch_sizes(
+            config, self.batch_sizes, self._tracking.metrics
+        )
         extensions = hyperparameters.compiled_extensions(config, self.extensions)
         self._agent = self._plain_agent.with_extensions(extensions)
         prioritised = config["buffer_prio_sampling"]

@@ -145,17 +145,21 @@ def with_room(
     return with_rows(state, rows)
 
 
-def require_rows(buffer_size: Any, rows: int, n_timesteps: int | None) -> None:
+def require_rows(buffer_size: Any, buffer: Any, n_timesteps: int | None) -> None:
     """Raises if a traced training needs a larger buffer, because there it cannot grow.
+
+    Rows that earlier calls have written count only if their number is not traced.
 
     Args:
         buffer_size: The logical size. A traced size is limited to the rows that exist.
-        rows: The number of allocated rows.
+        buffer: The buffer state.
         n_timesteps: Environment steps of the training; None if not known yet.
     """
     if is_tracer(buffer_size):
         return
-    needed = buffer_size if n_timesteps is None else min(buffer_size, n_timesteps)
+    rows, written = storage.capacity(buffer), buffer.running_index
+    earlier = 0 if is_tracer(written) else int(written)
+    needed = buffer_size if n_timesteps is None else min(buffer_size, earlier + n_timesteps)
     if rows < needed:
         raise ConfigurationError(
             f"Inside jax.jit a buffer cannot grow, and this one has {rows} rows but needs "

@@ -91,7 +91,7 @@ ARCHITECTURE_CHOICES: Declarations = declarations.declared(Architecture)
 ALL_HYPERPARAMETERS: Declarations = {**HYPERPARAMETERS, **EXTENDED}
 ALL_ARCHITECTURE_CHOICES: Declarations = {**ARCHITECTURE_CHOICES, **EXTENDED_CHOICES}
 
-#: The most batch sizes of a program; all are compiled before its first member can start.
+#: The largest number of batch sizes of a program; all are compiled before its first member starts.
 MAX_BATCH_SIZES = 8
 
 
@@ -188,14 +188,28 @@ def check_batch_sizes(batch_sizes: Collection[int]) -> tuple[int, ...]:
     return tuple(sorted({check(size) for size in batch_sizes}))
 
 
-def compiled_batch_sizes(config: Mapping[str, Any], further: Sequence[int]) -> tuple[int, ...]:
+def compiled_batch_sizes(
+    config: Mapping[str, Any], further: Sequence[int], tracks_metrics: bool = False
+) -> tuple[int, ...]:
     """The batch sizes that a program is made for, in increasing order.
 
+    Args:
+        config: A resolved configuration.
+        further: Further batch sizes.
+        tracks_metrics: Whether it records every update's TD errors, which fit only one size.
+
     Raises:
-        ConfigurationError: If the configuration's batch size is traced and no others are given.
+        ConfigurationError: If the configuration's batch size is traced and no others are given,
+            or if metrics are tracked.
     """
-    if not declarations.is_tracer(config["buffer_batch_size"]):
-        return tuple(sorted({config["buffer_batch_size"], *further}))
+    batch_size = config["buffer_batch_size"]
+    if not declarations.is_tracer(batch_size):
+        return tuple(sorted({batch_size, *(() if tracks_metrics else further)}))
+    if tracks_metrics:
+        raise ConfigurationError(
+            "A traced buffer_batch_size cannot be combined with track_metrics, whose records fit "
+            "only one size; use track_losses."
+        )
     if not further:
         raise ConfigurationError(
             "buffer_batch_size shapes arrays, so a traced one must be in batch_sizes; give DQN "

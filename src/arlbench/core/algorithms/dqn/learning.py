@@ -80,8 +80,8 @@ class Known(NamedTuple):
     """Facts about all members of a batch, known when their program is compiled.
 
     Attributes:
-        train_freq: The most vector steps of an iteration.
-        gradient_steps: The most updates of an iteration.
+        train_freq: The largest number of vector steps of an iteration.
+        gradient_steps: The largest number of updates of an iteration.
         all_targets: Whether every member has a target network.
     """
 

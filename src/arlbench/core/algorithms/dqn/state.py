@@ -28,7 +28,8 @@ class DQNTrainState(TrainState):
         params: Parameters of the network.
         tx: The optimiser, whose learning rate is part of ``opt_state``.
         opt_state: The optimiser's state.
-        target_params: Target network parameters, like ``params``; None bootstraps from ``params``.
+        target_params: Target network parameters, like ``params``. If they are None,
+            ``DQN.update`` bootstraps from ``params``, and ``DQN.train`` begins with a copy of them.
     """
 
     opt_state: optax.OptState

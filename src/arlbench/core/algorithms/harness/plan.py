@@ -21,6 +21,9 @@ from arlbench.core.algorithms.harness.progress import TrainingProgress
 from arlbench.core.checks import positive_whole
 from arlbench.errors import ConfigurationError
 
+# With ``n`` evaluations, a traced plan counts to ``n * (2 * n - 1)``, which must fit in 32 bits.
+_MOST_TRACED_EVALUATIONS = 2**15
+
 
 class Lengths(NamedTuple):
     """The lengths of a call to ``train``, checked.
@@ -157,7 +160,8 @@ def make_plan(
         progress: The progress of an earlier call with the same lengths, which is not repeated.
 
     Raises:
-        ConfigurationError: If ``progress`` is not a point in such a training run.
+        ConfigurationError: If ``progress`` is not a point in such a training run, or if there are
+            more evaluations than a traced plan can count.
     """
     budget = lengths.n_total_timesteps - overshoot
     # Python's integers if they are known, because timesteps times evaluations may be large.
@@ -181,6 +185,11 @@ def _evaluate_after(n_iterations: Any, n_eval_steps: int) -> Any:
 
 
 def _evaluate_after_traced(n_iterations: jax.Array, n_eval_steps: int) -> jax.Array:
+    if n_eval_steps > _MOST_TRACED_EVALUATIONS:
+        raise ConfigurationError(
+            f"The number of iterations depends on a traced value, so there can be at most "
+            f"{_MOST_TRACED_EVALUATIONS} evaluations, not {n_eval_steps}; lower n_eval_steps."
+        )
     # In 32 bits the product would overflow, so whole multiples and the rest are separate.
     k = jnp.arange(1, n_eval_steps + 1, dtype=jnp.int32)
     whole, rest = jnp.divmod(jnp.maximum(n_iterations, 0).astype(jnp.int32), n_eval_steps)

@@ -49,7 +49,7 @@ State = tuple[Any, Any]
 
 
 def replaced(runner_state: Any, **fields: Any) -> Any:
-    """The runner state, a named tuple, with other fields."""
+    """The runner state, a named tuple, with these fields replaced."""
     return runner_state._replace(**fields)
 
 

@@ -235,6 +235,8 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         Inside ``jax.jit`` or ``jax.vmap`` it is an ordinary traceable function, which
         calls nothing on the host: ``on_progress`` is not called, the buffer does not grow,
         ``DivergenceError`` is not raised, and records of updates that were not due are NaN.
+        Because the buffer does not grow, give ``init`` a capacity for the steps of all calls
+        together.
 
         Args:
             runner_state: Runner state.

@@ -112,6 +112,11 @@ def test_a_given_set_stays_when_hyperparameters_change() -> None:
         ({"dueling": True}, {}, "dueling is an architecture choice"),
         ({}, {"double_q": True}, "double_q is a hyperparameter"),
         ({}, {"distribution": "categorical", "v_min": 10.0}, "v_min is 10 and v_max 10, so the"),
+        (
+            {},
+            {"distribution": "categorical", "v_min": 1e8, "v_max": 1e8 + 1},
+            r"51 atoms between v_min=100000000\.0 and v_max=100000001\.0 would not all be diff",
+        ),
         ({}, {"distribution": "c51"}, "distribution must be one of none, categorical, quantile"),
         ({}, {"distribution": "categorical", "n_atoms": 1}, "n_atoms must be between 2 and 1000"),
         ({}, {"n_layers": 0}, "n_layers must be at least 1"),
@@ -129,6 +134,9 @@ def test_impossible_values_get_one_sentence(hpo: Any, nas: Any, sentence: str) -
     [
         ("double_q", {}, "extensions must be a list of names"),
         (["double"], {}, "Unknown extension 'double'. Did you mean 'double_q'"),
+        ({"n_step": 5}, {}, "extensions must be a list of names, not {'n_step': 5}"),
+        (["n_step=5", "n_step=3"], {}, "extensions has n_step twice"),
+        (["double_q="], {}, "double_q takes no value"),
         (["double_q=3"], {}, "double_q takes no value; leave =3 out"),
         (["n_step=0"], {}, "n_step must be between 1 and 100, not 0"),
         (["n_step=x"], {}, "n_step must be a whole number"),

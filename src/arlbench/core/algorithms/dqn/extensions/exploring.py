@@ -22,7 +22,7 @@ from arlbench.core.environments.wrappers.wrapper import Wrapper
 
 _BOLTZMANN, _EZ_GREEDY = EXPLORATIONS.index(BOLTZMANN), EXPLORATIONS.index(EZ_GREEDY)
 
-#: The most steps for which a random action lasts, and the exponent of their distribution.
+#: The largest number of steps of a random action, and the exponent of their distribution.
 MOST_STEPS, EXPONENT = 1000, 2.0
 
 _WEIGHTS = np.arange(1, MOST_STEPS + 1, dtype=np.float64) ** -EXPONENT

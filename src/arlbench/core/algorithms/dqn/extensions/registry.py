@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from arlbench.core.algorithms.declarations import is_tracer
+import numpy as np
+
+from arlbench.core.algorithms.declarations import differs, is_tracer
 from arlbench.core.algorithms.dqn.extensions.hyperparameters import (
     EXTENDED,
     EXTENDED_CHOICES,
@@ -82,7 +84,9 @@ def for_space(possible: Mapping[str, Sequence[Any]]) -> Extensions:
             value. A hyperparameter that is not named is off.
     """
     names = tuple(
-        name for name in EXTENSIONS if any(_is_on(name, value) for value in possible.get(name, ()))
+        name
+        for name in EXTENSIONS
+        if any(differs(value, EXTENDED[name].default) for value in possible.get(name, ()))
     )
     if _N_STEP not in names:
         return Extensions(names)
@@ -95,10 +99,6 @@ def options_for_space(possible: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
     return {"extensions": extensions.to_options()} if extensions else {}
 
 
-def _is_on(name: str, value: Any) -> bool:
-    return is_tracer(value) or bool(value != EXTENDED[name].default)
-
-
 def _bound(n_step: Any) -> int:
     return int(EXTENDED[_N_STEP].high or 1) if is_tracer(n_step) else int(n_step)
 
@@ -109,13 +109,17 @@ def parse(given: Collection[str]) -> Extensions:
     Raises:
         ConfigurationError: If a name is unknown or a largest ``n_step`` impossible.
     """
-    if isinstance(given, str) or not isinstance(given, Collection):
+    if isinstance(given, str | Mapping) or not isinstance(given, Collection):
         raise ConfigurationError(f"extensions must be a list of names, not {given!r}.")
-    bounds = dict(str(text).partition("=")[::2] for text in given)
-    known_names(bounds, EXTENSIONS, "extension")
-    for name, bound in bounds.items():
-        if bound and name != _N_STEP:
+    bounds: dict[str, str] = {}
+    for one in given:
+        name, equals, bound = str(one).partition("=")
+        known_names([name], EXTENSIONS, "extension")
+        if equals and name != _N_STEP:
             raise ConfigurationError(f"The extension {name} takes no value; leave ={bound} out.")
+        if name in bounds:
+            raise ConfigurationError(f"extensions has {name} twice; leave one of them out.")
+        bounds[name] = bound
     names = tuple(name for name in EXTENSIONS if name in bounds)
     if _N_STEP not in names:
         return Extensions(names)
@@ -164,6 +168,12 @@ def check_architecture(config: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             f"v_min is {low:g} and v_max {high:g}, so the atoms would have no range; make v_min "
             "smaller than v_max."
+        )
+    atoms = np.linspace(low, high, config["n_atoms"], dtype=np.float32)
+    if config["distribution"] == "categorical" and not np.all(np.diff(atoms) > 0):
+        raise ConfigurationError(
+            f"{config['n_atoms']} atoms between v_min={low!r} and v_max={high!r} would not all be "
+            "different in 32 bits; lower n_atoms or widen the range."
         )
 
 

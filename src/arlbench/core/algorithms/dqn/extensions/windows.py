@@ -49,7 +49,7 @@ def window(
         rows: The first row of each window, ``[B]``.
         size: The buffer's logical size.
         n_envs: Rows of a vector step.
-        n_step: The most rows of a window, at most ``at_most``.
+        n_step: The largest number of rows of a window, at most ``at_most``.
         at_most: The largest ``n_step`` that the program can take, which shapes it.
         gamma: The discount of one step.
     """
