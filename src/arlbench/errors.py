@@ -43,7 +43,8 @@ class EnvironmentFaultError(ArlbenchError, RuntimeError):
     """An environment that raised an error or returned data that cannot be used.
 
     Attributes:
-        original: What the environment raised; None if it raised nothing.
+        original: What the environment raised; None if it raised nothing, or raised it in a worker
+            process.
     """
 
     original: BaseException | None = None
