@@ -125,6 +125,7 @@ SWEEP_CASES = {
     "unknown hyperparameter": (["learning_rte=1..2"], ["Did you mean 'learning_rate'"]),
     "hyperparameter twice": (["gamma=0.9", "gamma=0.9..1"], ["gamma", "keep one"]),
     "range upside down": (["gamma=0.99..0.9"], ["gamma=0.99..0.9 is empty", "lower end first"]),
+    "range with three dots": (["learning_rate=1e-4...1e-2"], ["three dots", "LOW..HIGH"]),
     "range of nothing": (["gamma=0.9..0.9"], ["is empty", "lower end first"]),
     "range without an end": (["gamma=0.9.."], ["not a range", "gamma=LOW..HIGH"]),
     "range of words": (["gamma=low..high"], ["gamma", "finite number", "'low'"]),

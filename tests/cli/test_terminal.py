@@ -13,6 +13,8 @@ import termios
 
 import pytest
 
+from in_process import arlbench
+
 COMMANDS = ("train", "sweep", "evaluate", "play", "envs")
 
 # Escape sequences for colours and movements of the cursor.
@@ -49,6 +51,20 @@ def _read(descriptor: int) -> bytes:
         return os.read(descriptor, 65536)
     except OSError:  # the other end is closed
         return b""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trian"], "No such command 'trian'. Did you mean 'train'? 'arlbench COMMAND --help'"),
+        (["sweep", "--samplr=a"], "No such option: --samplr (Possible options: --sampler). "),
+        # Nothing is similar.
+        (["sweep", "--zzz=a"], "No such option: --zzz. 'arlbench COMMAND --help' lists"),
+    ],
+)
+def test_a_mistyped_word_is_corrected_only_if_one_is_similar(words, said, capsys) -> None:
+    assert arlbench(*words) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_the_package_runs_as_a_module() -> None:

@@ -45,6 +45,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["--tuner", "own_tuner:Broken"], ["ValueError in its constructor (no luck)", "correct it"]
     ),
     "table that is absent": (["--start-from", "none.csv"], ["none.csv cannot be read"]),
+    "folder that is absent": (["--start-from", "nope"], ["nope does not exist"]),
     "start from nothing": (["--start-count", "3"], ["start_count limits", "give start_from"]),
     "folder of no study to start from": (["--start-from", "taken"], ["not the folder of a study"]),
     "unknown protocol": (["--protocol", "smack"], ["Did you mean 'smac'"]),

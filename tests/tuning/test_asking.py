@@ -96,6 +96,12 @@ def test_a_fault_of_a_tuner_is_one_sentence(tmp_path, fault) -> None:
     assert "\n" not in str(raised.value)
 
 
+def test_a_single_trial_counts_as_a_list_of_one(tmp_path) -> None:
+    outcome = study(tmp_path / "study", answering(lambda n: Trial(RATE)), n_trials=2)
+    rates = [result.trial.config["learning_rate"] for result in outcome.results]
+    assert rates == [RATE["learning_rate"]] * 2
+
+
 def test_an_error_in_tell_is_named(tmp_path) -> None:
     with pytest.raises(TunerError, match="raised ZeroDivisionError in tell"):
         study(tmp_path / "study", answering(lambda n: [Trial(RATE)], fail))

@@ -75,7 +75,9 @@ def run() -> None:
         _fail(str(error))
     except TyperException as error:
         _keep_nearest(error)
-        _fail(f"{error.format_message().rstrip('.')}. 'arlbench COMMAND --help' lists the options.")
+        message = error.format_message().rstrip(".")
+        end = "" if message.endswith("?") else "."
+        _fail(f"{message}{end} 'arlbench COMMAND --help' lists the options.")
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -83,7 +85,7 @@ def _keep_nearest(error: Any) -> None:
     """Of the options that an unknown one may stand for, keeps only the most similar one."""
     options = getattr(error, "possibilities", None)
     if options:
-        error.possibilities = difflib.get_close_matches(error.option_name, options, 1, 0.0)
+        error.possibilities = difflib.get_close_matches(error.option_name, options, 1)
 
 
 def _in_one_line(message: Warning | str, *_: Any) -> str:

@@ -83,6 +83,10 @@ def parse_dimension(name: str, text: Any, declarations: Declarations) -> Any | C
             f"The search text of {name} must be a string such as '1', '1..2' or '1,2', not a value "
             f"of type {type(text).__name__}; put it in quotes."
         )
+    if "..." in text:
+        raise ConfigurationError(
+            f"The range '{text}' of {name} has three dots; write LOW..HIGH, with two dots."
+        )
     if _RANGE in text:
         return _parse_range(hyperparameter, text)
     if _LIST in text:

@@ -6,7 +6,7 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from arlbench.core.checks import as_python, positive_whole
@@ -70,7 +70,7 @@ class Asking:
         """
         given, self._given = self._given[:n], self._given[n:]
         wanted = n - len(given)
-        answer = self._answer("ask", lambda: list(self.tuner.ask(wanted))) if wanted else []
+        answer = self._answer("ask", lambda: _listed(self.tuner.ask(wanted))) if wanted else []
         if len(answer) > wanted:
             raise self._error(f"was asked for {wanted} trials and gave {len(answer)}; give fewer.")
         answer = [*(Trial(config) for config in given), *answer]
@@ -245,3 +245,8 @@ def _as_written(info: Mapping[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"its info cannot be written as JSON ({error})") from None
     return written
+
+
+def _listed(trials: Iterable[Trial]) -> list[Trial]:
+    """The trials as a list; a trial is itself a tuple, so a single one could be taken for many."""
+    return [trials] if isinstance(trials, Trial) else list(trials)
