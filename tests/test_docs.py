@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace
 
+from arlbench import DQN
 from arlbench.core.environments.wrappers import registry
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -204,3 +206,26 @@ def test_every_wrapper_is_on_the_page() -> None:
     page = (DOCS / "environments.md").read_text()
     for name, cls in registry.known().items():
         assert f"| `{name}` | `{cls.__name__}" in page
+
+
+def test_the_tables_of_hyperparameters_are_those_of_dqn() -> None:
+    page = (DOCS / "hyperparameters.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    declared = {
+        **described(DQN.get_hpo_config_space()),
+        **described(DQN.get_nas_config_space()),
+    }
+    assert {name: (default, searched) for name, default, searched in rows} == declared
+
+
+def described(space: ConfigurationSpace) -> dict[str, tuple[str, str]]:
+    """The default and the searched values of each hyperparameter, as the page writes them."""
+    found = {}
+    for hyperparameter in space.values():
+        if isinstance(hyperparameter, CategoricalHyperparameter):
+            searched = ", ".join(map(str, hyperparameter.choices))
+        else:
+            searched = f"{hyperparameter.lower} to {hyperparameter.upper}"
+            searched += ", logarithmic" * hyperparameter.log
+        found[hyperparameter.name] = (str(hyperparameter.default_value), searched)
+    return found
