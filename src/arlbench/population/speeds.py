@@ -23,7 +23,7 @@ class Speeds(NamedTuple):
     Attributes:
         overhead: On an accelerator, independent of the number of members.
         member: On an accelerator, additionally for each member.
-        core: On one core, for one member.
+        core: On one core, for one member, while all cores train.
         network_bytes: The size of the network of the members that were timed.
     """
 
