@@ -89,7 +89,7 @@ def find_grid(space: spaces.Space) -> Grid | None:
 
     A grid is a box or a space of categories with the shape ``[height, width]`` or
     ``[height, width, channels]`` and sides in ``GRID_SIDES``. A ``MultiBinary`` of such a shape
-    counts only if there is no other grid.
+    counts only if nothing else is a grid.
     """
     grids: list[Grid] = []
     binary_grids: list[Grid] = []

@@ -45,9 +45,9 @@ def read_rows(path: Path) -> list[Row]:
         ".yaml": _read_yaml,
         ".yml": _read_yaml,
     }
-    if path.suffix.lower() not in readers and not path.exists():
-        raise ConfigurationError(f"{path} does not exist.")
     if path.suffix.lower() not in readers:
+        if not path.exists():
+            raise ConfigurationError(f"{path} does not exist.")
         raise ConfigurationError(
             f"{path} is not a file of configurations; its name must end in .yaml, .json, .csv "
             "or .parquet."

@@ -76,7 +76,7 @@ def with_companions(
 def own(algorithm: Algorithm, parts: Mapping[str, Any]) -> dict[str, Any]:
     """The parts for a state, which training may overwrite without changing the loaded parts.
 
-    Records belong to no state, and a buffer is unpacked into memory of its own.
+    Records are not part of a state, and unpacking a buffer copies it anyway.
     """
     shared = (BUFFER, *algorithm.tracked_parts)
     copies = {name: part for name, part in parts.items() if name not in shared}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
@@ -158,3 +159,12 @@ def example_observation(env: Environment) -> Any:
     """Shapes and dtypes of the observation of one copy."""
     _, obs = jax.eval_shape(lambda: env.reset(jax.random.key(0)))
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), obs)
+
+
+def select(mask: jax.Array, if_true: Any, if_false: Any) -> Any:
+    """Takes one of two trees for each copy; ``mask`` is bool ``[n_envs]``."""
+
+    def choose(new: jax.Array, old: jax.Array) -> jax.Array:
+        return jnp.where(jnp.expand_dims(mask, range(1, new.ndim)), new, old)
+
+    return jax.tree.map(choose, if_true, if_false)

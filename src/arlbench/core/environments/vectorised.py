@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from arlbench.core import lockstep
-from arlbench.core.environments.environment import Environment, Timestep
+from arlbench.core.environments.environment import Environment, Timestep, select
 from arlbench.core.tracing import is_cheap
 
 
@@ -155,11 +155,7 @@ class VectorisedEnvironment(Environment):
         copies = jnp.arange(self.n_envs)
         fresh = jax.vmap(lambda copy: self.reset_one(_reset_key(rng, copy)))(copies)
 
-        def select(rows: jax.Array, new: jax.Array) -> jax.Array:
-            mask = jnp.expand_dims(done, range(1, rows.ndim))
-            return jnp.where(mask, _cast(new, rows), rows)
-
-        return jax.tree.map(select, current, fresh)
+        return select(done, jax.tree.map(_cast, fresh, current), current)
 
 
 def _reset_key(rng: chex.PRNGKey, copy: chex.Numeric) -> chex.PRNGKey:

@@ -229,7 +229,7 @@ def check_acting(agent: AgentStructure, runner_state: Any) -> None:
     """Checks what an agent needs of a runner state to act; it may come from other environments.
 
     Raises:
-        ConfigurationError: If it is no runner state, or one of another network.
+        ConfigurationError: If it is not a runner state, or belongs to another network.
     """
     if not isinstance(runner_state, DQNRunnerState):
         raise ConfigurationError(

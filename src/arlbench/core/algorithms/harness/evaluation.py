@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from arlbench.core.algorithms.harness.structure import SPAN
 from arlbench.core.environments import Environment
-from arlbench.core.environments.wrappers.wrapper import select
+from arlbench.core.environments.environment import select
 
 #: Steps after which an unfinished episode is cut off (108,000 Atari frames, four per step).
 EPISODE_STEP_CAP = 27_000

@@ -8,6 +8,8 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
+from arlbench.core.observations import first_and_last
+
 _NARROWER = {"float64": np.float32, "int64": np.int32, "uint64": np.uint32}
 
 
@@ -43,9 +45,7 @@ def categories(space: Any) -> tuple[np.ndarray, np.ndarray] | None:
     if isinstance(space, spaces.MultiBinary):
         return np.zeros(space.shape, np.int64), np.ones(space.shape, np.int64)
     if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
-        counts = space.n if isinstance(space, spaces.Discrete) else space.nvec
-        first = np.asarray(space.start, np.int64)
-        return first, first + np.asarray(counts, np.int64) - 1
+        return first_and_last(space)
     return None
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from gymnasium import spaces
 
 from arlbench.core.checks import positive_whole
-from arlbench.core.environments.environment import Environment, Timestep
+from arlbench.core.environments.environment import Environment, Timestep, select
 from arlbench.core.environments.wrappers.cast_observation import CastObservation
 from arlbench.core.environments.wrappers.parts import box, change_space, change_values, describe
 from arlbench.core.environments.wrappers.transpose import TransposeObservation
-from arlbench.core.environments.wrappers.wrapper import Wrapper, select
+from arlbench.core.environments.wrappers.wrapper import Wrapper
 from arlbench.core.observations import first_and_last
 from arlbench.errors import ConfigurationError
 

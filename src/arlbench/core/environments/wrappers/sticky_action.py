@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from arlbench.core.checks import finite
 from arlbench.core.environments.actions import action_shapes
-from arlbench.core.environments.environment import Environment, Timestep
-from arlbench.core.environments.wrappers.wrapper import Wrapper, select
+from arlbench.core.environments.environment import Environment, Timestep, select
+from arlbench.core.environments.wrappers.wrapper import Wrapper
 from arlbench.errors import ConfigurationError
 
 

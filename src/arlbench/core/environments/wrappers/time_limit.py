@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from arlbench.core.checks import positive_whole
-from arlbench.core.environments.environment import Environment, Timestep
-from arlbench.core.environments.wrappers.wrapper import Wrapper, select
+from arlbench.core.environments.environment import Environment, Timestep, select
+from arlbench.core.environments.wrappers.wrapper import Wrapper
 from arlbench.errors import ConfigurationError
 
 

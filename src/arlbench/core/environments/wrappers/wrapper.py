@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import chex
 import jax
-import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
@@ -135,15 +134,6 @@ class ObservationWrapper(Wrapper):
     @property
     def observation_space(self) -> spaces.Space:
         return self._observation_space
-
-
-def select(mask: jax.Array, if_true: Any, if_false: Any) -> Any:
-    """Takes one of two trees for each copy; ``mask`` is bool ``[n_envs]``."""
-
-    def choose(new: jax.Array, old: jax.Array) -> jax.Array:
-        return jnp.where(jnp.expand_dims(mask, range(1, new.ndim)), new, old)
-
-    return jax.tree.map(choose, if_true, if_false)
 
 
 def _spec_of(cls: type[Wrapper], env: Environment, settings: Mapping[str, Any]) -> EnvSpec | None:
