@@ -25,11 +25,19 @@ ENV_KWARGS = {
 #: A convolutional network takes long for an update, so it makes few.
 FEW_UPDATES = {"ale": ["train_freq=16", "gradient_steps=1", "buffer_batch_size=16"]}
 
+#: The other Atari games compile the same program for another number of actions.
+SLOW = ["battlezone", "doubledunk", "namethisgame", "phoenix"]
+
 EXTRAS = {"xland": "xminigrid", "ale": "ale_py", "gymnasium": "Box2D"}
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.stress if name in SLOW else pytest.mark.thorough)
+        for name in PUBLISHED
+    ],
+)
 def test_two_thousand_steps_and_an_evaluation(name: str, tmp_path) -> None:
     framework = PUBLISHED[name].framework
     needs = EXTRAS.get(framework)

@@ -12,20 +12,18 @@ from arlbench.core.environments import make_env
 #: One of each kind of observation and mask; those with presets train in
 #: ``tests/experiments/test_published_environments.py``.
 ENVIRONMENTS = [
-    ("gymnax", "Acrobot-v1"),
     ("gymnax", "Breakout-MinAtar"),
     ("gymnax", "FourRooms-misc"),
     ("gymnax", "MemoryChain-bsuite"),
     ("gymnax", "Pong-misc"),
     ("navix", "Navix-Empty-5x5-v0"),
-    ("navix", "Navix-DoorKey-5x5-v0"),
     ("jumanji", "Game2048-v1"),
     ("jumanji", "Snake-v1"),
     ("jumanji", "Maze-v0"),
 ]
 
-#: It takes a minute to compile.
-SLOW = [("craftax", "Craftax-Classic-Symbolic-v1")]
+#: They take long to compile, and the second is like Empty.
+SLOW = [("craftax", "Craftax-Classic-Symbolic-v1"), ("navix", "Navix-DoorKey-5x5-v0")]
 
 #: Names of environments for a convolutional network; the others use a plain one.
 GRIDS = {"MinAtar": "GridQ", "MiniGrid-": "GridQ", "Navix-": "GridQ", "Snake": "GridQ"}

@@ -23,7 +23,6 @@ ONE_OF_EACH = [
         pytest.param(framework, name, marks=pytest.mark.thorough)
         for framework, name in [
             ("gymnax", "CartPole-v1"),
-            ("xland", "MiniGrid-EmptyRandom-5x5"),
             ("gymnasium", "FrozenLake-v1"),
         ]
     ),
@@ -31,6 +30,7 @@ ONE_OF_EACH = [
     *(
         pytest.param(framework, name, marks=pytest.mark.stress)
         for framework, name in [
+            ("xland", "MiniGrid-EmptyRandom-5x5"),
             ("navix", "Navix-Empty-5x5-v0"),
             ("jumanji", "Snake-v1"),
             ("craftax", "Craftax-Classic-Symbolic-v1"),
