@@ -172,12 +172,16 @@ def test_the_summary_ranks_the_configurations(folder, monkeypatch, capfd) -> Non
 
 
 def test_a_person_is_shown_the_best_and_where_it_is(folder, monkeypatch, capfd) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "30")
     assert sweep([*SHORT, *GRID, "--out", str(folder)], monkeypatch) == 0
-    printed = capfd.readouterr().err
-    for part in ("4 configurations with 2 seeds", "best configurations", "lowest seed",
-                 "highest seed", "learning_rate", "landscape.png", str(folder)):  # fmt: skip
+    printed, messages = capfd.readouterr()
+    # The results alone are in the standard output, and a file gets every column.
+    assert printed.startswith("best configurations  config ")
+    assert printed.splitlines()[0].count("config ") == 4
+    for part in ("lowest seed", "highest seed", "learning_rate", "landscape.png", str(folder)):
         assert part in printed
+    assert "4 configurations with 2 seeds" in " ".join(messages.split())
+    assert "best configurations" not in messages
 
 
 @pytest.mark.thorough

@@ -46,9 +46,9 @@ def test_repeats_from_the_command_line(tmp_path, capsys) -> None:
     out = tmp_path / "all"
     words = ["--n-trials", "2", "--repeat", "2", "--tuner-seed", "4", "--out", out]
     assert arlbench("tune", *SHORT, *words) == 0
-    shown = capsys.readouterr().err
-    assert "random tunes DQN on CartPole-v1" in shown
-    assert "2 repeats" in shown
+    shown, messages = capsys.readouterr()
+    assert "random tunes DQN on CartPole-v1" in messages
+    assert "2 repeats" in messages
     assert "tuner seed" in shown
     assert "range of repeats" in shown
     assert (out / "incumbent.png").read_bytes().startswith(b"\x89PNG")

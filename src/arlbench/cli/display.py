@@ -1,4 +1,4 @@
-"""The output of ``arlbench train`` for people."""
+"""The output of ``arlbench train`` for people: progress and notes, and then the results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from arlbench.cli import tables
+from arlbench.cli import results, tables
 from arlbench.experiments.owned_folder import resume_command
 from arlbench.report.numbers import together, written
 from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread
@@ -199,8 +199,7 @@ def closing_table(result: RunResult, start_up: float, folder: Path) -> None:
         clock = f"{result.wall_seconds:.1f} s elapsed; the times above are sums over seeds"
         rows.append(("together", clock))
     rows.append(("saved in", str(folder)))
-    for line in tables.lines(rows):
-        _console.print(line, markup=False, soft_wrap=True)
+    results.say(tables.lines(rows))
 
 
 def return_text(final: np.ndarray) -> str:

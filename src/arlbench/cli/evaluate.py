@@ -135,12 +135,11 @@ def _rows(stored: StoredAgents, outcomes: list[EpisodeOutcomes]) -> list[Row]:
 
 
 def _print(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    from arlbench.cli import tables
+    from arlbench.cli import results, tables
 
-    console = Console(highlight=False)
+    console = results.console()
     policy = f"epsilon {asked.epsilon:g}" if asked.epsilon else "greedy"
     console.print(
         f"[bold]{escape(stored.env_spec.name)}[/] ({stored.env_spec.framework}), "
@@ -149,12 +148,11 @@ def _print(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) -> N
     console.print(f"{run}: {_origins(rows)}", soft_wrap=True, markup=False)
     # In a terminal, the rightmost columns are left out if they do not fit.
     cells = _table(rows)
-    n_columns = tables.fitting(cells, console.width) if console.is_terminal else None
+    n_columns = tables.fitting(cells, results.width())
     title, *lines = tables.lines([row[:n_columns] for row in cells], range(1, len(cells[0])))
-    console.print(title, style="bold", markup=False, soft_wrap=True)
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
-    console.print(_explanation(rows), style="dim", soft_wrap=True)
+    results.say([title], "bold")
+    results.say(lines)
+    results.say([_explanation(rows)], "dim")
 
 
 def _origins(rows: list[Row]) -> str:

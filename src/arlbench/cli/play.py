@@ -118,10 +118,11 @@ def _watch(stored: StoredAgents, asked: _Asked) -> tuple[Reel, list[WatchedEpiso
 
 
 def _print(stored: StoredAgents, watched: list[WatchedEpisode], path: Path) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
+    from arlbench.cli import results
+
+    console = results.console()
     agent = stored.agents[0]
     console.print(
         f"[bold]{escape(stored.env_spec.name)}[/], {escape(f'{agent.name}: {agent.origin}')}",
