@@ -169,7 +169,7 @@ def test_episodes_that_would_not_end_are_said_to_be_cut_off(monkeypatch) -> None
 
 # Arguments, and what the one sentence must contain.
 FAULTS = {
-    "no episodes": (["RUN", "--episodes", "0"], ["episodes must be a positive whole", "not 0"]),
+    "no episodes": (["RUN", "--episodes", "0"], ["--episodes must be a positive whole", "not 0"]),
     "half an episode": (["RUN", "--episodes", "1.5"], ["--episodes", "valid integer"]),
     "negative seed": (["RUN", "--seed=-1"], ["Seeds must be whole numbers from 0"]),
     "seed too large": (["RUN", "--seed", 2**32], ["Seeds must be whole numbers from 0"]),

@@ -139,7 +139,7 @@ def test_another_problem_in_the_folder_is_refused(folder, monkeypatch, capfd) ->
     words = [*SHORT, *GRID, "--eval-episodes", "4", "--out", str(folder)]
     assert sweep(words, monkeypatch) == 2
     printed = " ".join(capfd.readouterr().err.split())
-    assert "holds another sweep: n_eval_episodes is 3 there and 4 here" in printed
+    assert "holds another sweep: --eval-episodes is 3 there and 4 here" in printed
 
 
 def test_more_of_the_same_problem_is_added(folder, tmp_path, monkeypatch, capfd) -> None:

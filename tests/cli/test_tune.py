@@ -46,7 +46,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "table that is absent": (["--start-from", "none.csv"], ["none.csv cannot be read"]),
     "folder that is absent": (["--start-from", "nope"], ["nope does not exist"]),
-    "start from nothing": (["--start-count", "3"], ["start_count limits", "give start_from"]),
+    "start from nothing": (["--start-count", "3"], ["--start-count limits", "give --start-from"]),
     "folder of no study to start from": (["--start-from", "taken"], ["not the folder of a study"]),
     "unknown protocol": (["--protocol", "smack"], ["Did you mean 'smac'"]),
     "repeats of another folder": (["--repeat", "2", "--out", "taken"], ["not a repeated study"]),
@@ -64,10 +64,10 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "too few evaluations": (
         ["--tuner", "hyperband", "--evaluations", "1"], ["the same length", "evaluate more often"]
     ),
-    "no trials": (["--n-trials", "0"], ["n_trials", "positive whole"]),
-    "no steps": (["--max-steps", "0"], ["n_timesteps", "positive whole"]),
-    "no time": (["--max-seconds", "0"], ["seconds must be greater than 0"]),
-    "none in flight": (["--parallel", "0"], ["parallel", "positive whole"]),
+    "no trials": (["--n-trials", "0"], ["error: --n-trials must be a positive whole"]),
+    "no steps": (["--max-steps", "0"], ["error: --max-steps must be a positive whole"]),
+    "no time": (["--max-seconds", "0"], ["error: --max-seconds must be greater than 0"]),
+    "none in flight": (["--parallel", "0"], ["error: --parallel must be a positive whole"]),
     "tuner seed below zero": (["--tuner-seed=-1"], ["tuner's seed"]),
     "test seeds below zero": (["--test-seeds=-1"], ["--test-seeds must be a whole number of 0 or"]),
     "unknown objective": (["--objective", "finl"], ["finl", "Did you mean 'final'"]),
@@ -95,8 +95,8 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "test seeds beyond 32 bits": (
         ["--seed", "4294967293"], ["Seeds must be whole numbers", "4294967296"]
     ),
-    "states below nothing": (["--state-limit=-1"], ["state_limit_gib must be 0 or more, not -1"]),
-    "no memory": (["--memory-limit", "0.001"], ["more than the limit"]),
+    "states below nothing": (["--state-limit=-1"], ["--state-limit must be 0 or more, not -1"]),
+    "no memory": (["--memory-limit", "0.001"], ["or raise --memory-limit."]),
 }  # fmt: skip
 
 # These are known only when the tuner is asked.

@@ -69,7 +69,7 @@ def test_repeats_from_the_command_line(tmp_path, capsys) -> None:
 
 def test_mistakes_are_one_sentence(tmp_path, capsys) -> None:
     assert arlbench("tune", *SHORT, "--repeat", "0", "--out", tmp_path / "a", "--quiet") == 2
-    assert "repeats must be a positive whole number" in capsys.readouterr().err
+    assert "--repeat must be a positive whole number" in capsys.readouterr().err
     (tmp_path / "all").mkdir()
     (tmp_path / "all" / "repeats.json").write_text('{"format_version": 1, "repeats": 2}')
     assert arlbench("tune", "--replay", tmp_path / "all", "--quiet") == 2

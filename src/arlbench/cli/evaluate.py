@@ -86,9 +86,9 @@ def _checked(episodes: int, seed: int, epsilon: float) -> _Asked:
     from arlbench.core.checks import positive_whole, seed_in_range
 
     return _Asked(
-        positive_whole("episodes", episodes),
+        positive_whole("--episodes", episodes),
         seed_in_range(seed),
-        probability("epsilon", epsilon),
+        probability("--epsilon", epsilon),
     )
 
 
