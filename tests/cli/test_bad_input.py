@@ -9,6 +9,7 @@ import pytest
 
 from arlbench import DQN
 from arlbench.cli import main
+from in_process import arlbench, named
 
 # Arguments on the command line, and what the sentence must contain: the fault and the cure.
 CASES = {
@@ -201,7 +202,7 @@ SWEEP_CASES = {
 
 def complain(words: list[str], monkeypatch, capfd, command: str = "train") -> str:
     """Runs an ``arlbench`` command; returns its only error message, on one line."""
-    monkeypatch.setattr(sys, "argv", ["arlbench", command, *words])
+    monkeypatch.setattr(sys, "argv", ["arlbench", command, *map(str, named(words))])
     with pytest.raises(SystemExit) as exit_info:
         main.run()
     assert exit_info.value.code not in {0, None}
@@ -277,6 +278,27 @@ def test_an_unwritable_folder_is_named(monkeypatch, capfd) -> None:
     # A folder that even the superuser cannot write to.
     complaint = complain(["--out", "/proc/arlbench"], monkeypatch, capfd)
     assert "/proc/arlbench cannot be written" in complaint
+
+
+@pytest.mark.parametrize(
+    ("command", "cure"),
+    [
+        ("train", "'arlbench train CartPole-v1'. "),
+        ("sweep", "'arlbench sweep CartPole-v1', or give a --preset. "),
+        ("tune", "'arlbench tune CartPole-v1', or give a --preset or a study file"),
+    ],
+)
+@pytest.mark.parametrize("words", [[], ["learning_rate=1e-3", "--seeds", "1"]])
+def test_without_an_environment_nothing_is_trained(
+    command: str, cure: str, words: list[str], tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert arlbench(command, *words) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: The argument ENV is missing; name an environment, as in ")
+    assert cure in message
+    assert message.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_library_that_is_missing_names_its_extra(monkeypatch, capsys) -> None:

@@ -18,7 +18,7 @@ from arlbench.tuning.replaying import prepare_replay
 from arlbench.tuning.study import arguments_of
 from arlbench.tuning.trials import Trial
 from fake_studies import study as fake_study
-from in_process import arlbench
+from in_process import arlbench, named
 
 SHORT = [
     "CartPole-v1", "--timesteps", "900", "--n-envs", "4", "--evaluations", "3",
@@ -110,7 +110,7 @@ def test_a_mistake_is_one_sentence(case, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").write_text("mine")
-    assert arlbench("tune", *words, "--quiet") == 2
+    assert arlbench("tune", *named(words), "--quiet") == 2
     message = capsys.readouterr().err
     for part in said:
         assert part in message
@@ -133,11 +133,13 @@ def test_a_mistake_is_found_before_anything_is_shown_or_made(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").write_text("mine")
-    (tmp_path / "study.yaml").write_text("space: {gamma: 0.9..1}\n")
+    (tmp_path / "study.yaml").write_text(
+        "problem: {environment: CartPole-v1}\nspace: {gamma: 0.9..1}\n"
+    )
     before = sorted(tmp_path.rglob("*"))
     # A limit, without which the tuner would have to be known sooner.
     limit = [] if {"--n-trials", "--resume"} & {*words} else ["--n-trials", "1"]
-    assert arlbench("tune", *options, *words, *limit) == 2
+    assert arlbench("tune", *named([*options, *words, *limit])) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("error: ")

@@ -13,13 +13,13 @@ from arlbench.cli.arguments import (
     RAY,
     WRAP,
     network_option,
+    required_environment,
     split_words,
     start_workers,
 )
 from arlbench.cli.options import (
     AGENT,
     AS_JSON,
-    DEFAULT_ENV,
     DEFAULTS,
     ENV_KWARGS,
     ENV_WORKERS,
@@ -107,7 +107,8 @@ def sweep(
     options = {} if preset is None else options_of_preset(preset)
     published = options.pop("words", {})
     given = completed(context, given, options)
-    env_name, ranges = split_words(words or [], options.get("environment", DEFAULT_ENV), parse=str)
+    env_name, ranges = split_words(words or [], parse=str)
+    env_name = required_environment(context, env_name or options.get("environment"))
     names = ("sampler", "file", "n_configs", "sampler_seed", "only_named", "defaults")
     chosen = _Chosen(**{name: given[name] for name in names}, published=published)
     start_workers(ray)
