@@ -158,11 +158,17 @@ def _print(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) -> N
 def _origins(rows: list[Row]) -> str:
     """What was loaded, in words."""
     agents = [row for row in rows if row.origin]
-    names = ", ".join(row.name.removeprefix("seed ") for row in agents)
-    if len(agents) > 1:
-        return f"{agents[0].origin} of seeds {names}"
-    row = agents[0]
-    return row.origin if row.origin.startswith(row.name) else f"{row.origin}, {row.name}"
+    if len(agents) == 1:
+        row = agents[0]
+        return row.origin if row.origin.startswith(row.name) else f"{row.origin}, {row.name}"
+    # The seeds of a run that was stopped have not come equally far.
+    seeds: dict[str, list[str]] = {}
+    for row in agents:
+        seeds.setdefault(row.origin, []).append(row.name.removeprefix("seed "))
+    return "; ".join(
+        f"{origin} of seed{'s' if len(names) > 1 else ''} {', '.join(names)}"
+        for origin, names in seeds.items()
+    )
 
 
 def _table(rows: list[Row]) -> list[tuple[str, ...]]:
