@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from arlbench.cli import results, tables
-from arlbench.cli.display import Speed, bar_of_training
+from arlbench.cli.display import Speed, bar_of_training, folder_and_note
 from arlbench.core.text_values import count
 from arlbench.experiments.experiment import Experiment
 from arlbench.experiments.training import ExperimentOutcome, ExperimentProgress
@@ -63,7 +63,7 @@ def header(experiment: Experiment, n_missing: int, folder: Path) -> None:
         _console.print(
             f"[dim]continues: {n_missing} of {experiment.n_members} training runs are missing[/]"
         )
-    _console.print(f"folder: {folder}", style="dim", markup=False, soft_wrap=True)
+    folder_and_note(folder, env_spec)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from arlbench.cli import results, tables, train_command
-from arlbench.cli.display import Speed, bar_of_training, notice, return_text
+from arlbench.cli.display import (
+    Speed,
+    bar_of_training,
+    folder_and_note,
+    notice,
+    return_text,
+)
 from arlbench.cli.sweep_display import listing, value_text
 from arlbench.core.text_values import count
 from arlbench.errors import EnvironmentFaultError, TunerError
@@ -51,7 +57,7 @@ def header(arguments: Mapping[str, Any]) -> None:
         f"{count(len(arguments['seeds']), 'seed')} per trial, "
         f"{problem.n_total_timesteps:,} steps at most, {count(spec.n_envs, 'environment')}{repeats}"
     )
-    _console.print(f"folder: {arguments['folder']}", style="dim", markup=False, soft_wrap=True)
+    folder_and_note(arguments["folder"], spec)
 
 
 @contextlib.contextmanager
