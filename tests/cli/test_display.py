@@ -145,9 +145,10 @@ def said(capsys) -> str:
     return str(capsys.readouterr().err).replace("\n", " ")
 
 
-@pytest.mark.parametrize("command", ["train", "tune"])
+@pytest.mark.parametrize("command", ["train", "sweep", "tune"])
 def test_the_command_that_continues_can_be_pasted(command, folder, capsys) -> None:
     shows = {"train": display.interrupted, "tune": tune_display.interrupted}
+    shows["sweep"] = lambda path: sweep_display.interrupted(3, 8, path)
     shows[command](folder)
     words = shlex.split(said(capsys).partition("continue with: ")[2])
     assert words == ["arlbench", command, "--resume", str(folder)]

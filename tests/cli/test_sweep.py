@@ -23,7 +23,6 @@ import pytest
 from arlbench import DQN, make_env
 from arlbench.cli import main
 from arlbench.cli.sweep_display import best_table
-from arlbench.cli.sweep_running import command_to_continue
 from arlbench.errors import StorageError
 from arlbench.experiments.folder import read_experiment, read_rows
 from arlbench.experiments.presets import tuned_for
@@ -238,8 +237,8 @@ def test_a_signal_keeps_what_has_ended_and_says_how_to_continue(sent, tmp_path) 
     assert "Traceback" not in printed
     kept = read_rows(out).num_rows // 2
     assert kept > 0
-    told = f"stopped, {kept} of 800 training runs are kept; continue with: arlbench sweep"
-    assert told in printed
+    told = f"stopped, {kept} of 800 training runs are kept; continue with: arlbench sweep --resume"
+    assert f"{told} {out}" in printed
 
 
 def proposed(words: list[str], monkeypatch, capfd, tmp_path: Path) -> tuple[Any, list[str]]:
@@ -330,14 +329,6 @@ def test_a_table_of_the_best_has_whole_columns(n_seeds, width) -> None:
         assert float(by_name["learning_rate"][column]) == pytest.approx(rate, rel=1e-3)
     spreads = {"lowest seed", "highest seed", "95 % interval"} & by_name.keys()
     assert spreads == {1: set(), 3: {"lowest seed", "highest seed"}, 4: {"95 % interval"}}[n_seeds]
-
-
-def test_the_command_to_continue_names_the_folder() -> None:
-    command = ["arlbench", "sweep", "learning_rate=1e-5..1e-3", "--env-kwargs", '{"a": 1}']
-    expected = "arlbench sweep learning_rate=1e-5..1e-3 --env-kwargs '{\"a\": 1}'"
-    assert command_to_continue(command, Path("runs/x")) == f"{expected} --out runs/x"
-    assert command_to_continue([*command, "--out", "y"], Path("y")) == f"{expected} --out y"
-    assert command_to_continue([*command, "--out=y"], Path("y")) == f"{expected} --out=y"
 
 
 def test_a_full_disk_is_one_sentence_and_what_was_kept_is_whole(

@@ -15,6 +15,7 @@ from arlbench.cli import results, tables
 from arlbench.cli.display import Speed, bar_of_training, folder_and_note
 from arlbench.core.text_values import count
 from arlbench.experiments.experiment import Experiment
+from arlbench.experiments.owned_folder import resume_command
 from arlbench.experiments.training import ExperimentOutcome, ExperimentProgress
 from arlbench.report.numbers import together, written
 from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread_name
@@ -146,8 +147,9 @@ def _spread_rows(shown: Sequence[Rank], n_seeds: int) -> list[tuple[str, ...]]:
     ]
 
 
-def interrupted(n_kept: int, n_members: int, command: str) -> None:
+def interrupted(n_kept: int, n_members: int, folder: Path) -> None:
     """Says that the sweep was stopped, and how to continue it."""
+    command = resume_command("sweep", folder)
     kept = f"{n_kept} of {n_members} training runs are kept"
     _console.print(f"stopped, {kept}; continue with: {command}", soft_wrap=True, markup=False)
 
