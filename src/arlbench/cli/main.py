@@ -20,6 +20,7 @@ from arlbench.cli.compare import compare
 from arlbench.cli.envs import envs
 from arlbench.cli.evaluate import evaluate
 from arlbench.cli.export import export
+from arlbench.cli.groups import GroupedCommand
 from arlbench.cli.naming import Command
 from arlbench.cli.play import play
 from arlbench.cli.sweep import sweep
@@ -35,9 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Deep Q-Learning as a compiled, tunable program.",
 )
-app.command(cls=Command)(train)
-app.command(cls=Command)(sweep)
-app.command(cls=Command)(tune)
+app.command(cls=GroupedCommand)(train)
+app.command(cls=GroupedCommand)(sweep)
+app.command(cls=GroupedCommand)(tune)
 app.command(cls=Command)(compare)
 app.command(cls=Command)(export)
 app.command(cls=Command)(evaluate)
