@@ -9,6 +9,7 @@ import pytest
 
 from arlbench import DQN
 from arlbench.cli import main
+from in_process import arlbench, named
 
 # Arguments on the command line, and what the sentence must contain: the fault and the cure.
 CASES = {
@@ -50,20 +51,20 @@ CASES = {
     "no units": (["hidden_size=0"], ["hidden_size", "at least 1"]),
     "unknown activation": (["activation=relo"], ["activation", "tanh, relu", "mean 'relu'"]),
     "no update": (["--timesteps", "500"], ["too few for an update", "learning_starts"]),
-    "no timesteps": (["--timesteps", "0"], ["timesteps", "positive whole"]),
+    "no timesteps": (["--timesteps", "0"], ["error: --timesteps must be a positive whole"]),
     "negative timesteps": (["--timesteps=-5"], ["timesteps", "positive whole"]),
     "half a timestep": (["--timesteps", "1e4.5"], ["--timesteps", "valid number"]),
     "timesteps not a number": (["--timesteps", "nan"], ["timesteps", "positive whole"]),
-    "zero environments": (["--n-envs", "0"], ["n_envs", "at least 1"]),
-    "negative environments": (["--n-envs=-2"], ["n_envs", "at least 1"]),
-    "no seeds": (["--seeds", "0"], ["seeds", "positive whole"]),
+    "zero environments": (["--n-envs", "0"], ["error: --n-envs must", "at least 1"]),
+    "negative environments": (["--n-envs=-2"], ["--n-envs", "at least 1"]),
+    "no seeds": (["--seeds", "0"], ["error: --seeds must be a positive whole"]),
     "negative seed": (["--seed=-1"], ["Seeds must be", "0 to 2**32 - 1, not -1"]),
     "seed too large": (["--seed", "4294967296"], ["Seeds", "0 to 2**32 - 1"]),
     "seed not a number": (["--seed", "one"], ["--seed", "valid integer"]),
-    "no evaluations": (["--evaluations", "0"], ["evaluations", "positive whole"]),
-    "no episodes": (["--eval-episodes", "0"], ["eval_episodes", "positive whole"]),
-    "no memory": (["--memory-limit", "0.001"], ["more than the limit", "buffer_size"]),
-    "negative memory": (["--memory-limit=-1"], ["memory_limit_gib", "greater than 0"]),
+    "no evaluations": (["--evaluations", "0"], ["error: --evaluations must be a positive"]),
+    "no episodes": (["--eval-episodes", "0"], ["error: --eval-episodes must be a"]),
+    "no memory": (["--memory-limit", "0.001"], ["more than the limit", "or raise --memory-limit."]),
+    "negative memory": (["--memory-limit=-1"], ["error: --memory-limit must be greater than 0"]),
     "settings no JSON": (["--env-kwargs", "{size: 5}"], ["--env-kwargs", "JSON"]),
     "settings no object": (["--env-kwargs", "[1]"], ["JSON object"]),
     "options no JSON": (["--algorithm-options", "{x"], ["--algorithm-options", "JSON"]),
@@ -98,11 +99,11 @@ CASES = {
     "several choices a step": (["Sudoku-v0"], ["several choices", "another environment"]),
     "no goal": (["XLand-MiniGrid-R1-9x9"], ["ruleset", "another environment"]),
     "no picture": (
-        ["CartPole-v1", "--cnn-policy"], ["neither pictures", "nor one grid", "--mlp-policy"]
+        ["CartPole-v1", "--cnn-policy"], ["neither pictures", "nor one grid", "set --mlp-policy."]
     ),
-    "no checkpoint to keep": (["--keep", "0"], ["keep", "positive whole"]),
-    "negative time": (["--checkpoint-every=-1"], ["checkpoint_every", "0 or more seconds"]),
-    "time not a number": (["--checkpoint-every", "nan"], ["checkpoint_every", "0 or more"]),
+    "no checkpoint to keep": (["--keep", "0"], ["error: --keep must be a positive whole"]),
+    "negative time": (["--checkpoint-every=-1"], ["--checkpoint-every", "0 or more seconds"]),
+    "time not a number": (["--checkpoint-every", "nan"], ["--checkpoint-every", "0 or more"]),
     "half a checkpoint": (["--keep", "1.5"], ["--keep", "valid integer"]),
     "unknown option": (["--timestep", "5"], ["--timestep"]),
 }  # fmt: skip
@@ -150,9 +151,9 @@ SWEEP_CASES = {
         ["EVERYTHING=FIXED"], ["space is empty", "leave one out"]
     ),
     "fewer than wanted": (
-        ["EVERYTHING=FIXED", "gamma=0.9,0.8"], ["Only 2 different", "lower n_configs"]
+        ["EVERYTHING=FIXED", "gamma=0.9,0.8"], ["Only 2 different", "lower --n-configs"]
     ),
-    "no configurations": (["--n-configs", "0"], ["n_configs", "positive whole"]),
+    "no configurations": (["--n-configs", "0"], ["error: --n-configs must be a positive whole"]),
     "sampler seed below zero": (["--sampler-seed=-1"], ["sampler's seed"]),
     "empty grid": (["--sampler", "grid"], ["grid is empty", "learning_rate=1e-06,0.1"]),
     "grid of a continuous range": (
@@ -178,30 +179,30 @@ SWEEP_CASES = {
     "empty file": (["--file", "empty.csv"], ["not contain any configurations", "at least one"]),
     "more than the file has": (
         ["--file", "good.csv", "--n-configs", "2"],
-        ["contains 1 different configurations", "lower n_configs"],
+        ["contains 1 different configurations", "lower --n-configs"],
     ),
     "file and word": (["--file", "good.csv", "gamma=0.8"], ["given twice", "keep one"]),
     "file and range": (["--file", "good.csv", "tau=0.1..0.5"], ["several values", "tau=VALUE"]),
-    "no seeds": (["--seeds", "0"], ["seeds", "positive whole"]),
-    "too many seeds": (["--seeds", "10001"], ["seeds", "at most 10000"]),
+    "no seeds": (["--seeds", "0"], ["error: --seeds must be a positive whole"]),
+    "too many seeds": (["--seeds", "10001"], ["error: --seeds must be at most 10000"]),
     "negative seed": (["--seed=-1"], ["0 to 2**32 - 1"]),
-    "no timesteps": (["--timesteps", "0"], ["timesteps", "positive whole"]),
-    "no evaluations": (["--evaluations", "0"], ["n_eval_steps", "positive whole"]),
-    "no episodes": (["--eval-episodes", "0"], ["n_eval_episodes", "positive whole"]),
+    "no timesteps": (["--timesteps", "0"], ["error: --timesteps must be a positive whole"]),
+    "no evaluations": (["--evaluations", "0"], ["error: --evaluations must be a positive"]),
+    "no episodes": (["--eval-episodes", "0"], ["error: --eval-episodes must be a"]),
     "no update": (
         ["--timesteps", "500", "learning_starts=1000"],
         ["No configuration would learn", "too few for an update", "raise the timesteps"],
     ),
-    "no memory": (["--memory-limit", "0.0001"], ["more than the limit", "buffer_size"]),
-    "negative memory": (["--memory-limit=-1"], ["memory_limit_gib", "greater than 0"]),
-    "no environments": (["--n-envs", "0"], ["n_envs", "at least 1"]),
+    "no memory": (["--memory-limit", "0.0001"], ["buffer_size", "raise --memory-limit."]),
+    "negative memory": (["--memory-limit=-1"], ["error: --memory-limit must be greater than 0"]),
+    "no environments": (["--n-envs", "0"], ["error: --n-envs must", "at least 1"]),
     "unwritable folder": (["--out", "/proc/arlbench"], ["/proc/arlbench cannot be written"]),
 }  # fmt: skip
 
 
 def complain(words: list[str], monkeypatch, capfd, command: str = "train") -> str:
     """Runs an ``arlbench`` command; returns its only error message, on one line."""
-    monkeypatch.setattr(sys, "argv", ["arlbench", command, *words])
+    monkeypatch.setattr(sys, "argv", ["arlbench", command, *map(str, named(words))])
     with pytest.raises(SystemExit) as exit_info:
         main.run()
     assert exit_info.value.code not in {0, None}
@@ -277,6 +278,27 @@ def test_an_unwritable_folder_is_named(monkeypatch, capfd) -> None:
     # A folder that even the superuser cannot write to.
     complaint = complain(["--out", "/proc/arlbench"], monkeypatch, capfd)
     assert "/proc/arlbench cannot be written" in complaint
+
+
+@pytest.mark.parametrize(
+    ("command", "cure"),
+    [
+        ("train", "'arlbench train CartPole-v1'. "),
+        ("sweep", "'arlbench sweep CartPole-v1', or give a --preset. "),
+        ("tune", "'arlbench tune CartPole-v1', or give a --preset or a study file"),
+    ],
+)
+@pytest.mark.parametrize("words", [[], ["learning_rate=1e-3", "--seeds", "1"]])
+def test_without_an_environment_nothing_is_trained(
+    command: str, cure: str, words: list[str], tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert arlbench(command, *words) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: The argument ENV is missing; name an environment, as in ")
+    assert cure in message
+    assert message.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_library_that_is_missing_names_its_extra(monkeypatch, capsys) -> None:

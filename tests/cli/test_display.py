@@ -116,16 +116,15 @@ def test_a_seed_that_had_ended_when_it_was_first_seen_has_no_speed() -> None:
 
 @pytest.mark.parametrize("wall_seconds", [21.0, 11.0])
 def test_the_closing_table_tells_seconds_by_the_clock_if_seeds_trained_side_by_side(
-    wall_seconds: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    wall_seconds: float, tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    printed: list[str] = []
-    monkeypatch.setattr(display._console, "print", lambda line, **_: printed.append(line))
     result = SimpleNamespace(
         final_returns={9: 1.0, 10: 3.0}, timesteps=40_000, seconds=Seconds(26.0, 4.0),
         seconds_now=Seconds(16.0, 4.0), wall_seconds=wall_seconds,
     )  # fmt: skip
     display.closing_table(result, 2.0, tmp_path)  # type: ignore[arg-type]
-    told = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in printed)
+    lines = capsys.readouterr().out.splitlines()
+    told = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in lines)
     assert told["compilation"] == "4.0 s"
     assert told["training"] == "26.0 s (1,538 steps/s with evaluations)"
     together = "11.0 s elapsed; the times above are sums over seeds"
@@ -146,9 +145,10 @@ def said(capsys) -> str:
     return str(capsys.readouterr().err).replace("\n", " ")
 
 
-@pytest.mark.parametrize("command", ["train", "tune"])
+@pytest.mark.parametrize("command", ["train", "sweep", "tune"])
 def test_the_command_that_continues_can_be_pasted(command, folder, capsys) -> None:
     shows = {"train": display.interrupted, "tune": tune_display.interrupted}
+    shows["sweep"] = lambda path: sweep_display.interrupted(3, 8, path)
     shows[command](folder)
     words = shlex.split(said(capsys).partition("continue with: ")[2])
     assert words == ["arlbench", command, "--resume", str(folder)]
@@ -176,4 +176,4 @@ def test_closing_tables_show_any_folder(folder, capsys, monkeypatch) -> None:
     outcome: Any = SimpleNamespace(members_trained=0)
     monkeypatch.setattr(sweep_display, "best_table", lambda *_: ["best"])
     sweep_display.closing_table(no_results, outcome, [folder / "a.png"])
-    assert f"drawn: a.png in {folder} " in said(capsys)
+    assert f"drawn: a.png in {folder}\n" in capsys.readouterr().out

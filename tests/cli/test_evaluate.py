@@ -116,6 +116,18 @@ def test_the_table_says_what_was_loaded_and_what_the_intervals_are_over(run: Pat
     assert lines[4].startswith("The interval is over episodes")
 
 
+def test_seeds_that_have_come_differently_far_are_told_apart() -> None:
+    early, late = (
+        "checkpoint-000001, after 40 of 90 steps",
+        "checkpoint-000002, after 80 of 90 steps",
+    )
+    rows = [
+        row_of(name, [1.0])._replace(origin=origin)
+        for name, origin in (("seed 0", late), ("seed 1", early), ("seed 2", late), ("all", ""))
+    ]
+    assert evaluate._origins(rows) == f"{late} of seeds 0, 2; {early} of seed 1"
+
+
 def row_of(name: str, returns: list[float]) -> evaluate.Row:
     outcomes = EpisodeOutcomes(np.array(returns), np.array([100_000] * len(returns)))
     return evaluate.Row(name, "", spread(np.array(returns)), "seeds", len(returns), outcomes)
@@ -169,7 +181,7 @@ def test_episodes_that_would_not_end_are_said_to_be_cut_off(monkeypatch) -> None
 
 # Arguments, and what the one sentence must contain.
 FAULTS = {
-    "no episodes": (["RUN", "--episodes", "0"], ["episodes must be a positive whole", "not 0"]),
+    "no episodes": (["RUN", "--episodes", "0"], ["--episodes must be a positive whole", "not 0"]),
     "half an episode": (["RUN", "--episodes", "1.5"], ["--episodes", "valid integer"]),
     "negative seed": (["RUN", "--seed=-1"], ["Seeds must be whole numbers from 0"]),
     "seed too large": (["RUN", "--seed", 2**32], ["Seeds must be whole numbers from 0"]),

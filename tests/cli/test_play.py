@@ -151,10 +151,10 @@ def test_ctrl_c_leaves_nothing_behind(run: Path, monkeypatch, capfd) -> None:
 
 # Arguments, and what the one sentence must contain.
 FAULTS = {
-    "no episodes": (["RUN", "--episodes", "0"], ["episodes must be a positive whole", "not 0"]),
-    "no steps": (["RUN", "--max-steps", "0"], ["max_steps must be a positive whole", "not 0"]),
-    "no frames": (["RUN", "--fps", "0"], ["fps must be a positive whole"]),
-    "too fast": (["RUN", "--fps", "60"], ["fps must be at most 50"]),
+    "no episodes": (["RUN", "--episodes", "0"], ["--episodes must be a positive whole", "not 0"]),
+    "no steps": (["RUN", "--max-steps", "0"], ["--max-steps must be a positive whole", "not 0"]),
+    "no frames": (["RUN", "--fps", "0"], ["error: --fps must be a positive whole"]),
+    "too fast": (["RUN", "--fps", "60"], ["error: --fps must be at most 50"]),
     "negative seed": (["RUN", "--seed=-1"], ["Seeds must be whole numbers from 0"]),
     "no such seed": (["RUN", "--run-seed", "7"], ["no seed 7", "--run-seed takes one of 0, 1"]),
     "unknown format": (["RUN", "--format", "gift"], ["'gift'", "Did you mean 'gif'"]),

@@ -54,7 +54,7 @@ def test_an_address_without_a_listener_is_refused_at_once(scheme, capsys, tmp_pa
     pytest.importorskip("ray")
     monkeypatch.chdir(tmp_path)
     begin = time.monotonic()
-    assert arlbench("tune", f"--ray={scheme}127.0.0.1:{free_port()}") == 2
+    assert arlbench("tune", "CartPole-v1", f"--ray={scheme}127.0.0.1:{free_port()}") == 2
     assert time.monotonic() - begin < 20
     error = capsys.readouterr().err
     assert "cannot be used (Connection refused)" in error
@@ -64,5 +64,5 @@ def test_an_address_without_a_listener_is_refused_at_once(scheme, capsys, tmp_pa
 def test_an_impossible_address_is_refused(capsys, tmp_path, monkeypatch) -> None:
     pytest.importorskip("ray")
     monkeypatch.chdir(tmp_path)
-    assert arlbench("tune", "--ray=nowhere") == 2
+    assert arlbench("tune", "CartPole-v1", "--ray=nowhere") == 2
     assert "HOST:PORT or ray://HOST:PORT, not 'nowhere'" in capsys.readouterr().err

@@ -228,6 +228,12 @@ def test_the_command_line_goes_before_the_protocol(begun) -> None:
     assert (pbt["seeds"], pbt["n_trials"]) == ((0,), 16)
 
 
+def test_a_file_without_an_environment_is_refused(study_file, capsys) -> None:
+    study_file.write_text(STUDY.replace("  environment: CartPole-v1\n", ""))
+    assert arlbench("tune", study_file) == 2
+    assert "or a study file whose problem has an environment" in capsys.readouterr().err
+
+
 PROTOCOL_MISTAKES = {
     "unknown": (["--protocol", "randm"], "Did you mean 'random'"),
     "another tuner": (

@@ -23,7 +23,6 @@ import pytest
 from arlbench import DQN, make_env
 from arlbench.cli import main
 from arlbench.cli.sweep_display import best_table
-from arlbench.cli.sweep_running import command_to_continue
 from arlbench.errors import StorageError
 from arlbench.experiments.folder import read_experiment, read_rows
 from arlbench.experiments.presets import tuned_for
@@ -139,7 +138,7 @@ def test_another_problem_in_the_folder_is_refused(folder, monkeypatch, capfd) ->
     words = [*SHORT, *GRID, "--eval-episodes", "4", "--out", str(folder)]
     assert sweep(words, monkeypatch) == 2
     printed = " ".join(capfd.readouterr().err.split())
-    assert "holds another sweep: n_eval_episodes is 3 there and 4 here" in printed
+    assert "holds another sweep: --eval-episodes is 3 there and 4 here" in printed
 
 
 def test_more_of_the_same_problem_is_added(folder, tmp_path, monkeypatch, capfd) -> None:
@@ -172,12 +171,16 @@ def test_the_summary_ranks_the_configurations(folder, monkeypatch, capfd) -> Non
 
 
 def test_a_person_is_shown_the_best_and_where_it_is(folder, monkeypatch, capfd) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "30")
     assert sweep([*SHORT, *GRID, "--out", str(folder)], monkeypatch) == 0
-    printed = capfd.readouterr().err
-    for part in ("4 configurations with 2 seeds", "best configurations", "lowest seed",
-                 "highest seed", "learning_rate", "landscape.png", str(folder)):  # fmt: skip
+    printed, messages = capfd.readouterr()
+    # The results alone are in the standard output, and a file gets every column.
+    assert printed.startswith("best configurations  config ")
+    assert printed.splitlines()[0].count("config ") == 4
+    for part in ("lowest seed", "highest seed", "learning_rate", "landscape.png", str(folder)):
         assert part in printed
+    assert "4 configurations with 2 seeds" in " ".join(messages.split())
+    assert "best configurations" not in messages
 
 
 @pytest.mark.thorough
@@ -234,8 +237,8 @@ def test_a_signal_keeps_what_has_ended_and_says_how_to_continue(sent, tmp_path) 
     assert "Traceback" not in printed
     kept = read_rows(out).num_rows // 2
     assert kept > 0
-    told = f"stopped, {kept} of 800 training runs are kept; continue with: arlbench sweep"
-    assert told in printed
+    told = f"stopped, {kept} of 800 training runs are kept; continue with: arlbench sweep --resume"
+    assert f"{told} {out}" in printed
 
 
 def proposed(words: list[str], monkeypatch, capfd, tmp_path: Path) -> tuple[Any, list[str]]:
@@ -326,14 +329,6 @@ def test_a_table_of_the_best_has_whole_columns(n_seeds, width) -> None:
         assert float(by_name["learning_rate"][column]) == pytest.approx(rate, rel=1e-3)
     spreads = {"lowest seed", "highest seed", "95 % interval"} & by_name.keys()
     assert spreads == {1: set(), 3: {"lowest seed", "highest seed"}, 4: {"95 % interval"}}[n_seeds]
-
-
-def test_the_command_to_continue_names_the_folder() -> None:
-    command = ["arlbench", "sweep", "learning_rate=1e-5..1e-3", "--env-kwargs", '{"a": 1}']
-    expected = "arlbench sweep learning_rate=1e-5..1e-3 --env-kwargs '{\"a\": 1}'"
-    assert command_to_continue(command, Path("runs/x")) == f"{expected} --out runs/x"
-    assert command_to_continue([*command, "--out", "y"], Path("y")) == f"{expected} --out y"
-    assert command_to_continue([*command, "--out=y"], Path("y")) == f"{expected} --out=y"
 
 
 def test_a_full_disk_is_one_sentence_and_what_was_kept_is_whole(

@@ -78,6 +78,19 @@ def test_a_published_table_is_trained_with_the_published_settings(swept) -> None
     assert (first["train_freq"], first["gradient_steps"]) == (32, 128)
 
 
+def test_the_preset_sets_the_memory_limit(tmp_path, monkeypatch) -> None:
+    from arlbench.cli import sweep
+
+    limits = []
+    monkeypatch.setattr(sweep, "run", lambda job: limits.append(job.memory_limit))
+    large = PUBLISHED["cartpole"]._replace(memory_limit=9.0)
+    monkeypatch.setitem(PUBLISHED, "cartpole", large)
+    words = ["sweep", "--preset", "cartpole", "--n-configs", "1"]
+    assert arlbench(*words, "--out", tmp_path / "a") == 0
+    assert arlbench(*words, "--memory-limit", "5", "--out", tmp_path / "b") == 0
+    assert limits == [9, 5]
+
+
 MISTAKES = {
     "unknown": (["--preset", "acrobat"], "Did you mean 'acrobot'"),
     "grid of ranges": (

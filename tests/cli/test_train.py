@@ -122,7 +122,11 @@ def test_quiet_prints_nothing_and_json_only_json(tmp_path, monkeypatch, capfd) -
 def test_the_closing_table_says_where_the_time_went(tmp_path, monkeypatch, capfd) -> None:
     words = ["train", *SMALL, "--seeds", "2", "--out", str(tmp_path / "run")]
     assert arlbench(words, monkeypatch) == 0
-    printed = capfd.readouterr().err
+    # The results alone are in the standard output, which a pipe or a file receives.
+    printed, messages = capfd.readouterr()
+    assert printed.startswith("final return")
+    assert "DQN on CartPole-v1" in messages
+    assert "final return" not in messages
     for part in ("final return", "start-up", "compilation", "training", "saved in", "2 seeds"):
         assert part in printed
     # However long the path is, it is not broken.

@@ -18,7 +18,7 @@ from arlbench.tuning.replaying import prepare_replay
 from arlbench.tuning.study import arguments_of
 from arlbench.tuning.trials import Trial
 from fake_studies import study as fake_study
-from in_process import arlbench
+from in_process import arlbench, named
 
 SHORT = [
     "CartPole-v1", "--timesteps", "900", "--n-envs", "4", "--evaluations", "3",
@@ -46,7 +46,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     ),
     "table that is absent": (["--start-from", "none.csv"], ["none.csv cannot be read"]),
     "folder that is absent": (["--start-from", "nope"], ["nope does not exist"]),
-    "start from nothing": (["--start-count", "3"], ["start_count limits", "give start_from"]),
+    "start from nothing": (["--start-count", "3"], ["--start-count limits", "give --start-from"]),
     "folder of no study to start from": (["--start-from", "taken"], ["not the folder of a study"]),
     "unknown protocol": (["--protocol", "smack"], ["Did you mean 'smac'"]),
     "repeats of another folder": (["--repeat", "2", "--out", "taken"], ["not a repeated study"]),
@@ -64,10 +64,10 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "too few evaluations": (
         ["--tuner", "hyperband", "--evaluations", "1"], ["the same length", "evaluate more often"]
     ),
-    "no trials": (["--n-trials", "0"], ["n_trials", "positive whole"]),
-    "no steps": (["--max-steps", "0"], ["n_timesteps", "positive whole"]),
-    "no time": (["--max-seconds", "0"], ["seconds must be greater than 0"]),
-    "none in flight": (["--parallel", "0"], ["parallel", "positive whole"]),
+    "no trials": (["--n-trials", "0"], ["error: --n-trials must be a positive whole"]),
+    "no steps": (["--max-steps", "0"], ["error: --max-steps must be a positive whole"]),
+    "no time": (["--max-seconds", "0"], ["error: --max-seconds must be greater than 0"]),
+    "none in flight": (["--parallel", "0"], ["error: --parallel must be a positive whole"]),
     "tuner seed below zero": (["--tuner-seed=-1"], ["tuner's seed"]),
     "test seeds below zero": (["--test-seeds=-1"], ["--test-seeds must be a whole number of 0 or"]),
     "unknown objective": (["--objective", "finl"], ["finl", "Did you mean 'final'"]),
@@ -95,8 +95,8 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "test seeds beyond 32 bits": (
         ["--seed", "4294967293"], ["Seeds must be whole numbers", "4294967296"]
     ),
-    "states below nothing": (["--state-limit=-1"], ["state_limit_gib must be 0 or more, not -1"]),
-    "no memory": (["--memory-limit", "0.001"], ["more than the limit"]),
+    "states below nothing": (["--state-limit=-1"], ["--state-limit must be 0 or more, not -1"]),
+    "no memory": (["--memory-limit", "0.001"], ["or raise --memory-limit."]),
 }  # fmt: skip
 
 # These are known only when the tuner is asked.
@@ -110,7 +110,7 @@ def test_a_mistake_is_one_sentence(case, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").write_text("mine")
-    assert arlbench("tune", *words, "--quiet") == 2
+    assert arlbench("tune", *named(words), "--quiet") == 2
     message = capsys.readouterr().err
     for part in said:
         assert part in message
@@ -133,11 +133,13 @@ def test_a_mistake_is_found_before_anything_is_shown_or_made(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "notes.txt").write_text("mine")
-    (tmp_path / "study.yaml").write_text("space: {gamma: 0.9..1}\n")
+    (tmp_path / "study.yaml").write_text(
+        "problem: {environment: CartPole-v1}\nspace: {gamma: 0.9..1}\n"
+    )
     before = sorted(tmp_path.rglob("*"))
     # A limit, without which the tuner would have to be known sooner.
     limit = [] if {"--n-trials", "--resume"} & {*words} else ["--n-trials", "1"]
-    assert arlbench("tune", *options, *words, *limit) == 2
+    assert arlbench("tune", *named([*options, *words, *limit])) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("error: ")
@@ -243,9 +245,11 @@ def test_a_fault_of_ones_own_is_followed_by_how_to_continue(tuner, begun, tmp_pa
 def test_a_person_sees_where_it_stands(tmp_path, capsys) -> None:
     words = ["--tuner", "random", "--n-trials", "2", "--out", tmp_path / "study"]
     assert arlbench("tune", *SHORT, *words) == 0
-    shown = capsys.readouterr().err
-    assert "random tunes DQN on CartPole-v1" in shown
-    assert "best trials" in shown
+    # The results alone are in the standard output.
+    shown, messages = capsys.readouterr()
+    assert "random tunes DQN on CartPole-v1" in messages
+    assert "saved in" not in messages
+    assert shown.startswith("best trials")
     assert "saved in" in shown
 
 
@@ -255,7 +259,7 @@ def test_the_best_is_trained_again_on_fresh_seeds(finished, capsys) -> None:
     assert set(printed["final_returns"]) == {"300", "301"}
     assert load(finished).replays[-1].seeds == (300, 301)
     assert arlbench("tune", "--replay", finished, "--seeds", "2", "--seed", "300") == 0
-    shown = capsys.readouterr().err
+    shown = capsys.readouterr().out
     assert "trained again: final return" in shown
     # The seeds of tuning would say nothing new.
     for seed in ("0", "1"):
@@ -275,7 +279,7 @@ def test_limits_are_kept_with_the_study(tmp_path, capfd, monkeypatch) -> None:
     folder = tmp_path / "study"
     words = [*SHORT, "--tuner", "random", "--n-trials", "1", *limits, "--out", folder]
     assert arlbench("tune", *words) == 0
-    assert "--memory-limit 9.0" in capfd.readouterr().err
+    assert "--memory-limit 9.0" in capfd.readouterr().out
     budget = load(folder).budget
     assert (budget.memory_limit_gib, budget.state_limit_gib) == (9, 100)
     given: list[dict[str, Any]] = []

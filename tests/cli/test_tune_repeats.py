@@ -46,9 +46,9 @@ def test_repeats_from_the_command_line(tmp_path, capsys) -> None:
     out = tmp_path / "all"
     words = ["--n-trials", "2", "--repeat", "2", "--tuner-seed", "4", "--out", out]
     assert arlbench("tune", *SHORT, *words) == 0
-    shown = capsys.readouterr().err
-    assert "random tunes DQN on CartPole-v1" in shown
-    assert "2 repeats" in shown
+    shown, messages = capsys.readouterr()
+    assert "random tunes DQN on CartPole-v1" in messages
+    assert "2 repeats" in messages
     assert "tuner seed" in shown
     assert "range of repeats" in shown
     assert (out / "incumbent.png").read_bytes().startswith(b"\x89PNG")
@@ -69,7 +69,7 @@ def test_repeats_from_the_command_line(tmp_path, capsys) -> None:
 
 def test_mistakes_are_one_sentence(tmp_path, capsys) -> None:
     assert arlbench("tune", *SHORT, "--repeat", "0", "--out", tmp_path / "a", "--quiet") == 2
-    assert "repeats must be a positive whole number" in capsys.readouterr().err
+    assert "--repeat must be a positive whole number" in capsys.readouterr().err
     (tmp_path / "all").mkdir()
     (tmp_path / "all" / "repeats.json").write_text('{"format_version": 1, "repeats": 2}')
     assert arlbench("tune", "--replay", tmp_path / "all", "--quiet") == 2

@@ -102,7 +102,7 @@ def test_a_sweep_trains_in_wrappers(
     returns = np.float32([row["episode_returns"] for row in rows])
     np.testing.assert_array_equal(returns, single)
     assert arlbench(["sweep", *words, *WRAP[:4]], monkeypatch) == 2
-    assert "holds another sweep: wrappers of env_spec" in " ".join(capfd.readouterr().err.split())
+    assert "holds another sweep: --wrap is" in " ".join(capfd.readouterr().err.split())
 
 
 def test_words_become_names_and_settings() -> None:

@@ -129,5 +129,5 @@ def test_help_and_errors_name_the_sampler_of_one_more_file(folder, capfd) -> Non
     line = [sys.executable, "-c", COMMAND, str(folder), "sweep", "--help"]
     helped = subprocess.run(line, capture_output=True, text=True, check=True)
     assert "file, grid, halving, random, sobol" in helped.stdout
-    assert arlbench("sweep", "--sampler", "halvin") == 2
+    assert arlbench("sweep", "CartPole-v1", "--sampler", "halvin") == 2
     assert "Unknown sampler 'halvin'. Did you mean 'halving'?" in capfd.readouterr().err

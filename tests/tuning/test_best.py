@@ -105,6 +105,6 @@ def test_a_replay_in_which_learning_diverged_is_printed(tmp_path, capsys, monkey
     printed = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert printed["final_returns"] == {"300": 5.0, "301": None}
     assert arlbench(*words) == 0
-    shown = capsys.readouterr().err
+    shown = capsys.readouterr().out
     assert f"trial {numbers[0]}, trained again: final return 5.0 (one seed)" in shown
     assert "has no final return with 1 of 2 new seeds: learning diverged" in shown

@@ -18,9 +18,9 @@ NO_ADDRESS = "default"
 
 
 def split_words(
-    words: Iterable[str], default_env: str, parse: Callable[[str], Any] = parse_value
-) -> tuple[str, dict[str, Any]]:
-    """The environment's name, and the text for each hyperparameter, read by ``parse``.
+    words: Iterable[str], parse: Callable[[str], Any] = parse_value
+) -> tuple[str | None, dict[str, Any]]:
+    """The environment's name, if one is given, and the text for each key, read by ``parse``.
 
     Raises:
         ConfigurationError: If two names are given, or a key is empty or given twice.
@@ -42,7 +42,26 @@ def split_words(
             f"'{names[1]}' comes after the environment '{names[0]}'; write hyperparameters as "
             "KEY=VALUE, and one environment."
         )
-    return (names[0] if names else default_env), overrides
+    return (names[0] if names else None), overrides
+
+
+def required_environment(context: typer.Context, name: str | None) -> str:
+    """The environment's name.
+
+    Raises:
+        ConfigurationError: If neither the words nor a file or preset name one.
+    """
+    if name is not None:
+        return name
+    others = {
+        "sweep": ", or give a --preset",
+        "tune": ", or give a --preset or a study file whose problem has an environment",
+    }
+    command = context.info_name or ""
+    raise ConfigurationError(
+        f"The argument ENV is missing; name an environment, as in 'arlbench {command} CartPole-v1'"
+        f"{others.get(command, '')}. 'arlbench envs' lists the environments."
+    )
 
 
 def parse_env_kwargs(text: str, env_workers: int = 0) -> dict[str, Any]:

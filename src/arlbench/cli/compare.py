@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 
-from arlbench.cli import tables
+from arlbench.cli import display, results, tables
 from arlbench.errors import StorageError
 from arlbench.report.numbers import finite_or_none, together
 from arlbench.report.statistics import LEAST_FOR_INTERVAL
@@ -93,22 +93,19 @@ def _write(path: Path, content: str | bytes) -> None:
 
 def _say(found: Comparison, written_files: Sequence[str]) -> None:
     """Prints the table for people."""
-    console = Console(highlight=False)
-    width = console.width if console.is_terminal else None
-    for line in [*table(found.table, width), *_explanation(found.table)]:
-        console.print(line, markup=False, soft_wrap=True)
+    results.say([*table(found.table, results.width()), *_explanation(found.table)])
     for note in found.notes:
-        console.print(f"note: {note}", markup=False, soft_wrap=not console.is_terminal)
+        display.notice(note)
     if written_files:
-        console.print(f"written: {', '.join(written_files)}", markup=False, soft_wrap=True)
+        results.say([f"written: {', '.join(written_files)}"])
 
 
-def table(found: pd.DataFrame, width: int | None = None) -> list[str]:
+def table(found: pd.DataFrame, width: int = sys.maxsize) -> list[str]:
     """Lines with one row for each study; two tables under each other if they are too wide.
 
     Args:
         found: The table of a comparison.
-        width: Characters of a line; None has no limit.
+        width: Characters of a line.
     """
     counts = [_counts(name, row) for name, row in found.iterrows()]
     columns = [_returns(found, what) for what in ("tuning", "test")]
@@ -119,7 +116,7 @@ def table(found: pd.DataFrame, width: int | None = None) -> list[str]:
         *((*cells, *tuning, *test) for cells, tuning, test in zip(counts, *columns, strict=True)),
     ]
     lines = tables.lines(rows, range(2, len(rows[0])))
-    if width is None or max(map(len, lines)) <= width:
+    if max(map(len, lines)) <= width:
         return lines
     first = tables.lines([row[:_N_FIRST] for row in rows], range(2, _N_FIRST))
     rest = [(row[0], *row[_N_FIRST:]) for row in rows]

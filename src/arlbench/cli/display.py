@@ -1,4 +1,4 @@
-"""The output of ``arlbench train`` for people."""
+"""The output of ``arlbench train`` for people: progress and notes, and then the results."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from arlbench.cli import tables
+from arlbench.cli import results, tables, time_limits
 from arlbench.experiments.owned_folder import resume_command
 from arlbench.report.numbers import together, written
 from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread
 
 if TYPE_CHECKING:
+    from arlbench.core.environments import EnvSpec
     from arlbench.experiments.run import RunResult
     from arlbench.experiments.run_folder import RunFolder
     from arlbench.experiments.training import ExperimentProgress
@@ -52,7 +53,14 @@ def header(run: RunFolder) -> None:
         _console.print(f"different from the defaults: {words}", style="dim", markup=False)
     network = f"network: {run.algorithm.describe_agent()}"
     _console.print(network, style="dim", markup=False, soft_wrap=True)
-    _console.print(f"folder: {run.path}", style="dim", markup=False, soft_wrap=True)
+    folder_and_note(run.path, problem.env_spec)
+
+
+def folder_and_note(folder: Path, spec: EnvSpec) -> None:
+    """Prints the folder, and a note if episodes of the environment may never end."""
+    _console.print(f"folder: {folder}", style="dim", markup=False, soft_wrap=True)
+    if sentence := time_limits.note_on(spec):
+        notice(sentence)
 
 
 def bar_of_training(shown: bool) -> Progress:
@@ -199,8 +207,7 @@ def closing_table(result: RunResult, start_up: float, folder: Path) -> None:
         clock = f"{result.wall_seconds:.1f} s elapsed; the times above are sums over seeds"
         rows.append(("together", clock))
     rows.append(("saved in", str(folder)))
-    for line in tables.lines(rows):
-        _console.print(line, markup=False, soft_wrap=True)
+    results.say(tables.lines(rows))
 
 
 def return_text(final: np.ndarray) -> str:

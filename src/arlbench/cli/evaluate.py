@@ -86,9 +86,9 @@ def _checked(episodes: int, seed: int, epsilon: float) -> _Asked:
     from arlbench.core.checks import positive_whole, seed_in_range
 
     return _Asked(
-        positive_whole("episodes", episodes),
+        positive_whole("--episodes", episodes),
         seed_in_range(seed),
-        probability("epsilon", epsilon),
+        probability("--epsilon", epsilon),
     )
 
 
@@ -135,12 +135,11 @@ def _rows(stored: StoredAgents, outcomes: list[EpisodeOutcomes]) -> list[Row]:
 
 
 def _print(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    from arlbench.cli import tables
+    from arlbench.cli import results, tables
 
-    console = Console(highlight=False)
+    console = results.console()
     policy = f"epsilon {asked.epsilon:g}" if asked.epsilon else "greedy"
     console.print(
         f"[bold]{escape(stored.env_spec.name)}[/] ({stored.env_spec.framework}), "
@@ -149,22 +148,27 @@ def _print(run: Path, stored: StoredAgents, asked: _Asked, rows: list[Row]) -> N
     console.print(f"{run}: {_origins(rows)}", soft_wrap=True, markup=False)
     # In a terminal, the rightmost columns are left out if they do not fit.
     cells = _table(rows)
-    n_columns = tables.fitting(cells, console.width) if console.is_terminal else None
+    n_columns = tables.fitting(cells, results.width())
     title, *lines = tables.lines([row[:n_columns] for row in cells], range(1, len(cells[0])))
-    console.print(title, style="bold", markup=False, soft_wrap=True)
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
-    console.print(_explanation(rows), style="dim", soft_wrap=True)
+    results.say([title], "bold")
+    results.say(lines)
+    results.say([_explanation(rows)], "dim")
 
 
 def _origins(rows: list[Row]) -> str:
     """What was loaded, in words."""
     agents = [row for row in rows if row.origin]
-    names = ", ".join(row.name.removeprefix("seed ") for row in agents)
-    if len(agents) > 1:
-        return f"{agents[0].origin} of seeds {names}"
-    row = agents[0]
-    return row.origin if row.origin.startswith(row.name) else f"{row.origin}, {row.name}"
+    if len(agents) == 1:
+        row = agents[0]
+        return row.origin if row.origin.startswith(row.name) else f"{row.origin}, {row.name}"
+    # The seeds of a run that was stopped have not come equally far.
+    seeds: dict[str, list[str]] = {}
+    for row in agents:
+        seeds.setdefault(row.origin, []).append(row.name.removeprefix("seed "))
+    return "; ".join(
+        f"{origin} of seed{'s' if len(names) > 1 else ''} {', '.join(names)}"
+        for origin, names in seeds.items()
+    )
 
 
 def _table(rows: list[Row]) -> list[tuple[str, ...]]:

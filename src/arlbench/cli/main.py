@@ -20,6 +20,8 @@ from arlbench.cli.compare import compare
 from arlbench.cli.envs import envs
 from arlbench.cli.evaluate import evaluate
 from arlbench.cli.export import export
+from arlbench.cli.groups import GroupedCommand
+from arlbench.cli.naming import Command
 from arlbench.cli.play import play
 from arlbench.cli.sweep import sweep
 from arlbench.cli.train import train
@@ -34,14 +36,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Deep Q-Learning as a compiled, tunable program.",
 )
-app.command()(train)
-app.command()(sweep)
-app.command()(tune)
-app.command()(compare)
-app.command()(export)
-app.command()(evaluate)
-app.command()(play)
-app.command()(envs)
+app.command(cls=GroupedCommand)(train)
+app.command(cls=GroupedCommand)(sweep)
+app.command(cls=GroupedCommand)(tune)
+app.command(cls=Command)(compare)
+app.command(cls=Command)(export)
+app.command(cls=Command)(evaluate)
+app.command(cls=Command)(play)
+app.command(cls=Command)(envs)
 
 
 def _print_version(value: bool) -> None:

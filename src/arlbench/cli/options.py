@@ -6,9 +6,6 @@ from typing import Any
 
 import typer
 
-#: The environment that is trained if none is named.
-DEFAULT_ENV = "CartPole-v1"
-
 #: The first seed of the training runs.
 SEED = typer.Option(0, help="The first seed.")
 

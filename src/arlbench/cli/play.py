@@ -79,11 +79,11 @@ def play(
 def _checked(episodes: int, max_steps: int, seed: int, fps: int | None, talkative: bool) -> _Asked:
     from arlbench.core.checks import positive_whole, seed_in_range
 
-    if fps is not None and positive_whole("fps", fps) > _MAX_FPS:
-        raise ConfigurationError(f"fps must be at most {_MAX_FPS}, not {fps}.")
+    if fps is not None and positive_whole("--fps", fps) > _MAX_FPS:
+        raise ConfigurationError(f"--fps must be at most {_MAX_FPS}, not {fps}.")
     return _Asked(
-        positive_whole("episodes", episodes),
-        positive_whole("max_steps", max_steps),
+        positive_whole("--episodes", episodes),
+        positive_whole("--max-steps", max_steps),
         seed_in_range(seed),
         fps,
         talkative,
@@ -118,10 +118,11 @@ def _watch(stored: StoredAgents, asked: _Asked) -> tuple[Reel, list[WatchedEpiso
 
 
 def _print(stored: StoredAgents, watched: list[WatchedEpisode], path: Path) -> None:
-    from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
+    from arlbench.cli import results
+
+    console = results.console()
     agent = stored.agents[0]
     console.print(
         f"[bold]{escape(stored.env_spec.name)}[/], {escape(f'{agent.name}: {agent.origin}')}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,13 +14,15 @@ from arlbench.cli.arguments import (
     RAY,
     WRAP,
     network_option,
+    refuse_with_resume,
+    required_environment,
     split_words,
     start_workers,
+    was_given,
 )
 from arlbench.cli.options import (
     AGENT,
     AS_JSON,
-    DEFAULT_ENV,
     DEFAULTS,
     ENV_KWARGS,
     ENV_WORKERS,
@@ -48,6 +51,12 @@ if TYPE_CHECKING:
     from arlbench.experiments.sampler import Sampler, Trial
 
 _DEFAULT_N_CONFIGS = 64
+
+# Options that may be given with --resume; all others were fixed when the sweep began.
+_WITH_RESUME = {"resume", "memory_limit", "ray", "quiet", "as_json"}
+
+# The key of the memory limit in the origin of an experiment.
+_LIMIT = "memory_limit_gib"
 
 
 class _Chosen(NamedTuple):
@@ -97,6 +106,9 @@ def sweep(
     out: Path = typer.Option(
         None, help="The sweep's folder; if it holds a sweep, it is continued. By default a new one."
     ),
+    resume: Path = typer.Option(
+        None, metavar="SWEEP", help="Continue the sweep in this folder with its settings."
+    ),
     memory_limit: float = MEMORY_LIMIT,
     ray: str = RAY,
     quiet: bool = QUIET,
@@ -104,18 +116,46 @@ def sweep(
 ) -> None:
     """Search: arlbench sweep CartPole-v1 learning_rate=1e-5..1e-2 train_freq=4 --n-configs 64"""
     given = dict(locals())
-    options = {} if preset is None else options_of_preset(preset)
+    if resume is None:
+        _begin(context, given)
+    else:
+        _continue(context, given)
+
+
+def _begin(context: typer.Context, given: dict[str, Any]) -> None:
+    """Begins a sweep, or continues the one in the folder that was given."""
+    options = {} if given["preset"] is None else options_of_preset(given["preset"])
     published = options.pop("words", {})
     given = completed(context, given, options)
-    env_name, ranges = split_words(words or [], options.get("environment", DEFAULT_ENV), parse=str)
+    env_name, ranges = split_words(given["words"] or [], parse=str)
+    env_name = required_environment(context, env_name or options.get("environment"))
     names = ("sampler", "file", "n_configs", "sampler_seed", "only_named", "defaults")
     chosen = _Chosen(**{name: given[name] for name in names}, published=published)
-    start_workers(ray)
+    start_workers(given["ray"])
     experiment, used = _experiment(chosen, ranges, given, env_name)
-    with _open(experiment, out, memory_limit) as storage:
-        if not quiet:
-            _announce(used, chosen, as_json)
-        run(Job(storage, memory_limit, quiet, as_json))
+    limit = given["memory_limit"]
+    with _open(experiment, given["out"], limit) as storage:
+        if not given["quiet"]:
+            _announce(used, chosen, given["as_json"])
+        run(Job(storage, limit, given["quiet"], given["as_json"]))
+
+
+def _continue(context: typer.Context, given: dict[str, Any]) -> None:
+    """Trains what is missing from a sweep, whose folder has every configuration and seed."""
+    refuse_with_resume(context, _WITH_RESUME)
+    start_workers(given["ray"])
+
+    from arlbench.experiments.experiment import versions_now
+    from arlbench.experiments.folder import read_experiment
+
+    begun = read_experiment(given["resume"])
+    limit = given["memory_limit"]
+    if not was_given(context, "memory_limit"):
+        origins = (begun.origin, *begun.origin.get("later", ()))
+        limit = max(origin.get(_LIMIT, limit) for origin in origins)
+    experiment = dataclasses.replace(begun, versions=versions_now(begun.problem.env_spec))
+    with _open(experiment, given["resume"], limit) as storage:
+        run(Job(storage, limit, given["quiet"], given["as_json"]))
 
 
 def _experiment(
@@ -149,6 +189,7 @@ def _experiment(
         "sampler_seed": chosen.sampler_seed,
         "file": chosen.file and str(chosen.file),
         "words": words,
+        _LIMIT: given["memory_limit"],
     }
     configs = tuple(trial.config for trial in trials)
     seeds = seed_range(given["seed"], given["seeds"])

@@ -11,10 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from arlbench.cli import tables
-from arlbench.cli.display import Speed, bar_of_training
+from arlbench.cli import results, tables
+from arlbench.cli.display import Speed, bar_of_training, folder_and_note
 from arlbench.core.text_values import count
 from arlbench.experiments.experiment import Experiment
+from arlbench.experiments.owned_folder import resume_command
 from arlbench.experiments.training import ExperimentOutcome, ExperimentProgress
 from arlbench.report.numbers import together, written
 from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread_name
@@ -63,7 +64,7 @@ def header(experiment: Experiment, n_missing: int, folder: Path) -> None:
         _console.print(
             f"[dim]continues: {n_missing} of {experiment.n_members} training runs are missing[/]"
         )
-    _console.print(f"folder: {folder}", style="dim", markup=False, soft_wrap=True)
+    folder_and_note(folder, env_spec)
 
 
 @contextlib.contextmanager
@@ -91,43 +92,43 @@ def progress_bar(shown: bool) -> Iterator[Callable[[ExperimentProgress], None]]:
         yield show
 
 
-def closing_table(results: SweepResults, outcome: ExperimentOutcome, pictures: list[Path]) -> None:
+def closing_table(found: SweepResults, outcome: ExperimentOutcome, pictures: list[Path]) -> None:
     """Prints the best configurations, one column each, and how long it took."""
-    title, *lines = best_table(results, _console.width)
-    _console.print(title, style="bold", markup=False, soft_wrap=True)
-    for line in lines:
-        _console.print(line, markup=False, soft_wrap=True)
-    if len(results.configs) > _N_SHOWN:
-        _console.print(
-            f"[dim]The best of {len(results.configs)} are partly lucky: train them with new seeds "
-            "to know their true return.[/]",
-            soft_wrap=True,
+    title, *lines = best_table(found, results.width())
+    results.say([title], "bold")
+    results.say(lines)
+    if len(found.configs) > _N_SHOWN:
+        advice = (
+            f"The best of {len(found.configs)} are partly lucky: train them with new seeds to know "
+            "their true return."
         )
+        results.say([advice], "dim")
     if outcome.members_trained:
-        _console.print(
+        cost = (
             f"{count(outcome.members_trained, 'training run')} in {outcome.wall_seconds:.1f} s; "
             f"compilation {outcome.compile_seconds:.1f} s, summed over processes"
         )
+        results.say([cost])
     if pictures:
         names = " and ".join(picture.name for picture in pictures)
-        _console.print(f"drawn: {names} in {pictures[0].parent}", markup=False, soft_wrap=True)
+        results.say([f"drawn: {names} in {pictures[0].parent}"])
 
 
-def best_table(results: SweepResults, width: int) -> list[str]:
+def best_table(found: SweepResults, width: int) -> list[str]:
     """Lines with the best configurations, one column each: return, spread, and what varied.
 
     Args:
-        results: The training runs that have ended.
+        found: The training runs that have ended.
         width: Characters in a line; fewer configurations are shown if it is narrow.
     """
-    shown = [rank for rank in ranking(results)[:_N_SHOWN] if not math.isnan(rank.mean)]
+    shown = [rank for rank in ranking(found)[:_N_SHOWN] if not math.isnan(rank.mean)]
     rows = [
         ("best configurations", *(f"config {rank.config}" for rank in shown)),
         ("final return", *(written(rank.mean) for rank in shown)),
-        *_spread_rows(shown, len(results.seeds)),
+        *_spread_rows(shown, len(found.seeds)),
         *(
             (name, *(value_text(h.values[r.row]) if h.counts[r.row] else "-" for r in shown))
-            for name, h in results.varied.items()
+            for name, h in found.varied.items()
         ),
     ]
     n_columns = tables.fitting(rows, width)
@@ -146,8 +147,9 @@ def _spread_rows(shown: Sequence[Rank], n_seeds: int) -> list[tuple[str, ...]]:
     ]
 
 
-def interrupted(n_kept: int, n_members: int, command: str) -> None:
+def interrupted(n_kept: int, n_members: int, folder: Path) -> None:
     """Says that the sweep was stopped, and how to continue it."""
+    command = resume_command("sweep", folder)
     kept = f"{n_kept} of {n_members} training runs are kept"
     _console.print(f"stopped, {kept}; continue with: {command}", soft_wrap=True, markup=False)
 

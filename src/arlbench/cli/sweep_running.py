@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,17 +56,9 @@ def run(job: Job) -> None:
         storage.flush()
         if not job.quiet:
             kept = n_members - len(storage.missing())
-            command = command_to_continue(sys.argv, storage.path)
-            sweep_display.interrupted(kept, n_members, command)
+            sweep_display.interrupted(kept, n_members, storage.path)
         work.leave(at_once=outcome is None)
     _close(job, outcome)
-
-
-def command_to_continue(argv: list[str], folder: Path) -> str:
-    """The command that was given, with its folder."""
-    words = ["arlbench", *argv[1:]]
-    named = any(word == "--out" or word.startswith("--out=") for word in words)
-    return shlex.join(words if named else [*words, "--out", str(folder)])
 
 
 def _train(job: Job) -> tuple[ExperimentOutcome | None, StoppableWork[ExperimentOutcome]]:

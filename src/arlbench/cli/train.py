@@ -19,6 +19,7 @@ from arlbench.cli.arguments import (
     parse_env_kwargs,
     parse_wrappers,
     refuse_with_resume,
+    required_environment,
     split_words,
     start_workers,
 )
@@ -26,7 +27,6 @@ from arlbench.cli.options import (
     AGENT,
     ALGORITHM_OPTIONS,
     AS_JSON,
-    DEFAULT_ENV,
     ENV_KWARGS,
     ENV_WORKERS,
     EVAL_EPISODES,
@@ -113,29 +113,8 @@ def train(
     as_json: bool = AS_JSON,
 ) -> None:
     """Train: arlbench train CartPole-v1 learning_rate=1e-3 hidden_size=128"""
-    started = time.perf_counter()
-    if resume is not None:
-        refuse_with_resume(context, _WITH_RESUME)
-    _start_workers(seeds * timesteps if resume is None else 0, seeds, ray)
-    saving = _checked_saving(checkpoint_every, keep)
-    if resume is not None:
-        run = _reopen(resume, saving)
-    else:
-        asked = {
-            "first_seed": seed,
-            "n_seeds": seeds,
-            "n_total_timesteps": timesteps,
-            "n_eval_steps": evaluations,
-            "n_eval_episodes": eval_episodes,
-            "memory_limit_gib": memory_limit,
-            "tuned": not defaults,
-            "cnn_policy": cnn_policy,
-            "options": parse_algorithm_options(algorithm_options),
-            **({"algorithm": algorithm} if algorithm else {}),
-        }
-        kwargs = parse_env_kwargs(env_kwargs, env_workers)
-        env = {"framework": framework, "n_envs": n_envs, "env_kwargs": kwargs, "wrap": wrap}
-        run = _begin(words or [], env, out, {**asked, "agent": agent}, saving)
+    given, started = dict(locals()), time.perf_counter()
+    run = _begin(context, given) if resume is None else _reopen(context, given)
     with run:
         _run(_Job(run, quiet, as_json), started)
 
@@ -152,39 +131,60 @@ def _start_workers(timesteps: float, n_seeds: int, ray: str | None) -> None:
         workers.start_workers(max(n_useful - 1, workers.n_started()))
 
 
-def _checked_saving(every_seconds: float, keep: int) -> Saving:
-    from arlbench.experiments.run_folder import Saving
-
-    return Saving.checked(every_seconds, keep)
-
-
-def _begin(
-    words: list[str],
-    env: dict[str, Any],
-    out: Path | None,
-    asked: dict[str, Any],
-    saving: Saving,
-) -> RunFolder:
+def _begin(context: typer.Context, given: dict[str, Any]) -> RunFolder:
     """The folder of a new run."""
-    env_name, overrides = split_words(words, DEFAULT_ENV)
-    kwargs, wrappers = env["env_kwargs"], parse_wrappers(env["wrap"] or [])
+    env_name, overrides = split_words(given["words"] or [])
+    env_name = required_environment(context, env_name)
+    n_seeds = given["seeds"]
+    _start_workers(n_seeds * given["timesteps"], n_seeds, given["ray"])
+    saving = _saving(given)
+    asked = _asked(given)
+    kwargs = parse_env_kwargs(given["env_kwargs"], given["env_workers"])
+    wrappers = parse_wrappers(given["wrap"] or [])
 
     from arlbench.core.environments import EnvSpec, find_framework
     from arlbench.core.files import next_folder
     from arlbench.experiments.run_folder import RunFolder
     from arlbench.experiments.run_settings import resolve
 
-    framework = env["framework"] or find_framework(env_name)
-    spec = EnvSpec(framework, env_name, env["n_envs"], kwargs, wrappers=wrappers)
+    framework = given["framework"] or find_framework(env_name)
+    spec = EnvSpec(framework, env_name, given["n_envs"], kwargs, wrappers=wrappers)
     settings = resolve(spec, overrides, **asked)
-    return RunFolder(out or next_folder(Path("runs"), env_name), settings, saving)
+    return RunFolder(given["out"] or next_folder(Path("runs"), env_name), settings, saving)
 
 
-def _reopen(path: Path, saving: Saving) -> RunFolder:
+def _asked(given: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of the run's settings."""
+    return {
+        "first_seed": given["seed"],
+        "n_seeds": given["seeds"],
+        "n_total_timesteps": given["timesteps"],
+        "n_eval_steps": given["evaluations"],
+        "n_eval_episodes": given["eval_episodes"],
+        "memory_limit_gib": given["memory_limit"],
+        "tuned": not given["defaults"],
+        "cnn_policy": given["cnn_policy"],
+        "options": parse_algorithm_options(given["algorithm_options"]),
+        "agent": given["agent"],
+        **({"algorithm": given["algorithm"]} if given["algorithm"] else {}),
+    }
+
+
+def _reopen(context: typer.Context, given: dict[str, Any]) -> RunFolder:
     """The folder of an earlier run."""
+    refuse_with_resume(context, _WITH_RESUME)
+    _start_workers(0, given["seeds"], given["ray"])
+    saving = _saving(given)
+
     from arlbench.experiments.run_folder import RunFolder
 
-    return RunFolder(path, saving=saving)
+    return RunFolder(given["resume"], saving=saving)
+
+
+def _saving(given: dict[str, Any]) -> Saving:
+    from arlbench.experiments.run_folder import Saving
+
+    return Saving.checked(given["checkpoint_every"], given["keep"])
 
 
 def _run(job: _Job, started: float) -> None:

@@ -8,8 +8,12 @@ from typing import Any
 
 import typer
 
-from arlbench.cli.arguments import split_words, start_workers, was_given
-from arlbench.cli.options import DEFAULT_ENV
+from arlbench.cli.arguments import (
+    required_environment,
+    split_words,
+    start_workers,
+    was_given,
+)
 from arlbench.cli.problems import environment_and_lengths, searched_problem
 from arlbench.cli.study_files import (
     completed,
@@ -50,7 +54,8 @@ def with_file(
         options = options_of_file(Path(files[0]))
     elif given["preset"] is not None:
         options = options_of_preset(given["preset"], evolving=given["tuner"] in _EVOLVING)
-    env_name, ranges = split_words(words, options.get("environment", DEFAULT_ENV), parse=str)
+    env_name, ranges = split_words(words, parse=str)
+    env_name = required_environment(context, env_name or options.get("environment"))
     ranges = {**options.pop("words", {}), **ranges}
     return _with_protocol(context, completed(context, given, options)), env_name, ranges
 
@@ -127,4 +132,4 @@ def _tuner_settings(words: list[str]) -> dict[str, Any]:
     for word in words:
         if "=" not in word:
             raise ConfigurationError(f"--set '{word}' is not of the form KEY=VALUE.")
-    return split_words(words, "")[1]
+    return split_words(words)[1]

@@ -13,8 +13,14 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from arlbench.cli import tables, train_command
-from arlbench.cli.display import Speed, bar_of_training, notice, return_text
+from arlbench.cli import results, tables, train_command
+from arlbench.cli.display import (
+    Speed,
+    bar_of_training,
+    folder_and_note,
+    notice,
+    return_text,
+)
 from arlbench.cli.sweep_display import listing, value_text
 from arlbench.core.text_values import count
 from arlbench.errors import EnvironmentFaultError, TunerError
@@ -51,7 +57,7 @@ def header(arguments: Mapping[str, Any]) -> None:
         f"{count(len(arguments['seeds']), 'seed')} per trial, "
         f"{problem.n_total_timesteps:,} steps at most, {count(spec.n_envs, 'environment')}{repeats}"
     )
-    _console.print(f"folder: {arguments['folder']}", style="dim", markup=False, soft_wrap=True)
+    folder_and_note(arguments["folder"], spec)
 
 
 @contextlib.contextmanager
@@ -108,9 +114,9 @@ def replayed(number: int, final: np.ndarray) -> None:
     """Prints the final returns ``[n_seeds]`` of a trial that was trained again."""
     known = final[~np.isnan(final)]
     if len(known):
-        _console.print(f"trial {number}, trained again: final return {return_text(known)}")
+        results.say([f"trial {number}, trained again: final return {return_text(known)}"])
     if lost := len(final) - len(known):
-        say([_without_return(number, lost, len(final))])
+        results.say([_without_return(number, lost, len(final))])
 
 
 def _trials_done(study: StudyProgress) -> float:
@@ -145,19 +151,15 @@ def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
     from arlbench.tuning.reading import load
 
     study = load(outcome.folder)
-    for line in best_table(study, _console.width):
-        _console.print(line, markup=False, soft_wrap=True)
-    for line in importance_lines(study, _console.width):
-        _console.print(line, markup=False, soft_wrap=True)
-    for line in summary(study, outcome):
-        _console.print(line, markup=False, soft_wrap=True)
+    width = results.width()
+    results.say([*best_table(study, width), *importance_lines(study, width)])
+    results.say(summary(study, outcome))
     if pictures:
-        _console.print(f"drawn: {listing([picture.name for picture in pictures])}", markup=False)
+        results.say([f"drawn: {listing([picture.name for picture in pictures])}"])
     command = train_command.of_best(study)
     if command is not None:
         full = study.settings.problem.n_total_timesteps
-        _console.print(heading_of_command(study.incumbents[-1].trial, full))
-        _console.print(f"  {command}", markup=False, soft_wrap=True, highlight=False)
+        results.say([heading_of_command(study.incumbents[-1].trial, full), f"  {command}"])
 
 
 def heading_of_command(best: Trial, full: int) -> str:
@@ -277,9 +279,3 @@ def interrupted(folder: Path) -> None:
     """Says that the study was stopped, and how to continue it."""
     command = resume_command("tune", folder)
     _console.print(f"stopped; continue with: {command}", soft_wrap=True, markup=False)
-
-
-def say(lines: Sequence[str]) -> None:
-    """Prints lines as they are."""
-    for line in lines:
-        _console.print(line, markup=False, soft_wrap=True)

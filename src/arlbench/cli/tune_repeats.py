@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arlbench.cli import display, tables, tune_display
+from arlbench.cli import display, results, tables, tune_display
 from arlbench.cli.stopping import StoppableWork
 from arlbench.report.numbers import finite_or_none, together, written
 from arlbench.report.statistics import MeanInterval, spread, spread_name
@@ -50,7 +50,7 @@ def close(outcome: RepeatedOutcome, talkative: bool) -> dict[str, Any]:
     if talkative:
         said = [*sentences(repeats, best), *_about_lost(repeats)]
         lines = [*table(best), *said, f"saved in {outcome.folder}"]
-        tune_display.say([*lines, *(f"drawn: {picture.name}" for picture in pictures)])
+        results.say([*lines, *(f"drawn: {picture.name}" for picture in pictures)])
     return {
         "folder": str(outcome.folder),
         "status": outcome.status,

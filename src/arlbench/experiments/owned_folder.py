@@ -17,7 +17,7 @@ def resume_command(command: str, path: Path) -> str:
     """The command that continues what a folder holds.
 
     Args:
-        command: What began it, ``train`` or ``tune``.
+        command: What began it: ``train``, ``sweep`` or ``tune``.
         path: The folder.
     """
     return shlex.join(["arlbench", command, "--resume", str(path)])

@@ -111,13 +111,13 @@ def _choose(env: Environment, cnn_policy: bool, nas_config: Mapping[str, Any]) -
         raise UnknownEnvironmentError(
             f"A convolutional network reads pictures with the channels first, but those of "
             f"{env.env_name} ({kind}) have them last; put the wrapper transpose around it "
-            "(--wrap transpose, or TransposeObservation), or set cnn_policy=False (--mlp-policy)."
+            "(--wrap transpose, or TransposeObservation), or set cnn_policy=False."
         )
     raise UnknownEnvironmentError(
         f"No convolutional network can read the observations of {env.env_name} ({kind}): they are "
         f"neither pictures (channels, height, width) of at least {_SMALLEST_IMAGE} pixels a side "
         f"nor one grid (height, width) of {GRID_SIDES[0]} to {GRID_SIDES[-1]} cells a side; set "
-        "cnn_policy=False (--mlp-policy)."
+        "cnn_policy=False."
     )
 
 
