@@ -26,10 +26,13 @@ MESSAGES = {
     "another: n_envs of env_spec is 1 there and 2 here": "another: --n-envs is 1 there and 2 here",
     "it cannot; leave out restart.": "it cannot; leave out --restart.",
     "not a picture; set cnn_policy=False.": "not a picture; set --mlp-policy.",
+    "Unknown hyperparameter 'n_envs'. Did you mean 'n_layers'?": (
+        "'n_envs' is an option, not a hyperparameter; give it as --n-envs."
+    ),
 }
 
 UNCHANGED = [
-    "Unknown hyperparameter 'n_envs'.",
+    "Unknown hyperparameter 'n_env'. Did you mean 'n_layers'?",
     "runs/n_envs is not the folder of a run.",
     "my_n_envs must be 3.",
     # A setting of an environment, not the limit of a study.

@@ -36,6 +36,9 @@ _ABOUT_VALUE = (
     r"|(?<=leave out ){}(?=\.)|(?<=leave ){}(?= out\.)"
 )
 
+# A name for which the package proposes hyperparameters, though it may be that of an option.
+_UNKNOWN = re.compile(r"^Unknown hyperparameter '(\w+)'\.(?: Did you mean .*\?)?")
+
 _NETWORK = {"False": "--mlp-policy", "True": "--cnn-policy"}
 
 
@@ -79,6 +82,10 @@ def in_options(message: str, options: dict[str, str]) -> str:
         message = re.sub(_pattern(names), typed, message)
     if "cnn_policy" in options:
         message = re.sub(r"\bcnn_policy=(True|False)", lambda it: _NETWORK[it[1]], message)
+    unknown = _UNKNOWN.match(message)
+    if unknown and unknown[1] in options:
+        typed = options[unknown[1]]
+        return f"'{unknown[1]}' is an option, not a hyperparameter; give it as {typed}."
     # A problem has an EnvSpec, but the command line does not mention it.
     message = message.replace(": name of env_spec is ", ": the environment is ")
     return re.sub(r"(?<=: )(--[a-z-]+) of env_spec\b", r"\1", message)
