@@ -12,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 import arlbench
-from arlbench.arlbench import run_arlbench
+from arlbench.arlbench import KEYS, NOT_READ, _checked, _sorted, run_arlbench
 from arlbench.autorl import Checkpointer
 from arlbench.errors import ArlbenchError
 from probes import SMALL
@@ -129,9 +129,31 @@ def test_a_training_that_diverges_is_nan(caplog: pytest.LogCaptureFixture) -> No
     assert "learning diverged after" in caplog.text
 
 
+def test_keys_of_published_configurations_are_accepted() -> None:
+    published = {name: {"a": 1} for name in NOT_READ} | {"load_checkpoint": ""}
+    assert {"algorithm", "environment", "hydra", "search_space", "smac_seed"} <= published.keys()
+    assert not published.keys() & set(KEYS)
+    checked = _checked({**CONFIG, **published})
+    assert checked["environment"] == {"a": 1}
+    shared = {"others": {"width": 4}, "nas_config": {"hidden_size": "${others.width}"}}
+    given = OmegaConf.create({**CONFIG, **shared})
+    assert _sorted(_checked(given))[0]["nas_config"]["hidden_size"] == 4
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "no mapping": (3, "cfg must be a mapping, not a int"),
     "no settings": ({"autorll": {}}, "cfg has no 'autorl'.*Did you mean 'autorl'"),
+    "a section": ({"autorl": {}, "hp_confg": {}}, "key 'hp_confg'.*Did you mean 'hp_config'"),
+    "another program's section": (
+        {"autorl": {}, "wandb": {}},
+        "'wandb'.*Your own values belong in the section 'others'",
+    ),
+    "a key": ({"autorl": {}, "sed": 3}, "Unknown key 'sed'.*Did you mean 'seed'"),
+    "a key that is no text": ({"autorl": {}, 3: 4}, "Unknown key '3'"),
+    "a checkpoint of a sweeper": (
+        {"autorl": {}, "load_checkpoint": "before"},
+        "not read; give the folder as 'load'",
+    ),
     "a setting": ({"autorl": {"env_nam": "x"}}, "Did you mean 'env_name'"),
     "a hyperparameter": ({"autorl": {}, "hp_config": {"gama": 1}}, "Did you mean 'gamma'"),
     "nothing to load": (

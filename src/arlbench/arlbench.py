@@ -19,8 +19,22 @@ from arlbench.errors import CheckpointError, ConfigurationError, did_you_mean
 
 _log = logging.getLogger(__name__)
 
-#: The keys that are read; all others are left to other programs, such as Hydra's groups.
+#: The keys that are read.
 KEYS = ("autorl", "hp_config", "nas_config", "seed", "load", "save")
+
+#: The key of a section for your own values, which is not read.
+OTHERS = "others"
+
+#: Keys that are accepted and not read: those of Hydra, and those in the published configurations
+#: that only Hydra, its sweepers or other keys use.
+NOT_READ = (
+    OTHERS, "algorithm", "benchmark", "cluster", "defaults", "environment", "hpo_method", "hydra",
+    "id", "incumbent", "jax_enable_x64", "method", "n_configs", "randomized_params",
+    "search_space", "search_space.seed", "smac_seed",
+)  # fmt: skip
+
+# Configurations for sweepers have it, empty; a folder there would not be loaded.
+_LOAD_CHECKPOINT = "load_checkpoint"
 
 # The file of the learning curve, in the working directory.
 _CURVE = "evaluation.csv"
@@ -45,7 +59,8 @@ def run_arlbench(
             - ``save``: the folder in which to save the parts that ``autorl`` names in
               ``checkpoint``, or else everything that an exact continuation needs.
 
-            Other keys are ignored.
+            The keys ``NOT_READ`` and an empty ``load_checkpoint`` are accepted and not read. Your
+            own values belong in ``others``, where other keys can refer to them.
         logger: Receives messages; by default the logger of this module.
 
     Returns:
@@ -53,7 +68,7 @@ def run_arlbench(
         diverged. The learning curve is in ``evaluation.csv`` in the working directory.
 
     Raises:
-        ConfigurationError: If a setting is unknown or impossible.
+        ConfigurationError: If a key or setting is unknown, or a setting is impossible.
         CheckpointError: If the checkpoint to load does not exist or does not fit.
     """
     told = logger or _log
@@ -77,13 +92,25 @@ def run_arlbench(
 
 
 def _checked(cfg: Any) -> Mapping[str, Any]:
-    """Returns the configuration, after checking that it is a mapping without a misspelled key."""
+    """The configuration, if it is a mapping with known keys and ``autorl`` among them."""
     if not isinstance(cfg, Mapping):
         raise ConfigurationError(f"cfg must be a mapping, not a {type(cfg).__name__}.")
     if "autorl" not in cfg:
         raise ConfigurationError(
             "cfg has no 'autorl'; give the settings there, as in {'autorl': {'env_name': "
             f"'CartPole-v1'}}}}.{''.join(did_you_mean(name, ['autorl']) for name in cfg)}"
+        )
+    for name in cfg:
+        if name not in (*KEYS, *NOT_READ, _LOAD_CHECKPOINT):
+            hint = did_you_mean(name, KEYS)
+            raise ConfigurationError(
+                f"Unknown key '{name}' of the configuration.{hint} Your own values belong in the "
+                f"section '{OTHERS}'; known keys are {', '.join(KEYS)}."
+            )
+    if cfg.get(_LOAD_CHECKPOINT):
+        raise ConfigurationError(
+            f"{_LOAD_CHECKPOINT} is not read; give the folder as 'load', and the sweeper's "
+            "loading_variable as well."
         )
     return cfg
 
