@@ -94,7 +94,9 @@ SECTIONS: dict[str, dict[str, Key]] = {
         "test_last": Key("test_last", "flag", "Whether to test only the best trial."),
     },
     "objective": {
-        "name": Key("objective", "word", "What to maximise: final, best or area."),
+        "name": Key(
+            "objective", "word", "What to maximise: final, best, area, or MODULE:FUNCTION."
+        ),
         "minimise": Key("minimise", "flag", "Whether to minimise it instead."),
     },
 }

@@ -87,7 +87,9 @@ _TEST_SEEDS = typer.Option(
 _TEST_LAST = typer.Option(
     False, "--test-last", help="Test only the best trial, not those that were the best before it."
 )
-_OBJECTIVE = typer.Option("final", help="The return to maximise: final, best or area.")
+_OBJECTIVE = typer.Option(
+    "final", help="What to maximise: final, best, area, or MODULE:FUNCTION for your own."
+)
 _MINIMISE = typer.Option(False, "--minimise", help="Minimise the objective instead.")
 _RESTART = typer.Option(
     False, "--restart", help="Train promoted trials from step 0 instead of continuing them."

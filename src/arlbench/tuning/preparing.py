@@ -20,6 +20,7 @@ from arlbench.population import PopulationResult, train_population
 from arlbench.tuning.asking import ANSWER_SECONDS, Asking
 from arlbench.tuning.folder import Budget, StudyFolder, states_of
 from arlbench.tuning.loop import Callbacks, Loop, StudyOutcome
+from arlbench.tuning.objectives import Objective, name_of_objective
 from arlbench.tuning.optuna_mirror import Mirror, name_there, require_storage
 from arlbench.tuning.programs import Shared, shared_by_all
 from arlbench.tuning.settings import StudySettings
@@ -121,7 +122,7 @@ def prepare(
     parallel: int | None = None,
     tuner_seed: int = 0,
     tuner_settings: Mapping[str, Any] | None = None,
-    objective: str = "final",
+    objective: str | Objective = "final",
     minimise: bool = False,
     restart: bool = False,
     start_from: Source | None = None,
@@ -153,7 +154,7 @@ def prepare(
         tuner_version=cls.version,
         seeds=tuple(seeds),
         parallel=cls.parallel if parallel is None else parallel,
-        objective=objective,
+        objective=name_of_objective(objective),
         minimise=true_or_false("minimise", minimise),
         restart=_checked_restart(restart, cls),
         start_from=tuple(space.choice(config) for config in start.configs),
