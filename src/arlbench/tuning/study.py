@@ -55,8 +55,9 @@ def tune(
     Args:
         problem: The problem to train on; its length is the largest fidelity.
         tuner: The tuner's name, ``"MODULE:CLASS"``, or a subclass of :class:`Tuner`.
-        words: Where to search: ``VALUE``, ``LOW..HIGH`` or ``a,b,c`` by hyperparameter. One
-            that is not named keeps its published range, or the value that the problem fixes.
+        words: Where to search, by hyperparameter: a value, ``(low, high)`` or a list of choices,
+            or a text ``VALUE``, ``LOW..HIGH``, ``LOW..HIGH:log`` or ``a,b,c``. One that is not
+            named keeps its published range, or the value that the problem fixes.
             Alternatively a ConfigSpace ``ConfigurationSpace``; hyperparameters that are not in it
             keep their values in the problem.
         n_trials: The largest number of trials, including those that continue others.
