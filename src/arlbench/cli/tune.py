@@ -39,6 +39,7 @@ from arlbench.cli.options import (
 from arlbench.cli.study_files import schema as schema_of_files
 from arlbench.cli.tune_arguments import (
     DEFAULT_TRIALS,
+    refuse_effectless,
     study_arguments,
     with_file,
 )
@@ -221,6 +222,7 @@ def _begin(context: typer.Context, given: dict[str, Any]) -> None:
     if given["more"]:
         raise ConfigurationError("--more extends a study that exists; give --resume FOLDER too.")
     given, env_name, ranges = with_file(context, given)
+    refuse_effectless(context, given)
     arguments = study_arguments(given, env_name, ranges)
     if given["repeat"] is not None:
         arguments["repeats"] = given["repeat"]

@@ -78,6 +78,32 @@ def _with_protocol(context: typer.Context, given: dict[str, Any]) -> dict[str, A
     return completed(context, given, options)
 
 
+def refuse_effectless(context: typer.Context, given: Mapping[str, Any]) -> None:
+    """Raises if an option has no effect without another one, or with this tuner."""
+    if given["defaults"] and not given["only_named"]:
+        raise ConfigurationError(
+            "--defaults needs --only-named, which fixes the hyperparameters that you do not name; "
+            "add --only-named, or leave --defaults out."
+        )
+    if was_given(context, "test_last") and given["test_seeds"] == 0:
+        raise ConfigurationError(
+            "--test-last needs test seeds; leave it out, or give --test-seeds 1 or more."
+        )
+    if was_given(context, "restart") and given["restart"]:
+        _refuse_restart(given["tuner"])
+
+
+def _refuse_restart(tuner: str) -> None:
+    """Raises if no trial of a tuner continues another."""
+    from arlbench.tuning.tuners import short_name, tuner_class
+
+    if not tuner_class(tuner).continues:
+        raise ConfigurationError(
+            f"--restart has no effect with the tuner {short_name(tuner)}, because none of its "
+            "trials continues another; leave --restart out."
+        )
+
+
 def study_arguments(
     given: Mapping[str, Any], env_name: str, ranges: dict[str, str]
 ) -> dict[str, Any]:

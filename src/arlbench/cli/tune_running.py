@@ -73,7 +73,7 @@ def _run_one(job: Job, arguments: dict[str, Any]) -> None:
 
     with prepare(**arguments) as prepared, prepared.opened() as study:
         if job.talkative:
-            tune_display.header(arguments)
+            tune_display.header(arguments, prepared.space)
         with tune_display.continuable(job.folder, not job.quiet):
             outcome, work = _work(job, study)
         if outcome is None or outcome.status == "interrupted":
@@ -92,7 +92,7 @@ def _run_repeats(job: Job, arguments: dict[str, Any]) -> None:
 
     with prepare_repeats(**arguments) as prepared, prepared.opened() as study:
         if job.talkative:
-            tune_display.header(arguments)
+            tune_display.header(arguments, prepared.first.space)
         with tune_display.continuable(job.folder, not job.quiet):
             outcome, work = tune_repeats.work(study, job.quiet, job.talkative)
         if outcome is None or outcome.status == "interrupted":

@@ -86,6 +86,11 @@ class PreparedStudy:
     optuna_storage: str | None
     train: Callable[..., PopulationResult]
 
+    @property
+    def space(self) -> Space:
+        """Where it searches."""
+        return self.asking.tuner.space
+
     @contextlib.contextmanager
     def opened(self) -> Iterator[OpenStudy]:
         """Makes the study's folder, or opens the one that holds it, and releases it at the end.
@@ -169,7 +174,8 @@ def prepare(
     limit = positive("answer_seconds", answer_seconds)
     with contextlib.closing(_asking(cls, space, settings, limit, start)) as asking:
         shared = shared_by_all(space, settings.horizon, memory_limit_gib)
-        notes = (space.note, start.note, asking.note, _note_on(budget, cls))
+        limits = asking.note_on_limits(budget.trials, budget.timesteps, len(settings.seeds))
+        notes = (space.note, start.note, asking.note, _note_on(budget, cls), limits)
         path = _path(folder, problem)
         yield PreparedStudy(path, settings, budget, asking, shared, notes, optuna_storage, train)
 
