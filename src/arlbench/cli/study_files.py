@@ -143,7 +143,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 def is_study_file(word: str) -> bool:
     """Whether a word of the command line names a study file."""
-    return Path(word).suffix.lower() in {".yaml", ".yml"}
+    return "=" not in word and Path(word).suffix.lower() in {".yaml", ".yml"}
 
 
 def options_of_file(path: Path) -> dict[str, Any]:

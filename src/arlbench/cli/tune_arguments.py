@@ -37,7 +37,8 @@ def with_file(
     """
     given = _with_tuner(context, given)
     words = list(given["words"] or [])
-    files = [word for word in words if "=" not in word and is_study_file(word)]
+    _refuse_other_files(words)
+    files = [word for word in words if is_study_file(word)]
     if len(files) + (given["preset"] is not None) > 1:
         raise ConfigurationError("Give one study file or one preset, not several of them.")
     options: dict[str, Any] = {}
@@ -53,6 +54,16 @@ def with_file(
     env_name, ranges = split_words(words, options.get("environment", DEFAULT_ENV), parse=str)
     ranges = {**options.pop("words", {}), **ranges}
     return _with_protocol(context, completed(context, given, options)), env_name, ranges
+
+
+def _refuse_other_files(words: list[str]) -> None:
+    """Raises if a word names a study file in another format than YAML."""
+    for word in words:
+        if "=" not in word and Path(word).suffix.lower() in {".json", ".toml"}:
+            raise ConfigurationError(
+                f"{word} is not a study file, because these are in YAML; write it in YAML, and let "
+                "its name end in .yaml or .yml."
+            )
 
 
 def _with_tuner(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]:
