@@ -69,7 +69,11 @@ def test_what_is_searched_is_said() -> None:
     whole = PROBLEM.replace(hpo_config={})
     n = len(Space(whole).names)
     assert searched(Space(whole)) == (
-        f"all {n} hyperparameters of the space; --only-named searches only the ones you name"
+        f"{n} hyperparameters, all of the space; --only-named searches only the ones you name"
+    )
+    assert searched(Space(whole, {"use_target_network": "false", "gamma": "0.9"})) == (
+        f"{n - 4} hyperparameters, all of the space except gamma, tau, use_target_network and "
+        "target_update_interval; --only-named searches only the ones you name"
     )
     assert searched(Space(whole, {"gamma": "0.9..1"})) == (
         f"gamma and {n - 1} others (not named); --only-named fixes those"

@@ -16,6 +16,7 @@ from rich.markup import escape
 from arlbench.cli import tables, train_command
 from arlbench.cli.display import Speed, bar_of_training, notice, return_text
 from arlbench.cli.sweep_display import listing, value_text
+from arlbench.core.algorithms.declarations import without_extended
 from arlbench.core.text_values import count
 from arlbench.errors import EnvironmentFaultError, TunerError
 from arlbench.experiments.owned_folder import resume_command
@@ -64,16 +65,23 @@ def searched(space: Space) -> str:
     named = [name for name in space.names if name in space.words]
     n_others = len(space.names) - len(named)
     if not named:
+        published = without_extended(space.problem.algorithm_class.hyperparameters())
+        fixed = [name for name in published if name not in space.names]
+        besides = f" except {listing(_few(fixed, 'hyperparameter'))}" if fixed else ""
         return (
-            f"all {count(n_others, 'hyperparameter')} of the space; --only-named searches only the "
-            "ones you name"
+            f"{count(n_others, 'hyperparameter')}, all of the space{besides}; --only-named "
+            "searches only the ones you name"
         )
-    few = len(named) <= _N_NAMED
-    shown = named if few else [count(len(named), "hyperparameter")]
+    shown = _few(named, "hyperparameter")
     if n_others:
         others = [*shown, count(n_others, "other")]
         return f"{listing(others)} (not named); --only-named fixes those"
     return f"{listing(shown)}; all others are fixed"
+
+
+def _few(names: Sequence[str], noun: str) -> Sequence[str]:
+    """The names for a listing, or their number if they are many."""
+    return names if len(names) <= _N_NAMED else [count(len(names), noun)]
 
 
 @contextlib.contextmanager
