@@ -129,9 +129,18 @@ def test_a_training_that_diverges_is_nan(caplog: pytest.LogCaptureFixture) -> No
     assert "learning diverged after" in caplog.text
 
 
+def test_keys_of_other_programs_are_ignored_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    others = {"hydra": {}, "load_checkpoint": "", "smac_seed": 3, "seeds": [1]}
+    with caplog.at_level(logging.INFO):
+        run_arlbench(config(**others))
+    assert f"ignores the keys algorithm, environment, {', '.join(others)}," in caplog.text
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "no mapping": (3, "cfg must be a mapping, not a int"),
     "no settings": ({"autorll": {}}, "cfg has no 'autorl'.*Did you mean 'autorl'"),
+    "a section": ({"autorl": {}, "hp_confg": {}}, "key 'hp_confg'.*Did you mean 'hp_config'"),
+    "a key": ({"autorl": {}, "sed": 3}, "Unknown key 'sed'.*Did you mean 'seed'"),
     "a setting": ({"autorl": {"env_nam": "x"}}, "Did you mean 'env_name'"),
     "a hyperparameter": ({"autorl": {}, "hp_config": {"gama": 1}}, "Did you mean 'gamma'"),
     "nothing to load": (

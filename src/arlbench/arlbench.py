@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 #: The keys that are read; all others are left to other programs, such as Hydra's groups.
 KEYS = ("autorl", "hp_config", "nas_config", "seed", "load", "save")
 
+# How similar to a key that is absent another one must be to count as misspelt.
+_ALIKE = 0.8
+
 # The file of the learning curve, in the working directory.
 _CURVE = "evaluation.csv"
 
@@ -45,7 +48,7 @@ def run_arlbench(
             - ``save``: the folder in which to save the parts that ``autorl`` names in
               ``checkpoint``, or else everything that an exact continuation needs.
 
-            Other keys are ignored.
+            Other keys are ignored, unless they look like misspelt ones of these.
         logger: Receives messages; by default the logger of this module.
 
     Returns:
@@ -53,11 +56,13 @@ def run_arlbench(
         diverged. The learning curve is in ``evaluation.csv`` in the working directory.
 
     Raises:
-        ConfigurationError: If a setting is unknown or impossible.
+        ConfigurationError: If a key seems misspelt, or a setting is unknown or impossible.
         CheckpointError: If the checkpoint to load does not exist or does not fit.
     """
     told = logger or _log
     settings, hp_config = _sorted(_checked(cfg))
+    if ignored := [str(name) for name in cfg if name not in KEYS]:
+        told.info("ignores the keys %s, which other programs may read", ", ".join(ignored))
     env = AutoRLEnv(settings)
     env.reset()
     load = _folder(cfg, "load")
@@ -77,7 +82,7 @@ def run_arlbench(
 
 
 def _checked(cfg: Any) -> Mapping[str, Any]:
-    """Returns the configuration, after checking that it is a mapping without a misspelled key."""
+    """The configuration, if it is a mapping that has ``autorl`` and no key that seems misspelt."""
     if not isinstance(cfg, Mapping):
         raise ConfigurationError(f"cfg must be a mapping, not a {type(cfg).__name__}.")
     if "autorl" not in cfg:
@@ -85,6 +90,10 @@ def _checked(cfg: Any) -> Mapping[str, Any]:
             "cfg has no 'autorl'; give the settings there, as in {'autorl': {'env_name': "
             f"'CartPole-v1'}}}}.{''.join(did_you_mean(name, ['autorl']) for name in cfg)}"
         )
+    absent = [name for name in KEYS if name not in cfg]
+    for name in cfg:
+        if name not in KEYS and (meant := did_you_mean(name, absent, _ALIKE)):
+            raise ConfigurationError(f"Unknown key '{name}' of the configuration.{meant}")
     return cfg
 
 

@@ -86,8 +86,14 @@ class DivergenceError(ArlbenchError, ArithmeticError):
         self.timesteps = timesteps
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that proposes the most similar known name; empty if none is similar."""
+def did_you_mean(name: str, known: Iterable[str], alike: float = 0.5) -> str:
+    """A sentence that proposes the most similar known name; empty if none is similar.
+
+    Args:
+        name: The unknown name.
+        known: The known names.
+        alike: How similar the two must be, from 0 to 1; see :class:`difflib.SequenceMatcher`.
+    """
     by_folded_name = {option.casefold(): option for option in known}
-    nearest = difflib.get_close_matches(str(name).casefold(), by_folded_name, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(str(name).casefold(), by_folded_name, n=1, cutoff=alike)
     return f" Did you mean '{by_folded_name[nearest[0]]}'?" if nearest else ""

@@ -20,6 +20,7 @@ from arlbench.errors import TunerError
 from arlbench.experiments.run_folder import RunFolder
 from arlbench.experiments.run_settings import resolve
 from arlbench.population.members import MemberId, MemberProgress
+from arlbench.tuning import Space
 from fake_training import PROBLEM, make_experiment
 
 SEEDS = (9, 10, 11)
@@ -167,7 +168,8 @@ def test_headers_show_any_folder(folder, capsys) -> None:
     with RunFolder(folder, settings) as run:
         display.header(run)
     sweep_display.header(make_experiment(), 0, folder)
-    tune_display.header({"problem": PROBLEM, "tuner": "random", "seeds": (0,), "folder": folder})
+    study = {"problem": PROBLEM, "tuner": "random", "seeds": (0,), "folder": folder}
+    tune_display.header(study, Space(PROBLEM, {}))
     assert said(capsys).count(f"folder: {folder} ") == 3
 
 

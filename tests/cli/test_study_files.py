@@ -101,6 +101,14 @@ MISTAKES = {
         "begin above 0",
     ),
     "unknown scale": ("1e-4..1e-2", "1e-4..1e-2:lag", "is not a scale"),
+    "unknown environment": ("CartPole-v1", "CartPol-v1", "Did you mean 'CartPole-v1'"),
+    "unknown wrapper": ("end_at_time_limit", "end_at_time_limt", "Unknown wrapper"),
+    "unknown setting": ("{eta: 2}", "{etta: 2}", "Did you mean 'eta'"),
+    "unknown objective": ("{name: best}", "{name: bst}", "Unknown objective 'bst'"),
+    "no trials": ("{trials: 4}", "{trials: 0}", "budget.trials must be a positive whole number"),
+    "no copies": ("n_envs: 4", "n_envs: 0", "problem.n_envs must be a whole number"),
+    "no table": ("seed: 3,", "seed: 3, start_from: none.csv,", "none.csv cannot be read"),
+    "test seeds below zero": ("test: 0", "test: -1", "--test-seeds must be a whole number"),
 }  # fmt: skip
 
 
@@ -112,7 +120,27 @@ def test_a_mistake_in_a_file_is_one_sentence(mistake, study_file, capsys) -> Non
     assert arlbench("tune", study_file, "--quiet") == 2
     message = capsys.readouterr().err
     assert said in message
+    assert message.startswith(f"error: {study_file}")
+    assert message.count(str(study_file)) == 1
     assert message.count("\n") == 1
+
+
+def test_a_mistake_of_another_option_is_not_the_files(study_file, capsys) -> None:
+    study_file.write_text(STUDY.replace("successive_halving", "halving"))
+    for words, said in {
+        ("--tuner", "halving"): f"error: {study_file}: Unknown tuner 'halving'",
+        ("--tuner", "randm"): "error: Unknown tuner 'randm'",
+        ("--tuner", "random", "--set", "eta=2", "--objective", "bst"): "error: Unknown objective",
+        ("learning_rte=1..2", "--tuner", "random"): "error: Unknown hyperparameter",
+    }.items():
+        assert arlbench("tune", study_file, *words, "--quiet") == 2
+        assert capsys.readouterr().err.startswith(said)
+
+
+@pytest.mark.parametrize("name", ["study.json", "study.TOML"])
+def test_a_study_file_in_another_format_is_refused(name, capsys) -> None:
+    assert arlbench("tune", name, "--quiet") == 2
+    assert f"{name} is not a study file, because these are in YAML" in capsys.readouterr().err
 
 
 def test_a_file_that_is_absent_is_named(capsys) -> None:

@@ -8,6 +8,7 @@ from arlbench import EnvSpec
 from arlbench.cli import display, sweep_display, time_limits, tune_display
 from arlbench.experiments.run_folder import RunFolder
 from arlbench.experiments.run_settings import resolve
+from arlbench.tuning import Space
 from fake_training import PROBLEM, make_experiment
 
 LIMIT = {"max_episode_steps": 50}
@@ -31,7 +32,7 @@ def test_runs_sweeps_and_studies_show_it(tmp_path, capsys, monkeypatch: pytest.M
         display.header(run)
     sweep_display.header(make_experiment(), 0, tmp_path)
     arguments = {"problem": PROBLEM, "tuner": "random", "seeds": (0,), "folder": tmp_path}
-    tune_display.header(arguments)
+    tune_display.header(arguments, Space(PROBLEM, {}))
     printed = capsys.readouterr()
     assert printed.err.count("note: This may never end.\n") == 3
     assert printed.out == ""

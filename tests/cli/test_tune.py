@@ -71,7 +71,18 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "tuner seed below zero": (["--tuner-seed=-1"], ["tuner's seed"]),
     "test seeds below zero": (["--test-seeds=-1"], ["--test-seeds must be a whole number of 0 or"]),
     "unknown objective": (["--objective", "finl"], ["finl", "Did you mean 'final'"]),
+    "objective of no module": (
+        ["--objective", "nothing:mine"], ["cannot be imported", "MODULE:FUNCTION", "PYTHONPATH"]
+    ),
+    "objective that is none": (["--objective", "json:JSONDecoder"], ["is not an objective"]),
     "two objectives": (["--objective", "final,best"], ["has one objective"]),
+    "defaults of no names": (["--defaults"], ["--defaults needs --only-named", "add --only-named"]),
+    "the last of no test": (
+        ["--test-last", "--test-seeds", "0"], ["--test-last needs test seeds", "leave it out"]
+    ),
+    "restart of whole trials": (
+        ["--tuner", "tpe", "--restart"], ["no effect with the tuner tpe", "leave --restart out"]
+    ),
     "nothing to search": (["--only-named"], ["space is empty"]),
     "unknown hyperparameter": (["learning_rte=1..2"], ["Did you mean 'learning_rate'"]),
     "unknown environment": (["CartPol-v1"], ["Did you mean 'CartPole-v1'"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from ConfigSpace import (
     AndConjunction,
@@ -238,3 +239,43 @@ def test_samplers_of_sweeps_take_it_too() -> None:
     assert all(1e-5 <= trial.config["learning_rate"] <= 1e-3 for trial in trials)
     grid = sampler_class("grid")(WHOLE, ConfigurationSpace({"buffer_batch_size": [16, 64]}))
     assert [trial.config["buffer_batch_size"] for trial in grid.ask(2)] == [16, 64]
+
+
+VALUES: dict[str, tuple[object, str]] = {
+    "learning_rate": ((1e-05, 0.01), "1e-05..0.01"),
+    "train_freq": ((1, np.int64(8)), "1..8"),
+    "gamma": ([0.9, np.float64(0.99)], "0.9,0.99"),
+    "activation": (["tanh", "relu"], "tanh,relu"),
+    "use_target_network": ([True, False], "true,false"),
+    "buffer_prio_sampling": (True, "true"),
+    "tau": (0.1 + 0.2, "0.30000000000000004"),
+    "hidden_size": ([8], "8"),
+    "exploration_fraction": ("0.1..0.5:log", "0.1..0.5:log"),
+}
+
+
+def test_python_values_say_where_to_search() -> None:
+    space = Space(WHOLE, {name: value for name, (value, _) in VALUES.items()})
+    assert space.words == {name: text for name, (_, text) in VALUES.items()}
+    assert space.varied["learning_rate"] == Range(1e-5, 1e-2, log=True)
+    assert space.varied["train_freq"] == Range(1, 8, log=False)
+    assert space.varied["activation"] == Choices(("tanh", "relu"))
+    assert (space.fixed["tau"], space.fixed["hidden_size"]) == (0.1 + 0.2, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("gamma", None, r"gamma must be a value, \(LOW, HIGH\), a list .* not None"),
+        ("gamma", (0.9, 0.95, 0.99), r"not \(0.9, 0.95, 0.99\)"),
+        ("gamma", [], r"not \[\]"),
+        ("gamma", [[0.9]], "must be a value"),
+        ("activation", ("tanh", "relu"), "a list of values"),
+        ("gamma", (0.99, 0.9), "is empty"),
+        ("buffer_batch_size", (16, 64), "takes separate values"),
+        ("gama", (0.9, 1.0), "Did you mean 'gamma'"),
+    ],
+)
+def test_python_values_that_say_nothing_are_refused(name, value, complaint) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        Space(WHOLE, {name: value})

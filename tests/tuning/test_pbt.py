@@ -262,3 +262,47 @@ def test_one_process_at_a_time_replays_a_study(tmp_path) -> None:
     assert f"Another process replays the study in {folder}; wait for it" in complaints[0]
     replay(folder, (201,), train=FakePopulation())
     assert [replayed.seeds for replayed in load(folder).replays] == [(200,), (201,)]
+
+
+LIMITS = {
+    "two generations": (
+        16, "16 trials ends the population in generation 2 of 3, because each of its "
+        "8 members is a new trial in every generation; all generations need 24 trials."
+    ),
+    "less than one": (4, "in generation 1 of 3"),
+    "two and a half": (20, "in generation 3 of 3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_too_few_trials_for_a_population_are_said_at_its_start(case, tmp_path) -> None:
+    n_trials, said = LIMITS[case]
+    notes: list[str] = []
+    given = {"n_trials": n_trials, "tuner_settings": SETTINGS, "parallel": 64}
+    outcome = study(tmp_path / "study", "pbt", on_notice=notes.append, **given)
+    (note,) = (note for note in notes if note.startswith("The limit of"))
+    assert said in note
+    last = max(result.trial.info["generation"] for result in outcome.results)
+    assert f"in generation {last + 1} of 3" in note
+
+
+@pytest.mark.parametrize("limits", [{}, {"n_trials": 24}, {"n_timesteps": 9601}, {"seconds": 900}])
+def test_a_population_with_enough_trials_and_steps_needs_no_note(limits, tmp_path) -> None:
+    notes: list[str] = []
+    words = {"learning_rate": "1e-5..4e-3"}
+    given = {"n_trials": None, **limits, "tuner_settings": SETTINGS, "words": words}
+    outcome = study(tmp_path / "study", "pbt", on_notice=notes.append, parallel=64, **given)
+    assert len(outcome.results) == 24
+    assert not any("limit of" in note for note in notes)
+
+
+def test_too_few_steps_for_a_population_are_said_at_its_start(tmp_path) -> None:
+    notes: list[str] = []
+    words = {"learning_rate": "1e-5..4e-3"}
+    given = {"n_trials": None, "n_timesteps": 9600, "tuner_settings": SETTINGS, "words": words}
+    outcome = study(tmp_path / "study", "pbt", on_notice=notes.append, parallel=64, **given)
+    assert len(outcome.results) == 16
+    assert notes[-1] == (
+        "The population needs about 14,400 environment steps for its 3 generations, so the limit "
+        "of 9,600 ends it early."
+    )

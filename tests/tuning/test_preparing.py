@@ -43,7 +43,7 @@ def test_what_can_be_checked_is_checked_before_anything_is_written(tmp_path) -> 
         ({"restart": True, "tuner": "pbt"}, "The tuner pbt changes .* step 0; leave out restart"),
         ({"restart": True, "tuner": "pb2"}, "The tuner pb2 changes .* step 0; leave out restart"),
         ({"test_last": "no"}, "test_last must be True or False, not 'no'"),
-        ({"words": 3}, "The search space must map hyperparameter names to strings, .*, not 3"),
+        ({"words": 3}, "The search space must map hyperparameter names to ranges, .*, not 3"),
         ({"start_from": 3}, "start_from must be a table, .*, not 3; give one of these"),
         (
             {"start_from": {"gamma": 0.9}},

@@ -61,6 +61,10 @@ def register_objective(
 ) -> Callable[[Value], Value]:
     """Makes a function an objective that configurations can name.
 
+    Such an objective belongs to ``AutoRLEnv`` and ``run_arlbench``, and is computed from a step's
+    result. The function of the same name in ``arlbench.tuning.objectives`` registers objectives of
+    studies (``arlbench tune``).
+
     Args:
         name: Its name.
         maximise: Whether higher is better. It is negated if ``optimize_objectives`` asks for

@@ -43,7 +43,7 @@ _NETWORK = {"False": "--mlp-policy", "True": "--cnn-policy"}
 
 
 class CommandError(ArlbenchError):
-    """An error whose message names options as they are typed."""
+    """An error whose message names what the user wrote, such as options as they are typed."""
 
 
 class Command(TyperCommand):
@@ -57,6 +57,8 @@ class Command(TyperCommand):
         """
         try:
             return super().invoke(ctx)
+        except CommandError:
+            raise
         except ArlbenchError as error:
             if _quotes_the_user(error):
                 raise
@@ -75,7 +77,7 @@ def in_options(message: str, options: dict[str, str]) -> str:
 
     Args:
         message: The message.
-        options: How the parameters of the command are typed, by name.
+        options: How the user writes each parameter of the command, by name.
     """
     for parameter, typed in options.items():
         names = _IN_PYTHON.get(parameter, (parameter,))

@@ -94,7 +94,9 @@ SECTIONS: dict[str, dict[str, Key]] = {
         "test_last": Key("test_last", "flag", "Whether to test only the best trial."),
     },
     "objective": {
-        "name": Key("objective", "word", "What to maximise: final, best or area."),
+        "name": Key(
+            "objective", "word", "What to maximise: final, best, area, or MODULE:FUNCTION."
+        ),
         "minimise": Key("minimise", "flag", "Whether to minimise it instead."),
     },
 }
@@ -141,7 +143,7 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 def is_study_file(word: str) -> bool:
     """Whether a word of the command line names a study file."""
-    return Path(word).suffix.lower() in {".yaml", ".yml"}
+    return "=" not in word and Path(word).suffix.lower() in {".yaml", ".yml"}
 
 
 def options_of_file(path: Path) -> dict[str, Any]:

@@ -36,9 +36,11 @@ from arlbench.cli.options import (
     seeds_option,
     timesteps_option,
 )
+from arlbench.cli.study_faults import named_after_file
 from arlbench.cli.study_files import schema as schema_of_files
 from arlbench.cli.tune_arguments import (
     DEFAULT_TRIALS,
+    refuse_effectless,
     study_arguments,
     with_file,
 )
@@ -87,7 +89,9 @@ _TEST_SEEDS = typer.Option(
 _TEST_LAST = typer.Option(
     False, "--test-last", help="Test only the best trial, not those that were the best before it."
 )
-_OBJECTIVE = typer.Option("final", help="The return to maximise: final, best or area.")
+_OBJECTIVE = typer.Option(
+    "final", help="What to maximise: final, best, area, or MODULE:FUNCTION for your own."
+)
 _MINIMISE = typer.Option(False, "--minimise", help="Minimise the objective instead.")
 _RESTART = typer.Option(
     False, "--restart", help="Train promoted trials from step 0 instead of continuing them."
@@ -218,11 +222,13 @@ def _begin(context: typer.Context, given: dict[str, Any]) -> None:
     """Begins a study, or continues the one in the folder that was given."""
     if given["more"]:
         raise ConfigurationError("--more extends a study that exists; give --resume FOLDER too.")
-    given, env_name, ranges = with_file(context, given)
-    arguments = study_arguments(given, env_name, ranges)
-    if given["repeat"] is not None:
-        arguments["repeats"] = given["repeat"]
-    run(_job(given, given["out"] or _new_folder(env_name)), arguments)
+    with named_after_file(context, given):
+        given, env_name, ranges = with_file(context, given)
+        refuse_effectless(context, given)
+        arguments = study_arguments(given, env_name, ranges)
+        if given["repeat"] is not None:
+            arguments["repeats"] = given["repeat"]
+        run(_job(given, given["out"] or _new_folder(env_name)), arguments)
 
 
 def _job(given: dict[str, Any], folder: Path) -> Job:

@@ -41,7 +41,8 @@ def with_file(
     """
     given = _with_tuner(context, given)
     words = list(given["words"] or [])
-    files = [word for word in words if "=" not in word and is_study_file(word)]
+    _refuse_other_files(words)
+    files = [word for word in words if is_study_file(word)]
     if len(files) + (given["preset"] is not None) > 1:
         raise ConfigurationError("Give one study file or one preset, not several of them.")
     options: dict[str, Any] = {}
@@ -58,6 +59,16 @@ def with_file(
     env_name = required_environment(context, env_name or options.get("environment"))
     ranges = {**options.pop("words", {}), **ranges}
     return _with_protocol(context, completed(context, given, options)), env_name, ranges
+
+
+def _refuse_other_files(words: list[str]) -> None:
+    """Raises if a word names a study file in another format than YAML."""
+    for word in words:
+        if "=" not in word and Path(word).suffix.lower() in {".json", ".toml"}:
+            raise ConfigurationError(
+                f"{word} is not a study file, because these are in YAML; write it in YAML, and let "
+                "its name end in .yaml or .yml."
+            )
 
 
 def _with_tuner(context: typer.Context, given: dict[str, Any]) -> dict[str, Any]:
@@ -81,6 +92,32 @@ def _with_protocol(context: typer.Context, given: dict[str, Any]) -> dict[str, A
     others = [word for word in options.pop("settings") if word.partition("=")[0] not in own]
     given = {**given, "settings": [*others, *(given["settings"] or [])]}
     return completed(context, given, options)
+
+
+def refuse_effectless(context: typer.Context, given: Mapping[str, Any]) -> None:
+    """Raises if an option has no effect without another one, or with this tuner."""
+    if given["defaults"] and not given["only_named"]:
+        raise ConfigurationError(
+            "--defaults needs --only-named, which fixes the hyperparameters that you do not name; "
+            "add --only-named, or leave --defaults out."
+        )
+    if was_given(context, "test_last") and given["test_seeds"] == 0:
+        raise ConfigurationError(
+            "--test-last needs test seeds; leave it out, or give --test-seeds 1 or more."
+        )
+    if was_given(context, "restart") and given["restart"]:
+        _refuse_restart(given["tuner"])
+
+
+def _refuse_restart(tuner: str) -> None:
+    """Raises if no trial of a tuner continues another."""
+    from arlbench.tuning.tuners import short_name, tuner_class
+
+    if not tuner_class(tuner).continues:
+        raise ConfigurationError(
+            f"--restart has no effect with the tuner {short_name(tuner)}, because none of its "
+            "trials continues another; leave --restart out."
+        )
 
 
 def study_arguments(

@@ -22,6 +22,7 @@ from arlbench.cli.display import (
     return_text,
 )
 from arlbench.cli.sweep_display import listing, value_text
+from arlbench.core.algorithms.declarations import without_extended
 from arlbench.core.text_values import count
 from arlbench.errors import EnvironmentFaultError, TunerError
 from arlbench.experiments.owned_folder import resume_command
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from arlbench.population import PopulationProgress
     from arlbench.tuning.loop import StudyOutcome, StudyProgress
     from arlbench.tuning.reading import LoadedStudy
+    from arlbench.tuning.space import Space
     from arlbench.tuning.trials import Result, Trial
 
 _console = Console(stderr=True, highlight=False)
@@ -44,9 +46,12 @@ _N_SHOWN = 5
 #: Hyperparameters whose importance is shown.
 _N_IMPORTANT = 5
 
+#: If a study searches more hyperparameters, their names are not listed.
+_N_NAMED = 8
 
-def header(arguments: Mapping[str, Any]) -> None:
-    """Prints what is about to be tuned."""
+
+def header(arguments: Mapping[str, Any], space: Space) -> None:
+    """Prints what is about to be tuned, and where it is searched."""
     problem, tuner = arguments["problem"], arguments["tuner"]
     name = short_name(tuner if isinstance(tuner, str) else name_of(tuner))
     spec = problem.env_spec
@@ -57,7 +62,32 @@ def header(arguments: Mapping[str, Any]) -> None:
         f"{count(len(arguments['seeds']), 'seed')} per trial, "
         f"{problem.n_total_timesteps:,} steps at most, {count(spec.n_envs, 'environment')}{repeats}"
     )
+    _console.print(f"searching {searched(space)}", markup=False, soft_wrap=True)
     folder_and_note(arguments["folder"], spec)
+
+
+def searched(space: Space) -> str:
+    """What a study searches, in words: names, or how many hyperparameters if they are many."""
+    named = [name for name in space.names if name in space.words]
+    n_others = len(space.names) - len(named)
+    if not named:
+        published = without_extended(space.problem.algorithm_class.hyperparameters())
+        fixed = [name for name in published if name not in space.names]
+        besides = f" except {listing(_few(fixed, 'hyperparameter'))}" if fixed else ""
+        return (
+            f"{count(n_others, 'hyperparameter')}, all of the space{besides}; --only-named "
+            "searches only the ones you name"
+        )
+    shown = _few(named, "hyperparameter")
+    if n_others:
+        others = [*shown, count(n_others, "other")]
+        return f"{listing(others)} (not named); --only-named fixes those"
+    return f"{listing(shown)}; all others are fixed"
+
+
+def _few(names: Sequence[str], noun: str) -> Sequence[str]:
+    """The names for a listing, or their number if they are many."""
+    return names if len(names) <= _N_NAMED else [count(len(names), noun)]
 
 
 @contextlib.contextmanager
@@ -223,10 +253,24 @@ def summary(study: LoadedStudy, outcome: StudyOutcome) -> Iterator[str]:
         share = outcome.timesteps / whole
         cost += f" ({share:.0%} of {whole:,} if none had continued another)"
     yield f"{cost} in {outcome.seconds:.1f} s; the tuner took {outcome.tuner_seconds:.1f} s of that"
+    if outcome.ended_by is not None:
+        yield f"the search was ended by {end_of_search(study, outcome.ended_by)}"
     restarted = sum(result.restarted for result in outcome.results)
     if restarted and not study.settings.restart:
         yield f"{count(restarted, 'trial')} restarted from step 0, because states were removed"
     yield f"saved in {outcome.folder}"
+
+
+def end_of_search(study: LoadedStudy, ended_by: str) -> str:
+    """What ended the search of a study, in words."""
+    budget = study.budget
+    if ended_by == "trials":
+        return f"the limit of {count(budget.trials or 0, 'trial')}"
+    if ended_by == "timesteps":
+        return f"the limit of {budget.timesteps:,} environment steps"
+    if ended_by == "seconds":
+        return f"the limit of {budget.seconds:g} seconds of work"
+    return "its tuner, which had no further trial to propose"
 
 
 def _about_test(study: LoadedStudy, best: Result) -> Iterator[str]:

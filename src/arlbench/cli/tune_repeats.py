@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from arlbench.cli import display, results, tables, tune_display
 from arlbench.cli.stopping import StoppableWork
+from arlbench.core.text_values import count
 from arlbench.report.numbers import finite_or_none, together, written
 from arlbench.report.statistics import MeanInterval, spread, spread_name
 from arlbench.tuning.best import Best, best_of_each, lost_in_test
@@ -48,7 +50,7 @@ def close(outcome: RepeatedOutcome, talkative: bool) -> dict[str, Any]:
     pictures = tune_pictures.draw_repeats(repeats, outcome.folder)
     best = best_of_each(repeats)
     if talkative:
-        said = [*sentences(repeats, best), *_about_lost(repeats)]
+        said = [*sentences(repeats, best), *_about_lost(repeats), *ends(repeats, outcome)]
         lines = [*table(best), *said, f"saved in {outcome.folder}"]
         results.say([*lines, *(f"drawn: {picture.name}" for picture in pictures)])
     return {
@@ -99,6 +101,18 @@ def _about_lost(repeats: Sequence[LoadedStudy]) -> list[str]:
     if not lost:
         return []
     return [f"the test return leaves out {lost} of {n} training runs, because learning diverged"]
+
+
+def ends(repeats: Sequence[LoadedStudy], outcome: RepeatedOutcome) -> list[str]:
+    """A sentence for each of the different ends that the searches of the repeats had."""
+    found = Counter(
+        tune_display.end_of_search(study, each.ended_by)
+        for study, each in zip(repeats, outcome.outcomes, strict=True)
+        if each.ended_by is not None
+    )
+    if len(found) == 1:
+        return [f"the search of every repeat was ended by {end}" for end in found]
+    return [f"the search of {count(n, 'repeat')} was ended by {end}" for end, n in found.items()]
 
 
 def _spread(values: Sequence[float]) -> MeanInterval:

@@ -49,14 +49,14 @@ def run(job: Job, arguments: dict[str, Any]) -> None:
     """Runs a study or its repeats, and reports the results."""
     arguments = {**arguments, **job.limits, "folder": job.folder}
     if job.n_test_seeds is not None:
-        arguments["test_seeds"] = _test_seeds(arguments["seeds"], job.n_test_seeds)
+        arguments["test_seeds"] = seeds_of_test(arguments["seeds"], job.n_test_seeds)
     if "repeats" in arguments:
         _run_repeats(job, arguments)
     else:
         _run_one(job, arguments)
 
 
-def _test_seeds(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
+def seeds_of_test(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
     """The test seeds, which follow the tuning seeds."""
     from arlbench.tuning.preparing import FIRST_TEST_SEED
 
@@ -73,7 +73,7 @@ def _run_one(job: Job, arguments: dict[str, Any]) -> None:
 
     with prepare(**arguments) as prepared, prepared.opened() as study:
         if job.talkative:
-            tune_display.header(arguments)
+            tune_display.header(arguments, prepared.space)
         with tune_display.continuable(job.folder, not job.quiet):
             outcome, work = _work(job, study)
         if outcome is None or outcome.status == "interrupted":
@@ -92,7 +92,7 @@ def _run_repeats(job: Job, arguments: dict[str, Any]) -> None:
 
     with prepare_repeats(**arguments) as prepared, prepared.opened() as study:
         if job.talkative:
-            tune_display.header(arguments)
+            tune_display.header(arguments, prepared.first.space)
         with tune_display.continuable(job.folder, not job.quiet):
             outcome, work = tune_repeats.work(study, job.quiet, job.talkative)
         if outcome is None or outcome.status == "interrupted":

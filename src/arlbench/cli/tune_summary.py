@@ -30,6 +30,7 @@ def summarise(outcome: StudyOutcome) -> dict[str, Any]:
     return {
         "folder": str(outcome.folder),
         "status": outcome.status,
+        "ended_by": outcome.ended_by,
         "n_trials": len(outcome.results),
         "diverged": sum(result.status == "diverged" for result in outcome.results),
         "restarted": sum(result.restarted for result in outcome.results),

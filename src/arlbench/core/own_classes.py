@@ -1,4 +1,4 @@
-"""Imports classes of the user's own modules, as in ``my_module:MyTuner``."""
+"""Imports classes and functions of the user's own modules, as in ``my_module:MyTuner``."""
 
 from __future__ import annotations
 
@@ -15,13 +15,26 @@ def own_class(kind: str, name: str) -> Any:
     Raises:
         ConfigurationError: If it cannot be imported; ``kind`` says in the message what it is.
     """
+    return _imported(kind, name, "MODULE:CLASS")
+
+
+def own_function(kind: str, name: str) -> Any:
+    """What ``MODULE:FUNCTION`` names; the same as :func:`own_class` for functions.
+
+    Raises:
+        ConfigurationError: If it cannot be imported; ``kind`` says in the message what it is.
+    """
+    return _imported(kind, name, "MODULE:FUNCTION")
+
+
+def _imported(kind: str, name: str, form: str) -> Any:
     module_name, _, attribute = name.partition(":")
     try:
         return operator.attrgetter(attribute)(importlib.import_module(module_name))
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
-            f"The {kind} '{name}' cannot be imported ({error}); write MODULE:CLASS, with the "
-            "module in the working directory or installed."
+            f"The {kind} '{name}' cannot be imported ({error}); write {form}, with the module in "
+            "the working directory, in a folder of PYTHONPATH or installed."
         ) from error
     except Exception as error:
         raise ConfigurationError(

@@ -1,4 +1,7 @@
-"""Converts ConfigSpace spaces to the texts that say where to search, which files keep."""
+"""Converts Python values and ConfigSpace spaces to texts that say where to search.
+
+Files keep these texts.
+"""
 
 from __future__ import annotations
 
@@ -17,24 +20,26 @@ from ConfigSpace import (
 )
 
 from arlbench.core.algorithms.declarations import Declarations, Hyperparameter, without_extended
-from arlbench.core.checks import known_names
+from arlbench.core.checks import as_python, known_names
 from arlbench.core.problem import Problem
+from arlbench.core.text_values import text_of
 from arlbench.errors import ConfigurationError
-from arlbench.experiments.space import between, listing
+from arlbench.experiments.space import RANGE, between, listing
 
-#: Where to search: texts by hyperparameter, or a space.
-Where = Mapping[str, str] | ConfigurationSpace
+#: Where to search, by hyperparameter: a text, a value, a tuple of the ends of a range, or a list of
+#: choices. Alternatively a space.
+Where = Mapping[str, Any] | ConfigurationSpace
 
 
 def in_texts(problem: Problem, where: Where | None) -> tuple[Problem, dict[str, str]]:
     """The problem and the texts with which a search varies the hyperparameters of a space.
 
     Published hyperparameters that are not in the space are fixed by the returned problem, at the
-    values that they have in the given one. If ``where`` consists of texts, nothing changes.
+    values that they have in the given one. If ``where`` is a mapping, the problem is the same.
 
     Raises:
-        ConfigurationError: If a hyperparameter of the space is unknown, or if a hyperparameter, a
-            condition or a forbidden clause cannot be searched.
+        ConfigurationError: If a hyperparameter of the space is unknown, if a hyperparameter, a
+            condition or a forbidden clause cannot be searched, or if a value has no text.
     """
     if not isinstance(where, ConfigurationSpace):
         return problem, _texts(where)
@@ -50,12 +55,38 @@ def in_texts(problem: Problem, where: Where | None) -> tuple[Problem, dict[str, 
 
 def _texts(where: Any) -> dict[str, str]:
     try:
-        return dict(where or {})
+        given = dict(where or {})
     except (TypeError, ValueError):
         raise ConfigurationError(
-            "The search space must map hyperparameter names to strings, such as {NAME: '0.9..1'}, "
+            "The search space must map hyperparameter names to ranges, such as {NAME: (0.9, 1)}, "
             f"or be a ConfigurationSpace, not {where!r}."
         ) from None
+    return {name: _text_of_value(name, value) for name, value in given.items()}
+
+
+def _text_of_value(name: str, value: Any) -> str:
+    """The text for a value that a user gives: a text, a scalar, ``(low, high)`` or a list."""
+    plain = as_python(value)
+    if _is_scalar(plain):
+        return text_of(plain)
+    several = [as_python(each) for each in plain] if isinstance(plain, list | tuple) else []
+    if isinstance(plain, tuple) and len(several) == 2 and all(map(_is_number, several)):
+        low, high = several
+        return f"{low}{RANGE}{high}"
+    if isinstance(plain, list) and several and all(map(_is_scalar, several)):
+        return listing(several)
+    raise ConfigurationError(
+        f"The space of {name} must be a value, (LOW, HIGH), a list of values, or a string such as "
+        f"'1', '1..2' or '1,2', not {value!r}."
+    )
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_conditions(space: ConfigurationSpace, declarations: Declarations) -> None:

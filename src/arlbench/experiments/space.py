@@ -20,7 +20,8 @@ from arlbench.core.problem import Problem
 from arlbench.core.text_values import parse_value, text_of
 from arlbench.errors import ConfigurationError
 
-_RANGE = ".."
+#: Stands between the ends of a range.
+RANGE = ".."
 _LIST = ","
 _SCALE = ":"
 _SCALES = {"log": True, "linear": False}
@@ -87,7 +88,7 @@ def parse_dimension(name: str, text: Any, declarations: Declarations) -> Any | C
         raise ConfigurationError(
             f"The range '{text}' of {name} has three dots; write LOW..HIGH, with two dots."
         )
-    if _RANGE in text:
+    if RANGE in text:
         return _parse_range(hyperparameter, text)
     if _LIST in text:
         return _parse_choices(hyperparameter, text)
@@ -118,7 +119,7 @@ def search_space(problem: Problem, words: Mapping[str, str]) -> SearchSpace:
     if not varied:
         raise ConfigurationError(
             "The space is empty: every hyperparameter is fixed; leave one out, or give one a "
-            f"range{_example(declarations, _RANGE)}."
+            f"range{_example(declarations, RANGE)}."
         )
     return SearchSpace(varied, space.fixed, " ".join(ignored))
 
@@ -135,7 +136,7 @@ def _text_of(declared: Hyperparameter) -> str:
     if declared.choices:
         return listing(declared.choices)
     scale = f"{_SCALE}log" if declared.log else ""
-    return f"{declared.low}{_RANGE}{declared.high}{scale}"
+    return f"{declared.low}{RANGE}{declared.high}{scale}"
 
 
 def listing(values: Iterable[Any]) -> str:
@@ -145,7 +146,7 @@ def listing(values: Iterable[Any]) -> str:
 
 def between(low: float, high: float, log: bool) -> str:
     """The text for a range on a scale."""
-    return f"{low}{_RANGE}{high}{_SCALE}{'log' if log else 'linear'}"
+    return f"{low}{RANGE}{high}{_SCALE}{'log' if log else 'linear'}"
 
 
 def with_options(problem: Problem, space: SearchSpace) -> Problem:
@@ -236,7 +237,7 @@ def _never_active(space: SearchSpace, declarations: Declarations) -> dict[str, C
 def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
     name = hyperparameter.name
     within, colon, scale = text.partition(_SCALE)
-    ends = within.split(_RANGE)
+    ends = within.split(RANGE)
     if colon and scale not in _SCALES:
         raise ConfigurationError(
             f"'{scale}' in '{name}={text}' is not a scale; write {name}=LOW..HIGH:log or :linear."

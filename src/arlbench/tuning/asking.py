@@ -116,6 +116,15 @@ class Asking:
 
         return self._answer("continuable", read)
 
+    def note_on_limits(self, trials: int | None, timesteps: float | None, n_seeds: int) -> str:
+        """The tuner's sentence about the limits of a study; empty if nothing needs to be said.
+
+        Raises:
+            TunerError: As :meth:`tell` does.
+        """
+        limits = (trials, timesteps, n_seeds)
+        return str(self._answer("note_on_limits", lambda: self.tuner.note_on_limits(*limits)))
+
     def close(self) -> None:
         """Ends the thread, so that the tuner and what it holds can be freed."""
         self._calls.put(None)

@@ -11,6 +11,7 @@ import numpy as np
 
 from arlbench.core.checks import finite, one_of, positive_whole
 from arlbench.core.problem import Problem
+from arlbench.core.text_values import count
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.drawing import value_at
 from arlbench.experiments.space import Choices, Range
@@ -92,6 +93,24 @@ class Evolving(Tuner):
             )
             self.note = " ".join(filter(None, (self.note, few)))
         return True
+
+    def note_on_limits(self, trials: int | None, timesteps: float | None, n_seeds: int) -> str:
+        n_members, n_generations = self._n_members, len(self._levels)
+        if trials is not None and trials < n_members * n_generations:
+            return (
+                f"The limit of {count(trials, 'trial')} ends the population in generation "
+                f"{math.ceil(trials / n_members)} of {n_generations}, because each of its "
+                f"{n_members} members is a new trial in every generation; all generations need "
+                f"{n_members * n_generations} trials."
+            )
+        # The last generation begins if the others have needed fewer steps than the limit.
+        others, whole = (level * n_members * n_seeds for level in (0, *self._levels)[-2:])
+        if timesteps is None or others < timesteps:
+            return ""
+        return (
+            f"The population needs about {whole:,} environment steps for its {n_generations} "
+            f"generations, so the limit of {timesteps:,} ends it early."
+        )
 
     def ask(self, n: int) -> Sequence[Trial]:
         if self._generation == len(self._levels):

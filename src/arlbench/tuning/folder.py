@@ -14,7 +14,7 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from arlbench.core import files
 from arlbench.core.algorithms.declarations import positive
@@ -39,6 +39,9 @@ KIND = FolderKind(
 
 #: The file of a folder that holds the repeats of a study.
 REPEATS = "repeats.json"
+
+#: The limits of a study, as the fields of :class:`Budget` are called.
+Limit = Literal["trials", "timesteps", "seconds"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +85,21 @@ class Budget:
     def unlimited(self) -> bool:
         """Whether only the tuner ends the study."""
         return self.trials is None and self.timesteps is None and self.seconds is None
+
+    def reached(self, trials: int, timesteps: int, seconds: float) -> Limit | None:
+        """The limit that a study has reached; None if further trials may begin.
+
+        Args:
+            trials: The number of trials that it has begun.
+            timesteps: The environment steps of those that have ended.
+            seconds: The seconds that it has worked.
+        """
+        spent: dict[Limit, float] = {"timesteps": timesteps, "seconds": seconds, "trials": trials}
+        limits = {name: getattr(self, name) for name in spent}
+        return next(
+            (name for name, limit in limits.items() if limit is not None and spent[name] >= limit),
+            None,
+        )
 
 
 class StudyFolder:

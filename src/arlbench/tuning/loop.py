@@ -13,7 +13,7 @@ from arlbench.core import files
 from arlbench.errors import StorageError
 from arlbench.population import PopulationProgress, PopulationResult
 from arlbench.tuning.asking import Asking
-from arlbench.tuning.folder import Budget, StudyFolder
+from arlbench.tuning.folder import Budget, Limit, StudyFolder
 from arlbench.tuning.incumbents import comparable, incumbents, schedule_of
 from arlbench.tuning.journal import Asked, Retrained, Told
 from arlbench.tuning.programs import Shared
@@ -62,6 +62,8 @@ class StudyOutcome:
         seconds: Seconds of work, including earlier calls.
         tuner_seconds: The seconds that the tuner took in this call.
         trained_now: The number of trials that ended in this call.
+        ended_by: What ended the search: the limit of the study that was reached, or the tuner,
+            which had no further trial. None if the search was interrupted.
     """
 
     folder: Path
@@ -72,6 +74,7 @@ class StudyOutcome:
     seconds: float
     tuner_seconds: float
     trained_now: int
+    ended_by: Limit | Literal["tuner"] | None = None
 
     @property
     def incumbent(self) -> Result | None:
@@ -142,6 +145,7 @@ class Loop:
         self._tests: dict[int, Retrained] = {}
         self._begin, self._seconds_before = time.perf_counter(), 0.0
         self._spent_before = 0
+        self._ended_by: Limit | Literal["tuner"] | None = None
         for event in folder.events:
             self._repeat_event(event)
         self._n_before = len(self._results)
@@ -161,6 +165,7 @@ class Loop:
             seconds=self._seconds,
             tuner_seconds=self._asking.seconds,
             trained_now=len(self._results) - self._n_before,
+            ended_by=self._ended_by,
         )
 
     def _search(self) -> bool:
@@ -169,6 +174,8 @@ class Loop:
             whole = self._finish(training)
             n = self._room() if whole else 0
             if n < 1 or not self._ask(n):
+                if whole:
+                    self._ended_by = "tuner" if n > 0 else self._reached()
                 self._bound_states(needed=self._left)
                 return whole
 
@@ -181,12 +188,14 @@ class Loop:
         """Environment steps of the trials that have ended."""
         return sum(result.cost for result in self._results.values())
 
+    def _reached(self) -> Limit | None:
+        """The limit that has been reached, if any."""
+        return self._budget.reached(len(self._trials), self._spent, self._seconds)
+
     def _room(self) -> int:
         """How many trials may be asked for."""
         budget = self._budget
-        if budget.timesteps is not None and self._spent >= budget.timesteps:
-            return 0
-        if budget.seconds is not None and self._seconds >= budget.seconds:
+        if self._reached() is not None:
             return 0
         room = self._settings.parallel - (len(self._trials) - len(self._results))
         if budget.timesteps is not None and not self._asking.tuner.continues:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from arlbench.core.checks import known_names
+from arlbench.core.own_classes import own_function
 from arlbench.core.registering import same_function
 from arlbench.errors import ArlbenchError, ConfigurationError
 
@@ -37,6 +40,12 @@ _OBJECTIVES: dict[str, Objective] = {"final": final, "best": best, "area": area}
 def register_objective(name: str, objective: Objective | None = None) -> Any:
     """Registers your own objective for the studies of this process.
 
+    Such an objective turns the returns of a trial of :func:`arlbench.tuning.tune` into a number.
+    :func:`arlbench.autorl.register_objective` has the same name, but registers objectives of
+    ``AutoRLEnv`` and ``run_arlbench``.
+
+    A function in a module need not be registered; give it itself, or ``"MODULE:FUNCTION"``.
+
     Args:
         name: Its name.
         objective: The function; None returns a decorator.
@@ -57,20 +66,59 @@ def register_objective(name: str, objective: Objective | None = None) -> Any:
     return objective
 
 
-def check_objective(name: Any) -> str:
-    """The name of an objective, checked.
+def name_of_objective(given: Any) -> Any:
+    """The name under which a study records an objective, given the function or its name.
 
     Raises:
-        ConfigurationError: If it is unknown, or several are given.
+        ConfigurationError: If other processes could not find the function under its name.
+    """
+    if not callable(given):
+        return given
+    for name, known in _OBJECTIVES.items():
+        if known is given:
+            return name
+    # Objects that can be called, such as those of functools.partial, have no such name.
+    own_name = getattr(given, "__qualname__", None)
+    whole_name = f"{getattr(given, '__module__', None)}:{own_name}"
+    with contextlib.suppress(ConfigurationError):
+        if own_name and _function(whole_name) is given:
+            return whole_name
+    raise ConfigurationError(
+        f"The objective {own_name or given!r} is not a function of a module, so a study that is "
+        "continued could not find it; define it with def outside other functions, or register it "
+        "with register_objective."
+    )
+
+
+def check_objective(name: Any) -> str:
+    """The name of an objective, or ``MODULE:FUNCTION``, checked.
+
+    Raises:
+        ConfigurationError: If it is unknown or cannot be imported, or several are given.
     """
     several = isinstance(name, Sequence) and not isinstance(name, str)
     if several or "," in str(name):
         raise ConfigurationError(
             "A study has one objective; give one of "
-            f"{', '.join(_OBJECTIVES)}, or register one that combines several."
+            f"{', '.join(_OBJECTIVES)}, or a function of your own that combines several "
+            "(MODULE:FUNCTION)."
         )
-    known_names([name], _OBJECTIVES, "objective")
+    _function(name)
     return str(name)
+
+
+def _function(name: Any) -> Objective:
+    """The objective with a registered name, or the function that ``MODULE:FUNCTION`` names."""
+    if not isinstance(name, str) or ":" not in name:
+        known_names([name], _OBJECTIVES, "objective")
+        return _OBJECTIVES[name]
+    found = own_function("objective", name)
+    if not callable(found) or inspect.isclass(found):
+        raise ConfigurationError(
+            f"'{name}' is not an objective; name a function that takes returns [seeds, "
+            "evaluations] and returns one number."
+        )
+    return found  # type: ignore[no-any-return]
 
 
 def score_of(returns: np.ndarray, objective: str, minimise: bool) -> float:
@@ -84,7 +132,7 @@ def score_of(returns: np.ndarray, objective: str, minimise: bool) -> float:
     if not np.isfinite(returns).all():
         return -math.inf
     try:
-        value = float(_OBJECTIVES[objective](returns))
+        value = float(_function(objective)(returns))
     except ArlbenchError:
         raise
     except Exception as error:

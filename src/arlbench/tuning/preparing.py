@@ -20,6 +20,7 @@ from arlbench.population import PopulationResult, train_population
 from arlbench.tuning.asking import ANSWER_SECONDS, Asking
 from arlbench.tuning.folder import Budget, StudyFolder, states_of
 from arlbench.tuning.loop import Callbacks, Loop, StudyOutcome
+from arlbench.tuning.objectives import Objective, name_of_objective
 from arlbench.tuning.optuna_mirror import Mirror, name_there, require_storage
 from arlbench.tuning.programs import Shared, shared_by_all
 from arlbench.tuning.settings import StudySettings
@@ -85,6 +86,11 @@ class PreparedStudy:
     optuna_storage: str | None
     train: Callable[..., PopulationResult]
 
+    @property
+    def space(self) -> Space:
+        """Where it searches."""
+        return self.asking.tuner.space
+
     @contextlib.contextmanager
     def opened(self) -> Iterator[OpenStudy]:
         """Makes the study's folder, or opens the one that holds it, and releases it at the end.
@@ -121,7 +127,7 @@ def prepare(
     parallel: int | None = None,
     tuner_seed: int = 0,
     tuner_settings: Mapping[str, Any] | None = None,
-    objective: str = "final",
+    objective: str | Objective = "final",
     minimise: bool = False,
     restart: bool = False,
     start_from: Source | None = None,
@@ -153,7 +159,7 @@ def prepare(
         tuner_version=cls.version,
         seeds=tuple(seeds),
         parallel=cls.parallel if parallel is None else parallel,
-        objective=objective,
+        objective=name_of_objective(objective),
         minimise=true_or_false("minimise", minimise),
         restart=_checked_restart(restart, cls),
         start_from=tuple(space.choice(config) for config in start.configs),
@@ -168,7 +174,8 @@ def prepare(
     limit = positive("answer_seconds", answer_seconds)
     with contextlib.closing(_asking(cls, space, settings, limit, start)) as asking:
         shared = shared_by_all(space, settings.horizon, memory_limit_gib)
-        notes = (space.note, start.note, asking.note, _note_on(budget, cls))
+        limits = asking.note_on_limits(budget.trials, budget.timesteps, len(settings.seeds))
+        notes = (space.note, start.note, asking.note, _note_on(budget, cls), limits)
         path = _path(folder, problem)
         yield PreparedStudy(path, settings, budget, asking, shared, notes, optuna_storage, train)
 

@@ -30,7 +30,8 @@ class StudySettings:
         tuner_version: The version of the tuner.
         seeds: The seeds with which each trial is trained.
         parallel: The number of trials in flight.
-        objective: The name of the objective; see :mod:`arlbench.tuning.objectives`.
+        objective: The name of the objective, or ``MODULE:FUNCTION``; see
+            :mod:`arlbench.tuning.objectives`.
         minimise: Whether smaller values of it are better.
         restart: Whether a trial that continues another is trained from step 0 instead.
         start_from: Configurations that are tried first: the values that vary and have an effect.

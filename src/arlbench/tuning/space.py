@@ -35,14 +35,15 @@ class Space:
 
     Args:
         problem: The problem to train on.
-        words: For each named hyperparameter ``VALUE``, ``LOW..HIGH`` or ``a,b,c``. One that is
-            not named keeps its published range, or the value that the problem gives it.
+        words: For each named hyperparameter a value, ``(low, high)`` or a list of choices, or a
+            text ``VALUE``, ``LOW..HIGH`` or ``a,b,c``. One that is not named keeps its published
+            range, or the value that the problem gives it.
             Alternatively a ConfigSpace space; hyperparameters that are not in it keep their values
             in the problem.
 
     Attributes:
         problem: The problem to train on, with the options that fit the whole space.
-        words: The words, as given, or those that describe the given ConfigSpace space.
+        words: The words as texts.
         varied: Where to search, by name; each parent comes before its dependants.
         fixed: The values of other hyperparameters, by name.
         conditions: For each varied hyperparameter that is not always active, the value that

@@ -13,6 +13,7 @@ from arlbench.population import PopulationResult, train_population
 from arlbench.tuning.asking import ANSWER_SECONDS
 from arlbench.tuning.folder import read_study
 from arlbench.tuning.loop import Callbacks, StudyOutcome, StudyProgress
+from arlbench.tuning.objectives import Objective
 from arlbench.tuning.preparing import prepare
 from arlbench.tuning.starting import Source
 from arlbench.tuning.trials import Result
@@ -34,7 +35,7 @@ def tune(
     parallel: int | None = None,
     tuner_seed: int = 0,
     tuner_settings: Mapping[str, Any] | None = None,
-    objective: str = "final",
+    objective: str | Objective = "final",
     minimise: bool = False,
     restart: bool = False,
     start_from: Source | None = None,
@@ -54,8 +55,9 @@ def tune(
     Args:
         problem: The problem to train on; its length is the largest fidelity.
         tuner: The tuner's name, ``"MODULE:CLASS"``, or a subclass of :class:`Tuner`.
-        words: Where to search: ``VALUE``, ``LOW..HIGH`` or ``a,b,c`` by hyperparameter. One
-            that is not named keeps its published range, or the value that the problem fixes.
+        words: Where to search, by hyperparameter: a value, ``(low, high)`` or a list of choices,
+            or a text ``VALUE``, ``LOW..HIGH``, ``LOW..HIGH:log`` or ``a,b,c``. One that is not
+            named keeps its published range, or the value that the problem fixes.
             Alternatively a ConfigSpace ``ConfigurationSpace``; hyperparameters that are not in it
             keep their values in the problem.
         n_trials: The largest number of trials, including those that continue others.
@@ -69,7 +71,8 @@ def tune(
         parallel: The number of trials in flight; None takes the tuner's own number.
         tuner_seed: The seed of the tuner.
         tuner_settings: Settings of the tuner by name.
-        objective: ``"final"``, ``"best"`` or ``"area"``, or a registered one.
+        objective: ``"final"``, ``"best"`` or ``"area"``, a registered one, or a function in a
+            module, given itself or as ``"MODULE:FUNCTION"``.
         minimise: Whether smaller values of it are better.
         restart: Whether trials that continue others are trained from step 0 instead. Not possible
             with ``pbt`` and ``pb2``.

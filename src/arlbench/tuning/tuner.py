@@ -77,6 +77,20 @@ class Tuner(abc.ABC):
     def tell(self, results: Sequence[Result]) -> None:  # noqa: B027
         """Takes the results of trials; a tuner that does not learn ignores them."""
 
+    def note_on_limits(self, trials: int | None, timesteps: float | None, n_seeds: int) -> str:
+        """A sentence for the user if the limits of a study end the tuner before its time.
+
+        Args:
+            trials: The largest number of trials; None means no limit.
+            timesteps: The environment steps after which no trial is begun; None means no limit.
+            n_seeds: The number of seeds with which each trial is trained.
+
+        Returns:
+            The sentence, which gives the limit that would be needed; empty if nothing needs to be
+            said.
+        """
+        return ""
+
     def start_from(self, configs: Sequence[Mapping[str, Any]]) -> bool:
         """Takes whole configurations for the tuner's first trials.
 
