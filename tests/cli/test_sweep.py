@@ -270,7 +270,7 @@ def test_what_was_not_named_is_searched_too_and_the_first_line_says_so(
         "searching learning_rate and 16 others (not named); --only-named fixes those"
     )
     _, lines = proposed(["--n-configs", "2"], monkeypatch, capfd, tmp_path)
-    assert lines[0].startswith("searching all 18 hyperparameters; --only-named")
+    assert lines[0].startswith("searching 18 hyperparameters, all of the space; --only-named")
 
 
 @pytest.mark.parametrize(("option", "train_freq"), [([], 32), (["--defaults"], 4)])
@@ -285,7 +285,7 @@ def test_only_what_is_named_is_searched_if_asked_for(
     assert len({config["learning_rate"] for config in experiment.configs}) == 8
     for config in experiment.configs:
         assert {**config, "learning_rate": rest["learning_rate"]} == rest
-    assert lines[0] == "searching learning_rate; all others keep tuned values or defaults"
+    assert lines[0] == "searching learning_rate; all others are fixed"
 
 
 def test_only_what_is_named_keeps_a_tuned_network(monkeypatch, capfd, tmp_path) -> None:

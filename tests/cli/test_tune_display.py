@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from arlbench.cli.tune_display import header, searched, summary
+from arlbench.cli.tune_display import header, summary
 from arlbench.cli.tune_repeats import ends
 from arlbench.cli.tune_summary import summarise
-from arlbench.experiments.space import extended_words
 from arlbench.tuning import Space, load, tune_repeats
-from fake_studies import FIXED, PROBLEM, WORDS, FakePopulation, study
+from fake_studies import FIXED, WORDS, FakePopulation, study
 
 POPULATION = {"n_members": 8, "n_steps": 3}
 
@@ -63,29 +62,6 @@ def test_repeats_say_what_ended_them(tmp_path: Path) -> None:
     assert ends(repeats, outcome) == [
         "the search of every repeat was ended by the limit of 2 trials"
     ]
-
-
-def test_what_is_searched_is_said() -> None:
-    whole = PROBLEM.replace(hpo_config={})
-    n = len(Space(whole).names)
-    assert searched(Space(whole)) == (
-        f"{n} hyperparameters, all of the space; --only-named searches only the ones you name"
-    )
-    assert searched(Space(whole, {"use_target_network": "false", "gamma": "0.9"})) == (
-        f"{n - 4} hyperparameters, all of the space except gamma, tau, use_target_network and "
-        "target_update_interval; --only-named searches only the ones you name"
-    )
-    assert searched(Space(whole, {"gamma": "0.9..1"})) == (
-        f"gamma and {n - 1} others (not named); --only-named fixes those"
-    )
-    assert searched(Space(FIXED, {"gamma": "0.9..1"})) == "gamma; all others are fixed"
-    assert searched(Space(FIXED, WORDS)) == (
-        "learning_rate, use_target_network and tau; all others are fixed"
-    )
-    many = extended_words(whole)
-    assert searched(Space(whole, many)) == (
-        f"{len(many)} hyperparameters and {n} others (not named); --only-named fixes those"
-    )
 
 
 def test_what_is_searched_is_said_before_the_folder(capsys: Any) -> None:

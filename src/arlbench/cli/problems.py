@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from arlbench.cli.arguments import parse_env_kwargs, parse_wrappers
+from arlbench.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from arlbench.core.problem import Problem
@@ -62,7 +63,16 @@ def searched_problem(
         only_named: Whether the problem fixes every hyperparameter, so that only named ones vary.
         tuned: Whether to fix them at values that suit the environment, not at defaults.
         agent: The name of a configuration of the algorithm, whose values are fixed too.
+
+    Raises:
+        ConfigurationError: If defaults are asked for although nothing is fixed.
     """
+    if not tuned and not only_named:
+        raise ConfigurationError(
+            "--defaults needs --only-named, which fixes the hyperparameters that you do not name; "
+            "add --only-named, or leave --defaults out."
+        )
+
     from arlbench.core.environments import EnvSpec, find_framework
     from arlbench.core.problem import Problem
     from arlbench.experiments.presets import Tuned, named_agent, tuned_for

@@ -136,7 +136,7 @@ def _begin(context: typer.Context, given: dict[str, Any]) -> None:
     limit = given["memory_limit"]
     with _open(experiment, given["out"], limit) as storage:
         if not given["quiet"]:
-            _announce(used, chosen, given["as_json"])
+            _announce(used, experiment, given["as_json"])
         run(Job(storage, limit, given["quiet"], given["as_json"]))
 
 
@@ -196,12 +196,12 @@ def _experiment(
     return Experiment(problem, configs, seeds, origin=origin), sampler
 
 
-def _announce(sampler: Sampler, chosen: _Chosen, as_json: bool) -> None:
+def _announce(sampler: Sampler, experiment: Experiment, as_json: bool) -> None:
     """Says what is searched, and which parts of the arguments or the file are ignored."""
     from arlbench.cli import display, sweep_display
 
     if sampler.searched and not as_json:
-        sweep_display.search(sampler.searched, sampler.words, chosen.only_named)
+        sweep_display.search(sampler, experiment.problem.algorithm_class)
     if sampler.note:
         display.notice(sampler.note)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 
 from arlbench.cli import results, tables
 from arlbench.cli.display import Speed, bar_of_training, folder_and_note
+from arlbench.cli.searching import searched
+from arlbench.core.algorithms.declarations import without_extended
 from arlbench.core.text_values import count
 from arlbench.experiments.experiment import Experiment
 from arlbench.experiments.owned_folder import resume_command
@@ -21,31 +23,21 @@ from arlbench.report.numbers import together, written
 from arlbench.report.statistics import LEAST_FOR_INTERVAL, spread_name
 from arlbench.report.sweep_results import Rank, SweepResults, ranking
 
+if TYPE_CHECKING:
+    from arlbench.core.algorithms.algorithm import Algorithm
+    from arlbench.experiments.sampler import Sampler
+
 _console = Console(stderr=True, highlight=False)
 
 #: Configurations in the closing table.
 _N_SHOWN = 5
 
 
-def search(searched: Sequence[str], words: Mapping[str, str], only_named: bool) -> None:
-    """Prints what the sweep searches, and what happens to hyperparameters that were not named."""
-    named = [name for name in searched if name in words]
-    n_others = len(searched) - len(named)
-    if only_named:
-        text = f"{listing(named)}; all others keep tuned values or defaults"
-    elif not named:
-        text = f"all {n_others} hyperparameters; --only-named searches only the ones you name"
-    elif n_others:
-        others = [*named, count(n_others, "other")]
-        text = f"{listing(others)} (not named); --only-named fixes those"
-    else:
-        text = listing(named)
-    _console.print(f"searching {text}", markup=False)
-
-
-def listing(names: Sequence[str]) -> str:
-    """The names in a sentence: ``a, b and c``."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+def search(sampler: Sampler, algorithm: type[Algorithm]) -> None:
+    """Prints what the sweep searches."""
+    published = without_extended(algorithm.hyperparameters())
+    where = searched(sampler.searched, sampler.words, published)
+    _console.print(f"searching {where}", markup=False, soft_wrap=True)
 
 
 def header(experiment: Experiment, n_missing: int, folder: Path) -> None:

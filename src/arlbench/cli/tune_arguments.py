@@ -96,11 +96,6 @@ def _with_protocol(context: typer.Context, given: dict[str, Any]) -> dict[str, A
 
 def refuse_effectless(context: typer.Context, given: Mapping[str, Any]) -> None:
     """Raises if an option has no effect without another one, or with this tuner."""
-    if given["defaults"] and not given["only_named"]:
-        raise ConfigurationError(
-            "--defaults needs --only-named, which fixes the hyperparameters that you do not name; "
-            "add --only-named, or leave --defaults out."
-        )
     if was_given(context, "test_last") and given["test_seeds"] == 0:
         raise ConfigurationError(
             "--test-last needs test seeds; leave it out, or give --test-seeds 1 or more."

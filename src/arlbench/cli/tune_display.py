@@ -21,7 +21,8 @@ from arlbench.cli.display import (
     notice,
     return_text,
 )
-from arlbench.cli.sweep_display import listing, value_text
+from arlbench.cli.searching import listing, searched
+from arlbench.cli.sweep_display import value_text
 from arlbench.core.algorithms.declarations import without_extended
 from arlbench.core.text_values import count
 from arlbench.errors import EnvironmentFaultError, TunerError
@@ -46,9 +47,6 @@ _N_SHOWN = 5
 #: Hyperparameters whose importance is shown.
 _N_IMPORTANT = 5
 
-#: If a study searches more hyperparameters, their names are not listed.
-_N_NAMED = 8
-
 
 def header(arguments: Mapping[str, Any], space: Space) -> None:
     """Prints what is about to be tuned, and where it is searched."""
@@ -62,32 +60,10 @@ def header(arguments: Mapping[str, Any], space: Space) -> None:
         f"{count(len(arguments['seeds']), 'seed')} per trial, "
         f"{problem.n_total_timesteps:,} steps at most, {count(spec.n_envs, 'environment')}{repeats}"
     )
-    _console.print(f"searching {searched(space)}", markup=False, soft_wrap=True)
+    published = without_extended(problem.algorithm_class.hyperparameters())
+    where = searched(space.names, space.words, published)
+    _console.print(f"searching {where}", markup=False, soft_wrap=True)
     folder_and_note(arguments["folder"], spec)
-
-
-def searched(space: Space) -> str:
-    """What a study searches, in words: names, or how many hyperparameters if they are many."""
-    named = [name for name in space.names if name in space.words]
-    n_others = len(space.names) - len(named)
-    if not named:
-        published = without_extended(space.problem.algorithm_class.hyperparameters())
-        fixed = [name for name in published if name not in space.names]
-        besides = f" except {listing(_few(fixed, 'hyperparameter'))}" if fixed else ""
-        return (
-            f"{count(n_others, 'hyperparameter')}, all of the space{besides}; --only-named "
-            "searches only the ones you name"
-        )
-    shown = _few(named, "hyperparameter")
-    if n_others:
-        others = [*shown, count(n_others, "other")]
-        return f"{listing(others)} (not named); --only-named fixes those"
-    return f"{listing(shown)}; all others are fixed"
-
-
-def _few(names: Sequence[str], noun: str) -> Sequence[str]:
-    """The names for a listing, or their number if they are many."""
-    return names if len(names) <= _N_NAMED else [count(len(names), noun)]
 
 
 @contextlib.contextmanager
