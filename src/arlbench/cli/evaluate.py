@@ -161,7 +161,7 @@ def _origins(rows: list[Row]) -> str:
     if len(agents) == 1:
         row = agents[0]
         return row.origin if row.origin.startswith(row.name) else f"{row.origin}, {row.name}"
-    # The seeds of a run that was stopped have not come equally far.
+    # The seeds of a run that was stopped may have different numbers of steps.
     seeds: dict[str, list[str]] = {}
     for row in agents:
         seeds.setdefault(row.origin, []).append(row.name.removeprefix("seed "))

@@ -27,9 +27,9 @@ def searched(names: Sequence[str], words: Collection[str], published: Collection
     n_others = len(names) - len(named)
     if not named:
         fixed = [name for name in published if name not in names]
-        besides = f" except {listing(_few(fixed))}" if fixed else ""
+        exceptions = f" except {listing(_few(fixed))}" if fixed else ""
         return (
-            f"{count(n_others, 'hyperparameter')}, all of the space{besides}; --only-named "
+            f"{count(n_others, 'hyperparameter')}, all of the space{exceptions}; --only-named "
             "searches only the ones you name"
         )
     if n_others:

@@ -33,7 +33,7 @@ _FAULTS = (ConfigurationError, MissingExtraError, UnknownEnvironmentError)
 
 @contextlib.contextmanager
 def named_after_file(context: typer.Context, given: dict[str, Any]) -> Iterator[None]:
-    """Adds the path of the study file to an error that the file would also cause by itself.
+    """Adds the path of the study file to an error that the file alone would also cause.
 
     Other options take precedence over those of the file, so an error may also be theirs.
 
