@@ -136,6 +136,8 @@ def test_results_hold_the_parts_that_are_asked_for(population):
     [
         ({"configs": []}, "configs is empty"),
         ({"seeds": []}, "seeds is empty"),
+        ({"seeds": 3}, "seeds must be a list, not 3"),
+        ({"state": UNIFORM}, r"PopulationState.of\(result\) returns, not a dict"),
         ({"seeds": [-1]}, "Seeds must be"),
         ({"seeds": [2**32]}, "Seeds must be"),
         ({"seeds": [True]}, "Seeds must be"),

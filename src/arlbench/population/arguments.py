@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.core.checks import known_names, positive_whole, seed_in_range
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
+from arlbench.population.handover import Handover
 from arlbench.population.members import MemberId
 from arlbench.population.saving import MemberSaving
+from arlbench.population.state import PopulationState
 
 
 def plain(
@@ -37,7 +40,9 @@ def _plain(config: Configuration | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def non_empty(name: str, given: Sequence[Any]) -> Sequence[Any]:
-    """Returns what was given, after checking that it is not empty."""
+    """Returns what was given, after checking that it has entries."""
+    if not hasattr(given, "__len__"):
+        raise ConfigurationError(f"{name} must be a list, not {given!r}.")
     if len(given) == 0:
         raise ConfigurationError(f"{name} is empty; give at least one.")
     return given
@@ -109,6 +114,41 @@ def member_ids(given: Collection[tuple[int, int]], n_configs: int, n_seeds: int)
                 f"configurations and {n_seeds} seeds, counted from 0."
             )
     return {MemberId(*pair) for pair in given}
+
+
+def handovers(given: Mapping[MemberId, Handover] | None) -> dict[MemberId, Handover]:
+    """The states in folders by member, after checking that each folder is for one state.
+
+    Raises:
+        ConfigurationError: If two members would leave their states in the same folder, or if one
+            would take over a network without a state.
+    """
+    each = {MemberId(*member): one for member, one in (given or {}).items()}
+    for member, one in each.items():
+        if one.network is not None and one.begin is None:
+            raise ConfigurationError(
+                f"The member {tuple(member)} would take over the network in {one.network}, but has "
+                "no state to begin from; give its handover a begin."
+            )
+    ends = collections.Counter(Path(one.end) for one in each.values() if one.end is not None)
+    for folder, n in ends.items():
+        if n > 1:
+            raise ConfigurationError(
+                f"{n} members would leave their states in {folder}; give each its own folder."
+            )
+    return each
+
+
+def parts_of(state: PopulationState | None) -> Mapping[MemberId, Mapping[str, Any]]:
+    """The parts from which members continue; none without a state."""
+    if state is None:
+        return {}
+    if not isinstance(state, PopulationState):
+        raise ConfigurationError(
+            "state must be a PopulationState, as PopulationState.of(result) returns, not a "
+            f"{type(state).__name__}."
+        )
+    return state.parts
 
 
 def savings(given: Mapping[MemberId, MemberSaving] | None) -> dict[MemberId, MemberSaving]:
