@@ -72,6 +72,31 @@ def test_inside_a_program_what_is_known_is_checked() -> None:
         jax.jit(lambda state: dqn.train(*state, 10, 1, 1))(small_state(dqn))
 
 
+def test_learning_continues_beyond_the_gradient_steps_that_32_bits_hold() -> None:
+    dqn = small_dqn(train_freq=1, gradient_steps=1, learning_starts=0, learning_rate=1e-2)
+
+    def trained(n_updates: int, n_steps: int) -> Any:
+        runner, buffer = small_state(dqn)
+        train_state = runner.train_state
+        adam, *others = train_state.opt_state.inner_state
+        updates = jnp.int32(n_updates)
+        inner_state = (adam._replace(count=updates), *others)
+        opt_state = train_state.opt_state._replace(count=updates, inner_state=inner_state)
+        train_state = train_state.replace(step=updates, opt_state=opt_state)
+        state = (runner._replace(train_state=train_state), buffer)
+        after, _ = dqn.train(*state, 4 * n_steps, n_eval_steps=1, n_eval_episodes=1)
+        return after.runner_state.train_state
+
+    after = trained(2**31 - 3, 5)
+    assert after.step == -(2**31) + 2
+    assert after.opt_state.inner_state[0].count == 2**31 - 1
+    # By the inequality of Cauchy and Schwarz, a step of Adam without bias correction is at most
+    # sqrt((1 - b1)**2 / (1 - b2) / (1 - b1**2 / b2)) = 7.27 learning rates.
+    before = trained(2**31 - 3, 2)
+    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), after.params, before.params)
+    assert 0 < max(jax.tree.leaves(moved)) < 3 * 7.27 * 1e-2
+
+
 # Around the number beyond which floats skip whole steps, and at the end of the range.
 STEPS = [2**24 - 4, 2**24, 2**24 + 4, 10**8, 2**30 + 4, 2**31 - 8, MOST]
 
