@@ -66,6 +66,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "seed": ({"seed": -1}, "from 0 to 2"),
     "seed of a kind": ({"seed": True}, "not True"),
     "steps": ({"n_steps": 0}, "n_steps must be a positive whole number"),
+    "whole schedule": ({"n_steps": 2, "n_total_timesteps": 2**30}, "2147483648 environment steps"),
     "horizon": ({"schedule_timesteps": 0.5}, "schedule_timesteps must be a positive"),
     "flag": ({"cnn_policy": "no"}, "cnn_policy must be True or False, not 'no'"),
     "name": ({"env_name": 3}, "env_name must be a name, not 3"),

@@ -24,6 +24,16 @@ def test_anything_else_is_refused_by_name(value: Any) -> None:
         positive_whole("n", value)
 
 
+def test_the_limit_may_be_another_or_none() -> None:
+    assert positive_whole("n", 2**31, at_most=None) == 2**31
+    assert positive_whole("n", 1e10, at_most=None) == 10**10
+    for wrong in (0, -1, 0.5, True, None, float("inf")):
+        with pytest.raises(ConfigurationError, match=r"^n must be a positive whole number, not"):
+            positive_whole("n", wrong, at_most=None)
+    with pytest.raises(ConfigurationError, match=r"^n must be .* number of at most 5, not 6"):
+        positive_whole("n", 6, at_most=5)
+
+
 def test_an_unknown_name_is_told_with_the_nearest() -> None:
     known_names(["gamma"], ["gamma", "tau"], "hyperparameter")
     with pytest.raises(

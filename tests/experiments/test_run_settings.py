@@ -40,6 +40,14 @@ def test_learning_must_begin_within_the_run() -> None:
     resolve(CARTPOLE, {"learning_starts": 1024}, n_total_timesteps=1032)
 
 
+def test_the_steps_of_a_run_are_those_that_its_agent_can_count() -> None:
+    # Iterations of 8 environments, of which 2**28 are one too many.
+    long = {"train_freq": 1, "buffer_size": 1024}
+    resolve(CARTPOLE, long, n_total_timesteps=2**31 - 8)
+    with pytest.raises(ConfigurationError, match="would have done 2147483648 environment steps"):
+        resolve(CARTPOLE, long, n_total_timesteps=2**31 - 1)
+
+
 def test_memory_is_checked_before_anything_runs() -> None:
     with pytest.raises(MemoryLimitError, match="buffer"):
         resolve(CARTPOLE, {"buffer_size": 10**6}, n_total_timesteps=10**6, memory_limit_gib=0.01)

@@ -88,6 +88,8 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written() -> None:
     large = make_experiment(configs=({}, {"buffer_size": 10**6}), n_total_timesteps=10**6)
     with pytest.raises(MemoryLimitError, match="buffer_size"):
         check(large, memory_limit_gib=0.01)
+    with pytest.raises(ConfigurationError, match="counters have 32 bits"):
+        check(make_experiment(configs=({}, {"train_freq": 2**31 - 1})), 4.0)
 
 
 def test_some_configurations_may_be_too_short_but_not_all() -> None:

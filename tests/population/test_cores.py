@@ -24,6 +24,17 @@ def test_other_processes_give_the_same_bits(population, two_processes):
     np.testing.assert_array_equal(again.returns, population.returns)
 
 
+def test_other_processes_make_the_same_keys_from_seeds(population, only_in_the_worker):
+    offset = jax.config.jax_random_seed_offset
+    jax.config.update("jax_random_seed_offset", offset + 2)
+    try:
+        result = train([UNIFORM], [1, 3])
+    finally:
+        jax.config.update("jax_random_seed_offset", offset)
+    # With an offset of 2, they are the keys of the seeds 3 and 5.
+    np.testing.assert_array_equal(result.returns[0], population.returns[0])
+
+
 def test_a_members_process_may_die(population, two_processes):
     killed = []
 

@@ -75,6 +75,8 @@ def test_an_error_of_the_feed_is_the_callers(two_processes) -> None:
         train([UNIFORM, SLOW], feed=fail)
     with pytest.raises(ConfigurationError, match="Did you mean 'learning_rate'"):
         train([UNIFORM], feed=giving([whole({"learning_rte": 1.0})]))
+    with pytest.raises(ConfigurationError, match="Configuration 1: gamma must be"):
+        train([UNIFORM], feed=giving([whole({"gamma": 2.0})]))
 
 
 def test_a_population_that_is_stopped_takes_nobody_in() -> None:

@@ -88,3 +88,21 @@ def test_a_state_that_is_absent_is_named(tmp_path) -> None:
         second_halves({FIRST: Handover(begin=tmp_path / "nothing")}, members=[FIRST])
     with pytest.raises(ConfigurationError, match="does not exist"):
         second_halves({(7, 0): Handover(begin=tmp_path / "nothing")})
+
+
+@pytest.mark.parametrize(
+    ("handovers", "message"),
+    [
+        (
+            {FIRST: Handover(end=Path("a")), SECOND: Handover(end=Path("./a"))},
+            "2 members would leave their states in a; give each its own folder",
+        ),
+        ({FIRST: Handover(network=Path("a"))}, r"member \(0, 0\) .* network in a, .* a begin"),
+    ],
+    ids=["end", "network"],
+)
+def test_an_impossible_handover_is_refused_before_any_member_trains(handovers, message) -> None:
+    begun: list[Any] = []
+    with pytest.raises(ConfigurationError, match=message):
+        train(CONFIGS, [3], handovers=handovers, on_progress=begun.append)
+    assert not begun

@@ -30,6 +30,19 @@ def test_a_population_continues_from_its_state(population):
         assert same_bits(half.params, whole.params)
 
 
+def test_steps_that_members_have_done_count_before_any_member_trains(population):
+    parts = {**PopulationState.of(population).parts}
+    # One vector step of 4 environments less than their counters hold.
+    parts[(2, 1)] = {**parts[(2, 1)], "global_step": np.int32(2**29 - 2)}
+    begun = []
+    with pytest.raises(ArlbenchError, match=r"Configuration 2: .* 2147483656 environment steps"):
+        train(
+            n_total_timesteps=16, n_eval_steps=1, state=PopulationState(parts),
+            on_progress=begun.append,
+        )  # fmt: skip
+    assert not begun
+
+
 def test_a_population_of_which_no_member_has_ended_has_no_states():
     stopped = train([UNIFORM], [3], keep_state=True, on_progress=lambda _: True)
     assert stopped.interrupted

@@ -7,6 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from arlbench.core.algorithms.harness.plan import Lengths
+from arlbench.core.problem import Problem
+from arlbench.population.members import Keeping, MemberId, MemberProgress, MemberTask
+from arlbench.population.tracking import Callbacks, Tracker
+from probe_framework import walk
 from small_populations import CONFIGS, TIMESTEPS, UNIFORM, train
 
 
@@ -55,3 +60,18 @@ def test_a_diverged_member_tells_only_of_finite_evaluations():
     assert len(final.eval_rewards) == member.diverged_at // 200 - 1
     assert np.isfinite(final.eval_rewards).all()
     assert f"within the first {member.diverged_at} of 800 steps" in member.divergence
+
+
+def test_totals_of_a_population_have_more_than_32_bits():
+    n_members, timesteps = 4_096, 1_000_000
+    lengths = Lengths.checked(timesteps, 1, 1)
+    one = MemberTask(
+        MemberId(0, 0), 0, Problem(walk()), {}, {}, lengths, None, 0, 1.0, timesteps, {}, None,
+        Keeping(), None,
+    )  # fmt: skip
+    tasks = [one._replace(id=MemberId(i, 0)) for i in range(n_members)]
+    seen: list[Any] = []
+    tracker = Tracker(tasks, Callbacks(on_progress=seen.append))
+    done = MemberProgress(timesteps, timesteps, np.zeros((1, 1)))
+    tracker.on_progress_of({task.id: done for task in tasks})
+    assert seen[-1].timesteps == seen[-1].total_timesteps == 4_096_000_000

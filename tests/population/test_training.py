@@ -9,7 +9,7 @@ from arlbench import DQN
 from arlbench.errors import ArlbenchError
 from arlbench.population import PopulationState
 from probes import SMALL, same_bits
-from small_populations import CONFIGS, PRIORITISED, SEEDS, SLOW, UNIFORM, single, train
+from small_populations import CONFIGS, PRIORITISED, SEEDS, SLOW, TIMESTEPS, UNIFORM, single, train
 
 
 def test_results_are_in_the_order_asked_for(population):
@@ -136,6 +136,8 @@ def test_results_hold_the_parts_that_are_asked_for(population):
     [
         ({"configs": []}, "configs is empty"),
         ({"seeds": []}, "seeds is empty"),
+        ({"seeds": 3}, "seeds must be a list, not 3"),
+        ({"state": UNIFORM}, r"PopulationState.of\(result\) returns, not a dict"),
         ({"seeds": [-1]}, "Seeds must be"),
         ({"seeds": [2**32]}, "Seeds must be"),
         ({"seeds": [True]}, "Seeds must be"),
@@ -144,10 +146,22 @@ def test_results_hold_the_parts_that_are_asked_for(population):
         ({"configs": ["uniform"]}, "mappings"),
         ({"n_total_timesteps": 0}, "n_total_timesteps"),
         ({"members": [(3, 0)]}, "does not exist"),
+        ({"members": [(0.5, 0)]}, r"named by the indices .*, not by \(0.5, 0\)"),
+        ({"members": [0]}, "named by the indices .*, not by 0"),
+        ({"saving": {(0, 0): "folder"}}, "saving must have a MemberSaving .*, not 'folder'"),
+        ({"handovers": {(0, 0): "folder"}}, "handovers must have a Handover .*, not 'folder'"),
         ({"options": {"deterministc_eval": False}}, "deterministic_eval"),
         ({"keep_parts": ["normalizer"]}, "normalizer_state"),
         ({"timesteps_before": [0, 1]}, "3 configurations"),
         ({"timesteps_before": -1}, "timesteps_before"),
+        (
+            {"timesteps_before": [0, 2**31 - 2 * TIMESTEPS, 2**31 - TIMESTEPS]},
+            "Configuration 2: After this training, the agent would have done 2147483648 ",
+        ),
+        (
+            {"configs": [UNIFORM, {**UNIFORM, "train_freq": 2**31 - 1}]},
+            "Configuration 1: After this training, the agent would have done 8589934588 ",
+        ),
         ({"init_options": {"capacit": 8}}, "capacity"),
         ({"placement": "scattered"}, "placement"),
         ({"memory_limit_gib": 1e-6}, "GiB"),

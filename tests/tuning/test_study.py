@@ -144,6 +144,12 @@ def test_a_tuner_that_proposes_something_else_is_noticed(tmp_path) -> None:
         study(tmp_path / "study", Climber, n_trials=8)
 
 
+def test_all_trials_together_may_have_more_steps_than_one_agent_can_count(tmp_path) -> None:
+    outcome = study(tmp_path / "study", n_trials=1, n_timesteps=3e9)
+    assert len(outcome.results) == 1
+    assert '"timesteps": 3000000000' in (tmp_path / "study" / "study.json").read_text()
+
+
 def test_budgets_in_steps_and_seconds_begin_no_trial_beyond_them(tmp_path) -> None:
     # A trial costs 1800 steps, so the fifth begins within the budget and ends beyond it.
     by_steps = study(tmp_path / "steps", n_trials=None, n_timesteps=7300)

@@ -8,7 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from arlbench.core.algorithms.registry import DEFAULT_ALGORITHM
-from arlbench.core.checks import known_names, positive_whole, seed_in_range, true_or_false
+from arlbench.core.checks import (
+    INT32_MAX,
+    known_names,
+    positive_whole,
+    seed_in_range,
+    true_or_false,
+)
 from arlbench.core.environments import EnvSpec, evaluation_spec
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
@@ -62,6 +68,17 @@ def _at_least_one_name(name: str, value: Any) -> tuple[str, ...]:
     if not names:
         raise ConfigurationError(f"{name} is empty; give at least one.")
     return names
+
+
+def _require_countable(n_steps: int, n_total_timesteps: int) -> None:
+    """Raises if a learner would do more environment steps in a schedule than it can count."""
+    whole = n_steps * n_total_timesteps
+    if whole > INT32_MAX:
+        raise ConfigurationError(
+            f"A schedule of {n_steps} steps would have {whole} environment steps, but a learner's "
+            f"counters have 32 bits and hold at most {INT32_MAX}; lower n_steps or "
+            "n_total_timesteps."
+        )
 
 
 def _mapping(name: str, value: Any) -> dict[str, Any]:
@@ -161,6 +178,7 @@ class AutoRLConfig:
                 )
             value = field.metadata["check"](field.name, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
+        _require_countable(self.n_steps, self.n_total_timesteps)
 
     @classmethod
     def of(cls, given: Mapping[str, Any] | AutoRLConfig | None) -> AutoRLConfig:

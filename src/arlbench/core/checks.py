@@ -24,17 +24,26 @@ def as_python(value: Any) -> Any:
     return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
-def positive_whole(name: str, value: Any) -> int:
-    """The value as an int; ``1e5`` is accepted, 0.5 is not."""
+def positive_whole(name: str, value: Any, at_most: int | None = INT32_MAX) -> int:
+    """The value as an int; ``1e5`` is accepted, 0.5 is not.
+
+    Args:
+        name: Its name, for the message.
+        value: The value.
+        at_most: The largest number; None for one that programs do not use, such as a sum.
+
+    Raises:
+        ConfigurationError: If it is something else.
+    """
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= INT32_MAX:
-        return value
-    raise ConfigurationError(
-        f"{name} must be a positive whole number of at most {INT32_MAX}, not {value!r}."
-    )
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if is_whole and 1 <= value <= (value if at_most is None else at_most):
+        return int(value)
+    limit = "" if at_most is None else f" of at most {at_most}"
+    raise ConfigurationError(f"{name} must be a positive whole number{limit}, not {value!r}.")
 
 
 def whole_from_environment(name: str) -> int | None:

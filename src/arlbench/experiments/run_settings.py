@@ -144,7 +144,8 @@ def resolve(
 
     Raises:
         ArlbenchError: If a name is unknown or a value impossible, if the environment
-            cannot be made, or if nothing would be learnt.
+            cannot be made, if nothing would be learnt, or if there would be more steps than
+            the agent can count.
     """
     known = tuned_for(env_spec.name, algorithm) if tuned else Tuned({})
     if cnn_policy is None:
@@ -164,6 +165,7 @@ def resolve(
     settings = RunSettings(experiment, memory_limit_gib)
     learner = settings.make_algorithm()
     learner.check_length(problem.n_total_timesteps)
+    learner.plan(settings.lengths)
     learner.init_options(problem.n_total_timesteps)
     return settings
 

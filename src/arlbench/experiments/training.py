@@ -69,7 +69,8 @@ def check(experiment: Experiment, memory_limit_gib: float) -> None:
 
     Raises:
         ArlbenchError: If the environment does not exist, the algorithm cannot learn in it,
-            no configuration would learn anything, or a training run does not fit in memory.
+            no configuration would learn anything, or a training run does not fit in memory or
+            would have more steps than its agent can count.
     """
     problem, timesteps = version_1.lengths(experiment)
     algorithms = [
@@ -78,6 +79,8 @@ def check(experiment: Experiment, memory_limit_gib: float) -> None:
     ]
     totals = timesteps or [problem.n_total_timesteps] * len(algorithms)
     _require_learning(algorithms, totals)
+    for algorithm, total in zip(algorithms, totals, strict=True):
+        algorithm.plan(problem.lengths._replace(n_total_timesteps=total))
     problem.algorithm_class.shared_init_options(algorithms, totals)
 
 

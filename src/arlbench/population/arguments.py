@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import operator
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,10 @@ from arlbench.core.algorithms.harness.plan import Lengths
 from arlbench.core.checks import known_names, positive_whole, seed_in_range
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
+from arlbench.population.handover import Handover
 from arlbench.population.members import MemberId
 from arlbench.population.saving import MemberSaving
+from arlbench.population.state import PopulationState
 
 
 def plain(
@@ -37,7 +41,9 @@ def _plain(config: Configuration | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def non_empty(name: str, given: Sequence[Any]) -> Sequence[Any]:
-    """Returns what was given, after checking that it is not empty."""
+    """Returns what was given, after checking that it has entries."""
+    if not hasattr(given, "__len__"):
+        raise ConfigurationError(f"{name} must be a list, not {given!r}.")
     if len(given) == 0:
         raise ConfigurationError(f"{name} is empty; give at least one.")
     return given
@@ -102,18 +108,78 @@ def _one_for_each(name: str, given: Any, n_configs: int) -> list[Any]:
 
 def member_ids(given: Collection[tuple[int, int]], n_configs: int, n_seeds: int) -> set[MemberId]:
     """The members with these pairs of indices, after checking that they exist."""
-    for i, j in given:
+    members = set(map(_member_id, given))
+    for i, j in members:
         if not (0 <= i < n_configs and 0 <= j < n_seeds):
             raise ConfigurationError(
                 f"The member {(i, j)} does not exist: the population has {n_configs} "
                 f"configurations and {n_seeds} seeds, counted from 0."
             )
-    return {MemberId(*pair) for pair in given}
+    return members
+
+
+def _member_id(pair: Any) -> MemberId:
+    """The member with this pair of indices."""
+    try:
+        i, j = map(operator.index, pair)
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            "A member is named by the indices of its configuration and of its seed, such as "
+            f"(0, 2), not by {pair!r}."
+        ) from None
+    return MemberId(i, j)
+
+
+def _by_member(name: str, given: Mapping[Any, Any] | None, kind: type) -> dict[MemberId, Any]:
+    """The argument of this name by member, after checking that its values are of this kind."""
+    each = {_member_id(member): one for member, one in (given or {}).items()}
+    for one in each.values():
+        if not isinstance(one, kind):
+            raise ConfigurationError(
+                f"{name} must have a {kind.__name__} for each of its members, not {one!r}."
+            )
+    return each
+
+
+def handovers(given: Mapping[MemberId, Handover] | None) -> dict[MemberId, Handover]:
+    """The states in folders by member, after checking that each folder is for one state.
+
+    Raises:
+        ConfigurationError: If two members would leave their states in the same folder, or if one
+            would take over a network without a state.
+    """
+    each = _by_member("handovers", given, Handover)
+    for member, one in each.items():
+        if one.network is not None and one.begin is None:
+            raise ConfigurationError(
+                f"The member {tuple(member)} would take over the network in {one.network}, but has "
+                "no state to begin from; give its handover a begin."
+            )
+    ends = collections.Counter(Path(one.end) for one in each.values() if one.end is not None)
+    for folder, n in ends.items():
+        if n > 1:
+            raise ConfigurationError(
+                f"{n} members would leave their states in {folder}; give each its own folder."
+            )
+    return each
+
+
+def parts_of(state: PopulationState | None) -> Mapping[MemberId, Mapping[str, Any]]:
+    """The parts from which members continue; none without a state."""
+    if state is None:
+        return {}
+    if not isinstance(state, PopulationState):
+        raise ConfigurationError(
+            "state must be a PopulationState, as PopulationState.of(result) returns, not a "
+            f"{type(state).__name__}."
+        )
+    return state.parts
 
 
 def savings(given: Mapping[MemberId, MemberSaving] | None) -> dict[MemberId, MemberSaving]:
     """How members save themselves, after checking that each has its own folder."""
-    each = {MemberId(*member): saving.checked() for member, saving in (given or {}).items()}
+    of_members = _by_member("saving", given, MemberSaving)
+    each = {member: saving.checked() for member, saving in of_members.items()}
     for folder, n in collections.Counter(saving.folder for saving in each.values()).items():
         if n > 1:
             raise ConfigurationError(

@@ -27,6 +27,7 @@ _JAX_SETTINGS = (
     "jax_default_matmul_precision",
     "jax_default_prng_impl",
     "jax_enable_x64",
+    "jax_random_seed_offset",
     "jax_threefry_partitionable",
 )
 

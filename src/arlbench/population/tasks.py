@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from arlbench.core.algorithms.algorithm import Algorithm
@@ -102,11 +103,10 @@ def plan(
     problem = request.problem
     own = {k: v for k, v in request.options.items() if k not in problem.options}
     options: list[dict[str, Any]] = [own] * len(configs)
-    algorithms = _make_all(configs, own, problem)
+    algorithms = _make_all(configs, own, problem, first)
     structures = [algorithm.structure for algorithm in algorithms]
     _check_parts(request.keeping, algorithms[0])
-    pairs = zip(algorithms, configs, strict=True)
-    totals = [algorithm.plan(of_one.lengths).total_timesteps for algorithm, of_one in pairs]
+    totals = _totals(configs, algorithms, request, first)
     costs = [algorithm.cost(total) for algorithm, total in zip(algorithms, totals, strict=True)]
     placement = _placement(configs, algorithms, costs, request)
     reused = _reusable(algorithms, placement)
@@ -144,6 +144,26 @@ def plan(
         if request.members is None or (i, j) in request.members
     )
     return Population(tasks, init_options, placement)
+
+
+def _totals(
+    configs: Sequence[Trained], algorithms: Sequence[Algorithm], request: Request, first: int
+) -> list[int]:
+    """Environment steps of each configuration's training, ``[n_configs]``.
+
+    Raises:
+        ConfigurationError: If a member would do more steps than it can count.
+    """
+    totals = []
+    for i, (of_one, algorithm) in enumerate(zip(configs, algorithms, strict=True), first):
+        members = (MemberId(i, j) for j in range(len(of_one.seeds)))
+        begun = [request.parts[member] for member in members if member in request.parts]
+        steps = max((int(parts.get("global_step", 0)) for parts in begun), default=0)
+        done, before = steps * algorithm.env.n_envs, of_one.timesteps_before
+        with _naming(i):
+            algorithm.plan(of_one.lengths, 0 if before is None else done - before, done)
+        totals.append(algorithm.plan(of_one.lengths).total_timesteps)
+    return totals
 
 
 def _numbered(structures: Sequence[Learning], groups: Groups) -> Groups:
@@ -184,10 +204,10 @@ def _placement(
 
 
 def _make_all(
-    configs: Sequence[Trained], options: Mapping[str, Any], problem: Problem
+    configs: Sequence[Trained], options: Mapping[str, Any], problem: Problem, first: int
 ) -> list[Algorithm]:
     made: list[Algorithm] = []
-    for i, of_one in enumerate(configs):
+    for i, of_one in enumerate(configs, first):
         made.append(_make(i, problem, of_one.config, options, made[0] if made else None))
     return made
 
@@ -201,8 +221,15 @@ def _make(
 ) -> Algorithm:
     """An algorithm with the environments of another one, because planning does not step them."""
     environments = None if other is None else (other.env, other.eval_env)
-    try:
+    with _naming(index):
         return problem.make_algorithm(config, environments, **options)
+
+
+@contextlib.contextmanager
+def _naming(index: int) -> Iterator[None]:
+    """Within this context, an impossible setting is reported with its configuration's index."""
+    try:
+        yield
     except ConfigurationError as error:
         raise ConfigurationError(f"Configuration {index}: {error}") from None
 

@@ -119,9 +119,9 @@ def train_population(
     plain = arguments.plain(configs, problem)
     checked_seeds = arguments.seeds_of_each(seeds, len(plain))
     shape = (len(plain), len(checked_seeds[0]))
-    savings = arguments.savings(saving)
-    given = {MemberId(*member): one for member, one in (handovers or {}).items()}
-    arguments.member_ids([*({} if state is None else state.parts), *savings, *given], *shape)
+    savings, given = arguments.savings(saving), arguments.handovers(handovers)
+    parts = arguments.parts_of(state)
+    arguments.member_ids([*parts, *savings, *given], *shape)
     request = planning.Request(
         problem=problem,
         options={"memory_limit_gib": memory_limit_gib},
@@ -129,7 +129,7 @@ def train_population(
         on_cpu=_on_cpu(),
         prefers_cores=functools.partial(prefers_cores, train_population, on_notice, problem),
         members=None if members is None else arguments.member_ids(members, *shape),
-        parts={} if state is None else state.parts,
+        parts=parts,
         init_options=init_options,
         keeping=Keeping(keep_params, keep_state, tuple(keep_parts)),
         saving=savings,

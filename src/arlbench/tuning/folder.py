@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from arlbench.core import files
 from arlbench.core.algorithms.declarations import positive
-from arlbench.core.checks import positive_whole
+from arlbench.core.checks import INT32_MAX, positive_whole
 from arlbench.errors import ArlbenchError, ConfigurationError, StorageError
 from arlbench.experiments.experiment import changed_versions, versions_now
 from arlbench.experiments.owned_folder import FolderKind
@@ -72,9 +72,10 @@ class Budget:
         Raises:
             ConfigurationError: If a limit is not positive and finite.
         """
-        for name in ("trials", "timesteps"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, positive_whole(f"n_{name}", getattr(self, name)))
+        # All trials together may have more steps than the counters of one agent can hold.
+        for name, at_most in (("trials", INT32_MAX), ("timesteps", None)):
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, positive_whole(f"n_{name}", given, at_most))
         if self.seconds is not None:
             object.__setattr__(self, "seconds", positive("seconds", self.seconds))
         if self.test_seeds is not None:

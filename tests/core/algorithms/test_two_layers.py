@@ -78,6 +78,27 @@ def test_the_kernel_takes_the_step_of_update(n_features, n_actions, n, network):
     jax.tree.map(np.testing.assert_array_equal, kept, initial)
 
 
+@pytest.mark.parametrize("last", [2**31 - 2, 2**31 - 1])
+def test_counters_of_updates_stay_at_their_largest_value_as_those_of_optax(last, monkeypatch):
+    given = []
+
+    def step(_: str, params: Any, __: Any, moments: Any, batch: Any, adam: Any, *___: Any) -> Any:
+        given.append(adam)
+        zeros = jnp.zeros(batch.actions.shape)
+        return two_layers.Step(params, *moments, zeros, zeros, None)
+
+    monkeypatch.setattr(two_layers, "step", step)
+    network, n = MLPQ(2, hidden_size=16), jnp.int32(last)
+    state, batch = learner(network, jax.random.key(1), 4), random_batch(jax.random.key(2), 4, 4, 2)
+    adam_state, *others = state.opt_state.inner_state
+    inner_state = (adam_state._replace(count=n), *others)
+    state = state.replace(opt_state=state.opt_state._replace(count=n, inner_state=inner_state))
+    after = update_by_kernel("tanh", state, batch, None, with_grads=False).train_state.opt_state
+    assert (after.count, after.inner_state[0].count) == (2**31 - 1, 2**31 - 1)
+    # After so many steps, the moments need no correction.
+    assert given[0][-2:] == (1.0, 1.0)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.25])
 def test_a_target_follows_by_a_share_of_the_distance(share):
     network = MLPQ(2, hidden_size=16)

@@ -23,7 +23,8 @@ class DQNTrainState(TrainState):
     """Network, optimiser and target network.
 
     Attributes:
-        step: Gradient steps taken, int32 ``[]``.
+        step: Gradient steps taken, int32 ``[]``. It only distinguishes random draws, so it may
+            overflow: up to 2**32 gradient steps, each draw has a key of its own.
         apply_fn: ``apply_fn(params, x)`` gives values ``[B, num_actions]``.
         params: Parameters of the network.
         tx: The optimiser, whose learning rate is part of ``opt_state``.

@@ -132,7 +132,9 @@ def update_by_kernel(
 
     opt_state = train_state.opt_state
     adam_state, *others = opt_state.inner_state
-    numbers, count = opt_state.hyperparams, adam_state.count + 1
+    # Like optax's own counters, these stay at their largest value instead of overflowing.
+    counts = (opt_state.count, adam_state.count)
+    numbers, (opt_count, count) = opt_state.hyperparams, tuple(map(optax.safe_increment, counts))
     adam = two_layers.Adam(
         *(numbers[name] for name in ("learning_rate", "b1", "b2", "eps", "eps_root")),
         *(1.0 / (1.0 - numbers[name] ** count) for name in ("b1", "b2")),
@@ -147,8 +149,9 @@ def update_by_kernel(
         True if active is None else active,
         with_grads,
     )
-    counts = (train_state.step, opt_state.count, adam_state.count)
-    steps, opt_count, count = lockstep.keep(active, tuple(n + 1 for n in counts), counts)
+    steps, opt_count, count = lockstep.keep(
+        active, (train_state.step + 1, opt_count, count), (train_state.step, *counts)
+    )
     adam_state = adam_state._replace(count=count, mu=found.mu, nu=found.nu)
     opt_state = opt_state._replace(count=opt_count, inner_state=(adam_state, *others))
     after = train_state.replace(step=steps, params=found.params, opt_state=opt_state)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from arlbench.core.algorithms.harness.progress import TrainingProgress
-from arlbench.core.checks import positive_whole
+from arlbench.core.checks import INT32_MAX, positive_whole
 from arlbench.errors import ConfigurationError
 
 # With ``n`` evaluations, a traced plan counts to ``n * (2 * n - 1)``, which must fit in 32 bits.
@@ -174,6 +174,30 @@ def make_plan(
         spare_iterations=-(-lengths.n_total_timesteps // steps_per_iteration) - n_iterations,
     )
     return plan if progress is None else plan.continued(progress)
+
+
+def require_countable(plan: Plan, done: Any = 0) -> None:
+    """Raises if an agent would do more environment steps than its counters can hold.
+
+    They count the steps from the agent's beginning in 32 bits. Steps that are only known when the
+    traced program runs cannot be checked.
+
+    Args:
+        plan: The plan of a call.
+        done: Environment steps that the agent has done before this call; may be traced.
+
+    Raises:
+        ConfigurationError: If there would be more than ``INT32_MAX``.
+    """
+    if plan.is_traced:
+        return
+    total = plan.total_timesteps + (0 if isinstance(done, jax.core.Tracer) else done)
+    if total > INT32_MAX:
+        raise ConfigurationError(
+            f"After this training, the agent would have done {total} environment steps (one "
+            f"iteration has {plan.steps_per_iteration}), but its counters have 32 bits and hold "
+            f"at most {INT32_MAX}; train it for fewer steps, or start a new agent."
+        )
 
 
 def _evaluate_after(n_iterations: Any, n_eval_steps: int) -> Any:

@@ -14,7 +14,7 @@ from arlbench.core.algorithms.harness import ahead, programs, segments, training
 from arlbench.core.algorithms.harness.backend import precise
 from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes, play_episodes
 from arlbench.core.algorithms.harness.pacing import Pacer
-from arlbench.core.algorithms.harness.plan import Lengths, Plan, make_plan
+from arlbench.core.algorithms.harness.plan import Lengths, Plan, make_plan, require_countable
 from arlbench.core.algorithms.harness.progress import OnProgress, TrainingProgress
 from arlbench.core.algorithms.harness.recording import Recorder, Tracking
 from arlbench.core.algorithms.harness.structure import Learning, RunnerState, State, replaced
@@ -100,15 +100,21 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
             ConfigurationError: If the state has too little room.
         """
 
-    def plan(self, lengths: Lengths, overshoot: int = 0) -> Plan:
+    def plan(self, lengths: Lengths, overshoot: int = 0, done: int = 0) -> Plan:
         """Iterations and evaluations of a training run of these lengths.
 
         Args:
             lengths: The lengths of the training.
             overshoot: Environment steps by which earlier parts of the same schedule exceeded
                 their budgets.
+            done: Environment steps that the agent has done before.
+
+        Raises:
+            ConfigurationError: If the agent would do more steps than it can count.
         """
-        return make_plan(lengths, self.steps_per_iteration, overshoot)
+        plan = make_plan(lengths, self.steps_per_iteration, overshoot)
+        require_countable(plan, done)
+        return plan
 
     def plan_of(
         self,
@@ -120,19 +126,21 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         """The plan of a call to :meth:`train` with these arguments.
 
         Raises:
-            ConfigurationError: If ``progress`` or ``timesteps_before`` is impossible.
+            ConfigurationError: If ``progress`` or ``timesteps_before`` is impossible, or if the
+                agent would do more steps than it can count.
             ConsumedStateError: If an earlier call has reused the memory of the state.
         """
         validation.not_consumed(state)
         validation.progress_of_training(progress)
+        step = state[0].global_step
+        step = step if validation.is_traced(step) else int(step)
+        done = step * self.env.n_envs - (0 if progress is None else progress.timesteps)
         overshoot: Any = 0
         if timesteps_before is not None:
-            timesteps_before = validation.timesteps_done(timesteps_before)
-            done_here = 0 if progress is None else progress.timesteps
-            step = state[0].global_step
-            step = step if validation.is_traced(step) else int(step)
-            overshoot = step * self.env.n_envs - done_here - timesteps_before
-        return make_plan(lengths, self.steps_per_iteration, overshoot, progress)
+            overshoot = done - validation.timesteps_done(timesteps_before)
+        plan = make_plan(lengths, self.steps_per_iteration, overshoot, progress)
+        require_countable(plan, done)
+        return plan
 
     def rehearsals(
         self, init_options: Mapping[str, Any], n_eval_episodes: int
@@ -243,6 +251,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
             buffer_state: Buffer state; pass both parts of a state, as in ``train(*state)``.
             n_total_timesteps: Environment steps, such as ``1e5``, met to within one
                 iteration: the training has as many iterations as are needed to reach them.
+                An agent can do at most 2**31 - 1, over all calls.
             n_eval_steps: Number of evaluations. Evaluation ``k`` of ``n`` follows the
                 iteration nearest to ``k / n`` of all.
             n_eval_episodes: Number of episodes in each evaluation.
@@ -262,6 +271,8 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
             Tuple of the algorithm's state and the training result.
 
         Raises:
+            ConfigurationError: If an argument is impossible, or if the agent would do more steps
+                than it can count.
             ConsumedStateError: If an earlier call has reused the memory of the states.
             MemoryLimitError: If buffer and records would not fit in the limit.
             BufferOverflowError: If a buffer of frames turns out to be too small; the memory of

@@ -34,7 +34,7 @@ from arlbench.core.environments.adapters.pygame_drawing import (
     picture_of,
     quiet_pygame,
 )
-from arlbench.core.environments.adapters.recipes import Recipe, TheOne
+from arlbench.core.environments.adapters.recipes import MadeByRecipe, Recipe, TheOne
 from arlbench.core.environments.environment import Environment
 from arlbench.core.environments.listing import EnvListing
 from arlbench.core.environments.spec import EnvSpec
@@ -61,19 +61,17 @@ _UNUSABLE = {
 }
 
 
-class GymnasiumEnvironment(HostEnvironment):
+class GymnasiumEnvironment(MadeByRecipe, HostEnvironment):
     """``n_envs`` copies of a gymnasium environment."""
 
     def __init__(self, spec: EnvSpec, recipe: Recipe, found: Found) -> None:
-        """Copies made by a recipe, even if its name refers to something else later.
+        """Copies made by a recipe.
 
         Raises:
             ConfigurationError: As in :class:`HostEnvironment`.
         """
         copies = Copies.of(spec)
-        super().__init__(spec, *found, evaluated_in_place=copies.evaluate_in_place)
-        self._recipe = recipe
-        self._made_from = self.spec
+        super().__init__(spec, recipe, found, copies.evaluate_in_place)
         self._settings = [_settings(recipe, copies, i) for i in range(spec.n_envs)]
 
     def make_instance(self, copy: int) -> gymnasium.Env:
@@ -81,9 +79,6 @@ class GymnasiumEnvironment(HostEnvironment):
 
     def instance_kind(self, copy: int) -> Hashable:
         return self._recipe, self._settings[copy]
-
-    def identity(self) -> Any:
-        return self._made_from, self.spec is None, self._recipe
 
     def draw(self, env: gymnasium.Env) -> np.ndarray | None:
         if "rgb_array" not in (env.metadata or {}).get("render_modes", ()):

@@ -29,13 +29,13 @@ from arlbench.core.environments.adapters.host_rows import Rows
 from arlbench.core.environments.adapters.host_trial import misfit
 from arlbench.core.environments.adapters.host_values import MisfitError
 from arlbench.core.environments.adapters.host_workers import Hire, WorkerBatch
-from arlbench.core.environments.adapters.recipes import Recipe
+from arlbench.core.environments.adapters.recipes import MadeByRecipe, Recipe
 from arlbench.core.environments.faults import raised_by
 from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import ArlbenchError, ConfigurationError
 
 
-class WorkerEnvironment(BatchEnvironment):
+class WorkerEnvironment(MadeByRecipe, BatchEnvironment):
     """Copies of a single environment that are spread over processes.
 
     Results equal those of copies in this process, bit for bit.
@@ -49,9 +49,7 @@ class WorkerEnvironment(BatchEnvironment):
         Raises:
             ConfigurationError: As in :class:`BatchEnvironment`.
         """
-        super().__init__(spec, *found)
-        self._recipe, self._content = recipe, content
-        self._made_from = self.spec
+        super().__init__(spec, recipe, found)
         self._hires = [
             Hire(_share(spec, copies, part.tolist()), content, int(part[0]))
             for part in np.array_split(np.arange(spec.n_envs), copies.n_workers)
@@ -63,11 +61,8 @@ class WorkerEnvironment(BatchEnvironment):
     def batch_kind(self) -> Hashable:
         return self._recipe, tuple(hire.spec for hire in self._hires)
 
-    def identity(self) -> Any:
-        return self._made_from, self.spec is None, self._recipe
 
-
-class VectorEnvironment(BatchEnvironment):
+class VectorEnvironment(MadeByRecipe, BatchEnvironment):
     """A vector environment of gymnasium, or of the user's own."""
 
     def __init__(self, spec: EnvSpec, recipe: Recipe, found: Found, copies: Copies) -> None:
@@ -76,18 +71,14 @@ class VectorEnvironment(BatchEnvironment):
         Raises:
             ConfigurationError: As in :class:`BatchEnvironment`.
         """
-        super().__init__(spec, *found, evaluated_in_place=copies.evaluate_in_place)
-        self._recipe, self._settings = recipe, _settings(spec)
-        self._made_from = self.spec
+        super().__init__(spec, recipe, found, copies.evaluate_in_place)
+        self._settings = _settings(spec)
 
     def make_batch(self) -> Batch:
         return _made(self._recipe, self._settings)
 
     def batch_kind(self) -> Hashable:
         return self._recipe, self._settings
-
-    def identity(self) -> Any:
-        return self._made_from, self.spec is None, self._recipe
 
 
 class _Existing(Recipe):

@@ -16,7 +16,10 @@ from gymnasium.envs.registration import EnvSpec as Entry
 from gymnasium.envs.registration import load_env_creator
 
 from arlbench.core.environments.adapters import modules
+from arlbench.core.environments.adapters.gymnasium_spaces import Found
+from arlbench.core.environments.adapters.host_calls import SteppedInPython
 from arlbench.core.environments.environment import Environment
+from arlbench.core.environments.spec import EnvSpec
 from arlbench.errors import UnknownEnvironmentError, did_you_mean
 
 # Recipes that another process has sent, and that no module of this process contains.
@@ -74,6 +77,21 @@ class TheOne(Recipe):
 
     def _content(self) -> tuple[Any, ...]:
         return (self._env,)
+
+
+class MadeByRecipe(SteppedInPython):
+    """An environment that a recipe makes, even if its name refers to something else later."""
+
+    def __init__(
+        self, spec: EnvSpec, recipe: Recipe, found: Found, evaluated_in_place: bool = False
+    ) -> None:
+        """Copies made by this recipe; see :class:`SteppedInPython`."""
+        super().__init__(spec, *found, evaluated_in_place=evaluated_in_place)
+        # The spec itself is taken away from environments that it cannot make again.
+        self._recipe, self._made_from = recipe, self.spec
+
+    def identity(self) -> Any:
+        return self._made_from, self.spec is None, self._recipe
 
 
 def _equal(one: Any, other: Any) -> bool:
