@@ -160,9 +160,12 @@ def _totals(
         begun = [request.parts[member] for member in members if member in request.parts]
         steps = max((int(parts.get("global_step", 0)) for parts in begun), default=0)
         done, before = steps * algorithm.env.n_envs, of_one.timesteps_before
+        overshoot = 0 if before is None else done - before
         with _naming(i):
-            algorithm.plan(of_one.lengths, 0 if before is None else done - before, done)
-        totals.append(algorithm.plan(of_one.lengths).total_timesteps)
+            planned = algorithm.plan(of_one.lengths, overshoot, done)
+        # Cost and buffer are planned as if earlier calls had met their budgets exactly.
+        whole = algorithm.plan(of_one.lengths) if overshoot else planned
+        totals.append(whole.total_timesteps)
     return totals
 
 
