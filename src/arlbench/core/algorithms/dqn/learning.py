@@ -229,7 +229,7 @@ class Structure(Learning):
         """One update on a new batch of this many transitions."""
         agent = self.agent
         runner, buffer = carry.state
-        timesteps = runner.global_step * agent.env.n_envs
+        timesteps = batches.timesteps_done(runner.global_step, agent.env.n_envs)
         hp = batches.scheduled(inputs.hp, timesteps, inputs.schedule_timesteps)
         counter = runner.train_state.step
         block, draw = carry.draws.sample[batch_size], partial(self._draw_sample, batch_size)

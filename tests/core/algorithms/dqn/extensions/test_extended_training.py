@@ -6,14 +6,16 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from arlbench.core.algorithms.dqn import DQN
-from arlbench.core.algorithms.dqn.extensions import windows
+from arlbench.core.algorithms.dqn.extensions import batches, windows
 from arlbench.core.algorithms.dqn.extensions.registry import EXTENSIONS
 from arlbench.core.algorithms.dqn.state import StoredTransition
 from arlbench.core.buffers import storage
+from arlbench.core.checks import INT32_MAX
 from arlbench.errors import ConfigurationError
 from changed_hyperparameters import BASE
 from probes import CAPACITY, Walk, as_numpy, same_bits, small_dqn, small_state
@@ -136,6 +138,23 @@ def test_a_given_buffer_must_know_the_ends_of_episodes() -> None:
         buffer = small_state(other).buffer_state
         with pytest.raises(ConfigurationError, match=r"extensions=\['n_step'\]"):
             dqn.init(jax.random.key(0), buffer_state=buffer)
+
+
+@pytest.mark.parametrize("n_envs", [1, 3, 4, 4096])
+def test_environment_steps_are_counted_up_to_the_longest_schedule(n_envs: int) -> None:
+    few, many = (int(batches.timesteps_done(jnp.int32(n), n_envs)) for n in (7, INT32_MAX))
+    assert few == 7 * n_envs
+    assert INT32_MAX - n_envs < many <= INT32_MAX
+
+
+def test_a_learning_rate_stays_at_its_end_when_32_bits_cannot_count_the_steps() -> None:
+    dqn = small_dqn(learning_rate=0.01, learning_rate_final_factor=0.5)
+    runner, buffer = small_state(dqn)
+    # With the four environments, the steps taken are 2**32.
+    runner = runner._replace(global_step=jnp.int32(2**30))
+    state, _ = dqn.train(runner, buffer, 80, 1, 1, schedule_timesteps=1000)
+    rate = state.runner_state.train_state.opt_state.hyperparams["learning_rate"]
+    np.testing.assert_allclose(rate, 0.005, rtol=1e-6)
 
 
 def counted(dqn: DQN, n_steps: int) -> Any:

@@ -23,11 +23,21 @@ from arlbench.core.algorithms.dqn.updates import (
     with_learning_rate,
 )
 from arlbench.core.buffers import storage
+from arlbench.core.checks import INT32_MAX
 
 
 def logical_size(hp: TracedHyperparameters, buffer: Any) -> jax.Array:
     """The buffer's logical size, limited to the allocated rows."""
     return jnp.minimum(hp.buffer_size, storage.capacity(buffer))
+
+
+def timesteps_done(global_step: chex.Numeric, n_envs: int) -> jax.Array:
+    """Environment steps after ``global_step`` vector steps, int32 ``[]``.
+
+    A run in parts may take more steps than 32 bits can count. Then it is a number close to the
+    largest one, to which no schedule is longer.
+    """
+    return jnp.minimum(global_step, INT32_MAX // n_envs) * n_envs
 
 
 def scheduled(
