@@ -139,6 +139,16 @@ def test_a_condition_that_is_not_named_has_its_default(
     assert space.note == f"{name} is ignored, because it counts only if {condition}."
 
 
+def test_a_condition_that_no_choice_meets_is_never_met() -> None:
+    words = {"distribution": "none,quantile", "n_atoms": "11,51", "n_quantiles": "5,9"}
+    space = search_space(PROBLEM, words)
+    assert "n_atoms" not in space.varied
+    assert space.varied.keys() >= {"distribution", "n_quantiles"}
+    assert (
+        space.note == "n_atoms is ignored, because it counts only if distribution is categorical."
+    )
+
+
 def test_a_space_is_empty_if_its_only_range_does_not_count() -> None:
     defaults = {k: str(v.default_value) for k, v in DQN.get_hpo_config_space().items()}
     with pytest.raises(

@@ -232,15 +232,20 @@ def _dimension(hyperparameter: Hyperparameter) -> Choices | Range:
 
 
 def _never_active(space: SearchSpace, declarations: Declarations) -> dict[str, Condition]:
-    defaults = {
-        k: declared.default for k, declared in declarations.items() if k not in space.varied
-    }
-    known = {**defaults, **space.fixed}
+    conditions = {name: declared.active_if for name, declared in declarations.items()}
     return {
-        name: hyperparameter.active_if
-        for name, hyperparameter in declarations.items()
-        if hyperparameter.active_if is not None and not hyperparameter.is_active(known)
+        name: condition
+        for name, condition in conditions.items()
+        if condition is not None and not _may_be_met(condition, space, declarations)
     }
+
+
+def _may_be_met(condition: Condition, space: SearchSpace, declarations: Declarations) -> bool:
+    name, value = condition
+    varied = space.varied.get(name)
+    if varied is None:
+        return bool(space.fixed.get(name, declarations[name].default) == value)
+    return isinstance(varied, Range) or value in varied.values
 
 
 def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:
