@@ -16,9 +16,30 @@ import numpy as np
 from arlbench.core.algorithms.dqn import DQN
 from arlbench.core.environments import make_env
 
+#: Extensions, and a network with noise and the head that has the most formulas.
+EXTENDED = {
+    "loss": "huber",
+    "max_grad_norm": 1.0,
+    "adam_epsilon": 1e-4,
+    "weight_decay": 0.01,
+    "double_q": True,
+    "n_step": 3,
+    "learning_rate_final_factor": 0.1,
+    "buffer_beta_anneal": 1.0,
+    "munchausen_alpha": 0.9,
+    "exploration": "ez_greedy",
+}
+NETWORK = {"noisy": True, "dueling": True, "layer_norm": True, "distribution": "quantile"}
 
-def trained(framework: str, name: str) -> dict[str, Any]:
-    """The dtypes, the returns and the checksum of parameters after a short training."""
+
+def trained(framework: str, name: str, extended: str = "") -> dict[str, Any]:
+    """The dtypes, the returns and the checksum of parameters after a short training.
+
+    Args:
+        framework: The library of the environment.
+        name: The name of the environment.
+        extended: If not empty, the training has all extensions.
+    """
     config = {
         "buffer_size": 256,
         "buffer_batch_size": 4,
@@ -27,9 +48,9 @@ def trained(framework: str, name: str) -> dict[str, Any]:
         "normalize_observations": True,
     }
     dqn = DQN(
-        config,
+        {**config, **(EXTENDED if extended else {})},
         make_env(framework, name, n_envs=2),
-        nas_config={"hidden_size": 4},
+        nas_config={"hidden_size": 4, **(NETWORK if extended else {})},
         track_metrics=True,
         track_trajectories=True,
     )

@@ -138,7 +138,7 @@ SWEEP_CASES = {
     "item twice": (["gamma=0.9,0.9"], ["has 0.9 twice", "keep one"]),
     "nothing active is named": (
         ["--only-named", "use_target_network=false", "tau=0.1..0.5"],
-        ["space is empty", "leave one out"],
+        ["space is empty", "tau is ignored", "choose this value"],
     ),
     "only what is named, and nothing is": (
         ["--only-named"], ["space is empty", "give one a range"]

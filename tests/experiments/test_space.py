@@ -122,6 +122,43 @@ def test_a_space_with_everything_fixed_is_empty() -> None:
     assert list(search_space(PROBLEM, defaults).varied) == ["gamma"]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "condition"),
+    [
+        ("huber_delta", "0.5..2", "loss is huber"),
+        ("exploration_temperature", "0.1,1", "exploration is boltzmann"),
+        ("n_atoms", "11,51", "distribution is categorical"),
+        ("n_quantiles", "2..50", "distribution is quantile"),
+    ],
+)
+def test_a_condition_that_is_not_named_has_its_default(
+    name: str, text: str, condition: str
+) -> None:
+    space, published = (search_space(PROBLEM, words) for words in ({name: text}, {}))
+    assert space.varied == published.varied
+    assert space.note == f"{name} is ignored, because it counts only if {condition}."
+
+
+def test_a_condition_that_no_choice_meets_is_never_met() -> None:
+    words = {"distribution": "none,quantile", "n_atoms": "11,51", "n_quantiles": "5,9"}
+    space = search_space(PROBLEM, words)
+    assert "n_atoms" not in space.varied
+    assert space.varied.keys() >= {"distribution", "n_quantiles"}
+    assert (
+        space.note == "n_atoms is ignored, because it counts only if distribution is categorical."
+    )
+
+
+def test_a_space_is_empty_if_its_only_range_does_not_count() -> None:
+    defaults = {k: str(v.default_value) for k, v in DQN.get_hpo_config_space().items()}
+    with pytest.raises(
+        ConfigurationError,
+        match=r"^The space is empty: huber_delta is ignored, because it counts only if loss is "
+        r"huber; choose this value, or give another hyperparameter a range as in [^.]*\.\.0\.1\.$",
+    ):
+        search_space(PROBLEM, {**defaults, "huber_delta": "0.5..2"})
+
+
 def test_a_grid_needs_values() -> None:
     listed = listed_values(PROBLEM, {"gamma": "0.9,0.99", "train_freq": "2..4", "tau": "1"})
     assert listed == {"gamma": (0.9, 0.99), "train_freq": (2, 3, 4), "tau": (1.0,)}

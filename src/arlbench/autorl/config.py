@@ -141,7 +141,8 @@ class AutoRLConfig:
         schedule_timesteps: Length of the exploration schedule in environment steps from the
             start of the run. None takes the length of one step, so that later steps explore
             with ``target_epsilon``. To let epsilon fall over the whole schedule, give
-            ``n_steps * n_total_timesteps``.
+            ``n_steps * n_total_timesteps``. In the extended space, the learning rate and beta
+            follow the same schedule.
         wrappers: Names and settings of wrappers around the environment, the first one
             innermost; evaluations leave out those that are meant for training only.
     """

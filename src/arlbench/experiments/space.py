@@ -110,18 +110,24 @@ def search_space(problem: Problem, words: Mapping[str, str]) -> SearchSpace:
     published = _published(without_extended(problem.algorithm_class.hyperparameters()))
     space = _separate({**published, **fixed, **named})
     inactive = _never_active(space, declarations)
-    ignored = [
-        f"{name} is ignored, because it counts only if {condition.name} is {condition.value}."
+    ignored = {
+        name: f"{name} is ignored, because it counts only if {condition.name} is {condition.value}"
         for name, condition in inactive.items()
         if name in named
-    ]
+    }
     varied = {k: v for k, v in space.varied.items() if k not in inactive}
     if not varied:
-        raise ConfigurationError(
-            "The space is empty: every hyperparameter is fixed; leave one out, or give one a "
-            f"range{_example(declarations, RANGE)}."
-        )
-    return SearchSpace(varied, space.fixed, " ".join(ignored))
+        ranges = [why for name, why in ignored.items() if name in space.varied]
+        raise ConfigurationError(_empty(declarations, ranges))
+    return SearchSpace(varied, space.fixed, " ".join(f"{why}." for why in ignored.values()))
+
+
+def _empty(declarations: Declarations, ignored: Sequence[str]) -> str:
+    """Says that nothing is left to search; ``ignored`` says why given ranges do not count."""
+    why, cure = "every hyperparameter is fixed", "leave one out, or give one"
+    if ignored:
+        why, cure = ", and ".join(ignored), "choose this value, or give another hyperparameter"
+    return f"The space is empty: {why}; {cure} a range{_example(declarations, RANGE)}."
 
 
 def extended_words(problem: Problem) -> dict[str, str]:
@@ -227,11 +233,20 @@ def _dimension(hyperparameter: Hyperparameter) -> Choices | Range:
 
 
 def _never_active(space: SearchSpace, declarations: Declarations) -> dict[str, Condition]:
+    conditions = {name: declared.active_if for name, declared in declarations.items()}
     return {
-        name: hyperparameter.active_if
-        for name, hyperparameter in declarations.items()
-        if hyperparameter.active_if is not None and not hyperparameter.is_active(space.fixed)
+        name: condition
+        for name, condition in conditions.items()
+        if condition is not None and not _may_be_met(condition, space, declarations)
     }
+
+
+def _may_be_met(condition: Condition, space: SearchSpace, declarations: Declarations) -> bool:
+    name, value = condition
+    varied = space.varied.get(name)
+    if varied is None:
+        return bool(space.fixed.get(name, declarations[name].default) == value)
+    return isinstance(varied, Range) or value in varied.values
 
 
 def _parse_range(hyperparameter: Hyperparameter, text: str) -> Range:

@@ -13,6 +13,9 @@ from arlbench.errors import ConfigurationError
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
+# Smaller positive numbers, the subnormal ones, are 0 in programs that XLA compiles.
+_FLOAT32_TINY = np.finfo(np.float32).tiny
+
 
 class Possible(NamedTuple):
     """The numbers that are possible for a hyperparameter: a wider range than the one to search.
@@ -35,12 +38,20 @@ def in_range(name: str, kind: type, value: Any, possible: Possible) -> Any:
         ConfigurationError: If it is not possible.
     """
     converted = (_to_int if kind is int else _to_float)(name, value)
-    # The program computes with 32 bits, so the rounded number must be above the lower limit.
-    smallest = np.float32(converted) if isinstance(converted, float) else converted
+    smallest = _in_program(converted) if isinstance(converted, float) else converted
     below = smallest <= possible.lower if possible.open_below else smallest < possible.lower
     if below or converted > possible.upper:
-        raise ConfigurationError(f"{name} must be {_range_text(possible)}, not {_short(value)}.")
+        as_zero = ", which programs round to 0" if below and converted > possible.lower else ""
+        raise ConfigurationError(
+            f"{name} must be {_range_text(possible)}, not {_short(value)}{as_zero}."
+        )
     return converted
+
+
+def _in_program(number: float) -> np.float32:
+    """The number as compiled programs see it: with 32 bits, and 0 instead of a subnormal one."""
+    rounded = np.float32(number)
+    return np.float32(0.0) if 0.0 < rounded < _FLOAT32_TINY else rounded
 
 
 def _to_int(name: str, value: Any) -> int:

@@ -205,7 +205,7 @@ def test_what_must_be_positive_may_be_large_but_not_zero(name):
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "buffer_epsilon"])
-@pytest.mark.parametrize("value", [1e-60, 1e300])
+@pytest.mark.parametrize("value", [1e-60, 1e-40, 1e300])
 def test_what_would_be_zero_or_infinite_in_the_program_is_refused(name, value):
     with pytest.raises(ConfigurationError, match=name):
         check_value(name, value)

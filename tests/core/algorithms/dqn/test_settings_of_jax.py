@@ -48,10 +48,10 @@ SETTINGS = {
 
 
 @functools.cache
-def trained(framework: str, name: str, setting: str | None) -> Any:
+def trained(framework: str, name: str, setting: str | None, *extended: str) -> Any:
     """The output of ``settings_of_jax.py``; warnings from arlbench or JAX are errors."""
     given = {} if setting is None else SETTINGS[setting]
-    command = [sys.executable, "-W", "error::UserWarning", str(SCRIPT), framework, name]
+    command = [sys.executable, "-W", "error::UserWarning", str(SCRIPT), framework, name, *extended]
     run = subprocess.run(
         command, env={**os.environ, **given}, capture_output=True, text=True, check=False
     )
@@ -67,3 +67,11 @@ def test_a_training_is_the_same_under_settings_of_jax(
     plain = trained(framework, name, None)
     assert set(plain["types"]) == {"float32", "int32"}
     assert trained(framework, name, setting) == plain
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_training_with_extensions_is_the_same_too(setting: str) -> None:
+    plain = trained("gymnax", "CartPole-v1", None, "extended")
+    assert set(plain["types"]) == {"float32", "int32"}
+    assert trained("gymnax", "CartPole-v1", setting, "extended") == plain

@@ -84,6 +84,17 @@ def test_a_released_instance_is_given_to_the_next_of_its_kind() -> None:
     assert len(instances) == 3
 
 
+def test_without_further_instances_the_oldest_are_taken_whether_free_or_in_use() -> None:
+    instances = Instances(Instance)
+    numbers = [instances.take("stairs", make)[0] for _ in range(3)]
+    instances.release(numbers[1:])
+    instances.present(numbers[0], 0)  # used most recently
+    first, _ = instances.take("stairs", make, ())
+    second, _ = instances.take("stairs", make, (first,))
+    assert [first, second] == numbers[:2]
+    assert instances.take("stairs", make, ())[0] == first
+
+
 def test_what_failed_is_closed_and_never_used_again() -> None:
     closed = []
 

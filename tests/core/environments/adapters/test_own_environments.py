@@ -227,6 +227,24 @@ def test_exactly_one_instance_may_be_made(wrapped: bool) -> None:
     np.testing.assert_array_equal(result.eval_rewards, np.full((2, 3), 4 * amount))
 
 
+def test_in_place_results_do_not_depend_on_instances_left_by_others() -> None:
+    """An evaluation interrupts the training episodes, whatever else is free in the process."""
+
+    def trained_in_place() -> tuple[int, Any]:
+        given = {"evaluate_in_place": True, "amount": 13.0}
+        dqn = small_dqn(make_env("gymnasium", Counting, 2, given))
+        (runner, _), _ = dqn.train(*small_state(dqn), 66, 3, 3)
+        return Counting.made, jax.tree.map(np.asarray, (runner.obs, runner.normalizer_state))
+
+    made, alone = trained_in_place()
+    assert made == 2
+    other = make_env("gymnasium", Counting, 5, {"amount": 13.0})
+    other.release(other.reset(KEY)[0])
+    made, after = trained_in_place()
+    assert made == 2 + 5
+    jax.tree.map(np.testing.assert_array_equal, after, alone)
+
+
 def test_without_that_evaluations_have_instances_of_their_own() -> None:
     dqn = small_dqn(make_env("gymnasium", Counting, 1, {"amount": 7.0}))
     runner_state, _ = small_state(dqn)

@@ -143,7 +143,8 @@ class Instances(Generic[T]):
             kind: The required kind.
             make: Makes a new instance.
             own: None if further instances may be made. Otherwise the numbers of instances that
-                must not be taken; all others may be taken even if they are in use.
+                must not be taken; of all others the oldest is taken, even if it is in use, so that
+                results do not depend on free ones that earlier environments have left.
         """
         with self._lock:
             number = self._found(kind, own)
@@ -161,10 +162,9 @@ class Instances(Generic[T]):
 
     def _found(self, kind: Hashable, own: Collection[int] | None) -> int | None:
         alike = [(number, i) for number, i in self._by_number.items() if i.kind == kind]
-        free = [number for number, instance in alike if instance.free]
-        if free or own is None:
-            return free[0] if free else None
-        return next((number for number, _ in alike if number not in own), None)
+        if own is not None:
+            return min((number for number, _ in alike if number not in own), default=None)
+        return next((number for number, instance in alike if instance.free), None)
 
     def _add(self, env: Any, kind: Hashable) -> int:
         number = self._next_number

@@ -130,6 +130,12 @@ def test_the_quantile_loss_by_hand() -> None:
     close(distributions.quantile_huber(quantiles, target, 1.0), [0.25 * 1.5 + 0.25 * 0.5])
 
 
+def test_the_quantile_loss_needs_no_implicit_promotion() -> None:
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        found = distributions.quantile_huber(normal(16, N, ATOMS), normal(17, N, ATOMS), 1.0)
+    assert found.dtype == np.float32
+
+
 @pytest.mark.parametrize("kappa", [0.5, 1.0])
 def test_the_quantile_loss_is_rlaxs(kappa: float) -> None:
     head = Quantiles(ATOMS)

@@ -32,6 +32,13 @@ def test_a_noisy_layer_is_the_sum_of_the_paper() -> None:
     np.testing.assert_array_equal(noisy, [[24.0 - 6.0 + 3.0, 38.0 + 0.5 + 1.0 + 1.0]])
 
 
+def test_noise_and_its_scale_have_32_bits_even_in_double_precision() -> None:
+    with jax.enable_x64(True):
+        params = NoisyDense(2).init(jax.random.key(0), jnp.ones((1, 3), jnp.float32))
+        noise = draw_noise({"params": {"out": params["params"]}}, jax.random.key(1))
+    assert {leaf.dtype for leaf in jax.tree.leaves((params, noise))} == {np.dtype(np.float32)}
+
+
 def test_every_noisy_layer_gets_its_own_noise() -> None:
     network = ExtendedQ(3, hidden_size=256, noisy=True, dueling=True, layer_norm=True)
     x = jnp.ones((1, 200))

@@ -105,6 +105,11 @@ def test_a_given_set_stays_when_hyperparameters_change() -> None:
         ({"max_grad_norm": -1.0}, {}, "max_grad_norm must be at least 0, not -1"),
         ({"weight_decay": -0.1}, {}, "weight_decay must be at least 0"),
         ({"adam_epsilon": 0.0}, {}, "adam_epsilon must be greater than 0"),
+        (
+            {"munchausen_temperature": 1e-40},
+            {},
+            "munchausen_temperature must be greater than 0, not 1e-40, which programs round to 0",
+        ),
         ({"loss": "hubber"}, {}, "one of squared, huber, not 'hubber'. Did you mean 'huber'"),
         ({"exploration": "greedy"}, {}, "exploration must be one of epsilon_greedy, boltzmann"),
         ({"munchausen_alpha": 1.5}, {}, "munchausen_alpha must be between 0 and 1"),
@@ -141,7 +146,8 @@ def test_impossible_values_get_one_sentence(hpo: Any, nas: Any, sentence: str) -
         (["n_step=0"], {}, "n_step must be between 1 and 100, not 0"),
         (["n_step=x"], {}, "n_step must be a whole number"),
         ([], {"double_q": True}, "double_q is True, but the extension double_q is not compiled in"),
-        (["n_step=3"], {"n_step": 4}, "n_step is 4, but this program takes at most 3"),
+        (["n_step=3"], {"n_step": 4}, "n_step is 4, but this program takes at most 3; lower it"),
+        (["n_step=3"], {"n_step": 4}, r"or make the algorithm with extensions=\['n_step=4'\]\."),
     ],
 )
 def test_impossible_sets_get_one_sentence(extensions: Any, hpo: Any, sentence: str) -> None:

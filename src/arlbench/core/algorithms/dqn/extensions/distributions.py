@@ -53,5 +53,5 @@ def quantile_huber(quantiles: jax.Array, target: jax.Array, kappa: chex.Numeric)
     sizes = jnp.abs(errors)
     within = jnp.minimum(sizes, kappa)
     huber = within * (sizes - 0.5 * within) / kappa
-    weights = jnp.abs(midpoints[None, :, None] - (errors < 0))
+    weights = jnp.abs(midpoints[None, :, None] - (errors < 0).astype(jnp.float32))
     return jnp.sum(jnp.mean(weights * huber, axis=2), axis=1)

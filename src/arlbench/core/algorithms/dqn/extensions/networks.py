@@ -65,7 +65,7 @@ class NoisyDense(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Outputs ``[B, features]`` for inputs ``[B, n]``."""
         n = x.shape[-1]
-        spread = nn.initializers.constant(_SIGMA / n**0.5)
+        spread = nn.initializers.constant(_SIGMA / n**0.5, jnp.float32)
         kernel = self.param("kernel", _uniform(n), (n, self.features))
         bias = self.param("bias", _uniform(n), (self.features,))
         sigma_kernel = self.param(_SIGMA_KERNEL, spread, (n, self.features))
@@ -86,7 +86,7 @@ def draw_noise(params: Any, rng: chex.PRNGKey) -> dict[str, Any]:
         rng: The key.
     """
     sizes, treedef = jax.tree.flatten(_noise_sizes(params["params"]))
-    numbers = scaled(jax.random.normal(rng, (sum(sizes),)))
+    numbers = scaled(jax.random.normal(rng, (sum(sizes),), jnp.float32))
     noise: dict[str, Any] = jax.tree.unflatten(
         treedef, jnp.split(numbers, np.cumsum(sizes)[:-1].tolist())
     )

@@ -144,8 +144,8 @@ def require(config: Mapping[str, Any], extensions: Extensions) -> None:
             )
     if wanted.n_step > extensions.n_step and not is_tracer(config[_N_STEP]):
         raise ConfigurationError(
-            f"n_step is {wanted.n_step}, but this program takes at most {extensions.n_step}; give "
-            f"extensions {_N_STEP}={wanted.n_step}."
+            f"n_step is {wanted.n_step}, but this program takes at most {extensions.n_step}; lower "
+            f"it, or make the algorithm with extensions=['{_N_STEP}={wanted.n_step}']."
         )
 
 
