@@ -122,6 +122,16 @@ def test_a_given_set_stays_when_hyperparameters_change() -> None:
             {"distribution": "categorical", "v_min": 1e8, "v_max": 1e8 + 1},
             r"51 atoms between v_min=100000000\.0 and v_max=100000001\.0 would not all be diff",
         ),
+        (  # numpy.linspace gives 101 different numbers, but programs do not
+            {},
+            {"distribution": "categorical", "n_atoms": 101, "v_min": 1e5, "v_max": 1e5 + 1},
+            r"101 atoms between v_min=100000\.0 and v_max=100001\.0 would not all be different",
+        ),
+        (
+            {},
+            {"distribution": "categorical", "n_atoms": 2, "v_min": -3e38, "v_max": 3e38},
+            "2 atoms between .* would not all be different, finite numbers of 32 bits",
+        ),
         ({}, {"distribution": "c51"}, "distribution must be one of none, categorical, quantile"),
         ({}, {"distribution": "categorical", "n_atoms": 1}, "n_atoms must be between 2 and 1000"),
         ({}, {"n_layers": 0}, "n_layers must be at least 1"),

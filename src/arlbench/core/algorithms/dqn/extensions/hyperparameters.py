@@ -139,7 +139,8 @@ EXTENDED_CHOICES: Declarations = declarations.declared(ExtendedArchitecture)
 #: Huber loss and clipped gradients, as in most libraries.
 _STABLE: Mapping[str, Any] = {"loss": "huber", "max_grad_norm": 10.0}
 
-#: The parts and values of Hessel et al. (2018), except for those that only suit Atari games.
+#: The parts and values of Hessel et al. (2018), except for those that only suit Atari games, and
+#: clipped gradients (Wang et al. 2016).
 _RAINBOW: Mapping[str, Any] = {
     "double_q": True,
     "n_step": 3,

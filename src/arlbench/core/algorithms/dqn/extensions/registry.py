@@ -31,6 +31,9 @@ _FURTHER = {
 #: The extension whose largest value shapes the program.
 _N_STEP = "n_step"
 
+#: Neighbouring atoms must be at least this many roundings of the largest one apart.
+_LEAST_SPACING = 4
+
 #: The hyperparameters of each extension, the one that switches it on first.
 EXTENSIONS: Mapping[str, tuple[str, ...]] = {
     name: (name, *_FURTHER.get(name, ()))
@@ -169,12 +172,18 @@ def check_architecture(config: Mapping[str, Any]) -> None:
             f"v_min is {low:g} and v_max {high:g}, so the atoms would have no range; make v_min "
             "smaller than v_max."
         )
-    atoms = np.linspace(low, high, config["n_atoms"], dtype=np.float32)
-    if config["distribution"] == "categorical" and not np.all(np.diff(atoms) > 0):
+    if config["distribution"] == "categorical" and not _are_distinct(low, high, config["n_atoms"]):
         raise ConfigurationError(
             f"{config['n_atoms']} atoms between v_min={low!r} and v_max={high!r} would not all be "
-            "different in 32 bits; lower n_atoms or widen the range."
+            "different, finite numbers of 32 bits; change the range or lower n_atoms."
         )
+
+
+def _are_distinct(low: float, high: float, n_atoms: int) -> bool:
+    """Whether a program computes different atoms, however it rounds."""
+    rounding = float(np.spacing(np.float32(max(abs(low), abs(high)))))
+    width, largest = high - low, float(np.finfo(np.float32).max)
+    return _LEAST_SPACING * rounding <= width / (n_atoms - 1) and width <= largest
 
 
 def is_extended(config: Mapping[str, Any]) -> bool:
