@@ -10,7 +10,7 @@ import pytest
 from arlbench.core.environments import EnvSpec, find_framework
 from arlbench.errors import ConfigurationError, MemoryLimitError
 from arlbench.experiments.presets import TUNED
-from arlbench.experiments.run_settings import RunSettings, resolve
+from arlbench.experiments.run_settings import RunSettings, notes_on_ignored, resolve
 
 CARTPOLE = EnvSpec("gymnax", "CartPole-v1", 8)
 
@@ -26,6 +26,17 @@ def test_overrides_win_over_tuned_values_and_those_over_defaults() -> None:
     assert plain.problem.hpo_config["tau"] == 1.0
     defaults = {"activation": "tanh", "hidden_size": 64}
     assert plain.problem.nas_config.items() >= defaults.items()
+
+
+def test_what_has_no_effect_is_said() -> None:
+    given = {"buffer_alpha": 0.5, "huber_delta": 2.0, "v_max": 3.0, "gamma": 0.9}
+    assert notes_on_ignored(resolve(CARTPOLE, given), given) == [
+        "buffer_alpha is ignored, because it counts only if buffer_prio_sampling is True.",
+        "huber_delta is ignored, because it counts only if loss is huber.",
+        "v_max is ignored, because it counts only if distribution is categorical.",
+    ]
+    given |= {"buffer_prio_sampling": True, "loss": "huber", "distribution": "categorical"}
+    assert notes_on_ignored(resolve(CARTPOLE, given), given) == []
 
 
 def test_seeds_are_counted_from_the_first_and_zero_is_one() -> None:

@@ -142,14 +142,17 @@ def _begin(context: typer.Context, given: dict[str, Any]) -> RunFolder:
     kwargs = parse_env_kwargs(given["env_kwargs"], given["env_workers"])
     wrappers = parse_wrappers(given["wrap"] or [])
 
+    from arlbench.cli import display
     from arlbench.core.environments import EnvSpec, find_framework
     from arlbench.core.files import next_folder
     from arlbench.experiments.run_folder import RunFolder
-    from arlbench.experiments.run_settings import resolve
+    from arlbench.experiments.run_settings import notes_on_ignored, resolve
 
     framework = given["framework"] or find_framework(env_name)
     spec = EnvSpec(framework, env_name, given["n_envs"], kwargs, wrappers=wrappers)
     settings = resolve(spec, overrides, **asked)
+    for note in [] if given["quiet"] else notes_on_ignored(settings, overrides):
+        display.notice(note)
     return RunFolder(given["out"] or next_folder(Path("runs"), env_name), settings, saving)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from arlbench.core.algorithms.algorithm import Algorithm
@@ -23,7 +23,7 @@ from arlbench.experiments.experiment import (
     versions_now,
 )
 from arlbench.experiments.presets import Tuned, named_agent, tuned_for
-from arlbench.experiments.space import with_options_of
+from arlbench.experiments.space import why_ignored, with_options_of
 
 # Settings in the file that do not belong to the problem.
 _OF_THE_RUN = ("format_version", "seeds", "memory_limit_gib", "versions")
@@ -168,6 +168,17 @@ def resolve(
     learner.plan(settings.lengths)
     learner.init_options(problem.n_total_timesteps)
     return settings
+
+
+def notes_on_ignored(settings: RunSettings, names: Collection[str]) -> list[str]:
+    """A sentence for each hyperparameter with one of these names that has no effect in a run."""
+    declarations, values = settings.problem.declarations, settings.problem.resolve()
+    conditions = {name: declarations[name].effect_if for name in names}
+    return [
+        f"{why_ignored(name, condition)}."
+        for name, condition in conditions.items()
+        if condition is not None and values[condition.name] != condition.value
+    ]
 
 
 def _with_all_fixed(problem: Problem, config: Mapping[str, Any]) -> Problem:

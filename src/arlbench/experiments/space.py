@@ -111,9 +111,7 @@ def search_space(problem: Problem, words: Mapping[str, str]) -> SearchSpace:
     space = _separate({**published, **fixed, **named})
     inactive = _never_active(space, declarations)
     ignored = {
-        name: f"{name} is ignored, because it counts only if {condition.name} is {condition.value}"
-        for name, condition in inactive.items()
-        if name in named
+        name: why_ignored(name, condition) for name, condition in inactive.items() if name in named
     }
     varied = {k: v for k, v in space.varied.items() if k not in inactive}
     if not varied:
@@ -230,6 +228,11 @@ def _dimension(hyperparameter: Hyperparameter) -> Choices | Range:
         return Choices(tuple(hyperparameter.check(choice) for choice in hyperparameter.choices))
     low, high = (hyperparameter.type(end) for end in (hyperparameter.low, hyperparameter.high))
     return Range(low, high, hyperparameter.log)
+
+
+def why_ignored(name: str, condition: Condition) -> str:
+    """Says that a hyperparameter has no effect, because its condition is not met."""
+    return f"{name} is ignored, because it counts only if {condition.name} is {condition.value}"
 
 
 def _never_active(space: SearchSpace, declarations: Declarations) -> dict[str, Condition]:
