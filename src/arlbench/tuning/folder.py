@@ -201,7 +201,7 @@ def read_study(path: Path) -> tuple[StudySettings, Budget]:
         budget = Budget(**content.pop("budget"))
         return StudySettings.from_mapping(content), budget
     except ArlbenchError as error:
-        raise StorageError(f"{file} cannot be continued here: {error}") from error
+        raise StorageError(f"{file} cannot be used here: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(
             f"{file} is damaged ({error}); begin a study in another folder."
