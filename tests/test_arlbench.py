@@ -131,7 +131,7 @@ def test_a_training_that_diverges_is_nan(caplog: pytest.LogCaptureFixture) -> No
 
 def test_keys_of_other_programs_are_ignored_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     others = {"hydra": {}, "load_checkpoint": "", "smac_seed": 3, "seeds": [1]}
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG):
         run_arlbench(config(**others))
     assert f"ignores the keys algorithm, environment, {', '.join(others)}," in caplog.text
 

@@ -4,7 +4,8 @@
     python examples/hydra/train.py -m hp_config.learning_rate=3e-4,1e-3 seed=0,1
 
 Any sweeper of Hydra works, because a job returns its objective: set
-``hydra/sweeper`` to one that is installed. It needs Hydra: ``pip install 'arlbench[hydra]'``.
+``hydra/sweeper`` to one that is installed. If it minimises, also set
+``autorl.optimize_objectives=lower``. It needs Hydra: ``pip install 'arlbench[hydra]'``.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def run_arlbench(
     told = logger or _log
     settings, hp_config = _sorted(_checked(cfg))
     if ignored := [str(name) for name in cfg if name not in KEYS]:
-        told.info("ignores the keys %s, which other programs may read", ", ".join(ignored))
+        told.debug("ignores the keys %s, which other programs may read", ", ".join(ignored))
     env = AutoRLEnv(settings)
     env.reset()
     load = _folder(cfg, "load")

@@ -58,6 +58,12 @@ def test_specs_hold_each_environment_its_own_settings() -> None:
     assert settings.eval_env_spec.n_envs == 3
 
 
+def test_evaluations_have_the_settings_of_the_training_unless_others_are_given() -> None:
+    given = {"env_kwargs": {"a": 1}}
+    assert AutoRLConfig.of(given).eval_env_spec.env_kwargs == {"a": 1}
+    assert AutoRLConfig.of({**given, "eval_env_kwargs": {}}).eval_env_spec.env_kwargs == {}
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "gradients": ({"grad_obs": True}, r"'grad_obs'.*state_features=\['grad_info'\]"),
     "hyperparameters": ({"hp_config": {}}, r"'hp_config'.*step"),

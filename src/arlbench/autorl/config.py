@@ -87,6 +87,10 @@ def _mapping(name: str, value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+def _mapping_or_none(name: str, value: Any) -> dict[str, Any] | None:
+    return None if value is None else _mapping(name, value)
+
+
 def _direction(name: str, value: Any) -> str:
     if value not in _DIRECTIONS:
         raise ConfigurationError(f"{name} must be 'upper' or 'lower', not {value!r}.")
@@ -116,7 +120,8 @@ class AutoRLConfig:
         env_framework: The library of the environment.
         env_name: The name of the environment in this library.
         env_kwargs: Settings for the library.
-        eval_env_kwargs: Settings for the library, for the environment of evaluations.
+        eval_env_kwargs: Settings for the library, for the environment of evaluations. None, the
+            default, takes those of ``env_kwargs``.
         n_envs: Copies that step together.
         algorithm: The name of the algorithm.
         cnn_policy: Read observations with a convolutional network.
@@ -151,7 +156,7 @@ class AutoRLConfig:
     env_framework: str = _setting(_text, "gymnax")
     env_name: str = _setting(_text, "CartPole-v1")
     env_kwargs: Mapping[str, Any] = _setting(_mapping, dict)
-    eval_env_kwargs: Mapping[str, Any] = _setting(_mapping, dict)
+    eval_env_kwargs: Mapping[str, Any] = _setting(_mapping_or_none, None)
     n_envs: int = _setting(positive_whole, 10)
     algorithm: str = _setting(_text, DEFAULT_ALGORITHM)
     cnn_policy: bool = _setting(true_or_false, False)
@@ -179,6 +184,8 @@ class AutoRLConfig:
                 )
             value = field.metadata["check"](field.name, getattr(self, field.name))
             object.__setattr__(self, field.name, value)
+        if self.eval_env_kwargs is None:
+            object.__setattr__(self, "eval_env_kwargs", self.env_kwargs)
         _require_countable(self.n_steps, self.n_total_timesteps)
 
     @classmethod
