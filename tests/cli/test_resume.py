@@ -277,8 +277,9 @@ def test_a_folder_that_another_process_works_on_is_refused(
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path, capfd) -> None:
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        assert f"{folder} is not the folder of a run" in complaint(capfd, "--resume", folder)
+    faults = {tmp_path: "is not the folder of a run", tmp_path / "nowhere": "does not exist"}
+    for folder, fault in faults.items():
+        assert f"{folder} {fault}" in complaint(capfd, "--resume", folder)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -55,7 +55,7 @@ def test_exactly_what_is_missing_is_trained(folder, tmp_path, capfd) -> None:
         (["CartPole-v1"], "--resume uses the original settings, so an environment or KEY=VALUE"),
         (["--seeds", "4"], "--resume uses the original settings, so --seeds cannot be given"),
         (["--out", "x"], "--resume uses the original settings, so --out cannot be given"),
-        ([], "nowhere is not the folder of a sweep, because design.json is missing"),
+        ([], "nowhere does not exist; give the folder that 'arlbench sweep' printed."),
     ],
 )
 def test_settings_of_a_sweep_that_began_are_refused(

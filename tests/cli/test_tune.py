@@ -87,7 +87,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
     "unknown hyperparameter": (["learning_rte=1..2"], ["Did you mean 'learning_rate'"]),
     "unknown environment": (["CartPol-v1"], ["Did you mean 'CartPole-v1'"]),
     "more of nothing": (["--more", "3"], ["--more extends", "--resume FOLDER"]),
-    "no study there": (["--resume", "nowhere"], ["nowhere is not the folder of a study"]),
+    "no study there": (["--resume", "nowhere"], ["nowhere does not exist", "'arlbench tune'"]),
     "resume with settings": (["--resume", "nowhere", "--tuner", "grid"], ["so --tuner cannot"]),
     "resume an environment": (
         ["CartPole-v1", "--resume", "nowhere"], ["so an environment or KEY=VALUE cannot be given"]

@@ -36,6 +36,8 @@ def test_the_limit_may_be_another_or_none() -> None:
 
 def test_an_unknown_name_is_told_with_the_nearest() -> None:
     known_names(["gamma"], ["gamma", "tau"], "hyperparameter")
+    with pytest.raises(ConfigurationError, match=r"mean 'grid'\? For one of your own, write M:C\."):
+        known_names(["gri"], ["grid"], "tuner", own="M:C")
     with pytest.raises(
         ConfigurationError, match=r"^Unknown hyperparameter 'gama'. Did you mean 'gamma'"
     ):

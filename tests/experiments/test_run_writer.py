@@ -81,7 +81,7 @@ def test_one_process_writes_at_a_time(settings: RunSettings, tmp_path: Path) -> 
 
 def test_a_folder_without_a_run_is_not_opened(tmp_path: Path) -> None:
     with pytest.raises(
-        RunFolderError, match=r"not the folder of a run, because settings\.json is missing"
+        RunFolderError, match=r"not the folder of a run, because it has no settings\.json; give the"
     ):
         RunWriter(tmp_path)
     assert list(tmp_path.iterdir()) == []

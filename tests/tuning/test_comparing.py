@@ -186,9 +186,10 @@ def test_studies_without_a_best_trial_and_other_folders_are_refused(folders, tmp
     for name, path in (("diverged", tmp_path / "diverged"), ("planned", tmp_path)):
         with pytest.raises(ConfigurationError, match=f"{name} has no trial that ended without"):
             compare([folders["random"], f"{name}={path}"])
-    for path in (tmp_path / "nothing", folders["random"] / REPEATS):
-        with pytest.raises(StorageError, match="not the folder of a study"):
-            compare([path])
+    with pytest.raises(StorageError, match=r"nothing does not exist; give the folder that 'arl"):
+        compare([tmp_path / "nothing"])
+    with pytest.raises(StorageError, match=r"not the folder of a study, because it has no study"):
+        compare([folders["random"] / REPEATS])
 
 
 def test_a_repeat_keeps_its_number_and_a_study_without_a_curve_is_said(folders, tmp_path) -> None:

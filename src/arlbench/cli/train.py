@@ -36,6 +36,7 @@ from arlbench.cli.options import (
     SEED,
     evaluations_option,
 )
+from arlbench.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from arlbench.cli.stopping import StoppableWork
@@ -135,6 +136,7 @@ def _begin(context: typer.Context, given: dict[str, Any]) -> RunFolder:
     """The folder of a new run."""
     env_name, overrides = split_words(given["words"] or [])
     env_name = required_environment(context, env_name)
+    _refuse_ranges(overrides)
     n_seeds = given["seeds"]
     _start_workers(n_seeds * given["timesteps"], n_seeds, given["ray"])
     saving = _saving(given)
@@ -154,6 +156,16 @@ def _begin(context: typer.Context, given: dict[str, Any]) -> RunFolder:
     for note in [] if given["quiet"] else notes_on_ignored(settings, overrides):
         display.notice(note)
     return RunFolder(given["out"] or next_folder(Path("runs"), env_name), settings, saving)
+
+
+def _refuse_ranges(overrides: dict[str, Any]) -> None:
+    """Raises if a hyperparameter has a range or a list, as in sweeps and studies."""
+    for name, value in overrides.items():
+        if isinstance(value, str) and (".." in value or "," in value):
+            raise ConfigurationError(
+                f"{name}={value} is more than one value, which only 'arlbench sweep' and 'arlbench "
+                "tune' take; give a single value."
+            )
 
 
 def _asked(given: dict[str, Any]) -> dict[str, Any]:

@@ -88,11 +88,19 @@ def one_of(name: str, value: Any, known: Sequence[str], kind: str) -> str:
     return value
 
 
-def known_names(names: Iterable[str], known: Iterable[str], kind: str) -> None:
-    """Raises if a name is unknown; the message suggests the most similar known name."""
+def known_names(names: Iterable[str], known: Iterable[str], kind: str, own: str = "") -> None:
+    """Raises if a name is unknown; the message suggests the most similar known name.
+
+    Args:
+        names: The names.
+        known: The known names.
+        kind: What they are names of, for the message.
+        own: How users name one of their own, such as ``MODULE:CLASS``; empty if they cannot.
+    """
     known = list(known)
     for name in names:
         if name not in known:
             all_known = f"Known: {', '.join(known)}." if known else "None are known."
             hint = did_you_mean(name, known) or f" {all_known}"
-            raise ConfigurationError(f"Unknown {kind} '{name}'.{hint}")
+            of_your_own = f" For one of your own, write {own}." if own else ""
+            raise ConfigurationError(f"Unknown {kind} '{name}'.{hint}{of_your_own}")

@@ -37,6 +37,7 @@ _DESIGN = "design.json"
 _KIND = FolderKind(
     noun="sweep",
     file=_DESIGN,
+    command="sweep",
     lock="sweep.lock",
     busy="is training",
     another="another --out",
@@ -191,10 +192,7 @@ def _read_owner(path: Path) -> parts.Owner:
     try:
         return _owner_of(file, json.loads(file.read_text()))
     except FileNotFoundError:
-        raise StorageError(
-            f"{path} is not the folder of a sweep, because {_DESIGN} is missing; give the folder "
-            "that 'arlbench sweep' printed."
-        ) from None
+        raise _KIND.missing(path) from None
     except StorageError:
         raise
     except ArlbenchError as error:

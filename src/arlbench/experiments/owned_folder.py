@@ -29,6 +29,7 @@ class FolderKind(NamedTuple):
     Attributes:
         noun: What such a folder holds.
         file: The name of the file that every such folder has.
+        command: The command that makes such folders, such as ``train``.
         lock: The name of the lock file that the writing process holds.
         busy: The verb for what the writing process does, such as ``is training``.
         another: What to choose instead of a folder that cannot be used.
@@ -39,6 +40,7 @@ class FolderKind(NamedTuple):
 
     noun: str
     file: str
+    command: str
     lock: str
     busy: str
     another: str
@@ -86,6 +88,15 @@ class FolderKind(NamedTuple):
             ) from None
         except OSError as error:
             raise self.unwritable(path, error) from error
+
+    def missing(self, path: Path) -> StorageError:
+        """The error for a folder that does not exist or holds something else."""
+        fault = "does not exist"
+        if path.exists():
+            fault = f"is not the folder of a {self.noun}, because it has no {self.file}"
+        return self.error(
+            f"{path} {fault}; give the folder that 'arlbench {self.command}' printed."
+        )
 
     def unwritable(self, path: Path, error: OSError) -> StorageError:
         """The error for a folder in which a file could not be written."""

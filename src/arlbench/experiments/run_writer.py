@@ -30,6 +30,7 @@ from arlbench.experiments.run_settings import RunSettings
 _KIND = FolderKind(
     noun="run",
     file=SETTINGS,
+    command="train",
     lock="run.lock",
     busy="is training",
     another="another --out",
@@ -121,10 +122,7 @@ class RunWriter(RunFiles):
 
     def _require_run(self) -> None:
         if not (self.path / SETTINGS).is_file():
-            raise RunFolderError(
-                f"{self.path} is not the folder of a run, because settings.json is missing. Give "
-                "--resume the folder that 'arlbench train' printed."
-            )
+            raise _KIND.missing(self.path)
 
     def _begin(self, settings: RunSettings) -> RunSettings:
         if (self.path / SETTINGS).exists():

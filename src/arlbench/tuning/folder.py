@@ -31,6 +31,7 @@ _STUDY = "study.json"
 KIND = FolderKind(
     noun="study",
     file=_STUDY,
+    command="tune",
     lock="study.lock",
     busy="works on",
     another="another one",
@@ -187,7 +188,7 @@ def read_study(path: Path) -> tuple[StudySettings, Budget]:
         version = content["format_version"]
     except (FileNotFoundError, NotADirectoryError):
         _refuse_repeats(path)
-        raise StorageError(f"{path} is not the folder of a study: it has no {_STUDY}.") from None
+        raise KIND.missing(path) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(
             f"{file} is damaged ({type(error).__name__}); begin a study in another folder."

@@ -110,7 +110,7 @@ def check_objective(name: Any) -> str:
 def _function(name: Any) -> Objective:
     """The objective with a registered name, or the function that ``MODULE:FUNCTION`` names."""
     if not isinstance(name, str) or ":" not in name:
-        known_names([name], _OBJECTIVES, "objective")
+        known_names([name], _OBJECTIVES, "objective", own="MODULE:FUNCTION")
         return _OBJECTIVES[name]
     found = own_function("objective", name)
     if not callable(found) or inspect.isclass(found):

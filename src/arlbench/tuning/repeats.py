@@ -26,6 +26,7 @@ _FORMAT_VERSION = 1
 KIND = FolderKind(
     noun="repeated study",
     file=REPEATS,
+    command="tune",
     lock="repeats.lock",
     busy="works on",
     another="another one",

@@ -46,7 +46,7 @@ def algorithm_class(name: str) -> type[Algorithm]:
         ConfigurationError: If no algorithm has this name.
     """
     if ":" not in name:
-        known_names([name], _ALGORITHMS, "algorithm")
+        known_names([name], _ALGORITHMS, "algorithm", own="MODULE:CLASS")
         module, attribute = _ALGORITHMS[name]
         return getattr(importlib.import_module(module), attribute)
     found = own_class("algorithm", name)

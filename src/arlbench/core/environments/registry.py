@@ -294,10 +294,10 @@ def find_framework(name: str) -> str:
             + "."
         )
     if not found:
-        suggestion = did_you_mean(name, [listing.name for listing in listings])
-        raise UnknownEnvironmentError(
-            f"Unknown environment '{name}'." + (suggestion or " 'arlbench envs' lists them.")
-        )
+        alike = did_you_mean(name, [listing.name for listing in listings])
+        suggestion = alike or " 'arlbench envs' lists them."
+        own = " For a class of your own, write MODULE:CLASS." if "." in name else ""
+        raise UnknownEnvironmentError(f"Unknown environment '{name}'.{suggestion}{own}")
     return found[0]
 
 

@@ -31,7 +31,7 @@ def tuner_class(name: str) -> type[Tuner]:
 
     if ":" in name:
         return _own(name)
-    known_names([name], tuner_names(), "tuner")
+    known_names([name], tuner_names(), "tuner", own="MODULE:CLASS")
     module = importlib.import_module(f"{__name__}.{name}")
     (found,) = (
         member
