@@ -147,7 +147,7 @@ def test_a_run_that_notices_a_signal_late_is_saved_too(
     folder = tmp_path / "run"
     with signal_at(at(0, 600), signal.SIGINT):
         assert arlbench(*WORDS, "--checkpoint-every", "0", "--out", folder) == 130
-    assert "finishing the segment or evaluation in progress" in capfd.readouterr().err
+    assert "in progress is finished first, then all is saved" in capfd.readouterr().err
     assert json.loads((folder / "summary.json").read_text())["timesteps"] >= 600
     assert resume(folder, "--quiet") == 0
     assert outcome(folder) == outcome(uninterrupted)

@@ -39,8 +39,8 @@ def split_words(
         overrides[key] = parse(text)
     if len(names) > 1:
         raise ConfigurationError(
-            f"'{names[1]}' comes after the environment '{names[0]}'; write hyperparameters as "
-            "KEY=VALUE, and one environment."
+            f"'{names[0]}' and '{names[1]}' would both be environments; give one, and write "
+            "hyperparameters as KEY=VALUE."
         )
     return (names[0] if names else None), overrides
 

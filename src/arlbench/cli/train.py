@@ -52,8 +52,8 @@ _WORTH_PROCESSES = 200_000
 
 # A segment or an evaluation is one program, which nothing can interrupt.
 _FINISHING = (
-    "finishing the segment or evaluation in progress, then saving; press Ctrl-C again to leave "
-    "without saving"
+    "stopping: the evaluation or part of the training in progress is finished first, then all is "
+    "saved; press Ctrl-C again to leave without saving"
 )
 
 _CHECKPOINT_EVERY = typer.Option(

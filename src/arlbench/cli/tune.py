@@ -73,7 +73,7 @@ _TUNER = typer.Option(
 )
 _N_TRIALS = typer.Option(
     None,
-    help=f"Largest number of trials; {DEFAULT_TRIALS} unless another limit or the tuner ends it.",
+    help=f"Largest number of trials; {DEFAULT_TRIALS} if no limit is given and the tuner has none.",
     show_default=False,
 )
 _MAX_STEPS = typer.Option(None, help="Begin no trial after this many environment steps in total.")
@@ -100,7 +100,7 @@ _START_FROM = typer.Option(
     None, help="Configurations to try first: a table, or a study's folder for its best ones."
 )
 _START_COUNT = typer.Option(
-    None, help="How many of them; by default all of a table, 8 of a study.", show_default=False
+    None, help="How many to start from; by default all of a table, 8 of a study.", show_default=False
 )
 _OUT = typer.Option(
     None, help="The study's folder; if it holds this study, it is continued. By default a new one."
