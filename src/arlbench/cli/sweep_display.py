@@ -91,8 +91,8 @@ def closing_table(found: SweepResults, outcome: ExperimentOutcome, pictures: lis
     results.say(lines)
     if len(found.configs) > _N_SHOWN:
         advice = (
-            f"The best of {len(found.configs)} owe a part of their returns to luck; train them with "
-            "new seeds to measure what they return on average."
+            f"The best of {len(found.configs)} owe a part of their returns to luck; train them "
+            "with new seeds to measure what they return on average."
         )
         results.say([advice], "dim")
     if outcome.members_trained:

@@ -100,7 +100,9 @@ _START_FROM = typer.Option(
     None, help="Configurations to try first: a table, or a study's folder for its best ones."
 )
 _START_COUNT = typer.Option(
-    None, help="How many to start from; by default all of a table, 8 of a study.", show_default=False
+    None,
+    help="How many to start from; by default all of a table, 8 of a study.",
+    show_default=False,
 )
 _OUT = typer.Option(
     None, help="The study's folder; if it holds this study, it is continued. By default a new one."
