@@ -12,3 +12,13 @@ def lowest(returns: np.ndarray) -> float:
 
 #: Not a function.
 NOTHING = 3
+
+
+def regret(returns: np.ndarray) -> float:
+    """What the last return lacks to 100; smaller is better."""
+    return float(100 - returns[:, -1].mean())
+
+
+def nowhere_finite(returns: np.ndarray) -> float:
+    """Is never a number."""
+    return float("nan")

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from arlbench.cli import train_command, tune_running
@@ -268,6 +269,10 @@ def test_the_best_is_trained_again_on_fresh_seeds(finished, capsys) -> None:
     assert arlbench("tune", "--replay", finished, "--seeds", "2", "--seed", "300", "--json") == 0
     printed = json.loads(capsys.readouterr().out)
     assert set(printed["final_returns"]) == {"300", "301"}
+    assert (printed["objective"], printed["minimise"]) == ("final", False)
+    assert printed["objective_value"] == pytest.approx(
+        np.mean([*printed["final_returns"].values()])
+    )
     assert load(finished).replays[-1].seeds == (300, 301)
     assert arlbench("tune", "--replay", finished, "--seeds", "2", "--seed", "300") == 0
     shown = capsys.readouterr().out

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 #: The name of the picture.
 PICTURE = "comparison.png"
 
-#: The columns of the table that fit into the first half of a narrow terminal.
-_N_FIRST = 5
-
 #: The heading of intervals of several kinds.
 _ANY_SPREAD = "interval"
 
@@ -109,23 +106,26 @@ def table(found: pd.DataFrame, width: int = sys.maxsize) -> list[str]:
     """
     counts = [_counts(name, row) for name, row in found.iterrows()]
     columns = [_returns(found, what) for what in ("tuning", "test")]
-    header = ("study", "tuner", "repeats", "trials", "total steps")
+    named = ["objective"] if "objective" in found else []
+    header = ("study", "tuner", *named, "repeats", "trials", "total steps")
+    n_first, n_texts = len(header), 2 + len(named)
     spreads = [_spread_name(found[f"{what}_spread"]) for what in ("tuning", "test")]
     rows = [
         (*header, "tuning return", spreads[0], "test return", spreads[1]),
         *((*cells, *tuning, *test) for cells, tuning, test in zip(counts, *columns, strict=True)),
     ]
-    lines = tables.lines(rows, range(2, len(rows[0])))
+    lines = tables.lines(rows, range(n_texts, len(rows[0])))
     if max(map(len, lines)) <= width:
         return lines
-    first = tables.lines([row[:_N_FIRST] for row in rows], range(2, _N_FIRST))
-    rest = [(row[0], *row[_N_FIRST:]) for row in rows]
+    first = tables.lines([row[:n_first] for row in rows], range(n_texts, n_first))
+    rest = [(row[0], *row[n_first:]) for row in rows]
     return [*first, "", *tables.lines(rest, range(1, len(rest[0])))]
 
 
 def _counts(name: Any, row: pd.Series[Any]) -> tuple[str, ...]:
     counts = (row["trials"], round(row["total_steps"]))
-    return str(name), str(row["tuner"]), str(row["repeats"]), *map(_count, counts)
+    objective = [row["objective"]] if "objective" in row else []
+    return str(name), str(row["tuner"]), *objective, str(row["repeats"]), *map(_count, counts)
 
 
 def _count(value: float) -> str:

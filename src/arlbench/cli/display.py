@@ -77,6 +77,15 @@ def bar_of_training(shown: bool) -> Progress:
     )
 
 
+def remove_bar(progress: Progress) -> None:
+    """Ends a bar that is shown, and leaves nothing of it, not even an empty line."""
+    if not progress.disable:
+        progress.live.transient = True
+        progress.live.stop()
+        # Otherwise its own end would print an empty line into a file.
+        progress.disable = True
+
+
 @contextlib.contextmanager
 def progress_bar(
     seeds: Sequence[int], shown: bool

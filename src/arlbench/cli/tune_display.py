@@ -13,12 +13,13 @@ import numpy as np
 from rich.console import Console
 from rich.markup import escape
 
-from arlbench.cli import results, tables, train_command
+from arlbench.cli import results, tables, train_command, tune_objective
 from arlbench.cli.display import (
     Speed,
     bar_of_training,
     folder_and_note,
     notice,
+    remove_bar,
     return_text,
 )
 from arlbench.cli.searching import listing, searched
@@ -59,11 +60,17 @@ def header(arguments: Mapping[str, Any], space: Space) -> None:
         f"[bold]{escape(spec.name)}[/] ({spec.framework}), "
         f"{count(len(arguments['seeds']), 'seed')} per trial, "
         f"{problem.n_total_timesteps:,} steps at most, {count(spec.n_envs, 'environment')}{repeats}"
+        f"{escape(tune_objective.aim(arguments))}"
     )
     published = without_extended(problem.algorithm_class.hyperparameters())
     where = searched(space.names, space.words, published)
     _console.print(f"searching {where}", markup=False, soft_wrap=True)
     folder_and_note(arguments["folder"], spec)
+
+
+def nothing_left(folder: Path) -> None:
+    """Says that a study had been finished before it was continued."""
+    notice(f"The study in {folder} is finished; nothing is left to train.")
 
 
 @contextlib.contextmanager
@@ -72,6 +79,8 @@ def progress_bar(
 ) -> Iterator[Callable[[StudyProgress], None]]:
     """A live bar over the trials; yields the function that updates it.
 
+    If nothing has updated it, nothing remains of it.
+
     Args:
         shown: Whether the bar is shown.
         place: The place of the study among others, in words.
@@ -79,8 +88,11 @@ def progress_bar(
     progress = bar_of_training(shown)
     task = progress.add_task("compiling", total=None, speed="", latest="")
     speed = Speed()
+    updated = False
 
     def show(study: StudyProgress) -> None:
+        nonlocal updated
+        updated = True
         population = study.population
         progress.update(
             task,
@@ -94,6 +106,8 @@ def progress_bar(
 
     with progress:
         yield show
+        if not updated:
+            remove_bar(progress)
 
 
 @contextlib.contextmanager
@@ -116,11 +130,20 @@ def replay_bar(shown: bool) -> Iterator[Callable[[PopulationProgress], None]]:
         yield show
 
 
-def replayed(number: int, final: np.ndarray) -> None:
-    """Prints the final returns ``[n_seeds]`` of a trial that was trained again."""
+def replayed(number: int, final: np.ndarray, objective: str, value: float) -> None:
+    """Prints what a trial that was trained again has reached.
+
+    Args:
+        number: Its number.
+        final: Its final returns, ``[n_seeds]``.
+        objective: The objective in words; empty if it is the final return, maximised.
+        value: Its value; NaN if it is not known.
+    """
     known = final[~np.isnan(final)]
     if len(known):
         results.say([f"trial {number}, trained again: final return {return_text(known)}"])
+    if objective and not math.isnan(value):
+        results.say([f"objective ({objective}): {written(value)}"])
     if lost := len(final) - len(known):
         results.say([_without_return(number, lost, len(final))])
 
@@ -158,7 +181,10 @@ def closing(outcome: StudyOutcome, pictures: Sequence[Path]) -> None:
 
     study = load(outcome.folder)
     width = results.width()
-    results.say([*best_table(study, width), *importance_lines(study, width)])
+    if study.incumbents:
+        results.say([*best_table(study, width), *importance_lines(study, width)])
+    else:
+        results.say([tune_objective.without_result([study])])
     results.say(summary(study, outcome))
     if pictures:
         results.say([f"drawn: {listing([picture.name for picture in pictures])}"])
@@ -177,6 +203,8 @@ def heading_of_command(best: Trial, full: int) -> str:
 def best_table(study: LoadedStudy, width: int) -> list[str]:
     """Lines with the best trials, one column each: returns, fidelity, and varied hyperparameters.
 
+    The objective comes first, unless it is the final return, maximised.
+
     Args:
         study: The study, as read from its folder.
         width: Characters of a line; fewer trials are shown if it is narrow.
@@ -185,6 +213,7 @@ def best_table(study: LoadedStudy, width: int) -> list[str]:
     names = dict.fromkeys(name for result in shown for name in result.trial.config)
     rows = [
         ("best trials", *(f"trial {result.number}" for result in shown)),
+        *tune_objective.row(study, shown),
         ("tuning return", *(written(_mean(result)) for result in shown)),
         ("test return", *(_test_text(study, result) for result in shown)),
         ("timesteps", *(f"{result.trial.fidelity:,}" for result in shown)),
@@ -221,7 +250,7 @@ def summary(study: LoadedStudy, outcome: StudyOutcome) -> Iterator[str]:
     if best is not None:
         yield from _about_test(study, best)
     diverged = sum(result.status == "diverged" for result in outcome.results)
-    if diverged:
+    if diverged and best is not None:
         yield f"{count(diverged, 'trial')} diverged and counted as the worst"
     whole = outcome.timesteps_restarted(len(study.settings.seeds))
     cost = f"{count(len(outcome.results), 'trial')}, {outcome.timesteps:,} environment steps"

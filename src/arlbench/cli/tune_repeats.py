@@ -11,6 +11,7 @@ import numpy as np
 
 from arlbench.cli import display, results, tables, tune_display
 from arlbench.cli.stopping import StoppableWork
+from arlbench.cli.tune_objective import without_result
 from arlbench.core.text_values import count
 from arlbench.report.numbers import finite_or_none, together, written
 from arlbench.report.statistics import MeanInterval, spread, spread_name
@@ -49,29 +50,41 @@ def close(outcome: RepeatedOutcome, talkative: bool) -> dict[str, Any]:
     repeats = load_repeats(outcome.folder).repeats
     pictures = tune_pictures.draw_repeats(repeats, outcome.folder)
     best = best_of_each(repeats)
+    settings = repeats[0].settings
     if talkative:
         said = [*sentences(repeats, best), *_about_lost(repeats), *ends(repeats, outcome)]
-        lines = [*table(best), *said, f"saved in {outcome.folder}"]
+        shown = table(best, settings.objective_text) if best else [without_result(repeats)]
+        lines = [*shown, *said, f"saved in {outcome.folder}"]
         results.say([*lines, *(f"drawn: {picture.name}" for picture in pictures)])
     return {
         "folder": str(outcome.folder),
         "status": outcome.status,
+        "objective": settings.objective,
+        "minimise": settings.minimise,
+        "tuning_objective": _as_json([each.objective for each in best]),
         "tuning_return": _as_json([each.tuning for each in best]),
         "test_return": _as_json([each.test for each in best]),
     }
 
 
-def table(best: Sequence[Best]) -> list[str]:
-    """Lines with the best trial of each repeat, then their mean and its spread."""
-    tested = [each for each in best if not math.isnan(each.test)]
-    columns = [[each.tuning for each in best], [each.test for each in tested]]
+def table(best: Sequence[Best], objective: str = "") -> list[str]:
+    """Lines with the best trial of each repeat, then their mean and its spread.
+
+    Args:
+        best: The best trials.
+        objective: The objective in words; empty if it is the final return, maximised.
+    """
+    shown = {f"objective ({objective})": [each.objective for each in best]} if objective else {}
+    shown |= {"tuning return": [each.tuning for each in best]}
+    shown |= {"test return": [each.test for each in best]}
+    columns = [[value for value in each if not math.isnan(value)] for each in shown.values()]
     means = [_spread(values) for values in columns]
     rows: list[tuple[str, ...]] = [
-        ("repeat", "tuner seed", "best trial", "tuning return", "test return", "total steps"),
+        ("repeat", "tuner seed", "best trial", *shown, "total steps"),
         *(
-            (str(each.repeat), str(each.tuner_seed), str(each.number), _text(each.tuning),
-             _text(each.test), f"{each.timesteps:,}")
-            for each in best
+            (str(each.repeat), str(each.tuner_seed), str(each.number), *map(_text, values),
+             f"{each.timesteps:,}")
+            for each, *values in zip(best, *shown.values(), strict=True)
         ),
     ]  # fmt: skip
     if len(best) > 1:
@@ -79,13 +92,13 @@ def table(best: Sequence[Best]) -> list[str]:
             ("mean", "", "", *(_text(mean.mean) for mean in means), ""),
             (_name_of_spreads(columns), "", "", *(_ends(mean) for mean in means), ""),
         ]
-    return tables.lines(rows, range(1, 6))
+    return tables.lines(rows, range(1, len(rows[0])))
 
 
 def sentences(repeats: Sequence[LoadedStudy], best: Sequence[Best]) -> list[str]:
     """Sentences about what the table does not show."""
     said = []
-    if len(best) < len(repeats):
+    if 0 < len(best) < len(repeats):
         missing = len(repeats) - len(best)
         said.append(f"in {missing} of {len(repeats)} repeats, no trial ended without diverging")
     gaps = [each.tuning - each.test for each in best if not math.isnan(each.test)]

@@ -71,6 +71,7 @@ def _run_one(job: Job, arguments: dict[str, Any]) -> None:
     from arlbench.tuning.preparing import prepare
     from arlbench.tuning.reading import load
 
+    before = _recorded(job.folder)
     with prepare(**arguments) as prepared, prepared.opened() as study:
         if job.talkative:
             tune_display.header(arguments, prepared.space)
@@ -78,6 +79,8 @@ def _run_one(job: Job, arguments: dict[str, Any]) -> None:
             outcome, work = _work(job, study)
         if outcome is None or outcome.status == "interrupted":
             _stopped(job, work, at_once=outcome is None)
+    if before and before == _recorded(job.folder) and not job.quiet:
+        tune_display.nothing_left(job.folder)
     pictures = tune_pictures.draw(load(outcome.folder), outcome.folder)
     if job.talkative:
         tune_display.closing(outcome, pictures)
@@ -90,6 +93,7 @@ def _run_repeats(job: Job, arguments: dict[str, Any]) -> None:
     from arlbench.cli import tune_display, tune_repeats
     from arlbench.tuning.preparing_repeats import prepare_repeats
 
+    before = _recorded(job.folder)
     with prepare_repeats(**arguments) as prepared, prepared.opened() as study:
         if job.talkative:
             tune_display.header(arguments, prepared.first.space)
@@ -97,10 +101,23 @@ def _run_repeats(job: Job, arguments: dict[str, Any]) -> None:
             outcome, work = tune_repeats.work(study, job.quiet, job.talkative)
         if outcome is None or outcome.status == "interrupted":
             _stopped(job, work, at_once=outcome is None)
+    if before and before == _recorded(job.folder) and not job.quiet:
+        tune_display.nothing_left(job.folder)
     summary = tune_repeats.close(outcome, job.talkative)
     if job.as_json:
         repeats = [summarise(each) for each in outcome.outcomes]
         typer.echo(json.dumps({**summary, "repeats": repeats}))
+
+
+def _recorded(folder: Path) -> dict[Path, int]:
+    """The bytes of each journal of a study or of its repeats, to which all that is done adds."""
+    from arlbench.tuning.journal import FILE
+
+    return {
+        path: path.stat().st_size
+        for at in (".", "repeat-*")
+        for path in folder.glob(f"{at}/{FILE}")
+    }
 
 
 def _work(job: Job, study: OpenStudy) -> tuple[StudyOutcome | None, StoppableWork[StudyOutcome]]:
@@ -176,8 +193,16 @@ def train_again(
     if retrained is None:
         work.leave(at_once=True)
     final = final_returns(prepared.study.results[prepared.number], retrained)
+    value, settings = prepared.study.objective_of(retrained.returns), prepared.study.settings
     if not (quiet or as_json):
-        tune_display.replayed(retrained.number, final)
+        tune_display.replayed(retrained.number, final, settings.objective_text, value)
     if as_json:
         returns = dict(zip(map(str, fresh), map(finite_or_none, final), strict=True))
-        typer.echo(json.dumps({"number": retrained.number, "final_returns": returns}))
+        found = {
+            "number": retrained.number,
+            "final_returns": returns,
+            "objective": settings.objective,
+            "minimise": settings.minimise,
+            "objective_value": finite_or_none(value),
+        }
+        typer.echo(json.dumps(found))

@@ -31,6 +31,8 @@ def summarise(outcome: StudyOutcome) -> dict[str, Any]:
         "folder": str(outcome.folder),
         "status": outcome.status,
         "ended_by": outcome.ended_by,
+        "objective": study.settings.objective,
+        "minimise": study.settings.minimise,
         "n_trials": len(outcome.results),
         "diverged": sum(result.status == "diverged" for result in outcome.results),
         "restarted": sum(result.restarted for result in outcome.results),

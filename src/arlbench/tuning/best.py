@@ -24,6 +24,7 @@ class Best(NamedTuple):
         tuning: Its final return with the tuning seeds.
         test: The same with the test seeds; see :func:`final_test_return`.
         timesteps: Environment steps of all trials of the repeat.
+        objective: Its objective with the tuning seeds, in its own units.
     """
 
     repeat: int
@@ -32,6 +33,7 @@ class Best(NamedTuple):
     tuning: float
     test: float
     timesteps: int
+    objective: float = math.nan
 
 
 def best_of_each(repeats: Sequence[LoadedStudy]) -> list[Best]:
@@ -43,7 +45,9 @@ def best_of_each(repeats: Sequence[LoadedStudy]) -> list[Best]:
         best = study.incumbents[-1]
         spent = sum(result.cost for result in study.results.values())
         returns = _final(best), _tested(study, best)
-        found.append(Best(index, study.settings.tuner_seed, best.number, *returns, spent))
+        objective = best.objective(study.settings.minimise)
+        seed = study.settings.tuner_seed
+        found.append(Best(index, seed, best.number, *returns, spent, objective))
     return found
 
 

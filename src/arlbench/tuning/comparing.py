@@ -29,12 +29,13 @@ class Comparison:
     """Several studies of the same problem.
 
     Attributes:
-        table: One row for each study, by its name. ``repeats`` counts the repeats that have a best
-            trial, ``tested`` those whose best trial was tested. ``trials`` and ``total_steps``
-            are means over repeats. ``tuning_return`` and ``test_return`` are means over repeats
-            of the final return of the best trial. ``tuning_low`` and ``tuning_high`` are the ends
-            of the interval or range that ``tuning_spread`` names; the same holds for ``test_``.
-            NaN where nothing is known.
+        table: One row for each study, by its name. ``objective`` is a column only if the
+            objective is not the final return, maximised. ``repeats`` counts the repeats that have
+            a best trial, ``tested`` those whose best trial was tested. ``trials`` and
+            ``total_steps`` are means over repeats. ``tuning_return`` and ``test_return`` are means
+            over repeats of the final return of the best trial. ``tuning_low`` and ``tuning_high``
+            are the ends of the interval or range that ``tuning_spread`` names; the same holds for
+            ``test_``. NaN where nothing is known.
         returns: The final return of the best trial so far: one row for each number of environment
             steps at which any repeat changes, one column for each study and repeat. NaN where not
             all repeats of a study have a best trial, or one ended over 5 % earlier.
@@ -68,7 +69,8 @@ def compare(folders: Iterable[str | Path]) -> Comparison:
     notes = require_alike({name: found[0].settings for name, found in repeats.items()})
     table, returns = _table(repeats), _returns(studies)
     curves = _curves(returns)
-    notes += [*_incomplete(studies, table), *_lost(repeats), *_running(repeats), *_short(repeats)]
+    notes += [*_other_objective(repeats), *_incomplete(studies, table), *_lost(repeats)]
+    notes += [*_running(repeats), *_short(repeats)]
     notes += [*_undrawn(curves), *_unequal(table, curves), *_unequal_tests(repeats)]
     problem = next(iter(repeats.values()))[0].settings.problem
     title = f"{problem.algorithm_class.title} on {problem.env_spec.name}"
@@ -122,6 +124,16 @@ def _with_best(name: str, study: LoadedStudy | LoadedRepeats) -> list[LoadedStud
 def _begun(study: LoadedStudy | LoadedRepeats) -> tuple[LoadedStudy, ...]:
     """The repeats of a study that were begun; a study that is not repeated has one."""
     return study.repeats if isinstance(study, LoadedRepeats) else (study,)
+
+
+def _other_objective(repeats: Mapping[str, Sequence[LoadedStudy]]) -> Iterator[str]:
+    """A sentence if what is compared is not the objective, which all studies have in common."""
+    text = next(iter(repeats.values()))[0].settings.objective_text
+    if text:
+        yield (
+            f"best trials are chosen by the objective ({text}), but their final returns are "
+            "compared"
+        )
 
 
 def _incomplete(
@@ -210,8 +222,10 @@ def _table(repeats: Mapping[str, Sequence[LoadedStudy]]) -> pd.DataFrame:
 
 def _row(repeats: Sequence[LoadedStudy], best: Sequence[Best]) -> dict[str, Any]:
     tested = [each.test for each in best if not math.isnan(each.test)]
+    text = repeats[0].settings.objective_text
     return {
         "tuner": short_name(repeats[0].settings.tuner),
+        **({"objective": text} if text else {}),
         "repeats": len(best),
         "trials": float(np.mean([len(study.results) for study in repeats])),
         "total_steps": float(np.mean([each.timesteps for each in best])),

@@ -107,6 +107,13 @@ def check_objective(name: Any) -> str:
     return str(name)
 
 
+def objective_text(name: str, minimise: bool) -> str:
+    """An objective in words; empty for the final return, maximised, which returns show anyway."""
+    if minimise:
+        return f"{name}, minimised"
+    return "" if name == "final" else name
+
+
 def _function(name: Any) -> Objective:
     """The objective with a registered name, or the function that ``MODULE:FUNCTION`` names."""
     if not isinstance(name, str) or ":" not in name:

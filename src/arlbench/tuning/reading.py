@@ -86,12 +86,23 @@ class LoadedStudy:
         }
         return importance_of(space, active)
 
+    def objective_of(self, returns: np.ndarray) -> float:
+        """The objective of returns ``[n_seeds, n_evaluations]`` in its own units; NaN if unknown.
+
+        Raises:
+            ConfigurationError: If the objective raises an error, or returns something else.
+        """
+        score = score_of(returns, self.settings.objective, self.settings.minimise)
+        if not np.isfinite(score):
+            return float("nan")
+        return -score if self.settings.minimise else score
+
     def _row(self, trial: Trial) -> dict[str, Any]:
         result, test = self.results.get(trial.number), self.tests.get(trial.number)
         return {
             "status": "running" if result is None else result.status,
-            "objective": np.nan if result is None else self._objective(result.returns),
-            "test_objective": np.nan if test is None else self._objective(test.returns),
+            "objective": np.nan if result is None else self.objective_of(result.returns),
+            "test_objective": np.nan if test is None else self.objective_of(test.returns),
             "fidelity": trial.fidelity,
             "continues": trial.continues,
             "network_of": trial.network_of,
@@ -101,12 +112,6 @@ class LoadedStudy:
             **{f"config.{name}": value for name, value in trial.config.items()},
             **{f"info.{name}": value for name, value in trial.info.items()},
         }
-
-    def _objective(self, returns: np.ndarray) -> float:
-        score = score_of(returns, self.settings.objective, self.settings.minimise)
-        if not np.isfinite(score):
-            return float("nan")
-        return -score if self.settings.minimise else score
 
 
 def load(folder: str | Path) -> LoadedStudy:

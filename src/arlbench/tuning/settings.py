@@ -10,7 +10,7 @@ from arlbench.core.checks import positive_whole, seed_in_range
 from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.experiment import Experiment, versions_now
-from arlbench.tuning.objectives import check_objective
+from arlbench.tuning.objectives import check_objective, objective_text
 
 #: The version of the files of studies; increased when earlier versions could not read new files.
 FORMAT_VERSION = 1
@@ -76,6 +76,11 @@ class StudySettings:
     def horizon(self) -> int:
         """Environment steps of a full-length trial, over which the schedules of all trials run."""
         return self.problem.lengths.schedule_timesteps
+
+    @property
+    def objective_text(self) -> str:
+        """The objective in words; empty if it is the final return, maximised."""
+        return objective_text(self.objective, self.minimise)
 
     def first_difference(self, other: StudySettings) -> str:
         """The first difference from another study, in words; empty if they are the same."""

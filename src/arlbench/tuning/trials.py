@@ -70,6 +70,10 @@ class Result(NamedTuple):
     seconds: float
     restarted: bool = False
 
+    def objective(self, minimise: bool) -> float:
+        """The objective of its study in its own units, given whether the study minimises it."""
+        return -self.score if minimise else self.score
+
     @property
     def number(self) -> int:
         """The number of its trial."""
