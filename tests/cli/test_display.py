@@ -120,16 +120,34 @@ def test_the_closing_table_tells_seconds_by_the_clock_if_seeds_trained_side_by_s
     wall_seconds: float, tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = SimpleNamespace(
-        final_returns={9: 1.0, 10: 3.0}, timesteps=40_000, seconds=Seconds(26.0, 4.0),
-        seconds_now=Seconds(16.0, 4.0), wall_seconds=wall_seconds,
+        status="finished", final_returns={9: 1.0, 10: 3.0}, timesteps=40_000,
+        seconds=Seconds(26.0, 4.0), seconds_now=Seconds(16.0, 4.0), wall_seconds=wall_seconds,
     )  # fmt: skip
-    display.closing_table(result, 2.0, tmp_path)  # type: ignore[arg-type]
+    display.closing_table(result, 2.0, tmp_path, 40_000)  # type: ignore[arg-type]
     lines = capsys.readouterr().out.splitlines()
     told = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in lines)
     assert told["compilation"] == "4.0 s"
     assert told["training"] == "26.0 s (1,538 steps/s with evaluations)"
     together = "11.0 s elapsed; the times above are sums over seeds"
     assert told.get("together") == (together if wall_seconds < 18 else None)
+
+
+@pytest.mark.parametrize("status", ["finished", "interrupted"])
+def test_the_closing_table_says_if_the_run_was_stopped(status, tmp_path, capsys) -> None:
+    result: Any = SimpleNamespace(
+        status=status, final_returns={9: 185.5}, timesteps=10_240, seconds=Seconds(1.0, 1.0),
+        seconds_now=Seconds(1.0, 1.0), wall_seconds=2.0,
+    )  # fmt: skip
+    display.closing_table(result, 2.0, tmp_path, 100_000)
+    rows = [re.split(r"\s{2,}", line) for line in capsys.readouterr().out.splitlines()]
+    stopped = [
+        ["return so far", "185.5 (one seed)"],
+        ["stopped at", "10,240 of 100,000 steps"],
+    ]
+    finished = [["final return", "185.5 (one seed)"]]
+    wanted, count = (stopped, 2) if status == "interrupted" else (finished, 1)
+    assert rows[:count] == wanted
+    assert rows[count][0] == "start-up"
 
 
 # Rich would read the first as a style and fail at the second.

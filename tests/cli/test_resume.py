@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arlbench.cli import display, stopping
+from arlbench.cli import display, stopping, train
 from arlbench.core.algorithms.harness.pacing import Pacer
+from arlbench.experiments.run_folder import RunFolder
 from arlbench.experiments.training import ExperimentProgress
 from arlbench.population import workers
 from in_process import arlbench
@@ -151,6 +152,39 @@ def test_a_run_that_notices_a_signal_late_is_saved_too(
     assert json.loads((folder / "summary.json").read_text())["timesteps"] >= 600
     assert resume(folder, "--quiet") == 0
     assert outcome(folder) == outcome(uninterrupted)
+
+
+def test_a_stopped_run_prints_its_summary_as_json(tmp_path: Path, capfd) -> None:
+    folder = tmp_path / "run"
+    with signal_at(at(1, 300), signal.SIGINT):
+        assert arlbench(*WORDS, "--json", "--out", folder) == 130
+    summary = json.loads(capfd.readouterr().out)
+    assert summary == json.loads((folder / "summary.json").read_text())
+    assert summary["status"] == "interrupted"
+    assert set(summary["final_return_by_seed"]) == {"9"}
+
+
+def test_a_run_that_is_left_while_it_trains_has_the_summary_of_what_is_saved(
+    tmp_path: Path, capfd
+) -> None:
+    folder = tmp_path / "run"
+    with signal_at(at(1, 300), signal.SIGINT):
+        assert arlbench(*WORDS, "--quiet", "--out", folder) == 130
+    before = json.loads((folder / "summary.json").read_text())
+    with RunFolder(folder) as run:
+        run.prepare()
+        _, second = run.standings
+        run.standings[second] = run.standings[second]._replace(timesteps=1000)
+        kept = train._kept(run, None, begun=True)
+        assert kept is not None
+        assert (kept["status"], kept["timesteps"]) == ("interrupted", before["timesteps"])
+        shutil.rmtree(run.checkpoints_of(second))
+        kept = train._kept(run, None, begun=True)
+        assert kept is not None
+        assert kept["timesteps"] == TIMESTEPS
+    settings = shutil.copytree(folder, tmp_path / "new", ignore=lambda *_: ["summary.json"])
+    with RunFolder(settings) as run:
+        assert train._kept(run, None, begun=False) is None
 
 
 def test_a_signal_at_the_very_end_leaves_nothing_to_continue(

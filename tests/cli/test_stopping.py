@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -130,3 +132,15 @@ def test_they_also_have_it_if_the_work_fails() -> None:
     with pytest.raises(ZeroDivisionError):
         work.finish()
     assert signal.getsignal(signal.SIGINT) == before
+
+
+LEAVES = """
+from arlbench.cli.stopping import StoppableWork
+print("kept")
+StoppableWork(lambda: None).leave(at_once=True)
+"""
+
+
+def test_what_was_printed_is_written_even_if_the_work_does_not_stop() -> None:
+    ended = subprocess.run([sys.executable, "-c", LEAVES], check=False, capture_output=True)
+    assert (ended.returncode, ended.stdout.strip()) == (128, b"kept")

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
-from arlbench.cli import sweep
+from arlbench.cli import sweep, sweep_running
+from arlbench.cli.stopping import StoppableWork
 from arlbench.experiments.experiment import Experiment
 from arlbench.experiments.folder import SweepFolder, read_rows
+from arlbench.experiments.training import ExperimentOutcome
 from fake_training import PROBLEM
 from in_process import arlbench
 
@@ -80,3 +83,24 @@ def test_the_memory_limit_is_kept_and_changed_versions_are_named(tmp_path, monke
         assert arlbench("sweep", "--resume", tmp_path / words[0], *words[1:]) == 0
     assert [job.memory_limit for job in jobs] == [9, 9, 4, 5]
     assert "Started with jax 0.0.1" in jobs[2].storage.notes[0]
+
+
+@pytest.mark.parametrize("in_time", [True, False])
+def test_a_sweep_that_is_stopped_prints_what_is_kept_as_json(
+    in_time, folder, tmp_path, monkeypatch, capfd
+) -> None:
+    work = StoppableWork(lambda: None)
+    monkeypatch.setattr(work, "leave", _leave)
+    outcome = ExperimentOutcome("interrupted") if in_time else None
+    monkeypatch.setattr(sweep_running, "_train", lambda _: (outcome, work))
+    out = shutil.copytree(folder, tmp_path / "stopped")
+    assert arlbench("sweep", "--resume", out, "--json", "--quiet") == 130
+    summary = json.loads(capfd.readouterr().out)
+    assert (summary["status"], summary["n_configs"]) == ("interrupted", 2)
+    shutil.rmtree(out / "parts")
+    assert arlbench("sweep", "--resume", out, "--json", "--quiet") == 130
+    assert capfd.readouterr().out == ""
+
+
+def _leave(at_once: bool) -> None:
+    raise typer.Exit(130)

@@ -202,12 +202,22 @@ def _per_second(begin: tuple[float, int], end: tuple[float, int]) -> str:
     return f"{timesteps / seconds:,.0f} steps/s" if seconds > 0 and timesteps > 0 else ""
 
 
-def closing_table(result: RunResult, start_up: float, folder: Path) -> None:
-    """Prints the return over seeds, and how the time was spent."""
+def closing_table(result: RunResult, start_up: float, folder: Path, total: int) -> None:
+    """Prints the return over seeds, and how the time was spent.
+
+    Args:
+        result: The results; those of a run that was stopped are named as such.
+        start_up: Seconds before training began.
+        folder: The folder of the run.
+        total: Environment steps of the whole run, summed over seeds.
+    """
     training, compiling = result.seconds
     per_second = result.timesteps / max(training, 1e-9)
+    stopped = result.status == "interrupted"
+    returns = return_text(np.array(list(result.final_returns.values())))
     rows = [
-        ("final return", return_text(np.array(list(result.final_returns.values())))),
+        ("return so far" if stopped else "final return", returns),
+        *([("stopped at", f"{result.timesteps:,} of {total:,} steps")] if stopped else []),
         ("start-up", f"{start_up:.1f} s"),
         ("compilation", f"{compiling:.1f} s"),
         ("training", f"{training:.1f} s ({per_second:,.0f} steps/s with evaluations)"),

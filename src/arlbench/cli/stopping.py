@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -35,6 +37,7 @@ class StoppableWork(Generic[Result]):
 
     Attributes:
         stop: Set when the work should save what it has and return.
+        begun: Set when the work has progress that it can save.
         noticed: Set by the work when it has noticed the request and begins to save.
         signal: The number of the signal that requested the stop; 0 before.
     """
@@ -44,11 +47,11 @@ class StoppableWork(Generic[Result]):
     ) -> None:
         self.stop = threading.Event()
         self.noticed = threading.Event()
+        self.begun = threading.Event()
         self.signal = 0
         self._work = work
         self._on_wait = on_wait
-        # Set when the work has progress that it can save, and when the user does not wait for it.
-        self._begun = threading.Event()
+        # Set when the user does not wait until the work has saved its progress.
         self._insisted = threading.Event()
         self._handlers: dict[int, Any] = {}
         self._result: list[Result] = []
@@ -83,7 +86,7 @@ class StoppableWork(Generic[Result]):
 
     def _wait_for_saving(self) -> None:
         """Waits while the work saves, at most until the user insists on leaving."""
-        if self._on_wait is not None and self._begun.is_set():
+        if self._on_wait is not None and self.begun.is_set():
             if self._thread.is_alive():
                 self._on_wait()
             self._wait_until(self._insisted.is_set)
@@ -105,6 +108,9 @@ class StoppableWork(Generic[Result]):
         """
         code = 128 + self.signal
         if at_once:
+            # This leaves without writing what is still in the buffers.
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
             os._exit(code)
         raise typer.Exit(code)
 
@@ -116,7 +122,7 @@ class StoppableWork(Generic[Result]):
 
     def wants_to_stop(self) -> bool:
         """Whether the work should save and return; the work calls this now and then."""
-        self._begun.set()
+        self.begun.set()
         if self.stop.is_set():
             self.noticed.set()
         return self.stop.is_set()

@@ -41,6 +41,7 @@ class Job(NamedTuple):
 def run(job: Job) -> None:
     """Trains what is missing, and reports the results."""
     from arlbench.cli import display, sweep_display
+    from arlbench.experiments.training import ExperimentOutcome
 
     storage = job.storage
     n_missing, n_members = len(storage.missing()), storage.experiment.n_members
@@ -57,6 +58,9 @@ def run(job: Job) -> None:
         if not job.quiet:
             kept = n_members - len(storage.missing())
             sweep_display.interrupted(kept, n_members, storage.path)
+        if job.as_json:
+            trained_now = n_missing - len(storage.missing())
+            _print_summary(job, outcome or ExperimentOutcome("interrupted", trained_now))
         work.leave(at_once=outcome is None)
     _close(job, outcome)
 
@@ -100,6 +104,15 @@ def _close(job: Job, outcome: ExperimentOutcome) -> None:
         sweep_display.closing_table(results, outcome, drawn)
     if job.as_json:
         typer.echo(json.dumps(summarise(folder, results, outcome)))
+
+
+def _print_summary(job: Job, outcome: ExperimentOutcome) -> None:
+    """Prints the results so far as JSON, if any training run has ended."""
+    from arlbench.report.sweep_results import results_of
+
+    results = results_of(job.storage.rows())
+    if results is not None:
+        typer.echo(json.dumps(summarise(job.storage.path, results, outcome)))
 
 
 def summarise(folder: Path, results: SweepResults, outcome: ExperimentOutcome) -> dict[str, Any]:

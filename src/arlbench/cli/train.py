@@ -218,9 +218,21 @@ def _run(job: _Job, started: float) -> None:
         if result is None or result.status == "interrupted":
             if not job.quiet:
                 display.interrupted(run.path)
+            if job.as_json and (summary := _kept(run, result, work.begun.is_set())) is not None:
+                typer.echo(json.dumps(summary))
             work.leave(at_once=result is None)
     if job.as_json:
         typer.echo(json.dumps(run.read_summary()))
+
+
+def _kept(run: RunFolder, result: RunResult | None, begun: bool) -> dict[str, Any] | None:
+    """The summary of a run that was stopped; None if nothing of it is kept."""
+    if result is None and begun:
+        # The run had no time to write one.
+        run.read_saved()
+        return run.summarise("interrupted") if run.totals()[0] else None
+    summary = run.read_summary()
+    return None if summary is None else {**summary, "status": "interrupted"}
 
 
 def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork[RunResult]]:
@@ -248,7 +260,8 @@ def _train(job: _Job, started: float) -> tuple[RunResult | None, StoppableWork[R
     if result is not None:
         _draw(job)
         if job.talkative:
-            display.closing_table(result, start_up, run.path)
+            total = len(run.settings.seeds) * int(run.evaluation_timesteps[-1])
+            display.closing_table(result, start_up, run.path, total)
     return result, work
 
 

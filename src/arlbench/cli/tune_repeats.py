@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from arlbench.cli import display, results, tables, tune_display
+from arlbench.cli import display, results, tables, tune_display, tune_summary
 from arlbench.cli.stopping import StoppableWork
 from arlbench.cli.tune_objective import without_result
 from arlbench.core.text_values import count
@@ -50,17 +51,41 @@ def close(outcome: RepeatedOutcome, talkative: bool) -> dict[str, Any]:
     repeats = load_repeats(outcome.folder).repeats
     pictures = tune_pictures.draw_repeats(repeats, outcome.folder)
     best = best_of_each(repeats)
-    settings = repeats[0].settings
     if talkative:
         said = [*sentences(repeats, best), *_about_lost(repeats), *ends(repeats, outcome)]
-        shown = table(best, settings.objective_text) if best else [without_result(repeats)]
+        shown = (
+            table(best, repeats[0].settings.objective_text) if best else [without_result(repeats)]
+        )
         lines = [*shown, *said, f"saved in {outcome.folder}"]
         results.say([*lines, *(f"drawn: {picture.name}" for picture in pictures)])
+    return _summarise(outcome.folder, outcome.status, repeats, best)
+
+
+def summarise_kept(folder: Path) -> dict[str, Any] | None:
+    """What is kept of repeats that were stopped, as JSON values; None if no trial has ended."""
+    from arlbench.tuning.repeating import load_repeats
+    from arlbench.tuning.repeats import folder_of, is_repeated
+
+    if not is_repeated(folder):
+        return None
+    read = load_repeats(folder)
+    # The status of a single repeat is not kept.
+    found = [tune_summary.summarise_kept(folder_of(folder, i), None) for i in range(read.n_repeats)]
+    repeats = [each for each in found if each is not None]
+    if not repeats:
+        return None
+    whole = _summarise(folder, "interrupted", read.repeats, best_of_each(read.repeats))
+    return {**whole, "repeats": repeats}
+
+
+def _summarise(
+    folder: Path, status: str, repeats: Sequence[LoadedStudy], best: Sequence[Best]
+) -> dict[str, Any]:
     return {
-        "folder": str(outcome.folder),
-        "status": outcome.status,
-        "objective": settings.objective,
-        "minimise": settings.minimise,
+        "folder": str(folder),
+        "status": status,
+        "objective": repeats[0].settings.objective,
+        "minimise": repeats[0].settings.minimise,
         "tuning_objective": _as_json([each.objective for each in best]),
         "tuning_return": _as_json([each.tuning for each in best]),
         "test_return": _as_json([each.test for each in best]),

@@ -6,12 +6,13 @@ Everything is checked, and the folder opened, before anything is shown.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import typer
 
-from arlbench.cli.tune_summary import summarise
+from arlbench.cli.tune_summary import summarise, summarise_kept
 from arlbench.errors import ConfigurationError
 from arlbench.report.numbers import finite_or_none
 
@@ -77,8 +78,11 @@ def _run_one(job: Job, arguments: dict[str, Any]) -> None:
             tune_display.header(arguments, prepared.space)
         with tune_display.continuable(job.folder, not job.quiet):
             outcome, work = _work(job, study)
-        if outcome is None or outcome.status == "interrupted":
-            _stopped(job, work, at_once=outcome is None)
+        if outcome is None:
+            _stopped(job, work, lambda: summarise_kept(job.folder, "interrupted"), at_once=True)
+        if outcome.status == "interrupted":
+            kept = outcome if outcome.results else None
+            _stopped(job, work, lambda: summarise(kept) if kept else None, at_once=False)
     if before and before == _recorded(job.folder) and not job.quiet:
         tune_display.nothing_left(job.folder)
     pictures = tune_pictures.draw(load(outcome.folder), outcome.folder)
@@ -100,7 +104,8 @@ def _run_repeats(job: Job, arguments: dict[str, Any]) -> None:
         with tune_display.continuable(job.folder, not job.quiet):
             outcome, work = tune_repeats.work(study, job.quiet, job.talkative)
         if outcome is None or outcome.status == "interrupted":
-            _stopped(job, work, at_once=outcome is None)
+            left = outcome is None
+            _stopped(job, work, lambda: tune_repeats.summarise_kept(job.folder), at_once=left)
     if before and before == _recorded(job.folder) and not job.quiet:
         tune_display.nothing_left(job.folder)
     summary = tune_repeats.close(outcome, job.talkative)
@@ -137,11 +142,18 @@ def _work(job: Job, study: OpenStudy) -> tuple[StudyOutcome | None, StoppableWor
     return outcome, work
 
 
-def _stopped(job: Job, work: StoppableWork[Any], at_once: bool) -> NoReturn:
+def _stopped(
+    job: Job,
+    work: StoppableWork[Any],
+    kept: Callable[[], dict[str, Any] | None],
+    at_once: bool,
+) -> NoReturn:
     from arlbench.cli import tune_display
 
     if not job.quiet:
         tune_display.interrupted(job.folder)
+    if job.as_json and (summary := kept()) is not None:
+        typer.echo(json.dumps(summary))
     work.leave(at_once)
 
 

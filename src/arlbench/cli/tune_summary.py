@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arlbench.report.numbers import finite_or_none
@@ -43,3 +44,27 @@ def summarise(outcome: StudyOutcome) -> dict[str, Any]:
         "tuner_seconds": round(outcome.tuner_seconds, 3),
         "incumbent": incumbent,
     }
+
+
+def summarise_kept(folder: Path, status: str | None) -> dict[str, Any] | None:
+    """What is kept of a study that was left before it had an outcome; None if no trial has ended.
+
+    Args:
+        folder: The folder of the study.
+        status: The status to report.
+    """
+    from arlbench.tuning.folder import is_study
+    from arlbench.tuning.loop import StudyOutcome
+    from arlbench.tuning.reading import load
+
+    if not is_study(folder):
+        return None
+    study = load(folder)
+    if not study.results:
+        return None
+    results, incumbents = tuple(study.results.values()), tuple(study.incumbents)
+    kept = StudyOutcome(
+        folder, "interrupted", results, incumbents, study.tests, study.seconds, 0.0, 0
+    )
+    # Only the work that was left knows these two.
+    return {**summarise(kept), "status": status, "tuner_seconds": None, "trained_now": None}

@@ -224,6 +224,13 @@ class RunFolder(RunWriter, Storage):
             self.remove_parts(seed)
         return notes
 
+    def read_saved(self) -> None:
+        """Takes what is saved as the progress of each seed that has not ended."""
+        none_yet = np.zeros((0, self.settings.problem.n_eval_episodes), np.float32)
+        for seed in self._unfinished():
+            self.standings[seed] = Standing("unfinished", none_yet)
+            self._read_standing(seed)
+
     def settle(self) -> None:
         """Keeps the agents of seeds that were stopped, as they are in their checkpoints."""
         template = self.algorithm.checkpoint_template()
