@@ -157,6 +157,6 @@ def test_what_cannot_be_found_again_is_refused(tmp_path, objective, complaint) -
 
 
 def test_a_registered_function_may_be_given_itself(tmp_path) -> None:
-    register_objective("first", first := lambda returns: returns[0, -1])
+    register_objective("first_seed_only", first := lambda returns: returns[0, -1])
     study(tmp_path / "study", n_trials=1, objective=first)
-    assert load(tmp_path / "study").settings.objective == "first"
+    assert load(tmp_path / "study").settings.objective == "first_seed_only"
