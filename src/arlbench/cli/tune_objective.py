@@ -37,7 +37,7 @@ def without_result(repeats: Iterable[LoadedStudy]) -> str:
     every = [result for study in repeats for result in study.results.values()]
     n, diverged = len(every), sum(result.status == "diverged" for result in every)
     if not n:
-        return "no trial was trained, so there are no results"
+        return "no trial was trained"
     if diverged == n:
         return f"{n} of {count(n, 'trial')} diverged, so none has a result"
     if not diverged:
