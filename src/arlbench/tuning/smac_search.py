@@ -113,8 +113,11 @@ def make_facade(
         **budgets,
     )
     kind = getattr(smac, name)
+    maximizer = kind.get_acquisition_maximizer(scenario)
+    _order_start_points(maximizer._local_search)
     made = kind(
         scenario,
+        acquisition_maximizer=maximizer,
         overwrite=True,
         logging_level=False,
         intensifier=kind.get_intensifier(scenario, **intensifier),
@@ -123,6 +126,20 @@ def make_facade(
     # The files that SMAC3 writes are not used, and are removed together with the facade.
     weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
     return made
+
+
+def _order_start_points(local_search: Any) -> None:
+    """Gives the local searches of SMAC3 an order that is the same in every process.
+
+    SMAC3 collects their starting points in a set, whose order depends on the hash seed of the
+    process. A study that continues in another process would propose other configurations.
+    """
+    unordered = local_search._get_init_points_from_previous_configs
+
+    def ordered(*args: Any, **kwargs: Any) -> list[Any]:
+        return sorted(unordered(*args, **kwargs), key=repr)
+
+    local_search._get_init_points_from_previous_configs = ordered
 
 
 class Search:

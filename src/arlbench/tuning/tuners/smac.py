@@ -19,6 +19,7 @@ class Smac(Proposing):
         n_initial: Configurations of a Sobol design before the model begins to propose them.
     """
 
+    version: ClassVar[int] = 2
     parallel: ClassVar[int] = 1
 
     def __init__(self, space: Space, *, seed: int = 0, n_initial: int = 10) -> None:

@@ -29,6 +29,7 @@ class SmacHyperband(Tuner):
             rung if that has more.
     """
 
+    version: ClassVar[int] = 2
     parallel: ClassVar[int] = 64
     continues: ClassVar[bool] = True
 
