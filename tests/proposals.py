@@ -1,4 +1,4 @@
-"""``python proposals.py TUNER …``: prints what each tuner proposes in a study, as a line of JSON."""
+"""``python proposals.py TUNER …``: prints what each tuner proposes, as a line of JSON each."""
 
 from __future__ import annotations
 
