@@ -13,7 +13,7 @@ import pytest
 from arlbench.errors import ConfigurationError, MissingExtraError
 from arlbench.tuning import Result, Trial, load
 from arlbench.tuning.halving import best_of
-from arlbench.tuning.smac_search import config_of, config_space_of
+from arlbench.tuning.smac_search import config_of, config_space_of, ordered_maximizer
 from arlbench.tuning.tuner import make_tuner
 from arlbench.tuning.tuners import tuner_class
 from fake_studies import FIXED, FakePopulation, numbers, played, quality, space, study
@@ -69,6 +69,8 @@ def test_the_trials_are_those_of_smac_itself() -> None:
     facade(
         scenario,
         train,
+        # The order of a set would differ between processes.
+        acquisition_maximizer=ordered_maximizer(facade, scenario),
         overwrite=True,
         logging_level=False,
         intensifier=facade.get_intensifier(scenario, eta=3),

@@ -113,11 +113,9 @@ def make_facade(
         **budgets,
     )
     kind = getattr(smac, name)
-    maximizer = kind.get_acquisition_maximizer(scenario)
-    _order_start_points(maximizer._local_search)
     made = kind(
         scenario,
-        acquisition_maximizer=maximizer,
+        acquisition_maximizer=ordered_maximizer(kind, scenario),
         overwrite=True,
         logging_level=False,
         intensifier=kind.get_intensifier(scenario, **intensifier),
@@ -128,18 +126,22 @@ def make_facade(
     return made
 
 
-def _order_start_points(local_search: Any) -> None:
-    """Gives the local searches of SMAC3 an order that is the same in every process.
+def ordered_maximizer(facade: Any, scenario: Any) -> Any:
+    """The acquisition maximizer of a facade's class, with the same order in every process.
 
-    SMAC3 collects their starting points in a set, whose order depends on the hash seed of the
-    process. A study that continues in another process would propose other configurations.
+    SMAC3 collects the starting points of its local search in a set, whose order depends on the
+    hash seed of the process. A study that continues in another process would propose other
+    configurations.
     """
+    maximizer = facade.get_acquisition_maximizer(scenario)
+    local_search = maximizer._local_search
     unordered = local_search._get_init_points_from_previous_configs
 
     def ordered(*args: Any, **kwargs: Any) -> list[Any]:
         return sorted(unordered(*args, **kwargs), key=repr)
 
     local_search._get_init_points_from_previous_configs = ordered
+    return maximizer
 
 
 class Search:
