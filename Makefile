@@ -5,7 +5,7 @@
 # make check     lint, types and the quick tests
 # make coverage  the quick tests, and which lines they run
 # make thorough  tests that compile for minutes; CI runs `make check` and these
-# make stress    slow: runs that are killed, full disks, and programs that compile for minutes
+# make stress    slow: runs that are killed, full disks, long compilations, and variants of other tests
 # make learn     slow: learning compared with published measurements, writes a table
 # make catalogue writes the lists of environments again from the installed libraries
 # make bench     speed, compared with other packages, in more than an hour

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
 import pytest
 
@@ -25,19 +26,23 @@ ENV_KWARGS = {
 #: A convolutional network takes long for an update, so it makes few.
 FEW_UPDATES = {"ale": ["train_freq=16", "gradient_steps=1", "buffer_batch_size=16"]}
 
-#: The other Atari games compile the same program for another number of actions.
-SLOW = ["battlezone", "doubledunk", "namethisgame", "phoenix"]
+#: They compile almost the programs of qbert, door_key and cartpole.
+LIKE_OTHERS = [
+    *("battlezone", "doubledunk", "namethisgame", "phoenix"),
+    *("unlock", "empty_room", "four_rooms"),
+    *("acrobot", "mountaincar"),
+]
 
 EXTRAS = {"xland": "xminigrid", "ale": "ale_py", "gymnasium": "Box2D"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.stress if name in SLOW else pytest.mark.thorough)
-        for name in PUBLISHED
-    ],
-)
+def marked(name: str) -> Any:
+    """The name as a parameter of a slow test."""
+    mark = pytest.mark.stress if name in LIKE_OTHERS else pytest.mark.thorough
+    return pytest.param(name, marks=mark)
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in PUBLISHED])
 def test_two_thousand_steps_and_an_evaluation(name: str, tmp_path) -> None:
     framework = PUBLISHED[name].framework
     needs = EXTRAS.get(framework)

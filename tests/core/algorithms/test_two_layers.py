@@ -46,13 +46,16 @@ def random_params(network: MLPQ, key: jax.Array, n_features: int) -> Any:
     return jax.tree.map(lambda x: x + 0.1 * jax.random.normal(key, x.shape), params)
 
 
-# Without and with padding; every activation.
-@pytest.mark.thorough
+# With padding and without.
 @pytest.mark.parametrize(
     ("n_features", "n_actions", "n", "network"),
     [
-        (6, 3, 5, {"activation": "relu", "hidden_size": 16}),
-        (16, 16, 16, {"activation": "tanh", "hidden_size": 16}),
+        pytest.param(
+            *(6, 3, 5, {"activation": "relu", "hidden_size": 16}), marks=pytest.mark.thorough
+        ),
+        pytest.param(
+            *(16, 16, 16, {"activation": "tanh", "hidden_size": 16}), marks=pytest.mark.stress
+        ),
     ],
 )
 def test_the_kernel_takes_the_step_of_update(n_features, n_actions, n, network):

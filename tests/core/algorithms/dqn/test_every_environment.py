@@ -17,13 +17,16 @@ ENVIRONMENTS = [
     ("gymnax", "MemoryChain-bsuite"),
     ("gymnax", "Pong-misc"),
     ("navix", "Navix-Empty-5x5-v0"),
-    ("jumanji", "Game2048-v1"),
     ("jumanji", "Snake-v1"),
-    ("jumanji", "Maze-v0"),
 ]
 
-#: They take long to compile, and the second is like Empty.
-SLOW = [("craftax", "Craftax-Classic-Symbolic-v1"), ("navix", "Navix-DoorKey-5x5-v0")]
+#: They take long to compile, and all but the first are like one above.
+SLOW = [
+    ("craftax", "Craftax-Classic-Symbolic-v1"),
+    ("navix", "Navix-DoorKey-5x5-v0"),
+    ("jumanji", "Game2048-v1"),
+    ("jumanji", "Maze-v0"),
+]
 
 #: Names of environments for a convolutional network; the others use a plain one.
 GRIDS = {"MinAtar": "GridQ", "MiniGrid-": "GridQ", "Navix-": "GridQ", "Snake": "GridQ"}

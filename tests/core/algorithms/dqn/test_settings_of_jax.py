@@ -21,15 +21,13 @@ SCRIPT = Path(__file__).parents[3] / "settings_of_jax.py"
 ONE_OF_EACH = [
     *(
         pytest.param(framework, name, marks=pytest.mark.thorough)
-        for framework, name in [
-            ("gymnax", "CartPole-v1"),
-            ("gymnasium", "FrozenLake-v1"),
-        ]
+        for framework, name in [("gymnasium", "FrozenLake-v1")]
     ),
-    # Their three programs take up to minutes to compile.
+    # Their three programs take up to minutes to compile; CartPole is also tried with extensions.
     *(
         pytest.param(framework, name, marks=pytest.mark.stress)
         for framework, name in [
+            ("gymnax", "CartPole-v1"),
             ("xland", "MiniGrid-EmptyRandom-5x5"),
             ("navix", "Navix-Empty-5x5-v0"),
             ("jumanji", "Snake-v1"),

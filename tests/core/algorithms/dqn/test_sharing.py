@@ -32,8 +32,10 @@ def train(dqn: DQN, timesteps: int = 400) -> Any:
     return dqn.train(*state, timesteps, 2, 3)
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("prioritised", [False, pytest.param(True, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize(
+    "prioritised",
+    [pytest.param(False, marks=pytest.mark.stress), pytest.param(True, marks=pytest.mark.thorough)],
+)
 def test_one_program_does_the_updates_of_each_batch_size_bit_by_bit(
     prioritised: bool, count_compilations: Any
 ) -> None:
