@@ -31,7 +31,7 @@ def test_configurations_are_complete_and_differ(script) -> None:
     assert len({tuple(config.items()) for config in configs}) == len(configs)
 
 
-@pytest.mark.thorough
+@pytest.mark.stress
 def test_a_step_and_the_training_beside_it_do_the_same(script) -> None:
     second = script("autorl_env_parts").SecondStep(2_000)
     assert second.step() > 0

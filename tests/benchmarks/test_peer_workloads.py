@@ -48,7 +48,7 @@ def test_drawing_the_sweep_again_gives_what_is_shipped(peers) -> None:
     assert designs.draw_sweep() == designs.read_sweep()
 
 
-@pytest.mark.thorough
+@pytest.mark.stress
 def test_expected_work_is_what_a_training_counts(peers) -> None:
     workloads, accounting = peers("workloads"), peers("accounting")
     config = {"buffer_size": 512, "learning_starts": 100, "train_freq": 3, "gradient_steps": 2}

@@ -76,7 +76,7 @@ def test_batched_members_are_the_single_ones_up_to_rounding(configs):
     np.testing.assert_allclose(alone.returns, together.returns, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.thorough
+@pytest.mark.stress
 def test_batched_members_may_store_frames_once():
     problem = Problem(
         walk().wrapped("frame_stack", {"n_frames": 3}),

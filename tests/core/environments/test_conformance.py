@@ -26,22 +26,24 @@ N_ENVS = 8
 
 
 #: They compile quickly; the others are for `make thorough`.
-QUICK = {
-    "CartPole-v1",
-    "Navix-Empty-5x5-v0",
-}
+QUICK = {"CartPole-v1", "Navix-Empty-5x5-v0"}
+
+#: They compile for long, or are much like DoorKey; they are for `make stress`.
+SLOW = {"Craftax-Classic-Symbolic-v1", "MiniGrid-EmptyRandom-5x5"}
+
+#: These also train quickly; the second trains slowly.
+QUICKLY_TRAINED, SLOWLY_TRAINED = {"CartPole-v1"}, {"Snake-v1"}
 
 
-#: These also train quickly.
-QUICKLY_TRAINED = {"CartPole-v1"}
-
-
-def shared(cases: list[Case], quick: set[str] = QUICK) -> list[Any]:
+def shared(cases: list[Case], quick: set[str] = QUICK, slow: set[str] = SLOW) -> list[Any]:
     """The cases; slow ones are marked."""
-    return [
-        pytest.param(case, marks=() if case.name in quick else pytest.mark.thorough)
-        for case in cases
-    ]
+
+    def marks(name: str) -> Any:
+        if name in quick:
+            return ()
+        return pytest.mark.stress if name in slow else pytest.mark.thorough
+
+    return [pytest.param(case, marks=marks(case.name)) for case in cases]
 
 
 class Played(NamedTuple):
@@ -238,7 +240,9 @@ def keys_of_training(n_steps: int) -> Any:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("played", shared(TRAINED, QUICKLY_TRAINED), indirect=True, ids=str)
+@pytest.mark.parametrize(
+    "played", shared(TRAINED, QUICKLY_TRAINED, SLOWLY_TRAINED), indirect=True, ids=str
+)
 def test_what_training_stores_is_what_the_library_does(trained: Trained) -> None:
     """At the end of an episode too, only steps of the task are stored."""
     case, path = trained.played.case, jax.tree.map(np.asarray, trained.result.trajectories)
@@ -265,7 +269,9 @@ def test_what_training_stores_is_what_the_library_does(trained: Trained) -> None
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("played", shared(TRAINED, QUICKLY_TRAINED), indirect=True, ids=str)
+@pytest.mark.parametrize(
+    "played", shared(TRAINED, QUICKLY_TRAINED, SLOWLY_TRAINED), indirect=True, ids=str
+)
 def test_evaluations_leave_the_training_alone(trained: Trained) -> None:
     once, result = train(trained.dqn, trained.played.case, 1)
     assert result.eval_rewards.shape == (1, 4)

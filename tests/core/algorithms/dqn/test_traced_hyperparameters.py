@@ -65,8 +65,13 @@ def test_all_of_them_may_change_at_once() -> None:
     assert_close(train_inside(changed), train(changed))
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("over", ["vmap", "map"])
+@pytest.mark.parametrize(
+    "over",
+    [
+        pytest.param("vmap", marks=pytest.mark.stress),
+        pytest.param("map", marks=pytest.mark.thorough),
+    ],
+)
 def test_learning_rates_may_be_mapped_over(over: str) -> None:
     rates = jnp.array([1e-2, 1e-3, 1e-4])
     one = lambda rate: train({"learning_rate": rate})  # noqa: E731
