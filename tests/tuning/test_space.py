@@ -66,6 +66,30 @@ def test_what_is_active_is_as_much_as_the_whole(point) -> None:
     assert WHOLE.complete(WHOLE.choice(config)) == config
 
 
+CONDITIONAL = {
+    name: declared for name, declared in WHOLE.problem.declarations.items() if declared.effect_if
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_a_value_is_fixed_where_it_has_an_effect(name: str) -> None:
+    declared, (parent, value) = CONDITIONAL[name], CONDITIONAL[name].effect_if
+    fixed = declared.type(declared.low + (declared.high - declared.low) / 3)
+    assert fixed != declared.default
+    choices = WHOLE.problem.declarations[parent].choices or (True, False)
+    searched = Space(FIXED, {parent: list(choices), name: fixed, "learning_rate": "1e-5..1e-2"})
+    found = set()
+    for config in map(searched.draw, map(np.random.default_rng, range(30))):
+        assert searched.require(config) == config
+        assert searched.require(searched.choice(config)) == config
+        found.add((config[parent] == value, config[name]))
+    # What has no effect has its default, unless the published space has no condition for it.
+    elsewhere = declared.default if declared.active_if else fixed
+    assert found == {(True, fixed), (False, elsewhere)}
+    with pytest.raises(ConfigurationError, match=f"the study fixes it at {fixed}"):
+        searched.require({parent: value, name: declared.default})
+
+
 def test_draws_are_those_of_the_generator() -> None:
     first, second = (WHOLE.draw(np.random.default_rng(3)) for _ in range(2))
     assert first == second

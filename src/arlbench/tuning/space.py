@@ -122,10 +122,12 @@ class Space:
                 raise ConfigurationError(
                     f"{name} is {whole[name]!r}, outside {_described(self.varied[name])}"
                 )
-        for name in self._base:
-            if name not in self.varied and whole[name] != self._base[name]:
+        # A fixed value may have an effect, and thus be taken, in some configurations only.
+        varied = {name: value for name, value in config.items() if name in self.varied}
+        for name, value in self.complete(varied).items():
+            if name not in self.varied and whole[name] != value:
                 raise ConfigurationError(
-                    f"{name} is {whole[name]!r}, and the study fixes it at {self._base[name]!r}"
+                    f"{name} is {whole[name]!r}, and the study fixes it at {value!r}"
                 )
         return whole
 
