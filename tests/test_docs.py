@@ -12,6 +12,7 @@ from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace
 
 from arlbench import DQN
 from arlbench.core.environments.wrappers import registry
+from in_process import arlbench
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -61,14 +62,25 @@ def test_the_examples_on_checkpoints_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert len(PAGES["checkpoints.md"]) == 7
+    assert len(PAGES["checkpoints.md"]) == 8
+    # The page's first command, but shorter.
+    words = ("CartPole-v1", "--timesteps", "3e3", "--out", "runs/long", "--seeds", "1", "--quiet")
+    assert arlbench("train", *words) == 0
     names = run("checkpoints.md")
     printed = capsys.readouterr().out
     # This is what the page says is printed.
     assert "checkpoints/checkpoint-000001\nhalf-way ()\n(2, 4)\n" in printed
     assert "params/out/kernel" in printed
+    assert names["episode_return"] >= 8
+    assert f"final parameters {names['episode_return']}\n" in printed
     assert f"```\n{names['complaint']}\n```" in (DOCS / "checkpoints.md").read_text()
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints", "within", "best", "rows"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "checkpoints",
+        "within",
+        "best",
+        "rows",
+        "runs",
+    }
 
 
 @pytest.mark.thorough

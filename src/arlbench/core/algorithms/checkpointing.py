@@ -280,7 +280,10 @@ def _find(path: Path) -> tuple[Path, tuple[str, ...]]:
         return path, ()
     found = checkpoints.newest_in(path)
     if found is None:
-        raise CheckpointError(f"No checkpoint was found in {path}.")
+        raise CheckpointError(
+            f"No checkpoint was found in {path}; give a checkpoint or a folder of several. "
+            "The folder of a run is read by find_agents of arlbench.experiments.agents."
+        )
     return found[0], (found[1],) if found[1] else ()
 
 
