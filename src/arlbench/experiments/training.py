@@ -94,8 +94,11 @@ def _require_learning(algorithms: Sequence[Algorithm], totals: Sequence[int]) ->
             errors.append(error)
         else:
             return
-    of_several = "No configuration would learn anything; the first: " if len(errors) > 1 else ""
-    raise ConfigurationError(f"{of_several}{errors[0]}") from None
+    if len(errors) == 1:
+        raise errors[0]
+    raise ConfigurationError(
+        f"No configuration would learn anything. The error of the first one: {errors[0]}"
+    )
 
 
 def train_missing(
