@@ -69,10 +69,11 @@ def seeds_of_test(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
 
 def _run_one(job: Job, arguments: dict[str, Any]) -> None:
     from arlbench.cli import tune_display, tune_pictures
+    from arlbench.tuning.folder import is_study
     from arlbench.tuning.preparing import prepare
     from arlbench.tuning.reading import load
 
-    before = _recorded(job.folder)
+    continued = is_study(job.folder)
     with prepare(**arguments) as prepared, prepared.opened() as study:
         if job.talkative:
             tune_display.header(arguments, prepared.space)
@@ -83,7 +84,7 @@ def _run_one(job: Job, arguments: dict[str, Any]) -> None:
         if outcome.status == "interrupted":
             kept = outcome if outcome.results else None
             _stopped(job, work, lambda: summarise(kept) if kept else None, at_once=False)
-    if before and before == _recorded(job.folder) and not job.quiet:
+    if continued and not outcome.trained_anything and not job.quiet:
         tune_display.nothing_left(job.folder)
     pictures = tune_pictures.draw(load(outcome.folder), outcome.folder)
     if job.talkative:
@@ -96,8 +97,9 @@ def _run_repeats(job: Job, arguments: dict[str, Any]) -> None:
     """Runs the repeats of a study, and reports them together."""
     from arlbench.cli import tune_display, tune_repeats
     from arlbench.tuning.preparing_repeats import prepare_repeats
+    from arlbench.tuning.repeats import is_repeated
 
-    before = _recorded(job.folder)
+    continued = is_repeated(job.folder)
     with prepare_repeats(**arguments) as prepared, prepared.opened() as study:
         if job.talkative:
             tune_display.header(arguments, prepared.first.space)
@@ -106,23 +108,12 @@ def _run_repeats(job: Job, arguments: dict[str, Any]) -> None:
         if outcome is None or outcome.status == "interrupted":
             left = outcome is None
             _stopped(job, work, lambda: tune_repeats.summarise_kept(job.folder), at_once=left)
-    if before and before == _recorded(job.folder) and not job.quiet:
+    if continued and not outcome.trained_anything and not job.quiet:
         tune_display.nothing_left(job.folder)
     summary = tune_repeats.close(outcome, job.talkative)
     if job.as_json:
         repeats = [summarise(each) for each in outcome.outcomes]
         typer.echo(json.dumps({**summary, "repeats": repeats}))
-
-
-def _recorded(folder: Path) -> dict[Path, int]:
-    """The bytes of each journal of a study or of its repeats, to which all that is done adds."""
-    from arlbench.tuning.journal import FILE
-
-    return {
-        path: path.stat().st_size
-        for at in (".", "repeat-*")
-        for path in folder.glob(f"{at}/{FILE}")
-    }
 
 
 def _work(job: Job, study: OpenStudy) -> tuple[StudyOutcome | None, StoppableWork[StudyOutcome]]:
