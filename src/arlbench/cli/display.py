@@ -38,7 +38,7 @@ def header(run: RunFolder) -> None:
     """Prints what is about to be trained, and what differs from the defaults."""
     problem, seeds = run.settings.problem, run.settings.seeds
     span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}-{seeds[-1]}"
-    _console.print(
+    heading(
         f"[bold]{problem.algorithm_class.title}[/] on [bold]{escape(problem.env_spec.name)}[/] "
         f"({problem.env_spec.framework}), {problem.n_total_timesteps:,} steps, "
         f"{problem.env_spec.n_envs} environments, {span}"
@@ -50,10 +50,15 @@ def header(run: RunFolder) -> None:
     }
     if changed:
         words = " ".join(f"{name}={value}" for name, value in changed.items())
-        _console.print(f"different from the defaults: {words}", style="dim", markup=False)
+        heading(f"[dim]different from the defaults: {escape(words)}[/]")
     network = f"network: {run.algorithm.describe_agent()}"
     _console.print(network, style="dim", markup=False, soft_wrap=True)
     folder_and_note(run.path, problem.env_spec)
+
+
+def heading(text: str) -> None:
+    """Prints a line with markup, which is broken between words in a terminal and not in a file."""
+    _console.print(text, soft_wrap=not _console.is_terminal)
 
 
 def folder_and_note(folder: Path, spec: EnvSpec) -> None:
