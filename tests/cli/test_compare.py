@@ -69,6 +69,16 @@ def test_the_table_in_one_piece_and_in_two() -> None:
     assert table(ROWS, 200) == table(ROWS)
 
 
+def test_an_interval_that_no_study_has_is_not_a_column(folders, tmp_path, capsys) -> None:
+    headings = ["tuning", "return", "interval", "test", "return"]
+    untested = ROWS.assign(test_low=float("nan"), test_high=float("nan"), test_spread="")
+    assert table(untested)[0].split()[-5:] == headings
+    assert table(untested, 80)[4].split() == ["study", *headings]
+    assert arlbench("compare", folders[1], "--out", tmp_path) == 0
+    first = capsys.readouterr().out.splitlines()[0].split()
+    assert first[-4:] == ["tuning", "return", "test", "return"]
+
+
 def test_the_command(folders, tmp_path, capsys) -> None:
     out = tmp_path / "paper"
     assert arlbench("compare", *folders, "--out", out, "--csv", out / "table.csv") == 0

@@ -216,9 +216,23 @@ def test_a_finished_run_is_left_as_it_is(uninterrupted: Path, capfd) -> None:
     before = content(uninterrupted)
     assert resume(uninterrupted) == 0
     assert "is finished; nothing is left to do" in capfd.readouterr().err
+    assert resume(uninterrupted, "--quiet") == 0
+    assert capfd.readouterr().out == ""
     assert resume(uninterrupted, "--json") == 0
     assert json.loads(capfd.readouterr().out) == json.loads(before["summary.json"])
     assert content(uninterrupted) == before
+
+
+def test_a_finished_run_prints_its_results_again(tmp_path: Path, capfd) -> None:
+    folder = tmp_path / "run"
+    assert arlbench(*WORDS, "--out", folder) == 0
+    # These depend on the call, so they are not kept.
+    of_call = ("start-up", "together")
+    shown = capfd.readouterr().out.splitlines()
+    assert resume(folder) == 0
+    again = capfd.readouterr().out.splitlines()
+    assert again == [line for line in shown if not line.startswith(of_call)]
+    assert [line.split()[0] for line in again] == ["final", "compilation", "training", "saved"]
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_afresh(

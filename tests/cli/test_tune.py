@@ -268,6 +268,7 @@ def test_a_person_sees_where_it_stands(tmp_path, capsys) -> None:
 def test_the_best_is_trained_again_on_fresh_seeds(finished, capsys) -> None:
     assert arlbench("tune", "--replay", finished, "--seeds", "2", "--seed", "300", "--json") == 0
     printed = json.loads(capsys.readouterr().out)
+    assert printed["status"] == "finished"
     assert set(printed["final_returns"]) == {"300", "301"}
     assert (printed["objective"], printed["minimise"]) == ("final", False)
     assert printed["objective_value"] == pytest.approx(

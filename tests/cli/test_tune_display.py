@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from arlbench.cli.tune_display import header, summary
 from arlbench.cli.tune_repeats import ends
@@ -70,3 +71,13 @@ def test_what_is_searched_is_said_before_the_folder(capsys: Any) -> None:
     lines = capsys.readouterr().err.splitlines()
     assert lines[-2:] == ["searching gamma; all others are fixed", "folder: runs/one"]
     assert "tpe tunes DQN on CartPole-v1" in lines[0]
+
+
+def test_the_first_line_is_broken_only_in_a_terminal(capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    arguments = {"problem": FIXED, "tuner": "tpe", "seeds": (0, 1), "folder": "runs/one"}
+    for terminal in (False, True):
+        monkeypatch.setattr(Console, "is_terminal", terminal)
+        header(arguments, Space(FIXED, {"gamma": "0.9..1"}))
+        broken = not capsys.readouterr().err.splitlines()[1].startswith("searching")
+        assert broken == terminal

@@ -151,5 +151,8 @@ def test_a_finished_study_says_that_nothing_is_left(tmp_path, capsys) -> None:
 
 def test_a_study_with_something_left_does_not_say_so(tmp_path: Path, capsys) -> None:
     study(tmp_path / "one", words={"learning_rate": "1e-4..1e-3"}, n_trials=2, test_seeds=())
-    assert arlbench("tune", "--resume", tmp_path / "one", "--more", "1") == 0
-    assert "nothing is left" not in capsys.readouterr().err
+    for options in (("--more", "1"), ("--test-seeds", "1")):
+        assert arlbench("tune", "--resume", tmp_path / "one", *options) == 0
+        assert "nothing is left" not in capsys.readouterr().err
+    assert arlbench("tune", "--resume", tmp_path / "one", "--test-seeds", "1") == 0
+    assert "nothing is left" in capsys.readouterr().err

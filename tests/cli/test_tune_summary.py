@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import typer
 
 from arlbench.cli import tune_repeats, tune_running
 from arlbench.cli.stopping import StoppableWork
+from arlbench.tuning import load
 from arlbench.tuning import tune_repeats as repeat
+from arlbench.tuning.replaying import PreparedReplay, prepare_replay
 from fake_studies import FIXED, WORDS, FakePopulation, study
 from in_process import arlbench
 
@@ -67,3 +70,36 @@ def test_repeats_that_are_stopped_print_what_is_kept(
     printed = json.loads(capsys.readouterr().out)
     assert printed["status"] == "interrupted"
     assert [each["n_trials"] for each in printed["repeats"]] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("n_parts", "n_members", "ended"), [(1, 2, {"400", "401"}), (1, 0, set()), (2, 2, set())]
+)
+def test_a_replay_that_is_stopped_prints_the_seeds_that_have_ended(
+    n_parts: int, n_members: int, ended: set[str], tmp_path: Path, monkeypatch, capsys
+) -> None:
+    study(tmp_path, n_trials=2)
+    plain = PreparedReplay.run
+
+    def run(self: PreparedReplay, *calls: Any, **others: Any) -> Any:
+        # After the first of several parts of a schedule, no seed has its final return.
+        parts = dataclasses.replace(self, schedule=self.schedule * n_parts)
+        return plain(parts, *calls, train=FakePopulation(stop_after=n_members), **others)
+
+    monkeypatch.setattr(PreparedReplay, "run", run)
+    monkeypatch.setattr(StoppableWork, "leave", lambda _, at_once: _leave(at_once))
+    options = ("--seeds", "3", "--seed", "400", "--json")
+    assert arlbench("tune", "--replay", tmp_path, *options) == 130
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["status"], printed["objective_value"]) == ("interrupted", None)
+    assert set(printed["final_returns"]) == ended
+    assert not load(tmp_path).replays
+
+
+def test_a_replay_prints_the_same_returns_as_it_reports_on_the_way(tmp_path: Path) -> None:
+    study(tmp_path, n_trials=2)
+    told: dict[int, float] = {}
+    prepared = prepare_replay(tmp_path, (400, 401))
+    found = prepared.run(train=FakePopulation(), on_seed=told.__setitem__)
+    assert found is not None
+    assert [told[seed] for seed in found.seeds] == found.returns[:, -1].tolist()

@@ -109,10 +109,9 @@ def table(found: pd.DataFrame, width: int = sys.maxsize) -> list[str]:
     named = ["objective"] if "objective" in found else []
     header = ("study", "tuner", *named, "repeats", "trials", "total steps")
     n_first, n_texts = len(header), 2 + len(named)
-    spreads = [_spread_name(found[f"{what}_spread"]) for what in ("tuning", "test")]
     rows = [
-        (*header, "tuning return", spreads[0], "test return", spreads[1]),
-        *((*cells, *tuning, *test) for cells, tuning, test in zip(counts, *columns, strict=True)),
+        (*cells, *tuning, *test)
+        for cells, tuning, test in zip([header, *counts], *columns, strict=True)
     ]
     lines = tables.lines(rows, range(n_texts, len(rows[0])))
     if max(map(len, lines)) <= width:
@@ -133,14 +132,21 @@ def _count(value: float) -> str:
     return f"{value:,.1f}".removesuffix(".0")
 
 
-def _returns(found: pd.DataFrame, what: str) -> list[tuple[str, str]]:
-    """For each study the mean and its spread, all with the same number of decimals."""
+def _returns(found: pd.DataFrame, what: str) -> list[tuple[str, ...]]:
+    """Headings, then the mean and its spread for each study, with the same number of decimals.
+
+    The spread is left out if no study has one.
+    """
     values = found[[f"{what}_{end}" for end in ("return", "low", "high")]].to_numpy(float)
     texts = np.full(values.shape, "-", dtype=object)
     known = np.isfinite(values)
     if known.any():
         texts[known] = together(*values[known])
-    return [(mean, f"{low} to {high}" if low != "-" else "-") for mean, low, high in texts]
+    headings = (f"{what} return", _spread_name(found[f"{what}_spread"]))
+    if not known[:, 1].any():
+        return [headings[:1], *((mean,) for mean, *_ in texts)]
+    spreads = ((mean, f"{low} to {high}" if low != "-" else "-") for mean, low, high in texts)
+    return [headings, *spreads]
 
 
 def _spread_name(names: pd.Series[str]) -> str:

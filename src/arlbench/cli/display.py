@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -38,7 +38,7 @@ def header(run: RunFolder) -> None:
     """Prints what is about to be trained, and what differs from the defaults."""
     problem, seeds = run.settings.problem, run.settings.seeds
     span = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}-{seeds[-1]}"
-    _console.print(
+    heading(
         f"[bold]{problem.algorithm_class.title}[/] on [bold]{escape(problem.env_spec.name)}[/] "
         f"({problem.env_spec.framework}), {problem.n_total_timesteps:,} steps, "
         f"{problem.env_spec.n_envs} environments, {span}"
@@ -50,10 +50,15 @@ def header(run: RunFolder) -> None:
     }
     if changed:
         words = " ".join(f"{name}={value}" for name, value in changed.items())
-        _console.print(f"different from the defaults: {words}", style="dim", markup=False)
+        heading(f"[dim]different from the defaults: {escape(words)}[/]")
     network = f"network: {run.algorithm.describe_agent()}"
     _console.print(network, style="dim", markup=False, soft_wrap=True)
     folder_and_note(run.path, problem.env_spec)
+
+
+def heading(text: str) -> None:
+    """Prints a line with markup, which is broken between words in a terminal and not in a file."""
+    _console.print(text, soft_wrap=not _console.is_terminal)
 
 
 def folder_and_note(folder: Path, spec: EnvSpec) -> None:
@@ -212,21 +217,42 @@ def closing_table(result: RunResult, start_up: float, folder: Path, total: int) 
         total: Environment steps of the whole run, summed over seeds.
     """
     training, compiling = result.seconds
-    per_second = result.timesteps / max(training, 1e-9)
     stopped = result.status == "interrupted"
     returns = return_text(np.array(list(result.final_returns.values())))
     rows = [
         ("return so far" if stopped else "final return", returns),
         *([("stopped at", f"{result.timesteps:,} of {total:,} steps")] if stopped else []),
         ("start-up", f"{start_up:.1f} s"),
-        ("compilation", f"{compiling:.1f} s"),
-        ("training", f"{training:.1f} s ({per_second:,.0f} steps/s with evaluations)"),
+        *_times(compiling, training, result.timesteps / max(training, 1e-9)),
     ]
     if result.wall_seconds < _TOGETHER * sum(result.seconds_now):
         clock = f"{result.wall_seconds:.1f} s elapsed; the times above are sums over seeds"
         rows.append(("together", clock))
     rows.append(("saved in", str(folder)))
     results.say(tables.lines(rows))
+
+
+def stored_results(summary: Mapping[str, Any], folder: Path) -> None:
+    """Prints the results of a run that finished in an earlier call.
+
+    Args:
+        summary: The content of its summary.
+        folder: The folder of the run.
+    """
+    returns = return_text(np.array(list(summary["final_return_by_seed"].values())))
+    compiling, training = summary["compile_seconds"], summary["train_seconds"]
+    rows = [
+        ("final return", returns),
+        *_times(compiling, training, summary["timesteps_per_second"]),
+        ("saved in", str(folder)),
+    ]
+    results.say(tables.lines(rows))
+
+
+def _times(compiling: float, training: float, per_second: float) -> list[tuple[str, str]]:
+    """Rows with the seconds spent, and the environment steps per second of training."""
+    speed = f"{per_second:,.0f} steps/s with evaluations"
+    return [("compilation", f"{compiling:.1f} s"), ("training", f"{training:.1f} s ({speed})")]
 
 
 def return_text(final: np.ndarray) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from arlbench.cli import results, tables
-from arlbench.cli.display import Speed, bar_of_training, folder_and_note
+from arlbench.cli.display import Speed, bar_of_training, folder_and_note, heading
 from arlbench.cli.searching import searched
 from arlbench.core.algorithms.declarations import without_extended
 from arlbench.core.text_values import count
@@ -44,7 +44,7 @@ def header(experiment: Experiment, n_missing: int, folder: Path) -> None:
     """Prints what is about to be trained."""
     problem = experiment.problem
     env_spec = problem.env_spec
-    _console.print(
+    heading(
         f"[bold]{problem.algorithm_class.title}[/] on [bold]{escape(env_spec.name)}[/] "
         f"({env_spec.framework}), {count(len(experiment.configs), 'configuration')} with "
         f"{count(len(experiment.seeds), 'seed')}, {problem.n_total_timesteps:,} steps each, "

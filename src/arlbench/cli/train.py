@@ -211,6 +211,8 @@ def _run(job: _Job, started: float) -> None:
         job.notice(note)
     if run.is_finished():
         job.notice(f"The run in {run.path} is finished; nothing is left to do.")
+        if job.talkative:
+            display.stored_results(run.read_summary() or {}, run.path)
     else:
         if job.talkative:
             display.header(run)

@@ -18,6 +18,7 @@ from arlbench.cli.display import (
     Speed,
     bar_of_training,
     folder_and_note,
+    heading,
     notice,
     remove_bar,
     return_text,
@@ -55,7 +56,7 @@ def header(arguments: Mapping[str, Any], space: Space) -> None:
     name = short_name(tuner if isinstance(tuner, str) else name_of(tuner))
     spec = problem.env_spec
     repeats = f", {count(arguments['repeats'], 'repeat')}" if "repeats" in arguments else ""
-    _console.print(
+    heading(
         f"[bold]{name}[/] tunes [bold]{problem.algorithm_class.title}[/] on "
         f"[bold]{escape(spec.name)}[/] ({spec.framework}), "
         f"{count(len(arguments['seeds']), 'seed')} per trial, "

@@ -6,7 +6,8 @@ Everything is checked, and the folder opened, before anything is shown.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from arlbench.tuning.loop import StudyOutcome
     from arlbench.tuning.preparing import OpenStudy
     from arlbench.tuning.reading import LoadedStudy
+    from arlbench.tuning.replaying import PreparedReplay
 
 
 class Job(NamedTuple):
@@ -69,10 +71,11 @@ def seeds_of_test(seeds: tuple[int, ...], count: int) -> tuple[int, ...]:
 
 def _run_one(job: Job, arguments: dict[str, Any]) -> None:
     from arlbench.cli import tune_display, tune_pictures
+    from arlbench.tuning.folder import is_study
     from arlbench.tuning.preparing import prepare
     from arlbench.tuning.reading import load
 
-    before = _recorded(job.folder)
+    continued = is_study(job.folder)
     with prepare(**arguments) as prepared, prepared.opened() as study:
         if job.talkative:
             tune_display.header(arguments, prepared.space)
@@ -83,7 +86,7 @@ def _run_one(job: Job, arguments: dict[str, Any]) -> None:
         if outcome.status == "interrupted":
             kept = outcome if outcome.results else None
             _stopped(job, work, lambda: summarise(kept) if kept else None, at_once=False)
-    if before and before == _recorded(job.folder) and not job.quiet:
+    if continued and not outcome.trained_anything and not job.quiet:
         tune_display.nothing_left(job.folder)
     pictures = tune_pictures.draw(load(outcome.folder), outcome.folder)
     if job.talkative:
@@ -96,8 +99,9 @@ def _run_repeats(job: Job, arguments: dict[str, Any]) -> None:
     """Runs the repeats of a study, and reports them together."""
     from arlbench.cli import tune_display, tune_repeats
     from arlbench.tuning.preparing_repeats import prepare_repeats
+    from arlbench.tuning.repeats import is_repeated
 
-    before = _recorded(job.folder)
+    continued = is_repeated(job.folder)
     with prepare_repeats(**arguments) as prepared, prepared.opened() as study:
         if job.talkative:
             tune_display.header(arguments, prepared.first.space)
@@ -106,23 +110,12 @@ def _run_repeats(job: Job, arguments: dict[str, Any]) -> None:
         if outcome is None or outcome.status == "interrupted":
             left = outcome is None
             _stopped(job, work, lambda: tune_repeats.summarise_kept(job.folder), at_once=left)
-    if before and before == _recorded(job.folder) and not job.quiet:
+    if continued and not outcome.trained_anything and not job.quiet:
         tune_display.nothing_left(job.folder)
     summary = tune_repeats.close(outcome, job.talkative)
     if job.as_json:
         repeats = [summarise(each) for each in outcome.outcomes]
         typer.echo(json.dumps({**summary, "repeats": repeats}))
-
-
-def _recorded(folder: Path) -> dict[Path, int]:
-    """The bytes of each journal of a study or of its repeats, to which all that is done adds."""
-    from arlbench.tuning.journal import FILE
-
-    return {
-        path: path.stat().st_size
-        for at in (".", "repeat-*")
-        for path in folder.glob(f"{at}/{FILE}")
-    }
 
 
 def _work(job: Job, study: OpenStudy) -> tuple[StudyOutcome | None, StoppableWork[StudyOutcome]]:
@@ -193,28 +186,49 @@ def train_again(
     first, count = seeds
     fresh = seed_range(_first_fresh_seed(load(folder)) if first is None else first, count)
     prepared = prepare_replay(folder, fresh, memory_limit_gib=memory_limit)
+    ended: dict[int, float] = {}
     with tune_display.replay_bar(shown=not (quiet or as_json)) as show:
         work = StoppableWork(
             lambda: prepared.run(
                 lambda progress: show(progress) or work.wants_to_stop(),
                 None if quiet else display.notice,
+                on_seed=ended.__setitem__,
             )
         )
         work.start()
         retrained = work.finish()
     if retrained is None:
+        if as_json:
+            typer.echo(json.dumps(_replay_as_json(prepared, "interrupted", ended, math.nan)))
         work.leave(at_once=True)
     final = final_returns(prepared.study.results[prepared.number], retrained)
     value, settings = prepared.study.objective_of(retrained.returns), prepared.study.settings
     if not (quiet or as_json):
         tune_display.replayed(retrained.number, final, settings.objective_text, value)
     if as_json:
-        returns = dict(zip(map(str, fresh), map(finite_or_none, final), strict=True))
-        found = {
-            "number": retrained.number,
-            "final_returns": returns,
-            "objective": settings.objective,
-            "minimise": settings.minimise,
-            "objective_value": finite_or_none(value),
-        }
-        typer.echo(json.dumps(found))
+        returns = dict(zip(fresh, map(float, final), strict=True))
+        typer.echo(json.dumps(_replay_as_json(prepared, "finished", returns, value)))
+
+
+def _replay_as_json(
+    prepared: PreparedReplay, status: str, final: Mapping[int, float], value: float
+) -> dict[str, Any]:
+    """What is known about a replay, as JSON values.
+
+    Args:
+        prepared: The replay.
+        status: Whether it finished or was interrupted.
+        final: The final return of each seed that has ended; NaN if learning diverged.
+        value: The value of the objective; NaN if it is not known.
+    """
+    settings = prepared.study.settings
+    return {
+        "status": status,
+        "number": prepared.number,
+        "final_returns": {
+            str(seed): finite_or_none(final[seed]) for seed in prepared.seeds if seed in final
+        },
+        "objective": settings.objective,
+        "minimise": settings.minimise,
+        "objective_value": finite_or_none(value),
+    }

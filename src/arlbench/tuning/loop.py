@@ -64,6 +64,7 @@ class StudyOutcome:
         trained_now: The number of trials that ended in this call.
         ended_by: What ended the search: the limit of the study that was reached, or the tuner,
             which had no further trial. None if the search was interrupted.
+        tested_now: The number of trials that were tested in this call.
     """
 
     folder: Path
@@ -75,6 +76,12 @@ class StudyOutcome:
     tuner_seconds: float
     trained_now: int
     ended_by: Limit | Literal["tuner"] | None = None
+    tested_now: int = 0
+
+    @property
+    def trained_anything(self) -> bool:
+        """Whether a trial ended or was tested in this call."""
+        return self.trained_now + self.tested_now > 0
 
     @property
     def incumbent(self) -> Result | None:
@@ -143,6 +150,7 @@ class Loop:
         self._results: dict[int, Result] = {}
         self._told: dict[int, Result] = {}
         self._tests: dict[int, Retrained] = {}
+        self._tested_now = 0
         self._begin, self._seconds_before = time.perf_counter(), 0.0
         self._spent_before = 0
         self._ended_by: Limit | Literal["tuner"] | None = None
@@ -166,6 +174,7 @@ class Loop:
             tuner_seconds=self._asking.seconds,
             trained_now=len(self._results) - self._n_before,
             ended_by=self._ended_by,
+            tested_now=self._tested_now,
         )
 
     def _search(self) -> bool:
@@ -320,6 +329,7 @@ class Loop:
             tested = Retrained(result.number, wanted, result.returns)
             self._folder.append(tested)
             self._tests[result.number] = tested
+            self._tested_now += 1
 
         # The next process that holds the folder would remove what a killed one left.
         folder = files.aside(self._folder.path / "test")

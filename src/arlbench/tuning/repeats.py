@@ -54,6 +54,11 @@ class RepeatedOutcome:
         ended = [outcome for outcome in self.outcomes if outcome.status == "finished"]
         return "finished" if len(ended) == self.n_repeats else "interrupted"
 
+    @property
+    def trained_anything(self) -> bool:
+        """Whether a trial of any repeat ended or was tested in this call."""
+        return any(outcome.trained_anything for outcome in self.outcomes)
+
 
 def folder_of(path: str | Path, index: int) -> Path:
     """The folder of a repeat."""

@@ -5,10 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from arlbench.core.checks import seed_in_range
 from arlbench.errors import ConfigurationError, StorageError
-from arlbench.population import PopulationProgress, PopulationResult, train_population
+from arlbench.population import (
+    MemberResult,
+    PopulationProgress,
+    PopulationResult,
+    train_population,
+)
 from arlbench.tuning.folder import KIND
 from arlbench.tuning.incumbents import Segment, schedule_of
 from arlbench.tuning.journal import Journal, Retrained
@@ -54,13 +62,40 @@ class PreparedReplay:
         on_progress: Callable[[PopulationProgress], bool | None] | None = None,
         on_notice: Callable[[str], None] | None = None,
         train: Callable[..., PopulationResult] = train_population,
+        on_seed: Callable[[int, float], None] | None = None,
     ) -> Retrained | None:
-        """Trains it; see :func:`replay`."""
+        """Trains it; see :func:`replay`.
+
+        ``on_seed`` is called with each seed that has ended and its final return, which is NaN if
+        learning diverged.
+        """
+        if on_seed is not None:
+            train = self._telling(train, on_seed)
         lock = _KIND.hold(self.folder)
         try:
             return self._run(on_progress, on_notice, train)
         finally:
             lock.release()
+
+    def _telling(
+        self, train: Callable[..., PopulationResult], on_seed: Callable[[int, float], None]
+    ) -> Callable[..., PopulationResult]:
+        """``train``, which also passes on the seeds that end the last part of the schedule."""
+        parts_left = len(self.schedule)
+
+        def tell(*given: Any, on_member: Callable[[MemberResult], None], **named: Any) -> Any:
+            nonlocal parts_left
+            parts_left -= 1
+
+            def take(member: MemberResult) -> None:
+                on_member(member)
+                if not parts_left:
+                    final = member.returns[-1].mean(dtype=np.float64)
+                    on_seed(self.seeds[member.seed_index], float(final))
+
+            return train(*given, on_member=take, **named)
+
+        return tell
 
     def _run(
         self,
