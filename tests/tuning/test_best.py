@@ -93,7 +93,7 @@ def test_a_replay_in_which_learning_diverged_is_printed(tmp_path, capsys, monkey
     made(tmp_path / "a", 200)
     numbers: list[int] = []
 
-    def run(prepared: Any, *_: Any) -> Retrained:
+    def run(prepared: Any, *_: Any, **__: Any) -> Retrained:
         numbers.append(prepared.number)
         returns = np.full((len(prepared.seeds), 9), 5.0)
         returns[1] = np.nan
