@@ -59,12 +59,14 @@ CORE_TOOLS = {
     "logs",
     "stopwatch",
     "text_values",
+    "tracebacks",
     "tracing",
     "yaml_text",
 }
 MAY_IMPORT_IN_CORE: dict[str, set[str]] = {
     **{tool: set() for tool in CORE_TOOLS},
     "randomness": {"lockstep"},
+    "own_classes": {"tracebacks"},
     ".": set(),
     "buffers": {"lockstep", "shapes"},
     "environments": {
@@ -74,6 +76,7 @@ MAY_IMPORT_IN_CORE: dict[str, set[str]] = {
         "lockstep",
         "observations",
         "promotion",
+        "tracebacks",
         "tracing",
     },
     "checkpoints": {"files", "shapes"},

@@ -143,6 +143,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a key": ({"autorl": {}, "sed": 3}, "Unknown key 'sed'.*Did you mean 'seed'"),
     "a setting": ({"autorl": {"env_nam": "x"}}, "Did you mean 'env_name'"),
     "a hyperparameter": ({"autorl": {}, "hp_config": {"gama": 1}}, "Did you mean 'gamma'"),
+    "not asked for": (
+        {"autorl": TINY, "hp_config": {"double_q": True}},
+        "double_q belongs to the extended space.*extended=True",
+    ),
     "nothing to load": (
         {"autorl": TINY, "load": "nowhere"},
         "nowhere does not contain a checkpoint",

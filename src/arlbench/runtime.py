@@ -11,8 +11,9 @@ from pathlib import Path
 
 import platformdirs
 
-#: Number of threads of the CPU backend; "all" lets XLA choose.
+#: Number of threads of the CPU backend; the word lets XLA choose.
 THREADS_VARIABLE = "ARLBENCH_CPU_THREADS"
+ALL_THREADS = "all"
 
 #: A folder for compiled programs; "off" keeps none.
 CACHE_VARIABLE = "ARLBENCH_COMPILATION_CACHE"
@@ -41,7 +42,7 @@ def limit_cpu_threads() -> None:
     longer than running them. This has no effect after JAX has been used.
     """
     threads = os.environ.get(THREADS_VARIABLE, "1")
-    if threads != "all" and _XLA_THREADS_VARIABLE not in os.environ:
+    if threads != ALL_THREADS and _XLA_THREADS_VARIABLE not in os.environ:
         os.environ[_XLA_THREADS_VARIABLE] = threads
         if THREADS_VARIABLE not in os.environ:
             _CHOSEN[_XLA_THREADS_VARIABLE] = threads

@@ -273,6 +273,7 @@ def test_an_inactive_hyperparameter_is_ignored_for_good() -> None:
 WRONG_STEPS = {
     "unknown": ({"lerning_rate": 1.0}, {}, r"hyperparameter 'lerning_rate'.*'learning_rate'"),
     "impossible": ({"gamma": 1.5}, {}, "gamma must be between 0 and 1"),
+    "extended": ({"n_step": 3}, {}, "n_step belongs to the extended space.*extended=True"),
     "architecture": ({"hidden_size": 32}, {}, "hidden_size is an architecture choice.*nas_config"),
     "no mapping": (3.0, {}, "An action must be a Configuration or a mapping, not a float"),
     "seed": ({}, {"seed": -1}, "Seeds must be whole numbers from 0"),

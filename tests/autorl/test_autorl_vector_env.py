@@ -135,6 +135,7 @@ WRONG_ACTIONS = {
     "too few": ([{}], "a list of 3 actions"),
     "one for all": ({"gamma": 0.9}, "a list of 3 actions"),
     "unknown": ([{}, {"gama": 1.0}, {}], "'gama'.*'gamma'"),
+    "extended": ([{}, {"double_q": True}, {}], "Learner 1: double_q belongs .*extended=True"),
     "no list": (3, "a list of 3 actions"),
     "impossible": ([{}, {}, {"gamma": 3.0}], "Learner 2: gamma must be"),
 }

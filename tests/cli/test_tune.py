@@ -40,10 +40,10 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["--tuner", "own_tuner:TooShort"], ["ends before the first of 10 evaluations", "use 10000"]
     ),
     "tuner that raises": (
-        ["--tuner", "own_tuner:Raising"], ["Raising raised KeyError in ask", "correct it"]
+        ["--tuner", "own_tuner:Raising"], ["KeyError in ask", "own_tuner.py, line 37; correct"]
     ),
     "tuner that cannot be made": (
-        ["--tuner", "own_tuner:Broken"], ["ValueError in its constructor (no luck)", "correct it"]
+        ["--tuner", "own_tuner:Broken"], ["(no luck) at", "own_tuner.py, line 44; correct"]
     ),
     "table that is absent": (["--start-from", "none.csv"], ["none.csv cannot be read"]),
     "folder that is absent": (["--start-from", "nope"], ["nope does not exist"]),

@@ -15,7 +15,10 @@ from arlbench.errors import ConfigurationError
     ("text", "complaint"),
     [
         ("class Own(\n", r"The module own_faulty raised SyntaxError when .* correct it"),
-        ("rate = unknown\n", r"own_faulty raised NameError .*'unknown' is not defined\); correct"),
+        (
+            "rate = unknown\n",
+            r"own_faulty raised NameError .* is not defined\) at .*own_faulty.py, line 1; correct",
+        ),
         (
             "import no_such_module\n",
             "The tuner 'own_faulty:Own' cannot be imported .*no_such_module",

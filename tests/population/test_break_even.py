@@ -171,7 +171,7 @@ def test_on_a_cpu_nothing_is_asked(
 ) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     monkeypatch.setattr(planning, "workload_of", None)
-    monkeypatch.setenv(BREAK_EVEN_VARIABLE, "wrong")
+    monkeypatch.setenv(BREAK_EVEN_VARIABLE, "1")
     for placement in ("auto", "sequential", "cores"):
         train(1, placement=placement)
     assert begun == ["sequential"] * 3

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from arlbench.cli.tune_pictures import draw, drawn_trials
+from arlbench.report import study_pictures
 from arlbench.report.study_pictures import (
     draw_incumbent,
     draw_lineage,
@@ -16,6 +17,7 @@ from arlbench.report.study_pictures import (
 )
 from arlbench.tuning import load
 from fake_studies import FakePopulation, study
+from own_tuner import Own
 
 PBT = {"n_trials": None, "tuner_settings": {"n_members": 8, "n_steps": 3}}
 
@@ -86,3 +88,11 @@ def test_the_lineage_is_that_of_the_best(tmp_path) -> None:
     panels = [panel for panel in draw_schedules(trials).axes if panel.get_visible()]
     titles = {panel.get_title(loc="left") for panel in panels}
     assert titles == {"learning_rate", "use_target_network", "tau"}
+
+
+def test_pictures_name_the_class_of_a_tuner_of_ones_own(tmp_path, monkeypatch) -> None:
+    titles = []
+    monkeypatch.setattr(study_pictures, "draw", lambda _, title: titles.append(title) or {})
+    study(tmp_path / "study", Own, n_trials=2)
+    draw(load(tmp_path / "study"), tmp_path)
+    assert [title.partition(" ")[0] for title in titles] == ["Own"]

@@ -60,6 +60,37 @@ def test_what_can_be_checked_is_checked_before_anything_is_written(tmp_path) -> 
             assert not folder.exists()
 
 
+ATOMS = {"distribution": "categorical"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            {"v_min": (-5, 5), "v_max": (0, 10)},
+            "v_min can be -5 to 5 and v_max 0 to 10, .*; make the largest v_min smaller than",
+        ),
+        ({"v_max": (-20, 0)}, "v_min can be -10 and v_max -20 to 0, so the atoms"),
+        ({"v_min": [5, -5], "v_max": [0, 9]}, "v_min can be -5 to 5 and v_max 0 to 9, so"),
+        (
+            {"v_min": (0, 0.9999), "v_max": (1, 2), "n_atoms": (2, 1000)},
+            "1000 atoms between v_min=0.9999 and v_max=1.0 would not all be different",
+        ),
+    ],
+)
+def test_ranges_that_contradict_each_other_are_refused(tmp_path, words, sentence) -> None:
+    folder = tmp_path / "study"
+    with pytest.raises(ConfigurationError, match=sentence):
+        study(folder, words={**ATOMS, **words})
+    assert not folder.exists()
+
+
+def test_ranges_of_atoms_do_not_count_without_them(tmp_path) -> None:
+    words = {"v_min": (-5, 5), "v_max": (0, 10), "gamma": (0.9, 0.99)}
+    with prepare(FIXED, words=words, folder=tmp_path / "study", n_trials=1) as prepared:
+        assert prepared.space.names == ("gamma",)
+
+
 def test_a_limit_in_seconds_may_be_a_fraction(tmp_path) -> None:
     study(tmp_path / "study", n_trials=None, seconds=Fraction(1, 10**9))
     assert load(tmp_path / "study").budget.seconds == 1e-9

@@ -113,6 +113,7 @@ def changes(
     config_space: ConfigurationSpace,
     current: Mapping[str, Any],
     architecture: Collection[str] = (),
+    hyperparameters: Collection[str] = (),
 ) -> dict[str, Any]:
     """The values that an action gives, without those that the other values make inactive.
 
@@ -121,9 +122,12 @@ def changes(
         config_space: The hyperparameters.
         current: Values of all hyperparameters before the action.
         architecture: Names of architecture choices, which actions cannot change.
+        hyperparameters: Names of all hyperparameters, also of those that ``config_space`` does not
+            contain because they belong to the extended space.
 
     Raises:
-        ConfigurationError: If a name is unknown, or belongs to an architecture choice.
+        ConfigurationError: If a name is unknown, or belongs to an architecture choice or to the
+            extended space.
     """
     if not isinstance(action, Mapping):
         raise ConfigurationError(
@@ -136,6 +140,11 @@ def changes(
             raise ConfigurationError(
                 f"{name} is an architecture choice, which stays the same while a learner learns; "
                 "give it in the setting nas_config."
+            )
+        if name in hyperparameters and name not in config_space:
+            raise ConfigurationError(
+                f"{name} belongs to the extended space, and these actions are those of the "
+                "published one; add the setting extended=True."
             )
     known_names(given, config_space, "hyperparameter")
     without_effect = inactive(config_space, {**current, **given})

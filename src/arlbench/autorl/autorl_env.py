@@ -159,8 +159,8 @@ class AutoRLEnv(gymnasium.Env):
             schedule, current = self._loaded(checkpoint_path, schedule)
         if seed is not None:
             schedule = self._reseeded(schedule, seed_in_range(seed))
-        architecture = self._algorithm.architecture_choices()
-        changed = changes(action, self.config_space, current, architecture)
+        known = (self._algorithm.architecture_choices(), self._algorithm.hyperparameters())
+        changed = changes(action, self.config_space, current, *known)
         with self._undone_if_refused():
             self._algorithm.update_hpo_config({**current, **changed})
             result, train_result, state = self._train(schedule, lengths)

@@ -217,8 +217,8 @@ class AutoRLVectorEnv(VectorEnv):
         self, index: int, action: Mapping[str, Any], current: Mapping[str, Any]
     ) -> dict[str, Any]:
         try:
-            architecture = self._learner.architecture_choices()
-            given = changes(action, self.config_space, current, architecture)
+            known = (self._learner.architecture_choices(), self._learner.hyperparameters())
+            given = changes(action, self.config_space, current, *known)
             self._learner.update_hpo_config({**current, **given})
         except ConfigurationError as error:
             raise ConfigurationError(f"Learner {index}: {error}") from None

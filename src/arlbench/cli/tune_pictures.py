@@ -13,6 +13,7 @@ from arlbench.report.study_pictures import DrawnTrial
 from arlbench.tuning.best import best_over_time, final_test_return
 from arlbench.tuning.incumbents import incumbents
 from arlbench.tuning.repeats import folder_of
+from arlbench.tuning.tuners import short_name
 
 if TYPE_CHECKING:
     from arlbench.tuning.reading import LoadedStudy
@@ -41,7 +42,7 @@ def draw_repeats(repeats: Sequence[LoadedStudy], folder: Path) -> list[Path]:
 
 
 def _title(study: LoadedStudy) -> str:
-    return f"{study.settings.tuner} on {study.settings.problem.env_spec.name}"
+    return f"{short_name(study.settings.tuner)} on {study.settings.problem.env_spec.name}"
 
 
 def drawn_trials(study: LoadedStudy) -> list[DrawnTrial]:

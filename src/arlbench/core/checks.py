@@ -46,13 +46,27 @@ def positive_whole(name: str, value: Any, at_most: int | None = INT32_MAX) -> in
     raise ConfigurationError(f"{name} must be a positive whole number{limit}, not {value!r}.")
 
 
-def whole_from_environment(name: str) -> int | None:
-    """The value of an environment variable, a whole number of at least 1; None if it is not set."""
+def whole_from_environment(name: str, word: str = "") -> int | None:
+    """The value of an environment variable, a whole number of at least 1.
+
+    Args:
+        name: The variable.
+        word: A word that it may have instead; empty if it has no such word.
+
+    Returns:
+        None if the variable is not set or has that word.
+
+    Raises:
+        ConfigurationError: If it has another value.
+    """
     text = os.environ.get(name)
-    if text is None:
+    if text is None or (word and text == word):
         return None
     if not text.isdecimal() or int(text) < 1:
-        raise ConfigurationError(f"{name} must be a whole number of at least 1, not {text!r}.")
+        or_word = f" or {word!r}" if word else ""
+        raise ConfigurationError(
+            f"{name} must be a whole number of at least 1{or_word}, not {text!r}."
+        )
     return int(text)
 
 

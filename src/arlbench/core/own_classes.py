@@ -6,6 +6,7 @@ import importlib
 import operator
 from typing import Any
 
+from arlbench.core.tracebacks import raised_at
 from arlbench.errors import ConfigurationError
 
 
@@ -39,5 +40,5 @@ def _imported(kind: str, name: str, form: str) -> Any:
     except Exception as error:
         raise ConfigurationError(
             f"The module {module_name} raised {type(error).__name__} when it was imported "
-            f"({error}); correct it."
+            f"({error}){raised_at(error)}; correct it."
         ) from error

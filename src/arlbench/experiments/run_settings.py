@@ -24,6 +24,7 @@ from arlbench.experiments.experiment import (
 )
 from arlbench.experiments.presets import Tuned, named_agent, tuned_for
 from arlbench.experiments.space import why_ignored, with_options_of
+from arlbench.population.variables import check_variables
 
 # Settings in the file that do not belong to the problem.
 _OF_THE_RUN = ("format_version", "seeds", "memory_limit_gib", "versions")
@@ -144,9 +145,10 @@ def resolve(
 
     Raises:
         ArlbenchError: If a name is unknown or a value impossible, if the environment
-            cannot be made, if nothing would be learnt, or if there would be more steps than
-            the agent can count.
+            cannot be made, if nothing would be learnt, if there would be more steps than the
+            agent can count, or if an environment variable has a wrong value.
     """
+    check_variables()
     known = tuned_for(env_spec.name, algorithm) if tuned else Tuned({})
     if cnn_policy is None:
         cnn_policy = known.cnn_policy or env_spec.cnn_policy

@@ -158,10 +158,17 @@ def with_options(problem: Problem, space: SearchSpace) -> Problem:
 
     Options that the problem has already take precedence, so a study keeps those that it began with.
     """
-    possible: dict[str, Sequence[Any]] = {name: (value,) for name, value in space.fixed.items()}
-    for name, where in space.varied.items():
+    return _with_options(problem, possible_in(space.varied, space.fixed))
+
+
+def possible_in(
+    varied: Mapping[str, Choices | Range], fixed: Mapping[str, Any]
+) -> dict[str, Sequence[Any]]:
+    """All choices, both ends of the range, or the only value of each hyperparameter."""
+    possible: dict[str, Sequence[Any]] = {name: (value,) for name, value in fixed.items()}
+    for name, where in varied.items():
         possible[name] = where.values if isinstance(where, Choices) else (where.low, where.high)
-    return _with_options(problem, possible)
+    return possible
 
 
 def with_options_of(problem: Problem, configs: Sequence[Mapping[str, Any]]) -> Problem:

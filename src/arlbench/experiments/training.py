@@ -18,6 +18,7 @@ from arlbench.population import (
     PopulationResult,
     train_population,
 )
+from arlbench.population.variables import check_variables
 
 
 class Best(NamedTuple):
@@ -69,9 +70,10 @@ def check(experiment: Experiment, memory_limit_gib: float) -> None:
 
     Raises:
         ArlbenchError: If the environment does not exist, the algorithm cannot learn in it,
-            no configuration would learn anything, or a training run does not fit in memory or
-            would have more steps than its agent can count.
+            no configuration would learn anything, a training run does not fit in memory or would
+            have more steps than its agent can count, or an environment variable has a wrong value.
     """
+    check_variables()
     problem, timesteps = version_1.lengths(experiment)
     algorithms = [
         problem.make_algorithm(config, memory_limit_gib=memory_limit_gib)

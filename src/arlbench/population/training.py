@@ -27,6 +27,7 @@ from arlbench.population.ray_training import train_on_ray
 from arlbench.population.saving import MemberSaving
 from arlbench.population.state import PopulationState
 from arlbench.population.tracking import Callbacks, OnMember, OnNotice, OnProgress, Tracker
+from arlbench.population.variables import check_variables
 
 
 def train_population(
@@ -116,6 +117,7 @@ def train_population(
         CheckpointError: If a member's newest checkpoint is damaged.
     """
     begin = time.perf_counter()
+    check_variables()
     plain = arguments.plain(configs, problem)
     checked_seeds = arguments.seeds_of_each(seeds, len(plain))
     shape = (len(plain), len(checked_seeds[0]))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from arlbench.core.checks import as_python, positive_whole
+from arlbench.core.tracebacks import raised_at
 from arlbench.errors import ArlbenchError, ConfigurationError, TunerError
 from arlbench.tuning.trials import Result, Trial, fidelity_after
 from arlbench.tuning.tuner import Tuner
@@ -157,8 +158,8 @@ class Asking:
         if isinstance(value, ArlbenchError):
             raise value
         raise self._error(
-            f"raised {type(value).__name__} in {method} ({value}); correct it and continue the "
-            "study."
+            f"raised {type(value).__name__} in {method} ({value}){raised_at(value)}; correct it "
+            "and continue the study."
         ) from value
 
     def _checked(self, trial: Any, number: int, results: Mapping[int, Result]) -> Trial:

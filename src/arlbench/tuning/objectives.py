@@ -13,6 +13,7 @@ import numpy as np
 from arlbench.core.checks import known_names
 from arlbench.core.own_classes import own_function
 from arlbench.core.registering import same_function
+from arlbench.core.tracebacks import raised_at
 from arlbench.errors import ArlbenchError, ConfigurationError
 
 #: Turns finite mean returns ``[n_seeds, n_evaluations]`` into one number.
@@ -144,8 +145,8 @@ def score_of(returns: np.ndarray, objective: str, minimise: bool) -> float:
         raise
     except Exception as error:
         raise ConfigurationError(
-            f"The objective '{objective}' raised {type(error).__name__} ({error}); correct it so "
-            "that it returns one number, and continue the study."
+            f"The objective '{objective}' raised {type(error).__name__} ({error})"
+            f"{raised_at(error)}; correct it so that it returns one number, and continue the study."
         ) from error
     if not math.isfinite(value):
         return -math.inf

@@ -149,6 +149,7 @@ def prepare(
     check_types(problem, seeds, test_seeds)
     cls = _class_of(tuner)
     space = Space(problem, words)
+    space.check_combinations()
     start = read_start(start_from, space, start_count)
     settings = StudySettings(
         problem=space.problem,

@@ -15,7 +15,14 @@ from arlbench.core.problem import Problem
 from arlbench.errors import ConfigurationError
 from arlbench.experiments.config_spaces import Where, in_texts
 from arlbench.experiments.drawing import value_at
-from arlbench.experiments.space import Choices, Range, SearchSpace, search_space, with_options
+from arlbench.experiments.space import (
+    Choices,
+    Range,
+    SearchSpace,
+    possible_in,
+    search_space,
+    with_options,
+)
 
 #: A whole configuration by name.
 Config = dict[str, Any]
@@ -76,6 +83,14 @@ class Space:
     @functools.cached_property
     def _base(self) -> Config:
         return self.problem.resolve(self.fixed)
+
+    def check_combinations(self) -> None:
+        """Checks that the space has no impossible configuration.
+
+        Raises:
+            ConfigurationError: If some of its values contradict each other.
+        """
+        self.problem.algorithm_class.check_space(possible_in(self.varied, self.fixed))
 
     def active(self, config: Mapping[str, Any]) -> tuple[str, ...]:
         """The varied hyperparameters that have an effect in a whole configuration."""

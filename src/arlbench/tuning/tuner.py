@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from arlbench.core.checks import known_names, seed_in_range
+from arlbench.core.tracebacks import raised_at
 from arlbench.errors import ArlbenchError, TunerError
 from arlbench.tuning.space import Space
 from arlbench.tuning.trials import Result, Trial
@@ -156,8 +157,8 @@ def make_tuner(
         raise
     except Exception as error:
         raise TunerError(
-            f"The tuner {cls.__name__} raised {type(error).__name__} in its constructor ({error}); "
-            "correct it."
+            f"The tuner {cls.__name__} raised {type(error).__name__} in its constructor ({error})"
+            f"{raised_at(error)}; correct it."
         ) from error
     if not hasattr(made, "rng"):
         raise TunerError(

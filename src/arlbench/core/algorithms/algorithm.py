@@ -170,6 +170,17 @@ class Algorithm(Trainable[RunnerT, BufferT, ResultT]):
         return {}
 
     @staticmethod
+    def check_space(possible: Mapping[str, Sequence[Any]]) -> None:
+        """Checks that every combination of the values of a space is possible.
+
+        Args:
+            possible: See :meth:`options_for_space`.
+
+        Raises:
+            ConfigurationError: If some combinations are impossible.
+        """
+
+    @staticmethod
     def presets() -> Mapping[str, Mapping[str, Any]]:
         """Configurations that have a name, each with the values that differ from the defaults."""
         return {}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import logging
-import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import TypeVar, cast
 import gymnasium
 import jax
 
+from arlbench.core import tracebacks
 from arlbench.errors import ArlbenchError, EnvironmentFaultError
 
 T = TypeVar("T")
@@ -26,16 +26,10 @@ T = TypeVar("T")
 # The latest errors. Older ones are dropped, because some are never collected.
 _recent: collections.deque[ArlbenchError] = collections.deque(maxlen=16)
 
-# Code that is not the user's: this package, JAX, gymnasium, and Python's own library.
+# Libraries whose code is not the user's.
 _FOREIGN = tuple(
-    str(path) + "/"
-    for path in (
-        Path(__file__).resolve().parents[2],
-        Path(jax.__file__).resolve().parent,
-        Path(gymnasium.__file__).resolve().parent,
-    )
+    str(Path(file).resolve().parent) + "/" for file in (jax.__file__, gymnasium.__file__)
 )
-_STANDARD = str(Path(sysconfig.get_path("stdlib")).resolve()) + "/"
 
 
 def _is_worth_a_log(record: logging.LogRecord) -> bool:
@@ -110,8 +104,7 @@ def own_frames(error: BaseException) -> list[str]:
 
 def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
     """The frames of a traceback that belong to the user."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return [frame for frame in frames if not _is_foreign(frame.filename)]
+    return tracebacks.user_frames(error, _FOREIGN)
 
 
 def place_of(error: BaseException) -> str:
@@ -120,12 +113,3 @@ def place_of(error: BaseException) -> str:
         return f"{error.filename}, line {error.lineno}"
     frames = user_frames(error) or traceback.extract_tb(error.__traceback__)[-1:]
     return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "nowhere"
-
-
-def _is_foreign(filename: str) -> bool:
-    if filename.startswith("<frozen"):
-        return True
-    resolved = str(Path(filename).resolve())
-    # Installed packages are in a folder of Python's library, but may contain a user's environment.
-    is_standard = resolved.startswith(_STANDARD) and "site-packages" not in resolved
-    return is_standard or resolved.startswith(_FOREIGN)

@@ -20,12 +20,14 @@ from arlbench.core.algorithms.harness.backend import (
     PRECISION_VARIABLE,
     Backend,
     backend_of,
+    check_variables,
     compiler_options,
     precise,
     recorded,
 )
 from arlbench.core.environments import make_env
 from arlbench.errors import ConfigurationError
+from arlbench.runtime import THREADS_VARIABLE
 from probes import small_dqn, small_state
 
 
@@ -100,9 +102,30 @@ def test_files_record_the_device_and_on_an_accelerator_its_precision(monkeypatch
         assert recorded(card)["precision"] == "highest"
 
 
-@pytest.mark.parametrize("asked", ["tf32", "half"])
-def test_on_a_cpu_nothing_is_changed_whatever_was_asked_for(asked, monkeypatch):
-    monkeypatch.setenv(PRECISION_VARIABLE, asked)
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        (PRECISION_VARIABLE, "half", "is 'half'; set it to 'float32', or to 'tf32'"),
+        (PRECISION_VARIABLE, "", "is ''; set it to 'float32', or to 'tf32'"),
+        (THREADS_VARIABLE, "0", "must be a whole number of at least 1 or 'all', not '0'"),
+        (THREADS_VARIABLE, "many", "must be a whole number of at least 1 or 'all', not 'many'"),
+    ],
+)
+def test_wrong_variables_are_refused_on_every_machine(variable, value, message, monkeypatch):
+    env = make_env("gymnax", "CartPole-v1", n_envs=1)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=f"{variable} {message}"):
+        DQN({}, env)
+
+
+@pytest.mark.parametrize("threads", ["1", "12", "all"])
+def test_threads_are_a_number_or_all(threads, monkeypatch):
+    monkeypatch.setenv(THREADS_VARIABLE, threads)
+    check_variables()
+
+
+def test_on_a_cpu_products_stay_as_they_are(monkeypatch):
+    monkeypatch.setenv(PRECISION_VARIABLE, "tf32")
     (device,) = jax.local_devices(backend="cpu")[:1]
     assert backend_of(device) == Backend(waits=True, precision=None)
     before = precision_of_a_product()

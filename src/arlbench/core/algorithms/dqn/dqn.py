@@ -145,6 +145,7 @@ class DQN(Algorithm[DQNRunnerState, PrioritisedTrajectoryBufferState, DQNTrainin
 
     typical_config = staticmethod(hyperparameters.typical_config)
     options_for_space = staticmethod(registry.options_for_space)
+    check_space = staticmethod(registry.check_space)
     get_hpo_config_space = staticmethod(hyperparameters.hpo_config_space)
     get_nas_config_space = staticmethod(hyperparameters.nas_config_space)
     get_default_hpo_config = staticmethod(hyperparameters.default_hpo_config)

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import jax
 
+from arlbench import runtime
 from arlbench.core import lockstep
+from arlbench.core.checks import whole_from_environment
 from arlbench.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
@@ -43,6 +45,16 @@ _COMPILER_OPTIONS = {
 # the library's kernels instead, an iteration of 256 members with two layers of 256 units takes 0.53
 # instead of 1.37 ms (H200).
 _PRODUCTS_BY_LIBRARY = {"xla_gpu_enable_triton_gemm": False}
+
+
+def check_variables() -> None:
+    """Checks the environment variables for backends, also those that this machine does not use.
+
+    Raises:
+        ConfigurationError: If the precision or the number of threads has a wrong value.
+    """
+    _asked()
+    whole_from_environment(runtime.THREADS_VARIABLE, word=runtime.ALL_THREADS)
 
 
 def compiler_options(has_kernel: bool) -> dict[str, Any]:

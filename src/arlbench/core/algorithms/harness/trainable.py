@@ -11,7 +11,7 @@ import jax
 
 from arlbench.core import memory
 from arlbench.core.algorithms.harness import ahead, programs, segments, training, validation
-from arlbench.core.algorithms.harness.backend import precise
+from arlbench.core.algorithms.harness.backend import check_variables, precise
 from arlbench.core.algorithms.harness.evaluation import EpisodeOutcomes, play_episodes
 from arlbench.core.algorithms.harness.pacing import Pacer
 from arlbench.core.algorithms.harness.plan import Lengths, Plan, make_plan, require_countable
@@ -43,7 +43,8 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         track_statistics: Whether progress includes statistics of updates.
 
     Raises:
-        ConfigurationError: If the two are not environments of the same task.
+        ConfigurationError: If the two are not environments of the same task, or if an environment
+            variable has a wrong value.
     """
 
     #: What to change if a part of a training run needs too much memory.
@@ -62,6 +63,7 @@ class Trainable(abc.ABC, Generic[RunnerT, BufferT, ResultT]):
         memory_limit_gib: float,
         tracking: Tracking,
     ) -> None:
+        check_variables()
         self.env, self.eval_env = env, env if eval_env is None else eval_env
         validation.environments(self.env, self.eval_env)
         self.memory_limit_gib = memory_limit_gib

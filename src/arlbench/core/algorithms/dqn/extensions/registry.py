@@ -179,6 +179,36 @@ def check_architecture(config: Mapping[str, Any]) -> None:
         )
 
 
+def check_space(possible: Mapping[str, Sequence[Any]]) -> None:
+    """Raises a ConfigurationError if values of a space would contradict each other.
+
+    Args:
+        possible: All choices, both ends of the range, or the only value of each hyperparameter
+            that is not at its default.
+    """
+    values = {
+        name: possible.get(name, (EXTENDED_CHOICES[name].default,))
+        for name in ("distribution", "v_min", "v_max", "n_atoms")
+    }
+    lows, highs = values["v_min"], values["v_max"]
+    if "categorical" not in values["distribution"]:
+        return
+    if max(lows) >= min(highs):
+        raise ConfigurationError(
+            f"v_min can be {_span(lows)} and v_max {_span(highs)}, so the atoms of some "
+            "configurations would have no range; make the largest v_min smaller than the smallest "
+            "v_max."
+        )
+    largest = {"distribution": "categorical", "n_atoms": max(values["n_atoms"])}
+    for low, high in ((max(lows), min(highs)), (min(lows), max(highs))):
+        check_architecture({**largest, "v_min": low, "v_max": high})
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
 def _are_distinct(low: float, high: float, n_atoms: int) -> bool:
     """Whether a program computes different atoms, however it rounds."""
     rounding = float(np.spacing(np.float32(max(abs(low), abs(high)))))
