@@ -137,6 +137,18 @@ def test_a_mistake_of_another_option_is_not_the_files(study_file, capsys) -> Non
         assert capsys.readouterr().err.startswith(said)
 
 
+@pytest.mark.parametrize(
+    "variable", ["ARLBENCH_PRECISION", "ARLBENCH_BREAK_EVEN", "ARLBENCH_CORES"]
+)
+def test_a_wrong_environment_variable_is_not_the_files_fault(
+    variable, study_file, capsys, monkeypatch
+) -> None:
+    monkeypatch.setenv(variable, "x")
+    study_file.write_text(STUDY)
+    assert arlbench("tune", study_file, "--quiet") == 2
+    assert capsys.readouterr().err.startswith(f"error: {variable} ")
+
+
 @pytest.mark.parametrize("name", ["study.json", "study.TOML"])
 def test_a_study_file_in_another_format_is_refused(name, capsys) -> None:
     assert arlbench("tune", name, "--quiet") == 2

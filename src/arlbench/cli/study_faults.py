@@ -48,7 +48,10 @@ def named_after_file(context: typer.Context, given: dict[str, Any]) -> Iterator[
         yield
     except _FAULTS as error:
         path = next(filter(is_study_file, given["words"] or []), None)
-        if path is None or str(error).startswith(path) or _fault(context, path) != str(error):
+        # Environment variables are not in the file, and the path may be in the message already.
+        if path is None or str(error).startswith((path, "ARLBENCH_")):
+            raise
+        if _fault(context, path) != str(error):
             raise
         raise CommandError(f"{path}: {in_options(str(error), _KEYS)}") from None
 
