@@ -37,6 +37,13 @@ WORDS = {
 #: All else is fixed.
 FIXED = PROBLEM.replace(hpo_config=PROBLEM.resolve())
 
+#: The package that a tuner needs besides those that are always installed.
+NEEDS = {
+    **dict.fromkeys(("tpe", "cmaes", "qmc"), "optuna"),
+    **dict.fromkeys(("smac", "smac_hyperband"), "smac"),
+    "gp": "torch",
+}
+
 #: Rates above this diverge in the middle of their call.
 DIVERGING_RATE = 5e-3
 

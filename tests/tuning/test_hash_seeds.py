@@ -12,12 +12,7 @@ import pytest
 
 import proposals
 from arlbench.tuning.tuners import tuner_names
-
-NEEDS = {
-    **dict.fromkeys(("tpe", "cmaes", "qmc"), "optuna"),
-    **dict.fromkeys(("smac", "smac_hyperband"), "smac"),
-    "gp": "torch",
-}
+from fake_studies import NEEDS
 
 
 def proposed(names: list[str], hash_seed: str) -> list[list[object]]:
