@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,16 +87,21 @@ class PreparedReplay:
         def tell(*given: Any, on_member: Callable[[MemberResult], None], **named: Any) -> Any:
             nonlocal parts_left
             parts_left -= 1
-
-            def take(member: MemberResult) -> None:
-                on_member(member)
-                if not parts_left:
-                    final = member.returns[-1].mean(dtype=np.float64)
-                    on_seed(self.seeds[member.seed_index], float(final))
-
-            return train(*given, on_member=take, **named)
+            if not parts_left:
+                on_member = functools.partial(self._pass_on, on_member, on_seed)
+            return train(*given, on_member=on_member, **named)
 
         return tell
+
+    def _pass_on(
+        self,
+        on_member: Callable[[MemberResult], None],
+        on_seed: Callable[[int, float], None],
+        member: MemberResult,
+    ) -> None:
+        on_member(member)
+        final = member.returns[-1].mean(dtype=np.float64)
+        on_seed(self.seeds[member.seed_index], float(final))
 
     def _run(
         self,
